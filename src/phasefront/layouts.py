@@ -1,0 +1,255 @@
+"""What passes between the stages: one netCDF layout a stage.
+
+Frame of all patterns: x along the columns of the camera, y along its rows (downwards), z = x cross y.
+Electrons travel along -z, as in diffsims. Orientations are orix rotations from this frame to the
+crystal's (v_crystal = O v_frame), crystals have e1 along a and e3 along c*, so a reflection g of the
+crystal lies at ~O g in the pattern. Spatial frequencies are 1/d in 1/angstrom, without 2 pi.
+"""
+
+from __future__ import annotations
+
+from phasefront.netcdf import Layout, Variable
+
+VACUUM = -2
+UNDECIDED = -1
+
+_Y_X = ("y", "x")
+_PER_PHASE = ("y", "x", "phase")
+_PHASE_NAME = Variable(("phase",), "str", "", "candidate phase")
+
+SCAN = Layout(
+    "What a raw scan is",
+    {
+        "mean_pattern": Variable(("ky", "kx"), "f4", "count", "mean pattern"),
+        "max_pattern": Variable(("ky", "kx"), "f4", "count", "maximum over all patterns"),
+        "bright_field": Variable(_Y_X, "f4", "count", "virtual bright field"),
+        "dark_field": Variable(_Y_X, "f4", "count", "virtual annular dark field"),
+    },
+    # scan_step is NaN where the file does not say; header is JSON.
+    ("scan", "file", "sha256", "dtype", "scan_step_nm", "bright_field_radius_px", "header"),
+)
+
+CALIBRATION = Layout(
+    "Geometry of a scan: q = affine (pixel - centre)",
+    {
+        "centre_y": Variable(_Y_X, "f4", "pixel", "row of the direct beam, fitted descan surface"),
+        "centre_x": Variable(_Y_X, "f4", "pixel", "column of the direct beam, fitted surface"),
+        "centre_residual": Variable(_Y_X, "f4", "pixel", "measured minus fitted centre, distance"),
+        "centre_stderr": Variable((), "f8", "pixel", "standard error of the fitted centre"),
+        "affine": Variable(
+            ("q_axis", "pixel_axis"), "f8", "angstrom-1 pixel-1",
+            "spatial frequency (x, y) for a step of one pixel (x, y); symmetric",
+        ),
+        "affine_stderr": Variable(
+            ("q_axis", "pixel_axis"), "f8", "angstrom-1 pixel-1", "standard error of affine"
+        ),
+        "scale": Variable((), "f8", "angstrom-1 pixel-1", "square root of the affine's determinant"),
+        "scale_stderr": Variable((), "f8", "angstrom-1 pixel-1", "standard error of the scale"),
+        "ellipse_ratio": Variable((), "f8", "1", "long over short axis of a ring on the camera"),
+        "ellipse_ratio_stderr": Variable((), "f8", "1", "standard error of ellipse_ratio"),
+        "ellipse_angle": Variable((), "f8", "degree", "long axis of the ring, from x towards y"),
+        "probe_radius": Variable((), "f8", "pixel", "radius of the direct beam's disk"),
+    },
+    ("scan", "method", "spots_used", "residual_rms"),
+)  # fmt: skip
+
+SPOTS = Layout(
+    "Bragg vectors of every pattern, direct beam left out",
+    {
+        "count": Variable(_Y_X, "i4", "1", "number of spots of the position"),
+        "offset": Variable(("edge",), "i8", "1", "first spot of each position, rows first"),
+        "qx": Variable(("spot",), "f4", "angstrom-1", "spatial frequency along x"),
+        "qy": Variable(("spot",), "f4", "angstrom-1", "spatial frequency along y"),
+        "intensity": Variable(("spot",), "f4", "count", "integrated above the local background"),
+        "variance": Variable(("spot",), "f4", "count2", "variance of the intensity"),
+    },
+    ("scan", "scan_step_nm"),
+)
+
+TEMPLATES = Layout(
+    "Simulated spots of every phase on a grid of beam directions",
+    {
+        "phase": _PHASE_NAME,
+        "phase_index": Variable(("template",), "i4", "1", "candidate phase of the template"),
+        "rotation": Variable(("template", "quaternion"), "f8", "1", "orientation, frame to crystal"),
+        "offset": Variable(("edge",), "i8", "1", "first spot of each template"),
+        "qx": Variable(("spot",), "f4", "angstrom-1", "spatial frequency along x"),
+        "qy": Variable(("spot",), "f4", "angstrom-1", "spatial frequency along y"),
+        "intensity": Variable(("spot",), "f4", "1", "kinematic intensity under precession"),
+    },
+    ("voltage_kv", "precession_deg", "resolution_deg", "max_radius"),
+)
+
+ORIENTATIONS = Layout(
+    "Best orientations of every phase at every position",
+    {
+        "phase": _PHASE_NAME,
+        "rotation": Variable(
+            ("y", "x", "phase", "rank", "quaternion"), "f4", "1",
+            "refined orientation, frame to crystal; NaN where there are too few spots",
+        ),
+        "score": Variable(
+            ("y", "x", "phase", "rank"), "f4", "1", "normalised correlation with the template, 0 to 1"
+        ),
+        "scale_factor": Variable(
+            ("y", "x", "phase", "rank"), "f4", "1", "refined scale relative to the calibration"
+        ),
+        "residual": Variable(
+            ("y", "x", "phase", "rank"), "f4", "angstrom-1", "rms distance of indexed spots"
+        ),
+        "indexed": Variable(("y", "x", "phase", "rank"), "i2", "1", "number of spots indexed"),
+    },
+    ("scan",),
+)  # fmt: skip
+
+PHASES = Layout(
+    "Evidence for each phase at every position, and the decision",
+    {
+        "phase": _PHASE_NAME,
+        "rotation": Variable(
+            ("y", "x", "phase", "quaternion"), "f4", "1", "orientation under each phase"
+        ),
+        "log_evidence": Variable(_PER_PHASE, "f4", "1", "natural logarithm of the evidence"),
+        "posterior": Variable(_PER_PHASE, "f4", "1", "posterior probability of the phase"),
+        "decision": Variable(
+            _Y_X, "i1", "1", "index of the decided phase, -1 undecided, -2 vacuum"
+        ),
+        "reliability": Variable(_Y_X, "f4", "1", "1 - next best over best score of two phases"),
+    },
+    ("scan", "decide_above"),
+)  # fmt: skip
+
+GRAINS = Layout(
+    "Grains: contiguous, one crystal orientation, whatever phases they hold",
+    {
+        "phase": _PHASE_NAME,
+        "label": Variable(_Y_X, "i4", "1", "grain of the position, -1 none"),
+        "size": Variable(("grain",), "i4", "1", "number of positions"),
+        "phase_count": Variable(("grain", "phase"), "i4", "1", "positions decided for each phase"),
+        "undecided_count": Variable(("grain",), "i4", "1", "positions left undecided"),
+        "rotation": Variable(("grain", "quaternion"), "f4", "1", "mean orientation, parent cell"),
+        "spread": Variable(("grain",), "f4", "degree", "rms misorientation to the mean"),
+        "centroid_y": Variable(("grain",), "f4", "1", "row of the centroid in positions"),
+        "centroid_x": Variable(("grain",), "f4", "1", "column of the centroid in positions"),
+        "outline_offset": Variable(("grain_edge",), "i8", "1", "first outline vertex of a grain"),
+        "outline_y": Variable(("vertex",), "f4", "1", "outline, row in positions"),
+        "outline_x": Variable(("vertex",), "f4", "1", "outline, column in positions"),
+        "pair_a": Variable(("pair",), "i4", "1", "first of two neighbouring grains"),
+        "pair_b": Variable(("pair",), "i4", "1", "second of two neighbouring grains"),
+        "pair_length": Variable(("pair",), "i4", "1", "position edges they share"),
+        "pair_misorientation": Variable(("pair",), "f4", "degree", "misorientation of the means"),
+    },
+    ("scan", "scan_step_nm", "misorientation_deg"),
+)
+
+FRACTIONS = Layout(
+    "Phase fractions of one scan, with 95 % intervals from resampled grains",
+    {
+        "phase": _PHASE_NAME,
+        "kind": Variable(("kind",), "str", "", "area: share of positions; molar: of formula units"),
+        "value": Variable(("kind", "phase"), "f8", "1", "fraction among decided positions"),
+        "low": Variable(("kind", "phase"), "f8", "1", "lower end of the 95 % interval"),
+        "high": Variable(("kind", "phase"), "f8", "1", "upper end of the 95 % interval"),
+        "bound_low": Variable(("kind", "phase"), "f8", "1", "if no undecided position has the phase"),
+        "bound_high": Variable(("kind", "phase"), "f8", "1", "if every undecided position has it"),
+        "sample": Variable(("kind", "draw", "phase"), "f4", "1", "bootstrap draws"),
+        "ion_content": Variable((), "f8", "1", "ions per formula unit, mean over molar fractions"),
+        "ion_content_low": Variable((), "f8", "1", "lower end of the 95 % interval"),
+        "ion_content_high": Variable((), "f8", "1", "upper end of the 95 % interval"),
+        "patterns": Variable((), "i8", "1", "positions of the scan"),
+        "decided": Variable((), "i8", "1", "positions decided"),
+        "undecided": Variable((), "i8", "1", "positions left undecided"),
+        "vacuum": Variable((), "i8", "1", "positions without a crystal"),
+        "effective_grains": Variable((), "f8", "1", "grains that the area amounts to, (sum n)^2/sum n^2"),
+    },
+    ("scan",),
+)  # fmt: skip
+
+CYCLING = Layout(
+    "Galvanostatic log with ion content, and the states along it",
+    {
+        "time": Variable(("time",), "f8", "s", "time since the start"),
+        "voltage": Variable(("time",), "f8", "V", "cell voltage"),
+        "current": Variable(("time",), "f8", "mA", "current, positive on charge"),
+        "capacity": Variable(("time",), "f8", "mA h g-1", "net charge passed per gram, positive on charge"),
+        "cycle": Variable(("time",), "i4", "1", "cycle number"),
+        "half_cycle": Variable(("time",), "i4", "1", "runs of one current sign, counted from 0"),
+        "ion_content": Variable(("time",), "f8", "1", "ions per formula unit"),
+        "ion_content_low": Variable(("time",), "f8", "1", "lower end of the 95 % interval"),
+        "ion_content_high": Variable(("time",), "f8", "1", "upper end of the 95 % interval"),
+        "state": Variable(("state",), "str", "", "state of charge"),
+        "state_time": Variable(("state",), "f8", "s", "moment of the state"),
+        "state_voltage": Variable(("state",), "f8", "V", "voltage at the state"),
+        "state_ion_content": Variable(("state",), "f8", "1", "ions per formula unit at the state"),
+        "state_ion_content_low": Variable(("state",), "f8", "1", "lower end of the 95 % interval"),
+        "state_ion_content_high": Variable(("state",), "f8", "1", "upper end of the 95 % interval"),
+    },
+    ("log", "file", "mass_mg"),
+)  # fmt: skip
+
+POWDER = Layout(
+    "Powder pattern with its Rietveld fit",
+    {
+        "phase": _PHASE_NAME,
+        "two_theta": Variable(("two_theta",), "f8", "degree", "diffraction angle"),
+        "observed": Variable(("two_theta",), "f8", "count", "measured intensity"),
+        "sigma": Variable(("two_theta",), "f8", "count", "standard uncertainty of observed"),
+        "calculated": Variable(("two_theta",), "f8", "count", "fit"),
+        "background": Variable(("two_theta",), "f8", "count", "background of the fit"),
+        "contribution": Variable(("phase", "two_theta"), "f8", "count", "share of each phase"),
+        "weight_fraction": Variable(("phase",), "f8", "1", "weight fraction"),
+        "weight_fraction_esd": Variable(("phase",), "f8", "1", "its e.s.d. times goodness of fit"),
+        "molar_fraction": Variable(("phase",), "f8", "1", "fraction of formula units"),
+        "molar_fraction_esd": Variable(("phase",), "f8", "1", "its e.s.d. times goodness of fit"),
+        "cell": Variable(("phase", "cell_parameter"), "f8", "angstrom, degree", "a b c alpha beta gamma"),
+        "cell_esd": Variable(("phase", "cell_parameter"), "f8", "angstrom, degree", "e.s.d. of cell"),
+        "ion_content": Variable((), "f8", "1", "ions per formula unit, mean over molar fractions"),
+        "ion_content_esd": Variable((), "f8", "1", "its e.s.d. times goodness of fit"),
+        "rwp": Variable((), "f8", "1", "weighted profile R factor"),
+        "goodness_of_fit": Variable((), "f8", "1", "square root of reduced chi squared"),
+    },
+    ("pattern", "file", "wavelength", "refined_with"),
+)  # fmt: skip
+
+COMPARISON = Layout(
+    "STEM, charge and powder side by side, per state",
+    {
+        "phase": _PHASE_NAME,
+        "state": Variable(("state",), "str", "", "state of charge"),
+        "source": Variable(("source",), "str", "", "cycling, stem or powder"),
+        "pair": Variable(("pair",), "str", "", "two sources compared"),
+        "fraction": Variable(("state", "source", "phase"), "f8", "1", "molar phase fraction"),
+        "fraction_low": Variable(("state", "source", "phase"), "f8", "1", "lower end, 95 %"),
+        "fraction_high": Variable(("state", "source", "phase"), "f8", "1", "upper end, 95 %"),
+        "ion_content": Variable(("state", "source"), "f8", "1", "ions per formula unit"),
+        "ion_content_low": Variable(("state", "source"), "f8", "1", "lower end, 95 %"),
+        "ion_content_high": Variable(("state", "source"), "f8", "1", "upper end, 95 %"),
+        "z_score": Variable(("state", "pair"), "f8", "1", "difference of ion content over its s.e."),
+        "equivalence_p": Variable(
+            ("state", "pair"), "f8", "1", "two one-sided tests: p of a difference beyond the margin"
+        ),
+        "verdict": Variable(("state", "pair"), "str", "", "agree, disagree or cannot tell"),
+    },
+    ("margin",),
+)  # fmt: skip
+
+TRUTH = Layout(
+    "Truth of a virtual scan; no rule of the analysis reads it",
+    {
+        "phase": _PHASE_NAME,
+        "weight": Variable(_PER_PHASE, "f4", "1", "share of the phase in the thickness; 0 in vacuum"),
+        "thickness": Variable(_Y_X, "f4", "nm", "thickness, 0 in vacuum"),
+        "grain": Variable(_Y_X, "i4", "1", "topmost grain, -1 in vacuum"),
+        "overlap": Variable(_Y_X, "i1", "1", "1 where two grains lie over each other"),
+        "rotation": Variable(
+            ("y", "x", "phase", "quaternion"), "f4", "1",
+            "orientation of the thickest grain described as each phase; NaN in vacuum",
+        ),
+        "centre_y": Variable(_Y_X, "f4", "pixel", "row of the direct beam"),
+        "centre_x": Variable(_Y_X, "f4", "pixel", "column of the direct beam"),
+        "affine": Variable(
+            ("q_axis", "pixel_axis"), "f8", "angstrom-1 pixel-1", "q = affine (pixel - centre)"
+        ),
+    },
+    ("scan", "seed", "insertion_model"),
+)  # fmt: skip
