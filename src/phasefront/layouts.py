@@ -1,9 +1,10 @@
 """What passes between the stages: one netCDF layout a stage.
 
-Frame of all patterns: x along the columns of the camera, y along its rows (downwards), z = x cross y.
-Electrons travel along -z, as in diffsims. Orientations are orix rotations from this frame to the
-crystal's (v_crystal = O v_frame), crystals have e1 along a and e3 along c*, so a reflection g of the
-crystal lies at ~O g in the pattern. Spatial frequencies are 1/d in 1/angstrom, without 2 pi.
+Frame of all patterns: x along the columns of the camera, y along its rows (downwards),
+z = x cross y. Electrons travel along -z, as in diffsims. Orientations are orix rotations from this
+frame to the crystal's (v_crystal = O v_frame); crystals have e1 along a and e3 along c*, so a
+reflection g of the crystal lies at ~O g in the pattern. Spatial frequencies are 1/d in
+1/angstrom, without 2 pi.
 """
 
 from __future__ import annotations
@@ -37,13 +38,17 @@ CALIBRATION = Layout(
         "centre_residual": Variable(_Y_X, "f4", "pixel", "measured minus fitted centre, distance"),
         "centre_stderr": Variable((), "f8", "pixel", "standard error of the fitted centre"),
         "affine": Variable(
-            ("q_axis", "pixel_axis"), "f8", "angstrom-1 pixel-1",
+            ("q_axis", "pixel_axis"),
+            "f8",
+            "angstrom-1 pixel-1",
             "spatial frequency (x, y) for a step of one pixel (x, y); symmetric",
         ),
         "affine_stderr": Variable(
             ("q_axis", "pixel_axis"), "f8", "angstrom-1 pixel-1", "standard error of affine"
         ),
-        "scale": Variable((), "f8", "angstrom-1 pixel-1", "square root of the affine's determinant"),
+        "scale": Variable(
+            (), "f8", "angstrom-1 pixel-1", "square root of the affine's determinant"
+        ),
         "scale_stderr": Variable((), "f8", "angstrom-1 pixel-1", "standard error of the scale"),
         "ellipse_ratio": Variable((), "f8", "1", "long over short axis of a ring on the camera"),
         "ellipse_ratio_stderr": Variable((), "f8", "1", "standard error of ellipse_ratio"),
@@ -51,7 +56,7 @@ CALIBRATION = Layout(
         "probe_radius": Variable((), "f8", "pixel", "radius of the direct beam's disk"),
     },
     ("scan", "method", "spots_used", "residual_rms"),
-)  # fmt: skip
+)
 
 SPOTS = Layout(
     "Bragg vectors of every pattern, direct beam left out",
@@ -71,7 +76,9 @@ TEMPLATES = Layout(
     {
         "phase": _PHASE_NAME,
         "phase_index": Variable(("template",), "i4", "1", "candidate phase of the template"),
-        "rotation": Variable(("template", "quaternion"), "f8", "1", "orientation, frame to crystal"),
+        "rotation": Variable(
+            ("template", "quaternion"), "f8", "1", "orientation, frame to crystal"
+        ),
         "offset": Variable(("edge",), "i8", "1", "first spot of each template"),
         "qx": Variable(("spot",), "f4", "angstrom-1", "spatial frequency along x"),
         "qy": Variable(("spot",), "f4", "angstrom-1", "spatial frequency along y"),
@@ -85,11 +92,16 @@ ORIENTATIONS = Layout(
     {
         "phase": _PHASE_NAME,
         "rotation": Variable(
-            ("y", "x", "phase", "rank", "quaternion"), "f4", "1",
+            ("y", "x", "phase", "rank", "quaternion"),
+            "f4",
+            "1",
             "refined orientation, frame to crystal; NaN where there are too few spots",
         ),
         "score": Variable(
-            ("y", "x", "phase", "rank"), "f4", "1", "normalised correlation with the template, 0 to 1"
+            ("y", "x", "phase", "rank"),
+            "f4",
+            "1",
+            "normalised correlation with the template, 0 to 1",
         ),
         "scale_factor": Variable(
             ("y", "x", "phase", "rank"), "f4", "1", "refined scale relative to the calibration"
@@ -100,7 +112,7 @@ ORIENTATIONS = Layout(
         "indexed": Variable(("y", "x", "phase", "rank"), "i2", "1", "number of spots indexed"),
     },
     ("scan",),
-)  # fmt: skip
+)
 
 PHASES = Layout(
     "Evidence for each phase at every position, and the decision",
@@ -117,7 +129,7 @@ PHASES = Layout(
         "reliability": Variable(_Y_X, "f4", "1", "1 - next best over best score of two phases"),
     },
     ("scan", "decide_above"),
-)  # fmt: skip
+)
 
 GRAINS = Layout(
     "Grains: contiguous, one crystal orientation, whatever phases they hold",
@@ -150,7 +162,9 @@ FRACTIONS = Layout(
         "value": Variable(("kind", "phase"), "f8", "1", "fraction among decided positions"),
         "low": Variable(("kind", "phase"), "f8", "1", "lower end of the 95 % interval"),
         "high": Variable(("kind", "phase"), "f8", "1", "upper end of the 95 % interval"),
-        "bound_low": Variable(("kind", "phase"), "f8", "1", "if no undecided position has the phase"),
+        "bound_low": Variable(
+            ("kind", "phase"), "f8", "1", "if no undecided position has the phase"
+        ),
         "bound_high": Variable(("kind", "phase"), "f8", "1", "if every undecided position has it"),
         "sample": Variable(("kind", "draw", "phase"), "f4", "1", "bootstrap draws"),
         "ion_content": Variable((), "f8", "1", "ions per formula unit, mean over molar fractions"),
@@ -160,10 +174,12 @@ FRACTIONS = Layout(
         "decided": Variable((), "i8", "1", "positions decided"),
         "undecided": Variable((), "i8", "1", "positions left undecided"),
         "vacuum": Variable((), "i8", "1", "positions without a crystal"),
-        "effective_grains": Variable((), "f8", "1", "grains that the area amounts to, (sum n)^2/sum n^2"),
+        "effective_grains": Variable(
+            (), "f8", "1", "grains that the area amounts to, (sum n)^2/sum n^2"
+        ),
     },
     ("scan",),
-)  # fmt: skip
+)
 
 CYCLING = Layout(
     "Galvanostatic log with ion content, and the states along it",
@@ -171,7 +187,9 @@ CYCLING = Layout(
         "time": Variable(("time",), "f8", "s", "time since the start"),
         "voltage": Variable(("time",), "f8", "V", "cell voltage"),
         "current": Variable(("time",), "f8", "mA", "current, positive on charge"),
-        "capacity": Variable(("time",), "f8", "mA h g-1", "net charge passed per gram, positive on charge"),
+        "capacity": Variable(
+            ("time",), "f8", "mA h g-1", "net charge passed per gram, positive on charge"
+        ),
         "cycle": Variable(("time",), "i4", "1", "cycle number"),
         "half_cycle": Variable(("time",), "i4", "1", "runs of one current sign, counted from 0"),
         "ion_content": Variable(("time",), "f8", "1", "ions per formula unit"),
@@ -185,7 +203,7 @@ CYCLING = Layout(
         "state_ion_content_high": Variable(("state",), "f8", "1", "upper end of the 95 % interval"),
     },
     ("log", "file", "mass_mg"),
-)  # fmt: skip
+)
 
 POWDER = Layout(
     "Powder pattern with its Rietveld fit",
@@ -201,15 +219,19 @@ POWDER = Layout(
         "weight_fraction_esd": Variable(("phase",), "f8", "1", "its e.s.d. times goodness of fit"),
         "molar_fraction": Variable(("phase",), "f8", "1", "fraction of formula units"),
         "molar_fraction_esd": Variable(("phase",), "f8", "1", "its e.s.d. times goodness of fit"),
-        "cell": Variable(("phase", "cell_parameter"), "f8", "angstrom, degree", "a b c alpha beta gamma"),
-        "cell_esd": Variable(("phase", "cell_parameter"), "f8", "angstrom, degree", "e.s.d. of cell"),
+        "cell": Variable(
+            ("phase", "cell_parameter"), "f8", "angstrom, degree", "a b c alpha beta gamma"
+        ),
+        "cell_esd": Variable(
+            ("phase", "cell_parameter"), "f8", "angstrom, degree", "e.s.d. of cell"
+        ),
         "ion_content": Variable((), "f8", "1", "ions per formula unit, mean over molar fractions"),
         "ion_content_esd": Variable((), "f8", "1", "its e.s.d. times goodness of fit"),
         "rwp": Variable((), "f8", "1", "weighted profile R factor"),
         "goodness_of_fit": Variable((), "f8", "1", "square root of reduced chi squared"),
     },
     ("pattern", "file", "wavelength", "refined_with"),
-)  # fmt: skip
+)
 
 COMPARISON = Layout(
     "STEM, charge and powder side by side, per state",
@@ -224,25 +246,31 @@ COMPARISON = Layout(
         "ion_content": Variable(("state", "source"), "f8", "1", "ions per formula unit"),
         "ion_content_low": Variable(("state", "source"), "f8", "1", "lower end, 95 %"),
         "ion_content_high": Variable(("state", "source"), "f8", "1", "upper end, 95 %"),
-        "z_score": Variable(("state", "pair"), "f8", "1", "difference of ion content over its s.e."),
+        "z_score": Variable(
+            ("state", "pair"), "f8", "1", "difference of ion content over its s.e."
+        ),
         "equivalence_p": Variable(
             ("state", "pair"), "f8", "1", "two one-sided tests: p of a difference beyond the margin"
         ),
         "verdict": Variable(("state", "pair"), "str", "", "agree, disagree or cannot tell"),
     },
     ("margin",),
-)  # fmt: skip
+)
 
 TRUTH = Layout(
     "Truth of a virtual scan; no rule of the analysis reads it",
     {
         "phase": _PHASE_NAME,
-        "weight": Variable(_PER_PHASE, "f4", "1", "share of the phase in the thickness; 0 in vacuum"),
+        "weight": Variable(
+            _PER_PHASE, "f4", "1", "share of the phase in the thickness; 0 in vacuum"
+        ),
         "thickness": Variable(_Y_X, "f4", "nm", "thickness, 0 in vacuum"),
         "grain": Variable(_Y_X, "i4", "1", "topmost grain, -1 in vacuum"),
         "overlap": Variable(_Y_X, "i1", "1", "1 where two grains lie over each other"),
         "rotation": Variable(
-            ("y", "x", "phase", "quaternion"), "f4", "1",
+            ("y", "x", "phase", "quaternion"),
+            "f4",
+            "1",
             "orientation of the thickest grain described as each phase; NaN in vacuum",
         ),
         "centre_y": Variable(_Y_X, "f4", "pixel", "row of the direct beam"),
@@ -252,4 +280,4 @@ TRUTH = Layout(
         ),
     },
     ("scan", "seed", "insertion_model"),
-)  # fmt: skip
+)

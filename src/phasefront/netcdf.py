@@ -35,32 +35,39 @@ class Layout:
         for name, declared in self.variables.items():
             if name not in dataset.variables:
                 raise InputError(
-                    source, f"variable {name!r} of '{self.title}' is missing",
+                    source,
+                    f"variable {name!r} of '{self.title}' is missing",
                     remedy="make the file again with this version of phasefront",
-                )  # fmt: skip
+                )
             found = dataset[name]
             if found.dims != declared.dims:
                 raise InputError(
-                    source, f"dimensions are {found.dims}, {declared.dims} expected", field=name,
+                    source,
+                    f"dimensions are {found.dims}, {declared.dims} expected",
+                    field=name,
                     remedy="make the file again with this version of phasefront",
-                )  # fmt: skip
+                )
             if not _same_dtype(found.dtype, declared.dtype):
                 raise InputError(
-                    source, f"dtype is {found.dtype}, {declared.dtype} expected", field=name,
+                    source,
+                    f"dtype is {found.dtype}, {declared.dtype} expected",
+                    field=name,
                     remedy="make the file again with this version of phasefront",
-                )  # fmt: skip
+                )
         undeclared = set(map(str, dataset.variables)) - set(self.variables)
         if undeclared:
             raise InputError(
-                source, f"variables {sorted(undeclared)} are not part of '{self.title}'",
+                source,
+                f"variables {sorted(undeclared)} are not part of '{self.title}'",
                 remedy="declare them in phasefront.layouts or leave them out",
-            )  # fmt: skip
+            )
         missing = [name for name in self.attributes if name not in dataset.attrs]
         if missing:
             raise InputError(
-                source, f"attributes {missing} of '{self.title}' are missing",
+                source,
+                f"attributes {missing} of '{self.title}' are missing",
                 remedy="make the file again with this version of phasefront",
-            )  # fmt: skip
+            )
 
 
 def _same_dtype(found: np.dtype, declared: str) -> bool:

@@ -1,0 +1,180 @@
+"""How every script runs: arguments in, outputs and their records out, or one sentence and exit 2.
+
+A script declares its inputs, outputs and settings, and hands `Job.run` a function of the parsed
+arguments. Outputs are written under temporary names and renamed only when all of them, and their
+records, are complete; inputs and code are hashed before the work and again after it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pydantic import BaseModel, ValidationError
+
+from phasefront.errors import InputError
+from phasefront.provenance import code, record
+
+
+class Job:
+    """The command line of one script, and the record of what it makes.
+
+    Parameters
+    ----------
+    description
+        First line of the script's docstring is shown by ``--help``.
+    """
+
+    def __init__(self, description: str):
+        self._parser = argparse.ArgumentParser(description=description.strip().splitlines()[0])
+        self._inputs: list[str] = []
+        self._outputs: list[str] = []
+        self._parameters: list[str] = []
+        self._settings: dict[str, type[BaseModel]] = {}
+
+    def input(self, name: str, help: str, *, many: bool = False, optional: bool = False) -> Job:
+        """An input file ``--name``; with `many` any number of them."""
+        self._parser.add_argument(
+            f"--{name}",
+            type=Path,
+            help=help,
+            required=not (optional or many),
+            **({"nargs": "*", "default": []} if many else {}),
+        )
+        self._inputs.append(name)
+        return self
+
+    def output(self, name: str, help: str) -> Job:
+        """An output file ``--name``; the script's function gets a temporary path to write to."""
+        self._parser.add_argument(f"--{name}", type=Path, help=help, required=True)
+        self._outputs.append(name)
+        return self
+
+    def settings(self, name: str, model: type[BaseModel]) -> Job:
+        """The ``name`` section of the config as JSON text; the function gets the model."""
+        self._parser.add_argument(
+            f"--{name}", help=f"the {name} section of the config, as JSON", required=True
+        )
+        self._settings[name] = model
+        return self
+
+    def parameter(self, name: str, help: str, **options) -> Job:
+        """A plain value ``--name`` that the record lists by name."""
+        self._parser.add_argument(f"--{name}", help=help, **options)
+        self._parameters.append(name)
+        return self
+
+    def run(self, work: Callable[[argparse.Namespace], None]) -> None:
+        """Do the work and leave the process: 0 done, 2 bad input, anything else a bug."""
+        arguments = self._parser.parse_args()
+        try:
+            self._run(work, arguments)
+        except InputError as error:
+            print(error, file=sys.stderr)
+            sys.exit(2)
+
+    def _run(self, work: Callable[[argparse.Namespace], None], arguments) -> None:
+        started = datetime.now(UTC)
+        values = vars(arguments)
+        inputs = {name: _as_list(values[_key(name)]) for name in self._inputs}
+        for name, paths in inputs.items():
+            for path in paths:
+                if not path.exists():
+                    raise InputError(
+                        path, "there is no such file", remedy=f"check the path given as {name}"
+                    )
+        parameters = {name: values[_key(name)] for name in self._parameters}
+        for name, model in self._settings.items():
+            parsed = self._parse_settings(name, model, values[_key(name)])
+            values[_key(name)] = parsed
+            parameters[name] = parsed.model_dump(mode="json")
+        before, code_before = record.describe_inputs(inputs), _describe_code()
+
+        finals = {name: values[_key(name)] for name in self._outputs}
+        parts = {}
+        for name, final in finals.items():
+            final.parent.mkdir(parents=True, exist_ok=True)
+            # The suffix stays last: writers choose their format by it.
+            parts[name] = final.with_name(f".part-{os.getpid()}-{final.name}")
+            values[_key(name)] = parts[name]
+        try:
+            work(arguments)
+            if record.describe_inputs(inputs) != before:
+                raise InputError(
+                    _changed(before, record.describe_inputs(inputs)),
+                    "the file changed while it was being used",
+                    remedy="run again, and leave inputs alone while a run is going",
+                )
+            if _describe_code() != code_before:
+                raise InputError(
+                    sys.argv[0], "project code changed while it was running", remedy="run again"
+                )
+            records = {
+                name: record.compose(
+                    output=finals[name],
+                    written=parts[name],
+                    inputs=before,
+                    code=code_before,
+                    command=_command(),
+                    parameters=parameters,
+                    started=started,
+                )
+                for name in self._outputs
+            }
+            # The record goes last: an output with a fresh record is complete.
+            for name, final in finals.items():
+                record.record_path(final).unlink(missing_ok=True)
+                parts[name].replace(final)
+                record.write(records[name], record.record_path(final))
+        finally:
+            for part in parts.values():
+                part.unlink(missing_ok=True)
+
+    @staticmethod
+    def _parse_settings(name: str, model: type[BaseModel], text: str) -> BaseModel:
+        try:
+            return model.model_validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise InputError(
+                f"--{name}",
+                first["msg"],
+                field=".".join(map(str, first["loc"])) or None,
+                remedy=f"give the {name} section of a config as JSON",
+            ) from None
+
+
+def _key(name: str) -> str:
+    return name.replace("-", "_")
+
+
+def _as_list(value) -> list[Path]:
+    if value is None:
+        return []
+    return list(value) if isinstance(value, list) else [value]
+
+
+def _describe_code() -> list[dict]:
+    return [
+        {"path": record.shown(path), "sha256": record.digest(path)}
+        for path in code.closure(sys.argv[0])
+    ]
+
+
+def _command() -> list[str]:
+    """The command with paths as the record shows them, so that it reads the same in any folder."""
+    return ["python", record.shown(sys.argv[0]), *map(_shown_argument, sys.argv[1:])]
+
+
+def _shown_argument(text: str) -> str:
+    return record.shown(text) if text.startswith("/") else text
+
+
+def _changed(before: list[dict], after: list[dict]) -> str:
+    return next(
+        (old["path"] for old, new in zip(before, after, strict=False) if old != new), "an input"
+    )
