@@ -1,0 +1,365 @@
+"""Candidate phases: cell, symmetry, atoms and kinematic structure factors, read from CIFs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import gemmi
+import numpy as np
+import pandas as pd
+
+from phasefront.errors import InputError
+
+# Refined occupancies slightly over 1 are common in good published files.
+OCCUPANCY_LIMIT = 1.05
+# Isotropic displacement for files that give none, angstrom^2; a typical value in oxides at 300 K.
+U_ISO_ASSUMED = 0.008
+# Images of an atom closer than this are one atom on a special position, angstrom.
+_SAME_SITE = 0.05
+
+
+@dataclass(frozen=True, eq=False)
+class Crystal:
+    """One candidate phase, in the axes and setting of its file.
+
+    Cartesian axes: e1 along a, e3 along c*. Spatial frequencies are 1/d, without 2 pi.
+    """
+
+    name: str
+    path: str
+    cell: tuple[float, float, float, float, float, float]  # angstrom, degree
+    reciprocal: np.ndarray  # (3, 3): q_cartesian = hkl @ reciprocal, 1/angstrom
+    space_group: gemmi.SpaceGroup | None  # None where gemmi's table lacks the setting
+    operations: gemmi.GroupOps
+    symmetry: np.ndarray  # (n, 4): proper rotations of the Laue group, quaternions (w, x, y, z)
+    atoms: pd.DataFrame  # label, element, x, y, z, occupancy, u_iso of the whole cell
+    formula: dict[str, float]  # element -> atoms per cell
+    cell_mass: float  # g/mol of cells
+    volume: float  # angstrom^3
+    notes: tuple[str, ...] = field(default=())  # what was assumed or tolerated in the file
+
+    def reflections(self, d_min: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Every reflection allowed by the space group with spacing of at least `d_min` (angstrom).
+
+        Returns
+        -------
+        hkl (n, 3) int64, q (n, 3) in 1/angstrom, and |F|^2 (n,) in angstrom^2: kinematic electron
+        structure factors from the scattering factors of the International Tables (vol. C, 4.3.2.2)
+        with isotropic displacement. Friedel mates are both listed, 000 is not.
+        """
+        hkl = _indices_within(self.cell, self.reciprocal, 1.0 / d_min)
+        hkl = hkl[~self.operations.systematic_absences(hkl.astype(np.int32))]
+        unique, of_unique = np.unique(self._representatives(hkl), axis=0, return_inverse=True)
+        model = self._all_atoms_model()
+        calculator = gemmi.StructureFactorCalculatorE(model.cell)
+        factors = [
+            calculator.calculate_sf_from_small_structure(model, list(map(int, index)))
+            for index in unique
+        ]
+        intensity = np.abs(np.array(factors, dtype=complex)) ** 2
+        return hkl, hkl @ self.reciprocal, intensity[of_unique.ravel()]
+
+    @property
+    def point_group(self) -> str:
+        """orix's name of the point group."""
+        return self.orix_point_group().name
+
+    def orix_point_group(self):
+        """orix's own group where it has this setting of the axes, else one of these elements."""
+        from orix.quaternion import Symmetry, symmetry
+
+        rotations = _cartesian_rotations(self.operations, self.reciprocal)
+        quaternions, improper = _proper_parts(rotations)
+        for group in symmetry._groups:
+            if len(group.data) == len(quaternions) and _same_elements(group, quaternions, improper):
+                return group
+        own = Symmetry(quaternions)
+        own.improper = improper
+        own.name = _point_group_symbol(self.operations)
+        return own
+
+    def orix_phase(self):
+        """The same phase as `orix.crystal_map.Phase`, with this file's axes and point group."""
+        from diffpy.structure import Atom, Lattice, Structure
+        from orix.crystal_map import Phase
+
+        atoms = [
+            Atom(row.element, [row.x, row.y, row.z], row.label, row.occupancy, Uisoequiv=row.u_iso)
+            for row in self.atoms.itertuples()
+        ]
+        structure = Structure(atoms, Lattice(*self.cell), title=self.name)
+        return Phase(name=self.name, point_group=self.orix_point_group(), structure=structure)
+
+    def _representatives(self, hkl: np.ndarray) -> np.ndarray:
+        """One index triple (n, 3) that stands for all that the Laue group makes equivalent."""
+        key = np.array([1 << 40, 1 << 20, 1])
+        best, best_key = hkl.copy(), hkl @ key
+        for matrix in _index_rotations(self.operations):
+            for image in (hkl @ matrix, -(hkl @ matrix)):
+                image_key = image @ key
+                larger = image_key > best_key
+                best[larger], best_key[larger] = image[larger], image_key[larger]
+        return best
+
+    def _all_atoms_model(self) -> gemmi.SmallStructure:
+        model = gemmi.SmallStructure()
+        model.cell = gemmi.UnitCell(*self.cell)
+        for row in self.atoms.itertuples():
+            site = gemmi.SmallStructure.Site()
+            site.label, site.element = row.label, gemmi.Element(row.element)
+            site.fract = gemmi.Fractional(row.x, row.y, row.z)
+            site.occ, site.u_iso = row.occupancy, row.u_iso
+            model.add_site(site)
+        return model
+
+
+def read_crystal(path: str | Path, *, name: str | None = None) -> Crystal:
+    """Read a CIF; the name is the file's stem unless given.
+
+    Symmetry comes from the explicit operators where the file lists them, else from its Hall or
+    Hermann-Mauguin symbol; axes are never permuted to a standard setting.
+
+    Raises
+    ------
+    InputError
+        No such file, not a CIF, no cell, no atoms, no symmetry, operators that contradict the
+        symbol, an unknown element, or an occupancy outside 0 to 1.05.
+    """
+    block = _structure_block(path)
+    structure = gemmi.make_small_structure_from_block(block)
+    _check_cell(block, path)
+    operations = _operations(structure, path)
+    sites, notes = _checked_sites(structure, path)
+    cell = structure.cell
+    atoms = _fill_cell(sites, operations, cell)
+    amounts = atoms.groupby("element", sort=True)["occupancy"].sum()
+    reciprocal = np.array(cell.frac.mat.tolist())
+    return Crystal(
+        name=name or Path(path).stem,
+        path=str(path),
+        cell=tuple(float(value) for value in cell.parameters),
+        reciprocal=reciprocal,
+        space_group=gemmi.find_spacegroup_by_ops(operations),
+        operations=operations,
+        symmetry=_laue_rotations(operations, reciprocal),
+        atoms=atoms,
+        formula={str(element): float(amount) for element, amount in amounts.items()},
+        cell_mass=float(sum(gemmi.Element(e).weight * n for e, n in amounts.items())),
+        volume=float(cell.volume),
+        notes=notes,
+    )
+
+
+def check_distinct(crystals: Sequence[Crystal]) -> None:
+    """Raise InputError, naming both files, if two phases have the same structure or name.
+
+    Two structures are the same when their powder profiles (|F|^2 on 1/d, to 1/angstrom) agree:
+    that holds in any setting of the axes, and also where diffraction cannot tell them apart.
+    """
+    profiles = [_profile(crystal) for crystal in crystals]
+    for second, crystal in enumerate(crystals):
+        for first in range(second):
+            other = crystals[first]
+            if crystal.name == other.name:
+                raise InputError(
+                    crystal.path, f"the phase of {other.path} is called {other.name!r} too",
+                    remedy="give each phase a name of its own",
+                )  # fmt: skip
+            if profiles[first] @ profiles[second] > 0.999:
+                raise InputError(
+                    crystal.path, f"has the same structure as {other.path}",
+                    remedy="leave one of the two phases out",
+                )  # fmt: skip
+
+
+def _profile(crystal: Crystal) -> np.ndarray:
+    step, width = 0.001, 0.002
+    _, q, intensity = crystal.reflections(1.0)
+    radius = np.linalg.norm(q, axis=1)
+    grid = np.arange(0.0, 1.0 + 5 * width, step)
+    counts, _ = np.histogram(
+        radius, np.append(grid, grid[-1] + step) - step / 2, weights=intensity / radius**2
+    )
+    kernel = np.exp(-0.5 * (np.arange(-5 * width, 5 * width + step / 2, step) / width) ** 2)
+    profile = np.convolve(counts, kernel, mode="same")
+    return profile / np.linalg.norm(profile)
+
+
+def _structure_block(path: str | Path) -> gemmi.cif.Block:
+    if not Path(path).is_file():
+        raise InputError(path, "there is no such file", remedy="correct the path of the CIF")
+    try:
+        document = gemmi.cif.read(str(path))
+    except (RuntimeError, ValueError, UnicodeDecodeError) as error:
+        raise InputError(
+            path, f"not a readable CIF ({error})", remedy="export the structure again as a CIF"
+        ) from error
+    for block in document:
+        if block.find_loop("_atom_site_fract_x") or block.find_loop("_atom_site_label"):
+            return block
+    raise InputError(
+        path, "no atoms", field="_atom_site_fract_x", remedy="give a CIF that lists the atoms"
+    )
+
+
+def _check_cell(block: gemmi.cif.Block, path: str | Path) -> None:
+    for item in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma"):
+        tag = f"_cell_{item}"
+        value = block.find_value(tag)
+        number = gemmi.cif.as_number(value) if value else np.nan
+        if not (np.isfinite(number) and number > 0):
+            raise InputError(
+                path, "no cell: this parameter is missing or not a positive number", field=tag,
+                remedy="give all six cell parameters in angstrom and degrees",
+            )  # fmt: skip
+
+
+def _operations(structure: gemmi.SmallStructure, path: str | Path) -> gemmi.GroupOps:
+    named = _named_group(structure)
+    if structure.symops:
+        try:
+            operations = gemmi.GroupOps([gemmi.Op(text) for text in structure.symops])
+        except (RuntimeError, ValueError) as error:
+            raise InputError(
+                path, f"symmetry operators cannot be read ({error})", field="symop_operation_xyz",
+                remedy="write them as x,y,z triplets",
+            ) from error  # fmt: skip
+        if named and len(operations) != len(named.operations()):
+            raise InputError(
+                path, f"lists {len(operations)} symmetry operators, {named.xhm()!r} has "
+                f"{len(named.operations())}", field="symop_operation_xyz",
+                remedy="make operators and space-group symbol agree",
+            )  # fmt: skip
+        return operations
+    if named:
+        return named.operations()
+    raise InputError(
+        path, "no symmetry: neither operators nor a known space-group symbol",
+        field="_space_group_symop_operation_xyz",
+        remedy="list the symmetry operators, or give the Hermann-Mauguin or Hall symbol",
+    )  # fmt: skip
+
+
+def _named_group(structure: gemmi.SmallStructure) -> gemmi.SpaceGroup | None:
+    if structure.spacegroup_hall:
+        try:
+            operations = gemmi.symops_from_hall(structure.spacegroup_hall)
+        except (RuntimeError, ValueError):
+            return None
+        return gemmi.find_spacegroup_by_ops(operations)
+    cell = structure.cell
+    return gemmi.find_spacegroup_by_name(structure.spacegroup_hm, cell.alpha, cell.gamma)
+
+
+def _checked_sites(
+    structure: gemmi.SmallStructure, path: str | Path
+) -> tuple[list[gemmi.SmallStructure.Site], tuple[str, ...]]:
+    sites = list(structure.sites)
+    if not sites:
+        raise InputError(
+            path, "no atoms", field="_atom_site_fract_x", remedy="give a CIF that lists the atoms"
+        )
+    notes = []
+    for site in sites:
+        if site.element.atomic_number == 0:
+            raise InputError(
+                path, f"unknown element {site.type_symbol or site.label!r} of atom {site.label!r}",
+                field="_atom_site_type_symbol", remedy="use the symbol of a chemical element",
+            )  # fmt: skip
+        if not np.all(np.isfinite(site.fract.tolist())):
+            raise InputError(
+                path, f"atom {site.label!r} has no position", field="_atom_site_fract_x",
+                remedy="give its fractional coordinates or leave it out",
+            )  # fmt: skip
+        if not 0.0 <= site.occ <= OCCUPANCY_LIMIT:
+            raise InputError(
+                path, f"atom {site.label!r} has occupancy {site.occ:g}",
+                field="_atom_site_occupancy", remedy=f"give a value from 0 to {OCCUPANCY_LIMIT}",
+            )  # fmt: skip
+        if site.occ > 1.0:
+            notes.append(f"occupancy {site.occ:g} of {site.label} is over 1, used as it is")
+        if site.u_iso <= 0.0 and site.aniso.nonzero():
+            site.u_iso = structure.cell.calculate_u_eq(site.aniso)
+    if all(site.u_iso <= 0.0 for site in sites):
+        for site in sites:
+            site.u_iso = U_ISO_ASSUMED
+        notes.append(f"no displacement parameters: {U_ISO_ASSUMED} angstrom^2 assumed")
+    return sites, tuple(notes)
+
+
+def _fill_cell(
+    sites: list[gemmi.SmallStructure.Site], operations: gemmi.GroupOps, cell: gemmi.UnitCell
+) -> pd.DataFrame:
+    """Every atom of the cell; images that coincide on a special position are one atom."""
+    orthogonal = np.array(cell.orth.mat.tolist())
+    rows = []
+    for site in sites:
+        images = np.array([op.apply_to_xyz(site.fract.tolist()) for op in operations])
+        images = (images + 1e-6) % 1.0 - 1e-6
+        distance = np.linalg.norm(_nearest(images[:, None] - images) @ orthogonal.T, axis=2)
+        first = ~np.any(np.tril(distance < _SAME_SITE, -1), axis=1)
+        rows += [
+            (site.label, site.element.name, *position, site.occ, site.u_iso)
+            for position in images[first]
+        ]
+    columns = ["label", "element", "x", "y", "z", "occupancy", "u_iso"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _nearest(difference: np.ndarray) -> np.ndarray:
+    return difference - np.round(difference)
+
+
+def _indices_within(cell: tuple, reciprocal: np.ndarray, radius: float) -> np.ndarray:
+    # |h| <= |a| |q|, and so for k and l.
+    limits = [int(np.floor(length * radius + 1e-9)) for length in cell[:3]]
+    axes = [np.arange(-limit, limit + 1) for limit in limits]
+    hkl = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, 3)
+    length = np.linalg.norm(hkl @ reciprocal, axis=1)
+    return hkl[(length > 0) & (length <= radius)]
+
+
+def _index_rotations(operations: gemmi.GroupOps) -> list[np.ndarray]:
+    """Matrices R with hkl' = hkl @ R, one for each operation without its translation."""
+    return [np.array(op.rot) // gemmi.Op.DEN for op in operations.sym_ops]
+
+
+def _cartesian_rotations(operations: gemmi.GroupOps, reciprocal: np.ndarray) -> np.ndarray:
+    """Point group as matrices (n, 3, 3) that act on Cartesian vectors of the crystal."""
+    orthogonal = np.linalg.inv(reciprocal)
+    return np.array(
+        [orthogonal @ rotation @ reciprocal for rotation in _index_rotations(operations)]
+    )
+
+
+def _proper_parts(rotations: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Quaternions (n, 4) of rotations times their determinant, and whether it is negative."""
+    from scipy.spatial.transform import Rotation
+
+    improper = np.linalg.det(rotations) < 0
+    proper = np.where(improper[:, None, None], -rotations, rotations)
+    quaternions = Rotation.from_matrix(proper).as_quat(canonical=True, scalar_first=True)
+    return quaternions, improper
+
+
+def _laue_rotations(operations: gemmi.GroupOps, reciprocal: np.ndarray) -> np.ndarray:
+    quaternions, _ = _proper_parts(_cartesian_rotations(operations, reciprocal))
+    kept: list[np.ndarray] = []
+    for quaternion in quaternions:
+        if all(abs(quaternion @ other) < 1 - 1e-4 for other in kept):
+            kept.append(quaternion)
+    return np.array(kept)
+
+
+def _point_group_symbol(operations: gemmi.GroupOps) -> str:
+    symmorphic = operations.derive_symmorphic()
+    symmorphic.cen_ops = [[0, 0, 0]]
+    return gemmi.find_spacegroup_by_ops(symmorphic).point_group_hm()
+
+
+def _same_elements(group, quaternions: np.ndarray, improper: np.ndarray) -> bool:
+    overlap = np.abs(group.data @ quaternions.T) > 1 - 1e-4
+    same_kind = np.asarray(group.improper, dtype=bool)[:, None] == improper
+    return bool((overlap & same_kind).any(axis=1).all())
