@@ -1,0 +1,39 @@
+"""phasefront: from raw scans, cycling logs and powder patterns to phase fractions, compared.
+
+snakemake --configfile config/demo.yaml --workflow-profile workflow/profiles/default
+"""
+
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+report: "workflow/report/workflow.rst"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/virtual.smk"
+include: "workflow/rules/scans.smk"
+include: "workflow/rules/calibration.smk"
+include: "workflow/rules/spots.smk"
+include: "workflow/rules/orientations.smk"
+include: "workflow/rules/phases.smk"
+include: "workflow/rules/grains.smk"
+include: "workflow/rules/fractions.smk"
+include: "workflow/rules/cycling.smk"
+include: "workflow/rules/powder.smk"
+include: "workflow/rules/comparison.smk"
+include: "workflow/rules/figures.smk"
+
+
+rule all:
+    default_target: True
+    input:
+        result("summary.json"),
+        result("comparison.csv"),
+        result("figures/comparison.png"),
+        result("figures/overview.png"),
+        expand(result("figures/{scan}/phases.png"), scan=PLAN.scans.index),
+        expand(result("figures/powder/{pattern}.png"), pattern=PLAN.patterns.index),
+        result("notebooks/experiment.ipynb"),
+        [result("truth_check.json")] if PLAN.experiment.virtual else [],

@@ -1,0 +1,139 @@
+"""phasefront: run an experiment, fetch its public files, check its inputs, verify its records."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from phasefront.errors import InputError
+
+PROFILE = "workflow/profiles/default"
+SCHEMA = Path("workflow/schemas/experiment.schema.json")
+
+
+def main() -> None:
+    """The command line. Leaves with 0, 2 for bad input, or what a failed run left with."""
+    parser = argparse.ArgumentParser(prog="phasefront", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = _command(commands, run, "fetch, check, then run an experiment to its report")
+    command.add_argument("config", type=Path)
+    command.add_argument("--cores", type=int, default=os.cpu_count())
+    command = _command(commands, fetch, "download the public files an experiment names")
+    command.add_argument("config", type=Path)
+    command = _command(commands, check, "check a config, its tables and every file they name")
+    command.add_argument("config", type=Path)
+    command = _command(commands, verify, "re-hash a results folder and walk its records")
+    command.add_argument("folder", type=Path)
+    _command(commands, schema, f"write the config's JSON schema to {SCHEMA}")
+
+    arguments = vars(parser.parse_args())
+    action = arguments.pop("action")
+    try:
+        sys.exit(action(**arguments))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+
+
+def _command(commands, action, help: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(action.__name__, help=help, description=help)
+    command.set_defaults(action=action)
+    return command
+
+
+def run(config: Path, cores: int) -> int:
+    """Fetch, check, run every rule that has work to do, and make the report."""
+    fetch(config)
+    plan = _checked_plan(config)
+    snakemake = [sys.executable, "-m", "snakemake", "--configfile", str(config)]
+    done = subprocess.run([*snakemake, "--workflow-profile", PROFILE, "--cores", str(cores)])
+    if done.returncode:
+        return done.returncode
+    results = Path("results") / plan.experiment.run
+    report = results / "report.html"
+    made = max(path.stat().st_mtime for path in results.rglob("*.prov.json"))
+    if not report.exists() or report.stat().st_mtime < made:
+        part = report.with_name(".part-report.html")
+        done = subprocess.run([*snakemake, "--report", str(part)], capture_output=True, text=True)
+        if done.returncode:
+            print(done.stderr, file=sys.stderr)
+            return done.returncode
+        part.replace(report)
+    print(f"Report: {report}")
+    print(f"Summary: {results / 'summary.json'}")
+    return 0
+
+
+def fetch(config: Path) -> int:
+    """Download what is missing, and check the SHA-256 of what is there."""
+    from phasefront.config import load
+
+    downloads = load(config).downloads
+    if not downloads:
+        return 0
+    import pooch
+
+    for item in downloads:
+        path = Path(item.path)
+        try:
+            pooch.retrieve(
+                item.url, f"sha256:{item.sha256}", fname=path.name, path=path.parent.resolve()
+            )
+        except ValueError as error:
+            raise InputError(
+                path, f"not the file it should be ({error})", remedy="delete it and fetch again"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                path,
+                f"cannot be fetched from {item.url} ({error})",
+                remedy="check the network, or put the file there by hand",
+            ) from None
+    return 0
+
+
+def check(config: Path) -> int:
+    """Read the config, its tables and every file they name, and say what a run would use."""
+    plan = _checked_plan(config)
+    print(
+        f"{config}: {len(plan.cifs)} phases, {len(plan.scans)} scans, {len(plan.logs)} logs,"
+        f" {len(plan.patterns)} powder patterns, nothing wrong."
+    )
+    return 0
+
+
+def _checked_plan(config: Path):
+    from phasefront.plan import Plan
+
+    plan = Plan.load(config)
+    plan.check_files()
+    return plan
+
+
+def verify(folder: Path) -> int:
+    """Exit code 0 when every record under a folder holds, 1 with the first broken link when not."""
+    from phasefront.provenance.verify import verify_folder
+
+    report = verify_folder(folder)
+    for line in report.problems:
+        print(line, file=sys.stderr)
+    print(f"{report.records} records, {len(report.problems)} problems")
+    return 1 if report.problems else 0
+
+
+def schema() -> int:
+    """Write the JSON schema of a config."""
+    from phasefront.config import schema as experiment_schema
+
+    SCHEMA.parent.mkdir(parents=True, exist_ok=True)
+    SCHEMA.write_text(json.dumps(experiment_schema(), indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    main()

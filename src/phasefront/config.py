@@ -1,0 +1,350 @@
+"""The experiment: one YAML file and three small tables, checked before any job starts.
+
+The models below are the only place where settings and their defaults are named. The JSON schema in
+workflow/schemas is generated from them, and every section reaches its script as JSON.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from pathlib import Path
+from typing import Annotated, Literal
+
+import pandas as pd
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from phasefront.errors import InputError
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$")]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Model(BaseModel):
+    """Base of all sections: unknown keys are errors, values are fixed once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Phase(Model):
+    """A candidate phase."""
+
+    name: Name = Field(description="short name, used in every table and figure")
+    label: str = Field("", description="name for figures, may hold LaTeX; the name where empty")
+    cif: str = Field(description="path of its CIF")
+    ion_content: float = Field(ge=0, description="ions per formula unit")
+    formula_units: int = Field(gt=0, description="formula units in the CIF's cell")
+    parent_axes: list[list[float]] | None = Field(
+        None, description="rows: axes of the lattice that phases share, in this phase's axes"
+    )
+
+
+class Material(Model):
+    """What the grains are made of."""
+
+    ion: str = Field(description="element that moves")
+    pristine_molar_mass: Positive = Field(description="g/mol of the compound that was weighed")
+    pristine_ion_content: Positive = Field(description="ions per formula unit before charge")
+    phases: list[Phase] = Field(min_length=1)
+    parent_point_group: str | None = Field(
+        None, description="point group of the lattice that phases share"
+    )
+    two_phase_fields: list[tuple[float, float]] = Field(
+        [], description="ion contents between which two phases coexist (lever rule holds)"
+    )
+
+    @model_validator(mode="after")
+    def _phases_are_distinct(self) -> Material:
+        names = [phase.name for phase in self.phases]
+        if len(set(names)) < len(names):
+            raise ValueError("two phases have the same name; give each its own")
+        if any(phase.parent_axes for phase in self.phases) and self.parent_point_group is None:
+            raise ValueError("phases have parent_axes; name the parent_point_group too")
+        return self
+
+
+class Instrument(Model):
+    """A microscope as it was set."""
+
+    voltage_kv: Positive = Field(description="acceleration voltage, kV")
+    precession_deg: float = Field(0, ge=0, lt=5, description="precession semi-angle, degrees")
+    scale: Positive | None = Field(None, description="nominal scale of the camera, 1/A per pixel")
+
+
+class State(Model):
+    """A state of charge and the moment of a log it stands for (give one of the last four)."""
+
+    name: Name
+    log: Name | None = Field(None, description="log in the cycling table")
+    time_h: float | None = Field(None, ge=0, description="hours since the start of the log")
+    capacity_mah_g: float | None = Field(None, description="net charge passed, mA h per gram")
+    voltage_v: float | None = Field(None, description="first crossing of this voltage")
+    half_cycle: int = Field(0, ge=0, description="half cycle the capacity or voltage belongs to")
+
+    @model_validator(mode="after")
+    def _one_moment(self) -> State:
+        given = [v for v in (self.time_h, self.capacity_mah_g, self.voltage_v) if v is not None]
+        if (self.log is None) != (len(given) == 0) or len(given) > 1:
+            raise ValueError("give a log and exactly one of time_h, capacity_mah_g, voltage_v")
+        return self
+
+
+class Tables(Model):
+    """Tab-separated tables that name files, states and instruments."""
+
+    scans: str
+    cycling: str | None = None
+    powder: str | None = None
+
+
+class Download(Model):
+    """A public file the experiment needs."""
+
+    path: str
+    url: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+
+
+class ScanSettings(Model):
+    """Virtual images."""
+
+    bright_field_radius_px: Positive = Field(8, description="radius of the bright-field disk")
+
+
+class CalibrationSettings(Model):
+    """Beam centre, ellipse and scale of each scan."""
+
+    scale_search: Fraction = Field(0.02, description="relative half width of the search for scale")
+    patterns: int = Field(250, ge=10, description="patterns, rich in spots, that are fitted")
+
+
+class SpotSettings(Model):
+    """Bragg vectors."""
+
+    false_alarms: Positive = Field(0.1, description="false spots per pattern that noise may make")
+    max_radius: Positive = Field(1.2, description="largest spatial frequency used, 1/A")
+
+
+class OrientationSettings(Model):
+    """Indexing against simulated templates."""
+
+    resolution_deg: Positive = Field(2.0, description="step of the grid of beam directions")
+    max_radius: Positive = Field(1.2, description="largest spatial frequency matched, 1/A")
+    n_best: int = Field(2, ge=1, le=10, description="distinct orientations kept per phase")
+    min_spots: int = Field(5, ge=3, description="fewer spots than this are not indexed")
+
+
+class PhaseSettings(Model):
+    """Deciding between phases."""
+
+    min_spots: int = Field(5, ge=3, description="fewer spots than this are vacuum")
+    position_sigma: Positive = Field(0.005, description="error of a spot's position, 1/A")
+    decide_above: float = Field(0.95, gt=0.5, lt=1, description="posterior a decision needs")
+
+
+class GrainSettings(Model):
+    """Grains."""
+
+    misorientation_deg: Positive = Field(5.0, description="boundary between two grains")
+    min_positions: int = Field(10, ge=1, description="smaller patches are no grain")
+
+
+class FractionSettings(Model):
+    """Intervals of fractions."""
+
+    draws: int = Field(2000, ge=100, description="bootstrap draws over grains")
+
+
+class PowderSettings(Model):
+    """Rietveld fit."""
+
+    two_theta_min: float | None = Field(None, description="start of the fit, degrees")
+    two_theta_max: float | None = Field(None, description="end of the fit, degrees")
+
+
+class ComparisonSettings(Model):
+    """STEM against charge and powder."""
+
+    margin: Positive = Field(0.1, description="difference in ion content that does not matter")
+
+
+class VirtualState(Model):
+    """The truth of one virtual state."""
+
+    ion_content: float = Field(ge=0)
+    insertion_model: Literal["all-or-none", "core-shell", "straight-front"] = "all-or-none"
+
+
+class Virtual(Model):
+    """A virtual experiment that writes the raw files the tables name."""
+
+    material: Name = Field(description="material in the table of Bloch-wave intensities")
+    states: dict[Name, VirtualState]
+    shape: tuple[int, int] = (64, 64)
+
+
+class Experiment(Model):
+    """One experiment: what config/<run>.yaml holds."""
+
+    run: Name = Field(description="results go to results/<run>")
+    title: str = ""
+    seed: int = Field(0, ge=0)
+    material: Material
+    instruments: dict[Name, Instrument] = Field(min_length=1)
+    tables: Tables
+    states: list[State] = Field(min_length=1)
+    downloads: list[Download] = []
+    virtual: Virtual | None = None
+    scans: ScanSettings = ScanSettings()
+    calibration: CalibrationSettings = CalibrationSettings()
+    spots: SpotSettings = SpotSettings()
+    orientations: OrientationSettings = OrientationSettings()
+    phases: PhaseSettings = PhaseSettings()
+    grains: GrainSettings = GrainSettings()
+    fractions: FractionSettings = FractionSettings()
+    powder: PowderSettings = PowderSettings()
+    comparison: ComparisonSettings = ComparisonSettings()
+
+    def section(self, name: str) -> str:
+        """A section as canonical JSON: what a rule passes on and Snakemake tracks."""
+        return json.dumps(getattr(self, name).model_dump(mode="json"), sort_keys=True)
+
+
+class ScanRow(Model):
+    """A row of the table of scans."""
+
+    scan: Name
+    state: Name
+    path: str
+    kind: Literal["scan", "peaks"] = "scan"
+    instrument: Name
+    scan_step_nm: Positive | None = None
+
+
+class LogRow(Model):
+    """A row of the table of cycling logs."""
+
+    log: Name
+    path: str
+    mass_mg: Positive
+    mass_error_mg: float = Field(0, ge=0)
+    irreversible_mah_g: float = 0
+    irreversible_error_mah_g: float = Field(0, ge=0)
+
+
+class PatternRow(Model):
+    """A row of the table of powder patterns."""
+
+    pattern: Name
+    state: Name
+    path: str
+    wavelength: Positive
+
+
+def load(path: str | Path) -> Experiment:
+    """The experiment in a YAML file.
+
+    Raises InputError, naming file, field and remedy, for what cannot be right.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(path, "there is no such file", remedy="give the path of a config file")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        raise InputError(
+            path,
+            "not valid YAML",
+            field=f"line {mark.line + 1}" if mark else None,
+            remedy="check indentation, colons and quotes there",
+        ) from None
+    return parse(content, path)
+
+
+def parse(content: object, source: str | Path) -> Experiment:
+    """The experiment in an already loaded mapping; `source` is named in errors."""
+    if not isinstance(content, dict):
+        raise InputError(source, "not a mapping of sections", remedy="start from config/demo.yaml")
+    return _validated(Experiment, content, source)
+
+
+def read_table(path: str | Path, row_model: type[Model]) -> pd.DataFrame:
+    """A tab-separated table whose rows are checked against `row_model`.
+
+    The first column is the identifier and may not repeat. Lines that start with # are comments.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(path, "there is no such file", remedy="check the config's tables section")
+    table = pd.read_csv(path, sep="\t", comment="#", dtype=str, keep_default_na=False)
+    rows = []
+    for number, row in enumerate(table.to_dict("records"), start=1):
+        given = {key: value for key, value in row.items() if value != ""}
+        rows.append(_validated(row_model, given, path, prefix=f"row {number}").model_dump())
+    if not rows:
+        raise InputError(path, "the table has no rows", remedy="add one row a file")
+    checked = pd.DataFrame(rows)
+    identifier = checked.columns[0]
+    repeated = checked[identifier][checked[identifier].duplicated()]
+    if len(repeated):
+        raise InputError(
+            path, f"{repeated.iloc[0]!r} occurs twice", field=identifier, remedy="name rows apart"
+        )
+    return checked.set_index(identifier, drop=False)
+
+
+def schema() -> dict:
+    """JSON schema of an experiment."""
+    return Experiment.model_json_schema()
+
+
+def _validated(model: type[Model], content: dict, source: str | Path, prefix: str = "") -> Model:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join([prefix] * bool(prefix) + [str(part) for part in first["loc"]])
+        problem, remedy = _sentence(model, first)
+        raise InputError(source, problem, field=field or None, remedy=remedy) from None
+
+
+def _sentence(model: type[Model], error: dict) -> tuple[str, str]:
+    """Problem and remedy of one pydantic error."""
+    if error["type"] == "extra_forbidden":
+        names = _names_beside(model, error["loc"])
+        close = difflib.get_close_matches(str(error["loc"][-1]), names, n=1)
+        remedy = f"write {close[0]!r}" if close else f"known here are {', '.join(sorted(names))}"
+        return "unknown key", remedy
+    if error["type"] == "missing":
+        return "missing", "add it"
+    if error["type"] == "value_error":
+        problem, _, remedy = str(error["ctx"]["error"]).partition("; ")
+        return problem, remedy or "change it"
+    message = error["msg"][0].lower() + error["msg"][1:]
+    return f"{error['input']!r} cannot be used: {message}", "correct the value"
+
+
+def _names_beside(model: type[Model], location: tuple) -> list[str]:
+    """Field names allowed where the unknown key stands."""
+    definitions = model.model_json_schema()
+    node = definitions
+    for part in location[:-1]:
+        node = _resolved(node, definitions)
+        if isinstance(part, int):
+            node = node["items"]
+        else:
+            node = node.get("properties", {}).get(part) or node["additionalProperties"]
+    return list(_resolved(node, definitions).get("properties", {}))
+
+
+def _resolved(node: dict, definitions: dict) -> dict:
+    for option in node.get("anyOf", []):
+        if "$ref" in option or option.get("type") in ("object", "array"):
+            node = option
+            break
+    if "$ref" in node:
+        node = definitions["$defs"][node["$ref"].rpartition("/")[2]]
+    return node

@@ -1,0 +1,174 @@
+"""What a run has to do: the experiment, its tables and their files, checked against each other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from phasefront import config
+from phasefront.errors import InputError
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment with its tables (pandas, indexed by their first column).
+
+    `logs` and `patterns` are empty tables where the experiment has none.
+    """
+
+    source: Path
+    experiment: config.Experiment
+    scans: pd.DataFrame
+    logs: pd.DataFrame
+    patterns: pd.DataFrame
+
+    @classmethod
+    def load(cls, path: str | Path) -> Plan:
+        """The plan of a config file. Raises InputError for what does not fit together."""
+        return cls._build(config.load(path), Path(path))
+
+    @classmethod
+    def parse(cls, content: dict, source: str | Path) -> Plan:
+        """The plan of an already loaded config; `source` is named in errors."""
+        return cls._build(config.parse(content, source), Path(source))
+
+    @classmethod
+    def _build(cls, experiment: config.Experiment, source: Path) -> Plan:
+        tables = experiment.tables
+        plan = cls(
+            source,
+            experiment,
+            config.read_table(tables.scans, config.ScanRow),
+            _optional_table(tables.cycling, config.LogRow),
+            _optional_table(tables.powder, config.PatternRow),
+        )
+        plan._check_references()
+        return plan
+
+    @property
+    def cifs(self) -> list[str]:
+        """Paths of the candidate phases' CIFs, in the config's order."""
+        return [phase.cif for phase in self.experiment.material.phases]
+
+    @property
+    def instruments(self) -> list[str]:
+        """Instruments that took at least one of the scans."""
+        return sorted(set(self.scans["instrument"]))
+
+    def scans_of_kind(self, kind: str) -> list[str]:
+        """Identifiers of the scans that are raw scans or peak lists."""
+        return list(self.scans.index[self.scans["kind"] == kind])
+
+    def instrument(self, name: str) -> str:
+        """An instrument as JSON."""
+        return _json(self.experiment.instruments[name].model_dump(mode="json"))
+
+    def instrument_of_scan(self, scan: str) -> str:
+        """The instrument that took a scan, as JSON."""
+        return self.instrument(self.scans.loc[scan, "instrument"])
+
+    def step_of(self, scan: str) -> float:
+        """Scan step, nm; NaN where the table does not say."""
+        return float(self.scans.loc[scan, "scan_step_nm"])
+
+    def log(self, name: str) -> str:
+        """A row of the cycling table as JSON."""
+        return _json(self.logs.loc[name].to_dict())
+
+    def pattern(self, name: str) -> str:
+        """A row of the powder table as JSON."""
+        return _json(self.patterns.loc[name].to_dict())
+
+    def states_on_log(self, log: str) -> str:
+        """The states located on a log, as JSON."""
+        states = [state for state in self.experiment.states if state.log == log]
+        return _json([state.model_dump(mode="json") for state in states])
+
+    def links(self) -> str:
+        """What belongs to each state, as JSON: its scans, its log and its powder patterns."""
+        links = [
+            {
+                "state": state.name,
+                "scans": list(self.scans.index[self.scans["state"] == state.name]),
+                "log": state.log,
+                "patterns": list(self.patterns.index[self.patterns["state"] == state.name]),
+            }
+            for state in self.experiment.states
+        ]
+        return _json(links)
+
+    def seed_of(self, identifier: str) -> int:
+        """A seed of its own for each file, from the run's seed."""
+        text = f"{self.experiment.seed}/{identifier}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+    def raw_files(self) -> list[str]:
+        """Every raw file that the tables name."""
+        return [path for t in (self.scans, self.logs, self.patterns) for path in t["path"]]
+
+    def _check_references(self) -> None:
+        states = {state.name for state in self.experiment.states}
+        tables = self.experiment.tables
+        _check_known(self.scans, "state", states, tables.scans)
+        _check_known(self.scans, "instrument", set(self.experiment.instruments), tables.scans)
+        if len(self.patterns):
+            _check_known(self.patterns, "state", states, tables.powder)
+        for state in self.experiment.states:
+            if state.log is not None and state.log not in self.logs.index:
+                raise InputError(
+                    self.source,
+                    f"there is no log {state.log!r} in the cycling table",
+                    field=f"states.{state.name}.log",
+                    remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
+                )
+        for scan, row in self.scans.iterrows():
+            scale = self.experiment.instruments[row["instrument"]].scale
+            if row["kind"] == "scan" and scale is None:
+                raise InputError(
+                    self.source,
+                    f"scan {scan!r} needs the camera's nominal scale",
+                    field=f"instruments.{row['instrument']}.scale",
+                    remedy="give it in 1/angstrom per pixel, to within 2 %",
+                )
+
+    def check_files(self) -> None:
+        """Read every CIF, and see that every raw file is there or will be made.
+
+        Raises InputError for a missing or unusable file, and for phases with the same structure.
+        """
+        from phasefront import crystals
+
+        known = {item.path for item in self.experiment.downloads}
+        made = f"results/{self.experiment.run}/raw/" if self.experiment.virtual else None
+        for path in [*self.cifs, *self.raw_files()]:
+            if not Path(path).exists() and not (made and path.startswith(made)):
+                remedy = "check the path in the config and its tables"
+                if path in known:
+                    remedy = f"fetch it: phasefront fetch {self.source}"
+                raise InputError(path, "there is no such file", remedy=remedy)
+        crystals.check_distinct([crystals.read_crystal(path) for path in self.cifs])
+
+
+def _json(value) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _optional_table(path: str | None, row_model: type[config.Model]) -> pd.DataFrame:
+    if path is None:
+        return pd.DataFrame(columns=list(row_model.model_fields))
+    return config.read_table(path, row_model)
+
+
+def _check_known(table: pd.DataFrame, column: str, known: set[str], source: str) -> None:
+    for identifier, value in table[column].items():
+        if value not in known:
+            raise InputError(
+                source,
+                f"{column} {value!r} is not in the config",
+                field=f"{identifier}.{column}",
+                remedy=f"use one of {sorted(known)} or add it there",
+            )

@@ -1,0 +1,28 @@
+# Beam centre, ellipse and scale of each raw scan.
+#
+# in:  the raw scan, CIFs, templates
+# out: calibration/<scan>.nc
+
+
+rule calibrate_scan:
+    input:
+        scan=lambda wildcards: scan_row(wildcards)["path"],
+        templates=lambda wildcards: templates_of(wildcards),
+        cifs=PLAN.cifs,
+        code=code("calibrate_scan"),
+    output:
+        **recorded(calibration="calibration/{scan}.nc"),
+    log:
+        result("logs/calibrate_scan/{scan}.log"),
+    conda:
+        "../../envs/environment.yaml"
+    threads: SCAN_THREADS
+    params:
+        settings=settings("calibration"),
+        spots=settings("spots"),
+        instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
+    shell:
+        "{PYTHON} scripts/calibrate_scan.py --scan {input.scan} --name {wildcards.scan}"
+        " --templates {input.templates} --cifs {input.cifs} --settings {params.settings:q}"
+        " --spots {params.spots:q} --instrument {params.instrument:q}"
+        " --calibration {output.calibration} > {log} 2>&1"

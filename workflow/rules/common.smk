@@ -1,0 +1,70 @@
+# The plan of the run, and what every rule needs: its settings, its code and its record.
+#
+# Snakemake tracks only builtin values among params, and files by content only under input. So
+# settings reach scripts as JSON text, and a rule lists its code, and the lock file, as inputs.
+
+import os
+import re
+import sys
+
+from snakemake.exceptions import WorkflowError
+
+from phasefront.errors import InputError
+from phasefront.plan import Plan
+from phasefront.provenance.code import closure
+from phasefront.provenance.record import LOCK, SUFFIX
+
+if not config:
+    raise WorkflowError(
+        "no experiment; name one: snakemake --configfile config/demo.yaml"
+    )
+
+try:
+    PLAN = Plan.parse(config, workflow.configfiles[-1])
+    PLAN.check_files()
+except InputError as error:
+    raise WorkflowError(str(error))
+
+PYTHON = sys.executable
+# Scans share the machine: many small ones run side by side, a single one gets every core.
+SCAN_THREADS = max(1, (workflow.cores or 1) // len(PLAN.scans))
+
+
+def any_of(names):
+    """Regular expression that matches these names only."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+wildcard_constraints:
+    scan=any_of(PLAN.scans.index),
+    instrument=any_of(PLAN.experiment.instruments),
+    log=any_of(PLAN.logs.index),
+    pattern=any_of(PLAN.patterns.index),
+
+
+def result(path):
+    """Where an output of this run lies."""
+    return f"results/{PLAN.experiment.run}/{path}"
+
+
+def recorded(**outputs):
+    """Outputs of a rule, each with its record beside it."""
+    paths = {name: result(path) for name, path in outputs.items()}
+    return paths | {f"{name}_record": path + SUFFIX for name, path in paths.items()}
+
+
+def code(script):
+    """The script, the project modules it imports, and the lock of everything else."""
+    return [os.path.relpath(path) for path in closure(f"scripts/{script}.py")] + [
+        str(LOCK)
+    ]
+
+
+def settings(section):
+    """A section of the config as JSON."""
+    return PLAN.experiment.section(section)
+
+
+def scan_row(wildcards):
+    """The row of the table of scans."""
+    return PLAN.scans.loc[wildcards.scan]

@@ -1,0 +1,70 @@
+# The three sources side by side, the summary that others read, and the check against the truth.
+#
+# in:  fractions, cycling, powder; for virtual runs truth, phases
+# out: comparison.nc, comparison.csv, summary.json, truth_check.json
+
+
+rule compare_sources:
+    input:
+        fractions=expand(result("fractions/{scan}.nc"), scan=PLAN.scans.index),
+        cycling=expand(result("cycling/{log}.nc"), log=PLAN.logs.index),
+        powder=expand(result("powder/{pattern}.nc"), pattern=PLAN.patterns.index),
+        code=code("compare_sources"),
+    output:
+        **recorded(comparison="comparison.nc", table="comparison.csv"),
+    log:
+        result("logs/compare_sources.log"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        links=PLAN.links(),
+        settings=settings("comparison"),
+        material=settings("material"),
+    shell:
+        "{PYTHON} scripts/compare_sources.py --fractions {input.fractions}"
+        " --cycling {input.cycling} --powder {input.powder}"
+        " --links {params.links:q} --material {params.material:q}"
+        " --settings {params.settings:q} --comparison {output.comparison}"
+        " --table {output.table} > {log} 2>&1"
+
+
+rule summarise_run:
+    input:
+        comparison=result("comparison.nc"),
+        fractions=expand(result("fractions/{scan}.nc"), scan=PLAN.scans.index),
+        code=code("summarise_run"),
+    output:
+        **recorded(summary="summary.json"),
+    log:
+        result("logs/summarise_run.log"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        run=PLAN.experiment.run,
+    shell:
+        "{PYTHON} scripts/summarise_run.py --comparison {input.comparison}"
+        " --fractions {input.fractions} --run {params.run} --summary {output.summary}"
+        " > {log} 2>&1"
+
+
+if PLAN.experiment.virtual:
+
+    rule check_against_truth:
+        input:
+            truth=expand(result("truth/{scan}.nc"), scan=PLAN.scans.index),
+            phases=expand(result("phases/{scan}.nc"), scan=PLAN.scans.index),
+            fractions=expand(result("fractions/{scan}.nc"), scan=PLAN.scans.index),
+            cifs=PLAN.cifs,
+            code=code("check_against_truth"),
+        output:
+            **recorded(check="truth_check.json"),
+        log:
+            result("logs/check_against_truth.log"),
+        conda:
+            "../../envs/environment.yaml"
+        params:
+            material=settings("material"),
+        shell:
+            "{PYTHON} scripts/check_against_truth.py --truth {input.truth}"
+            " --phases {input.phases} --fractions {input.fractions} --cifs {input.cifs}"
+            " --material {params.material:q} --check {output.check} > {log} 2>&1"

@@ -1,0 +1,26 @@
+# Phase fractions of each scan, with intervals.
+#
+# in:  phases/<scan>.nc, grains/<scan>.nc, CIFs
+# out: fractions/<scan>.nc
+
+
+rule count_fractions:
+    input:
+        phases=result("phases/{scan}.nc"),
+        grains=result("grains/{scan}.nc"),
+        cifs=PLAN.cifs,
+        code=code("count_fractions"),
+    output:
+        **recorded(fractions="fractions/{scan}.nc"),
+    log:
+        result("logs/count_fractions/{scan}.log"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        settings=settings("fractions"),
+        material=settings("material"),
+        seed=lambda wildcards: PLAN.seed_of(wildcards.scan),
+    shell:
+        "{PYTHON} scripts/count_fractions.py --phases {input.phases} --grains {input.grains}"
+        " --cifs {input.cifs} --material {params.material:q} --settings {params.settings:q}"
+        " --seed {params.seed} --fractions {output.fractions} > {log} 2>&1"

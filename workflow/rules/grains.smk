@@ -1,0 +1,25 @@
+# Grains: contiguous positions of one crystal orientation.
+#
+# in:  phases/<scan>.nc, CIFs
+# out: grains/<scan>.nc
+
+
+rule find_grains:
+    input:
+        phases=result("phases/{scan}.nc"),
+        cifs=PLAN.cifs,
+        code=code("find_grains"),
+    output:
+        **recorded(grains="grains/{scan}.nc"),
+    log:
+        result("logs/find_grains/{scan}.log"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        settings=settings("grains"),
+        material=settings("material"),
+        step=lambda wildcards: PLAN.step_of(wildcards.scan),
+    shell:
+        "{PYTHON} scripts/find_grains.py --phases {input.phases} --cifs {input.cifs}"
+        " --material {params.material:q} --settings {params.settings:q} --step {params.step}"
+        " --grains {output.grains} > {log} 2>&1"

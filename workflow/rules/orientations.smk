@@ -1,0 +1,51 @@
+# Indexing: every phase's best orientations at every position.
+#
+# in:  CIFs, spots/<scan>.nc
+# out: templates/<instrument>.nc, orientations/<scan>.nc
+
+
+def templates_of(wildcards):
+    """Templates for the instrument that took the scan."""
+    return result(f"templates/{scan_row(wildcards)['instrument']}.nc")
+
+
+rule simulate_templates:
+    input:
+        cifs=PLAN.cifs,
+        code=code("simulate_templates"),
+    output:
+        **recorded(templates="templates/{instrument}.nc"),
+    log:
+        result("logs/simulate_templates/{instrument}.log"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        settings=settings("orientations"),
+        material=settings("material"),
+        instrument=lambda wildcards: PLAN.instrument(wildcards.instrument),
+    shell:
+        "{PYTHON} scripts/simulate_templates.py --cifs {input.cifs}"
+        " --material {params.material:q} --settings {params.settings:q}"
+        " --instrument {params.instrument:q} --templates {output.templates} > {log} 2>&1"
+
+
+rule find_orientations:
+    input:
+        spots=result("spots/{scan}.nc"),
+        templates=templates_of,
+        cifs=PLAN.cifs,
+        code=code("find_orientations"),
+    output:
+        **recorded(orientations="orientations/{scan}.nc"),
+    log:
+        result("logs/find_orientations/{scan}.log"),
+    conda:
+        "../../envs/environment.yaml"
+    threads: SCAN_THREADS
+    params:
+        settings=settings("orientations"),
+        material=settings("material"),
+    shell:
+        "{PYTHON} scripts/find_orientations.py --spots {input.spots}"
+        " --templates {input.templates} --cifs {input.cifs} --material {params.material:q}"
+        " --settings {params.settings:q} --orientations {output.orientations} > {log} 2>&1"

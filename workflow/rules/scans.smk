@@ -1,0 +1,22 @@
+# What each raw scan is.
+#
+# in:  the raw scan
+# out: scans/<scan>.nc
+
+
+rule describe_scan:
+    input:
+        scan=lambda wildcards: scan_row(wildcards)["path"],
+        code=code("describe_scan"),
+    output:
+        **recorded(description="scans/{scan}.nc"),
+    log:
+        result("logs/describe_scan/{scan}.log"),
+    conda:
+        "../../envs/environment.yaml"
+    threads: SCAN_THREADS
+    params:
+        settings=settings("scans"),
+    shell:
+        "{PYTHON} scripts/describe_scan.py --scan {input.scan} --name {wildcards.scan}"
+        " --settings {params.settings:q} --description {output.description} > {log} 2>&1"

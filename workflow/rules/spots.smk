@@ -1,0 +1,48 @@
+# Bragg vectors of every pattern: found in a raw scan, or taken from a peak list.
+#
+# in:  the raw scan and its calibration, or a peak list
+# out: spots/<scan>.nc
+
+
+rule find_spots:
+    input:
+        scan=lambda wildcards: scan_row(wildcards)["path"],
+        calibration=result("calibration/{scan}.nc"),
+        code=code("find_spots"),
+    output:
+        **recorded(spots="spots/{scan}.nc"),
+    log:
+        result("logs/find_spots/{scan}.log"),
+    wildcard_constraints:
+        scan=any_of(PLAN.scans_of_kind("scan")),
+    conda:
+        "../../envs/environment.yaml"
+    threads: SCAN_THREADS
+    params:
+        settings=settings("spots"),
+        step=lambda wildcards: PLAN.step_of(wildcards.scan),
+    shell:
+        "{PYTHON} scripts/find_spots.py --scan {input.scan} --name {wildcards.scan}"
+        " --calibration {input.calibration} --settings {params.settings:q}"
+        " --step {params.step} --spots {output.spots} > {log} 2>&1"
+
+
+rule import_peaks:
+    input:
+        peaks=lambda wildcards: scan_row(wildcards)["path"],
+        code=code("import_peaks"),
+    output:
+        **recorded(spots="spots/{scan}.nc"),
+    log:
+        result("logs/import_peaks/{scan}.log"),
+    wildcard_constraints:
+        scan=any_of(PLAN.scans_of_kind("peaks")),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        settings=settings("spots"),
+        step=lambda wildcards: PLAN.step_of(wildcards.scan),
+    shell:
+        "{PYTHON} scripts/import_peaks.py --peaks {input.peaks} --name {wildcards.scan}"
+        " --settings {params.settings:q} --step {params.step}"
+        " --spots {output.spots} > {log} 2>&1"

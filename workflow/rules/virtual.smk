@@ -1,0 +1,76 @@
+# Raw files of a virtual experiment, and the truth, which only check_against_truth reads.
+#
+# in:  Bloch-wave intensities that come with the package, the config's virtual section
+# out: raw/<scan>.blo, raw/<log>.mpt, raw/<pattern>.xye, truth/*
+
+
+if PLAN.experiment.virtual:
+
+    rule simulate_scan:
+        input:
+            intensities="src/phasefront/virtual/bloch_waves.nc",
+            cifs=PLAN.cifs,
+            code=code("simulate_scan"),
+        output:
+            **recorded(scan="raw/{scan}.blo", truth="truth/{scan}.nc"),
+        log:
+            result("logs/simulate_scan/{scan}.log"),
+        conda:
+            "../../envs/environment.yaml"
+        threads: SCAN_THREADS
+        params:
+            virtual=settings("virtual"),
+            material=settings("material"),
+            instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
+            state=lambda wildcards: scan_row(wildcards)["state"],
+            step=lambda wildcards: PLAN.step_of(wildcards.scan),
+            seed=lambda wildcards: PLAN.seed_of(wildcards.scan),
+        shell:
+            "{PYTHON} scripts/simulate_scan.py --intensities {input.intensities}"
+            " --cifs {input.cifs} --virtual {params.virtual:q} --material {params.material:q}"
+            " --instrument {params.instrument:q} --state {params.state} --scan {wildcards.scan}"
+            " --step {params.step} --seed {params.seed}"
+            " --blo {output.scan} --truth {output.truth} > {log} 2>&1"
+
+    rule simulate_log:
+        input:
+            code=code("simulate_log"),
+        output:
+            **recorded(log="raw/{log}.mpt", truth="truth/{log}.csv"),
+        log:
+            result("logs/simulate_log/{log}.log"),
+        conda:
+            "../../envs/environment.yaml"
+        params:
+            virtual=settings("virtual"),
+            material=settings("material"),
+            mass=lambda wildcards: PLAN.logs.loc[wildcards.log, "mass_mg"],
+            seed=lambda wildcards: PLAN.seed_of(wildcards.log),
+        shell:
+            "{PYTHON} scripts/simulate_log.py --virtual {params.virtual:q}"
+            " --material {params.material:q} --mass-mg {params.mass} --seed {params.seed}"
+            " --mpt {output.log} --truth {output.truth} > {log} 2>&1"
+
+    rule simulate_pattern:
+        input:
+            cifs=PLAN.cifs,
+            code=code("simulate_pattern"),
+        output:
+            **recorded(pattern="raw/{pattern}.xye", truth="truth/{pattern}.csv"),
+        log:
+            result("logs/simulate_pattern/{pattern}.log"),
+        conda:
+            "../../envs/environment.yaml"
+        params:
+            virtual=settings("virtual"),
+            material=settings("material"),
+            state=lambda wildcards: PLAN.patterns.loc[wildcards.pattern, "state"],
+            wavelength=lambda wildcards: PLAN.patterns.loc[
+                wildcards.pattern, "wavelength"
+            ],
+            seed=lambda wildcards: PLAN.seed_of(wildcards.pattern),
+        shell:
+            "{PYTHON} scripts/simulate_pattern.py --cifs {input.cifs}"
+            " --virtual {params.virtual:q} --material {params.material:q}"
+            " --state {params.state} --wavelength {params.wavelength} --seed {params.seed}"
+            " --xye {output.pattern} --truth {output.truth} > {log} 2>&1"
