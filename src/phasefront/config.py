@@ -305,7 +305,8 @@ def _validated(model: type[Model], content: dict, source: str | Path, prefix: st
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
+        # A misspelt key also shows as a missing one: its own sentence says more.
+        first = min(error.errors(), key=lambda item: item["type"] != "extra_forbidden")
         field = ".".join([prefix] * bool(prefix) + [str(part) for part in first["loc"]])
         problem, remedy = _sentence(model, first)
         raise InputError(source, problem, field=field or None, remedy=remedy) from None
@@ -336,7 +337,8 @@ def _names_beside(model: type[Model], location: tuple) -> list[str]:
         if isinstance(part, int):
             node = node["items"]
         else:
-            node = node.get("properties", {}).get(part) or node["additionalProperties"]
+            named = node.get("patternProperties", {}).values() or [node.get("additionalProperties")]
+            node = node.get("properties", {}).get(part) or next(iter(named))
     return list(_resolved(node, definitions).get("properties", {}))
 
 

@@ -150,7 +150,10 @@ class Plan:
                 if path in known:
                     remedy = f"fetch it: phasefront fetch {self.source}"
                 raise InputError(path, "there is no such file", remedy=remedy)
-        crystals.check_distinct([crystals.read_crystal(path) for path in self.cifs])
+        phases = self.experiment.material.phases
+        crystals.check_distinct(
+            [crystals.read_crystal(phase.cif, name=phase.name) for phase in phases]
+        )
 
 
 def _json(value) -> str:
