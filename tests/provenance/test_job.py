@@ -1,0 +1,176 @@
+"""A script's outputs come with records, or not at all."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from phasefront.provenance import record
+from phasefront.provenance.code import closure
+from phasefront.provenance.verify import verify_folder
+
+SCRIPT = '''
+"""Count the lines of a text."""
+from pydantic import BaseModel
+
+from phasefront.errors import InputError
+from phasefront.provenance.job import Job
+
+
+class Settings(BaseModel):
+    factor: int
+
+
+def count(job):
+    text = job.text.read_text()
+    if not text:
+        raise InputError(job.text, "the file is empty", remedy="write something into it")
+    if "edit me" in text:
+        job.text.write_text("edited while in use")
+    job.count.write_text(str(job.settings.factor * len(text.splitlines())))
+    job.copy.write_text(text)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__).input("text", "a text").settings("settings", Settings)
+    job.parameter("seed", "a seed", type=int, default=1)
+    job.output("count", "number of lines").output("copy", "the text again").run(count)
+'''
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "scripts" / "count_lines.py").write_text(SCRIPT.strip())
+    (tmp_path / "text.txt").write_text("one\ntwo\n")
+    return tmp_path
+
+
+def run(folder: Path, factor: object = 2, text: str = "text.txt") -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [
+            *(sys.executable, "scripts/count_lines.py", "--text", text),
+            *("--settings", json.dumps({"factor": factor})),
+            *("--count", "out/count.txt", "--copy", "out/copy.txt"),
+        ],
+        cwd=folder, capture_output=True, text=True,
+    )  # fmt: skip
+
+
+def read_record(output: Path) -> dict:
+    return json.loads(record.record_path(output).read_text())
+
+
+def test_outputs_come_with_records_that_name_everything(folder):
+    done = run(folder)
+    assert done.returncode == 0, done.stderr
+    made = read_record(folder / "out/count.txt")["made"]
+    assert (folder / "out/count.txt").read_text() == "4"
+    assert made["output"] == {
+        "path": "out/count.txt",
+        "sha256": record.digest(folder / "out/count.txt"),
+        "size": 1,
+    }
+    assert made["inputs"] == [
+        {"role": "text", "path": "text.txt", "sha256": record.digest(folder / "text.txt")}
+    ]
+    assert made["parameters"] == {"seed": 1, "settings": {"factor": 2}}
+    code = {Path(entry["path"]).name for entry in made["code"]}
+    assert {"count_lines.py", "job.py", "record.py", "errors.py"} <= code
+
+
+def test_the_same_work_has_the_same_id_in_another_folder(folder, tmp_path_factory):
+    other = tmp_path_factory.mktemp("other")
+    for name in ("scripts/count_lines.py", "text.txt"):
+        (other / name).parent.mkdir(exist_ok=True)
+        (other / name).write_bytes((folder / name).read_bytes())
+    run(folder), run(other)
+    ids = [read_record(place / "out/count.txt")["id"] for place in (folder, other)]
+    assert ids[0] == ids[1]
+    run(other, factor=3)
+    assert read_record(other / "out/count.txt")["id"] != ids[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "factor", "sentence"),
+    [
+        ("", 2, "text.txt: the file is empty; write something into it.\n"),
+        (None, 2, "text.txt: there is no such file; check the path given as text.\n"),
+        ("a", "x", "--settings: factor: "),
+        ("edit me", 2, "text.txt: the file changed while it was being used; "),
+    ],
+)
+def test_bad_input_ends_in_one_sentence_and_leaves_nothing(folder, text, factor, sentence):
+    if text is None:
+        (folder / "text.txt").unlink()
+    else:
+        (folder / "text.txt").write_text(text)
+    done = run(folder, factor=factor)
+    assert done.returncode == 2
+    assert done.stderr.startswith(sentence)
+    assert done.stderr.count("\n") == 1
+    assert not list(folder.glob("out/*")) and not list(folder.glob("out/.*"))
+
+
+def test_a_failed_run_keeps_what_was_there_before(folder):
+    run(folder)
+    before = {path: path.read_bytes() for path in (folder / "out").iterdir()}
+    (folder / "text.txt").write_text("")
+    assert run(folder).returncode == 2
+    assert {path: path.read_bytes() for path in (folder / "out").iterdir()} == before
+
+
+def test_records_chain_through_inputs(folder):
+    run(folder)
+    done = subprocess.run(
+        [
+            *(sys.executable, "scripts/count_lines.py", "--text", "out/copy.txt"),
+            *("--settings", '{"factor": 1}', "--count", "next/c.txt", "--copy", "next/d.txt"),
+        ],
+        cwd=folder,
+    )  # fmt: skip
+    assert done.returncode == 0
+    entry = read_record(folder / "next/c.txt")["made"]["inputs"][0]
+    assert entry["record"] == read_record(folder / "out/copy.txt")["id"]
+
+
+@pytest.mark.parametrize(
+    ("victim", "sentence"),
+    [
+        ("out/count.txt", "out/count.txt: changed since it was the output"),
+        ("text.txt", "text.txt: changed since it was the text"),
+        ("scripts/count_lines.py", "scripts/count_lines.py: changed since it was code"),
+        ("out/count.txt.prov.json", "out/count.txt.prov.json: the record was edited"),
+    ],
+)
+def test_tampering_is_found(folder, monkeypatch, victim, sentence):
+    run(folder)
+    monkeypatch.chdir(folder)
+    assert verify_folder("out").problems == []
+    path = folder / victim
+    if path.suffix == ".json":
+        path.write_text(path.read_text().replace('"seed": 1', '"seed": 2'))
+    else:
+        path.write_text(path.read_text() + "#")
+    assert verify_folder("out").problems[0].startswith(sentence)
+
+
+def test_deleted_swapped_and_added_files_are_found(folder, monkeypatch):
+    run(folder)
+    monkeypatch.chdir(folder)
+    (folder / "out/extra.txt").write_text("")
+    assert verify_folder("out").problems == [
+        "out/extra.txt: there is no record of how it was made."
+    ]
+    (folder / "out/extra.txt").unlink()
+    (folder / "out/count.txt").rename(folder / "out/kept")
+    assert any("out/count.txt: gone" in line for line in verify_folder("out").problems)
+
+
+def test_code_closure_follows_imports_inside_functions(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("def main():\n    from phasefront import netcdf\n")
+    names = {path.name for path in closure(script)}
+    assert {"script.py", "__init__.py", "netcdf.py", "errors.py"} == names

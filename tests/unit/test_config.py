@@ -1,0 +1,141 @@
+"""The config: drift of its schema, and every error naming file, field and remedy."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from phasefront import config
+from phasefront.errors import InputError
+from phasefront.plan import Plan
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def demo(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    return yaml.safe_load(Path("config/demo.yaml").read_text())
+
+
+def test_published_schema_is_that_of_the_models():
+    published = json.loads((ROOT / "workflow/schemas/experiment.schema.json").read_text())
+    assert published == config.schema(), "run: make schema"
+
+
+def test_demo_is_a_complete_plan(demo):
+    plan = Plan.parse(demo, "demo.yaml")
+    plan.check_files()
+    assert list(plan.scans["state"]) == [state.name for state in plan.experiment.states]
+    assert len({plan.seed_of(name) for name in plan.scans.index}) == len(plan.scans)
+
+
+def test_sections_do_not_depend_on_the_order_of_keys(demo):
+    swapped = {key: demo[key] for key in reversed(demo)}
+    swapped["material"] = {key: demo["material"][key] for key in reversed(demo["material"])}
+    first, second = (config.parse(content, "x") for content in (demo, swapped))
+    assert first.section("material") == second.section("material")
+
+
+def change(content, path, value):
+    *parents, last = path
+    for part in parents:
+        content = content[part]
+    if value is None:
+        del content[last]
+    else:
+        content[last] = value
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "sentence"),
+    [
+        (["sed"], 1, "demo.yaml: sed: unknown key; write 'seed'."),
+        (
+            ["instruments", "astar", "precesion_deg"], 1.0,
+            "demo.yaml: instruments.astar.precesion_deg: unknown key; write 'precession_deg'.",
+        ),
+        (
+            ["material", "phases", 0, "cyf"], "x",
+            "demo.yaml: material.phases.0.cyf: unknown key; write 'cif'.",
+        ),
+        (["material", "ion"], None, "demo.yaml: material.ion: missing; add it."),
+        (
+            ["material", "phases", 1, "name"], "Na3",
+            "demo.yaml: material: two phases have the same name; give each its own.",
+        ),
+        (
+            ["phases"], {"decide_above": 1.5},
+            "demo.yaml: phases.decide_above: 1.5 cannot be used: input should be less than 1;"
+            " correct the value.",
+        ),
+        (
+            ["states", 0, "log"], "other",
+            "demo.yaml: states.x3.0.log: there is no log 'other' in the cycling table;"
+            " name one of ['charge'] or add it to the table.",
+        ),
+        (
+            ["states", 0, "time_h"], 3.0,
+            "demo.yaml: states.0: give a log and exactly one of time_h, capacity_mah_g, voltage_v;"
+            " change it.",
+        ),
+        (
+            ["instruments", "astar", "scale"], None,
+            "demo.yaml: instruments.astar.scale: scan 'grains-x3.0' needs the camera's nominal"
+            " scale; give it in 1/angstrom per pixel, to within 2 %.",
+        ),
+        (
+            ["tables", "scans"], "config/nowhere.tsv",
+            "config/nowhere.tsv: there is no such file; check the config's tables section.",
+        ),
+        (
+            ["material", "phases", 0, "cif"], "config/nowhere.cif",
+            "config/nowhere.cif: there is no such file; check the path in the config and its"
+            " tables.",
+        ),
+    ],
+)  # fmt: skip
+def test_errors_name_file_field_and_remedy(demo, path, value, sentence):
+    change(demo, path, value)
+    with pytest.raises(InputError) as caught:
+        Plan.parse(demo, "demo.yaml").check_files()
+    assert str(caught.value) == sentence
+
+
+def test_two_phases_with_the_same_structure_are_refused(demo, tmp_path):
+    copy = tmp_path / "copy.cif"
+    copy.write_text(Path(demo["material"]["phases"][0]["cif"]).read_text())
+    demo["material"]["phases"][2]["cif"] = str(copy)
+    with pytest.raises(InputError, match="has the same structure as"):
+        Plan.parse(demo, "demo.yaml").check_files()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("run: [", "line"),
+        ("- 1", "not a mapping of sections"),
+    ],
+)
+def test_what_is_no_config_is_refused(tmp_path, text, sentence):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        config.load(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("scan\tstate\tpath\tinstrument\na\ts\tp\ti\na\ts\tp\ti\n", "'a' occurs twice"),
+        ("scan\tstate\tpath\tinstrument\n", "the table has no rows"),
+        ("scan\tstate\tpath\na\ts\tp\n", "row 1.instrument: missing"),
+        ("scan\tstat\tpath\tinstrument\na\ts\tp\ti\n", "row 1.stat: unknown key; write 'state'"),
+    ],
+)
+def test_tables_are_checked_row_by_row(tmp_path, text, sentence):
+    path = tmp_path / "scans.tsv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=sentence):
+        config.read_table(path, config.ScanRow)
