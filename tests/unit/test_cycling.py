@@ -1,0 +1,536 @@
+"""Logs of every cycler as one table, ion content with intervals, states and the lever rule."""
+
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phasefront import layouts, netcdf
+from phasefront.cycling import (
+    FARADAY_MAH_MOL,
+    analyse_log,
+    capacity_difference,
+    ion_content,
+    lever_rule,
+    locate_state,
+    read_log,
+)
+from phasefront.errors import InputError
+
+MAP = {"time": ("t", "h"), "voltage": ("E", "V"), "current": ("I", "A")}
+NVPF = {"mass_mg": 5.0, "mass_error_mg": 0.0, "formula_mass": 417.79, "initial_content": 3.0}
+
+
+def write_csv(path, rows, header="t;E;I", separator=";", decimal="."):
+    lines = [header]
+    lines += [separator.join(repr(v).replace(".", decimal) for v in row) for row in rows]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def make_log(tmp_path):
+    """Log of given hours, volts and mA, as read from a file."""
+
+    def make(hours, volts, milliamperes):
+        rows = np.column_stack([hours, volts, np.asarray(milliamperes) / 1e3]).tolist()
+        return read_log(write_csv(tmp_path / "log.csv", rows), columns=MAP)
+
+    return make
+
+
+@pytest.fixture
+def charge_rest_discharge(make_log):
+    """1 h rest, 10 h at 0.05 mA (100 mAh/g of 5 mg), 2 h rest, 5 h at -0.05 mA."""
+    hours = [0, 1, 1, 6, 11, 11, 13, 13, 18]
+    volts = [3.0, 3.0, 3.2, 3.7, 4.2, 4.15, 4.1, 4.0, 3.5]
+    current = [0, 0, 0.05, 0.05, 0.05, 0, 0, -0.05, -0.05]
+    return make_log(hours, volts, current)
+
+
+# --- real files ------------------------------------------------------------------------------
+
+# name: records, last time (s), steps, half cycles, first charge (mAh), agreement with counter
+REAL = {
+    "lfp_half_cell_c10.mpr": (11399, 269881.24, 11, 10, 0.5448, 5e-4),
+    "naxcoo2_c24.mpr": (46102, 456309.59, 14, 13, 0.9865, 5e-4),
+    # Its half cycles are 10 records, one of them an average over the switch of current.
+    "eclab_gcpl.mpt": (132, 659.99, 12, 8, 8.33e-5, 0.02),
+    "neware.ndax": (1464, 43800.0, 4, 2, 0.5928, 2e-3),
+    "neware.nda": (439, 721.6, 6, 3, 6.9e-4, 0.01),
+    # The converter that wrote it divided the current by 1000, and its counter starts late.
+    "arbin_example.bdf.csv": (2150, 345733.39, 17, 8, 4.835e-4, 7e-3),
+    "arbin.res": (2150, 345733.39, 17, 8, 0.4835, 1e-4),
+}
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_logs(shared_data, name):
+    path = shared_data(f"cycling/{name}")
+    if path.suffix == ".res" and shutil.which("mdb-export") is None:
+        pytest.skip("mdb-export (mdbtools) is not installed")
+    log = read_log(path)
+    records, end, steps, half_cycles, first_charge, agreement = REAL[name]
+    assert len(log) == records
+    assert log["time_s"].iloc[-1] == pytest.approx(end, abs=0.01)
+    assert (log["time_s"].diff().dropna() >= 0).all()
+    assert log["step"].max() + 1 == steps
+    assert log["half_cycle"].max() + 1 == half_cycles
+    passed = log.groupby("half_cycle")["capacity_mAh"].last().diff()
+    passed.iloc[0] = log.loc[log["half_cycle"] == 0, "capacity_mAh"].iloc[-1]
+    assert passed[passed > 0].iloc[0] == pytest.approx(first_charge, rel=1e-2)
+    assert (np.sign(passed.to_numpy()[1:]) == -np.sign(passed.to_numpy()[:-1])).all()
+    assert capacity_difference(log) < agreement
+    assert log.attrs["source"] == str(path)
+
+
+def test_real_gamry_charge(shared_data):
+    log = read_log(shared_data("cycling/gamry_charge.DTA"))
+    assert len(log) == 66
+    assert log["current_mA"].mean() == pytest.approx(20.006, abs=0.001)
+    assert log["capacity_mAh"].iloc[-1] == pytest.approx(20.006 * (6.56833 - 0.1) / 3600, rel=1e-4)
+    assert np.isnan(capacity_difference(log))
+
+
+def test_lithium_iron_phosphate_charges_159_mAh_g_around_3_4_V(shared_data):
+    log = read_log(shared_data("cycling/lfp_half_cell_c10.mpr"))
+    under_current = log[log["current_mA"] != 0]
+    capacity, plateau = {}, {}
+    for number, part in under_current.groupby("half_cycle"):
+        passed = np.abs(part["capacity_mAh"].to_numpy() - part["capacity_mAh"].iloc[0])
+        capacity[number] = passed[-1]
+        plateau[number] = np.interp(0.5, passed / passed[-1], part["voltage_V"])
+    assert capacity[1] == pytest.approx(0.545, abs=0.001)
+    assert capacity[1] / 3.42e-3 == pytest.approx(159, abs=0.5)
+    # Polarisation lifts the first charge by 0.1 V; it evens out in the last cycle.
+    assert plateau[1] == pytest.approx(3.53, abs=0.02)
+    assert (plateau[8] + plateau[9]) / 2 == pytest.approx(3.42, abs=0.02)
+    content = ion_content(
+        log, mass_mg=3.42, mass_error_mg=0.03, formula_mass=157.76, initial_content=1.0
+    )
+    assert content["ion_content"].min() == pytest.approx(1 - 156.8 / 169.9, abs=0.005)
+
+
+def test_gamry_tables_of_one_file_run_on(shared_data, tmp_path):
+    text = shared_data("cycling/gamry_charge.DTA").read_text(encoding="latin-1")
+    table = text[text.index("CURVE\t") : text.index("STARTTIMEOFFSET")]
+    (tmp_path / "two.DTA").write_text(text + table, encoding="latin-1")
+    log = read_log(tmp_path / "two.DTA")
+    assert len(log) == 132
+    assert log["step"].tolist() == [0] * 66 + [1] * 66
+    assert log["time_s"].iloc[66] == pytest.approx(6.56833 + 0.1)
+    assert log["capacity_mAh"].iloc[-1] == pytest.approx(
+        20.006 * (2 * 6.56833 - 0.1) / 3600, rel=1e-4
+    )
+
+
+# --- the table -------------------------------------------------------------------------------
+
+
+@given(
+    current=st.floats(0.001, 10.0),
+    hours=st.lists(st.floats(0.01, 5.0), min_size=2, max_size=20),
+    comma=st.booleans(),
+    unit=st.sampled_from([("mA", 1.0), ("A", 1e-3), ("uA", 1e3), ("-mA", -1.0)]),
+)
+@settings(deadline=None, max_examples=40)
+def test_constant_current_in_any_notation(tmp_path_factory, current, hours, comma, unit):
+    time = np.cumsum(hours)
+    rows = [(float(t), 3.7, current * unit[1]) for t in time]
+    path = tmp_path_factory.mktemp("log") / "log.txt"
+    write_csv(path, rows, decimal="," if comma else ".")
+    log = read_log(path, columns={**MAP, "current": ("I", unit[0])})
+    expected = current * (time - time[0])
+    np.testing.assert_allclose(log["capacity_mAh"], expected, rtol=1e-9, atol=1e-12)
+    content = ion_content(log, **NVPF)
+    np.testing.assert_allclose(
+        content["ion_content"], 3 - expected / 5e-3 / (FARADAY_MAH_MOL / 417.79), rtol=1e-9
+    )
+
+
+@given(order=st.permutations(range(6)))
+@settings(deadline=None)
+def test_records_out_of_order_are_refused(tmp_path_factory, order):
+    rows = [(float(number), 3.7, 1e-3) for number in order]
+    path = write_csv(tmp_path_factory.mktemp("log") / "log.csv", rows)
+    if list(order) == sorted(order):
+        assert len(read_log(path, columns=MAP)) == 6
+        return
+    first = next(n for n in range(1, 6) if order[n] < order[n - 1])
+    with pytest.raises(InputError, match=f"time_s, record {first + 1}: time runs backwards"):
+        read_log(path, columns=MAP)
+
+
+def test_repeated_time_stamps_and_rounding_are_tolerated(make_log):
+    log = make_log([0, 1, 1 - 1e-6, 1, 2], [3.7] * 5, [1.0] * 5)
+    assert (log["time_s"].diff().dropna() >= 0).all()
+    assert log["capacity_mAh"].iloc[-1] == pytest.approx(2.0, rel=1e-5)
+
+
+def test_rests_belong_to_the_half_cycle_before(charge_rest_discharge):
+    assert charge_rest_discharge["half_cycle"].tolist() == [0] * 7 + [1] * 2
+    assert charge_rest_discharge["cycle"].tolist() == [0] * 9
+    assert charge_rest_discharge["step"].tolist() == [0, 0, 1, 1, 1, 2, 2, 3, 3]
+    assert charge_rest_discharge["capacity_mAh"].tolist() == pytest.approx(
+        [0, 0, 0, 0.25, 0.5, 0.5, 0.5, 0.5, 0.25]
+    )
+
+
+def test_first_record_of_a_step_speaks_for_the_time_since_the_last(make_log):
+    # A logger that writes at the end of an interval: no record at the moment of the switch.
+    log = make_log([0, 1, 2, 3, 4, 5], [3.7] * 6, [0, 0, 1, 1, -1, -1])
+    assert log["capacity_mAh"].tolist() == pytest.approx([0, 0, 1, 2, 1, 0])
+
+
+def test_cycles_are_pairs_of_half_cycles(make_log):
+    log = make_log(range(8), [3.7] * 8, [1, 1, -1, -1, 1, 1, -1, -1])
+    assert log["cycle"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+def test_column_map_skips_a_preamble_and_takes_steps(tmp_path):
+    path = tmp_path / "log.txt"
+    path.write_text(
+        "made by a cycler\nno header yet\nstep\tt\tE\tI\n5\t0\t3,1\t1\n5\t1\t3,2\t1\n7\t1\t3,3\t1\n"
+    )
+    columns = {"time": ("t", "min"), "voltage": ("E", "V"), "current": ("I", "mA")}
+    log = read_log(path, columns={**columns, "step": ("step", "1")})
+    assert log["time_s"].tolist() == [0.0, 60.0, 60.0]
+    assert log["voltage_V"].tolist() == [3.1, 3.2, 3.3]
+    assert log["step"].tolist() == [0, 0, 1]
+
+
+def mpt(names, rows, header_lines=3):
+    body = ["\t".join(names)] + ["\t".join(map(str, row)) for row in rows]
+    lines = ["EC-Lab ASCII FILE", f"Nb header lines : {header_lines}", *body]
+    return "\n".join(lines) + "\n"
+
+
+def test_eclab_without_a_current_column(tmp_path):
+    """Galvanostatic: the set current; potentiostatic: slope of the charge; else rest."""
+    names = ["mode", "Ns", "time/s", "dq/mA.h", "control/V/mA", "Ewe/V"]
+    rows = [
+        (3, 0, 0, 0, 0.5, 3.0),
+        (1, 1, 0, 0, 0.5, 3.6),
+        (1, 1, 3600, 0.5, 0.5, 4.2),
+        (2, 2, 3600, 0, 4.2, 4.2),
+        (2, 2, 7200, 0.2, 4.2, 4.2),
+        (2, 2, 10800, 0.1, 4.2, 4.2),
+    ]
+    (tmp_path / "log.mpt").write_text(mpt(names, rows))
+    log = read_log(tmp_path / "log.mpt")
+    assert log["current_mA"].tolist() == pytest.approx([0, 0.5, 0.5, 0.5, 0.2, 0.1], abs=0.31)
+    assert log["current_mA"].iloc[4:].tolist() == pytest.approx([0.2, 0.1])
+    assert log["instrument_capacity_mAh"].iloc[-1] == pytest.approx(0.8)
+    assert (log["half_cycle"] == 0).all()
+
+
+# --- bad logs --------------------------------------------------------------------------------
+
+GOOD_MPT = mpt(["time/s", "Ewe/V", "I/mA"], [(0, "3,1", 1), (1, "3,2", 1)])
+BDF_HEADER = "Test Time / s,Voltage / V,Current / A"
+BAD = {
+    "empty.csv": ("", None, "the log is empty"),
+    "headeronly.csv": (f"{BDF_HEADER}\n", None, "holds 0 records"),
+    "one.csv": (f"{BDF_HEADER}\n0,3,1\n", None, "holds 1 records"),
+    "nobdf.csv": ("time,volt\n0,3\n", None, "'Current / A'.*give a column map"),
+    "nan.csv": (
+        f"{BDF_HEADER}\n0,3,1\n1,nan,1\n",
+        None,
+        "Voltage / V, record 2: 'nan' is no number",
+    ),
+    "inf.csv": (f"{BDF_HEADER}\n0,3,1\n1,inf,1\n", None, "voltage_V, record 2: 1 values are no"),
+    "word.csv": (f"{BDF_HEADER}\n0,3,1\n1,3,over\n", None, "Current / A, record 2: 'over'"),
+    "cut.csv": (f"{BDF_HEADER}\n0,3,1\n1,3\n", None, "Current / A, record 2"),
+    "ragged.csv": (f"{BDF_HEADER}\n0,3,1\n1,3,1,7,7\n2,3,1\n", None, "not a table"),
+    "back.csv": (f"{BDF_HEADER}\n5,3,1\n1,3,1\n", None, "record 2: time runs backwards"),
+    "lacks.txt": ("t;E\n0;1\n", MAP, "I: the column is missing"),
+    "map.txt": ("t;E\n0;1\n", {"time": ("t", "s")}, "lacks .*voltage.*current"),
+    "unknown.txt": ("t;E\n0;1\n", {**MAP, "heat": ("Q", "J")}, "unknown .*heat"),
+    "unit.txt": ("t;E;I\n0;1;1\n", {**MAP, "time": ("t", "weeks")}, "'weeks' is no unit of time"),
+    "log.doc": ("x", None, "no cycler format is known"),
+    "notext.mpt": ("hello\n", None, "not 'EC-Lab ASCII FILE'"),
+    "nocount.mpt": ("EC-Lab ASCII FILE\nmode\n", None, "line 2: the number of header lines"),
+    "short.mpt": ("EC-Lab ASCII FILE\nNb header lines : 80\n", None, "80 header lines"),
+    "novolt.mpt": (mpt(["time/s", "I/mA"], [(0, 1), (1, 1)]), None, "Ewe/V.*column is missing"),
+    "nocurrent.mpt": (mpt(["time/s", "Ewe/V"], [(0, 1), (1, 1)]), None, "mode: the column"),
+    "back.mpt": (GOOD_MPT + "0\t3,3\t1\n", None, "record 3: time runs backwards"),
+    "broken.mpr": ("BIO-LOGIC MODULAR FILE", None, "not a readable EC-Lab .mpr"),
+    "broken.nda": ("NEWARE", None, "not a readable Neware"),
+    "broken.ndax": ("PK", None, "not a readable Neware"),
+    "impedance.dta": ("EXPLAIN\nZCURVE\tTABLE\n", None, "there is no CURVE table"),
+    "column.dta": ("EXPLAIN\nCURVE\tTABLE\t1\n\tPt\tT\n\t#\ts\n\t0\t1\n", None, "Vf: the column"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_logs_are_refused_in_one_sentence(tmp_path, name):
+    content, columns, message = BAD[name]
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=message) as error:
+        read_log(tmp_path / name, columns=columns)
+    assert str(error.value).startswith(str(tmp_path / name))
+    assert error.value.remedy
+
+
+def test_missing_log(tmp_path):
+    with pytest.raises(InputError, match="there is no such log"):
+        read_log(tmp_path / "none.mpr")
+
+
+@pytest.mark.parametrize("name", ["lfp_half_cell_c10.mpr", "neware.nda", "neware.ndax"])
+def test_truncated_binary_logs(shared_data, tmp_path, name):
+    content = shared_data(f"cycling/{name}").read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 3])
+    with pytest.raises(InputError, match="not a readable"):
+        read_log(tmp_path / name)
+
+
+def test_arbin_without_mdbtools(tmp_path, monkeypatch):
+    (tmp_path / "log.res").write_bytes(b"")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(InputError, match="install mdbtools"):
+        read_log(tmp_path / "log.res")
+
+
+def test_arbin_that_is_no_database(tmp_path):
+    if shutil.which("mdb-export") is None:
+        pytest.skip("mdb-export (mdbtools) is not installed")
+    (tmp_path / "log.res").write_bytes(b"no database")
+    with pytest.raises(InputError, match=r"not a readable Arbin \.res"):
+        read_log(tmp_path / "log.res")
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("Test_ID,Data_Point\n1,1\n2,1\n", "holds 2 tests"),
+        ("Test_ID,Data_Point\n1,1\n1,2\n", "Test_Time: the column is missing"),
+    ],
+)
+def test_arbin_tables_that_cannot_be_used(tmp_path, monkeypatch, table, message):
+    program = tmp_path / "mdb-export"
+    program.write_text(
+        f"#!/bin/sh\nprintf '{table}'\n".replace("\n1,", "\\n1,").replace("\n2,", "\\n2,")
+    )
+    program.chmod(0o755)
+    (tmp_path / "log.res").write_bytes(b"")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(InputError, match=message):
+        read_log(tmp_path / "log.res")
+
+
+# --- ion content -----------------------------------------------------------------------------
+
+
+def test_sodium_vanadium_fluorophosphate_by_its_rule_of_thumb(charge_rest_discharge):
+    content = ion_content(charge_rest_discharge, **NVPF)
+    passed = charge_rest_discharge["capacity_mAh"] / 5e-3
+    np.testing.assert_allclose(content["ion_content"], 3 - passed / 64.15, atol=1e-4)
+
+
+def test_divalent_ions_leave_half_as_fast(charge_rest_discharge):
+    single = ion_content(charge_rest_discharge, **NVPF)["ion_content"]
+    double = ion_content(charge_rest_discharge, ions_per_electron=0.5, **NVPF)["ion_content"]
+    np.testing.assert_allclose(3 - double, (3 - single) / 2)
+
+
+def test_irreversible_loss_goes_with_the_first_charge(charge_rest_discharge):
+    plain = ion_content(charge_rest_discharge, **NVPF)["ion_content"]
+    lost = ion_content(charge_rest_discharge, irreversible_mAh_g=6.415, **NVPF)["ion_content"]
+    np.testing.assert_allclose(
+        lost - plain, 0.1 * np.array([0, 0, 0, 0.5, 1, 1, 1, 1, 1]), atol=1e-5
+    )
+
+
+def test_leakage_discharges_at_rest(make_log):
+    log = make_log([0, 10], [4.0, 3.9], [0, 0])
+    content = ion_content(log, leakage_mA=0.003, leakage_error_mA=0.001, **NVPF)
+    assert content["ion_content"].iloc[-1] == pytest.approx(3 + 6 / 64.15, abs=1e-4)
+    width = content["ion_content_high"] - content["ion_content_low"]
+    assert width.iloc[-1] == pytest.approx(2 * 1.96 * 2 / 64.15, rel=1e-3)
+
+
+def test_interval_agrees_with_monte_carlo(charge_rest_discharge):
+    """Draw mass, initial content, leakage and loss; the loss's profile is left proportional."""
+    random = np.random.default_rng(0)
+    errors = {
+        "mass_error_mg": 0.05,
+        "initial_error": 0.01,
+        "irreversible_error_mAh_g": 1.5,
+        "leakage_error_mA": 2e-4,
+    }
+    values = {"initial_content": 3.0, "leakage_mA": 5e-4, "irreversible_mAh_g": 0.0}
+    exact = {"formula_mass": 417.79, **dict.fromkeys(errors, 0.0)}
+    drawn = [
+        ion_content(
+            charge_rest_discharge,
+            mass_mg=random.normal(5.0, 0.05),
+            initial_content=random.normal(3.0, 0.01),
+            irreversible_mAh_g=random.normal(0.0, 1.5),
+            leakage_mA=random.normal(5e-4, 2e-4),
+            **exact,
+        )["ion_content"].to_numpy()
+        for _ in range(3000)
+    ]
+    found = ion_content(charge_rest_discharge, mass_mg=5.0, formula_mass=417.79, **values, **errors)
+    half_width = (found["ion_content_high"] - found["ion_content_low"]) / 2
+    np.testing.assert_allclose(half_width, 1.96 * np.std(drawn, axis=0), rtol=0.05)
+    np.testing.assert_allclose(found["ion_content"], np.mean(drawn, axis=0), atol=0.003)
+
+
+def test_interval_covers_a_loss_that_sets_in_late(charge_rest_discharge):
+    """A loss whose rate grows linearly with charge passed lies one standard error away."""
+    found = ion_content(charge_rest_discharge, irreversible_mAh_g=10.0, **NVPF)
+    middle = found.iloc[3]
+    true = 3 - (50 - 10 * 0.5**2) / (FARADAY_MAH_MOL / 417.79)
+    error = (middle["ion_content_high"] - middle["ion_content"]) / 1.959964
+    assert middle["ion_content"] - true == pytest.approx(error)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"mass_mg": None}, "mass_mg: the value is missing; give the active mass"),
+        ({"mass_mg": float("nan")}, "mass_mg: the value is missing"),
+        ({"mass_mg": 0.0}, "mass_mg: 0 is not possible"),
+        ({"mass_mg": -1.0}, "mass_mg: -1 is not possible"),
+        ({"mass_error_mg": None}, "mass_error_mg: the value is missing"),
+        ({"formula_mass": 0.0}, "formula_mass: 0 is not possible"),
+        ({"initial_content": None}, "initial_content: the value is missing"),
+        ({"irreversible_error_mAh_g": -1.0}, "irreversible_error_mAh_g: -1 is not possible"),
+    ],
+)
+def test_impossible_cell_data(charge_rest_discharge, change, message):
+    with pytest.raises(InputError, match=message):
+        ion_content(charge_rest_discharge, **{**NVPF, **change})
+
+
+# --- states ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("place", "hours"),
+    [
+        ({"time_h": 2.5}, 2.5),
+        ({"time_h": 18}, 18),
+        ({"capacity_mAh_g": 0.0}, 0.0),
+        ({"capacity_mAh_g": 30.0}, 4.0),
+        ({"capacity_mAh_g": 100.0}, 11.0),
+        ({"capacity_mAh_g": 70.0, "half_cycle": 1}, 16.0),
+        ({"voltage_V": 3.6}, 5.0),
+        ({"voltage_V": 4.0, "half_cycle": 0}, 9.0),
+        ({"voltage_V": 3.6, "half_cycle": 1}, 17.0),
+        ({"fraction": 0.0}, 0.0),
+        ({"fraction": 0.5}, 6.0),
+        ({"fraction": 1.0}, 11.0),
+        ({"fraction": 1.0, "half_cycle": 1}, 18.0),
+        ({"rest": 0}, 1.0),
+        ({"rest": 1}, 13.0),
+    ],
+)
+def test_states_are_found(charge_rest_discharge, place, hours):
+    found = locate_state(charge_rest_discharge, state="here", mass_mg=5.0, **place)
+    assert found == pytest.approx(3600 * hours)
+
+
+@pytest.mark.parametrize(
+    ("place", "message"),
+    [
+        ({}, "state here: 0 of time_h"),
+        ({"time_h": 1.0, "rest": 0}, "2 of time_h"),
+        ({"time_h": 19.0}, "time_h = 19 is not reached, the log has 18 h"),
+        ({"time_h": -1.0}, "time_h = -1 is not reached"),
+        ({"capacity_mAh_g": 120.0}, "not reached, the log has 0 to 100 in half cycle 0"),
+        ({"voltage_V": 4.5}, "voltage_V = 4.5 is not reached"),
+        ({"fraction": 1.2}, "fraction = 1.2 is not reached"),
+        ({"rest": 2}, "the log has 2 rests"),
+        ({"voltage_V": 4.0, "half_cycle": 7}, "the log has half cycles 0 to 1"),
+    ],
+)
+def test_states_that_the_log_does_not_reach(charge_rest_discharge, place, message):
+    with pytest.raises(InputError, match=message):
+        locate_state(charge_rest_discharge, state="here", mass_mg=5.0, **place)
+
+
+def test_voltage_is_not_sought_in_a_rest(make_log):
+    log = make_log([0, 1, 1, 2, 3], [4.2, 3.0, 3.2, 3.4, 3.6], [0, 0, 1, 1, 1])
+    found = locate_state(log, state="here", mass_mg=5.0, voltage_V=3.5)
+    assert found == pytest.approx(2.5 * 3600)
+
+
+def test_fraction_of_a_log_without_charge(make_log):
+    log = make_log([0, 1], [4.0, 4.0], [0, 0])
+    with pytest.raises(InputError, match="no charge in half cycle 0"):
+        locate_state(log, state="here", mass_mg=5.0, fraction=0.5)
+
+
+def test_analysis_is_a_file_that_reads_back(charge_rest_discharge, tmp_path):
+    states = [
+        {"state": "pristine", "time_h": 0},
+        {"state": "half", "fraction": 0.5},
+        {"state": "charged", "rest": 1},
+    ]
+    result = analyse_log(charge_rest_discharge, name="cell", states=states, **NVPF)
+    netcdf.write(result, tmp_path / "cell.nc", layouts.CYCLING)
+    again = netcdf.read(tmp_path / "cell.nc", layouts.CYCLING)
+    assert again["state"].to_numpy().tolist() == ["pristine", "half", "charged"]
+    np.testing.assert_allclose(again["capacity"].max(), 100)
+    np.testing.assert_allclose(
+        again["state_ion_content"], 3 - np.array([0, 50, 100]) / 64.15, atol=1e-4
+    )
+    assert again["state_voltage"].to_numpy().tolist() == pytest.approx([3.0, 3.7, 4.1])
+    assert again.attrs["mass_mg"] == 5.0
+    assert again.attrs["log"] == "cell"
+
+
+def test_long_log_is_kept_whole(shared_data, tmp_path):
+    log = read_log(shared_data("cycling/naxcoo2_c24.mpr"))
+    result = analyse_log(
+        log,
+        name="naxcoo2",
+        states=[{"state": "start", "time_h": 0}],
+        mass_mg=10.0,
+        mass_error_mg=0.1,
+        formula_mass=107.0,
+        initial_content=0.7,
+    )
+    netcdf.write(result, tmp_path / "log.nc", layouts.CYCLING)
+    assert netcdf.read(tmp_path / "log.nc", layouts.CYCLING).sizes["time"] == 46102
+
+
+@pytest.mark.parametrize("state", [{"rest": 0}, {"state": "a", "tme_h": 1.0}])
+def test_misspelt_states(charge_rest_discharge, state):
+    with pytest.raises(InputError, match="a state needs the key 'state'"):
+        analyse_log(charge_rest_discharge, name="cell", states=[state], **NVPF)
+
+
+# --- lever rule ------------------------------------------------------------------------------
+
+LINE_PHASES = [("Na3", 3.0), ("Na1", 1.0), ("Na2", 2.0)]
+
+
+@given(content=st.floats(1.0, 3.0))
+def test_lever_rule_conserves_ions(content):
+    fractions = lever_rule(content, phases=LINE_PHASES)
+    assert list(fractions) == ["Na3", "Na1", "Na2"]
+    assert sum(fractions.values()) == pytest.approx(1)
+    mean = sum(fractions[name] * ions for name, ions in LINE_PHASES)
+    assert mean == pytest.approx(content)
+    assert min(fractions.values()) >= 0
+    assert sum(value > 0 for value in fractions.values()) <= 2
+
+
+@given(content=st.floats(allow_nan=True).filter(lambda x: not 1.0 <= x <= 3.0))
+def test_lever_rule_says_nothing_outside_the_two_phase_fields(content):
+    assert all(np.isnan(value) for value in lever_rule(content, phases=LINE_PHASES).values())
+
+
+def test_lever_rule_of_many_contents_and_of_equal_phases():
+    fractions = pd.DataFrame(lever_rule(np.array([2.5, 1.25, 3.5]), phases=LINE_PHASES))
+    assert fractions["Na2"].tolist()[:2] == [0.5, 0.25]
+    assert fractions.iloc[2].isna().all()
+    with pytest.raises(InputError, match="same ion content"):
+        lever_rule(1.5, phases=[("a", 1.0), ("b", 1.0)])
