@@ -1,0 +1,848 @@
+"""The pictures of a run, drawn from the data sets of its stages.
+
+Every `draw_...` is a pure function that returns a `matplotlib.figure.Figure`; `save` writes it.
+Phases keep one colour through all pictures, given by their order. `labels` maps the names of phases
+to what is written in figures (which may hold LaTeX); a name without a label stands for itself.
+Maps are drawn as the scan runs: columns to the right, rows downwards.
+"""
+
+from __future__ import annotations
+
+import functools
+import textwrap
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import xarray as xr
+
+from phasefront.layouts import UNDECIDED, VACUUM
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's colours, told apart by the colour-blind (https://jfly.uni-koeln.de/color/), in an
+# order that also differs in lightness from one to the next.
+PHASE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+UNDECIDED_COLOUR = "#4D4D4D"
+VACUUM_COLOUR = "#EFEFEF"
+MEASURED_COLOUR = "#B00020"
+DPI = 200
+# Width of a text page with two columns, inches.
+PAGE = 7.2
+
+SOURCE_MARKERS = {"stem": "o", "cycling": "D", "powder": "s"}
+SOURCE_NAMES = {"stem": "4D-STEM", "cycling": "cycling", "powder": "powder XRD"}
+SOURCE_COLOURS = {"stem": "#D55E00", "cycling": "#000000", "powder": "#6A3D9A"}
+
+_STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib, so the same on every machine
+    "font.size": 8,
+    "mathtext.default": "regular",
+    "axes.linewidth": 0.6,
+    "axes.titlesize": 8,
+    "axes.titlepad": 4,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "xtick.direction": "in",
+    "ytick.direction": "in",
+    "legend.frameon": False,
+    "legend.fontsize": 8,
+    "image.interpolation": "nearest",
+    "lines.linewidth": 1,
+}
+
+
+def save(figure: Figure, path: str | Path) -> None:
+    """Write a PNG whose bytes depend on the figure only: fixed resolution, no metadata."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(_STYLE):
+        figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+
+
+def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """Draw under the house style, whatever the caller's matplotlib settings are."""
+
+    @functools.wraps(draw)
+    def drawn(*arguments, **keywords):
+        import matplotlib as mpl
+
+        with mpl.rc_context():
+            mpl.rcdefaults()
+            mpl.rcParams.update(_STYLE)
+            return draw(*arguments, **keywords)
+
+    return drawn
+
+
+# ---------------------------------------------------------------------------------- scan, geometry
+
+
+@_styled
+def draw_scan(scan: xr.Dataset, *, calibration: xr.Dataset | None = None) -> Figure:
+    """Mean and maximum pattern (logarithmic) and the two virtual images of a SCAN data set.
+
+    With a CALIBRATION data set the patterns bear a scale bar in 1/angstrom and the disk of the
+    bright field, else pixels.
+    """
+    figure = _figure(PAGE, 0.86 * PAGE)
+    axes = figure.subplots(2, 2)
+    for ax, letter, name in zip(axes[0], "ab", ("mean_pattern", "max_pattern"), strict=True):
+        pattern = scan[name].values
+        image = ax.imshow(pattern, norm=_log_norm(pattern), cmap=_with_floor("inferno"))
+        _colour_bar(figure, image, ax, "counts (logarithmic)")
+        _title(ax, letter, {"a": "mean pattern", "b": "maximum of all patterns"}[letter])
+        if calibration is None:
+            ax.set(xlabel="camera column (pixel)", ylabel="camera row (pixel)")
+        else:
+            _scale_bar(ax, float(calibration["scale"]), "Å$^{-1}$")
+            _circle_bright_field(ax, scan, calibration)
+    step = float(scan.attrs["scan_step_nm"])
+    for ax, letter, name in zip(axes[1], "cd", ("bright_field", "dark_field"), strict=True):
+        image = ax.imshow(scan[name].values, cmap="gray")
+        _colour_bar(figure, image, ax, "counts per pattern")
+        _title(ax, letter, {"c": "virtual bright field", "d": "virtual dark field"}[letter])
+        _scan_axes(ax, step)
+    return figure
+
+
+@_styled
+def draw_calibration(calibration: xr.Dataset, *, scan_step_nm: float = np.nan) -> Figure:
+    """Beam centre over the scan, what its fit leaves, and the geometry with standard errors."""
+    figure = _figure(PAGE, 0.78 * PAGE)
+    axes = figure.subplots(2, 2)
+    panels = (
+        ("centre_x", "beam centre, column", "pixel", "viridis"),
+        ("centre_y", "beam centre, row", "pixel", "viridis"),
+        ("centre_residual", "measured − fitted centre, distance", "pixel", "magma"),
+    )
+    for ax, letter, (name, title, unit, colours) in zip(axes.flat, "abc", panels, strict=False):
+        values = calibration[name].values
+        finite = values[np.isfinite(values)]
+        # A single wild position would otherwise take all of the colour scale.
+        limit = np.percentile(finite, 99.5) if name == "centre_residual" and finite.size else None
+        image = ax.imshow(values, cmap=_with_missing(colours), vmax=limit)
+        bar = _colour_bar(figure, image, ax, unit, extend="neither" if limit is None else "max")
+        bar.formatter.set_useOffset(False)
+        _title(ax, letter, title)
+        _scan_axes(ax, scan_step_nm)
+    _write_geometry(axes[1, 1], calibration)
+    return figure
+
+
+def _write_geometry(ax: Axes, calibration: xr.Dataset) -> None:
+    def value(name: str) -> float:
+        return float(calibration[name])
+
+    attributes = calibration.attrs
+    rows = (
+        ("scale", f"{with_error(value('scale'), value('scale_stderr'))} Å$^{{-1}}$/pixel"),
+        (
+            "ellipse, long/short axis",
+            with_error(value("ellipse_ratio"), value("ellipse_ratio_stderr")),
+        ),
+        ("long axis, from x to y", f"{value('ellipse_angle'):.1f}°"),
+        ("fitted centre, standard error", f"{value('centre_stderr'):.2g} pixel"),
+        ("radius of the direct beam", f"{value('probe_radius'):.2f} pixel"),
+        ("spots used", f"{attributes['spots_used']}"),
+        ("rms residual of the spots", f"{float(attributes['residual_rms']):.2g} Å$^{{-1}}$"),
+    )
+    ax.set_axis_off()
+    _title(ax, "d", "geometry")
+    for row, (name, text) in enumerate(rows):
+        height = 0.94 - 0.095 * row
+        ax.text(0.04, height, name, transform=ax.transAxes, va="top")
+        ax.text(1.0, height, text, transform=ax.transAxes, va="top", ha="right")
+    method = textwrap.fill(f"method: {attributes['method']}", 52)
+    ax.text(0.04, 0.22, method, transform=ax.transAxes, va="top", color="0.35")
+
+
+def _circle_bright_field(ax: Axes, scan: xr.Dataset, calibration: xr.Dataset) -> None:
+    from matplotlib.patches import Circle
+
+    centre = [float(np.nanmean(calibration[name])) for name in ("centre_x", "centre_y")]
+    radius = float(scan.attrs["bright_field_radius_px"])
+    ax.add_patch(Circle(centre, radius, fill=False, edgecolor="#56B4E9", linewidth=0.8))
+
+
+# -------------------------------------------------------------------------------------------- maps
+
+
+@_styled
+def draw_phase_map(
+    phases: xr.Dataset,
+    grains: xr.Dataset | None = None,
+    *,
+    scan_step_nm: float = np.nan,
+    labels: Mapping[str, str] | None = None,
+) -> Figure:
+    """The decision with the outlines of the grains, and the posterior of the likeliest phase."""
+    shape = phases["decision"].shape
+    figure = _figure(PAGE, _map_height(shape, columns=2) + 0.35)
+    left, right = figure.subplots(1, 2)
+    _draw_decision(left, phases, grains)
+    _title(left, "a", "phase" + ("" if grains is None else " and grain boundaries"))
+    _scan_axes(left, scan_step_nm)
+    posterior = phases["posterior"].max("phase").where(phases["decision"] != VACUUM)
+    chance = 1 / phases.sizes["phase"] if phases.sizes["phase"] > 1 else 0
+    image = right.imshow(posterior, vmin=chance, vmax=1, cmap=_with_missing("viridis"))
+    _colour_bar(figure, image, right, "posterior of the likeliest phase")
+    _title(right, "b", f"posterior; decided above {float(phases.attrs['decide_above']):g}")
+    _scan_axes(right, scan_step_nm)
+    _phase_legend(figure, [phases], labels)
+    return figure
+
+
+@_styled
+def draw_phase_map_overview(
+    phases: Sequence[xr.Dataset],
+    *,
+    titles: Sequence[str],
+    grains: Sequence[xr.Dataset | None] | None = None,
+    scan_steps_nm: Sequence[float] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> Figure:
+    """The decisions of several scans side by side, at most five in a row; one title each."""
+    grains = [None] * len(phases) if grains is None else grains
+    steps = [np.nan] * len(phases) if scan_steps_nm is None else scan_steps_nm
+    columns = min(5, len(phases))
+    rows = -(-len(phases) // columns)
+    aspect = max(one["decision"].shape[0] / one["decision"].shape[1] for one in phases)
+    height = rows * (aspect * (PAGE - 0.3) / columns + 0.4) + 0.3
+    figure = _figure(PAGE, height)
+    axes = figure.subplots(rows, columns, squeeze=False)
+    for ax in axes.flat[len(phases) :]:
+        ax.set_axis_off()
+    for ax, one, title, outlines, step in zip(
+        axes.flat, phases, titles, grains, steps, strict=False
+    ):
+        _draw_decision(ax, one, outlines)
+        ax.set_title(title)
+        ax.set(xticks=[], yticks=[])
+        if np.isfinite(step):
+            _scale_bar(ax, step, "nm")
+    _phase_legend(figure, phases, labels)
+    return figure
+
+
+@_styled
+def draw_orientation_map(
+    phases: xr.Dataset,
+    crystals: Mapping[str, object],
+    *,
+    scan_step_nm: float = np.nan,
+    labels: Mapping[str, str] | None = None,
+) -> Figure:
+    """Crystal direction along the frame's x, y and z per position.
+
+    Each decided position takes the colour key of its phase's Laue group (orix, TSL), drawn beside.
+    `crystals` maps the names of the phases to crystals (`orix_point_group()`).
+    """
+    import orix.plot  # noqa: F401  registers the projection of the colour keys
+    from orix.vector import Vector3d
+
+    names = [str(name) for name in phases["phase"].values]
+    groups = {name: crystals[name].orix_point_group().laue for name in names}
+    directions = {"x": Vector3d.xvector(), "y": Vector3d.yvector(), "z": Vector3d.zvector()}
+    words = {"x": "IPF-X, along columns", "y": "IPF-Y, along rows", "z": "IPF-Z, along the beam"}
+    shape = phases["decision"].shape
+    figure = _figure(PAGE, max(3.4, _map_height(shape, columns=3) + 1.7))
+    maps, keys = figure.subfigures(2, 1, height_ratios=[_map_height(shape, columns=3), 1.5])
+    for ax, letter, axis in zip(maps.subplots(1, 3), "abc", "xyz", strict=True):
+        ax.imshow(direction_colours(phases, groups, directions[axis]))
+        _title(ax, letter, words[axis])
+        _scan_axes(ax, scan_step_nm, with_labels=axis == "x")
+    _draw_keys(keys, groups, labels)
+    return figure
+
+
+def direction_colours(phases: xr.Dataset, groups: Mapping[str, object], direction) -> np.ndarray:
+    """Colours (y, x, 3) of a frame direction (orix Vector3d) in the crystal of each position.
+
+    `groups` maps phases to orix Laue groups; undecided and vacuum positions have their own greys.
+    """
+    from matplotlib.colors import to_rgb
+    from orix.plot import DirectionColorKeyTSL
+    from orix.quaternion import Rotation
+
+    decision = phases["decision"].values
+    colours = np.empty((*decision.shape, 3))
+    colours[decision == VACUUM] = to_rgb(VACUUM_COLOUR)
+    colours[decision == UNDECIDED] = to_rgb(UNDECIDED_COLOUR)
+    for index, name in enumerate(phases["phase"].values):
+        here = decision == index
+        if here.any():
+            rotation = Rotation(phases["rotation"].values[here, index].astype(float))
+            key = DirectionColorKeyTSL(groups[str(name)])
+            colours[here] = key.direction2color(rotation * direction)
+    return np.clip(colours, 0, 1)
+
+
+def _draw_keys(figure, groups: Mapping[str, object], labels: Mapping[str, str] | None) -> None:
+    """One key per Laue group, titled with the phases that share it."""
+    shared: dict[str, list[str]] = {}
+    for name, group in groups.items():
+        shared.setdefault(group.name, []).append(name)
+    by_group = {group.name: group for group in groups.values()}
+    for column, (symbol, names) in enumerate(shared.items(), start=1):
+        ax = figure.add_subplot(
+            1, len(shared), column, projection="ipf", symmetry=by_group[symbol], hemisphere="upper"
+        )
+        ax.plot_ipf_color_key(show_title=False)
+        for text in ax.texts:
+            text.set_fontsize(8)
+        title = ", ".join(_labels(names, labels))
+        ax.set_title(f"{title}\nLaue group {_overlined(symbol)}", pad=14)
+
+
+@_styled
+def draw_reliability(
+    phases: xr.Dataset, orientations: xr.Dataset, *, scan_step_nm: float = np.nan
+) -> Figure:
+    """How well positions are matched: reliability, score and indexed spots of the best phase.
+
+    Score and spots are those of the decided phase, or where undecided of the likeliest one.
+    """
+    chosen = phases["posterior"].fillna(-1).argmax("phase")
+    decision = phases["decision"]
+    best = orientations.isel(rank=0, phase=xr.where(decision >= 0, decision, chosen))
+    crystal = decision != VACUUM
+    panels = (
+        (phases["reliability"], "reliability", "1 − next best/best score of two phases", None),
+        (best["score"], "score", "normalised correlation", None),
+        (best["indexed"], "indexed spots", "spots per pattern", 0),
+    )
+    shape = decision.shape
+    figure = _figure(PAGE, _map_height(shape, columns=3) + 0.2)
+    for ax, letter, (values, title, unit, lowest) in zip(
+        figure.subplots(1, 3), "abc", panels, strict=True
+    ):
+        image = ax.imshow(values.where(crystal), vmin=lowest, cmap=_with_missing("viridis"))
+        _colour_bar(figure, image, ax, unit, location="bottom")
+        _title(ax, letter, title)
+        _scan_axes(ax, scan_step_nm, with_labels=letter == "a")
+    return figure
+
+
+def choose_positions(phases: xr.Dataset, orientations: xr.Dataset) -> tuple[np.ndarray, list[str]]:
+    """Positions worth showing: the median match of each phase, best, worst and an undecided one.
+
+    Returns (n, 2) rows and columns, and for each why it was chosen.
+    """
+    decision = phases["decision"].values
+    score = orientations["score"].isel(rank=0).values
+    score_of = np.take_along_axis(score, np.maximum(decision, 0)[..., None], axis=-1)[..., 0]
+    groups = [("median match", decision == index, 0.5) for index in range(phases.sizes["phase"])]
+    groups += [
+        ("best match", decision >= 0, 1.0),
+        ("worst match", decision >= 0, 0.0),
+        ("undecided", decision == UNDECIDED, 0.5),
+    ]
+    positions, reasons = [], []
+    for reason, mask, quantile in groups:
+        candidates = np.argwhere(mask & np.isfinite(score_of))
+        if len(candidates) == 0:
+            continue
+        order = np.argsort(score_of[tuple(candidates.T)], kind="stable")
+        chosen = tuple(candidates[order[round(quantile * (len(order) - 1))]].tolist())
+        if chosen not in positions:
+            positions.append(chosen)
+            reasons.append(reason)
+    return np.array(positions, dtype=int).reshape(-1, 2), reasons
+
+
+@_styled
+def draw_patterns(
+    patterns: np.ndarray | None,
+    positions: np.ndarray,
+    *,
+    spots: xr.Dataset,
+    phases: xr.Dataset,
+    predicted: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None],
+    calibration: xr.Dataset | None = None,
+    reasons: Sequence[str] | None = None,
+    labels: Mapping[str, str] | None = None,
+    labelled: int = 8,
+) -> Figure:
+    """Patterns with measured spots (circles) and those of the likeliest phase (crosses).
+
+    Parameters
+    ----------
+    patterns
+        (n, ky, kx) counts, shown as square roots; None where only the spots are known.
+    positions
+        (n, 2) row and column of each pattern in the scan.
+    predicted
+        Per pattern qx, qy (m,) in 1/angstrom, hkl (m, 3) and weight (m,) of the predicted spots, or
+        None. The `labelled` heaviest inside the picture bear their indices.
+    calibration
+        CALIBRATION data set; needed where there are patterns.
+    """
+    count = len(positions)
+    if count == 0:
+        return _sentence("No position of this scan has enough spots to be matched.")
+    columns = min(3, count)
+    rows = -(-count // columns)
+    figure = _figure(PAGE, rows * (PAGE / columns + 0.25) + 0.35)
+    shared = patterns is None
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared)
+    for ax in axes.flat[count:]:
+        ax.set_axis_off()
+    names = _labels(phases["phase"].values, labels)
+    for index, (row, column) in enumerate(positions):
+        ax = axes.flat[index]
+        if patterns is None:
+            to_picture = _empty_picture(ax, spots)
+        else:
+            to_picture = _picture(ax, patterns[index], calibration, (row, column))
+        x, y = to_picture(*_spots_at(spots, row, column))
+        ax.scatter(x, y, s=38, facecolors="none", edgecolors=MEASURED_COLOUR, linewidths=0.9)
+        posterior = np.nan_to_num(phases["posterior"].values[row, column])
+        likeliest = int(posterior.argmax())
+        colour = PHASE_COLOURS[likeliest % len(PHASE_COLOURS)]
+        if predicted[index] is not None:
+            _draw_predicted(ax, to_picture, predicted[index], colour, labelled)
+        reason = "pattern" if reasons is None else reasons[index]
+        title = (
+            f"{reason} (row {row}, column {column})\n"
+            f"{names[likeliest]}, posterior {_probability(posterior[likeliest])}"
+        )
+        _title(ax, "abcdefghijklmnopqrstuvwxyz"[index], title)
+    _pattern_legend(figure)
+    return figure
+
+
+def _probability(value: float) -> str:
+    return "> 0.999" if value > 0.999 else f"{value:.3f}"
+
+
+def _picture(ax: Axes, pattern: np.ndarray, calibration: xr.Dataset, position) -> Callable:
+    """Show a pattern; the function returned turns qx, qy into its pixels."""
+    from matplotlib.colors import PowerNorm
+
+    low, high = np.percentile(pattern, [1, 99.8])
+    norm = PowerNorm(0.5, vmin=low, vmax=max(high, low + 1))
+    ax.imshow(pattern, norm=norm, cmap="gray_r")
+    ax.set(xlim=(-0.5, pattern.shape[1] - 0.5), ylim=(pattern.shape[0] - 0.5, -0.5))
+    ax.set_autoscale_on(False)
+    _scale_bar(ax, float(calibration["scale"]), "Å$^{-1}$")
+    to_pixel = np.linalg.inv(calibration["affine"].values)
+    centre = np.array([float(calibration[name][position]) for name in ("centre_x", "centre_y")])
+
+    def to_picture(qx: np.ndarray, qy: np.ndarray) -> np.ndarray:
+        return to_pixel @ np.stack([qx, qy]) + centre[:, None]
+
+    return to_picture
+
+
+def _empty_picture(ax: Axes, spots: xr.Dataset) -> Callable:
+    """Axes in 1/angstrom for spots without a pattern."""
+    from matplotlib.ticker import MultipleLocator
+
+    reach = 1.05 * float(np.hypot(spots["qx"], spots["qy"]).max())
+    ax.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
+    ax.set(xlabel="$q_x$ (Å$^{-1}$)", ylabel="$q_y$ (Å$^{-1}$)")
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_locator(MultipleLocator(0.5))
+    ax.label_outer()
+    ax.plot(0, 0, marker="+", color="0.5", markersize=8)
+    return lambda qx, qy: np.stack([qx, qy])
+
+
+def _spots_at(spots: xr.Dataset, row: int, column: int) -> tuple[np.ndarray, np.ndarray]:
+    position = row * spots.sizes["x"] + column
+    start, stop = spots["offset"].values[position : position + 2]
+    return spots["qx"].values[start:stop], spots["qy"].values[start:stop]
+
+
+def _draw_predicted(ax: Axes, to_picture: Callable, predicted, colour: str, labelled: int) -> None:
+    from matplotlib.patheffects import withStroke
+
+    qx, qy, hkl, weight = predicted
+    x, y = to_picture(qx, qy)
+    ax.scatter(x, y, s=26, marker="x", color=colour, linewidths=0.9)
+    (left, right), (bottom, top) = ax.get_xlim(), sorted(ax.get_ylim())
+    margin = 0.04 * (right - left)
+    inside = (x > left + margin) & (x < right - margin) & (y > bottom + margin) & (y < top - margin)
+    placed: list[np.ndarray] = []
+    for index in np.argsort(-np.asarray(weight), kind="stable"):
+        here = np.array([x[index], y[index]])
+        crowded = any(np.abs(here - other).max() < 0.13 * (right - left) for other in placed)
+        if not inside[index] or crowded:
+            continue
+        ax.annotate(
+            _miller(hkl[index]), here, xytext=(0, 5), textcoords="offset points", ha="center",
+            fontsize=6, color=colour, path_effects=[withStroke(linewidth=1.4, foreground="white")],
+        )  # fmt: skip
+        placed.append(here)
+        if len(placed) == labelled:
+            break
+
+
+def _pattern_legend(figure: Figure) -> None:
+    from matplotlib.lines import Line2D
+
+    circle = Line2D([], [], linestyle="", marker="o", markerfacecolor="none", color=MEASURED_COLOUR)
+    cross = Line2D([], [], linestyle="", marker="x", color="0.3")
+    names = ["measured", "predicted (colour of the phase)"]
+    figure.legend([circle, cross], names, loc="outside lower center", ncols=2)
+
+
+# ----------------------------------------------------------------------- charge, powder, all three
+
+
+@_styled
+def draw_comparison(
+    cycling: Sequence[xr.Dataset],
+    comparison: xr.Dataset,
+    *,
+    ion: str = "ions",
+    labels: Mapping[str, str] | None = None,
+) -> Figure:
+    """Voltage against ion content with the states, ion contents against charge, and fractions.
+
+    Without a log only the fractions are drawn, and of those the sources that have any.
+    `cycling` holds the CYCLING data sets whose states COMPARISON names; `ion` is written in units.
+    """
+    names = _labels(comparison["phase"].values, labels)
+    if not cycling:
+        figure = _figure(PAGE, 2.6)
+        _draw_fractions(figure, comparison, names, letters="abcdefgh")
+        return figure
+    figure = _figure(PAGE, 5.6)
+    upper, lower = figure.subfigures(2, 1, height_ratios=[1.25, 1])
+    curve, parity = upper.subplots(1, 2, width_ratios=[1.25, 1])
+    unit = f"{ion} per formula unit"
+    for log in cycling:
+        _draw_curve(curve, log)
+    _title(curve, "a", "voltage and states (bars: 95 % interval of x)")
+    curve.set(xlabel=f"x from charge ({unit})", ylabel="cell voltage (V)")
+    curve.invert_xaxis()
+    _draw_parity(parity, comparison)
+    _title(parity, "b", f"x of 4D-STEM and powder, margin ±{float(comparison.attrs['margin']):g}")
+    parity.set(xlabel=f"x from charge ({unit})", ylabel=f"x measured ({unit})")
+    _draw_fractions(lower, comparison, names, letters="cdefghij")
+    return figure
+
+
+def _draw_curve(ax: Axes, cycling: xr.Dataset) -> None:
+    """One log: the curve with its interval, and the states on it."""
+    voltage, x = cycling["voltage"].values, cycling["ion_content"].values
+    low, high = cycling["ion_content_low"].values, cycling["ion_content_high"].values
+    ax.fill_betweenx(voltage, low, high, color="0.85", linewidth=0)
+    ax.plot(x, voltage, color="0.35", linewidth=0.9)
+    at, level = cycling["state_ion_content"].values, cycling["state_voltage"].values
+    interval = _bars(
+        at, cycling["state_ion_content_low"].values, cycling["state_ion_content_high"].values
+    )
+    ax.errorbar(
+        at, level, xerr=interval, fmt="o", color="#D55E00", markersize=5, capsize=2.5, linewidth=1.2
+    )
+    for name, here, height in zip(cycling["state"].values, at, level, strict=True):
+        ax.annotate(
+            name, (here, height), xytext=(-3, 6), textcoords="offset points", ha="right",
+            fontsize=7, color="#A84800",
+        )  # fmt: skip
+    ax.margins(x=0.1, y=0.12)
+
+
+def _draw_parity(ax: Axes, comparison: xr.Dataset) -> None:
+    """Measured against charge, with the line of agreement and the margin of equivalence."""
+    x = comparison["ion_content"]
+    low, high = comparison["ion_content_low"], comparison["ion_content_high"]
+    margin = float(comparison.attrs["margin"])
+    sources = [str(name) for name in comparison["source"].values]
+    reach = np.array([low.min(), high.max(), x.min(), x.max()], dtype=float)
+    limits = np.nanmin(reach) - 0.1, np.nanmax(reach) + 0.1
+    line = np.array(limits)
+    ax.fill_between(line, line - margin, line + margin, color="0.9", linewidth=0)
+    ax.plot(line, line, color="0.5", linewidth=0.8)
+    charge = {"source": sources.index("cycling")}
+    for name in (name for name in ("stem", "powder") if name in sources):
+        here = {"source": sources.index(name)}
+        ax.errorbar(
+            x[charge], x[here],
+            xerr=_bars(x[charge].values, low[charge].values, high[charge].values),
+            yerr=_bars(x[here].values, low[here].values, high[here].values),
+            fmt=SOURCE_MARKERS[name], color=SOURCE_COLOURS[name], markersize=4.5, capsize=2,
+            linewidth=1, label=SOURCE_NAMES[name],
+        )  # fmt: skip
+    ax.set(xlim=limits, ylim=limits, aspect="equal")
+    ax.legend(loc="upper left")
+
+
+def _draw_fractions(figure, comparison: xr.Dataset, names: Sequence[str], *, letters: str) -> None:
+    """One panel a phase: fraction of each state by each source, with 95 % bars."""
+    axes = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
+    known = np.isfinite(comparison["fraction"].values).any(axis=(0, 2))
+    comparison = comparison.isel(source=np.flatnonzero(known))
+    sources = [str(name) for name in comparison["source"].values]
+    places = np.arange(comparison.sizes["state"])
+    offsets = np.linspace(-0.22, 0.22, len(sources)) if len(sources) > 1 else [0.0]
+    for index, (ax, name) in enumerate(zip(axes, names, strict=True)):
+        ax.set_facecolor((*_rgb(index), 0.06))
+        for place in places[1:]:
+            ax.axvline(place - 0.5, color="0.85", linewidth=0.6, zorder=0)
+        for number, (source, offset) in enumerate(zip(sources, offsets, strict=True)):
+            value, low, high = (
+                comparison[field].values[:, number, index]
+                for field in ("fraction", "fraction_low", "fraction_high")
+            )
+            ax.errorbar(
+                places + offset, value, yerr=_bars(value, low, high), linestyle="",
+                marker=SOURCE_MARKERS[source], color=SOURCE_COLOURS[source], markersize=4.5,
+                capsize=2, linewidth=1, label=SOURCE_NAMES[source], clip_on=False,
+            )  # fmt: skip
+        states = [str(state) for state in comparison["state"].values]
+        crowded = sum(map(len, states)) * len(names) > 100
+        ax.set_xticks(places, states, rotation=45 if crowded else 0)
+        ax.tick_params(axis="x", length=0)
+        ax.set(ylim=(-0.03, 1.03), xlim=(-0.5, places[-1] + 0.5), xlabel="state")
+        _title(ax, letters[index], name)
+    axes[0].set_ylabel("molar phase fraction")
+    handles, texts = axes[0].get_legend_handles_labels()
+    figure.legend(handles, texts, loc="outside lower center", ncols=len(sources))
+
+
+@_styled
+def draw_powder(powder: xr.Dataset, *, labels: Mapping[str, str] | None = None) -> Figure:
+    """Observed, calculated and background; the share of each phase; the difference over sigma.
+
+    The right column enlarges the surroundings of the strongest reflection. Intensities are on a
+    square-root scale, on which counting noise is equally high everywhere.
+    """
+    figure = _figure(PAGE, 5.2)
+    axes = figure.subplots(
+        3, 2, sharex="col", sharey="row", height_ratios=[3, 1.6, 1], width_ratios=[2.6, 1]
+    )
+    angle = powder["two_theta"].values
+    observed, calculated, background = (
+        powder[name].values for name in ("observed", "calculated", "background")
+    )
+    residual = (observed - calculated) / powder["sigma"].values
+    names = _labels(powder["phase"].values, labels)
+    for fit, shares, difference in axes.T:
+        fit.plot(angle, observed, ".", color="0.25", markersize=2, label="observed")
+        fit.plot(angle, calculated, color="#D55E00", linewidth=0.9, label="calculated")
+        fit.plot(angle, background, color="0.55", linewidth=0.9, label="background")
+        for index, name in enumerate(names):
+            share = np.clip(powder["contribution"].values[index], 0, None)
+            label = f"{name}: {_fraction(powder, index)}"
+            shares.plot(angle, share, color=_rgb(index), linewidth=0.9, label=label)
+        difference.plot(angle, residual, color="0.25", linewidth=0.6)
+        difference.axhline(0, color="#D55E00", linewidth=0.6)
+        difference.set_xlabel("2θ (degree)")
+    for ax in axes[:2].flat:
+        ax.set_yscale("function", functions=(_signed_sqrt, _signed_square))
+    _zoom(axes, angle, observed - background, observed, residual)
+    wavelength = float(powder.attrs["wavelength"])
+    quality = (
+        f"$R_{{wp}}$ = {100 * float(powder['rwp']):.1f} %, goodness of fit "
+        f"{float(powder['goodness_of_fit']):.2f}, λ = {wavelength:g} Å"
+    )
+    _title(axes[0, 0], "a", quality)
+    _title(axes[0, 1], "b", "strongest reflection")
+    axes[0, 0].set_ylabel("intensity (counts, sqrt scale)")
+    axes[1, 0].set_ylabel("phases (counts)")
+    axes[2, 0].set_ylabel("difference/σ")
+    figure.align_ylabels(axes[:, 0])
+    axes[0, 0].legend(loc="upper right")
+    handles, texts = axes[1, 0].get_legend_handles_labels()
+    figure.legend(
+        handles, texts, loc="outside lower center", ncols=1 if len(texts) < 3 else 2,
+        title="weight fraction ± standard error (× goodness of fit); molar fraction",
+    )  # fmt: skip
+    return figure
+
+
+def _zoom(axes, angle, peaks, observed, residual) -> None:
+    centre = angle[np.nanargmax(peaks)]
+    half = 0.02 * (angle[-1] - angle[0])
+    axes[0, 0].set_xlim(angle[0], angle[-1])
+    axes[0, 1].set_xlim(centre - half, centre + half)
+    axes[0, 0].set_ylim(0.8 * np.nanmin(observed), 1.1 * np.nanmax(observed))
+    axes[1, 0].set_ylim(0, 1.1 * np.nanmax(peaks))
+    reach = max(4.0, 1.1 * np.nanpercentile(np.abs(residual), 99.8))
+    axes[2, 0].set_ylim(-reach, reach)
+
+
+def _fraction(powder: xr.Dataset, index: int) -> str:
+    weight, molar = (
+        with_error(float(powder[name][index]), float(powder[f"{name}_esd"][index]))
+        for name in ("weight_fraction", "molar_fraction")
+    )
+    return f"{weight}; {molar}"
+
+
+def _signed_sqrt(values: np.ndarray) -> np.ndarray:
+    return np.sign(values) * np.sqrt(np.abs(values))
+
+
+def _signed_square(values: np.ndarray) -> np.ndarray:
+    return np.sign(values) * np.square(values)
+
+
+# ------------------------------------------------------------------------------------------- pieces
+
+
+def with_error(value: float, error: float) -> str:
+    """A value and its standard error, rounded to two digits of the error: '0.01024 ± 0.00012'."""
+    if not (np.isfinite(error) and error > 0):
+        return f"{value:.4g}"
+    digits = max(0, 1 - int(np.floor(np.log10(error))))
+    return f"{value:.{digits}f} ± {error:.{digits}f}"
+
+
+def _sentence(text: str) -> Figure:
+    """A figure that says why there is no picture."""
+    figure = _figure(PAGE, 0.6)
+    figure.text(0.5, 0.5, text, ha="center", va="center")
+    return figure
+
+
+def _figure(width: float, height: float) -> Figure:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.05, h_pad=0.06, hspace=0.03)
+    return figure
+
+
+def _map_height(shape: tuple[int, int], *, columns: int) -> float:
+    """Height of a row of maps across the page, with their titles and ticks; inches."""
+    width = PAGE / columns - 0.75
+    return float(np.clip(width * shape[0] / shape[1], 0.5, 6.0)) + 0.65
+
+
+def _labels(names: Sequence[str], labels: Mapping[str, str] | None) -> list[str]:
+    return [(labels or {}).get(str(name)) or str(name) for name in names]
+
+
+def _rgb(index: int) -> tuple[float, float, float]:
+    from matplotlib.colors import to_rgb
+
+    return to_rgb(PHASE_COLOURS[index % len(PHASE_COLOURS)])
+
+
+def _title(ax: Axes, letter: str, text: str) -> None:
+    ax.set_title(rf"$\mathbf{{{letter}}}$  {text}", loc="left")
+
+
+def _bars(value: np.ndarray, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Distances down and up; an end on the wrong side of the value by rounding counts as none."""
+    return np.clip([value - low, high - value], 0, None)
+
+
+def _miller(hkl: np.ndarray) -> str:
+    """Indices with bars over negative ones, set apart where one has two digits."""
+    parts = [rf"\overline{{{-h}}}" if h < 0 else f"{h}" for h in map(int, hkl)]
+    return "$" + (r"\," if np.abs(hkl).max() > 9 else "").join(parts) + "$"
+
+
+def _overlined(symbol: str) -> str:
+    """A point group's symbol with the bar over the digit behind a minus sign."""
+    head, minus, tail = symbol.partition("-")
+    return rf"{head}$\overline{{{tail[0]}}}${tail[1:]}" if minus else symbol
+
+
+def _with_missing(name: str):
+    """A colour map in which masked positions are grey as vacuum is."""
+    import matplotlib as mpl
+
+    return mpl.colormaps[name].with_extremes(bad=VACUUM_COLOUR)
+
+
+def _with_floor(name: str):
+    """A colour map for a logarithmic scale: no counts at all take the lowest colour."""
+    import matplotlib as mpl
+
+    colours = mpl.colormaps[name]
+    return colours.with_extremes(bad=colours(0.0), under=colours(0.0))
+
+
+def _log_norm(pattern: np.ndarray):
+    from matplotlib.colors import LogNorm
+
+    positive = pattern[pattern > 0]
+    if positive.size == 0:
+        return LogNorm(0.1, 1)
+    high = float(positive.max())
+    return LogNorm(min(max(float(np.percentile(positive, 5)), 1e-4 * high), 0.5 * high), high)
+
+
+def _colour_bar(figure: Figure, image, ax: Axes, label: str, **options):
+    return figure.colorbar(image, ax=ax, label=label, shrink=0.9, aspect=25, pad=0.02, **options)
+
+
+def _draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> None:
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import to_rgb
+
+    colours = np.array(
+        [to_rgb(VACUUM_COLOUR), to_rgb(UNDECIDED_COLOUR)]
+        + [_rgb(index) for index in range(phases.sizes["phase"])]
+    )
+    ax.imshow(colours[phases["decision"].values.astype(int) - VACUUM])
+    if grains is not None:
+        edges = _boundaries(grains["label"].values)
+        ax.add_collection(LineCollection(edges, colors="black", linewidths=0.5, capstyle="round"))
+
+
+def _boundaries(label: np.ndarray) -> np.ndarray:
+    """Edges (n, 2, 2), as (x, y) of both ends, between positions of different grains."""
+    rows, columns = np.nonzero(label[:, 1:] != label[:, :-1])
+    upright = np.stack(
+        [np.stack([columns + 0.5, rows - 0.5], -1), np.stack([columns + 0.5, rows + 0.5], -1)], 1
+    )
+    rows, columns = np.nonzero(label[1:] != label[:-1])
+    level = np.stack(
+        [np.stack([columns - 0.5, rows + 0.5], -1), np.stack([columns + 0.5, rows + 0.5], -1)], 1
+    )
+    return np.concatenate([upright, level])
+
+
+def _phase_legend(
+    figure: Figure, phases: Sequence[xr.Dataset], labels: Mapping[str, str] | None
+) -> None:
+    from matplotlib.patches import Patch
+
+    names = _labels(phases[0]["phase"].values, labels)
+    handles = [Patch(color=_rgb(index), label=name) for index, name in enumerate(names)]
+    handles.append(Patch(color=UNDECIDED_COLOUR, label="undecided"))
+    handles.append(Patch(facecolor=VACUUM_COLOUR, edgecolor="0.6", linewidth=0.5, label="vacuum"))
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
+
+
+def _scan_axes(ax: Axes, step_nm: float, *, with_labels: bool = True) -> None:
+    """A scale bar where the step of the scan is known, else rows and columns."""
+    if np.isfinite(step_nm):
+        ax.set(xticks=[], yticks=[])
+        _scale_bar(ax, step_nm, "nm")
+    elif with_labels:
+        ax.set(xlabel="column (position)", ylabel="row (position)")
+
+
+def _scale_bar(ax: Axes, size_of_pixel: float, unit: str) -> None:
+    """A bar of a round length below the left corner of a picture, outside the data."""
+    from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
+
+    left, right = ax.get_xlim()
+    length = _round_below(0.3 * (right - left) * size_of_pixel)
+    value, shown = (length / 1000, "µm") if unit == "nm" and length >= 1000 else (length, unit)
+    ax.set(xticks=[], yticks=[])
+    bar = AnchoredSizeBar(
+        ax.transData, length / size_of_pixel, f"{value:g} {shown}", "upper left", pad=0,
+        borderpad=0, sep=2, frameon=False, size_vertical=0.012 * abs(np.diff(ax.get_ylim())[0]),
+        bbox_to_anchor=(0, -0.02), bbox_transform=ax.transAxes,
+    )  # fmt: skip
+    bar.set_clip_on(False)
+    ax.add_artist(bar)
+
+
+def _round_below(length: float) -> float:
+    """The largest of 1, 2, 5 times a power of ten that is not above `length`."""
+    power = 10.0 ** np.floor(np.log10(length))
+    return float(max(step for step in (1, 2, 5) if step * power <= length * (1 + 1e-9)) * power)

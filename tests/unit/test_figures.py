@@ -1,0 +1,596 @@
+"""Figures from small synthetic stages: Voronoi grains in vacuum, Gaussian spots, a made-up fit."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.text import Text
+from orix.quaternion import Rotation, symmetry
+from orix.vector import Vector3d
+
+from phasefront import figures, layouts, netcdf
+from phasefront.crystals import read_crystal
+from phasefront.layouts import UNDECIDED, VACUUM
+
+ROOT = Path(__file__).resolve().parents[2]
+NAMES = ["Na3", "Na2", "Na1"]
+LABELS = {
+    "Na3": "Na$_3$V$_2$(PO$_4$)$_2$F$_3$",
+    "Na2": "Na$_2$V$_2$(PO$_4$)$_2$F$_3$",
+    "Na1": "NaV$_2$(PO$_4$)$_2$F$_3$",
+}
+SHAPE = (48, 56)
+STEP_NM = 12.8
+CAMERA = 96
+SCALE = 0.025
+
+
+def make_labels(seed=0, grains=14):
+    """Voronoi grains (y, x) with vacuum (-1) outside a disk-like particle."""
+    rng = np.random.default_rng(seed)
+    seeds = rng.uniform((0, 0), SHAPE, (grains, 2))
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    label = np.hypot(y[..., None] - seeds[:, 0], x[..., None] - seeds[:, 1]).argmin(-1)
+    label[np.hypot((y - 24) / 22, (x - 28) / 26) > 1 + 0.1 * np.sin(5 * np.arctan2(y, x))] = -1
+    return label
+
+
+def make_phases(seed=0, weights=(0.3, 0.4, 0.3)):
+    rng = np.random.default_rng(seed)
+    label = make_labels(seed)
+    phase = rng.choice(3, label.max() + 1, p=weights)[label]
+    evidence = rng.normal(0, 2, (*SHAPE, 3))
+    np.put_along_axis(evidence, phase[..., None], rng.normal(5, 2, (*SHAPE, 1)), -1)
+    posterior = np.exp(evidence - evidence.max(-1, keepdims=True))
+    posterior /= posterior.sum(-1, keepdims=True)
+    decision = np.where(posterior.max(-1) > 0.95, posterior.argmax(-1), UNDECIDED)
+    decision[label < 0] = VACUUM
+    posterior[label < 0] = np.nan
+    rotation = Rotation(rng.normal(size=(label.max() + 1, 4))).data[label]
+    rotation = np.repeat(rotation[..., None, :], 3, axis=-2)
+    rotation[label < 0] = np.nan
+    return netcdf.build(
+        layouts.PHASES,
+        {
+            "phase": NAMES,
+            "rotation": rotation,
+            "log_evidence": evidence,
+            "posterior": posterior,
+            "decision": decision,
+            "reliability": rng.uniform(0, 0.4, SHAPE),
+        },
+        {"scan": "a", "decide_above": 0.95},
+    )
+
+
+def make_grains(seed=0):
+    label = make_labels(seed)
+    count = label.max() + 1
+    grain, pair = np.zeros(count), np.zeros(0)
+    return netcdf.build(
+        layouts.GRAINS,
+        {
+            "phase": NAMES,
+            "label": label,
+            "size": np.bincount(label[label >= 0], minlength=count),
+            "phase_count": np.zeros((count, 3)),
+            "undecided_count": grain,
+            "rotation": np.zeros((count, 4)),
+            "spread": grain,
+            "centroid_y": grain,
+            "centroid_x": grain,
+            "outline_offset": np.zeros(count + 1),
+            "outline_y": pair,
+            "outline_x": pair,
+            "pair_a": pair,
+            "pair_b": pair,
+            "pair_length": pair,
+            "pair_misorientation": pair,
+        },
+        {"scan": "a", "scan_step_nm": STEP_NM, "misorientation_deg": 5.0},
+    )
+
+
+def make_orientations(phases, seed=0):
+    rng = np.random.default_rng(seed)
+    shape = (*SHAPE, 3, 2)
+    rotation = np.repeat(phases["rotation"].values[..., None, :], 2, axis=-2)
+    score = rng.beta(5, 3, shape)
+    score[phases["decision"].values == VACUUM] = np.nan
+    return netcdf.build(
+        layouts.ORIENTATIONS,
+        {
+            "phase": NAMES,
+            "rotation": rotation,
+            "score": score,
+            "scale_factor": np.ones(shape),
+            "residual": np.full(shape, 0.004),
+            "indexed": rng.integers(6, 30, shape),
+        },
+        {"scan": "a"},
+    )
+
+
+def make_calibration():
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    return netcdf.build(
+        layouts.CALIBRATION,
+        {
+            "centre_y": 47.3 + 0.02 * y - 0.004 * x,
+            "centre_x": 48.1 + 0.015 * x,
+            "centre_residual": np.random.default_rng(1).rayleigh(0.08, SHAPE),
+            "centre_stderr": 0.0031,
+            "affine": [[SCALE * 1.005, 1e-5], [1e-5, SCALE * 0.995]],
+            "affine_stderr": np.full((2, 2), 2e-6),
+            "scale": SCALE,
+            "scale_stderr": 3.2e-6,
+            "ellipse_ratio": 1.0101,
+            "ellipse_ratio_stderr": 0.00013,
+            "ellipse_angle": 31.2,
+            "probe_radius": 2.4,
+        },
+        {
+            "scan": "a",
+            "method": "d-spacings of the phases, robust least squares on the spots of 250 patterns",
+            "spots_used": 5120,
+            "residual_rms": 0.0031,
+        },
+    )
+
+
+def make_lattice(seed):
+    """qx, qy, hkl, weight of a rotated square net."""
+    rng = np.random.default_rng(seed)
+    h, k = np.mgrid[-6:7, -6:7].reshape(2, -1)
+    keep = ((h + k) % 2 == 0) & (np.hypot(h, k) > 0) & (np.hypot(h, k) < 9.5)
+    h, k = h[keep], k[keep]
+    angle = rng.uniform(0, np.pi)
+    qx = (np.cos(angle) * h - np.sin(angle) * k) / 9.04
+    qy = (np.sin(angle) * h + np.cos(angle) * k) / 9.04
+    weight = np.exp(-((np.hypot(qx, qy) / 0.5) ** 2)) * rng.exponential(1, len(h))
+    return qx, qy, np.stack([h, k, 0 * h], -1), weight
+
+
+def make_patterns(positions):
+    calibration = make_calibration()
+    rng = np.random.default_rng(3)
+    y, x = np.mgrid[:CAMERA, :CAMERA]
+    patterns, predicted = [], []
+    for number, position in enumerate(map(tuple, positions)):
+        qx, qy, hkl, weight = make_lattice(number)
+        centre = np.array([calibration["centre_x"][position], calibration["centre_y"][position]])
+        pixels = np.linalg.inv(calibration["affine"].values) @ [qx, qy] + centre[:, None]
+        radius2 = (x - centre[0]) ** 2 + (y - centre[1]) ** 2
+        mean = 2 + 30 * np.exp(-np.sqrt(radius2) / 12) + 4000 * np.exp(-radius2 / 6)
+        for (px, py), peak in zip(pixels.T, weight, strict=True):
+            mean += 60 * peak * np.exp(-((x - px) ** 2 + (y - py) ** 2) / 4)
+        patterns.append(np.minimum(rng.poisson(mean), 255).astype("u1"))
+        predicted.append((qx, qy, hkl, weight))
+    return np.array(patterns), predicted
+
+
+def make_spots(positions, predicted):
+    count = np.zeros(SHAPE, int)
+    found = {}
+    for (row, column), (qx, qy, _, weight) in zip(positions, predicted, strict=True):
+        strong = weight > 0.25
+        found[row * SHAPE[1] + column] = qx[strong], qy[strong]
+        count[row, column] = strong.sum()
+    offset = np.concatenate([[0], np.cumsum(count.ravel())])
+    qx, qy = np.concatenate([found[key] for key in sorted(found)], axis=1)
+    ones = np.ones(len(qx))
+    return netcdf.build(
+        layouts.SPOTS,
+        {
+            "count": count,
+            "offset": offset,
+            "qx": qx,
+            "qy": qy,
+            "intensity": 50 * ones,
+            "variance": 60 * ones,
+        },
+        {"scan": "a", "scan_step_nm": STEP_NM},
+    )
+
+
+def make_scan(step_nm=STEP_NM):
+    patterns, _ = make_patterns([(10, 10), (20, 30), (30, 20), (40, 40)])
+    label = make_labels()
+    bright = np.where(label < 0, 240, 150 + 6 * label) + np.random.default_rng(2).normal(
+        0, 4, SHAPE
+    )
+    return netcdf.build(
+        layouts.SCAN,
+        {
+            "mean_pattern": patterns.mean(0),
+            "max_pattern": patterns.max(0),
+            "bright_field": bright,
+            "dark_field": 260 - bright,
+        },
+        {
+            "scan": "a",
+            "file": "a.blo",
+            "sha256": "0" * 64,
+            "dtype": "uint8",
+            "scan_step_nm": step_nm,
+            "bright_field_radius_px": 8.0,
+            "header": json.dumps({}),
+        },
+    )
+
+
+STATES = ["x300", "x250", "x200", "x150", "x100"]
+STATE_X = np.array([3.0, 2.5, 2.0, 1.5, 1.0])
+
+
+def make_cycling():
+    x = np.linspace(3.05, 0.95, 900)
+    step = 1 / (1 + np.exp((x - 1.95) / 0.02))
+    voltage = 3.68 + 0.5 * step + 0.05 * (3 - x) - 0.25 * np.exp(-(3.05 - x) / 0.02)
+    time = np.linspace(0, 72000, len(x))
+    spread = 0.01 + 0.02 * (3.05 - x)
+    at = np.interp(-STATE_X, -x, np.arange(len(x))).round().astype(int)
+    return netcdf.build(
+        layouts.CYCLING,
+        {
+            "time": time,
+            "voltage": voltage,
+            "current": np.full(len(x), 0.05),
+            "capacity": 64.15 * (3.05 - x),
+            "cycle": np.zeros(len(x)),
+            "half_cycle": np.zeros(len(x)),
+            "ion_content": x,
+            "ion_content_low": x - spread,
+            "ion_content_high": x + spread,
+            "state": STATES,
+            "state_time": time[at],
+            "state_voltage": voltage[at],
+            "state_ion_content": x[at],
+            "state_ion_content_low": (x - spread)[at],
+            "state_ion_content_high": (x + spread)[at],
+        },
+        {"log": "charge", "file": "charge.mpt", "mass_mg": 3.0},
+    )
+
+
+def make_comparison(powder_missing=True):
+    rng = np.random.default_rng(4)
+    fraction = np.array([[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0.5, 0.5], [0, 0, 1.0]])
+    fraction = np.repeat(fraction[:, None], 3, axis=1)
+    fraction[:, 1:] = np.clip(fraction[:, 1:] + rng.normal(0, 0.03, (5, 2, 3)), 0, 1)
+    half = np.array([0.03, 0.12, 0.02])[None, :, None]
+    x = np.repeat(STATE_X[:, None], 3, axis=1) + rng.normal(0, 0.03, (5, 3))
+    x_half = np.array([0.04, 0.15, 0.02])
+    if powder_missing:
+        fraction[1, 2] = x[1, 2] = np.nan
+    return netcdf.build(
+        layouts.COMPARISON,
+        {
+            "phase": NAMES,
+            "state": STATES,
+            "source": ["cycling", "stem", "powder"],
+            "pair": ["stem-cycling", "powder-cycling", "stem-powder"],
+            "fraction": fraction,
+            "fraction_low": np.clip(fraction - half, 0, 1),
+            "fraction_high": np.clip(fraction + half, 0, 1),
+            "ion_content": x,
+            "ion_content_low": x - x_half,
+            "ion_content_high": x + x_half,
+            "z_score": np.zeros((5, 3)),
+            "equivalence_p": np.zeros((5, 3)),
+            "verdict": np.full((5, 3), "agree"),
+        },
+        {"margin": 0.1},
+    )
+
+
+def make_powder():
+    rng = np.random.default_rng(5)
+    angle = np.arange(3, 25, 0.004)
+    background = 120 + 300 * np.exp(-angle / 5)
+    cells = (9.03, 8.91, 8.80)
+    contribution = []
+    for share, cell in zip((0.2, 0.5, 0.3), cells, strict=True):
+        share_of = np.zeros_like(angle)
+        for n in (2, 4, 5, 8, 9, 12, 16, 18, 20, 25, 29, 32):
+            peak = 2 * np.degrees(np.arcsin(0.41 * np.sqrt(n) / cell / 2))
+            share_of += 9000 * share / n * np.exp(-(((angle - peak) / 0.02) ** 2))
+        contribution.append(share_of)
+    calculated = background + np.sum(contribution, axis=0)
+    observed = rng.poisson(calculated).astype(float)
+    cell = np.array([[a, a, 10.8, 90, 90, 90] for a in cells])
+    return netcdf.build(
+        layouts.POWDER,
+        {
+            "phase": NAMES,
+            "two_theta": angle,
+            "observed": observed,
+            "sigma": np.sqrt(observed),
+            "calculated": calculated,
+            "background": background,
+            "contribution": contribution,
+            "weight_fraction": [0.21, 0.5, 0.29],
+            "weight_fraction_esd": [0.004, 0.006, 0.005],
+            "molar_fraction": [0.2, 0.5, 0.3],
+            "molar_fraction_esd": [0.004, 0.006, 0.005],
+            "cell": cell,
+            "cell_esd": 1e-4 * cell,
+            "ion_content": 1.9,
+            "ion_content_esd": 0.01,
+            "rwp": 0.061,
+            "goodness_of_fit": 1.21,
+        },
+        {"pattern": "p", "file": "p.xye", "wavelength": 0.41, "refined_with": "x"},
+    )
+
+
+def make_crystals():
+    groups = dict(zip(NAMES, (symmetry.D2h, symmetry.D4h, symmetry.C2v), strict=True))
+    return {
+        name: SimpleNamespace(orix_point_group=lambda group=group: group)
+        for name, group in groups.items()
+    }
+
+
+def pattern_arguments(phases, orientations):
+    positions, reasons = figures.choose_positions(phases, orientations)
+    patterns, predicted = make_patterns(positions)
+    spots = make_spots(positions, predicted)
+    common = {"spots": spots, "phases": phases, "predicted": predicted, "reasons": reasons}
+    return patterns, positions, common
+
+
+def draw(name):
+    """One figure by name, from nothing."""
+    phases, grains = make_phases(), make_grains()
+    if name == "scan":
+        return figures.draw_scan(make_scan(), calibration=make_calibration())
+    if name == "scan_plain":
+        return figures.draw_scan(make_scan(np.nan))
+    if name == "calibration":
+        return figures.draw_calibration(make_calibration(), scan_step_nm=STEP_NM)
+    if name == "phases":
+        return figures.draw_phase_map(phases, grains, scan_step_nm=STEP_NM, labels=LABELS)
+    if name == "phases_plain":
+        return figures.draw_phase_map(phases)
+    if name == "orientations":
+        return figures.draw_orientation_map(
+            phases, make_crystals(), scan_step_nm=STEP_NM, labels=LABELS
+        )
+    if name == "reliability":
+        return figures.draw_reliability(phases, make_orientations(phases), scan_step_nm=STEP_NM)
+    if name == "patterns":
+        patterns, positions, common = pattern_arguments(phases, make_orientations(phases))
+        return figures.draw_patterns(
+            patterns, positions, calibration=make_calibration(), labels=LABELS, **common
+        )
+    if name == "patterns_spots_only":
+        _, positions, common = pattern_arguments(phases, make_orientations(phases))
+        return figures.draw_patterns(None, positions, **common)
+    if name == "comparison":
+        return figures.draw_comparison([make_cycling()], make_comparison(), ion="Na", labels=LABELS)
+    if name == "comparison_without_log":
+        return figures.draw_comparison([], make_comparison(), labels=LABELS)
+    if name == "powder":
+        return figures.draw_powder(make_powder(), labels=LABELS)
+    assert name == "overview"
+    return figures.draw_phase_map_overview(
+        [make_phases(seed) for seed in range(5)],
+        titles=STATES,
+        grains=[make_grains(seed) for seed in range(5)],
+        scan_steps_nm=[STEP_NM] * 5,
+        labels=LABELS,
+    )
+
+
+PICTURES = (
+    "scan",
+    "scan_plain",
+    "calibration",
+    "phases",
+    "phases_plain",
+    "orientations",
+    "reliability",
+    "patterns",
+    "patterns_spots_only",
+    "comparison",
+    "comparison_without_log",
+    "powder",
+    "overview",
+)
+
+
+def boxes_drawn(figure):
+    """What is written in a figure and where: every text, and every axis with its numbers."""
+    figure.draw_without_rendering()
+    ticks = set()
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            ticks |= {tick.label1 for tick in (*axis.majorTicks, *axis.minorTicks)}
+            ticks |= {tick.label2 for tick in (*axis.majorTicks, *axis.minorTicks)}
+            if axis.get_visible() and axis.get_tightbbox() is not None:
+                yield axis, axis.get_tightbbox()
+    for text in figure.findobj(Text):
+        # Numbers beyond the limits of an axis are laid out but never painted.
+        if text.get_visible() and text.get_text().strip() and text not in ticks:
+            yield text, text.get_window_extent()
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_nothing_is_clipped_and_titles_do_not_run_together(name):
+    figure = draw(name)
+    width, height = figure.bbox.size
+    titles = []
+    for artist, box in boxes_drawn(figure):
+        inside = box.x0 > -1 and box.y0 > -1 and box.x1 < width + 1 and box.y1 < height + 1
+        assert inside, f"{artist} is clipped"
+        if any(artist in (ax.title, ax._left_title) for ax in figure.axes):
+            titles.append((artist, box))
+    for index, (one, box) in enumerate(titles):
+        for other, other_box in titles[:index]:
+            assert not box.overlaps(other_box), f"{one} on {other}"
+
+
+@pytest.mark.parametrize("name", ["phases", "orientations", "comparison", "powder"])
+def test_the_same_data_gives_the_same_bytes_whatever_the_settings(name, tmp_path):
+    figures.save(draw(name), tmp_path / "one.png")
+    with mpl.rc_context({"font.size": 20, "axes.grid": True, "savefig.dpi": 50}):
+        figures.save(draw(name), tmp_path / "two.png")
+    content = (tmp_path / "one.png").read_bytes()
+    assert content == (tmp_path / "two.png").read_bytes()
+    assert b"tEXt" not in content and b"tIME" not in content
+
+
+def test_phases_undecided_and_vacuum_have_their_colours():
+    phases = make_phases()
+    image = figures.draw_phase_map(phases).axes[0].images[0].get_array()
+    decision = phases["decision"].values
+    expected = {
+        VACUUM: figures.VACUUM_COLOUR,
+        UNDECIDED: figures.UNDECIDED_COLOUR,
+        **dict(enumerate(figures.PHASE_COLOURS[:3])),
+    }
+    for value, colour in expected.items():
+        assert (decision == value).any()
+        np.testing.assert_allclose(image[decision == value] - mpl.colors.to_rgb(colour), 0)
+
+
+def test_boundaries_lie_between_positions_of_different_grains():
+    edges = figures._boundaries(np.array([[0, 0, 1], [0, -1, 1]]))
+    found = {tuple(map(tuple, edge)) for edge in edges.tolist()}
+    assert found == {
+        ((1.5, -0.5), (1.5, 0.5)),
+        ((0.5, 0.5), (0.5, 1.5)),
+        ((1.5, 0.5), (1.5, 1.5)),
+        ((0.5, 0.5), (1.5, 0.5)),
+    }
+
+
+def one_position(rotation):
+    phases = make_phases().isel(y=[24], x=[28], phase=[0])
+    phases["decision"][:] = 0
+    phases["rotation"][:] = rotation
+    return phases
+
+
+def test_direction_colours_follow_the_orientation_convention():
+    """v_crystal = O v_frame: a crystal turned by 90 degrees about x has b or -b along the beam."""
+    red, green, blue = np.eye(3)
+    mmm = {"Na3": symmetry.D2h}
+    beam = Vector3d.zvector()
+    aligned = one_position([1, 0, 0, 0])
+    for direction, colour in (
+        (beam, red),
+        (Vector3d.xvector(), green),
+        (Vector3d.yvector(), blue),
+    ):
+        found = figures.direction_colours(aligned, mmm, direction)[0, 0]
+        np.testing.assert_allclose(found, colour, atol=0.02)
+    turned = one_position(Rotation.from_axes_angles([1, 0, 0], 90, degrees=True).data[0])
+    np.testing.assert_allclose(figures.direction_colours(turned, mmm, beam)[0, 0], blue, atol=0.02)
+    a_up = one_position(Rotation.from_axes_angles([0, 1, 0], 90, degrees=True).data[0])
+    np.testing.assert_allclose(figures.direction_colours(a_up, mmm, beam)[0, 0], green, atol=0.02)
+
+
+@pytest.mark.parametrize("structure", ["Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3"])
+def test_equivalent_orientations_have_one_colour(structure):
+    crystal = read_crystal(ROOT / "config" / "structures" / f"{structure}.cif")
+    groups = {"Na3": crystal.orix_point_group().laue}
+    rotation = Rotation([0.8, 0.3, -0.4, 0.33])
+    colours = [
+        figures.direction_colours(
+            one_position((Rotation(operation) * rotation).data[0]), groups, Vector3d.zvector()
+        )[0, 0]
+        for operation in crystal.symmetry
+    ]
+    assert len(colours) >= 4
+    np.testing.assert_allclose(colours, colours[:1] * len(colours), atol=1e-6)
+
+
+def test_predicted_and_measured_spots_land_on_the_pixels_they_come_from():
+    """An ellipse and a shifted centre: pixel = centre + affine^-1 q."""
+    phases = make_phases()
+    calibration = make_calibration()
+    _, positions, common = pattern_arguments(phases, make_orientations(phases))
+    row, column = positions[0]
+    affine = np.array([[0.026, 3e-4], [3e-4, 0.024]])
+    calibration["affine"][:] = affine
+    pixel = np.array([60.0, 20.0])
+    centre = [float(calibration[name][row, column]) for name in ("centre_x", "centre_y")]
+    qx, qy = affine @ (pixel - centre)
+    predicted = (np.array([qx]), np.array([qy]), np.array([[1, 0, 0]]), np.array([1.0]))
+    figure = figures.draw_patterns(
+        np.zeros((1, CAMERA, CAMERA)),
+        positions[:1],
+        spots=common["spots"],
+        phases=phases,
+        predicted=[predicted],
+        calibration=calibration,
+    )
+    measured, crosses = figure.axes[0].collections
+    np.testing.assert_allclose(crosses.get_offsets()[0], pixel, atol=1e-9)
+    assert len(measured.get_offsets()) == common["spots"]["count"].values[row, column] > 0
+
+
+def test_chosen_positions_are_what_their_reasons_say():
+    phases = make_phases()
+    orientations = make_orientations(phases)
+    positions, reasons = figures.choose_positions(phases, orientations)
+    decision = phases["decision"].values
+    chosen = [decision[row, column] for row, column in positions]
+    assert reasons == ["median match"] * 3 + ["best match", "worst match", "undecided"]
+    assert chosen[:3] == [0, 1, 2] and chosen[5] == UNDECIDED
+    score = orientations["score"].values[..., 0]
+    decided = [score[index][decision[index]] for index in np.ndindex(SHAPE) if decision[index] >= 0]
+    best, worst = (score[tuple(positions[n])][chosen[n]] for n in (3, 4))
+    assert (best, worst) == (max(decided), min(decided))
+
+
+def test_a_scan_of_vacuum_is_said_to_have_nothing_to_show():
+    phases = make_phases()
+    phases["decision"][:] = VACUUM
+    orientations = make_orientations(phases)
+    positions, reasons = figures.choose_positions(phases, orientations)
+    assert positions.shape == (0, 2) and reasons == []
+    _, other, common = pattern_arguments(make_phases(), make_orientations(make_phases()))
+    figure = figures.draw_patterns(None, positions, **common)
+    assert len(other) == 6 and "No position" in figure.texts[0].get_text()
+
+
+def test_sources_without_data_are_left_out_of_the_fractions():
+    comparison = make_comparison()
+    comparison["fraction"][:, 2] = np.nan
+    legend = figures.draw_comparison([], comparison).legends[0]
+    assert [text.get_text() for text in legend.texts] == ["cycling", "4D-STEM"]
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (0.0102371, 0.0000123, "0.010237 ± 0.000012"),
+        (1.0101, 0.00013, "1.01010 ± 0.00013"),
+        (417.79, 12.3, "418 ± 12"),
+        (0.5, 0.0, "0.5"),
+        (0.5, np.nan, "0.5"),
+    ],
+)
+def test_values_are_rounded_to_two_digits_of_their_error(value, error, text):
+    assert figures.with_error(value, error) == text
+
+
+@given(st.floats(1e-6, 1e6))
+def test_scale_bars_are_round_and_fill_the_room_they_have(length):
+    bar = figures._round_below(length)
+    assert bar <= length * (1 + 1e-8) and length < 2.5 * bar * (1 + 1e-8)
+    mantissa = bar / 10 ** np.floor(np.log10(bar * (1 + 1e-9)))
+    assert min(abs(mantissa - step) for step in (1, 2, 5)) < 1e-6
+
+
+def test_miller_indices_bear_bars_and_are_set_apart_where_two_digits_occur():
+    assert figures._miller(np.array([2, -1, 0])) == r"$2\overline{1}0$"
+    assert figures._miller(np.array([10, 0, -2])) == r"$10\,0\,\overline{2}$"
