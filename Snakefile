@@ -34,6 +34,8 @@ rule all:
         result("figures/comparison.png"),
         result("figures/overview.png"),
         expand(result("figures/{scan}/phases.png"), scan=PLAN.scans.index),
+        expand(result("figures/{scan}/patterns.png"), scan=PLAN.scans.index),
+        expand(result("figures/{scan}/images.png"), scan=PLAN.scans_of_kind("scan")),
         expand(result("figures/powder/{pattern}.png"), pattern=PLAN.patterns.index),
         result("notebooks/experiment.ipynb"),
         [result("truth_check.json")] if PLAN.experiment.virtual else [],

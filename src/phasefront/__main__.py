@@ -9,9 +9,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from phasefront import running
 from phasefront.errors import InputError
+from phasefront.provenance.record import SUFFIX
 
-PROFILE = "workflow/profiles/default"
 SCHEMA = Path("workflow/schemas/experiment.schema.json")
 
 
@@ -26,6 +27,8 @@ def main() -> None:
     command = _command(commands, fetch, "download the public files an experiment names")
     command.add_argument("config", type=Path)
     command = _command(commands, check, "check a config, its tables and every file they name")
+    command.add_argument("config", type=Path)
+    command = _command(commands, unlock, "free the folder after a run was killed")
     command.add_argument("config", type=Path)
     command = _command(commands, verify, "re-hash a results folder and walk its records")
     command.add_argument("folder", type=Path)
@@ -49,17 +52,17 @@ def _command(commands, action, help: str) -> argparse.ArgumentParser:
 def run(config: Path, cores: int) -> int:
     """Fetch, check, run every rule that has work to do, and make the report."""
     fetch(config)
-    plan = _checked_plan(config)
-    snakemake = [sys.executable, "-m", "snakemake", "--configfile", str(config)]
-    done = subprocess.run([*snakemake, "--workflow-profile", PROFILE, "--cores", str(cores)])
-    if done.returncode:
-        return done.returncode
-    results = Path("results") / plan.experiment.run
+    results = Path("results") / _checked_plan(config).experiment.run
+    transcript = results / "logs/snakemake.log"
+    status = running.run_workflow(config, cores=cores, transcript=transcript)
+    if status:
+        return status
     report = results / "report.html"
-    made = max(path.stat().st_mtime for path in results.rglob("*.prov.json"))
+    made = max(path.stat().st_mtime for path in results.rglob(f"*{SUFFIX}"))
     if not report.exists() or report.stat().st_mtime < made:
         part = report.with_name(".part-report.html")
-        done = subprocess.run([*snakemake, "--report", str(part)], capture_output=True, text=True)
+        command = running.snakemake(config, "--report", str(part))
+        done = subprocess.run(command, capture_output=True, text=True)
         if done.returncode:
             print(done.stderr, file=sys.stderr)
             return done.returncode
@@ -67,6 +70,11 @@ def run(config: Path, cores: int) -> int:
     print(f"Report: {report}")
     print(f"Summary: {results / 'summary.json'}")
     return 0
+
+
+def unlock(config: Path) -> int:
+    """Take away the lock that a killed run left; what it finished stays, the rest runs again."""
+    return subprocess.run(running.snakemake(config, "--unlock", "--quiet", "all")).returncode
 
 
 def fetch(config: Path) -> int:

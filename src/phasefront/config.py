@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
 
 from phasefront.errors import InputError
 
@@ -47,6 +48,7 @@ class Material(Model):
     ion: str = Field(description="element that moves")
     pristine_molar_mass: Positive = Field(description="g/mol of the compound that was weighed")
     pristine_ion_content: Positive = Field(description="ions per formula unit before charge")
+    pristine_ion_error: float = Field(0, ge=0, description="its standard uncertainty")
     phases: list[Phase] = Field(min_length=1)
     parent_point_group: str | None = Field(
         None, description="point group of the lattice that phases share"
@@ -64,6 +66,23 @@ class Material(Model):
             raise ValueError("phases have parent_axes; name the parent_point_group too")
         return self
 
+    @property
+    def labels(self) -> dict[str, str]:
+        """Names of the phases for figures."""
+        return {phase.name: phase.label or phase.name for phase in self.phases}
+
+    @property
+    def ion_contents(self) -> list[float]:
+        """Ions per formula unit of each phase."""
+        return [phase.ion_content for phase in self.phases]
+
+    def read_crystals(self, cifs: Sequence[Path]) -> list:
+        """`crystals.Crystal` of each phase, in order, from the CIFs given."""
+        from phasefront.crystals import read_crystal
+
+        phases = zip(self.phases, cifs, strict=True)
+        return [read_crystal(cif, name=phase.name) for phase, cif in phases]
+
 
 class Instrument(Model):
     """A microscope as it was set."""
@@ -74,21 +93,57 @@ class Instrument(Model):
 
 
 class State(Model):
-    """A state of charge and the moment of a log it stands for (give one of the last four)."""
+    """A state of charge and, where there is a log, the one moment of it that the state is."""
 
     name: Name
     log: Name | None = Field(None, description="log in the cycling table")
     time_h: float | None = Field(None, ge=0, description="hours since the start of the log")
     capacity_mah_g: float | None = Field(None, description="net charge passed, mA h per gram")
     voltage_v: float | None = Field(None, description="first crossing of this voltage")
+    rest: int | None = Field(None, ge=0, description="end of this rest, counted from 0")
     half_cycle: int = Field(0, ge=0, description="half cycle the capacity or voltage belongs to")
 
     @model_validator(mode="after")
     def _one_moment(self) -> State:
-        given = [v for v in (self.time_h, self.capacity_mah_g, self.voltage_v) if v is not None]
-        if (self.log is None) != (len(given) == 0) or len(given) > 1:
-            raise ValueError("give a log and exactly one of time_h, capacity_mah_g, voltage_v")
+        if len(self._given()) != (self.log is not None):
+            raise ValueError(
+                "give a log and exactly one of time_h, capacity_mah_g, voltage_v, rest"
+            )
         return self
+
+    def _given(self) -> dict[str, float]:
+        moments = {
+            "time_h": self.time_h,
+            "capacity_mAh_g": self.capacity_mah_g,
+            "voltage_V": self.voltage_v,
+            "rest": self.rest,
+        }
+        return {key: value for key, value in moments.items() if value is not None}
+
+    def moment(self) -> dict:
+        """What `cycling.locate_state` needs to find the state."""
+        return {"state": self.name, "half_cycle": self.half_cycle, **self._given()}
+
+
+class StatesOnLog(RootModel):
+    """The states that are located on one log."""
+
+    root: list[State]
+
+
+class StateLinks(Model):
+    """What belongs to one state."""
+
+    state: Name
+    scans: list[Name]
+    log: Name | None
+    patterns: list[Name]
+
+
+class Links(RootModel):
+    """What belongs to each state: its scans, its log and its powder patterns."""
+
+    root: list[StateLinks]
 
 
 class Tables(Model):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -47,7 +48,7 @@ class Layout:
                     field=name,
                     remedy="make the file again with this version of phasefront",
                 )
-            if not _same_dtype(found.dtype, declared.dtype):
+            if found.size and not _same_dtype(found.dtype, declared.dtype):
                 raise InputError(
                     source,
                     f"dtype is {found.dtype}, {declared.dtype} expected",
@@ -131,3 +132,9 @@ def read(path: str | Path, layout: Layout) -> xr.Dataset:
         ) from error
     layout.check(dataset, path)
     return dataset
+
+
+def read_all(paths: Iterable[str | Path], layout: Layout, *, key: str) -> dict[str, xr.Dataset]:
+    """Files of one layout, by the value of their attribute `key`."""
+    datasets = [read(path, layout) for path in paths]
+    return {dataset.attrs[key]: dataset for dataset in datasets}

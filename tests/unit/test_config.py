@@ -77,8 +77,8 @@ def change(content, path, value):
         ),
         (
             ["states", 0, "time_h"], 3.0,
-            "demo.yaml: states.0: give a log and exactly one of time_h, capacity_mah_g, voltage_v;"
-            " change it.",
+            "demo.yaml: states.0: give a log and exactly one of time_h, capacity_mah_g, voltage_v,"
+            " rest; change it.",
         ),
         (
             ["instruments", "astar", "scale"], None,

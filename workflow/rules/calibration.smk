@@ -7,7 +7,7 @@
 rule calibrate_scan:
     input:
         scan=lambda wildcards: scan_row(wildcards)["path"],
-        templates=lambda wildcards: templates_of(wildcards),
+        templates=templates_of,
         cifs=PLAN.cifs,
         code=code("calibrate_scan"),
     output:
@@ -20,9 +20,11 @@ rule calibrate_scan:
     params:
         settings=settings("calibration"),
         spots=settings("spots"),
+        material=settings("material"),
         instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
     shell:
         "{PYTHON} scripts/calibrate_scan.py --scan {input.scan} --name {wildcards.scan}"
         " --templates {input.templates} --cifs {input.cifs} --settings {params.settings:q}"
-        " --spots {params.spots:q} --instrument {params.instrument:q}"
+        " --spots {params.spots:q} --material {params.material:q}"
+        " --instrument {params.instrument:q}"
         " --calibration {output.calibration} > {log} 2>&1"

@@ -68,3 +68,8 @@ def settings(section):
 def scan_row(wildcards):
     """The row of the table of scans."""
     return PLAN.scans.loc[wildcards.scan]
+
+
+def templates_of(wildcards):
+    """Templates for the instrument that took the scan."""
+    return result(f"templates/{scan_row(wildcards)['instrument']}.nc")

@@ -43,7 +43,7 @@ rule summarise_run:
         run=PLAN.experiment.run,
     shell:
         "{PYTHON} scripts/summarise_run.py --comparison {input.comparison}"
-        " --fractions {input.fractions} --run {params.run} --summary {output.summary}"
+        " --fractions {input.fractions} --name {params.run} --summary {output.summary}"
         " > {log} 2>&1"
 
 

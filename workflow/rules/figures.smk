@@ -18,48 +18,60 @@ def pictured(name, path, caption, category, **labels):
 
 rule draw_scan:
     input:
-        scan=lambda wildcards: scan_row(wildcards)["path"],
         description=result("scans/{scan}.nc"),
         calibration=result("calibration/{scan}.nc"),
+        code=code("draw_scan"),
+    output:
+        **pictured("images", "figures/{scan}/images.png", "images", "Scans", scan="{scan}"),
+        **pictured(
+            "geometry", "figures/{scan}/calibration.png", "calibration", "Scans", scan="{scan}"
+        ),
+    wildcard_constraints:
+        scan=any_of(PLAN.scans_of_kind("scan")),
+    log:
+        result("logs/draw_scan/{scan}.log"),
+    conda:
+        "../../envs/environment.yaml"
+    shell:
+        "{PYTHON} scripts/draw_scan.py --description {input.description}"
+        " --calibration {input.calibration} --images {output.images}"
+        " --geometry {output.geometry} > {log} 2>&1"
+
+
+def of_raw_scan(path):
+    """An input that only a raw scan has, not a peak list."""
+
+    def find(wildcards):
+        if scan_row(wildcards)["kind"] == "peaks":
+            return []
+        return scan_row(wildcards)["path"] if path == "raw" else result(path)
+
+    return find
+
+
+rule draw_patterns:
+    input:
+        scan=of_raw_scan("raw"),
+        calibration=of_raw_scan("calibration/{scan}.nc"),
         spots=result("spots/{scan}.nc"),
         orientations=result("orientations/{scan}.nc"),
         phases=result("phases/{scan}.nc"),
         cifs=PLAN.cifs,
-        code=code("draw_scan"),
+        code=code("draw_patterns"),
     output:
-        **pictured(
-            "images", "figures/{scan}/images.png", "images", "Scans", scan="{scan}"
-        ),
-        **pictured(
-            "geometry",
-            "figures/{scan}/calibration.png",
-            "calibration",
-            "Scans",
-            scan="{scan}",
-        ),
-        **pictured(
-            "patterns",
-            "figures/{scan}/patterns.png",
-            "patterns",
-            "Scans",
-            scan="{scan}",
-        ),
-    log:
-        result("logs/draw_scan/{scan}.log"),
-    wildcard_constraints:
-        scan=any_of(PLAN.scans_of_kind("scan")),
-    conda:
-        "../../envs/environment.yaml"
+        **pictured("patterns", "figures/{scan}/patterns.png", "patterns", "Maps", scan="{scan}"),
     params:
         material=settings("material"),
         instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
+    log:
+        result("logs/draw_patterns/{scan}.log"),
+    conda:
+        "../../envs/environment.yaml"
     shell:
-        "{PYTHON} scripts/draw_scan.py --scan {input.scan} --description {input.description}"
-        " --calibration {input.calibration} --spots {input.spots}"
-        " --orientations {input.orientations} --phases {input.phases} --cifs {input.cifs}"
-        " --material {params.material:q} --instrument {params.instrument:q}"
-        " --images {output.images} --geometry {output.geometry} --patterns {output.patterns}"
-        " > {log} 2>&1"
+        "{PYTHON} scripts/draw_patterns.py --scan {input.scan} --calibration {input.calibration}"
+        " --spots {input.spots} --orientations {input.orientations} --phases {input.phases}"
+        " --cifs {input.cifs} --material {params.material:q}"
+        " --instrument {params.instrument:q} --patterns {output.patterns} > {log} 2>&1"
 
 
 rule draw_maps:

@@ -4,11 +4,6 @@
 # out: templates/<instrument>.nc, orientations/<scan>.nc
 
 
-def templates_of(wildcards):
-    """Templates for the instrument that took the scan."""
-    return result(f"templates/{scan_row(wildcards)['instrument']}.nc")
-
-
 rule simulate_templates:
     input:
         cifs=PLAN.cifs,

@@ -36,7 +36,7 @@ if PLAN.experiment.virtual:
         input:
             code=code("simulate_log"),
         output:
-            **recorded(log="raw/{log}.mpt", truth="truth/{log}.csv"),
+            **recorded(log="raw/{log}.mpt", truth="truth/{log}.json"),
         log:
             result("logs/simulate_log/{log}.log"),
         conda:
@@ -44,11 +44,11 @@ if PLAN.experiment.virtual:
         params:
             virtual=settings("virtual"),
             material=settings("material"),
-            mass=lambda wildcards: PLAN.logs.loc[wildcards.log, "mass_mg"],
+            row=lambda wildcards: PLAN.log(wildcards.log),
             seed=lambda wildcards: PLAN.seed_of(wildcards.log),
         shell:
             "{PYTHON} scripts/simulate_log.py --virtual {params.virtual:q}"
-            " --material {params.material:q} --mass-mg {params.mass} --seed {params.seed}"
+            " --material {params.material:q} --row {params.row:q} --seed {params.seed}"
             " --mpt {output.log} --truth {output.truth} > {log} 2>&1"
 
     rule simulate_pattern:
@@ -56,7 +56,7 @@ if PLAN.experiment.virtual:
             cifs=PLAN.cifs,
             code=code("simulate_pattern"),
         output:
-            **recorded(pattern="raw/{pattern}.xye", truth="truth/{pattern}.csv"),
+            **recorded(pattern="raw/{pattern}.xye", truth="truth/{pattern}.json"),
         log:
             result("logs/simulate_pattern/{pattern}.log"),
         conda:

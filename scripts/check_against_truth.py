@@ -1,0 +1,31 @@
+"""Check a virtual run's phases, orientations and fractions against the truth."""
+
+from phasefront.config import Material
+from phasefront.provenance.job import Job
+
+
+def check_against_truth(job):
+    import json
+
+    from phasefront import layouts, netcdf
+    from phasefront.virtual.truth import check_scan
+
+    crystals = job.material.read_crystals(job.cifs)
+    phases = netcdf.read_all(job.phases, layouts.PHASES, key="scan")
+    fractions = netcdf.read_all(job.fractions, layouts.FRACTIONS, key="scan")
+    truths = netcdf.read_all(job.truth, layouts.TRUTH, key="scan")
+    checked = {
+        scan: check_scan(truth, phases[scan], fractions[scan], crystals)
+        for scan, truth in truths.items()
+    }
+    job.check.write_text(json.dumps(checked, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("truth", "truth of the scans", many=True)
+    job.input("phases", "phases of the scans", many=True)
+    job.input("fractions", "fractions of the scans", many=True)
+    job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.settings("material", Material).output("check", "json file to write")
+    job.run(check_against_truth)

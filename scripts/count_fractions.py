@@ -1,0 +1,32 @@
+"""Count the phase fractions of a scan, with intervals from resampled grains."""
+
+from phasefront.config import FractionSettings, Material
+from phasefront.provenance.job import Job
+
+
+def count_fractions(job):
+    from phasefront import fractions, layouts, netcdf
+
+    crystals = job.material.read_crystals(job.cifs)
+    counted = fractions.phase_fractions(
+        netcdf.read(job.phases, layouts.PHASES),
+        netcdf.read(job.grains, layouts.GRAINS),
+        ion_contents=job.material.ion_contents,
+        formula_volumes=[
+            crystal.volume / phase.formula_units
+            for crystal, phase in zip(crystals, job.material.phases, strict=True)
+        ],
+        draws=job.settings.draws,
+        seed=job.seed,
+    )
+    netcdf.write(counted, job.fractions, layouts.FRACTIONS)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("phases", "phase of every position").input("grains", "grains of the scan")
+    job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.settings("material", Material).settings("settings", FractionSettings)
+    job.parameter("seed", "seed of the bootstrap", type=int, required=True)
+    job.output("fractions", "netCDF file to write")
+    job.run(count_fractions)

@@ -1,0 +1,30 @@
+"""Weigh the phases at every position and decide, or leave it undecided."""
+
+from phasefront.config import Instrument, Material, PhaseSettings
+from phasefront.provenance.job import Job
+
+
+def decide_phases(job):
+    from phasefront import evidence, layouts, netcdf
+
+    phases = evidence.decide_phases(
+        netcdf.read(job.spots, layouts.SPOTS),
+        netcdf.read(job.orientations, layouts.ORIENTATIONS),
+        job.material.read_crystals(job.cifs),
+        voltage_kv=job.instrument.voltage_kv,
+        precession_deg=job.instrument.precession_deg,
+        min_spots=job.settings.min_spots,
+        position_sigma=job.settings.position_sigma,
+        decide_above=job.settings.decide_above,
+    )
+    netcdf.write(phases, job.phases, layouts.PHASES)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("spots", "Bragg vectors").input("orientations", "orientations under each phase")
+    job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.settings("material", Material).settings("instrument", Instrument)
+    job.settings("settings", PhaseSettings)
+    job.output("phases", "netCDF file to write")
+    job.run(decide_phases)

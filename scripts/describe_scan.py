@@ -1,0 +1,25 @@
+"""Say what a raw scan is: shape, header, mean and maximum pattern, virtual images."""
+
+from phasefront.config import ScanSettings
+from phasefront.provenance.job import Job
+
+
+def describe_scan(job):
+    from phasefront import layouts, netcdf, scans
+    from phasefront.provenance.record import digest
+
+    description = scans.describe_scan(
+        scans.open_scan(job.scan),
+        name=job.name,
+        sha256=digest(job.scan),
+        bright_field_radius_px=job.settings.bright_field_radius_px,
+    )
+    netcdf.write(description, job.description, layouts.SCAN)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("scan", "raw scan").parameter("name", "identifier of the scan")
+    job.settings("settings", ScanSettings)
+    job.output("description", "netCDF file to write")
+    job.run(describe_scan)

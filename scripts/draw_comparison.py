@@ -1,0 +1,39 @@
+"""Draw the comparison of the sources, and the phase maps of all states in a row."""
+
+from phasefront.config import Links, Material
+from phasefront.provenance.job import Job
+
+
+def draw_comparison(job):
+    from phasefront import figures, layouts, netcdf
+
+    labels = job.material.labels
+    drawn = figures.draw_comparison(
+        list(netcdf.read_all(job.cycling, layouts.CYCLING, key="log").values()),
+        netcdf.read(job.comparison, layouts.COMPARISON),
+        ion=job.material.ion,
+        labels=labels,
+    )
+    figures.save(drawn, job.figure)
+    phases = netcdf.read_all(job.phases, layouts.PHASES, key="scan")
+    grains = netcdf.read_all(job.grains, layouts.GRAINS, key="scan")
+    shown = [(link.state, scan) for link in job.links.root for scan in link.scans]
+    drawn = figures.draw_phase_map_overview(
+        [phases[scan] for _, scan in shown],
+        titles=[state for state, _ in shown],
+        grains=[grains[scan] for _, scan in shown],
+        scan_steps_nm=[grains[scan].attrs["scan_step_nm"] for _, scan in shown],
+        labels=labels,
+    )
+    figures.save(drawn, job.overview)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("comparison", "comparison of the sources")
+    job.input("cycling", "analysed logs", many=True)
+    job.input("phases", "phases of the scans", many=True)
+    job.input("grains", "grains of the scans", many=True)
+    job.settings("material", Material).settings("links", Links)
+    job.output("figure", "PNG of the comparison").output("overview", "PNG of the maps")
+    job.run(draw_comparison)

@@ -1,0 +1,30 @@
+"""Draw a scan's maps: phases with grain outlines, orientations, reliability."""
+
+from phasefront.config import Material
+from phasefront.provenance.job import Job
+
+
+def draw_maps(job):
+    from phasefront import figures, layouts, netcdf
+
+    phases = netcdf.read(job.phases, layouts.PHASES)
+    orientations = netcdf.read(job.orientations, layouts.ORIENTATIONS)
+    grains = netcdf.read(job.grains, layouts.GRAINS)
+    crystals = {crystal.name: crystal for crystal in job.material.read_crystals(job.cifs)}
+    step, labels = grains.attrs["scan_step_nm"], job.material.labels
+    drawn = figures.draw_phase_map(phases, grains, scan_step_nm=step, labels=labels)
+    figures.save(drawn, job.decision)
+    drawn = figures.draw_orientation_map(phases, crystals, scan_step_nm=step, labels=labels)
+    figures.save(drawn, job.ipf)
+    drawn = figures.draw_reliability(phases, orientations, scan_step_nm=step)
+    figures.save(drawn, job.reliability)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("phases", "phase of every position").input("grains", "grains of the scan")
+    job.input("orientations", "orientations under each phase")
+    job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.settings("material", Material).output("decision", "PNG of the phase map")
+    job.output("ipf", "PNG of the orientation maps").output("reliability", "PNG of its maps")
+    job.run(draw_maps)

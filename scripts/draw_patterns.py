@@ -1,0 +1,49 @@
+"""Draw a few patterns with their spots and those that the likeliest phase predicts."""
+
+from phasefront.config import Instrument, Material
+from phasefront.provenance.job import Job
+
+
+def draw_patterns(job):
+    import numpy as np
+
+    from phasefront import figures, layouts, matching, netcdf, scans
+
+    spots = netcdf.read(job.spots, layouts.SPOTS)
+    phases = netcdf.read(job.phases, layouts.PHASES)
+    orientations = netcdf.read(job.orientations, layouts.ORIENTATIONS)
+    positions, reasons = figures.choose_positions(phases, orientations)
+    patterns = calibration = None
+    if job.scan:
+        scan = scans.open_scan(job.scan[0])
+        patterns = np.array([scan.read_rows(y, y + 1)[0, x] for y, x in positions])
+        calibration = netcdf.read(job.calibration[0], layouts.CALIBRATION)
+    drawn = figures.draw_patterns(
+        patterns,
+        positions,
+        spots=spots,
+        phases=phases,
+        predicted=matching.predict_likeliest(
+            phases,
+            positions,
+            job.material.read_crystals(job.cifs),
+            voltage_kv=job.instrument.voltage_kv,
+            precession_deg=job.instrument.precession_deg,
+        ),
+        calibration=calibration,
+        reasons=reasons,
+        labels=job.material.labels,
+    )
+    figures.save(drawn, job.patterns)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("scan", "raw scan, where there is one", many=True)
+    job.input("calibration", "calibration of the raw scan", many=True)
+    job.input("spots", "Bragg vectors").input("phases", "phase of every position")
+    job.input("orientations", "orientations under each phase")
+    job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.settings("material", Material).settings("instrument", Instrument)
+    job.output("patterns", "PNG to write")
+    job.run(draw_patterns)

@@ -1,0 +1,29 @@
+"""Find the grains of a scan: contiguous positions of one crystal orientation."""
+
+from phasefront.config import GrainSettings, Material
+from phasefront.provenance.job import Job
+
+
+def find_grains(job):
+    from phasefront import grains, layouts, netcdf
+
+    found = grains.find_grains(
+        netcdf.read(job.phases, layouts.PHASES),
+        job.material.read_crystals(job.cifs),
+        misorientation_deg=job.settings.misorientation_deg,
+        min_positions=job.settings.min_positions,
+        scan_step_nm=job.step,
+        parents=[phase.parent_axes for phase in job.material.phases],
+        parent_point_group=job.material.parent_point_group,
+    )
+    netcdf.write(found, job.grains, layouts.GRAINS)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("phases", "phase of every position")
+    job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.parameter("step", "scan step in nm, nan where unknown", type=float)
+    job.settings("material", Material).settings("settings", GrainSettings)
+    job.output("grains", "netCDF file to write")
+    job.run(find_grains)

@@ -1,0 +1,26 @@
+"""Index the spots of every position against every phase's templates."""
+
+from phasefront.config import Material, OrientationSettings
+from phasefront.provenance.job import Job
+
+
+def find_orientations(job):
+    from phasefront import layouts, matching, netcdf
+
+    orientations = matching.find_orientations(
+        netcdf.read(job.spots, layouts.SPOTS),
+        netcdf.read(job.templates, layouts.TEMPLATES),
+        job.material.read_crystals(job.cifs),
+        n_best=job.settings.n_best,
+        min_spots=job.settings.min_spots,
+    )
+    netcdf.write(orientations, job.orientations, layouts.ORIENTATIONS)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("spots", "Bragg vectors").input("templates", "templates of the instrument")
+    job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.settings("material", Material).settings("settings", OrientationSettings)
+    job.output("orientations", "netCDF file to write")
+    job.run(find_orientations)

@@ -1,0 +1,27 @@
+"""Find the Bragg vectors of every pattern of a raw scan."""
+
+from phasefront.config import SpotSettings
+from phasefront.provenance.job import Job
+
+
+def find_spots(job):
+    from phasefront import layouts, netcdf, scans, spots
+
+    found = spots.find_spots(
+        scans.open_scan(job.scan).blocks(),
+        netcdf.read(job.calibration, layouts.CALIBRATION),
+        false_alarms=job.settings.false_alarms,
+        max_radius=job.settings.max_radius,
+        scan=job.name,
+        scan_step_nm=job.step,
+    )
+    netcdf.write(found, job.spots, layouts.SPOTS)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("scan", "raw scan").parameter("name", "identifier of the scan")
+    job.parameter("step", "scan step in nm, nan where unknown", type=float)
+    job.input("calibration", "calibration of the scan").settings("settings", SpotSettings)
+    job.output("spots", "netCDF file to write")
+    job.run(find_spots)

@@ -1,0 +1,29 @@
+"""Fit a powder pattern: weight and molar fractions of the phases, with e.s.d."""
+
+from phasefront.config import Material, PatternRow, PowderSettings
+from phasefront.provenance.job import Job
+
+
+def fit_pattern(job):
+    from phasefront import layouts, netcdf, powder
+
+    fitted = powder.fit_pattern(
+        powder.read_pattern(job.pattern, wavelength=job.row.wavelength),
+        job.material.read_crystals(job.cifs),
+        name=job.row.pattern,
+        wavelength=job.row.wavelength,
+        ion_contents=job.material.ion_contents,
+        formula_units=[phase.formula_units for phase in job.material.phases],
+        two_theta_min=job.settings.two_theta_min,
+        two_theta_max=job.settings.two_theta_max,
+    )
+    netcdf.write(fitted, job.powder, layouts.POWDER)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("pattern", "powder pattern").settings("row", PatternRow)
+    job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.settings("material", Material).settings("settings", PowderSettings)
+    job.output("powder", "netCDF file to write")
+    job.run(fit_pattern)

@@ -1,0 +1,34 @@
+"""Make a virtual synchrotron powder pattern, and its truth."""
+
+from phasefront.config import Material, Virtual
+from phasefront.provenance.job import Job
+
+
+def simulate_pattern(job):
+    import json
+
+    from phasefront.cycling import lever_rule
+    from phasefront.virtual import pattern
+
+    phases = [(phase.name, phase.ion_content) for phase in job.material.phases]
+    content = job.virtual.states[job.state].ion_content
+    truth = pattern.simulate_pattern(
+        job.xye,
+        crystals=job.material.read_crystals(job.cifs),
+        formula_units=[phase.formula_units for phase in job.material.phases],
+        molar_fractions=[float(share) for share in lever_rule(content, phases=phases).values()],
+        wavelength=job.wavelength,
+        seed=job.seed,
+    )
+    job.truth.write_text(json.dumps(truth, indent=1))
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.settings("virtual", Virtual).settings("material", Material)
+    job.parameter("state", "state of charge")
+    job.parameter("wavelength", "wavelength, angstrom", type=float, required=True)
+    job.parameter("seed", "seed of the noise", type=int, required=True)
+    job.output("xye", "pattern to write").output("truth", "json file of the truth")
+    job.run(simulate_pattern)
