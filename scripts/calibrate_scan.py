@@ -6,11 +6,12 @@ from phasefront.provenance.job import Job
 
 def calibrate_scan(job):
     from phasefront import calibration, layouts, netcdf, scans
+    from phasefront.crystals import read_crystals
 
     calibrated = calibration.calibrate(
         scans.open_scan(job.scan),
         name=job.name,
-        crystals=job.material.read_crystals(job.cifs),
+        crystals=read_crystals(job.cifs, job.material.names),
         templates=netcdf.read(job.templates, layouts.TEMPLATES),
         scale_nominal=job.instrument.scale,
         scale_search=job.settings.scale_search,

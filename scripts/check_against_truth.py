@@ -8,9 +8,10 @@ def check_against_truth(job):
     import json
 
     from phasefront import layouts, netcdf
+    from phasefront.crystals import read_crystals
     from phasefront.virtual.truth import check_scan
 
-    crystals = job.material.read_crystals(job.cifs)
+    crystals = read_crystals(job.cifs, job.material.names)
     phases = netcdf.read_all(job.phases, layouts.PHASES, key="scan")
     fractions = netcdf.read_all(job.fractions, layouts.FRACTIONS, key="scan")
     truths = netcdf.read_all(job.truth, layouts.TRUTH, key="scan")

@@ -6,8 +6,9 @@ from phasefront.provenance.job import Job
 
 def count_fractions(job):
     from phasefront import fractions, layouts, netcdf
+    from phasefront.crystals import read_crystals
 
-    crystals = job.material.read_crystals(job.cifs)
+    crystals = read_crystals(job.cifs, job.material.names)
     counted = fractions.phase_fractions(
         netcdf.read(job.phases, layouts.PHASES),
         netcdf.read(job.grains, layouts.GRAINS),

@@ -6,11 +6,12 @@ from phasefront.provenance.job import Job
 
 def decide_phases(job):
     from phasefront import evidence, layouts, netcdf
+    from phasefront.crystals import read_crystals
 
     phases = evidence.decide_phases(
         netcdf.read(job.spots, layouts.SPOTS),
         netcdf.read(job.orientations, layouts.ORIENTATIONS),
-        job.material.read_crystals(job.cifs),
+        read_crystals(job.cifs, job.material.names),
         voltage_kv=job.instrument.voltage_kv,
         precession_deg=job.instrument.precession_deg,
         min_spots=job.settings.min_spots,

@@ -8,6 +8,7 @@ def draw_patterns(job):
     import numpy as np
 
     from phasefront import figures, layouts, matching, netcdf, scans
+    from phasefront.crystals import read_crystals
 
     spots = netcdf.read(job.spots, layouts.SPOTS)
     phases = netcdf.read(job.phases, layouts.PHASES)
@@ -26,7 +27,7 @@ def draw_patterns(job):
         predicted=matching.predict_likeliest(
             phases,
             positions,
-            job.material.read_crystals(job.cifs),
+            read_crystals(job.cifs, job.material.names),
             voltage_kv=job.instrument.voltage_kv,
             precession_deg=job.instrument.precession_deg,
         ),

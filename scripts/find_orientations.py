@@ -6,11 +6,12 @@ from phasefront.provenance.job import Job
 
 def find_orientations(job):
     from phasefront import layouts, matching, netcdf
+    from phasefront.crystals import read_crystals
 
     orientations = matching.find_orientations(
         netcdf.read(job.spots, layouts.SPOTS),
         netcdf.read(job.templates, layouts.TEMPLATES),
-        job.material.read_crystals(job.cifs),
+        read_crystals(job.cifs, job.material.names),
         n_best=job.settings.n_best,
         min_spots=job.settings.min_spots,
     )

@@ -6,10 +6,11 @@ from phasefront.provenance.job import Job
 
 def fit_pattern(job):
     from phasefront import layouts, netcdf, powder
+    from phasefront.crystals import read_crystals
 
     fitted = powder.fit_pattern(
         powder.read_pattern(job.pattern, wavelength=job.row.wavelength),
-        job.material.read_crystals(job.cifs),
+        read_crystals(job.cifs, job.material.names),
         name=job.row.pattern,
         wavelength=job.row.wavelength,
         ion_contents=job.material.ion_contents,

@@ -6,9 +6,10 @@ from phasefront.provenance.job import Job
 
 def simulate_templates(job):
     from phasefront import layouts, matching, netcdf
+    from phasefront.crystals import read_crystals
 
     templates = matching.simulate_templates(
-        job.material.read_crystals(job.cifs),
+        read_crystals(job.cifs, job.material.names),
         voltage_kv=job.instrument.voltage_kv,
         precession_deg=job.instrument.precession_deg,
         resolution_deg=job.settings.resolution_deg,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -76,12 +75,10 @@ class Material(Model):
         """Ions per formula unit of each phase."""
         return [phase.ion_content for phase in self.phases]
 
-    def read_crystals(self, cifs: Sequence[Path]) -> list:
-        """`crystals.Crystal` of each phase, in order, from the CIFs given."""
-        from phasefront.crystals import read_crystal
-
-        phases = zip(self.phases, cifs, strict=True)
-        return [read_crystal(cif, name=phase.name) for phase, cif in phases]
+    @property
+    def names(self) -> list[str]:
+        """Names of the phases."""
+        return [phase.name for phase in self.phases]
 
 
 class Instrument(Model):

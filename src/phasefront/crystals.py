@@ -115,6 +115,11 @@ class Crystal:
         return model
 
 
+def read_crystals(paths: Sequence[str | Path], names: Sequence[str]) -> list[Crystal]:
+    """`read_crystal` of each path, with the name at the same place."""
+    return [read_crystal(path, name=name) for path, name in zip(paths, names, strict=True)]
+
+
 def read_crystal(path: str | Path, *, name: str | None = None) -> Crystal:
     """Read a CIF; the name is the file's stem unless given.
 
