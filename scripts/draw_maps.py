@@ -6,11 +6,12 @@ from phasefront.provenance.job import Job
 
 def draw_maps(job):
     from phasefront import figures, layouts, netcdf
+    from phasefront.crystals import read_crystals
 
     phases = netcdf.read(job.phases, layouts.PHASES)
     orientations = netcdf.read(job.orientations, layouts.ORIENTATIONS)
     grains = netcdf.read(job.grains, layouts.GRAINS)
-    crystals = {crystal.name: crystal for crystal in job.material.read_crystals(job.cifs)}
+    crystals = {crystal.name: crystal for crystal in read_crystals(job.cifs, job.material.names)}
     step, labels = grains.attrs["scan_step_nm"], job.material.labels
     drawn = figures.draw_phase_map(phases, grains, scan_step_nm=step, labels=labels)
     figures.save(drawn, job.decision)

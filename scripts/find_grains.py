@@ -6,10 +6,11 @@ from phasefront.provenance.job import Job
 
 def find_grains(job):
     from phasefront import grains, layouts, netcdf
+    from phasefront.crystals import read_crystals
 
     found = grains.find_grains(
         netcdf.read(job.phases, layouts.PHASES),
-        job.material.read_crystals(job.cifs),
+        read_crystals(job.cifs, job.material.names),
         misorientation_deg=job.settings.misorientation_deg,
         min_positions=job.settings.min_positions,
         scan_step_nm=job.step,

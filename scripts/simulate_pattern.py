@@ -7,6 +7,7 @@ from phasefront.provenance.job import Job
 def simulate_pattern(job):
     import json
 
+    from phasefront.crystals import read_crystals
     from phasefront.cycling import lever_rule
     from phasefront.virtual import pattern
 
@@ -14,7 +15,7 @@ def simulate_pattern(job):
     content = job.virtual.states[job.state].ion_content
     truth = pattern.simulate_pattern(
         job.xye,
-        crystals=job.material.read_crystals(job.cifs),
+        crystals=read_crystals(job.cifs, job.material.names),
         formula_units=[phase.formula_units for phase in job.material.phases],
         molar_fractions=[float(share) for share in lever_rule(content, phases=phases).values()],
         wavelength=job.wavelength,

@@ -150,10 +150,7 @@ class Plan:
                 if path in known:
                     remedy = f"fetch it: phasefront fetch {self.source}"
                 raise InputError(path, "there is no such file", remedy=remedy)
-        phases = self.experiment.material.phases
-        crystals.check_distinct(
-            [crystals.read_crystal(phase.cif, name=phase.name) for phase in phases]
-        )
+        crystals.check_distinct(crystals.read_crystals(self.cifs, self.experiment.material.names))
 
 
 def _json(value) -> str:
