@@ -54,6 +54,8 @@ CALIBRATION = Layout(
         "ellipse_ratio_stderr": Variable((), "f8", "1", "standard error of ellipse_ratio"),
         "ellipse_angle": Variable((), "f8", "degree", "long axis of the ring, from x towards y"),
         "probe_radius": Variable((), "f8", "pixel", "radius of the direct beam's disk"),
+        "spot_radius": Variable((), "f8", "pixel", "twice the rms width of a Bragg spot"),
+        "mask": Variable(("ky", "kx"), "i1", "1", "1 where a pixel of the camera can be used"),
     },
     ("scan", "method", "spots_used", "residual_rms"),
 )
@@ -177,8 +179,14 @@ FRACTIONS = Layout(
         "effective_grains": Variable(
             (), "f8", "1", "grains that the area amounts to, (sum n)^2/sum n^2"
         ),
+        "grain_area": Variable(
+            ("unit", "phase"), "f8", "1", "positions decided for each phase in what is resampled"
+        ),
+        "formula_volume": Variable(("phase",), "f8", "angstrom3", "volume of a formula unit"),
+        "phase_ion_content": Variable(("phase",), "f8", "1", "ions per formula unit of the phase"),
     },
-    ("scan",),
+    # Scans of one state are pooled with their positions weighted by scan_step_nm squared.
+    ("scan", "scan_step_nm"),
 )
 
 CYCLING = Layout(

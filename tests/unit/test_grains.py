@@ -1,0 +1,244 @@
+"""Grains against maps with known grains, and misorientations against orix."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
+
+from phasefront import layouts, netcdf, rotations
+from phasefront.crystals import read_crystal
+from phasefront.errors import InputError
+from phasefront.grains import find_grains
+from phasefront.layouts import UNDECIDED, VACUUM
+
+STRUCTURES = Path(__file__).resolve().parents[2] / "config" / "structures"
+NAMES = ["Na3", "Na2", "Na1"]
+IDENTITY = np.eye(3)
+DIAGONAL = np.array([[1, 1, 0], [-1, 1, 0], [0, 0, 1]])
+PARENTS = [IDENTITY, DIAGONAL, IDENTITY]
+# Rotations to the parent's frame: a of I4/mmm lies at 45 degrees to the parent's a.
+TO_PARENT = [0, -45, 0]
+
+
+@pytest.fixture(scope="module")
+def crystals():
+    files = ["Na3V2PO42F3.cif", "Na2V2PO42F3.cif", "NaV2PO42F3.cif"]
+    return [read_crystal(STRUCTURES / file, name=n) for file, n in zip(files, NAMES, strict=True)]
+
+
+def quaternion(rotation: Rotation) -> np.ndarray:
+    return rotation.as_quat(scalar_first=True)
+
+
+def make_phases(decision, parent, *, likeliest=None):
+    """PHASES of a map of decisions and of the parent lattice's orientations (y, x, 4)."""
+    decision = np.asarray(decision)
+    likeliest = decision if likeliest is None else np.asarray(likeliest)
+    rotation = np.stack(
+        [rotations.multiply(quaternion(Rotation.from_euler("z", a, degrees=True)), parent)
+         for a in TO_PARENT], axis=2,
+    )  # fmt: skip
+    posterior = np.full((*decision.shape, 3), 0.05)
+    np.put_along_axis(posterior, np.maximum(likeliest, 0)[..., None], 0.9, axis=-1)
+    return netcdf.build(
+        layouts.PHASES,
+        {
+            "phase": NAMES,
+            "rotation": rotation,
+            "log_evidence": np.log(posterior),
+            "posterior": posterior,
+            "decision": decision,
+            "reliability": np.full(decision.shape, 0.3),
+        },
+        {"scan": "map", "decide_above": 0.95},
+    )
+
+
+START = Rotation.from_euler("zyx", [20, 31, 47], degrees=True)
+
+
+def uniform(shape):
+    return np.broadcast_to(quaternion(START), (*shape, 4)).copy()
+
+
+def grains_of(phases, crystals, **options):
+    options = {"misorientation_deg": 5, "min_positions": 1, "scan_step_nm": 12.8} | options
+    return find_grains(phases, crystals, **options)
+
+
+def with_parents(phases, crystals, **options):
+    return grains_of(phases, crystals, parents=PARENTS, parent_point_group="4/mmm", **options)
+
+
+@pytest.mark.parametrize("point_group", ["mmm", "4/mmm", "m-3m"])
+def test_misorientation_agrees_with_orix(point_group):
+    from orix.crystal_map import Phase
+    from orix.quaternion import Misorientation, Orientation
+
+    group = Phase(point_group=point_group).point_group
+    first, second = Orientation.random(200).data, Orientation.random(200).data
+    product = Orientation(second) * ~Orientation(first)
+    expected = Misorientation(product.data, symmetry=(group, group)).reduce().angle
+    found = rotations.misorientation(first, second, group.laue_proper_subgroup.data)
+    np.testing.assert_allclose(found, np.degrees(expected), atol=1e-5)
+
+
+def test_product_of_quaternions_is_that_of_matrices():
+    first, second = Rotation.random(2, rng=1)
+    found = rotations.multiply(quaternion(first), quaternion(second))
+    expected = (first * second).as_matrix()
+    np.testing.assert_allclose(
+        Rotation.from_quat(found, scalar_first=True).as_matrix(), expected, atol=1e-12
+    )
+
+
+def test_phases_of_one_crystal_share_a_grain_where_they_share_a_parent(crystals):
+    decision = np.repeat([[0, 1, 2, 1]], 3, axis=0)
+    phases = make_phases(decision, uniform(decision.shape))
+    joined = with_parents(phases, crystals)
+    assert joined["label"].values.max() == 0
+    assert joined["phase_count"].values.tolist() == [[3, 6, 3]]
+    assert joined["spread"].values[0] < 0.05
+    apart = grains_of(phases, crystals)
+    assert apart["label"].values[0].tolist() == [0, 1, 2, 3]
+
+
+def test_mean_rotation_is_that_of_the_parent(crystals):
+    decision = np.repeat([[1, 1, 0, 2]], 4, axis=0)
+    parent = uniform(decision.shape)
+    grains = with_parents(make_phases(decision, parent), crystals)
+    mean = grains["rotation"].values[0].astype("f8")
+    symmetry = crystals[1].symmetry
+    assert rotations.misorientation(mean, parent[0, 0], symmetry) < 0.02
+
+
+def test_variants_of_the_parents_four_fold_axis_are_one_crystal(crystals):
+    quarter = Rotation.from_euler("z", 90, degrees=True)
+    parent = uniform((2, 6))
+    parent[:, 3:] = rotations.multiply(quaternion(quarter), parent[:, 3:])
+    phases = make_phases(np.zeros((2, 6), dtype=int), parent)
+    assert with_parents(phases, crystals)["label"].values.max() == 0
+    apart = grains_of(phases, crystals)
+    assert apart["label"].values[0].tolist() == [0, 0, 0, 1, 1, 1]
+    np.testing.assert_allclose(apart["pair_misorientation"].values, 90, atol=1e-3)
+
+
+@pytest.mark.parametrize(("angle", "count"), [(4.5, 1), (5.5, 2)])
+def test_threshold_divides_grains(crystals, angle, count):
+    parent = uniform((4, 8))
+    tilt = Rotation.from_rotvec(angle * np.array([1, 2, 2]) / 3, degrees=True)
+    parent[:, 4:] = rotations.multiply(quaternion(tilt), parent[:, 4:])
+    grains = with_parents(make_phases(np.zeros((4, 8), dtype=int), parent), crystals)
+    assert grains.sizes["grain"] == count
+    if count == 2:
+        np.testing.assert_allclose(grains["pair_misorientation"].values, angle, atol=0.01)
+        assert grains["pair_length"].values.tolist() == [4]
+        assert (grains["pair_a"].item(), grains["pair_b"].item()) == (0, 1)
+    else:
+        # Half the positions on either side of the mean.
+        np.testing.assert_allclose(grains["spread"].values, angle / 2, atol=0.01)
+
+
+def test_spread_tells_of_a_drift_that_chains(crystals):
+    steps = np.linspace(0, 60, 31)
+    drift = Rotation.from_rotvec(steps[:, None] * [1, 0, 0], degrees=True)
+    parent = quaternion(drift * START)[None]
+    phases = make_phases(np.full((1, 31), 2), parent)
+    grains = with_parents(phases, crystals)
+    assert grains.sizes["grain"] == 1
+    np.testing.assert_allclose(grains["spread"].item(), np.std(steps), rtol=0.02)
+
+
+def test_undecided_join_by_their_likeliest_phase_and_vacuum_never_does(crystals):
+    decision = np.array([[0, UNDECIDED, 0, VACUUM, 1], [0, 0, UNDECIDED, VACUUM, 1]])
+    likeliest = np.array([[0, 1, 0, 0, 1], [0, 0, 2, 0, 1]])
+    grains = with_parents(
+        make_phases(decision, uniform(decision.shape), likeliest=likeliest), crystals
+    )
+    assert grains["label"].values.tolist() == [[0, 0, 0, -1, 1], [0, 0, 0, -1, 1]]
+    assert grains["phase_count"].values.tolist() == [[4, 0, 0], [0, 2, 0]]
+    assert grains["undecided_count"].values.tolist() == [2, 0]
+    assert grains["size"].values.tolist() == [6, 2]
+
+
+def test_small_patches_are_no_grain_and_labels_go_by_first_position(crystals):
+    decision = np.array([[2, VACUUM, 0, 0], [VACUUM, 1, VACUUM, 0], [1, 1, VACUUM, 0]])
+    phases = make_phases(decision, uniform(decision.shape))
+    grains = with_parents(phases, crystals, min_positions=3)
+    assert grains["label"].values.tolist() == [[-1, -1, 0, 0], [-1, 1, -1, 0], [1, 1, -1, 0]]
+    np.testing.assert_allclose(grains["centroid_y"].values, [0.75, 5 / 3])
+    np.testing.assert_allclose(grains["centroid_x"].values, [2.75, 2 / 3], rtol=1e-6)
+
+
+def test_outline_encloses_the_grain(crystals):
+    decision = np.full((9, 9), VACUUM)
+    decision[2:7, 3:6] = 0
+    decision[4, 4] = VACUUM
+    grains = with_parents(make_phases(decision, uniform(decision.shape)), crystals)
+    assert grains["outline_offset"].values.tolist()[0] == 0
+    y, x = grains["outline_y"].values, grains["outline_x"].values
+    assert (y.min(), y.max(), x.min(), x.max()) == (1.5, 6.5, 2.5, 5.5)
+    # Shoelace: the cut corners take an eighth of a position each, the hole is not cut out.
+    area = 0.5 * abs(np.sum(y[:-1] * np.diff(x) - x[:-1] * np.diff(y)))
+    assert area == pytest.approx(5 * 3 - 4 / 8)
+
+
+def test_scan_without_crystals_has_no_grains(crystals):
+    decision = np.full((3, 4), VACUUM)
+    phases = make_phases(decision, np.full((3, 4, 4), np.nan))
+    grains = with_parents(phases, crystals)
+    assert grains.sizes["grain"] == 0
+    assert (grains["label"].values == -1).all()
+    assert grains["outline_offset"].values.tolist() == [0]
+
+
+def test_positions_without_an_orientation_belong_to_no_grain(crystals):
+    decision = np.zeros((1, 5), dtype=int)
+    phases = make_phases(decision, uniform((1, 5)))
+    phases["rotation"][0, 2] = np.nan
+    assert with_parents(phases, crystals)["label"].values.tolist() == [[0, 0, -1, 1, 1]]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 2**31))
+def test_equivalent_descriptions_give_the_same_grains(crystals, seed):
+    rng = np.random.default_rng(seed)
+    seeds = Rotation.random(3, rng=rng)
+    grain = np.sort(rng.integers(0, 3, (6, 8)), axis=1)
+    parent = quaternion(seeds)[grain]
+    decision = rng.integers(0, 3, grain.shape)
+    plain = with_parents(make_phases(decision, parent), crystals)
+    four_fold = crystals[1].symmetry[rng.integers(0, 8, grain.shape)]
+    sign = rng.choice([-1, 1], (*grain.shape, 1))
+    other = with_parents(
+        make_phases(decision, sign * rotations.multiply(four_fold, parent)), crystals
+    )
+    np.testing.assert_array_equal(plain["label"].values, other["label"].values)
+    assert plain["spread"].values.max() < 0.1
+    assert other["spread"].values.max() < 0.1
+
+
+def test_grains_are_written_and_read_back(crystals, tmp_path):
+    decision = np.zeros((6, 7), dtype=int)
+    grains = with_parents(make_phases(decision, uniform(decision.shape)), crystals)
+    netcdf.write(grains, tmp_path / "grains.nc", layouts.GRAINS)
+    assert netcdf.read(tmp_path / "grains.nc", layouts.GRAINS).attrs["scan_step_nm"] == 12.8
+
+
+@pytest.mark.parametrize(
+    ("parents", "group", "field"),
+    [
+        (PARENTS, None, "parent_point_group"),
+        (PARENTS, "five", "parent_point_group"),
+        ([IDENTITY, DIAGONAL[[1, 0, 2]], None], "4/mmm", "parent_axes"),
+        ([IDENTITY, DIAGONAL[:2], None], "4/mmm", "parent_axes"),
+    ],
+)
+def test_unusable_parents_are_refused(crystals, parents, group, field):
+    phases = make_phases(np.zeros((2, 2), dtype=int), uniform((2, 2)))
+    with pytest.raises(InputError) as error:
+        grains_of(phases, crystals, parents=parents, parent_point_group=group)
+    assert error.value.field == field
