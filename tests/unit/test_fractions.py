@@ -1,0 +1,295 @@
+"""Fractions of maps with known answers, and the coverage of their intervals."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import stats
+
+from phasefront import layouts, netcdf
+from phasefront.errors import InputError
+from phasefront.fractions import phase_fractions, pool_fractions, resample
+from phasefront.layouts import UNDECIDED, VACUUM
+
+NAMES = ["a", "b", "c"]
+CONTENTS = [3.0, 2.0, 1.0]
+VOLUMES = [220.0, 215.0, 210.0]
+
+
+def make_scan(decision, label, *, names=NAMES, step=10.0, name="map"):
+    """PHASES and GRAINS, as far as fractions read them, of maps of decisions and grains."""
+    decision, label = np.asarray(decision), np.asarray(label)
+    shape, count = decision.shape, int(label.max(initial=-1)) + 1
+    per_phase = np.full((*shape, len(names)), np.nan)
+    phases = netcdf.build(
+        layouts.PHASES,
+        {
+            "phase": names,
+            "rotation": np.full((*shape, len(names), 4), np.nan),
+            "log_evidence": per_phase,
+            "posterior": per_phase,
+            "decision": decision,
+            "reliability": np.full(shape, np.nan),
+        },
+        {"scan": name, "decide_above": 0.95},
+    )
+    inside = [label == grain for grain in range(count)]
+    phase_count = [[np.sum(g & (decision == k)) for k in range(len(names))] for g in inside]
+    grain, nothing = np.zeros(count), []
+    grains = netcdf.build(
+        layouts.GRAINS,
+        {
+            "phase": names,
+            "label": label,
+            "size": [g.sum() for g in inside],
+            "phase_count": np.reshape(phase_count, (count, len(names))),
+            "undecided_count": [np.sum(g & (decision == UNDECIDED)) for g in inside],
+            "rotation": np.zeros((count, 4)),
+            **dict.fromkeys(("spread", "centroid_y", "centroid_x"), grain),
+            "outline_offset": np.zeros(count + 1),
+            **dict.fromkeys(("outline_y", "outline_x", "pair_a", "pair_b"), nothing),
+            **dict.fromkeys(("pair_length", "pair_misorientation"), nothing),
+        },
+        {"scan": name, "scan_step_nm": step, "misorientation_deg": 5.0},
+    )
+    return phases, grains
+
+
+def fractions_of(decision, label, *, contents=CONTENTS, volumes=VOLUMES, draws=400, **scan):
+    phases, grains = make_scan(decision, label, **scan)
+    return phase_fractions(
+        phases, grains, ion_contents=contents, formula_volumes=volumes, draws=draws, seed=1
+    )
+
+
+U, V = UNDECIDED, VACUUM
+DECISION = np.array([[0, 0, 0, V, 1, 1], [0, 0, U, V, 1, U], [V, V, V, V, 1, 2]])
+LABEL = np.array([[0, 0, 0, -1, 1, 1], [0, 0, 0, -1, 1, 1], [-1, -1, -1, -1, 1, -1]])
+
+
+def test_known_map():
+    found = fractions_of(DECISION, LABEL)
+    np.testing.assert_allclose(found["value"].sel(kind="area"), [5 / 10, 4 / 10, 1 / 10])
+    moles = np.array([5 / 220, 4 / 215, 1 / 210])
+    np.testing.assert_allclose(found["value"].sel(kind="molar"), moles / moles.sum())
+    np.testing.assert_allclose(found["ion_content"], moles @ CONTENTS / moles.sum())
+    counts = {n: int(found[n]) for n in ("patterns", "decided", "undecided", "vacuum")}
+    assert counts == {"patterns": 18, "decided": 10, "undecided": 2, "vacuum": 6}
+    # Two grains, and the position of phase c outside them.
+    np.testing.assert_array_equal(found["grain_area"], [[5, 0, 0], [0, 4, 0], [0, 0, 1]])
+    np.testing.assert_allclose(found["effective_grains"], 10**2 / (25 + 16 + 1))
+
+
+def test_bounds_give_all_or_no_undecided_positions_to_a_phase():
+    found = fractions_of(DECISION, LABEL)
+    area = found.sel(kind="area")
+    np.testing.assert_allclose(area["bound_low"], [5 / 12, 4 / 12, 1 / 12])
+    np.testing.assert_allclose(area["bound_high"], [7 / 12, 6 / 12, 3 / 12])
+    molar = found.sel(kind="molar", phase="a")
+    rest = 4 / 215 + 1 / 210
+    # The densest other phase takes the most from a.
+    np.testing.assert_allclose(molar["bound_low"], 5 / 220 / (5 / 220 + rest + 2 / 210))
+    np.testing.assert_allclose(molar["bound_high"], 7 / 220 / (7 / 220 + rest))
+
+
+def test_patches_outside_grains_are_resampled_as_they_hang_together():
+    decision = [[0, 0, V, 1], [V, 1, V, 1], [2, V, 0, V]]
+    found = fractions_of(decision, np.full((3, 4), -1))
+    assert sorted(found["grain_area"].values.tolist()) == [
+        [0, 0, 1], [0, 2, 0], [1, 0, 0], [2, 1, 0],
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("nothing", [UNDECIDED, VACUUM])
+def test_nothing_decided(nothing):
+    found = fractions_of(np.full((3, 3), nothing), np.full((3, 3), -1))
+    assert np.isnan(found["value"]).all()
+    assert np.isnan(found["ion_content"])
+    assert (found["high"] - found["low"] > 0.8).all()
+    assert float(found["effective_grains"]) == 0
+    np.testing.assert_array_equal(found["bound_low"], 0)
+    np.testing.assert_array_equal(found["bound_high"], 1)
+
+
+def test_grains_that_agree_keep_an_honest_interval():
+    label = np.repeat(np.arange(10), 20).reshape(10, 20)
+    found = fractions_of(np.zeros((10, 20), int), label, draws=4000)
+    area = found.sel(kind="area")
+    np.testing.assert_array_equal(area["value"], [1, 0, 0])
+    assert area["high"].values[0] == 1
+    # Jeffreys' interval of 10 out of 10, up to the second prior half grain of a third phase.
+    jeffreys = stats.beta(10.5, 1.0).ppf(0.025)
+    assert area["low"].values[0] == pytest.approx(jeffreys, abs=0.02)
+    assert found["ion_content_high"] == 3
+    assert 2.3 < found["ion_content_low"] < 2.9
+
+
+def test_pure_equal_grains_give_jeffreys_interval():
+    grain_area = 7.0 * np.eye(2)[[0] * 13 + [1] * 7]
+    draws = resample(grain_area, draws=40000, seed=0)[:, 0]
+    expected = stats.beta(13.5, 7.5).ppf([0.025, 0.5, 0.975])
+    np.testing.assert_allclose(np.quantile(draws, [0.025, 0.5, 0.975]), expected, atol=0.006)
+
+
+def test_interval_narrows_with_grains_and_not_with_positions():
+    def width(grains, positions):
+        pattern = np.repeat(np.arange(grains) % 2, positions).reshape(grains, positions)
+        label = np.repeat(np.arange(grains), positions).reshape(grains, positions)
+        found = fractions_of(pattern, label).sel(kind="area")
+        return float((found["high"] - found["low"])[0])
+
+    assert width(8, 100) == pytest.approx(width(8, 5))
+    assert width(80, 5) < 0.45 * width(8, 5)
+
+
+def test_same_seed_same_draws():
+    first, second = (fractions_of(DECISION, LABEL)["sample"] for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+grain_areas = arrays("f8", st.tuples(st.integers(1, 12), st.integers(2, 4)), elements=st.floats(
+    0, 500, allow_subnormal=False)).filter(lambda a: np.all(a.sum(axis=1) > 1e-3))  # fmt: skip
+
+
+@settings(max_examples=60, deadline=None)
+@given(grain_area=grain_areas, seed=st.integers(0, 2**31))
+def test_draws_are_fractions(grain_area, seed):
+    draws = resample(grain_area, draws=20, seed=seed)
+    assert draws.shape == (20, grain_area.shape[1])
+    assert (draws >= 0).all()
+    np.testing.assert_allclose(draws.sum(axis=1), 1)
+    # The unit of area does not matter.
+    np.testing.assert_allclose(draws, resample(3.7 * grain_area, draws=20, seed=seed), rtol=1e-6)
+
+
+maps = arrays("i8", (5, 6), elements=st.integers(-2, 2))
+
+
+@settings(max_examples=40, deadline=None)
+@given(decision=maps, label=arrays("i8", (5, 6), elements=st.integers(-1, 3)))
+def test_fractions_sum_to_one_and_intervals_are_ordered(decision, label):
+    label[decision == VACUUM] = -1
+    label = np.unique(label, return_inverse=True)[1].reshape(label.shape) - int(label.min() < 0)
+    found = fractions_of(decision, label, draws=100)
+    assert (found["low"] <= found["high"]).all()
+    assert (found["bound_low"] <= found["bound_high"]).all()
+    if (decision >= 0).any():
+        np.testing.assert_allclose(found["value"].sum("phase"), 1)
+        assert ((found["low"] <= found["value"]) & (found["value"] <= found["high"])).all()
+        assert (found["bound_low"] <= found["value"] + 1e-12).all()
+        assert (found["value"] <= found["bound_high"] + 1e-12).all()
+        assert found["ion_content_low"] <= found["ion_content"] <= found["ion_content_high"]
+
+
+@settings(max_examples=20, deadline=None)
+@given(decision=maps, order=st.permutations(range(3)))
+def test_order_of_phases_does_not_matter(decision, order):
+    decision[0, 0] = 0
+    label = np.where(decision >= -1, np.arange(6) // 2, -1)
+    label = np.unique(label, return_inverse=True)[1].reshape(label.shape) - int(label.min() < 0)
+    plain = fractions_of(decision, label, draws=4000)
+    place = np.argsort(order)
+    permuted = fractions_of(
+        np.where(decision >= 0, place[decision], decision), label, draws=4000,
+        names=[NAMES[k] for k in order], contents=[CONTENTS[k] for k in order],
+        volumes=[VOLUMES[k] for k in order],
+    )  # fmt: skip
+    same = permuted.sel(phase=NAMES)
+    for name in ("value", "bound_low", "bound_high"):
+        np.testing.assert_allclose(plain[name], same[name])
+    for name in ("low", "high", "ion_content_low"):
+        np.testing.assert_allclose(plain[name], same[name], atol=0.06)
+
+
+def test_pooled_scans_are_one_population():
+    whole = fractions_of(DECISION, LABEL)
+    left = fractions_of(DECISION[:, :4], LABEL[:, :4], name="left")
+    right = fractions_of(DECISION[:, 4:], np.maximum(LABEL[:, 4:] - 1, -1), name="right")
+    pooled = pool_fractions([left, right], draws=400, seed=1)
+    assert pooled.attrs["scan"] == "left, right"
+    for name in ("value", "low", "high", "bound_low", "decided", "undecided", "ion_content_low"):
+        np.testing.assert_allclose(pooled[name], whole[name])
+
+
+def test_pooling_weights_positions_by_their_area():
+    first = fractions_of([[0, 0]], [[0, 0]], step=10.0)
+    second = fractions_of([[1]], [[0]], step=20.0)
+    pooled = pool_fractions([first, second], seed=1)
+    np.testing.assert_allclose(pooled["value"].sel(kind="area"), [1 / 3, 2 / 3, 0])
+    unknown = fractions_of([[1]], [[0]], step=np.nan)
+    pooled = pool_fractions([first, unknown], seed=1)
+    np.testing.assert_allclose(pooled["value"].sel(kind="area"), [2 / 3, 1 / 3, 0])
+
+
+def test_fractions_are_written_and_read_back(tmp_path):
+    found = fractions_of(DECISION, LABEL)
+    netcdf.write(found, tmp_path / "fractions.nc", layouts.FRACTIONS)
+    again = netcdf.read(tmp_path / "fractions.nc", layouts.FRACTIONS)
+    np.testing.assert_array_equal(again["value"], found["value"])
+
+
+def test_unusable_input_is_refused():
+    phases, _ = make_scan(DECISION, LABEL)
+    _, grains = make_scan(DECISION[:2], LABEL[:2])
+    options = {"ion_contents": CONTENTS, "formula_volumes": VOLUMES, "seed": 1}
+    with pytest.raises(InputError, match="do not fit"):
+        phase_fractions(phases, grains, **options)
+    with pytest.raises(InputError, match="formula volume"):
+        fractions_of(DECISION, LABEL, volumes=[220, 0, 210])
+    other = fractions_of(DECISION, LABEL, names=["a", "b", "d"])
+    with pytest.raises(InputError, match="phases differ"):
+        pool_fractions([fractions_of(DECISION, LABEL), other], seed=1)
+
+
+def pure(rng, share, count):
+    return np.eye(len(share))[rng.choice(len(share), size=count, p=share)]
+
+
+def mixed(concentration):
+    return lambda rng, share, count: rng.dirichlet(concentration * np.array(share), size=count)
+
+
+# Grains as insertion models leave them: all-or-none; straight fronts (any share, hence 2 to 3);
+# core-shell of one depth (much the same share in each).
+POPULATIONS = {
+    "all-or-none": (pure, (0.4, 0.6)),
+    "all-or-none, rare": (pure, (0.05, 0.95)),
+    "all-or-none, three phases": (pure, (0.6, 0.25, 0.15)),
+    "straight-front": (mixed(2.5), (0.5, 0.5)),
+    "core-shell": (mixed(12), (0.3, 0.7)),
+    "core-shell, thin": (mixed(12), (0.07, 0.93)),
+}
+
+
+def coverage(population, grains, scans, draws, seed=0):
+    """Share of the 95 % intervals that hold the population's fractions, and their mean bias."""
+    make, share = POPULATIONS[population]
+    rng = np.random.default_rng(seed)
+    hits, error = [], []
+    for number in range(scans):
+        area = rng.lognormal(sigma=0.5, size=(grains, 1))
+        grain_area = area * make(rng, share, grains)
+        sample = resample(grain_area, draws=draws, seed=number)
+        value = grain_area.sum(axis=0) / grain_area.sum()
+        low, high = np.quantile(sample, [0.025, 0.975], axis=0)
+        hits.append((np.fmin(low, value) <= share) & (share <= np.fmax(high, value)))
+        error.append(value - share)
+    return np.mean(hits), np.abs(np.mean(error, axis=0)).max()
+
+
+def test_intervals_cover_the_population_on_average():
+    covered = [coverage(name, 12, scans=60, draws=200)[0] for name in POPULATIONS]
+    # 360 scans: standard error near 0.012; quantiles of 200 draws cost about 0.01.
+    assert 0.91 < np.mean(covered) < 0.98
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("grains", [3, 6, 12, 30])
+@pytest.mark.parametrize("population", POPULATIONS)
+def test_intervals_cover_each_population(population, grains):
+    covered, bias = coverage(population, grains, scans=1000, draws=1000)
+    # Few grains can only be covered too well; 0.9 allows for the lumps of small counts.
+    assert covered > 0.9
+    assert grains < 12 or covered < 0.985
+    assert bias < 0.02
