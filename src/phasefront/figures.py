@@ -12,7 +12,7 @@ import functools
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 import xarray as xr
@@ -55,7 +55,7 @@ _STYLE = {
 }
 
 
-def save(figure: Figure, path: str | Path) -> None:
+def save(figure: Figure, path: str | Path | BinaryIO) -> None:
     """Write a PNG whose bytes depend on the figure only: fixed resolution, no metadata."""
     import matplotlib as mpl
 
@@ -147,17 +147,18 @@ def _write_geometry(ax: Axes, calibration: xr.Dataset) -> None:
         ("long axis, from x to y", f"{value('ellipse_angle'):.1f}°"),
         ("fitted centre, standard error", f"{value('centre_stderr'):.2g} pixel"),
         ("radius of the direct beam", f"{value('probe_radius'):.2f} pixel"),
+        ("radius of a Bragg spot", f"{value('spot_radius'):.2f} pixel"),
         ("spots used", f"{attributes['spots_used']}"),
         ("rms residual of the spots", f"{float(attributes['residual_rms']):.2g} Å$^{{-1}}$"),
     )
     ax.set_axis_off()
     _title(ax, "d", "geometry")
     for row, (name, text) in enumerate(rows):
-        height = 0.94 - 0.095 * row
+        height = 0.95 - 0.087 * row
         ax.text(0.04, height, name, transform=ax.transAxes, va="top")
         ax.text(1.0, height, text, transform=ax.transAxes, va="top", ha="right")
     method = textwrap.fill(f"method: {attributes['method']}", 52)
-    ax.text(0.04, 0.22, method, transform=ax.transAxes, va="top", color="0.35")
+    ax.text(0.04, 0.18, method, transform=ax.transAxes, va="top", color="0.35")
 
 
 def _circle_bright_field(ax: Axes, scan: xr.Dataset, calibration: xr.Dataset) -> None:
@@ -561,14 +562,16 @@ def _draw_parity(ax: Axes, comparison: xr.Dataset) -> None:
     ax.fill_between(line, line - margin, line + margin, color="0.9", linewidth=0)
     ax.plot(line, line, color="0.5", linewidth=0.8)
     charge = {"source": sources.index("cycling")}
-    for name in (name for name in ("stem", "powder") if name in sources):
+    # Open squares around filled disks: neither source hides the other.
+    for name in (name for name in ("powder", "stem") if name in sources):
         here = {"source": sources.index(name)}
         ax.errorbar(
             x[charge], x[here],
             xerr=_bars(x[charge].values, low[charge].values, high[charge].values),
             yerr=_bars(x[here].values, low[here].values, high[here].values),
-            fmt=SOURCE_MARKERS[name], color=SOURCE_COLOURS[name], markersize=4.5, capsize=2,
-            linewidth=1, label=SOURCE_NAMES[name],
+            fmt=SOURCE_MARKERS[name], color=SOURCE_COLOURS[name], capsize=2, linewidth=1,
+            markersize=4 if name == "stem" else 6.5,
+            markerfacecolor=SOURCE_COLOURS[name] if name == "stem" else "none", label=SOURCE_NAMES[name],
         )  # fmt: skip
     ax.set(xlim=limits, ylim=limits, aspect="equal")
     ax.legend(loc="upper left")
