@@ -1,0 +1,308 @@
+"""The three sources side by side: known fractions, known differences, and the words they earn."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from phasefront import layouts, netcdf
+from phasefront.comparison import (
+    compare_sources,
+    comparison_table,
+    difference,
+    latex_table,
+    lever_rule,
+    summary,
+)
+from phasefront.errors import InputError
+
+PHASES = ["Na3", "Na2", "Na1"]
+CONTENTS = [3.0, 2.0, 1.0]
+FIELDS = [(3, 2), (2, 1)]
+ENDS = [((2, 1), (3, 0)), ((1, 2), (2, 1))]
+HALF = 1.959964
+
+
+def make_fractions(content=2.5, error=0.1, *, molar=(0.5, 0.5, 0.0), scan="s1"):
+    value = np.array([molar, molar])
+    return netcdf.build(
+        layouts.FRACTIONS,
+        {
+            "phase": PHASES,
+            "kind": ["area", "molar"],
+            "value": value,
+            "low": value - 0.05,
+            "high": value + 0.05,
+            "bound_low": value - 0.1,
+            "bound_high": value + 0.1,
+            "sample": np.repeat(value[:, None], 4, axis=1),
+            "ion_content": content,
+            "ion_content_low": content - HALF * error,
+            "ion_content_high": content + HALF * error,
+            "patterns": 100,
+            "decided": 70,
+            "undecided": 20,
+            "vacuum": 10,
+            "effective_grains": 7.5,
+            "grain_area": [[70, 0, 0]],
+            "formula_volume": [220, 215, 210],
+            "phase_ion_content": CONTENTS,
+        },
+        {"scan": scan, "scan_step_nm": 10.0},
+    )
+
+
+def make_cycling(contents, error=0.02):
+    contents = dict(contents)
+    x, count = np.array(list(contents.values())), len(contents)
+    curve = np.linspace(3, 1, 5)
+    return netcdf.build(
+        layouts.CYCLING,
+        {
+            **dict.fromkeys(("time", "voltage", "current", "capacity"), np.arange(5.0)),
+            **dict.fromkeys(("cycle", "half_cycle"), np.zeros(5)),
+            **{f"ion_content{end}": curve for end in ("", "_low", "_high")},
+            "state": list(contents),
+            "state_time": np.zeros(count),
+            "state_voltage": np.zeros(count),
+            "state_ion_content": x,
+            "state_ion_content_low": x - HALF * error,
+            "state_ion_content_high": x + HALF * error,
+        },
+        {"log": "charge", "file": "charge.mpt", "mass_mg": 10.0},
+    )
+
+
+def make_powder(molar, esd=0.01, *, content=None, content_esd=0.02):
+    molar = np.asarray(molar, dtype=float)
+    content = molar @ CONTENTS if content is None else content
+    return netcdf.build(
+        layouts.POWDER,
+        {
+            "phase": PHASES,
+            **dict.fromkeys(("two_theta", "observed", "sigma"), np.ones(3)),
+            **dict.fromkeys(("calculated", "background"), np.ones(3)),
+            "contribution": np.ones((3, 3)),
+            "weight_fraction": molar,
+            "weight_fraction_esd": np.full(3, esd),
+            "molar_fraction": molar,
+            "molar_fraction_esd": np.full(3, esd),
+            "cell": np.ones((3, 6)),
+            "cell_esd": np.ones((3, 6)),
+            "ion_content": content,
+            "ion_content_esd": content_esd,
+            "rwp": 0.1,
+            "goodness_of_fit": 1.2,
+        },
+        {"pattern": "p", "file": "p.xye", "wavelength": 0.4, "refined_with": "nothing"},
+    )
+
+
+def compare(*, stem=None, cycling=None, powder=None, states=("half",), margin=0.1, fields=FIELDS):
+    return compare_sources(
+        states=states, stem=stem or {}, cycling=cycling or {}, powder=powder or {},
+        phases=PHASES, ion_contents=CONTENTS, two_phase_fields=fields, margin=margin,
+    )  # fmt: skip
+
+
+def pair(comparison, name, state="half"):
+    where = list(comparison["pair"].values).index(name)
+    return comparison.sel(state=state).isel(pair=where)
+
+
+def source(comparison, name, state="half"):
+    where = list(comparison["source"].values).index(name)
+    return comparison.sel(state=state).isel(source=where)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(2.25, [0.25, 0.75, 0]), (1.9, [0, 0.9, 0.1]), (2, [0, 1, 0]), (3, [1, 0, 0])],
+)
+def test_lever_rule(content, expected):
+    np.testing.assert_allclose(lever_rule(content, ENDS, 3), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("content", [0.9, 3.1])
+def test_lever_rule_is_silent_outside_two_phase_fields(content):
+    assert np.isnan(lever_rule(content, ENDS, 3)).all()
+
+
+@given(content=st.floats(1, 3))
+def test_lever_rule_keeps_ions(content):
+    assert lever_rule(content, ENDS, 3) @ CONTENTS == pytest.approx(content)
+
+
+def test_charge_gives_fractions_with_intervals_inside_fields():
+    cycling = {"half": make_cycling({"half": 2.5}, error=0.02)}
+    found = source(compare(cycling=cycling), "cycling")
+    np.testing.assert_allclose(found["fraction"], [0.5, 0.5, 0])
+    np.testing.assert_allclose(found["fraction_low"], [0.5 - 0.0392, 0.5 - 0.0392, 0], atol=1e-5)
+    np.testing.assert_allclose(found["fraction_high"], [0.5 + 0.0392, 0.5 + 0.0392, 0], atol=1e-5)
+
+
+def test_interval_across_a_border_holds_the_pure_phase():
+    cycling = {"half": make_cycling({"half": 2.01}, error=0.02)}
+    found = source(compare(cycling=cycling), "cycling")
+    np.testing.assert_allclose(found["fraction_high"], [0.0492, 1, 0.0292], atol=1e-4)
+    np.testing.assert_allclose(found["fraction_low"], [0, 1 - 0.0492, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize(("content", "known"), [(3.02, True), (3.08, False), (1.5, False)])
+def test_charge_is_silent_in_single_phase_fields(content, known):
+    """3.02 +- 0.04 reaches the field that ends at 3, 3.08 does not; 1.5 lies in no field."""
+    cycling = {"half": make_cycling({"half": content}, error=0.02)}
+    found = source(compare(cycling=cycling, fields=[(2, 3)]), "cycling")
+    assert np.isfinite(found["fraction"]).all() == known
+    if known:
+        np.testing.assert_allclose(found["fraction"], [1, 0, 0])
+    assert found["ion_content"] == content
+
+
+def test_z_score_and_equivalence_of_symmetric_intervals():
+    found = compare(
+        stem={"half": make_fractions(2.52, 0.03)},
+        cycling={"half": make_cycling({"half": 2.45}, 0.04)},
+    )
+    tested = pair(found, "stem - cycling")
+    np.testing.assert_allclose(tested["z_score"], 0.07 / 0.05, rtol=1e-5)
+    np.testing.assert_allclose(
+        tested["equivalence_p"], stats.norm.sf((0.1 - 0.07) / 0.05), rtol=1e-4
+    )
+    assert tested["verdict"] == "cannot tell"
+
+
+@pytest.mark.parametrize(
+    ("stem", "error", "verdict"),
+    [
+        (2.51, 0.02, "agree"),
+        (2.9, 0.05, "disagree"),
+        (2.52, 0.3, "cannot tell"),
+        # Apart beyond doubt, but by less than matters.
+        (2.53, 0.005, "agree"),
+    ],
+)
+def test_verdicts(stem, error, verdict):
+    found = compare(
+        stem={"half": make_fractions(stem, error)},
+        cycling={"half": make_cycling({"half": 2.5}, 0.005)},
+    )
+    assert pair(found, "stem - cycling")["verdict"] == verdict
+
+
+def test_the_side_towards_the_other_source_counts():
+    fractions = make_fractions(3.0, 0.1)
+    fractions["ion_content_high"] = 3.0
+    below = compare(stem={"half": fractions}, cycling={"half": make_cycling({"half": 2.9}, 1e-6)})
+    np.testing.assert_allclose(pair(below, "stem - cycling")["z_score"], 1, rtol=1e-3)
+    above = compare(stem={"half": fractions}, cycling={"half": make_cycling({"half": 3.1}, 0.02)})
+    np.testing.assert_allclose(pair(above, "stem - cycling")["z_score"], -5, rtol=1e-3)
+
+
+values = st.floats(-5, 5)
+sides = st.floats(0, 2)
+
+
+@given(values, sides, sides, values, sides, sides)
+def test_difference_is_antisymmetric_and_ordered(a, down_a, up_a, b, down_b, up_b):
+    first, second = np.array([a, a - down_a, a + up_a]), np.array([b, b - down_b, b + up_b])
+    forth, back = difference(first, second), difference(second, first)
+    np.testing.assert_allclose(forth, -back[[0, 2, 1]], atol=1e-12)
+    assert forth[1] <= forth[0] <= forth[2]
+
+
+def test_exact_values_agree_only_within_the_margin():
+    for stem, verdict in ((2.5, "agree"), (2.59, "agree"), (2.61, "disagree")):
+        found = compare(
+            stem={"half": make_fractions(stem, 0)},
+            cycling={"half": make_cycling({"half": 2.5}, 0)},
+        )
+        assert pair(found, "stem - cycling")["verdict"] == verdict
+
+
+def test_repeated_powder_patterns_are_averaged():
+    powder = [make_powder([0.5, 0.5, 0], 0.01), make_powder([0.52, 0.48, 0], 0.01)]
+    found = source(compare(powder={"half": powder}), "powder")
+    np.testing.assert_allclose(found["fraction"], [0.51, 0.49, 0])
+    # Two e.s.d. apart: the scatter is sqrt(2) of what is expected, the mean sqrt(1/2) as sure.
+    half = (found["fraction_high"] - found["fraction_low"]).values[0] / 2
+    np.testing.assert_allclose(half, HALF * 0.01, rtol=1e-5)
+    scattered = [make_powder([0.4, 0.6, 0], 0.01), make_powder([0.6, 0.4, 0], 0.01)]
+    found = source(compare(powder={"half": scattered}), "powder")
+    half = (found["fraction_high"] - found["fraction_low"]).values[0] / 2
+    np.testing.assert_allclose(half, HALF * 0.1, rtol=1e-5)
+    np.testing.assert_allclose(found["fraction_low"].values[2], 0)
+
+
+def test_missing_sources_stay_missing():
+    found = compare(stem={"half": make_fractions()}, states=["half", "full"])
+    assert np.isfinite(source(found, "stem")["ion_content"])
+    assert np.isnan(source(found, "powder")["ion_content"])
+    assert np.isnan(source(found, "stem", "full")["fraction"]).all()
+    assert (found["verdict"] == "cannot tell").all()
+
+
+def three_sources():
+    return compare(
+        stem={"half": make_fractions(2.52, 0.03)},
+        cycling={"half": make_cycling({"half": 2.5})},
+        powder={"half": [make_powder([0.5, 0.5, 0])]},
+        states=["half", "full"],
+    )
+
+
+def test_summary_is_the_agreed_json():
+    found = summary(three_sources(), [make_fractions()], run="demo", seconds={"s1": 12.5})
+    found = json.loads(json.dumps(found, allow_nan=False))
+    half, full = found["states"]
+    assert found["run"] == "demo"
+    assert half["state"] == "half"
+    assert half["x"]["stem"]["value"] == pytest.approx(2.52)
+    assert set(half["x"]) == {"cycling", "stem", "powder"}
+    assert set(half["fractions"]) == {"stem", "powder"}
+    assert half["fractions"]["powder"]["Na2"]["value"] == pytest.approx(0.5)
+    assert full["x"] == {"cycling": None, "stem": None, "powder": None}
+    assert full["fractions"] == {"stem": None, "powder": None}
+    assert found["scans"] == [
+        {"scan": "s1", "patterns": 100, "decided": 70, "undecided": 20, "vacuum": 10,
+         "seconds": 12.5}
+    ]  # fmt: skip
+
+
+def test_table_is_tidy():
+    table = comparison_table(three_sources())
+    # Per state: three sources with ion content and three fractions, and three pairs.
+    assert len(table) == 2 * (3 * 4 + 3)
+    row = table.query("state == 'half' and source == 'stem - cycling'").squeeze()
+    assert row["value"] == pytest.approx(0.02)
+    assert row["low"] < row["value"] < row["high"]
+    assert row["verdict"] in ("agree", "cannot tell")
+    row = table.query("state == 'half' and source == 'powder' and phase == 'Na2'").squeeze()
+    assert (row["quantity"], row["value"]) == ("fraction", 0.5)
+
+
+def test_latex_table_has_a_line_for_each_state():
+    text = latex_table(three_sources())
+    lines = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert len(lines) == 3
+    assert lines[1].startswith("half & 2.500 [2.461, 2.539] & 2.520 ")
+    assert all(line.count("&") == 6 for line in lines)
+
+
+def test_comparison_is_written_and_read_back(tmp_path):
+    netcdf.write(three_sources(), tmp_path / "comparison.nc", layouts.COMPARISON)
+    again = netcdf.read(tmp_path / "comparison.nc", layouts.COMPARISON)
+    assert again["verdict"].values[1].tolist() == ["cannot tell"] * 3
+
+
+def test_field_without_its_phase_is_refused():
+    with pytest.raises(InputError, match="two_phase_fields"):
+        compare(fields=[(3, 1.5)])
+
+
+def test_log_without_the_state_is_refused():
+    with pytest.raises(InputError, match="half"):
+        compare(cycling={"half": make_cycling({"full": 1.0})})

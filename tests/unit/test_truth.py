@@ -1,0 +1,174 @@
+"""The check against the truth, on scans whose mistakes are known."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.spatial.transform import Rotation
+
+from phasefront import layouts, netcdf
+from phasefront.crystals import read_crystal
+from phasefront.errors import InputError
+from phasefront.layouts import UNDECIDED, VACUUM
+from phasefront.virtual.truth import check_scan, expected_calibration_error
+
+STRUCTURES = Path(__file__).resolve().parents[2] / "config" / "structures"
+NAMES = ["Na3", "Na2"]
+VOLUMES = np.array([220.0, 210.0])
+START = Rotation.from_euler("zyx", [20, 31, 47], degrees=True).as_quat(scalar_first=True)
+
+
+@pytest.fixture(scope="module")
+def crystals():
+    return [read_crystal(STRUCTURES / f"{name}V2PO42F3.cif", name=name) for name in NAMES]
+
+
+def make_truth(weight, overlap=None):
+    weight = np.asarray(weight, dtype=float)
+    shape = weight.shape[:2]
+    rotation = np.broadcast_to(START, (*weight.shape, 4)).copy()
+    rotation[weight.sum(axis=-1) == 0] = np.nan
+    return netcdf.build(
+        layouts.TRUTH,
+        {
+            "phase": NAMES,
+            "weight": weight,
+            "thickness": np.full(shape, 50.0),
+            "grain": np.zeros(shape),
+            "overlap": np.zeros(shape) if overlap is None else overlap,
+            "rotation": rotation,
+            "centre_y": np.zeros(shape),
+            "centre_x": np.zeros(shape),
+            "affine": np.eye(2),
+        },
+        {"scan": "map", "seed": 0, "insertion_model": "all-or-none"},
+    )
+
+
+def make_phases(decision, posterior=None, angle_deg=0.0):
+    decision = np.asarray(decision)
+    if posterior is None:
+        posterior = np.eye(2)[np.maximum(decision, 0)]
+    tilt = Rotation.from_rotvec([0, 0, angle_deg], degrees=True)
+    rotation = (tilt * Rotation.from_quat(START, scalar_first=True)).as_quat(scalar_first=True)
+    return netcdf.build(
+        layouts.PHASES,
+        {
+            "phase": NAMES,
+            "rotation": np.broadcast_to(rotation, (*decision.shape, 2, 4)),
+            "log_evidence": np.zeros((*decision.shape, 2)),
+            "posterior": posterior,
+            "decision": decision,
+            "reliability": np.zeros(decision.shape),
+        },
+        {"scan": "map", "decide_above": 0.95},
+    )
+
+
+def make_fractions(value, half_width=0.1):
+    value = np.asarray(value, dtype=float)
+    moles = value / VOLUMES
+    both = np.stack([value, moles / moles.sum()])
+    return netcdf.build(
+        layouts.FRACTIONS,
+        {
+            "phase": NAMES,
+            "kind": ["area", "molar"],
+            "value": both,
+            "low": both - half_width,
+            "high": both + half_width,
+            "bound_low": both,
+            "bound_high": both,
+            "sample": both[:, None],
+            **dict.fromkeys(("ion_content", "ion_content_low", "ion_content_high"), 2.5),
+            **dict.fromkeys(("patterns", "decided", "undecided", "vacuum"), 1),
+            "effective_grains": 1.0,
+            "grain_area": [[1, 1]],
+            "formula_volume": VOLUMES,
+            "phase_ion_content": [3, 2],
+        },
+        {"scan": "map", "scan_step_nm": 10.0},
+    )
+
+
+A, B, MIXED, EMPTY = (1, 0), (0, 1), (0.6, 0.4), (0, 0)
+
+
+def test_known_mistakes(crystals):
+    truth = make_truth([[A, A, A, B, B], [MIXED, MIXED, EMPTY, EMPTY, A]],
+                       overlap=[[0, 0, 0, 0, 0], [0, 0, 0, 0, 1]])  # fmt: skip
+    phases = make_phases([[0, 0, 1, 1, UNDECIDED], [0, 1, VACUUM, 0, VACUUM]], angle_deg=2)
+    found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    json.dumps(found, allow_nan=False)
+    assert found["phase_accuracy_decided"] == pytest.approx(3 / 4)
+    assert found["phase_accuracy_mixed"] == pytest.approx(1 / 2)
+    assert found["phase_accuracy_overlap"] is None
+    assert found["undecided"] == pytest.approx(1 / 8)
+    assert found["vacuum_missed"] == pytest.approx(1 / 2)
+    assert found["crystal_missed"] == pytest.approx(1 / 8)
+    assert found["orientation_error_deg_median"] == pytest.approx(2, abs=1e-3)
+    # Crystal: four positions of A, two of B, two mixed.
+    true = np.array([(4 + 1.2) / 8, (2 + 0.8) / 8])
+    assert found["fractions_true"] == pytest.approx(dict(zip(NAMES, true, strict=True)))
+    assert found["fraction_error_max"] == pytest.approx(0.15)
+    moles, half = true / VOLUMES, 0.5 / VOLUMES
+    assert found["fraction_error_max_molar"] == pytest.approx(
+        abs(moles[0] / moles.sum() - half[0] / half.sum())
+    )
+    assert found["fraction_intervals_covering"] == 0
+    assert found["confusion"] == {
+        "Na3": {"Na3": 2, "Na2": 1, "undecided": 0, "vacuum": 0},
+        "Na2": {"Na3": 0, "Na2": 1, "undecided": 1, "vacuum": 0},
+    }
+
+
+def test_intervals_that_hold_the_truth(crystals):
+    truth, phases = make_truth([[A, B]]), make_phases([[0, 1]])
+    found = check_scan(truth, phases, make_fractions([0.55, 0.45]), crystals)
+    assert found["fraction_intervals_covering"] == 1
+    assert found["fraction_error_max"] == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize(("angle", "expected"), [(90, (90, 0)), (180, (0, 0)), (50, (50, 40))])
+def test_orientation_is_compared_under_the_phases_own_symmetry(crystals, angle, expected):
+    """A rotation about c: two-fold in Amam, four-fold in I4/mmm."""
+    for number, error in enumerate(expected):
+        truth = make_truth([[(1, 0) if number == 0 else (0, 1)]])
+        phases = make_phases([[number]], angle_deg=angle)
+        found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+        assert found["orientation_error_deg_median"] == pytest.approx(error, abs=0.02)
+
+
+def test_nothing_decided(crystals):
+    truth, phases = make_truth([[EMPTY, EMPTY]]), make_phases([[VACUUM, VACUUM]])
+    found = check_scan(truth, phases, make_fractions([np.nan, np.nan]), crystals)
+    json.dumps(found, allow_nan=False)
+    assert found["phase_accuracy_decided"] is None
+    assert found["expected_calibration_error"] is None
+    assert found["orientation_error_deg_median"] is None
+    assert found["fraction_error_max"] is None
+
+
+def test_calibration_error_of_known_bins():
+    confidence = np.array([0.95] * 10 + [0.55] * 10)
+    correct = np.array([True] * 9 + [False] + [True] * 3 + [False] * 7)
+    found = expected_calibration_error(confidence, correct)
+    assert found == pytest.approx((abs(9 - 9.5) + abs(3 - 5.5)) / 20)
+
+
+def test_calibrated_posteriors_have_little_error():
+    rng = np.random.default_rng(0)
+    confidence = rng.uniform(0.5, 1, 20000)
+    correct = rng.random(20000) < confidence
+    assert expected_calibration_error(confidence, correct) < 0.02
+    assert expected_calibration_error(np.sqrt(confidence), correct) > 0.08
+
+
+def test_other_scans_and_phases_are_refused(crystals):
+    truth, phases = make_truth([[A, B]]), make_phases([[0], [1]])
+    with pytest.raises(InputError, match="positions"):
+        check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    phases = make_phases([[0, 1]]).assign_coords(phase=["Na3", "other"])
+    with pytest.raises(InputError, match="different phases"):
+        check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
