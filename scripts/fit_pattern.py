@@ -15,8 +15,8 @@ def fit_pattern(job):
         wavelength=job.row.wavelength,
         ion_contents=job.material.ion_contents,
         formula_units=[phase.formula_units for phase in job.material.phases],
-        two_theta_min=job.settings.two_theta_min,
-        two_theta_max=job.settings.two_theta_max,
+        two_theta_range=job.settings.two_theta_range,
+        background_terms=job.settings.background_terms,
     )
     netcdf.write(fitted, job.powder, layouts.POWDER)
 

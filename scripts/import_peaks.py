@@ -1,15 +1,12 @@
 """Take the Bragg vectors of every pattern from a peak list that another program made."""
 
-from phasefront.config import SpotSettings
 from phasefront.provenance.job import Job
 
 
 def import_peaks(job):
     from phasefront import layouts, netcdf, peaks
 
-    spots = peaks.read_peaks(
-        job.peaks, name=job.name, scan_step_nm=job.step, max_radius=job.settings.max_radius
-    )
+    spots = peaks.read_peaks(job.peaks, name=job.name, scan_step_nm=job.step)
     netcdf.write(spots, job.spots, layouts.SPOTS)
 
 
@@ -17,5 +14,5 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("peaks", "peak list").parameter("name", "identifier of the scan")
     job.parameter("step", "scan step in nm, nan where unknown", type=float)
-    job.settings("settings", SpotSettings).output("spots", "netCDF file to write")
+    job.output("spots", "netCDF file to write")
     job.run(import_peaks)

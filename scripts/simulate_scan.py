@@ -5,22 +5,30 @@ from phasefront.provenance.job import Job
 
 
 def simulate_scan(job):
+    from pathlib import Path
+
     from phasefront import layouts, netcdf
-    from phasefront.virtual import camera
+    from phasefront.virtual import camera, particles
 
     state = job.virtual.states[job.state]
     truth = camera.simulate_scan(
         job.blo,
+        scan=job.scan,
         intensities=job.intensities,
         material=job.virtual.material,
-        state_ion_content=state.ion_content,
-        phases=[(phase.name, phase.ion_content) for phase in job.material.phases],
+        # The table of intensities knows a structure by the name of its CIF.
+        phases=[
+            particles.VirtualPhase(phase.name, Path(phase.cif).stem, phase.ion_content)
+            for phase in job.material.phases
+        ],
+        ion_content=state.ion_content,
         insertion_model=state.insertion_model,
+        grains=job.virtual.grains,
         shape=job.virtual.shape,
+        dose=job.virtual.dose,
         scale_nominal=job.instrument.scale,
         scan_step_nm=job.step,
         seed=job.seed,
-        scan=job.scan,
     )
     netcdf.write(truth, job.truth, layouts.TRUTH)
 
@@ -28,7 +36,6 @@ def simulate_scan(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("intensities", "table of Bloch-wave intensities")
-    job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.settings("virtual", Virtual).settings("material", Material)
     job.settings("instrument", Instrument)
     job.parameter("state", "state of charge").parameter("scan", "identifier of the scan")

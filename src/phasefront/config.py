@@ -212,8 +212,8 @@ class FractionSettings(Model):
 class PowderSettings(Model):
     """Rietveld fit."""
 
-    two_theta_min: float | None = Field(None, description="start of the fit, degrees")
-    two_theta_max: float | None = Field(None, description="end of the fit, degrees")
+    two_theta_range: tuple[float, float] | None = Field(None, description="fitted, degrees")
+    background_terms: int = Field(12, ge=1, description="terms of the Chebyshev background")
 
 
 class ComparisonSettings(Model):
@@ -234,7 +234,9 @@ class Virtual(Model):
 
     material: Name = Field(description="material in the table of Bloch-wave intensities")
     states: dict[Name, VirtualState]
-    shape: tuple[int, int] = (64, 64)
+    shape: tuple[int, int] = Field((64, 64), description="rows and columns of positions")
+    grains: int = Field(14, ge=2, description="grains in each scan")
+    dose: Positive = Field(1e7, description="electrons in a pattern")
 
 
 class Experiment(Model):

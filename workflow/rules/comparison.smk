@@ -11,13 +11,18 @@ rule compare_sources:
         powder=expand(result("powder/{pattern}.nc"), pattern=PLAN.patterns.index),
         code=code("compare_sources"),
     output:
-        **recorded(comparison="comparison.nc", table="comparison.csv"),
+        **recorded(
+            comparison="comparison.nc",
+            table="comparison.csv",
+            latex="comparison.tex",
+        ),
     log:
         result("logs/compare_sources.log"),
     conda:
         "../../envs/environment.yaml"
     params:
         links=PLAN.links(),
+        seed=PLAN.seed_of("compare_sources"),
         settings=settings("comparison"),
         material=settings("material"),
     shell:
@@ -25,7 +30,7 @@ rule compare_sources:
         " --cycling {input.cycling} --powder {input.powder}"
         " --links {params.links:q} --material {params.material:q}"
         " --settings {params.settings:q} --comparison {output.comparison}"
-        " --table {output.table} > {log} 2>&1"
+        " --seed {params.seed} --table {output.table} --latex {output.latex} > {log} 2>&1"
 
 
 rule summarise_run:

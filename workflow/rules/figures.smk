@@ -22,14 +22,20 @@ rule draw_scan:
         calibration=result("calibration/{scan}.nc"),
         code=code("draw_scan"),
     output:
-        **pictured("images", "figures/{scan}/images.png", "images", "Scans", scan="{scan}"),
         **pictured(
-            "geometry", "figures/{scan}/calibration.png", "calibration", "Scans", scan="{scan}"
+            "images", "figures/{scan}/images.png", "images", "Scans", scan="{scan}"
         ),
-    wildcard_constraints:
-        scan=any_of(PLAN.scans_of_kind("scan")),
+        **pictured(
+            "geometry",
+            "figures/{scan}/calibration.png",
+            "calibration",
+            "Scans",
+            scan="{scan}",
+        ),
     log:
         result("logs/draw_scan/{scan}.log"),
+    wildcard_constraints:
+        scan=any_of(PLAN.scans_of_kind("scan")),
     conda:
         "../../envs/environment.yaml"
     shell:
@@ -59,14 +65,20 @@ rule draw_patterns:
         cifs=PLAN.cifs,
         code=code("draw_patterns"),
     output:
-        **pictured("patterns", "figures/{scan}/patterns.png", "patterns", "Maps", scan="{scan}"),
-    params:
-        material=settings("material"),
-        instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
+        **pictured(
+            "patterns",
+            "figures/{scan}/patterns.png",
+            "patterns",
+            "Maps",
+            scan="{scan}",
+        ),
     log:
         result("logs/draw_patterns/{scan}.log"),
     conda:
         "../../envs/environment.yaml"
+    params:
+        material=settings("material"),
+        instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
     shell:
         "{PYTHON} scripts/draw_patterns.py --scan {input.scan} --calibration {input.calibration}"
         " --spots {input.spots} --orientations {input.orientations} --phases {input.phases}"

@@ -40,9 +40,7 @@ rule import_peaks:
     conda:
         "../../envs/environment.yaml"
     params:
-        settings=settings("spots"),
         step=lambda wildcards: PLAN.step_of(wildcards.scan),
     shell:
         "{PYTHON} scripts/import_peaks.py --peaks {input.peaks} --name {wildcards.scan}"
-        " --settings {params.settings:q} --step {params.step}"
-        " --spots {output.spots} > {log} 2>&1"
+        " --step {params.step} --spots {output.spots} > {log} 2>&1"

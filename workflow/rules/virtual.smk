@@ -9,7 +9,6 @@ if PLAN.experiment.virtual:
     rule simulate_scan:
         input:
             intensities="src/phasefront/virtual/bloch_waves.nc",
-            cifs=PLAN.cifs,
             code=code("simulate_scan"),
         output:
             **recorded(scan="raw/{scan}.blo", truth="truth/{scan}.nc"),
@@ -27,7 +26,7 @@ if PLAN.experiment.virtual:
             seed=lambda wildcards: PLAN.seed_of(wildcards.scan),
         shell:
             "{PYTHON} scripts/simulate_scan.py --intensities {input.intensities}"
-            " --cifs {input.cifs} --virtual {params.virtual:q} --material {params.material:q}"
+            " --virtual {params.virtual:q} --material {params.material:q}"
             " --instrument {params.instrument:q} --state {params.state} --scan {wildcards.scan}"
             " --step {params.step} --seed {params.seed}"
             " --blo {output.scan} --truth {output.truth} > {log} 2>&1"
