@@ -1,0 +1,295 @@
+"""Reading powder patterns, and refining mixtures whose fractions are known.
+
+The patterns come from phasefront.virtual.pattern, which shares no code with the refining program.
+"""
+
+import dataclasses
+
+import gemmi
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phasefront import layouts, powder
+from phasefront.crystals import read_crystal
+from phasefront.errors import InputError
+from phasefront.powder import fit_pattern, read_pattern
+from phasefront.virtual.pattern import simulate_pattern
+
+WAVELENGTH = 0.4127
+NAMES = ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3")
+FORMULA_UNITS = (4, 2, 4)
+ION_CONTENTS = (3, 2, 1)
+
+
+@pytest.fixture(scope="module")
+def crystals(request):
+    folder = request.config.rootpath / "config" / "structures"
+    return [read_crystal(folder / f"{name}.cif") for name in NAMES]
+
+
+def simulate(path, crystals, molar_fractions, *, seed, **changes):
+    kept = {"two_theta_range": (2.5, 15.0), "step": 0.006, "wavelength": WAVELENGTH} | changes
+    return simulate_pattern(
+        path, crystals=crystals, formula_units=FORMULA_UNITS, molar_fractions=molar_fractions,
+        seed=seed, **kept,
+    )  # fmt: skip
+
+
+def fit(path, crystals, **changes):
+    kept = {
+        "name": "test", "wavelength": WAVELENGTH, "ion_contents": ION_CONTENTS,
+        "formula_units": FORMULA_UNITS,
+    }  # fmt: skip
+    return fit_pattern(read_pattern(path), crystals, **(kept | changes))
+
+
+# Reading
+
+
+def write(tmp_path, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "first"),
+    [
+        ("powder/aps11bm_example.xye", None, None),
+        ("powder/mac_example.xye", 599, (0.0, 11.632, 2.650)),
+    ],
+)
+def test_reads_real_beamline_files(shared_data, name, rows, first):
+    path = shared_data(name)
+    table = read_pattern(path)
+    assert list(table.columns) == ["two_theta", "intensity", "sigma"]
+    assert table.attrs["file"] == str(path)
+    assert np.diff(table["two_theta"]) == pytest.approx(np.diff(table["two_theta"])[0], rel=1e-3)
+    if first:
+        assert len(table) == rows
+        assert tuple(table.iloc[0]) == first
+    else:
+        assert tuple(table.iloc[-1]) == (1.073103125, 196.446337, 20.526220)
+
+
+def test_without_sigma_it_is_the_square_root_of_counts(tmp_path):
+    table = read_pattern(write(tmp_path, "a.xy", "# angle counts\n1 100\n2 0\n3 25\n"))
+    assert table["sigma"].tolist() == [10.0, 5.0, 5.0]
+
+
+def test_reads_fit2d_angles_and_q(tmp_path):
+    header = "run 7\n{}\nIntensity\n   3\n"
+    rows = "1.0 5.0\n2.0 6.0\n3.0 7.0\n"
+    angles = write(tmp_path, "a.chi", header.format("2-Theta Angle (Degrees)") + rows)
+    assert read_pattern(angles)["two_theta"].tolist() == [1.0, 2.0, 3.0]
+    q = write(tmp_path, "b.chi", header.format("q (nm^-1)") + rows)
+    expected = np.degrees(2 * np.arcsin(np.array([0.1, 0.2, 0.3]) * WAVELENGTH / (4 * np.pi)))
+    found = read_pattern(q, wavelength=WAVELENGTH)["two_theta"]
+    np.testing.assert_allclose(found, expected)
+    with pytest.raises(InputError, match="wavelength"):
+        read_pattern(q)
+
+
+def test_reads_csv_by_name_and_by_position(tmp_path):
+    path = write(tmp_path, "a.csv", "temperature,tth,I,dI\n300,1.0,9,3\n300,2.0,16,4\n")
+    by_name = read_pattern(path, columns={"two_theta": "tth", "intensity": "I", "sigma": "dI"})
+    by_position = read_pattern(path, columns={"two_theta": 1, "intensity": 2, "sigma": 3})
+    pd.testing.assert_frame_equal(by_name, by_position)
+    assert by_name["sigma"].tolist() == [3.0, 4.0]
+    with pytest.raises(InputError, match=r"no column 'counts' for intensity.*'tth', 'I'"):
+        read_pattern(path, columns={"two_theta": "tth", "intensity": "counts"})
+    with pytest.raises(InputError, match="no column is given for intensity"):
+        read_pattern(path, columns={"two_theta": "tth"})
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1\n2\n3\n", "only one column"),
+        ("1 5 1\n3 5 1\n2 5 1\n", "two_theta: the angle does not increase after row 2"),
+        ("1 5 1\n1 5 1\n", "two_theta: the angle does not increase after row 1"),
+        ("1 5 1\n2 5 0\n", "sigma: 1 uncertainties are not positive, first in row 2"),
+        ("1 5 1\n2 nan 1\n", "intensity: 1 values are not finite, first in row 2"),
+        ("1 5 1\n2 inf 1\n", "intensity: 1 values are not finite, first in row 2"),
+        ("1 5 1\n2 5\n", "line 2: 2 columns, 3 before"),
+        ("1 5 1\n2 five 1\n", "line 2: '2 five 1' is not a row of numbers"),
+        ("# nothing\n", "no numbers"),
+    ],
+)
+def test_bad_files_are_refused_in_one_sentence(tmp_path, text, words):
+    path = write(tmp_path, "bad.xye", text)
+    with pytest.raises(InputError) as caught:
+        read_pattern(path)
+    assert str(path) in str(caught.value)
+    assert words in str(caught.value)
+
+
+def test_missing_file_and_unknown_format_are_refused(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read_pattern(tmp_path / "a.xye")
+    with pytest.raises(InputError, match=r"no reader for '\.raw'"):
+        read_pattern(write(tmp_path, "a.raw", "1 2 3"))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.integers(1, 10**6), min_size=2, max_size=30), st.integers(0, 3))
+def test_what_is_written_is_read(tmp_path_factory, counts, header_lines):
+    path = tmp_path_factory.mktemp("round") / "a.xye"
+    angle = 1.0 + 0.01 * np.arange(len(counts))
+    written = np.column_stack([angle, counts, np.sqrt(counts)])
+    np.savetxt(path, written, fmt="%.8f", header="\n".join(["text"] * header_lines))
+    np.testing.assert_allclose(read_pattern(path).to_numpy(), written, atol=1e-8)
+
+
+# Shares of phases
+
+
+@given(
+    st.lists(st.floats(0.1, 10.0), min_size=3, max_size=3),
+    st.lists(st.floats(0.5, 2.0), min_size=3, max_size=3),
+)
+def test_covariance_of_shares_is_their_linear_response(scale, factor):
+    scale, factor = np.array(scale), np.array(factor)
+    covariance = np.diag((0.01 * scale) ** 2)
+    share, spread = powder._shares(scale, covariance, factor)
+    np.testing.assert_allclose(share, scale * factor / (scale @ factor))
+    step = 1e-6 * scale
+    slope = np.array(
+        [
+            (powder._shares(scale + move, covariance, factor)[0] - share) / move.sum()
+            for move in np.diag(step)
+        ]
+    ).T
+    np.testing.assert_allclose(spread, slope @ covariance @ slope.T, rtol=1e-3, atol=1e-10)
+    np.testing.assert_allclose(spread.sum(axis=1), 0.0, atol=1e-12)
+
+
+def test_asymmetric_unit_is_that_of_the_file(shared_data):
+    for name in ("LiFePO4_COD4001848", "LCO", "Li2MnO3", "LiMn2O4", "Na3V2PO42F3_Amam_model"):
+        path = shared_data(f"structures/{name}.cif")
+        sites = gemmi.read_small_structure(str(path)).sites
+        found = powder._asymmetric_unit(read_crystal(path))
+        assert found["label"].tolist() == [site.label for site in sites]
+
+
+# Fitting
+
+
+MIXTURES = {"no_third": (0.5, 0.5, 0.0), "no_first": (0.0, 0.3, 0.7), "little": (0.05, 0.35, 0.6)}
+
+
+@pytest.fixture(scope="module", params=list(MIXTURES))
+def mixture(request, tmp_path_factory, crystals):
+    path = tmp_path_factory.mktemp("mixture") / f"{request.param}.xye"
+    truth = simulate(path, crystals, MIXTURES[request.param], seed=11)
+    return request.param, truth, fit(path, crystals)
+
+
+def test_fractions_of_simulated_mixtures_are_found(mixture):
+    _, truth, result = mixture
+    for kind in ("weight", "molar"):
+        error = result[f"{kind}_fraction"].to_numpy() - truth[f"{kind}_fraction"]
+        esd = result[f"{kind}_fraction_esd"].to_numpy()
+        assert np.all(np.abs(error) < 3.0 * esd), kind
+        assert np.all(np.abs(error) < 0.02), kind
+        assert np.all((esd > 0.0) & (esd < 0.01)), kind
+    ions = np.dot(truth["molar_fraction"], ION_CONTENTS)
+    assert abs(float(result.ion_content) - ions) < 3.0 * float(result.ion_content_esd)
+
+
+def test_fit_is_complete_and_good(mixture):
+    name, truth, result = mixture
+    layouts.POWDER.check(result, "fit")
+    assert result.attrs["refined_with"].startswith("rietx 1.")
+    assert 0.95 < float(result.goodness_of_fit) < 1.1
+    total = result.background + result.contribution.sum("phase")
+    np.testing.assert_allclose(total, result.calculated, rtol=1e-3)
+    held = [NAMES[index] for index, share in enumerate(truth["molar_fraction"]) if share == 0]
+    assert [note.split()[0] for note in result.attrs["notes"].split("; ") if note] == held
+    for index, phase in enumerate(NAMES):
+        lengths_esd = result.cell_esd.to_numpy()[index, :3]
+        assert np.isnan(lengths_esd).all() == (phase in held), name
+
+
+def test_spacings_are_found(mixture):
+    _, truth, result = mixture
+    for cell, esd, true in zip(
+        result.cell.to_numpy(), result.cell_esd.to_numpy(), truth["cell"], strict=True
+    ):
+        if np.isnan(esd).any():
+            continue
+        for hkl in ([0, 0, 2], [2, 0, 0], [1, 1, 3]):
+            found = gemmi.UnitCell(*cell).calculate_d(hkl)
+            assert found == pytest.approx(gemmi.UnitCell(*true).calculate_d(hkl), rel=3e-4)
+
+
+def test_cells_that_are_off_by_a_third_of_a_percent_are_caught(tmp_path, crystals):
+    path = tmp_path / "off.xye"
+    truth = simulate(path, crystals, (0.4, 0.3, 0.3), seed=5)
+    start = [
+        dataclasses.replace(
+            crystal, cell=(*(np.array(crystal.cell[:3]) * (1 + change)), *crystal.cell[3:])
+        )
+        for crystal, change in zip(crystals, (0.003, -0.003, 0.003), strict=True)
+    ]
+    result = fit(path, start)
+    error = result.weight_fraction.to_numpy() - truth["weight_fraction"]
+    assert np.all(np.abs(error) < 3.0 * result.weight_fraction_esd.to_numpy())
+
+
+def test_same_input_same_numbers_and_published_esd(tmp_path, crystals):
+    """The covariance taken from inside the program gives the e.s.d. that it publishes."""
+    path = tmp_path / "a.xye"
+    simulate(path, crystals, (0.3, 0.4, 0.3), seed=3, two_theta_range=(2.5, 11.0))
+    pattern = read_pattern(path)
+    _, refined = powder._refine(
+        pattern, crystals, wavelength=WAVELENGTH, background_terms=12, cell_tolerance=0.01,
+        source=path,
+    )  # fmt: skip
+    result = fit(path, crystals)
+    published = refined.qpa.phases
+    assert result.weight_fraction.to_numpy() == pytest.approx(
+        [row.weight_fraction for row in published], rel=1e-3
+    )
+    assert result.weight_fraction_esd.to_numpy() == pytest.approx(
+        [row.weight_fraction_stderr for row in published], rel=1e-3
+    )
+    assert np.array_equal(result.calculated.to_numpy(), refined.y_calc)
+
+
+def test_phases_that_cannot_be_told_apart_get_an_esd_that_says_so(tmp_path, crystals):
+    path = tmp_path / "twice.xye"
+    simulate(path, crystals, (1.0, 0.0, 0.0), seed=4, two_theta_range=(2.5, 11.0))
+    twin = dataclasses.replace(crystals[0], name="twin")
+    result = fit(path, [crystals[0], twin], formula_units=(4, 4), ion_contents=(3, 1))
+    assert "cannot be told apart" in result.attrs["notes"]
+    assert np.all(result.weight_fraction_esd > 0.25)
+    assert float(result.ion_content_esd) > 0.5
+
+
+def test_too_short_a_range_and_unseen_phases_are_refused(tmp_path, crystals):
+    path = tmp_path / "a.xye"
+    simulate(path, crystals, (0.3, 0.4, 0.3), seed=3, two_theta_range=(2.5, 8.0))
+    with pytest.raises(InputError, match="only 17 points to fit"):
+        fit(path, crystals, two_theta_range=(4.0, 4.1))
+    with pytest.raises(InputError, match=r"no reflection of .*NaV2PO42F3 is in range"):
+        fit(path, crystals, two_theta_range=(2.5, 3.2), background_terms=3)
+
+
+@pytest.mark.slow
+def test_intervals_cover_the_truth(tmp_path, crystals):
+    """Of 95 % intervals over 15 mixtures nearly all hold the truth; deviations are near 1 e.s.d."""
+    deviations = []
+    for seed in range(15):
+        molar = np.random.default_rng(seed).dirichlet([1.0, 1.0, 1.0])
+        path = tmp_path / f"{seed}.xye"
+        truth = simulate(path, crystals, molar, seed=seed)
+        result = fit(path, crystals)
+        error = result.weight_fraction.to_numpy() - truth["weight_fraction"]
+        deviations.append(error / result.weight_fraction_esd.to_numpy())
+    deviations = np.array(deviations)
+    assert np.mean(np.abs(deviations) < 1.96) > 0.85
+    assert 0.5 < np.sqrt(np.mean(deviations**2)) < 1.5
