@@ -32,9 +32,8 @@ def compare_sources(
     stem: Mapping[str, xr.Dataset],
     cycling: Mapping[str, xr.Dataset],
     powder: Mapping[str, Sequence[xr.Dataset]],
-    phases: Sequence[str],
-    ion_contents: Sequence[float],
-    two_phase_fields: Sequence[tuple[float, float]],
+    phases: Sequence[tuple[str, float]],
+    lever_fields: Sequence[tuple[float, float]],
     margin: float,
 ) -> xr.Dataset:
     """Put the sources side by side, with tests of their difference and of their equivalence.
@@ -44,15 +43,15 @@ def compare_sources(
     states
         Names of the states, in the order wanted.
     stem
-        FRACTIONS of a state, by state; pool its scans first.
+        FRACTIONS of a state, by state (`fractions.pool_fractions` pools its scans).
     cycling
         CYCLING data set of a state's log, by state.
     powder
         POWDER data sets of a state, by state. Several are averaged by inverse variance, with the
         Birge ratio where they scatter more than their e.s.d. say (Birge, Phys. Rev. 40, 207, 1932).
-    phases, ion_contents
-        Names of the phases and their ions per formula unit.
-    two_phase_fields
+    phases
+        Name and ions per formula unit of each phase.
+    lever_fields
         Pairs of ion contents between which two phases coexist. The lever rule turns charge into
         fractions there; outside them charge says nothing about phases.
     margin
@@ -76,8 +75,8 @@ def compare_sources(
     shape = (3, len(states), len(SOURCES))
     content = np.full(shape, np.nan)
     fraction = np.full((*shape, len(phases)), np.nan)
-    ions = np.asarray(ion_contents, dtype="f8")
-    ends = _field_ends(two_phase_fields, ions)
+    ions = np.array([content for _, content in phases], dtype="f8")
+    ends = _field_ends(lever_fields, ions)
     readers = {
         "cycling": (cycling, lambda state, data: _from_cycling(data, state, ends, len(ions))),
         "stem": (stem, lambda _, data: _from_stem(data)),
@@ -93,7 +92,7 @@ def compare_sources(
     return netcdf.build(
         layouts.COMPARISON,
         {
-            "phase": list(phases),
+            "phase": [name for name, _ in phases],
             "state": list(states),
             "source": list(SOURCES),
             "pair": [" - ".join(pair) for pair in PAIRS],
@@ -182,7 +181,7 @@ def latex_table(comparison: xr.Dataset) -> str:
 
 def summary(
     comparison: xr.Dataset,
-    fractions: Sequence[xr.Dataset],
+    fractions: Mapping[str, xr.Dataset],
     *,
     run: str,
     seconds: Mapping[str, float],
@@ -194,7 +193,7 @@ def summary(
     comparison
         COMPARISON data set.
     fractions
-        FRACTIONS of each scan.
+        FRACTIONS of each scan, by scan.
     run
         Name of the run.
     seconds
@@ -227,11 +226,11 @@ def summary(
     counts = ("patterns", "decided", "undecided", "vacuum")
     scans = [
         {
-            "scan": str(scan.attrs["scan"]),
-            **{name: int(scan[name]) for name in counts},
-            "seconds": seconds.get(scan.attrs["scan"]),
+            "scan": scan,
+            **{name: int(found[name]) for name in counts},
+            "seconds": seconds.get(scan),
         }
-        for scan in fractions
+        for scan, found in fractions.items()
     ]
     return {"run": run, "states": states, "scans": scans}
 

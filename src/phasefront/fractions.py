@@ -97,7 +97,7 @@ def phase_fractions(
     )
 
 
-def pool_fractions(scans: Sequence[xr.Dataset], *, draws: int = 1000, seed: int) -> xr.Dataset:
+def pool_fractions(scans: Sequence[xr.Dataset], *, seed: int = 0) -> xr.Dataset:
     """Fractions of several scans of one state together, as of one population of grains.
 
     Positions count by their area, the square of the scan step in units of the first scan's; equally
@@ -107,12 +107,13 @@ def pool_fractions(scans: Sequence[xr.Dataset], *, draws: int = 1000, seed: int)
     ----------
     scans
         FRACTIONS data sets, at least one, with the same phases.
-    draws, seed
-        Number of bootstrap draws, seed of the generator.
+    seed
+        Seed of the generator.
 
     Returns
     -------
-    FRACTIONS data set; `scan` names all of them.
+    FRACTIONS data set with as many draws as the first has; `scan` names all of them. A single scan
+    is returned as it is.
 
     Raises
     ------
@@ -120,6 +121,8 @@ def pool_fractions(scans: Sequence[xr.Dataset], *, draws: int = 1000, seed: int)
         The scans have different phases.
     """
     first = scans[0]
+    if len(scans) == 1:
+        return first
     for scan in scans:
         if list(scan["phase"].values) != list(first["phase"].values):
             raise InputError(
@@ -136,7 +139,7 @@ def pool_fractions(scans: Sequence[xr.Dataset], *, draws: int = 1000, seed: int)
         counts={name: sum(int(scan[name]) for scan in scans) for name in counts},
         ion_contents=first["phase_ion_content"].values,
         formula_volumes=first["formula_volume"].values,
-        draws=draws,
+        draws=first.sizes["draw"],
         seed=seed,
         attributes={
             "scan": ", ".join(scan.attrs["scan"] for scan in scans),

@@ -104,7 +104,7 @@ def make_powder(molar, esd=0.01, *, content=None, content_esd=0.02):
 def compare(*, stem=None, cycling=None, powder=None, states=("half",), margin=0.1, fields=FIELDS):
     return compare_sources(
         states=states, stem=stem or {}, cycling=cycling or {}, powder=powder or {},
-        phases=PHASES, ion_contents=CONTENTS, two_phase_fields=fields, margin=margin,
+        phases=list(zip(PHASES, CONTENTS, strict=True)), lever_fields=fields, margin=margin,
     )  # fmt: skip
 
 
@@ -255,7 +255,7 @@ def three_sources():
 
 
 def test_summary_is_the_agreed_json():
-    found = summary(three_sources(), [make_fractions()], run="demo", seconds={"s1": 12.5})
+    found = summary(three_sources(), {"s1": make_fractions()}, run="demo", seconds={"s1": 12.5})
     found = json.loads(json.dumps(found, allow_nan=False))
     half, full = found["states"]
     assert found["run"] == "demo"

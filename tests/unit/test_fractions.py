@@ -206,10 +206,15 @@ def test_pooled_scans_are_one_population():
     whole = fractions_of(DECISION, LABEL)
     left = fractions_of(DECISION[:, :4], LABEL[:, :4], name="left")
     right = fractions_of(DECISION[:, 4:], np.maximum(LABEL[:, 4:] - 1, -1), name="right")
-    pooled = pool_fractions([left, right], draws=400, seed=1)
+    pooled = pool_fractions([left, right], seed=1)
     assert pooled.attrs["scan"] == "left, right"
     for name in ("value", "low", "high", "bound_low", "decided", "undecided", "ion_content_low"):
         np.testing.assert_allclose(pooled[name], whole[name])
+
+
+def test_pool_of_one_scan_is_that_scan():
+    only = fractions_of(DECISION, LABEL)
+    assert pool_fractions([only]).identical(only)
 
 
 def test_pooling_weights_positions_by_their_area():
@@ -263,10 +268,10 @@ POPULATIONS = {
 
 
 def coverage(population, grains, scans, draws, seed=0):
-    """Share of the 95 % intervals that hold the population's fractions, and their mean bias."""
+    """Share of 95 % intervals that hold the population's fractions, and errors (scan, phase)."""
     make, share = POPULATIONS[population]
     rng = np.random.default_rng(seed)
-    hits, error = [], []
+    hits, errors = [], []
     for number in range(scans):
         area = rng.lognormal(sigma=0.5, size=(grains, 1))
         grain_area = area * make(rng, share, grains)
@@ -274,8 +279,8 @@ def coverage(population, grains, scans, draws, seed=0):
         value = grain_area.sum(axis=0) / grain_area.sum()
         low, high = np.quantile(sample, [0.025, 0.975], axis=0)
         hits.append((np.fmin(low, value) <= share) & (share <= np.fmax(high, value)))
-        error.append(value - share)
-    return np.mean(hits), np.abs(np.mean(error, axis=0)).max()
+        errors.append(value - share)
+    return np.mean(hits), np.array(errors)
 
 
 def test_intervals_cover_the_population_on_average():
@@ -288,8 +293,10 @@ def test_intervals_cover_the_population_on_average():
 @pytest.mark.parametrize("grains", [3, 6, 12, 30])
 @pytest.mark.parametrize("population", POPULATIONS)
 def test_intervals_cover_each_population(population, grains):
-    covered, bias = coverage(population, grains, scans=1000, draws=1000)
-    # Few grains can only be covered too well; 0.9 allows for the lumps of small counts.
-    assert covered > 0.9
+    """With 1000 scans and draws the coverage is 0.917 to 0.990, 0.956 on average."""
+    covered, errors = coverage(population, grains, scans=400, draws=500)
+    # Standard error near 0.011. Grains that are few and alike can only be covered too well.
+    assert covered > 0.89
     assert grains < 12 or covered < 0.985
-    assert bias < 0.02
+    stderr = errors.std(axis=0) / np.sqrt(len(errors))
+    assert (np.abs(errors.mean(axis=0)) < 4 * stderr).all()
