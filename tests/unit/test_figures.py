@@ -438,7 +438,9 @@ def test_nothing_is_clipped_and_titles_do_not_run_together(name):
             assert not box.overlaps(other_box), f"{one} on {other}"
 
 
-@pytest.mark.parametrize("name", ["orientations", "comparison"])
+@pytest.mark.parametrize(
+    "name", ["phases", "comparison", pytest.param("orientations", marks=pytest.mark.slow)]
+)
 def test_the_same_data_gives_the_same_bytes_whatever_the_settings(name, tmp_path):
     figures.save(draw(name), tmp_path / "one.png")
     with mpl.rc_context({"font.size": 20, "axes.grid": True, "savefig.dpi": 50}):
