@@ -357,17 +357,23 @@ def _refine(pattern, crystals, *, wavelength, background_terms, cell_tolerance, 
     # One thread: the same sums in the same order on any machine, and no slower at this size.
     with threadpool_limits(1, user_api="blas"):
         result = refinement.fit(data, plan=plan, telemetry=False)
-    if result.qpa is None:
+    _check_found(result, source)
+    return refinement, result
+
+
+def _check_found(result, source) -> None:
+    out_of_range = result.qpa.unmeasured_phases if result.qpa else []
+    if out_of_range:
+        raise InputError(
+            source, f"no reflection of {', '.join(out_of_range)} is in range",
+            field="two_theta", remedy="widen the range or leave the phase out",
+        )  # fmt: skip
+    # Only a phase that shows gets its cell refined.
+    if not any(row.vary and ".cell." in row.path for row in result.parameters):
         raise InputError(
             source, "none of the phases was found", field="intensity",
             remedy="check the wavelength and the CIFs",
         )  # fmt: skip
-    if result.qpa.unmeasured_phases:
-        raise InputError(
-            source, f"no reflection of {', '.join(result.qpa.unmeasured_phases)} is in range",
-            field="two_theta", remedy="widen the range or leave the phase out",
-        )  # fmt: skip
-    return refinement, result
 
 
 def _phase(crystal, cell_tolerance: float):

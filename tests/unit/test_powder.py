@@ -178,7 +178,7 @@ def test_asymmetric_unit_is_that_of_the_file(shared_data):
 # Fitting
 
 
-MIXTURES = {"no_third": (0.5, 0.5, 0.0), "no_first": (0.0, 0.3, 0.7), "little": (0.05, 0.35, 0.6)}
+MIXTURES = {"no_third": (0.5, 0.5, 0.0), "no_first": (0.0, 0.3, 0.7), "little": (0.02, 0.38, 0.6)}
 
 
 @pytest.fixture(scope="module", params=list(MIXTURES))
@@ -277,6 +277,10 @@ def test_too_short_a_range_and_unseen_phases_are_refused(tmp_path, crystals):
         fit(path, crystals, two_theta_range=(4.0, 4.1))
     with pytest.raises(InputError, match=r"no reflection of .*NaV2PO42F3 is in range"):
         fit(path, crystals, two_theta_range=(2.5, 3.2), background_terms=3)
+    empty = tmp_path / "empty.xye"
+    simulate(empty, crystals, (1, 0, 0), seed=3, two_theta_range=(2.5, 8.0), peak_counts=0.0)
+    with pytest.raises(InputError, match="none of the phases was found"):
+        fit(empty, crystals)
 
 
 @pytest.mark.slow
