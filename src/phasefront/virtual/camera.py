@@ -1,0 +1,498 @@
+"""A virtual scan: dynamical spots of virtual grains, filmed as ASTAR films them, in a `.blo` file.
+
+ASTAR's camera looks at a phosphor screen: spots are blurred, the beam in the middle is far over
+the range of its 8 bits, a diffuse halo lies under everything, and the stored values are
+compressed by the camera's gamma. The constants below were set by eye against a genuine file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numba import njit
+
+from phasefront import layouts, netcdf
+from phasefront.errors import InputError
+from phasefront.virtual import bloch_waves, particles
+from phasefront.virtual.particles import VirtualPhase
+
+CAMERA_PIXELS = 144
+# Radius of the beam's disk and standard deviation of the blur of screen and lens, pixels.
+_DISK_RADIUS, _BLUR = 1.6, 1.05
+_STAMP_REACH = 7
+# Share of the light that the screen scatters widely, and mean free path for diffuse scattering.
+_HALO_SHARE, _DIFFUSE_PATH_NM = 0.2, 60.0
+# Diffuse background over the radius: (1 + (r / radius)^2)^-power, radius in pixels.
+_DIFFUSE_RADIUS, _DIFFUSE_POWER = 4.0, 0.62
+# The direct beam in vacuum, times what saturates the camera.
+_OVEREXPOSURE = 70.0
+# Dark level and glare at the top and at the bottom of the frame, and read noise, counts.
+_GLARE_COUNTS, _READ_NOISE_COUNTS = (0.5, 3.0), 1.1
+_FULL_SCALE, _COUNT_STEP = 255.0, 1 / 64
+_FEW_ELECTRONS = 30.0
+# Pixel of the header of a genuine file: 62.26 pixels per cm.
+_PIXELS_PER_CM = 62.26
+# Rows of the scan rendered at once.
+_ROWS = 4
+
+
+@dataclass(frozen=True)
+class _Columns:
+    """What the beam meets at each position: a ragged list of single crystals.
+
+    A crystal's spots are those of `pattern` of the Bloch-wave table, turned in the plane by an
+    angle, at a thickness between two of the table (`lower` and `upper_weight`), times `share`.
+    """
+
+    offset: np.ndarray
+    pattern: np.ndarray
+    cosine: np.ndarray
+    sine: np.ndarray
+    lower: np.ndarray
+    upper_weight: np.ndarray
+    share: np.ndarray
+    direct: np.ndarray  # per position: left in the direct beam
+    elastic: np.ndarray  # per position: not scattered diffusely
+
+
+def simulate_scan(
+    path: str | Path,
+    *,
+    scan: str,
+    material: str,
+    phases: list[VirtualPhase],
+    ion_content: float,
+    insertion_model: str,
+    scale_nominal: float,
+    seed: int,
+    shape: tuple[int, int] = (64, 64),
+    scan_step_nm: float = 10.0,
+    grains: int = 14,
+    thickness_nm: tuple[float, float] = (28.0, 85.0),
+    front_normal: tuple[float, float, float] = (1.0, 0.0, 0.0),
+    scale_error: float = 0.005,
+    ellipse_ratio: float = 1.01,
+    ellipse_angle_deg: float = 35.0,
+    descan_px: float = 2.5,
+    dose: float = 1e7,
+    gamma: float = 0.567,
+    threads: int = 1,
+    intensities: str | Path = bloch_waves.DATA_FILE,
+) -> xr.Dataset:
+    """Write a scan over virtual grains as an ASTAR block file and return its truth.
+
+    Each grain takes a lattice orientation of the table at random and a random turn in the plane.
+    Phases of one grain share its lattice; a column's patterns add by their share of the thickness.
+    Where two grains overlap, each one's spots are weakened by what the other takes out of the
+    beam. Patterns are made and written a few rows at a time, so memory does not grow with the scan.
+
+    Parameters
+    ----------
+    material, phases
+        Of the Bloch-wave table `intensities`.
+    ion_content
+        Mean over the grains, ions per formula unit; the lever rule between the two phases around
+        it gives molar fractions.
+    insertion_model, front_normal
+        See `particles.react`; the normal of a straight front is in the Cartesian axes of the first
+        phase's crystal.
+    scale_nominal, scale_error
+        1/angstrom per pixel as the header says it; the truth is `scale_nominal (1 + scale_error)`.
+    ellipse_ratio, ellipse_angle_deg
+        Long over short axis of a ring on the camera; direction of the long one, from x towards y.
+    descan_px
+        How far the beam's centre drifts to each side over the scan, pixels.
+    dose
+        Electrons per pattern.
+    gamma
+        Stored value = 255 (counts / 255)^gamma; 1 for a linear camera.
+    threads
+        Rows rendered at the same time; the bytes do not depend on it.
+
+    Returns
+    -------
+    TRUTH dataset. Beyond the layout its attributes hold the arguments that shape the scan, and
+    phase_ion_content and phase_formula_volume (angstrom^3), one value a phase.
+
+    Raises
+    ------
+    InputError
+        Unknown material, phase or insertion model; an ion content outside the phases' range; more
+        grains than the table has orientations.
+    """
+    table = netcdf.read(intensities, bloch_waves.BLOCH_WAVES)
+    patterns = _patterns_of(table, material, phases, grains, intensities)
+    # Independent streams: a change of the camera leaves the grains as they are.
+    particle_rng, camera_rng = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
+
+    shapes = particles.make_grains(
+        shape, count=grains, scan_step_nm=scan_step_nm, thickness_nm=thickness_nm, rng=particle_rng
+    )
+    patterns = patterns[:, particle_rng.permutation(patterns.shape[1])[:grains]]
+    turns = particle_rng.uniform(0, 2 * np.pi, grains)
+    rotations = _turned(table["rotation"].values[patterns], turns)  # (phase, grain, quaternion)
+
+    formula_volumes = table["formula_volume"].values[patterns[:, 0]]
+    poor, rich, fraction = particles.neighbouring_phases(phases, ion_content)
+    rich_share = particles.react(
+        shapes,
+        particles.volume_share(
+            fraction, formula_volume=formula_volumes[rich], other=formula_volumes[poor]
+        ),
+        model=insertion_model,
+        front_directions=_front_directions(rotations[0], front_normal, particle_rng),
+        scan_step_nm=scan_step_nm,
+        rng=particle_rng,
+    )
+    shares = np.zeros((len(phases), *shapes.thickness.shape))
+    shares[poor] += (1 - rich_share) * (shapes.thickness > 0)
+    shares[rich] += rich_share
+
+    columns = _stack_columns(table, patterns, turns, shapes.thickness, shares)
+    affine = _affine(scale_nominal * (1 + scale_error), ellipse_ratio, ellipse_angle_deg)
+    centres = _descan(shape, descan_px, camera_rng)
+    _write_block_file(
+        path,
+        lambda rows: _film(
+            _render_rows(table, columns, centres, affine, rows),
+            dose=dose, gamma=gamma, rng=np.random.default_rng([seed, 2, rows.start]),
+        ),
+        columns=columns, shape=shape, scan_step_nm=scan_step_nm, scale_nominal=scale_nominal,
+        table=table, gamma=gamma, threads=threads,
+    )  # fmt: skip
+    return _truth(phases, shapes.thickness, shares, rotations, centres, affine).assign_attrs(
+        {
+            "scan": scan, "seed": seed, "insertion_model": insertion_model,
+            "ion_content": ion_content, "phase_ion_content": [p.ion_content for p in phases],
+            "phase_formula_volume": list(formula_volumes), "scan_step_nm": scan_step_nm,
+            "scale_error": scale_error, "ellipse_ratio": ellipse_ratio,
+            "ellipse_angle_deg": ellipse_angle_deg, "dose": dose, "gamma": gamma,
+        }
+    )  # fmt: skip
+
+
+def _patterns_of(table, material, phases, grains, source) -> np.ndarray:
+    """Rows of the table by (phase, lattice orientation)."""
+    rows = []
+    for phase in phases:
+        wanted = (table["material"].values == material) & (table["phase"].values == phase.structure)
+        if not wanted.any():
+            known = sorted(set(zip(table["material"].values, table["phase"].values, strict=True)))
+            raise InputError(
+                source, f"no intensities for {phase.structure!r} of material {material!r}",
+                remedy=f"choose among {known}, or compute them (phasefront.virtual.bloch_waves)",
+            )  # fmt: skip
+        rows.append(np.flatnonzero(wanted)[table["grain"].values[wanted].argsort()])
+    if len(rows[0]) < grains:
+        raise InputError(
+            source, f"{len(rows[0])} orientations for {grains} grains", field="grain",
+            remedy="ask for fewer grains or compute more orientations",
+        )  # fmt: skip
+    return np.array(rows)
+
+
+def _turned(rotations: np.ndarray, turns: np.ndarray) -> np.ndarray:
+    """Orientations (phase, grain, 4) of crystals turned in the plane, from x towards y."""
+    from scipy.spatial.transform import Rotation
+
+    back = Rotation.from_rotvec(-turns[:, None] * np.array([0.0, 0.0, 1.0]))
+    return np.stack(
+        [
+            (Rotation.from_quat(own, scalar_first=True) * back).as_quat(
+                canonical=True, scalar_first=True
+            )
+            for own in rotations
+        ]
+    )
+
+
+def _front_directions(rotations, normal, rng) -> np.ndarray:
+    """The crystal direction `normal` in the frame, for each grain with either sign."""
+    from scipy.spatial.transform import Rotation
+
+    unit = np.array(normal) / np.linalg.norm(normal)
+    sign = rng.choice([-1.0, 1.0], size=len(rotations))
+    return Rotation.from_quat(rotations, scalar_first=True).inv().apply(sign[:, None] * unit)
+
+
+def _stack_columns(table, patterns, turns, thickness, shares) -> _Columns:
+    """List the crystals of every position from thickness (grain, y, x) and share of each phase."""
+    y, x, grain, phase = np.nonzero(shares.transpose(2, 3, 1, 0) > 0)
+    pattern, nm = patterns[phase, grain], thickness[grain, y, x]
+    steps = table["thickness"].values.astype(float)
+    lower = np.clip(np.searchsorted(steps, nm) - 1, 0, len(steps) - 2)
+    upper_weight = np.clip((nm - steps[lower]) / (steps[lower + 1] - steps[lower]), 0, 1)
+    direct = table["direct"].values
+    entry_direct = (1 - upper_weight) * direct[pattern, lower]
+    entry_direct += upper_weight * direct[pattern, lower + 1]
+    share = shares[phase, grain, y, x]
+
+    through = np.zeros(thickness.shape)
+    np.add.at(through, (grain, y, x), share * entry_direct)
+    through[thickness == 0] = 1.0
+    through_all = through.prod(axis=0)
+    share = share * through_all[y, x] / through[grain, y, x]
+    count = np.bincount(y * thickness.shape[2] + x, minlength=through_all.size)
+    return _Columns(
+        offset=np.concatenate([[0], np.cumsum(count)]),
+        pattern=pattern,
+        cosine=np.cos(turns)[grain],
+        sine=np.sin(turns)[grain],
+        lower=lower,
+        upper_weight=upper_weight,
+        share=share,
+        direct=through_all.ravel(),
+        elastic=np.exp(-thickness.sum(axis=0) / _DIFFUSE_PATH_NM).ravel(),
+    )
+
+
+def _affine(scale: float, ratio: float, angle_deg: float) -> np.ndarray:
+    """q = affine (pixel - centre): rings are long by `ratio` along the angle, area kept."""
+    angle = np.deg2rad(angle_deg)
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return scale * turn @ np.diag([ratio**-0.5, ratio**0.5]) @ turn.T
+
+
+def _descan(shape, reach_px: float, rng) -> np.ndarray:
+    """Centres (y, x, 2) as row and column: a smooth second-order drift around the middle."""
+    y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in shape), indexing="ij")
+    terms = np.stack([y, x, 0.3 * y * x, 0.3 * y**2, 0.3 * x**2], axis=-1)
+    drift = terms @ rng.normal(size=(5, 2))
+    drift -= (drift.max(axis=(0, 1)) + drift.min(axis=(0, 1))) / 2
+    largest = np.abs(drift).max()
+    middle = (CAMERA_PIXELS - 1) / 2 + rng.uniform(-1, 1, 2)
+    return middle + drift * (reach_px / largest if largest > 0 else 0)
+
+
+def _spot_profile(radius: np.ndarray) -> np.ndarray:
+    """Light per square pixel at a distance from a spot's centre: disk under Gaussian blur."""
+    from scipy.special import ive
+
+    inner, step = np.linspace(0, _DISK_RADIUS, 81, retstep=True)
+    outer = np.asarray(radius, float)[..., None]
+    ring = inner * np.exp(-((outer - inner) ** 2) / (2 * _BLUR**2))
+    ring = ring * ive(0, outer * inner / _BLUR**2)
+    integral = (ring.sum(axis=-1) - 0.5 * (ring[..., 0] + ring[..., -1])) * step
+    return integral * 2 / (2 * np.pi * _DISK_RADIUS**2 * _BLUR**2)
+
+
+def _diffuse_profile(radius: np.ndarray) -> np.ndarray:
+    """Diffuse light per square pixel, all of it on a frame with the beam in the middle."""
+
+    def shape(r):
+        return (1 + (r / _DIFFUSE_RADIUS) ** 2) ** -_DIFFUSE_POWER
+
+    along = np.arange(CAMERA_PIXELS) - (CAMERA_PIXELS - 1) / 2
+    return shape(np.asarray(radius, float)) / shape(np.hypot(along[:, None], along)).sum()
+
+
+_TABLE_STEP = 0.05
+
+
+def _render_rows(table, columns: _Columns, centres, affine, rows: slice) -> np.ndarray:
+    """Share of the beam's electrons expected at each pixel, (rows, nx, pixel, pixel)."""
+    first, last = rows.start * centres.shape[1], rows.stop * centres.shape[1]
+    images = np.empty((last - first, CAMERA_PIXELS, CAMERA_PIXELS), np.float32)
+    _render(
+        images, first, centres.reshape(-1, 2), np.linalg.inv(affine),
+        columns.offset, columns.pattern, columns.cosine, columns.sine,
+        columns.lower, columns.upper_weight, columns.share, columns.direct, columns.elastic,
+        table["offset"].values, table["qx"].values, table["qy"].values, table["intensity"].values,
+        _spot_profile(np.arange(0, _STAMP_REACH * 1.6, _TABLE_STEP)),
+        _diffuse_profile(np.arange(0, CAMERA_PIXELS * 1.6, _TABLE_STEP)),
+    )  # fmt: skip
+    return images.reshape(-1, centres.shape[1], CAMERA_PIXELS, CAMERA_PIXELS)
+
+
+def _render_plain(table, columns: _Columns, centres, affine, position: int) -> np.ndarray:
+    """What `_render` computes, for one position, in plain NumPy."""
+    centre = centres.reshape(-1, 2)[position]
+    offset, intensity = table["offset"].values, table["intensity"].values
+    q = np.stack([table["qx"].values, table["qy"].values], axis=1).astype(float)
+    row, column = np.mgrid[:CAMERA_PIXELS, :CAMERA_PIXELS].astype(float)
+    kept = (1 - _HALO_SHARE) * columns.elastic[position]
+    places, amounts = [centre], [kept * columns.direct[position]]
+    for crystal in range(columns.offset[position], columns.offset[position + 1]):
+        pattern, lower = columns.pattern[crystal], columns.lower[crystal]
+        spots = slice(offset[pattern], offset[pattern + 1])
+        cosine, sine = columns.cosine[crystal], columns.sine[crystal]
+        turned = q[spots] @ np.array([[cosine, sine], [-sine, cosine]])
+        places.extend(centre + (turned @ np.linalg.inv(affine).T)[:, ::-1])
+        weight = columns.upper_weight[crystal]
+        mean = (1 - weight) * intensity[spots, lower] + weight * intensity[spots, lower + 1]
+        amounts.extend(kept * columns.share[crystal] * mean)
+    image = _diffuse_profile(np.hypot(row - centre[0], column - centre[1])) * (1 - sum(amounts))
+    for (y, x), amount in zip(places, amounts, strict=True):
+        near = (abs(row - np.rint(y)) <= _STAMP_REACH) & (abs(column - np.rint(x)) <= _STAMP_REACH)
+        image[near] += amount * _spot_profile(np.hypot(row[near] - y, column[near] - x))
+    return image
+
+
+@njit(cache=True, nogil=True)
+def _look_up(profile, radius):
+    place = radius / _TABLE_STEP
+    below = int(place)
+    part = place - below
+    return (1 - part) * profile[below] + part * profile[below + 1]
+
+
+@njit(cache=True, nogil=True)
+def _stamp(image, y, x, amount, profile):
+    middle_y, middle_x = round(y), round(x)
+    for row in range(max(0, middle_y - _STAMP_REACH), min(len(image), middle_y + _STAMP_REACH + 1)):
+        for column in range(
+            max(0, middle_x - _STAMP_REACH), min(len(image), middle_x + _STAMP_REACH + 1)
+        ):
+            distance = np.sqrt((row - y) ** 2 + (column - x) ** 2)
+            image[row, column] += amount * _look_up(profile, distance)
+
+
+@njit(cache=True, nogil=True)
+def _render(
+    images, first, centres, to_pixels, column_offset, pattern, cosine, sine, lower, upper_weight,
+    share, direct, elastic, spot_offset, qx, qy, intensity, spot_profile, diffuse_profile,
+):  # fmt: skip
+    for index in range(len(images)):
+        image, position = images[index], first + index
+        image[:] = 0
+        centre_y, centre_x = centres[position]
+        kept = (1 - _HALO_SHARE) * elastic[position]
+        _stamp(image, centre_y, centre_x, kept * direct[position], spot_profile)
+        diffuse = 1 - kept * direct[position]
+        for crystal in range(column_offset[position], column_offset[position + 1]):
+            low, weight = lower[crystal], upper_weight[crystal]
+            for spot in range(spot_offset[pattern[crystal]], spot_offset[pattern[crystal] + 1]):
+                amount = (1 - weight) * intensity[spot, low] + weight * intensity[spot, low + 1]
+                amount *= kept * share[crystal]
+                turned_x = cosine[crystal] * qx[spot] - sine[crystal] * qy[spot]
+                turned_y = sine[crystal] * qx[spot] + cosine[crystal] * qy[spot]
+                x = centre_x + to_pixels[0, 0] * turned_x + to_pixels[0, 1] * turned_y
+                y = centre_y + to_pixels[1, 0] * turned_x + to_pixels[1, 1] * turned_y
+                _stamp(image, y, x, amount, spot_profile)
+                diffuse -= amount
+        for row in range(len(image)):
+            for column in range(len(image)):
+                distance = np.sqrt((row - centre_y) ** 2 + (column - centre_x) ** 2)
+                image[row, column] += diffuse * _look_up(diffuse_profile, distance)
+
+
+def _film(expected: np.ndarray, *, dose: float, gamma: float, rng) -> np.ndarray:
+    """Stored 8-bit frames (..., pixel, pixel) from the share of electrons expected per pixel."""
+    brightest = dose * (1 - _HALO_SHARE) * _spot_profile(np.zeros(1))[0]
+    counts_per_electron = _OVEREXPOSURE * _FULL_SCALE / brightest
+    glare = np.linspace(*_GLARE_COUNTS, CAMERA_PIXELS)
+    counts = np.arange(0, _FULL_SCALE + _COUNT_STEP, _COUNT_STEP)
+    stored = np.rint(_FULL_SCALE * (counts / _FULL_SCALE) ** gamma)
+    # Less than one count is dark; the genuine file has many zeros and nothing between 0 and 11.
+    stored[counts < 1] = 0
+    frames = np.empty(expected.shape, np.uint8)
+    _count_electrons(
+        frames.reshape(-1, CAMERA_PIXELS, CAMERA_PIXELS),
+        expected.reshape(-1, CAMERA_PIXELS, CAMERA_PIXELS),
+        dose, counts_per_electron, glare, stored.astype(np.uint8), rng,
+    )  # fmt: skip
+    return frames
+
+
+@njit(cache=True, nogil=True)
+def _count_electrons(frames, expected, dose, counts_per_electron, glare, stored, rng):
+    for index in range(len(frames)):
+        for row in range(len(glare)):
+            for column in range(len(glare)):
+                mean = dose * expected[index, row, column]
+                if mean < _FEW_ELECTRONS:
+                    electrons = float(rng.poisson(mean))
+                    noise = _READ_NOISE_COUNTS
+                else:  # normal to within the camera's steps, and ten times as fast
+                    electrons = mean
+                    noise = np.sqrt(mean * counts_per_electron**2 + _READ_NOISE_COUNTS**2)
+                counts = electrons * counts_per_electron + glare[row]
+                counts += noise * rng.standard_normal()
+                place = int(min(max(counts, 0.0), _FULL_SCALE) / _COUNT_STEP)
+                frames[index, row, column] = stored[place]
+
+
+def _write_block_file(
+    path, frames_of, *, columns, shape, scan_step_nm, scale_nominal, table, gamma, threads
+) -> None:
+    """Write frames as an ASTAR block file; `frames_of(rows)` gives (rows, nx, pixel, pixel)."""
+    import dask
+    import dask.array
+    from rsciio.blockfile import file_writer
+
+    rows = dask.array.arange(shape[0], chunks=_ROWS)
+    frames = dask.array.map_blocks(
+        lambda numbers: frames_of(slice(int(numbers[0]), int(numbers[-1]) + 1)),
+        rows, dtype=np.uint8, new_axis=[1, 2, 3], meta=np.empty((0, 0, 0, 0), np.uint8),
+        chunks=(rows.chunks[0], (shape[1],), (CAMERA_PIXELS,), (CAMERA_PIXELS,)),
+    )  # fmt: skip
+    signal = {
+        "data": frames,
+        "axes": _axes(shape, scan_step_nm),
+        "metadata": {},
+        "original_metadata": {"blockfile_header": _header(table, scale_nominal, gamma)},
+        "attributes": {"_lazy": True},
+    }
+    bright_field = np.rint(_FULL_SCALE * columns.direct * columns.elastic).reshape(shape)
+    with dask.config.set(scheduler="threads", num_workers=threads):
+        file_writer(
+            str(path), signal, navigator=bright_field.astype(np.uint8), show_progressbar=False
+        )
+
+
+def _axes(shape, scan_step_nm: float) -> list[dict]:
+    pixel = (CAMERA_PIXELS, 1 / _PIXELS_PER_CM, "cm", False)
+    sizes = [(shape[0], scan_step_nm, "nm", True), (shape[1], scan_step_nm, "nm", True)]
+    names = ("y", "x", "dy", "dx")
+    return [
+        {
+            "name": name, "index_in_array": index, "size": size, "scale": scale, "offset": 0.0,
+            "units": units, "navigate": navigate,
+        }
+        for index, (name, (size, scale, units, navigate)) in enumerate(
+            zip(names, [*sizes, pixel, pixel], strict=True)
+        )
+    ]  # fmt: skip
+
+
+def _header(table, scale_nominal: float, gamma: float) -> dict:
+    """Fields of the header that the axes do not give, as a genuine file fills them."""
+    from scipy import constants
+
+    volts = 1e3 * table.attrs["voltage_kv"]
+    rest_energy = constants.m_e * constants.c**2
+    energy = constants.e * volts
+    wavelength = constants.h * constants.c / np.sqrt(energy * (energy + 2 * rest_energy))
+    # A pixel of width p at camera length L is p / (L wavelength) in spatial frequency.
+    length_m = 0.01 / _PIXELS_PER_CM / (1e10 * wavelength * scale_nominal)
+    return {
+        "UNKNOWN1": 131135,
+        "Beam_energy": round(volts),
+        "Camera_length": round(1e4 * length_m),
+        "Acquisition_time": 45000.5,  # days since 1899-12-30; fixed, so that bytes repeat
+        "Note": f"Precession angle : {table.attrs['precession_deg']:g}\r\n"
+        f"Precession Frequency : 100\r\nCamera gamma : {'off' if gamma == 1 else 'on'}",
+    }
+
+
+def _truth(phases, thickness, shares, rotations, centres, affine) -> xr.Dataset:
+    """TRUTH from thickness (grain, y, x), shares (phase, grain, y, x) and orientations."""
+    total = thickness.sum(axis=0)
+    crystal = total > 0
+    weight = (shares * thickness).sum(axis=1) / np.where(crystal, total, 1)
+    order = np.arange(len(thickness))[:, None, None]
+    rotation = np.moveaxis(rotations[:, thickness.argmax(axis=0)], 0, 2)
+    rotation = np.where(crystal[..., None, None], rotation, np.nan)
+    return netcdf.build(
+        layouts.TRUTH,
+        {
+            "phase": [phase.name for phase in phases],
+            "weight": np.moveaxis(weight, 0, -1), "thickness": total,
+            "grain": np.where(thickness > 0, order, -1).max(axis=0),
+            "overlap": (thickness > 0).sum(axis=0) > 1, "rotation": rotation,
+            "centre_y": centres[..., 0], "centre_x": centres[..., 1], "affine": affine,
+        },
+    )  # fmt: skip

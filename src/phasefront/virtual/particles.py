@@ -1,0 +1,232 @@
+"""A map of crystal grains, and how an insertion reaction has gone through each of them.
+
+Shapes and reaction models are made up (convex grains, wedges, steps, sharp fronts); the amounts
+are exact: the mean over all grains meets the state asked for as nearly as the model allows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from phasefront.errors import InputError
+
+INSERTION_MODELS = ("all-or-none", "core-shell", "straight-front")
+
+# Share of the field that grains cover.
+_COVERAGE = 0.62
+# How far grains reach beyond the border with their neighbours, in grain sizes, and how often:
+# cracks between some, overlaps of others.
+_REACH, _REACH_ODDS = (-0.07, 0.0, 0.2), (0.3, 0.4, 0.3)
+_THINNEST_NM, _THICKEST_NM = 8.0, 100.0
+_EDGE_NM, _EDGE_SLOPE = 10.0, 1.6
+# An interface seen edge-on still spreads over this many positions: probe size and roughness.
+_INTERFACE_WIDTH = 1.5
+# Spread of the logit of the reacted fraction from grain to grain.
+_FRACTION_SPREAD = 0.7
+_SUBSETS = 1 << 14
+
+
+@dataclass(frozen=True)
+class VirtualPhase:
+    """A phase of the virtual experiment."""
+
+    name: str  # as in the config
+    structure: str  # as in the table of Bloch-wave intensities
+    ion_content: float  # ions per formula unit
+
+
+@dataclass(frozen=True)
+class Grains:
+    """Grains over a field of (ny, nx) positions; a position may belong to several."""
+
+    thickness: np.ndarray  # (grain, ny, nx) nm along the beam, 0 outside the grain
+    depth: np.ndarray  # (grain, ny, nx) distance to the grain's outline in positions, inside > 0
+
+    @property
+    def volumes(self) -> np.ndarray:
+        """Volume of each grain in nm times positions."""
+        return self.thickness.sum(axis=(1, 2))
+
+
+def make_grains(
+    shape: tuple[int, int],
+    *,
+    count: int,
+    scan_step_nm: float,
+    thickness_nm: tuple[float, float],
+    rng: np.random.Generator,
+) -> Grains:
+    """`count` convex grains of uneven thickness in the middle of a field, vacuum around them.
+
+    Each grain is flat (`thickness_nm` is the range), wedged by up to a third, has a step along a
+    line through it, and thins towards its outline.
+    """
+    depth, size = _convex_cells(shape, count, rng)
+    depth += size * rng.choice(_REACH, p=_REACH_ODDS, size=count)[:, None, None]
+    thickness = np.empty_like(depth)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    low, high = np.log(thickness_nm)
+    for grain in range(count):
+        inside = depth[grain] > 0
+        if not inside.any():
+            inside = depth[grain] == depth[grain].max()
+        away_y, away_x = y - y[inside].mean(), x - x[inside].mean()
+        wedge, step = rng.uniform(0, 2 * np.pi, 2)
+        along = (np.cos(wedge) * away_x + np.sin(wedge) * away_y) / size
+        beyond = np.cos(step) * away_x + np.sin(step) * away_y > rng.uniform(-0.2, 0.3) * size
+        body = np.exp(rng.uniform(low, high)) * (1 + rng.uniform(0, 0.6) * along)
+        body = np.where(beyond, rng.uniform(0.55, 1.0) * body, body)
+        edge = _EDGE_NM + _EDGE_SLOPE * scan_step_nm * np.maximum(depth[grain], 0)
+        thickness[grain] = np.where(
+            inside, np.clip(np.minimum(body, edge), _THINNEST_NM, _THICKEST_NM), 0
+        )
+    return Grains(thickness, depth)
+
+
+def _convex_cells(shape, count, rng) -> tuple[np.ndarray, float]:
+    """Depth (count, ny, nx) of every position in the most central cells of a Voronoi diagram, and
+    the side of a square of a cell's area."""
+    field = np.array(shape, float)
+    number = max(count + 4, round(count / _COVERAGE))
+    sites = [field * rng.uniform(0.3, 0.7, 2)]
+    while len(sites) < number:  # best of several candidates: evenly spread, yet irregular
+        candidates = field * rng.random((8, 2))
+        distance = np.linalg.norm(candidates[:, None] - np.array(sites), axis=2).min(axis=1)
+        sites.append(candidates[distance.argmax()])
+    sites = np.array(sites)
+    sites = sites[np.linalg.norm(sites / field - 0.5, axis=1).argsort()]
+    positions = np.stack(np.mgrid[: shape[0], : shape[1]], axis=-1)
+    squared = ((positions - sites[:, None, None]) ** 2).sum(axis=-1)
+    depth = np.empty((count, *shape))
+    for cell in range(count):
+        others = np.delete(np.arange(number), cell)
+        gap = np.linalg.norm(sites[others] - sites[cell], axis=1)[:, None, None]
+        depth[cell] = ((squared[others] - squared[cell]) / (2 * gap)).min(axis=0)
+    return depth, float(np.sqrt(field.prod() / number))
+
+
+def neighbouring_phases(
+    phases: Sequence[VirtualPhase], ion_content: float
+) -> tuple[int, int, float]:
+    """Indices of the ion-poor and ion-rich phase around a state, and the rich one's molar fraction.
+
+    The lever rule: ion_content = (1 - fraction) poor + fraction rich.
+
+    Raises
+    ------
+    InputError
+        `ion_content` lies outside what the phases span.
+    """
+    order = sorted(range(len(phases)), key=lambda index: phases[index].ion_content)
+    contents = [phases[index].ion_content for index in order]
+    if len(phases) == 1 and ion_content == contents[0]:
+        return order[0], order[0], 1.0
+    if len(phases) == 1 or not contents[0] <= ion_content <= contents[-1]:
+        raise InputError(
+            "virtual experiment", f"no phases around {ion_content:g} ions per formula unit",
+            field="ion_content", remedy=f"ask for {contents[0]:g} to {contents[-1]:g}",
+        )  # fmt: skip
+    upper = max(1, int(np.searchsorted(contents, ion_content)))
+    poor, rich = contents[upper - 1], contents[upper]
+    return order[upper - 1], order[upper], (ion_content - poor) / (rich - poor)
+
+
+def volume_share(molar_fraction: float, *, formula_volume: float, other: float) -> float:
+    """Share of the volume of a phase with this molar fraction, from both formula volumes."""
+    volume = molar_fraction * formula_volume
+    return volume / (volume + (1 - molar_fraction) * other)
+
+
+def react(
+    grains: Grains,
+    share: float,
+    *,
+    model: str,
+    front_directions: np.ndarray,
+    scan_step_nm: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Share of the ion-rich phase in every column of every grain, (grain, ny, nx) from 0 to 1.
+
+    Parameters
+    ----------
+    share
+        Volume share of the ion-rich phase over all grains.
+    model
+        `all-or-none`: a whole grain has one phase. `core-shell`: ions leave through the outline,
+        the core is rich. `straight-front`: a plane, fixed in the crystal, has moved across.
+    front_directions
+        (grain, 3) unit normal of that plane in the frame of the patterns, towards the ion-rich
+        side; its projection on the scan is used, and a plane that is not edge-on gives a band
+        of columns that hold both phases.
+
+    Raises
+    ------
+    InputError
+        Unknown model.
+    """
+    if model not in INSERTION_MODELS:
+        raise InputError(
+            "virtual experiment", f"insertion model {model!r} is unknown",
+            field="insertion_model", remedy=f"choose one of {', '.join(INSERTION_MODELS)}",
+        )  # fmt: skip
+    if model == "all-or-none" or share in (0.0, 1.0):
+        rich = _choose_grains(grains.volumes, share, rng)
+        return np.broadcast_to(rich[:, None, None], grains.depth.shape) * (grains.thickness > 0)
+    if model == "core-shell":
+        along, width = grains.depth, np.full(grains.depth.shape, _INTERFACE_WIDTH)
+    else:
+        along, width = _along_front(grains, front_directions, scan_step_nm)
+    shares = _spread_shares(grains.volumes, share, rng)
+    return np.stack(
+        [
+            _behind_interface(*grain)
+            for grain in zip(along, width, grains.thickness, shares, strict=True)
+        ]
+    )
+
+
+def _choose_grains(volumes: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Grains (0 or 1 each) whose volume is nearest to the share, among many random choices."""
+    subsets = rng.random((_SUBSETS, len(volumes))) < share
+    error = np.abs(subsets @ volumes / volumes.sum() - share)
+    return subsets[error.argmin()].astype(float)
+
+
+def _spread_shares(volumes: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
+    """Shares that differ from grain to grain and have the mean asked for."""
+    from scipy.optimize import brentq
+    from scipy.special import expit, logit
+
+    logits = logit(share) + _FRACTION_SPREAD * rng.standard_normal(len(volumes))
+    shift = brentq(lambda c: expit(logits + c) @ volumes / volumes.sum() - share, -20, 20)
+    return expit(logits + shift)
+
+
+def _along_front(grains: Grains, directions: np.ndarray, scan_step_nm: float):
+    """Coordinate across the front, and width of its projection, both in positions."""
+    y, x = np.mgrid[: grains.depth.shape[1], : grains.depth.shape[2]]
+    in_plane = np.maximum(np.hypot(directions[:, 0], directions[:, 1]), 0.1)[:, None, None]
+    normal = directions[:, :, None, None] / in_plane[:, None]
+    tilt = np.abs(normal[:, 2])
+    width = np.maximum(_INTERFACE_WIDTH, grains.thickness / scan_step_nm * tilt)
+    return normal[:, 0] * x + normal[:, 1] * y, width
+
+
+def _behind_interface(along, width, thickness, share: float) -> np.ndarray:
+    """Share of the phase behind an interface, placed so that it fills `share` of the grain."""
+    from scipy.optimize import brentq
+
+    inside = thickness > 0
+
+    def filled(place: float) -> np.ndarray:
+        return np.where(inside, np.clip((along - place) / width + 0.5, 0, 1), 0)
+
+    def excess(place: float) -> float:
+        return (filled(place) * thickness).sum() / thickness.sum() - share
+
+    reach = width[inside].max()
+    return filled(brentq(excess, along[inside].min() - reach, along[inside].max() + reach))
