@@ -88,13 +88,18 @@ def draw_scan(scan: xr.Dataset, *, calibration: xr.Dataset | None = None) -> Fig
     With a CALIBRATION data set the patterns bear a scale bar in 1/angstrom and the disk of the
     bright field, else pixels.
     """
+    from matplotlib.ticker import LogLocator
+
     figure = _figure(PAGE, 0.86 * PAGE)
     axes = figure.subplots(2, 2)
     for ax, letter, name in zip(axes[0], "ab", ("mean_pattern", "max_pattern"), strict=True):
         pattern = scan[name].values
         image = ax.imshow(pattern, norm=_log_norm(pattern), cmap=_with_floor("inferno"))
-        _colour_bar(figure, image, ax, "counts (logarithmic)")
-        _title(ax, letter, {"a": "mean pattern", "b": "maximum of all patterns"}[letter])
+        bar = _colour_bar(image, "counts", ticks=LogLocator(subs=(1, 2, 5)), format="%g")
+        bar.minorticks_off()
+        _title(
+            ax, letter, {"a": "mean pattern (log scale)", "b": "maximum of all (log scale)"}[letter]
+        )
         if calibration is None:
             ax.set(xlabel="camera column (pixel)", ylabel="camera row (pixel)")
         else:
@@ -103,7 +108,7 @@ def draw_scan(scan: xr.Dataset, *, calibration: xr.Dataset | None = None) -> Fig
     step = float(scan.attrs["scan_step_nm"])
     for ax, letter, name in zip(axes[1], "cd", ("bright_field", "dark_field"), strict=True):
         image = ax.imshow(scan[name].values, cmap="gray")
-        _colour_bar(figure, image, ax, "counts per pattern")
+        _colour_bar(image, "counts per pattern")
         _title(ax, letter, {"c": "virtual bright field", "d": "virtual dark field"}[letter])
         _scan_axes(ax, step)
     return figure
@@ -125,7 +130,7 @@ def draw_calibration(calibration: xr.Dataset, *, scan_step_nm: float = np.nan) -
         # A single wild position would otherwise take all of the colour scale.
         limit = np.percentile(finite, 99.5) if name == "centre_residual" and finite.size else None
         image = ax.imshow(values, cmap=_with_missing(colours), vmax=limit)
-        bar = _colour_bar(figure, image, ax, unit, extend="neither" if limit is None else "max")
+        bar = _colour_bar(image, unit, extend="neither" if limit is None else "max")
         bar.formatter.set_useOffset(False)
         _title(ax, letter, title)
         _scan_axes(ax, scan_step_nm)
@@ -190,7 +195,7 @@ def draw_phase_map(
     posterior = phases["posterior"].max("phase").where(phases["decision"] != VACUUM)
     chance = 1 / phases.sizes["phase"] if phases.sizes["phase"] > 1 else 0
     image = right.imshow(posterior, vmin=chance, vmax=1, cmap=_with_missing("viridis"))
-    _colour_bar(figure, image, right, "posterior of the likeliest phase")
+    _colour_bar(image, "posterior of the likeliest phase")
     _title(right, "b", f"posterior; decided above {float(phases.attrs['decide_above']):g}")
     _scan_axes(right, scan_step_nm)
     _phase_legend(figure, [phases], labels)
@@ -312,7 +317,7 @@ def draw_reliability(
     best = orientations.isel(rank=0, phase=xr.where(decision >= 0, decision, chosen))
     crystal = decision != VACUUM
     panels = (
-        (phases["reliability"], "reliability", "1 − next best/best score of two phases", None),
+        (phases["reliability"], "reliability", "1 − next/best score", None),
         (best["score"], "score", "normalised correlation", None),
         (best["indexed"], "indexed spots", "spots per pattern", 0),
     )
@@ -322,7 +327,7 @@ def draw_reliability(
         figure.subplots(1, 3), "abc", panels, strict=True
     ):
         image = ax.imshow(values.where(crystal), vmin=lowest, cmap=_with_missing("viridis"))
-        _colour_bar(figure, image, ax, unit, location="bottom")
+        _colour_bar(image, unit)
         _title(ax, letter, title)
         _scan_axes(ax, scan_step_nm, with_labels=letter == "a")
     return figure
@@ -563,16 +568,24 @@ def _draw_parity(ax: Axes, comparison: xr.Dataset) -> None:
     ax.plot(line, line, color="0.5", linewidth=0.8)
     charge = {"source": sources.index("cycling")}
     # Open squares around filled disks: neither source hides the other.
-    for name in (name for name in ("powder", "stem") if name in sources):
+    for name, size, filled in (("powder", 6.5, False), ("stem", 4.0, True)):
+        if name not in sources:
+            continue
         here = {"source": sources.index(name)}
+        colour = SOURCE_COLOURS[name]
         ax.errorbar(
-            x[charge], x[here],
+            x[charge],
+            x[here],
             xerr=_bars(x[charge].values, low[charge].values, high[charge].values),
             yerr=_bars(x[here].values, low[here].values, high[here].values),
-            fmt=SOURCE_MARKERS[name], color=SOURCE_COLOURS[name], capsize=2, linewidth=1,
-            markersize=4 if name == "stem" else 6.5,
-            markerfacecolor=SOURCE_COLOURS[name] if name == "stem" else "none", label=SOURCE_NAMES[name],
-        )  # fmt: skip
+            fmt=SOURCE_MARKERS[name],
+            color=colour,
+            markerfacecolor=colour if filled else "none",
+            markersize=size,
+            capsize=2,
+            linewidth=1,
+            label=SOURCE_NAMES[name],
+        )
     ax.set(xlim=limits, ylim=limits, aspect="equal")
     ax.legend(loc="upper left")
 
@@ -776,8 +789,11 @@ def _log_norm(pattern: np.ndarray):
     return LogNorm(min(max(float(np.percentile(positive, 5)), 1e-4 * high), 0.5 * high), high)
 
 
-def _colour_bar(figure: Figure, image, ax: Axes, label: str, **options):
-    return figure.colorbar(image, ax=ax, label=label, shrink=0.9, aspect=25, pad=0.02, **options)
+def _colour_bar(image, label: str, **options):
+    """A colour bar along the right side of an image, as high as the image whatever its shape."""
+    ax = image.axes
+    place = ax.inset_axes((1.03, 0.04, 0.04, 0.92))
+    return ax.figure.colorbar(image, cax=place, label=label, **options)
 
 
 def _draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> None:
