@@ -182,6 +182,12 @@ FRACTIONS = Layout(
         "grain_area": Variable(
             ("unit", "phase"), "f8", "1", "positions decided for each phase in what is resampled"
         ),
+        "posterior_sum": Variable(
+            ("decided_phase", "phase"),
+            "f8",
+            "1",
+            "posterior of each phase summed over the positions decided for one",
+        ),
         "formula_volume": Variable(("phase",), "f8", "angstrom3", "volume of a formula unit"),
         "phase_ion_content": Variable(("phase",), "f8", "1", "ions per formula unit of the phase"),
     },

@@ -48,6 +48,7 @@ def make_fractions(content=2.5, error=0.1, *, molar=(0.5, 0.5, 0.0), scan="s1"):
             "vacuum": 10,
             "effective_grains": 7.5,
             "grain_area": [[70, 0, 0]],
+            "posterior_sum": np.eye(3),
             "formula_volume": [220, 215, 210],
             "phase_ion_content": CONTENTS,
         },

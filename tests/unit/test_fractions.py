@@ -9,7 +9,13 @@ from scipy import stats
 
 from phasefront import layouts, netcdf
 from phasefront.errors import InputError
-from phasefront.fractions import phase_fractions, pool_fractions, resample
+from phasefront.fractions import (
+    confusion_matrix,
+    phase_fractions,
+    pool_fractions,
+    resample,
+    unfold,
+)
 from phasefront.layouts import UNDECIDED, VACUUM
 
 NAMES = ["a", "b", "c"]
@@ -17,18 +23,18 @@ CONTENTS = [3.0, 2.0, 1.0]
 VOLUMES = [220.0, 215.0, 210.0]
 
 
-def make_scan(decision, label, *, names=NAMES, step=10.0, name="map"):
+def make_scan(decision, label, *, names=NAMES, step=10.0, name="map", error=1e-6):
     """PHASES and GRAINS, as far as fractions read them, of maps of decisions and grains."""
     decision, label = np.asarray(decision), np.asarray(label)
     shape, count = decision.shape, int(label.max(initial=-1)) + 1
-    per_phase = np.full((*shape, len(names)), np.nan)
+    posterior = np.where(decision[..., None] == np.arange(len(names)), 1 - error, error)
     phases = netcdf.build(
         layouts.PHASES,
         {
             "phase": names,
             "rotation": np.full((*shape, len(names), 4), np.nan),
-            "log_evidence": per_phase,
-            "posterior": per_phase,
+            "log_evidence": np.full((*shape, len(names)), np.nan),
+            "posterior": posterior / posterior.sum(axis=-1, keepdims=True),
             "decision": decision,
             "reliability": np.full(shape, np.nan),
         },
@@ -141,6 +147,43 @@ def test_interval_narrows_with_grains_and_not_with_positions():
 
     assert width(8, 100) == pytest.approx(width(8, 5))
     assert width(80, 5) < 0.45 * width(8, 5)
+
+
+def test_mistakes_that_the_posteriors_admit_leave_a_pure_scan_possible():
+    rng = np.random.default_rng(3)
+    label = np.repeat(np.arange(12), 100).reshape(12, 100)
+    decision = (rng.random(label.shape) < 0.02).astype(int)
+    sure, honest = (fractions_of(decision, label, names=["a", "b"], contents=CONTENTS[:2],
+                                 volumes=VOLUMES[:2], error=e) for e in (1e-6, 0.02))  # fmt: skip
+    assert sure["high"].values[0, 0] < 0.99
+    np.testing.assert_array_equal(honest["high"].values[:, 0], 1)
+    np.testing.assert_array_equal(honest["low"].values[:, 1], 0)
+    assert honest["ion_content_high"] == 3
+    np.testing.assert_array_equal(honest["value"], sure["value"])
+
+
+def test_confusion_is_what_posteriors_imply():
+    # Ten positions decided for the first phase, thirty for the second, none for the third.
+    found = confusion_matrix(np.array([[9.6, 0.3, 0.1], [0.9, 29.1, 0], [0, 0, 0]]))
+    mistakes = 1.2 / 40, 0.1 / 10, 0.0
+    np.testing.assert_allclose(found[[0, 0, 1], [1, 2, 2]], mistakes)
+    np.testing.assert_allclose(found - found.T, 0, atol=1e-12)
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+
+
+confusions = st.floats(0, 0.1).map(lambda e: np.array([[1 - e, e / 2, e / 2], [e, 1 - e, 0],
+                                                       [0, e, 1 - e]]))  # fmt: skip
+
+
+@given(confusion=confusions, seed=st.integers(0, 2**31))
+def test_unfolding_finds_the_true_fractions(confusion, seed):
+    true = np.random.default_rng(seed).dirichlet([5, 5, 5])
+    draws = unfold(np.tile(true @ confusion, (501, 1)), confusion, seed=seed)
+    np.testing.assert_allclose(draws.sum(axis=1), 1)
+    assert (draws >= 0).all()
+    # The correction is as likely too strong as too weak.
+    reach = np.abs(true @ confusion - true).max()
+    np.testing.assert_allclose(np.median(draws, axis=0), true, atol=0.15 * reach + 1e-9)
 
 
 def test_same_seed_same_draws():

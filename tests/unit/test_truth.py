@@ -85,6 +85,7 @@ def make_fractions(value, half_width=0.1):
             **dict.fromkeys(("patterns", "decided", "undecided", "vacuum"), 1),
             "effective_grains": 1.0,
             "grain_area": [[1, 1]],
+            "posterior_sum": np.eye(2),
             "formula_volume": VOLUMES,
             "phase_ion_content": [3, 2],
         },
