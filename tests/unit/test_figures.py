@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.axes import Axes
 from matplotlib.text import Text
 from orix.quaternion import Rotation, symmetry
 from orix.vector import Vector3d
@@ -411,7 +412,7 @@ def boxes_drawn(figure):
     """What is written in a figure and where: every text, and every axis with its numbers."""
     figure.draw_without_rendering()
     ticks = set()
-    for ax in figure.axes:
+    for ax in figure.findobj(Axes):
         for axis in (ax.xaxis, ax.yaxis):
             ticks |= {tick.label1 for tick in (*axis.majorTicks, *axis.minorTicks)}
             ticks |= {tick.label2 for tick in (*axis.majorTicks, *axis.minorTicks)}
