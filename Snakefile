@@ -24,6 +24,7 @@ include: "workflow/rules/cycling.smk"
 include: "workflow/rules/powder.smk"
 include: "workflow/rules/comparison.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 rule all:

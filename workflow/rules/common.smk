@@ -73,3 +73,26 @@ def scan_row(wildcards):
 def templates_of(wildcards):
     """Templates for the instrument that took the scan."""
     return result(f"templates/{scan_row(wildcards)['instrument']}.nc")
+
+
+def of_raw_scan(path):
+    """An input that only a raw scan has, not a peak list."""
+
+    def find(wildcards):
+        if scan_row(wildcards)["kind"] == "peaks":
+            return []
+        return scan_row(wildcards)["path"] if path == "raw" else result(path)
+
+    return find
+
+
+def pictured(name, path, caption, category, **labels):
+    """A picture with its record, shown in the report under a category."""
+    outputs = recorded(**{name: path})
+    outputs[name] = report(
+        outputs[name],
+        caption=f"../report/{caption}.rst",
+        category=category,
+        labels=labels | {"figure": caption.replace("_", " ")},
+    )
+    return outputs

@@ -1,0 +1,56 @@
+"""One script a rule, small files, and command lines that explain themselves."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
+
+
+def rules() -> dict[str, str]:
+    """Text of every rule by its name."""
+    text = "\n".join(path.read_text() for path in RULE_FILES)
+    parts = re.split(r"^\s*rule (\w+):$", text, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+def test_every_rule_runs_the_script_of_its_name():
+    assert set(rules()) == {path.stem for path in SCRIPTS}
+    for name, text in rules().items():
+        assert f"scripts/{name}.py" in text
+        assert f'code("{name}")' in text
+
+
+def test_every_rule_tracks_its_record_and_keeps_its_log():
+    for name, text in rules().items():
+        assert "**recorded(" in text or "**pictured(" in text, name
+        assert "> {log} 2>&1" in text, name
+
+
+def test_no_rule_of_the_analysis_reads_the_truth():
+    for name, text in rules().items():
+        reads = text.partition("output:")[0]
+        if name not in ("check_against_truth", "execute_notebook"):
+            assert "truth" not in reads, name
+
+
+def test_files_stay_small():
+    assert len((ROOT / "Snakefile").read_text().splitlines()) < 60
+    for path in RULE_FILES:
+        assert len(path.read_text().splitlines()) <= 120, path
+    for path in SCRIPTS:
+        assert len(path.read_text().splitlines()) < 80, path
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_every_script_explains_itself(script):
+    done = subprocess.run(
+        [sys.executable, str(script), "--help"], capture_output=True, text=True, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert script.read_text().splitlines()[0].strip('"') in " ".join(done.stdout.split())
