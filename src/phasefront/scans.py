@@ -1,0 +1,189 @@
+"""Raw scans of diffraction patterns: opening them, and what they are.
+
+A scan has shape (ny, nx, ky, kx): rows and columns of positions, rows and columns of the camera.
+Only blocks of rows are ever in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numba import njit
+
+from phasefront import layouts, netcdf
+from phasefront.errors import InputError
+from phasefront.formats import OPENERS, Scan, blamed_on
+
+# Rows of positions that are averaged to find the direct beam before the scan is streamed.
+_SAMPLE_ROWS = 8
+
+
+def open_scan(path: str | Path) -> Scan:
+    """Open a scan without reading its patterns.
+
+    Reads .blo (NanoMegas ASTAR), .app5 (NanoMegas TopSpin), .dm3 and .dm4 (Gatan), .mib with its
+    .hdr (Merlin), .tvips (TVIPS), .hspy and .zspy (HyperSpy), .h5, .hdf5 and .emd (py4DSTEM, NCEM
+    and Velox EMD). A stack of patterns without a second scan axis is a line scan, ny = 1.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, its suffix is unknown, it is damaged or truncated, or it holds
+        no scan, or several, or patterns that are not real numbers.
+    """
+    path = Path(path)
+    reader = OPENERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(
+            path, f"scans with the suffix {path.suffix!r} cannot be read",
+            remedy=f"use one of {', '.join(OPENERS)}",
+        )  # fmt: skip
+    if not path.exists():
+        raise InputError(path, "there is no such file", remedy="correct the path of the scan")
+    with blamed_on(path):
+        return reader(path)
+
+
+def describe_scan(
+    scan: Scan, *, name: str, sha256: str, bright_field_radius_px: float
+) -> xr.Dataset:
+    """What a scan is: mean and maximum pattern and virtual images, in one pass over the file.
+
+    Bright field is the sum over the disk of `bright_field_radius_px` around the direct beam, dark
+    field the sum over the rest of the camera. The beam is sought in the mean of a few rows spread
+    over the scan (`find_direct_beam`). The bytes do not depend on the size of the blocks.
+
+    Parameters
+    ----------
+    name
+        Identifier of the scan, kept as attribute `scan`.
+    sha256
+        Digest of the raw file, kept as attribute.
+
+    Returns
+    -------
+    Dataset of `layouts.SCAN`.
+
+    Raises
+    ------
+    InputError
+        If values are not finite, or all patterns are one constant, or the file cannot be read.
+    """
+    positions, camera = math.prod(scan.shape[:2]), scan.shape[2:]
+    disk = np.flatnonzero(direct_beam_disk(scan, radius_px=bright_field_radius_px))
+    floating = scan.dtype.kind == "f"
+    total = np.zeros(math.prod(camera), np.float64 if floating else np.int64)
+    lowest = -np.inf if floating else np.iinfo(scan.dtype).min
+    maximum = np.full(total.shape, lowest, scan.dtype)
+    bright, dark = np.zeros(scan.shape[:2]), np.zeros(scan.shape[:2])
+    for rows, block in scan.blocks():
+        patterns = block.reshape(*block.shape[:2], -1)
+        _accumulate(patterns, disk, total, maximum, bright[rows], dark[rows])
+        if floating and not np.isfinite(dark[rows]).all():
+            _refuse_non_finite(scan, rows, block)
+    if total.min() == total.max() == float(maximum[0]) * positions:
+        raise InputError(
+            scan.path, f"every pixel of every pattern is {maximum[0]:g}",
+            remedy="check the camera's acquisition and export the scan again",
+        )  # fmt: skip
+    return netcdf.build(
+        layouts.SCAN,
+        {
+            "mean_pattern": (total / positions).reshape(camera),
+            "max_pattern": maximum.reshape(camera),
+            "bright_field": bright,
+            "dark_field": dark,
+        },
+        {
+            "scan": name,
+            "file": scan.path.name,
+            "sha256": sha256,
+            "dtype": scan.dtype.name,
+            "scan_step_nm": scan.scan_step_nm,
+            "bright_field_radius_px": float(bright_field_radius_px),
+            "header": json.dumps(scan.header, sort_keys=True),
+        },
+    )
+
+
+def direct_beam_disk(scan: Scan, *, radius_px: float) -> np.ndarray:
+    """Mask (ky, kx) of the disk around the direct beam, from rows spread evenly over the scan."""
+    ny = scan.shape[0]
+    sample = np.unique(np.linspace(0, ny - 1, min(ny, _SAMPLE_ROWS)).round().astype(int))
+    pattern = np.zeros(scan.shape[2:])
+    with np.errstate(invalid="ignore"):
+        for row in sample:
+            pattern += scan.read_rows(row, row + 1)[0].mean(axis=0, dtype=np.float64)
+    row, column = find_direct_beam(pattern, radius_px=radius_px)
+    y, x = np.indices(pattern.shape)
+    return np.hypot(y - row, x - column) <= radius_px
+
+
+def find_direct_beam(pattern: np.ndarray, *, radius_px: float) -> tuple[float, float]:
+    """Row and column of the direct beam: where a disk of the given radius collects most.
+
+    The centre of mass of the disk, over the pattern's median, refines the whole pixel. Values
+    that are not finite count as nothing.
+    """
+    from scipy.signal import fftconvolve
+
+    pattern = np.nan_to_num(pattern, posinf=0.0, neginf=0.0)
+    pattern = np.clip(pattern - np.median(pattern), 0, None)
+    reach = math.ceil(radius_px)
+    y, x = np.mgrid[-reach : reach + 1, -reach : reach + 1]
+    collected = fftconvolve(pattern, (np.hypot(y, x) <= radius_px).astype(float), mode="same")
+    centre = np.array(np.unravel_index(collected.argmax(), pattern.shape), float)
+    y, x = np.indices(pattern.shape)
+    for _ in range(3):
+        weight = pattern * (np.hypot(y - centre[0], x - centre[1]) <= radius_px)
+        if not weight.sum() > 0:
+            break
+        centre = np.array([(weight * y).sum(), (weight * x).sum()]) / weight.sum()
+    return float(centre[0]), float(centre[1])
+
+
+@njit(cache=True)
+def _accumulate(block, disk, total, maximum, bright, dark):  # pragma: no cover - compiled
+    """Add patterns to sums and maxima and fill images; see `_accumulate_numpy` for the formula.
+
+    block (rows, nx, pixels), disk (indices of pixels), total and maximum (pixels), bright and dark
+    (rows, nx). Each pixel adds its patterns in the order of the scan, one after the other, so the
+    split into blocks cannot matter.
+    """
+    rows, nx, pixels = block.shape
+    for row in range(rows):
+        for column in range(nx):
+            pattern = block[row, column]
+            for i in range(pixels):
+                total[i] += pattern[i]
+                maximum[i] = max(maximum[i], pattern[i])
+            whole = total.dtype.type(0)
+            for i in range(pixels):
+                whole += pattern[i]
+            inside = total.dtype.type(0)
+            for i in disk:
+                inside += pattern[i]
+            bright[row, column] = inside
+            dark[row, column] = whole - inside
+
+
+def _accumulate_numpy(block, disk, total, maximum, bright, dark):
+    """Plain form of `_accumulate`."""
+    total += block.sum(axis=(0, 1), dtype=total.dtype)
+    np.maximum(maximum, block.max(axis=(0, 1)), out=maximum)
+    bright[:] = block[..., disk].sum(axis=-1, dtype=total.dtype)
+    dark[:] = block.sum(axis=-1, dtype=total.dtype) - bright
+
+
+def _refuse_non_finite(scan: Scan, rows: slice, block: np.ndarray) -> None:
+    bad = ~np.isfinite(block)
+    row, column = np.argwhere(bad.any(axis=(2, 3)))[0]
+    raise InputError(
+        scan.path, f"{bad[row, column].sum()} values of the pattern are NaN or infinite",
+        field=f"position y={rows.start + row}, x={column}",
+        remedy="replace bad pixels by numbers when the scan is exported",
+    )  # fmt: skip
