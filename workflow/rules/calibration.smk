@@ -23,7 +23,7 @@ rule calibrate_scan:
         material=settings("material"),
         instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
     shell:
-        "{PYTHON} scripts/calibrate_scan.py --scan {input.scan} --name {wildcards.scan}"
+        "python scripts/calibrate_scan.py --scan {input.scan} --name {wildcards.scan}"
         " --templates {input.templates} --cifs {input.cifs} --settings {params.settings:q}"
         " --spots {params.spots:q} --material {params.material:q}"
         " --instrument {params.instrument:q}"

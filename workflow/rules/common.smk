@@ -1,10 +1,11 @@
-# The plan of the run, and what every rule needs: its settings, its code and its record.
+# The plan of the run; settings, code and records, which everything below shares.
 #
 # Snakemake tracks only builtin values among params, and files by content only under input. So
 # settings reach scripts as JSON text, and a rule lists its code, and the lock file, as inputs.
 
 import os
 import re
+import shlex
 import sys
 
 from snakemake.exceptions import WorkflowError
@@ -25,7 +26,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
-PYTHON = sys.executable
+# Scripts run with the Python that runs Snakemake.
+shell.prefix(f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")
 # Scans share the machine: many small ones run side by side, a single one gets every core.
 SCAN_THREADS = max(1, (workflow.cores or 1) // len(PLAN.scans))
 

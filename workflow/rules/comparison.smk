@@ -26,7 +26,7 @@ rule compare_sources:
         settings=settings("comparison"),
         material=settings("material"),
     shell:
-        "{PYTHON} scripts/compare_sources.py --fractions {input.fractions}"
+        "python scripts/compare_sources.py --fractions {input.fractions}"
         " --cycling {input.cycling} --powder {input.powder}"
         " --links {params.links:q} --material {params.material:q}"
         " --settings {params.settings:q} --comparison {output.comparison}"
@@ -47,7 +47,7 @@ rule summarise_run:
     params:
         run=PLAN.experiment.run,
     shell:
-        "{PYTHON} scripts/summarise_run.py --comparison {input.comparison}"
+        "python scripts/summarise_run.py --comparison {input.comparison}"
         " --fractions {input.fractions} --name {params.run} --summary {output.summary}"
         " > {log} 2>&1"
 
@@ -70,6 +70,6 @@ if PLAN.experiment.virtual:
         params:
             material=settings("material"),
         shell:
-            "{PYTHON} scripts/check_against_truth.py --truth {input.truth}"
+            "python scripts/check_against_truth.py --truth {input.truth}"
             " --phases {input.phases} --fractions {input.fractions} --cifs {input.cifs}"
             " --material {params.material:q} --check {output.check} > {log} 2>&1"

@@ -19,6 +19,6 @@ rule analyse_log:
         states=lambda wildcards: PLAN.states_on_log(wildcards.log),
         material=settings("material"),
     shell:
-        "{PYTHON} scripts/analyse_log.py --log {input.log} --row {params.row:q}"
+        "python scripts/analyse_log.py --log {input.log} --row {params.row:q}"
         " --states {params.states:q} --material {params.material:q}"
         " --cycling {output.cycling} > {log} 2>&1"

@@ -27,7 +27,7 @@ rule draw_scan:
     conda:
         "../../envs/environment.yaml"
     shell:
-        "{PYTHON} scripts/draw_scan.py --description {input.description}"
+        "python scripts/draw_scan.py --description {input.description}"
         " --calibration {input.calibration} --images {output.images}"
         " --geometry {output.geometry} > {log} 2>&1"
 
@@ -57,7 +57,7 @@ rule draw_patterns:
         material=settings("material"),
         instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
     shell:
-        "{PYTHON} scripts/draw_patterns.py --scan {input.scan} --calibration {input.calibration}"
+        "python scripts/draw_patterns.py --scan {input.scan} --calibration {input.calibration}"
         " --spots {input.spots} --orientations {input.orientations} --phases {input.phases}"
         " --cifs {input.cifs} --material {params.material:q}"
         " --instrument {params.instrument:q} --patterns {output.patterns} > {log} 2>&1"
@@ -95,7 +95,7 @@ rule draw_maps:
     params:
         material=settings("material"),
     shell:
-        "{PYTHON} scripts/draw_maps.py --phases {input.phases}"
+        "python scripts/draw_maps.py --phases {input.phases}"
         " --orientations {input.orientations} --grains {input.grains} --cifs {input.cifs}"
         " --material {params.material:q} --decision {output.decision} --ipf {output.ipf}"
         " --reliability {output.reliability} > {log} 2>&1"

@@ -21,6 +21,6 @@ rule count_fractions:
         material=settings("material"),
         seed=lambda wildcards: PLAN.seed_of(wildcards.scan),
     shell:
-        "{PYTHON} scripts/count_fractions.py --phases {input.phases} --grains {input.grains}"
+        "python scripts/count_fractions.py --phases {input.phases} --grains {input.grains}"
         " --cifs {input.cifs} --material {params.material:q} --settings {params.settings:q}"
         " --seed {params.seed} --fractions {output.fractions} > {log} 2>&1"

@@ -19,7 +19,7 @@ rule simulate_templates:
         material=settings("material"),
         instrument=lambda wildcards: PLAN.instrument(wildcards.instrument),
     shell:
-        "{PYTHON} scripts/simulate_templates.py --cifs {input.cifs}"
+        "python scripts/simulate_templates.py --cifs {input.cifs}"
         " --material {params.material:q} --settings {params.settings:q}"
         " --instrument {params.instrument:q} --templates {output.templates} > {log} 2>&1"
 
@@ -41,6 +41,6 @@ rule find_orientations:
         settings=settings("orientations"),
         material=settings("material"),
     shell:
-        "{PYTHON} scripts/find_orientations.py --spots {input.spots}"
+        "python scripts/find_orientations.py --spots {input.spots}"
         " --templates {input.templates} --cifs {input.cifs} --material {params.material:q}"
         " --settings {params.settings:q} --orientations {output.orientations} > {log} 2>&1"

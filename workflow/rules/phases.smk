@@ -22,7 +22,7 @@ rule decide_phases:
         material=settings("material"),
         instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
     shell:
-        "{PYTHON} scripts/decide_phases.py --spots {input.spots}"
+        "python scripts/decide_phases.py --spots {input.spots}"
         " --orientations {input.orientations} --cifs {input.cifs}"
         " --material {params.material:q} --instrument {params.instrument:q}"
         " --settings {params.settings:q} --phases {output.phases} > {log} 2>&1"

@@ -20,6 +20,6 @@ rule fit_pattern:
         settings=settings("powder"),
         material=settings("material"),
     shell:
-        "{PYTHON} scripts/fit_pattern.py --pattern {input.pattern} --row {params.row:q}"
+        "python scripts/fit_pattern.py --pattern {input.pattern} --row {params.row:q}"
         " --cifs {input.cifs} --material {params.material:q} --settings {params.settings:q}"
         " --powder {output.powder} > {log} 2>&1"

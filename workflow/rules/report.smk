@@ -23,7 +23,7 @@ rule draw_powder:
     params:
         material=settings("material"),
     shell:
-        "{PYTHON} scripts/draw_powder.py --powder {input.powder}"
+        "python scripts/draw_powder.py --powder {input.powder}"
         " --material {params.material:q} --fit {output.fit} > {log} 2>&1"
 
 
@@ -45,7 +45,7 @@ rule draw_comparison:
         material=settings("material"),
         links=PLAN.links(),
     shell:
-        "{PYTHON} scripts/draw_comparison.py --comparison {input.comparison}"
+        "python scripts/draw_comparison.py --comparison {input.comparison}"
         " --cycling {input.cycling} --phases {input.phases} --grains {input.grains}"
         " --material {params.material:q} --links {params.links:q}"
         " --figure {output.comparison} --overview {output.overview} > {log} 2>&1"
@@ -70,11 +70,11 @@ rule execute_notebook:
     conda:
         "../../envs/environment.yaml"
     params:
-        folder=result(""),
+        folder=lambda wildcards, input: os.path.dirname(input.summary),
         material=settings("material"),
         links=PLAN.links(),
     shell:
-        "{PYTHON} scripts/execute_notebook.py --template {input.template}"
+        "python scripts/execute_notebook.py --template {input.template}"
         " --used {input.summary} {input.truth} {input.comparison} {input.cycling}"
         " {input.fractions} {input.phases} {input.grains} {input.cifs}"
         " --folder {params.folder} --material {params.material:q} --links {params.links:q}"

@@ -22,7 +22,7 @@ rule find_spots:
         settings=settings("spots"),
         step=lambda wildcards: PLAN.step_of(wildcards.scan),
     shell:
-        "{PYTHON} scripts/find_spots.py --scan {input.scan} --name {wildcards.scan}"
+        "python scripts/find_spots.py --scan {input.scan} --name {wildcards.scan}"
         " --calibration {input.calibration} --settings {params.settings:q}"
         " --step {params.step} --spots {output.spots} > {log} 2>&1"
 
@@ -42,5 +42,5 @@ rule import_peaks:
     params:
         step=lambda wildcards: PLAN.step_of(wildcards.scan),
     shell:
-        "{PYTHON} scripts/import_peaks.py --peaks {input.peaks} --name {wildcards.scan}"
+        "python scripts/import_peaks.py --peaks {input.peaks} --name {wildcards.scan}"
         " --step {params.step} --spots {output.spots} > {log} 2>&1"

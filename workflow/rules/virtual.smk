@@ -25,7 +25,7 @@ if PLAN.experiment.virtual:
             step=lambda wildcards: PLAN.step_of(wildcards.scan),
             seed=lambda wildcards: PLAN.seed_of(wildcards.scan),
         shell:
-            "{PYTHON} scripts/simulate_scan.py --intensities {input.intensities}"
+            "python scripts/simulate_scan.py --intensities {input.intensities}"
             " --virtual {params.virtual:q} --material {params.material:q}"
             " --instrument {params.instrument:q} --state {params.state} --scan {wildcards.scan}"
             " --step {params.step} --seed {params.seed}"
@@ -46,7 +46,7 @@ if PLAN.experiment.virtual:
             row=lambda wildcards: PLAN.log(wildcards.log),
             seed=lambda wildcards: PLAN.seed_of(wildcards.log),
         shell:
-            "{PYTHON} scripts/simulate_log.py --virtual {params.virtual:q}"
+            "python scripts/simulate_log.py --virtual {params.virtual:q}"
             " --material {params.material:q} --row {params.row:q} --seed {params.seed}"
             " --mpt {output.log} --truth {output.truth} > {log} 2>&1"
 
@@ -69,7 +69,7 @@ if PLAN.experiment.virtual:
             ],
             seed=lambda wildcards: PLAN.seed_of(wildcards.pattern),
         shell:
-            "{PYTHON} scripts/simulate_pattern.py --cifs {input.cifs}"
+            "python scripts/simulate_pattern.py --cifs {input.cifs}"
             " --virtual {params.virtual:q} --material {params.material:q}"
             " --state {params.state} --wavelength {params.wavelength} --seed {params.seed}"
             " --xye {output.pattern} --truth {output.truth} > {log} 2>&1"
