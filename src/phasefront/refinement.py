@@ -1,0 +1,537 @@
+"""Likelihood of a position's spots under a phase in an orientation, and its continuous maximum.
+
+Every spot found is a draw from the reflections that the crystal shows in this orientation, each
+blurred by the error of a spot's position, or, with a small probability, a stray from anywhere in
+the window of radii observed. A reflection's weight is its kinematic |F| times its visibility under
+precession, over the sum of all weights: so a phase that promises many reflections pays for those
+that are not found, and the pattern of excited reflections pins the tilt, of which the positions
+alone say little.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import xarray as xr
+
+from phasefront.crystals import Crystal
+
+# Range of the excitation error over which a reflection fades, 1/angstrom; fitted on
+# Bloch-wave patterns 10 to 80 nm thick.
+EXCITATION_WIDTH = 0.01
+# Reflections weaker than this share of the strongest |F| are left out.
+_WEAKEST = 0.01
+# Start of the refinement: orientations are taken to be right within this, radian.
+_REACH = 0.045
+_FAST = {"reassoc", "contract", "arcp", "nsz"}
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What the likelihood has to know besides spots and crystals; lengths in 1/angstrom."""
+
+    voltage_kv: float
+    precession_deg: float
+    window: tuple[float, float]  # radii between which spots could be found
+    position_sigma: float = 0.005  # error of a spot's position, systematic errors included
+    scale_sigma: float = 0.003  # standard error of the calibrated scale, relative
+    centre_sigma: float = 0.001  # standard error of the centre
+    stray_share: float = 0.07  # probability that a spot belongs to no reflection
+
+    @property
+    def wavelength(self) -> float:
+        """Relativistic wavelength in angstrom."""
+        return electron_wavelength(self.voltage_kv)
+
+    def numbers(self) -> np.ndarray:
+        """The settings in the order in which the kernels take them."""
+        return np.array(
+            [
+                self.wavelength, np.deg2rad(self.precession_deg), np.pi / EXCITATION_WIDTH,
+                *self.window, self.position_sigma, self.scale_sigma,
+                self.centre_sigma, self.stray_share,
+            ]
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ReflectionTable:
+    """Reflections of all phases, one after the other."""
+
+    first: np.ndarray  # (phases + 1,)
+    g: np.ndarray  # (3, n), 1/angstrom in the crystal's axes
+    amplitude: np.ndarray  # (n,), |F|
+
+
+@dataclass(frozen=True)
+class Refined:
+    """Outcome of `refine`, one entry per candidate."""
+
+    rotation: np.ndarray  # (n, 4) quaternions, frame to crystal
+    scale_factor: np.ndarray  # (n,)
+    log_likelihood: np.ndarray  # (n,) at the maximum, priors of scale and centre included
+    score: np.ndarray  # (n,) normalised correlation of spot amplitudes, 0 to 1
+    residual: np.ndarray  # (n,) rms distance of indexed spots, 1/angstrom
+    indexed: np.ndarray  # (n,) spots that belong to a reflection rather than astray
+
+
+def spot_arrays(spots: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """offset, qx, qy and intensity (not negative) of a SPOTS or TEMPLATES dataset, as f8."""
+    intensity = np.maximum(spots["intensity"].values.astype(np.float64), 0.0)
+    qx, qy = (spots[name].values.astype(np.float64) for name in ("qx", "qy"))
+    return spots["offset"].values, qx, qy, intensity
+
+
+def observed_window(spots: xr.Dataset) -> tuple[float, float]:
+    """Radii (1/angstrom) between which a scan's spots lie, but for one in a thousand."""
+    radius = np.hypot(spots["qx"].values, spots["qy"].values)
+    if not len(radius):
+        return (0.0, 1.0)
+    low, high = np.quantile(radius, [0.001, 0.999])
+    return float(low), float(high)
+
+
+def electron_wavelength(voltage_kv: float) -> float:
+    """Relativistic wavelength in angstrom (de Graef, Introduction to CTEM, eq. 2.23)."""
+    from scipy.constants import c, e, h, m_e
+
+    energy = e * voltage_kv * 1e3
+    return 1e10 * h / math.sqrt(2 * m_e * energy * (1 + energy / (2 * m_e * c**2)))
+
+
+def reflection_table(crystals: Sequence[Crystal], *, max_radius: float) -> ReflectionTable:
+    """Reflections up to `max_radius` (1/angstrom) that are strong enough to matter."""
+    vectors, amplitudes, first = [], [], [0]
+    for crystal in crystals:
+        # Tilted reflections just outside may swing in.
+        _, q, intensity = crystal.reflections(1.0 / (1.02 * max_radius))
+        amplitude = np.sqrt(intensity)
+        strong = amplitude > _WEAKEST * amplitude.max()
+        vectors.append(q[strong])
+        amplitudes.append(amplitude[strong])
+        first.append(first[-1] + int(strong.sum()))
+    g = np.ascontiguousarray(np.concatenate(vectors).T)
+    return ReflectionTable(np.array(first), g, np.concatenate(amplitudes))
+
+
+def refine(
+    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    position: np.ndarray,
+    phase: np.ndarray,
+    rotation: np.ndarray,
+    table: ReflectionTable,
+    experiment: Experiment,
+    *,
+    intensity_power: float = 0.25,
+    coarse: bool = True,
+) -> Refined:
+    """Climb from each candidate orientation to the nearest maximum of the likelihood.
+
+    Parameters
+    ----------
+    spots
+        offset (positions + 1,), qx, qy and intensity (spots,).
+    position, phase, rotation
+        (n,), (n,) and (n, 4): which spots, which phase, and the orientation to start from.
+    intensity_power
+        Spots count by this power of their intensity, normalised to a mean of one.
+    coarse
+        Start with a wide position error, for starts that are off by the step of a template grid.
+
+    Rotation (3), scale (1) and centre (2) are refined together by Fisher scoring with
+    Levenberg-Marquardt damping; scale and centre have Gaussian priors. The work is shared among
+    numba's threads, each candidate by itself, so their number does not matter.
+    """
+    offset, qx, qy, intensity = spots
+    weight = _spot_weights(offset, intensity, intensity_power)
+    out = np.full((len(position), 9), np.nan)
+    _refine_all(
+        offset, qx.astype(np.float64), qy.astype(np.float64), weight,
+        np.sqrt(weight), np.asarray(position), np.asarray(phase),
+        np.asarray(rotation, dtype=np.float64), table.first, table.g, table.amplitude,
+        experiment.numbers(), coarse, out,
+    )  # fmt: skip
+    return Refined(
+        rotation=out[:, :4],
+        scale_factor=out[:, 4],
+        log_likelihood=out[:, 5],
+        score=out[:, 6],
+        residual=out[:, 7],
+        indexed=out[:, 8].astype(np.int16),
+    )
+
+
+def _spot_weights(offset: np.ndarray, intensity: np.ndarray, power: float) -> np.ndarray:
+    raw = np.maximum(intensity.astype(np.float64), 1e-6) ** power
+    count = np.diff(offset)
+    total = np.zeros(len(count))
+    np.add.at(total, np.repeat(np.arange(len(count)), count), raw)
+    return raw * np.repeat(count / np.maximum(total, 1e-300), count)
+
+
+@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+def _refine_all(
+    offset, qx, qy, weight, amplitude, position, phase, rotation, first, g, strength, numbers,
+    coarse, out,
+):  # fmt: skip
+    for candidate in numba.prange(len(position)):
+        start, stop = offset[position[candidate]], offset[position[candidate] + 1]
+        low, high = first[phase[candidate]], first[phase[candidate] + 1]
+        _refine_one(
+            qx[start:stop], qy[start:stop], weight[start:stop], amplitude[start:stop],
+            rotation[candidate], g[:, low:high], strength[low:high], numbers, coarse,
+            out[candidate],
+        )  # fmt: skip
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _refine_one(qx, qy, weight, amplitude, rotation, g, strength, numbers, coarse, out):
+    sigma = numbers[5]
+    matrix = matrix_of(rotation)
+    # Log scale and centre; the rotation is carried by the matrix.
+    nuisance = np.zeros(3)
+    if coarse:
+        stages = np.array([[3.0 * sigma, 4, _REACH], [1.6 * sigma, 4, 0.03], [sigma, 12, 0.02]])
+    else:
+        stages = np.array([[sigma, 10, 0.01]])
+    for stage in range(len(stages)):
+        width = stages[stage, 0]
+        shown = _shown(matrix, g, strength, numbers, stages[stage, 2])
+        pairs = _pairs(qx, qy, matrix, nuisance, shown, 7.0 * width)
+        value, gradient, information = _expand(
+            qx, qy, weight, matrix, nuisance, shown, pairs, numbers, width
+        )
+        damping = 1e-3
+        for _ in range(int(stages[stage, 1])):
+            step = _damped_step(information, gradient, damping)
+            trial_matrix = _turned(matrix, step)
+            trial_nuisance = nuisance + step[3:]
+            trial, trial_gradient, trial_information = _expand(
+                qx, qy, weight, trial_matrix, trial_nuisance, shown, pairs, numbers, width
+            )
+            if trial > value:
+                gain = trial - value
+                matrix, nuisance, value = trial_matrix, trial_nuisance, trial
+                gradient, information = trial_gradient, trial_information
+                damping = max(damping * 0.2, 1e-6)
+                if gain < 1e-3:
+                    break
+            else:
+                damping *= 8.0
+                if damping > 1e4:
+                    break
+    out[:4] = quaternion_of(matrix)
+    out[4] = math.exp(nuisance[0])
+    out[5] = value
+    out[6] = _correlation(qx, qy, amplitude, matrix, nuisance, shown, numbers)
+    out[7], out[8] = _residual(qx, qy, matrix, nuisance, shown, pairs, numbers)
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _shown(matrix, g, strength, numbers, reach):
+    """Rows gx, gy, gz, |g|^2 lambda / 2, |F| of reflections that may be excited within `reach`."""
+    wavelength, precession = numbers[0], numbers[1]
+    kept = np.empty((5, g.shape[1]))
+    n = 0
+    for i in range(g.shape[1]):
+        z = matrix[0, 2] * g[0, i] + matrix[1, 2] * g[1, i] + matrix[2, 2] * g[2, i]
+        squared = g[0, i] ** 2 + g[1, i] ** 2 + g[2, i] ** 2
+        bend = 0.5 * wavelength * squared
+        limit = 0.02 + math.sqrt(squared) * (reach + precession)
+        if abs(bend - z) < limit:
+            kept[0, n], kept[1, n], kept[2, n] = g[0, i], g[1, i], g[2, i]
+            kept[3, n], kept[4, n] = bend, strength[i]
+            n += 1
+    return kept[:, :n].copy()
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _pairs(qx, qy, matrix, nuisance, shown, reach):
+    """Spot and reflection that lie within `reach` of each other, spot by spot."""
+    n = shown.shape[1]
+    x, y = np.empty(n), np.empty(n)
+    scale = math.exp(nuisance[0])
+    for i in range(n):
+        x[i] = nuisance[1] + scale * (
+            matrix[0, 0] * shown[0, i] + matrix[1, 0] * shown[1, i] + matrix[2, 0] * shown[2, i]
+        )
+        y[i] = nuisance[2] + scale * (
+            matrix[0, 1] * shown[0, i] + matrix[1, 1] * shown[1, i] + matrix[2, 1] * shown[2, i]
+        )
+    near = reach * reach
+    found = np.empty((2, 256), dtype=np.int64)
+    count = 0
+    for spot in range(len(qx)):
+        for i in range(n):
+            distance = (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2
+            if distance < near:
+                if count == found.shape[1]:
+                    larger = np.empty((2, 2 * count), dtype=np.int64)
+                    larger[:, :count] = found
+                    found = larger
+                found[0, count], found[1, count] = spot, i
+                count += 1
+    return found[:, :count].copy()
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _visibility(error, bend, numbers):
+    """Visibility of a reflection under precession, and the derivative of its logarithm.
+
+    Lorentzian rel-rod averaged over the cone, up to a constant: Palatinus et al., Acta Cryst. B75
+    (2019) 512, eq. 10.
+    """
+    steep = numbers[2] * numbers[2]
+    swing = 2.0 * bend / numbers[0] * numbers[1] * numbers[1]  # |g|^2 times the angle squared
+    u = steep * (swing - error * error) + 1.0
+    squared = u * u + 4.0 * steep * error * error
+    root = math.sqrt(squared)
+    du = -2.0 * steep * error
+    dsquared = 2.0 * u * du + 8.0 * steep * error
+    visible = math.sqrt(2.0 * (u + root) / squared)
+    slope = 0.5 * ((du + 0.5 * dsquared / root) / (u + root) - dsquared / squared)
+    return visible, slope
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _expand(qx, qy, weight, matrix, nuisance, shown, pairs, numbers, sigma):
+    """Log-likelihood with priors, its gradient, and a positive matrix near minus its Hessian.
+
+    Parameters: rotation about the frame's x, y, z; log scale; centre x, y.
+    """
+    n = shown.shape[1]
+    scale = math.exp(nuisance[0])
+    x, y, z = np.empty(n), np.empty(n), np.empty(n)
+    share, slope = np.empty(n), np.empty(n)
+    inner, outer = numbers[3] ** 2, numbers[4] ** 2
+    total, mean_x, mean_y, square_xx, square_xy, square_yy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(n):
+        gx, gy, gz = shown[0, i], shown[1, i], shown[2, i]
+        x[i] = matrix[0, 0] * gx + matrix[1, 0] * gy + matrix[2, 0] * gz
+        y[i] = matrix[0, 1] * gx + matrix[1, 1] * gy + matrix[2, 1] * gz
+        z[i] = matrix[0, 2] * gx + matrix[1, 2] * gy + matrix[2, 2] * gz
+        visible, slope[i] = _visibility(shown[3, i] - z[i], shown[3, i], numbers)
+        share[i] = shown[4, i] * visible
+        radius = x[i] * x[i] + y[i] * y[i]
+        counted = share[i] if inner < radius < outer else 0.0
+        along_x, along_y = -slope[i] * y[i], slope[i] * x[i]
+        total += counted
+        mean_x += counted * along_x
+        mean_y += counted * along_y
+        square_xx += counted * along_x * along_x
+        square_xy += counted * along_x * along_y
+        square_yy += counted * along_y * along_y
+    mean_x /= total
+    mean_y /= total
+    spread_xx = square_xx / total - mean_x * mean_x
+    spread_xy = square_xy / total - mean_x * mean_y
+    spread_yy = square_yy / total - mean_y * mean_y
+
+    stray = numbers[8] / (math.pi * (outer - inner))
+    peak = (1.0 - numbers[8]) / (2.0 * math.pi * sigma * sigma * total)
+    precision = 1.0 / (sigma * sigma)
+    value = 0.0
+    gradient = np.zeros(6)
+    information = np.zeros((6, 6))
+    own_gradient = np.empty(6)
+    own_information = np.empty((6, 6))
+    row_x, row_y = np.zeros(6), np.zeros(6)
+    row_x[4], row_y[5] = 1.0, 1.0
+    pair = 0
+    for spot in range(len(qx)):
+        belongs = 0.0
+        own_gradient[:] = 0.0
+        own_information[:] = 0.0
+        while pair < pairs.shape[1] and pairs[0, pair] == spot:
+            i = pairs[1, pair]
+            pair += 1
+            off_x = qx[spot] - nuisance[1] - scale * x[i]
+            off_y = qy[spot] - nuisance[2] - scale * y[i]
+            term = share[i] * peak * math.exp(-0.5 * precision * (off_x * off_x + off_y * off_y))
+            belongs += term
+            row_x[1], row_x[2], row_x[3] = scale * z[i], -scale * y[i], scale * x[i]
+            row_y[0], row_y[2], row_y[3] = -scale * z[i], scale * x[i], scale * y[i]
+            for a in range(6):
+                own_gradient[a] += term * precision * (off_x * row_x[a] + off_y * row_y[a])
+                for b in range(a + 1):
+                    own_information[a, b] += (
+                        term * precision * (row_x[a] * row_x[b] + row_y[a] * row_y[b])
+                    )
+            own_gradient[0] -= term * slope[i] * y[i]
+            own_gradient[1] += term * slope[i] * x[i]
+        density = stray + belongs
+        value += weight[spot] * math.log(density)
+        factor = weight[spot] / density
+        member = factor * belongs
+        for a in range(6):
+            gradient[a] += factor * own_gradient[a]
+            for b in range(a + 1):
+                information[a, b] += factor * own_information[a, b]
+        gradient[0] -= member * mean_x
+        gradient[1] -= member * mean_y
+        information[0, 0] += member * spread_xx
+        information[1, 0] += member * spread_xy
+        information[1, 1] += member * spread_yy
+    for a in range(3):
+        width = numbers[6] if a == 0 else numbers[7]
+        value -= 0.5 * (nuisance[a] / width) ** 2
+        gradient[3 + a] -= nuisance[a] / width**2
+        information[3 + a, 3 + a] += 1.0 / width**2
+    for a in range(6):
+        for b in range(a):
+            information[b, a] = information[a, b]
+    return value, gradient, information
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _damped_step(information, gradient, damping):
+    """Solve (information + damping diagonal) step = gradient by Cholesky's method."""
+    n = len(gradient)
+    lower = np.zeros((n, n))
+    for a in range(n):
+        for b in range(a + 1):
+            total = information[a, b]
+            if a == b:
+                total += damping * information[a, a] + 1e-9
+            for k in range(b):
+                total -= lower[a, k] * lower[b, k]
+            lower[a, b] = math.sqrt(max(total, 1e-12)) if a == b else total / lower[b, b]
+    step = gradient.copy()
+    for a in range(n):
+        for k in range(a):
+            step[a] -= lower[a, k] * step[k]
+        step[a] /= lower[a, a]
+    for a in range(n - 1, -1, -1):
+        for k in range(a + 1, n):
+            step[a] -= lower[k, a] * step[k]
+        step[a] /= lower[a, a]
+    # No more than about a degree at once: the expansion holds no further.
+    turn = math.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
+    if turn > 0.02:
+        step *= 0.02 / turn
+    return step
+
+
+@numba.njit(cache=True)
+def _turned(matrix, step):
+    """Orientation after the crystal is turned by step[:3] about the frame's axes."""
+    angle = math.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
+    if angle < 1e-15:
+        return matrix.copy()
+    half = math.sin(0.5 * angle) / angle
+    turn = matrix_of(
+        np.array([math.cos(0.5 * angle), half * step[0], half * step[1], half * step[2]])
+    )
+    # The spots turn by `turn`; the orientation, frame to crystal, by its inverse on the right.
+    out = np.zeros((3, 3))
+    for a in range(3):
+        for b in range(3):
+            for k in range(3):
+                out[a, b] += matrix[a, k] * turn[b, k]
+    return out
+
+
+@numba.njit(cache=True)
+def matrix_of(quaternion):
+    w, x, y, z = quaternion / math.sqrt(np.sum(quaternion * quaternion))
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+@numba.njit(cache=True)
+def quaternion_of(matrix):
+    """Quaternion (w, x, y, z) of a rotation matrix, w not negative (Shepperd's method)."""
+    m = matrix
+    choice = np.array([m[0, 0] + m[1, 1] + m[2, 2], m[0, 0], m[1, 1], m[2, 2]])
+    largest = np.argmax(choice)
+    q = np.empty(4)
+    if largest == 0:
+        q[0] = 1 + choice[0]
+        q[1], q[2], q[3] = m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]
+    else:
+        i = largest - 1
+        j, k = (i + 1) % 3, (i + 2) % 3
+        q[0] = m[k, j] - m[j, k]
+        q[1 + i] = 1 + m[i, i] - m[j, j] - m[k, k]
+        q[1 + j] = m[j, i] + m[i, j]
+        q[1 + k] = m[k, i] + m[i, k]
+    q /= math.sqrt(np.sum(q * q))
+    return q if q[0] >= 0 else -q
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _correlation(qx, qy, amplitude, matrix, nuisance, shown, numbers):
+    """Normalised correlation of spot amplitudes, each reflection paired with at most one spot.
+
+    sum(w_j v_g k(d_jg)) / sqrt(sum w^2 sum v^2) over pairs, with a Gaussian k <= 1 of twice the
+    spots' position error, lies in 0 to 1 by the inequality of Cauchy and Schwarz.
+    """
+    n = shown.shape[1]
+    scale = math.exp(nuisance[0])
+    inner, outer = numbers[3] ** 2, numbers[4] ** 2
+    x, y, strength = np.empty(n), np.empty(n), np.empty(n)
+    free = np.ones(n, dtype=np.bool_)
+    norm = 0.0
+    for i in range(n):
+        gx, gy, gz = shown[0, i], shown[1, i], shown[2, i]
+        x[i] = matrix[0, 0] * gx + matrix[1, 0] * gy + matrix[2, 0] * gz
+        y[i] = matrix[0, 1] * gx + matrix[1, 1] * gy + matrix[2, 1] * gz
+        z = matrix[0, 2] * gx + matrix[1, 2] * gy + matrix[2, 2] * gz
+        visible, _ = _visibility(shown[3, i] - z, shown[3, i], numbers)
+        radius = x[i] * x[i] + y[i] * y[i]
+        free[i] = inner < radius < outer
+        strength[i] = math.sqrt(shown[4, i] * visible)
+        if free[i]:
+            norm += shown[4, i] * visible
+        x[i] = scale * x[i] + nuisance[1]
+        y[i] = scale * y[i] + nuisance[2]
+    precision = 0.25 / numbers[5] ** 2
+    overlap, power = 0.0, 0.0
+    for spot in range(len(qx)):
+        best, best_value = -1, 0.0
+        power += amplitude[spot] ** 2
+        for i in range(n):
+            if free[i]:
+                distance = (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2
+                if distance * precision < 18.0:
+                    here = strength[i] * math.exp(-0.5 * distance * precision)
+                    if here > best_value:
+                        best, best_value = i, here
+        if best >= 0:
+            free[best] = False
+            overlap += amplitude[spot] * best_value
+    return overlap / math.sqrt(max(norm * power, 1e-300))
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _residual(qx, qy, matrix, nuisance, shown, pairs, numbers):
+    """Root mean square distance to the reflection that a spot belongs to, and how many do."""
+    scale = math.exp(nuisance[0])
+    squares, count = 0.0, 0
+    nearest = np.full(len(qx), np.inf)
+    for pair in range(pairs.shape[1]):
+        spot, i = pairs[0, pair], pairs[1, pair]
+        gx, gy, gz = shown[0, i], shown[1, i], shown[2, i]
+        x = matrix[0, 0] * gx + matrix[1, 0] * gy + matrix[2, 0] * gz
+        y = matrix[0, 1] * gx + matrix[1, 1] * gy + matrix[2, 1] * gz
+        z = matrix[0, 2] * gx + matrix[1, 2] * gy + matrix[2, 2] * gz
+        # Far from the Ewald sphere even with precession: not what the spot is.
+        reach = 0.5 * math.pi / numbers[2] + math.sqrt(x * x + y * y) * numbers[1]
+        if abs(shown[3, i] - z) < 4.0 * reach:
+            off = (qx[spot] - nuisance[1] - scale * x) ** 2
+            off += (qy[spot] - nuisance[2] - scale * y) ** 2
+            nearest[spot] = min(nearest[spot], off)
+    for spot in range(len(qx)):
+        if nearest[spot] < 9.0 * numbers[5] ** 2:
+            squares += nearest[spot]
+            count += 1
+    return math.sqrt(squares / max(count, 1)), count
