@@ -17,6 +17,7 @@ def decide_phases(job):
         min_spots=job.settings.min_spots,
         position_sigma=job.settings.position_sigma,
         decide_above=job.settings.decide_above,
+        min_explained=job.settings.min_explained,
     )
     netcdf.write(phases, job.phases, layouts.PHASES)
 

@@ -5,15 +5,18 @@ from phasefront.provenance.job import Job
 
 
 def find_spots(job):
+    from math import isnan
+
     from phasefront import layouts, netcdf, scans, spots
 
+    scan = scans.open_scan(job.scan)
     found = spots.find_spots(
-        scans.open_scan(job.scan).blocks(),
+        scan.blocks(),
         netcdf.read(job.calibration, layouts.CALIBRATION),
         false_alarms=job.settings.false_alarms,
         max_radius=job.settings.max_radius,
         scan=job.name,
-        scan_step_nm=job.step,
+        scan_step_nm=scan.scan_step_nm if isnan(job.step) else job.step,
     )
     netcdf.write(found, job.spots, layouts.SPOTS)
 
@@ -21,7 +24,7 @@ def find_spots(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("scan", "raw scan").parameter("name", "identifier of the scan")
-    job.parameter("step", "scan step in nm, nan where unknown", type=float)
+    job.parameter("step", "scan step in nm; nan: as the file says", type=float)
     job.input("calibration", "calibration of the scan").settings("settings", SpotSettings)
     job.output("spots", "netCDF file to write")
     job.run(find_spots)

@@ -194,6 +194,7 @@ class PhaseSettings(Model):
     min_spots: int = Field(5, ge=3, description="fewer spots than this are vacuum")
     position_sigma: Positive = Field(0.005, description="error of a spot's position, 1/A")
     decide_above: float = Field(0.95, gt=0.5, lt=1, description="posterior a decision needs")
+    min_explained: Fraction = Field(0.6, description="share of spots the decided phase indexes")
 
 
 class GrainSettings(Model):

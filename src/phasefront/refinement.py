@@ -118,6 +118,37 @@ def reflection_table(crystals: Sequence[Crystal], *, max_radius: float) -> Refle
     return ReflectionTable(np.array(first), g, np.concatenate(amplitudes))
 
 
+def predict_spots(
+    crystal: Crystal, rotation: np.ndarray, experiment: Experiment
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Spots that a crystal shows in an orientation, in plain NumPy.
+
+    Parameters
+    ----------
+    rotation
+        (4,) quaternion, frame to crystal.
+
+    Returns qx, qy (n,) in 1/angstrom, hkl (n, 3) and weight (n,): |F| times visibility over the
+    sum of these, the mixture weights of the likelihood.
+    """
+    hkl, g, intensity = crystal.reflections(1.0 / experiment.window[1])
+    amplitude = np.sqrt(intensity)
+    hkl, g, amplitude = (part[amplitude > _WEAKEST * amplitude.max()] for part in (hkl, g, amplitude))
+    q = g @ matrix_of(np.asarray(rotation, dtype=float))
+    bend = 0.5 * experiment.wavelength * (q**2).sum(axis=1)
+    steep = (np.pi / EXCITATION_WIDTH) ** 2
+    error = bend - q[:, 2]
+    swing = 2.0 * bend / experiment.wavelength * np.deg2rad(experiment.precession_deg) ** 2
+    u = steep * (swing - error**2) + 1.0
+    squared = u**2 + 4.0 * steep * error**2
+    weight = amplitude * np.sqrt(2.0 * (u + np.sqrt(squared)) / squared)
+    radius = np.hypot(q[:, 0], q[:, 1])
+    weight *= (radius >= experiment.window[0]) & (radius <= experiment.window[1])
+    weight /= weight.sum()
+    shown = weight > 1e-3
+    return q[shown, 0], q[shown, 1], hkl[shown], weight[shown]
+
+
 def refine(
     spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     position: np.ndarray,
