@@ -133,7 +133,8 @@ def predict_spots(
     """
     hkl, g, intensity = crystal.reflections(1.0 / experiment.window[1])
     amplitude = np.sqrt(intensity)
-    hkl, g, amplitude = (part[amplitude > _WEAKEST * amplitude.max()] for part in (hkl, g, amplitude))
+    kept = amplitude > _WEAKEST * amplitude.max()
+    hkl, g, amplitude = hkl[kept], g[kept], amplitude[kept]
     q = g @ matrix_of(np.asarray(rotation, dtype=float))
     bend = 0.5 * experiment.wavelength * (q**2).sum(axis=1)
     steep = (np.pi / EXCITATION_WIDTH) ** 2
