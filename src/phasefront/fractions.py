@@ -14,7 +14,11 @@ Jeffreys interval of a binomial share (Brown, Cai and DasGupta, Stat. Sci. 16, 1
 
 Wrong decisions matter where a phase is rare: one in a hundred makes a pure scan look mixed. The
 draws are unfolded by error rates that the posteriors imply, which are taken to be right within a
-factor of two. tests/unit/test_fractions.py measures the coverage on simulated populations.
+factor of two, and intervals hold what twice these rates make of the fractions found.
+
+On simulated populations (pure, all-or-none, straight fronts, core-shell; 3 to 30 grains; good and
+bad decisions) 0.91 to 1.00 of the intervals hold the truth, 0.97 on average:
+tests/unit/test_fractions.py measures it.
 """
 
 from __future__ import annotations
@@ -35,6 +39,7 @@ _QUANTILES = (0.025, 0.975)
 _SMALLEST_SHAPE = 0.25
 # Standard deviation of the logarithm of true over implied error rates.
 _ERROR_RATE_SPREAD = np.log(2)
+_LARGEST_ERROR_RATE = 2.0
 
 
 def phase_fractions(
@@ -157,48 +162,50 @@ def pool_fractions(scans: Sequence[xr.Dataset], *, seed: int = 0) -> xr.Dataset:
     )
 
 
-def resample(grain_area: np.ndarray, *, draws: int, seed: int) -> np.ndarray:
+def resample(grain_area: np.ndarray, *, confusion: np.ndarray, draws: int, seed: int) -> np.ndarray:
     """Draws (draw, phase) of the area fractions of the population that grains were taken from.
 
     Parameters
     ----------
     grain_area
-        Area of each phase in each grain, (grain, phase), any unit.
+        Area decided for each phase in each grain, (grain, phase), any unit.
+    confusion
+        Share of each phase (row) that is decided for each phase, (phase, phase).
+    draws, seed
+        Number of draws, seed of the generator.
 
     Grain i gets a weight from a gamma distribution of shape c, each phase k that of its prior half
     grain from one of shape 1/2. A prior grain of phase k has the area of a mean grain (weighted by
     area) and the composition R + sqrt(rho) (e_k - R), with R the fractions found and rho the
     variance between grains over that of pure ones: all-or-none grains get pure prior grains,
-    grains that agree get a prior like themselves. One grain counted as pure enters rho.
+    grains that agree get a prior like themselves. Each draw is then unfolded with error rates of
+    its own, log-normal about those of `confusion`.
     """
     rng = np.random.default_rng(seed)
     area = grain_area.sum(axis=1)
-    phase_count = grain_area.shape[1]
-    prior = rng.gamma(0.5, size=(draws, phase_count))
-    if not len(area):
-        return prior / prior.sum(axis=1, keepdims=True)
-    count = area.sum() ** 2 / np.sum(area**2)
-    share = grain_area.sum(axis=0) / area.sum()
-    rho = _heterogeneity(grain_area, share, count)
-    weight = rng.gamma(_weight_shape(rho, count), size=(draws, len(area)))
-    weight /= _weight_shape(rho, count)
-    found = weight @ (grain_area / (area.sum() / count))
-    purity = np.sqrt(rho)
-    assumed = purity * prior + (1 - purity) * prior.sum(axis=1, keepdims=True) * share
-    total = found + assumed
-    return total / total.sum(axis=1, keepdims=True)
+    total = rng.gamma(0.5, size=(draws, grain_area.shape[1]))
+    if len(area):
+        count = area.sum() ** 2 / np.sum(area**2)
+        share = grain_area.sum(axis=0) / area.sum()
+        rho = _heterogeneity(grain_area, share, count, confusion)
+        own, common = np.sqrt(rho) * total, (1 - np.sqrt(rho)) * total.sum(axis=1, keepdims=True)
+        shape = _weight_shape(rho, count)
+        weight = rng.gamma(shape, size=(draws, len(area))) / shape
+        total = own + common * share + weight @ (grain_area / (area.sum() / count))
+    strength = np.exp(_ERROR_RATE_SPREAD * rng.standard_normal((draws, 1)))
+    return unfold(_normalised(total), confusion, strength)
 
 
-def unfold(sample: np.ndarray, confusion: np.ndarray, *, seed: int) -> np.ndarray:
-    """Draws (draw, phase) freed of wrong decisions, whose rates are known within a factor.
+def unfold(
+    fractions: np.ndarray, confusion: np.ndarray, strength: float | np.ndarray = 1.0
+) -> np.ndarray:
+    """Fractions (..., phase) freed of wrong decisions.
 
-    With f = F C for true fractions F and a confusion matrix C = 1 + E, each draw is f - t (f - f
-    C^-1), cut at 0 and renormalised, with ln t normal of standard deviation ln 2.
+    With f = F C for true fractions F and a confusion matrix C, the result is f - strength (f -
+    f C^-1), cut at 0 and renormalised; a strength of 2 doubles the error rates.
     """
-    rng = np.random.default_rng([seed, 1])
-    strength = np.exp(_ERROR_RATE_SPREAD * rng.standard_normal((len(sample), 1)))
-    corrected = sample @ np.linalg.inv(confusion)
-    return _normalised(np.maximum(sample - strength * (sample - corrected), 0.0))
+    excess = fractions - fractions @ np.linalg.inv(confusion)
+    return _normalised(np.maximum(fractions - strength * excess, 0.0))
 
 
 def confusion_matrix(posterior_sum: np.ndarray) -> np.ndarray:
@@ -222,15 +229,23 @@ def _posterior_sum(decision: np.ndarray, posterior: np.ndarray) -> np.ndarray:
     )
 
 
-def _heterogeneity(grain_area: np.ndarray, share: np.ndarray, count: float) -> float:
-    """Variance of composition between grains over that of pure grains, with one pure grain more."""
+def _heterogeneity(
+    grain_area: np.ndarray, share: np.ndarray, count: float, confusion: np.ndarray
+) -> float:
+    """Variance of composition between grains over that of pure grains.
+
+    One grain counted as pure is added, and so is the impurity that mistakes give to pure grains,
+    twice: grains that are all alike but for mistakes must not pass for a mixture.
+    """
     area = grain_area.sum(axis=1)
+    mistakes = _LARGEST_ERROR_RATE * (1 - np.sum(confusion[share.argmax()] ** 2))
     pure = 1 - np.sum(share**2)
-    if pure < 1e-12:
+    if pure + mistakes < 1e-12:
         return 1.0
     composition = grain_area / area[:, None]
     between = area @ np.sum((composition - share) ** 2, axis=1) / area.sum()
-    return float(min(1.0, (between / pure * (count - 1) + 1) / count))
+    added = (pure - between) / count + mistakes
+    return float(min(1.0, (between + added) / (pure + mistakes)))
 
 
 def _weight_shape(rho: float, count: float) -> float:
@@ -276,19 +291,21 @@ def _dataset(
             remedy="check cell and formula_units of each phase",
         )  # fmt: skip
     area = grain_area.sum(axis=0)
-    value = np.stack([_normalised(area), _normalised(area / formula_volumes)])
-    sample = resample(grain_area, draws=draws, seed=seed)
-    sample = unfold(sample, confusion_matrix(posterior_sum), seed=seed)
-    sample = np.stack([sample, _normalised(sample / formula_volumes)])
-    low, high = _interval(sample, value[:, None])
+    confusion = confusion_matrix(posterior_sum)
+    value = _normalised(area)
+    found = np.stack([value, unfold(value, confusion, _LARGEST_ERROR_RATE)])
+    sample = resample(grain_area, confusion=confusion, draws=draws, seed=seed)
+    found, sample = (np.stack([f, _normalised(f / formula_volumes)]) for f in (found, sample))
+    value = found[:, 0]
+    low, high = _interval(sample, found)
     bounds = np.stack(
         [
             _bounds(area, undecided_area, np.ones_like(area)),
             _bounds(area, undecided_area, formula_volumes),
         ]
     )
-    ions = value[1] @ ion_contents
-    ions_low, ions_high = _interval((sample[1] @ ion_contents)[:, None], ions)
+    ions, ions_found = sample[1] @ ion_contents, found[1] @ ion_contents
+    ions_low, ions_high = _interval(ions[:, None], ions_found[:, None])
     per_grain = grain_area.sum(axis=1)
     return netcdf.build(
         layouts.FRACTIONS,
@@ -301,7 +318,7 @@ def _dataset(
             "bound_low": bounds[:, 0],
             "bound_high": bounds[:, 1],
             "sample": sample,
-            "ion_content": ions,
+            "ion_content": ions_found[0],
             "ion_content_low": ions_low[0],
             "ion_content_high": ions_high[0],
             **counts,
@@ -325,11 +342,12 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray, *, empty: float) -> f
     return float(numerator / denominator) if denominator > 0 else empty
 
 
-def _interval(sample: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the 95 % interval over axis -2 of the draws, widened to hold the value found."""
-    low, high = np.quantile(sample, _QUANTILES, axis=-2, keepdims=True)
-    low, high = np.fmin(low, value), np.fmax(high, value)
-    return np.squeeze(low, -2), np.squeeze(high, -2)
+def _interval(sample: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the 95 % interval over axis -2 of the draws, widened to hold all that was found."""
+    low, high = np.quantile(sample, _QUANTILES, axis=-2)
+    return np.fmin(low, np.fmin.reduce(found, axis=-2)), np.fmax(
+        high, np.fmax.reduce(found, axis=-2)
+    )
 
 
 def _bounds(area: np.ndarray, undecided: float, volumes: np.ndarray) -> np.ndarray:

@@ -23,18 +23,20 @@ CONTENTS = [3.0, 2.0, 1.0]
 VOLUMES = [220.0, 215.0, 210.0]
 
 
-def make_scan(decision, label, *, names=NAMES, step=10.0, name="map", error=1e-6):
+def make_scan(decision, label, *, names=NAMES, step=10.0, name="map", error=1e-6, posterior=None):
     """PHASES and GRAINS, as far as fractions read them, of maps of decisions and grains."""
     decision, label = np.asarray(decision), np.asarray(label)
     shape, count = decision.shape, int(label.max(initial=-1)) + 1
-    posterior = np.where(decision[..., None] == np.arange(len(names)), 1 - error, error)
+    if posterior is None:
+        posterior = np.where(decision[..., None] == np.arange(len(names)), 1 - error, error)
+        posterior = posterior / posterior.sum(axis=-1, keepdims=True)
     phases = netcdf.build(
         layouts.PHASES,
         {
             "phase": names,
             "rotation": np.full((*shape, len(names), 4), np.nan),
             "log_evidence": np.full((*shape, len(names)), np.nan),
-            "posterior": posterior / posterior.sum(axis=-1, keepdims=True),
+            "posterior": posterior,
             "decision": decision,
             "reliability": np.full(shape, np.nan),
         },
@@ -133,7 +135,7 @@ def test_grains_that_agree_keep_an_honest_interval():
 
 def test_pure_equal_grains_give_jeffreys_interval():
     grain_area = 7.0 * np.eye(2)[[0] * 13 + [1] * 7]
-    draws = resample(grain_area, draws=40000, seed=0)[:, 0]
+    draws = resample(grain_area, confusion=np.eye(2), draws=40000, seed=0)[:, 0]
     expected = stats.beta(13.5, 7.5).ppf([0.025, 0.5, 0.975])
     np.testing.assert_allclose(np.quantile(draws, [0.025, 0.5, 0.975]), expected, atol=0.006)
 
@@ -177,13 +179,14 @@ confusions = st.floats(0, 0.1).map(lambda e: np.array([[1 - e, e / 2, e / 2], [e
 
 @given(confusion=confusions, seed=st.integers(0, 2**31))
 def test_unfolding_finds_the_true_fractions(confusion, seed):
-    true = np.random.default_rng(seed).dirichlet([5, 5, 5])
-    draws = unfold(np.tile(true @ confusion, (501, 1)), confusion, seed=seed)
-    np.testing.assert_allclose(draws.sum(axis=1), 1)
-    assert (draws >= 0).all()
-    # The correction is as likely too strong as too weak.
-    reach = np.abs(true @ confusion - true).max()
-    np.testing.assert_allclose(np.median(draws, axis=0), true, atol=0.15 * reach + 1e-9)
+    true = np.random.default_rng(seed).dirichlet([5, 5, 5], size=7)
+    np.testing.assert_allclose(unfold(true @ confusion, confusion), true, atol=1e-12)
+
+
+def test_unfolding_stops_at_zero():
+    confusion = np.array([[0.98, 0.02], [0.02, 0.98]])
+    np.testing.assert_allclose(unfold(np.array([0.99, 0.01]), confusion), [1, 0])
+    np.testing.assert_allclose(unfold(np.array([0.97, 0.03]), confusion, 0.5)[1], 0.0202, atol=1e-4)
 
 
 def test_same_seed_same_draws():
@@ -196,14 +199,16 @@ grain_areas = arrays("f8", st.tuples(st.integers(1, 12), st.integers(2, 4)), ele
 
 
 @settings(max_examples=60, deadline=None)
-@given(grain_area=grain_areas, seed=st.integers(0, 2**31))
-def test_draws_are_fractions(grain_area, seed):
-    draws = resample(grain_area, draws=20, seed=seed)
-    assert draws.shape == (20, grain_area.shape[1])
+@given(grain_area=grain_areas, error=st.floats(0, 0.05), seed=st.integers(0, 2**31))
+def test_draws_are_fractions(grain_area, error, seed):
+    count = grain_area.shape[1]
+    options = {"confusion": (1 - count * error) * np.eye(count) + error, "draws": 20, "seed": seed}
+    draws = resample(grain_area, **options)
+    assert draws.shape == (20, count)
     assert (draws >= 0).all()
     np.testing.assert_allclose(draws.sum(axis=1), 1)
     # The unit of area does not matter.
-    np.testing.assert_allclose(draws, resample(3.7 * grain_area, draws=20, seed=seed), rtol=1e-6)
+    np.testing.assert_allclose(draws, resample(3.7 * grain_area, **options), atol=1e-6)
 
 
 maps = arrays("i8", (5, 6), elements=st.integers(-2, 2))
@@ -301,45 +306,76 @@ def mixed(concentration):
 # Grains as insertion models leave them: all-or-none; straight fronts (any share, hence 2 to 3);
 # core-shell of one depth (much the same share in each).
 POPULATIONS = {
+    "pure": (pure, (0.0, 1.0, 0.0)),
     "all-or-none": (pure, (0.4, 0.6)),
-    "all-or-none, rare": (pure, (0.05, 0.95)),
+    "all-or-none, few": (pure, (0.1, 0.9)),
     "all-or-none, three phases": (pure, (0.6, 0.25, 0.15)),
     "straight-front": (mixed(2.5), (0.5, 0.5)),
     "core-shell": (mixed(12), (0.3, 0.7)),
     "core-shell, thin": (mixed(12), (0.07, 0.93)),
 }
+DECIDE_ABOVE = 0.95
 
 
-def coverage(population, grains, scans, draws, seed=0):
+def decide(rng, areas, separation):
+    """A scan with a grain in each row, 100 positions to the unit of `areas` (grain, phase).
+
+    The evidence of each phase is normal, higher by `separation` sigma for the true one; posteriors
+    are what Bayes' rule makes of it.
+    """
+    count = areas.shape[1]
+    rows = [np.repeat(np.arange(count), np.round(100 * row).astype(int)) for row in areas]
+    true = np.full((len(rows), max(map(len, rows))), VACUUM)
+    for row, phases in zip(true, rows, strict=True):
+        row[: len(phases)] = phases
+    evidence = rng.standard_normal((*true.shape, count))
+    evidence += separation * (true[..., None] == np.arange(count))
+    posterior = np.exp(separation * evidence)
+    posterior /= posterior.sum(axis=-1, keepdims=True)
+    decision = np.where(posterior.max(axis=-1) > 0.95, posterior.argmax(axis=-1), UNDECIDED)
+    label = np.where(true == VACUUM, -1, np.arange(len(rows))[:, None])
+    return np.where(true == VACUUM, VACUUM, decision), label, posterior
+
+
+def coverage(population, *, grains, separation, scans, draws):
     """Share of 95 % intervals that hold the population's fractions, and errors (scan, phase)."""
     make, share = POPULATIONS[population]
-    rng = np.random.default_rng(seed)
+    share, count = np.array(share), len(share)
+    rng = np.random.default_rng(0)
     hits, errors = [], []
-    for number in range(scans):
-        area = rng.lognormal(sigma=0.5, size=(grains, 1))
-        grain_area = area * make(rng, share, grains)
-        sample = resample(grain_area, draws=draws, seed=number)
-        value = grain_area.sum(axis=0) / grain_area.sum()
-        low, high = np.quantile(sample, [0.025, 0.975], axis=0)
-        hits.append((np.fmin(low, value) <= share) & (share <= np.fmax(high, value)))
-        errors.append(value - share)
+    for _ in range(scans):
+        areas = rng.lognormal(sigma=0.5, size=(grains, 1)) * make(rng, share, grains)
+        decision, label, posterior = decide(rng, areas, separation)
+        found = fractions_of(
+            decision, label, posterior=posterior, names=NAMES[:count], contents=CONTENTS[:count],
+            volumes=VOLUMES[:count], draws=draws,
+        ).sel(kind="area")  # fmt: skip
+        # A handful of mistakes varies by itself: misses below 0.003 do not count.
+        low, high = found["low"].values - 0.003, found["high"].values + 0.003
+        hits.append((low <= share) & (share <= high))
+        errors.append(found["value"].values - share)
     return np.mean(hits), np.array(errors)
 
 
 def test_intervals_cover_the_population_on_average():
-    covered = [coverage(name, 12, scans=60, draws=200)[0] for name in POPULATIONS]
-    # 360 scans: standard error near 0.012; quantiles of 200 draws cost about 0.01.
-    assert 0.91 < np.mean(covered) < 0.98
+    covered = [
+        coverage(name, grains=12, separation=3, scans=30, draws=200)[0] for name in POPULATIONS
+    ]
+    # 210 scans: standard error near 0.015; quantiles of 200 draws cost about 0.01.
+    assert 0.91 < np.mean(covered) < 0.99
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("separation", [2, 4])
 @pytest.mark.parametrize("grains", [3, 6, 12, 30])
 @pytest.mark.parametrize("population", POPULATIONS)
-def test_intervals_cover_each_population(population, grains):
-    """With 1000 scans and draws the coverage is 0.917 to 0.990, 0.956 on average."""
-    covered, errors = coverage(population, grains, scans=400, draws=500)
-    # Standard error near 0.011. Grains that are few and alike can only be covered too well.
-    assert covered > 0.89
-    assert grains < 12 or covered < 0.985
+def test_intervals_cover_each_population(population, grains, separation):
+    """Phases that are told apart badly (1 % wrong) and well."""
+    covered, errors = coverage(
+        population, grains=grains, separation=separation, scans=200, draws=400
+    )
+    # Standard error near 0.016. Grains that are few and alike can only be covered too well.
+    assert covered > 0.88
+    # Mistakes make pure scans look mixed.
     stderr = errors.std(axis=0) / np.sqrt(len(errors))
-    assert (np.abs(errors.mean(axis=0)) < 4 * stderr).all()
+    assert (np.abs(errors.mean(axis=0)) < 4 * stderr + 0.015).all()
