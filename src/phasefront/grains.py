@@ -1,4 +1,9 @@
-"""Grains: contiguous positions of one crystal, whatever phases it holds."""
+"""Grains: contiguous positions of one crystal, whatever phases it holds.
+
+A diffraction pattern of the zero-order Laue zone is nearly the same after half a turn about the
+beam (Friedel's law), so an orientation and its half turn are often taken for each other, from one
+position to the next. Neighbours that differ by half a turn are one crystal here.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +33,12 @@ def find_grains(
 ) -> xr.Dataset:
     """Join neighbouring positions of one lattice orientation into grains.
 
-    Two of the four neighbours of a position join where the misorientation of their lattices,
-    reduced by symmetry, is at most the threshold. Phases that share a parent lattice are compared
-    as that lattice, so a grain may hold several phases; other phases never join. The orientation
-    of a position is that under its decided phase, or under its most probable phase where it is
-    undecided; vacuum belongs to no grain. Joining neighbours lets a slow drift of the orientation
-    chain through a grain: `spread` tells.
+    A position and each of its four neighbours join where the misorientation of their lattices,
+    reduced by symmetry and by half a turn about the beam, is at most the threshold. Phases that
+    share a parent lattice are compared as that lattice, so a grain may hold several phases; other
+    phases never join. The orientation of a position is that under its decided phase, or under its
+    most probable phase where it is undecided; vacuum belongs to no grain. Joining neighbours lets a
+    slow drift of the orientation chain through a grain: `spread` tells.
 
     Parameters
     ----------
@@ -58,7 +63,7 @@ def find_grains(
     GRAINS data set; grains are numbered by their first position, row by row. A grain's mean
     rotation is the largest eigenvector of the summed outer products of its quaternions (Markley
     et al., J. Guid. Control Dyn. 30, 1193, 2007), each taken as the symmetric equivalent nearest
-    to the others.
+    to the others; of a crystal and its half turn, it is the one found at more positions.
 
     Raises
     ------
@@ -204,8 +209,20 @@ def _misorientations(
     for number, symmetry in symmetries.items():
         own = (of_edge == number).all(axis=0)
         first, second = rotation[edges[:, own]]
-        angle[own] = rotations.misorientation(first, second, symmetry)
+        angle[own] = _nearest_either_way(first, second, symmetry)[1]
     return angle
+
+
+def _nearest_either_way(
+    rotation: np.ndarray, reference: np.ndarray, symmetry: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Equivalent (n, 4) nearest to the reference, as found or half a turn on; angle; which."""
+    turned = rotations.multiply(rotation, rotations.HALF_TURN)
+    as_found, angle = rotations.nearest_equivalent(rotation, reference, symmetry)
+    half_turn, turned_angle = rotations.nearest_equivalent(turned, reference, symmetry)
+    is_turned = turned_angle < angle
+    nearest = np.where(is_turned[:, None], half_turn, as_found)
+    return nearest, np.minimum(angle, turned_angle), is_turned
 
 
 def _components(joined: np.ndarray, family: np.ndarray) -> np.ndarray:
@@ -246,12 +263,14 @@ def _mean_orientations(
     mean = rotation[inside[first]]
     # The second round frees the mean from the accident of which position came first.
     for _ in range(2):
-        mean = _eigenvector_mean(
-            _reduced(rotation[inside], mean, grain, grain_family, symmetries)[0], grain, count
-        )
-    _, angle = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
-    variance = np.bincount(grain, angle**2, minlength=count) / np.bincount(grain, minlength=count)
-    return mean, np.sqrt(variance)
+        nearest, _, _ = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
+        mean = _eigenvector_mean(nearest, grain, count)
+    _, angle, is_turned = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
+    size = np.bincount(grain, minlength=count)
+    mostly_turned = np.bincount(grain, is_turned, minlength=count) > size / 2
+    mean[mostly_turned] = rotations.multiply(mean[mostly_turned], rotations.HALF_TURN)
+    spread = np.sqrt(np.bincount(grain, angle**2, minlength=count) / size)
+    return mean * np.where(mean[:, :1] < 0, -1, 1), spread
 
 
 def _reduced(
@@ -260,15 +279,16 @@ def _reduced(
     grain: np.ndarray,
     grain_family: np.ndarray,
     symmetries: dict,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Each position's equivalent nearest to its grain's mean, and the angle between them."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Each position's equivalent nearest to its grain's mean, their angle, and if half turned."""
     nearest, angle = np.empty_like(rotation), np.empty(len(rotation))
+    is_turned = np.empty(len(rotation), dtype=bool)
     for number, symmetry in symmetries.items():
         own = grain_family[grain] == number
-        nearest[own], angle[own] = rotations.nearest_equivalent(
+        nearest[own], angle[own], is_turned[own] = _nearest_either_way(
             rotation[own], mean[grain[own]], symmetry
         )
-    return nearest, angle
+    return nearest, angle, is_turned
 
 
 def _eigenvector_mean(rotation: np.ndarray, grain: np.ndarray, count: int) -> np.ndarray:
@@ -277,8 +297,7 @@ def _eigenvector_mean(rotation: np.ndarray, grain: np.ndarray, count: int) -> np
         for column in range(4):
             product = rotation[:, row] * rotation[:, column]
             outer[:, row, column] = np.bincount(grain, product, minlength=count)
-    mean = np.linalg.eigh(outer)[1][..., -1]
-    return mean * np.where(mean[:, :1] < 0, -1, 1)
+    return np.linalg.eigh(outer)[1][..., -1]
 
 
 def _count(label: np.ndarray, decision: np.ndarray, values: Sequence[int], count: int):

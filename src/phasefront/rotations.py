@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+# Half a turn about the beam, applied before an orientation: multiply(orientation, HALF_TURN).
+HALF_TURN = np.array([0.0, 0.0, 0.0, 1.0])
+
 
 def multiply(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Hamilton product: the rotation `second`, then `first`. Shapes (..., 4), broadcast."""

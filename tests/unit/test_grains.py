@@ -126,6 +126,19 @@ def test_variants_of_the_parents_four_fold_axis_are_one_crystal(crystals):
     np.testing.assert_allclose(apart["pair_misorientation"].values, 90, atol=1e-3)
 
 
+def test_half_turns_about_the_beam_are_one_crystal_of_the_commoner_orientation(crystals):
+    decision = np.zeros((4, 9), dtype=int)
+    parent = uniform(decision.shape)
+    turned = np.random.default_rng(0).random(decision.shape) < 0.3
+    turned[0, 0] = True
+    parent[turned] = rotations.multiply(parent[turned], rotations.HALF_TURN)
+    grains = with_parents(make_phases(decision, parent), crystals)
+    assert grains.sizes["grain"] == 1
+    assert grains["spread"].item() < 0.1
+    mean = grains["rotation"].values[0].astype("f8")
+    assert rotations.misorientation(mean, quaternion(START), crystals[1].symmetry) < 0.02
+
+
 @pytest.mark.parametrize(("angle", "count"), [(4.5, 1), (5.5, 2)])
 def test_threshold_divides_grains(crystals, angle, count):
     parent = uniform((4, 8))
@@ -143,7 +156,7 @@ def test_threshold_divides_grains(crystals, angle, count):
 
 
 def test_spread_tells_of_a_drift_that_chains(crystals):
-    steps = np.linspace(0, 60, 31)
+    steps = np.linspace(0, 40, 31)
     drift = Rotation.from_rotvec(steps[:, None] * [1, 0, 0], degrees=True)
     parent = quaternion(drift * START)[None]
     phases = make_phases(np.full((1, 31), 2), parent)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from phasefront import layouts, netcdf
+from phasefront import layouts, netcdf, rotations
 from phasefront.crystals import read_crystal
 from phasefront.errors import InputError
 from phasefront.layouts import UNDECIDED, VACUUM
@@ -139,6 +139,17 @@ def test_orientation_is_compared_under_the_phases_own_symmetry(crystals, angle, 
         phases = make_phases([[number]], angle_deg=angle)
         found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
         assert found["orientation_error_deg_median"] == pytest.approx(error, abs=0.02)
+
+
+def test_half_turns_about_the_beam_are_told(crystals):
+    truth, phases = make_truth([[A, A, B, B]]), make_phases([[0, 0, 1, 1]])
+    rotation = phases["rotation"].values.copy()
+    rotation[0, 1] = rotations.multiply(rotation[0, 1], rotations.HALF_TURN)
+    phases = phases.assign(rotation=(phases["rotation"].dims, rotation))
+    found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    assert found["orientation_half_turned"] == pytest.approx(1 / 4)
+    assert found["orientation_error_deg_median"] == pytest.approx(0, abs=0.05)
+    assert found["orientation_error_deg_p90"] > 10
 
 
 def test_nothing_decided(crystals):

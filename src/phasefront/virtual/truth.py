@@ -41,6 +41,8 @@ def check_scan(
       (Naeini, Cooper and Hauskrecht, AAAI 2015);
     - orientation_error_deg_median, orientation_error_deg_p90: misorientation of the decided phase
       to the truth described as that phase, under its Laue group's rotations, without overlaps;
+    - orientation_half_turned: share of these positions that come at least 5 degrees nearer to the
+      truth by half a turn about the beam, which zero-order Laue zones hardly tell;
     - fraction_error_max: largest error of an area fraction against the scanned area's own, where
       each position with a crystal counts once, shared between its phases by thickness;
       fraction_error_max_molar: the same for molar fractions;
@@ -66,7 +68,7 @@ def check_scan(
     clear = crystal & ~overlap & pure
     decided = decision >= 0
     right = decision == true_phase
-    angle = _orientation_errors(truth, phases, crystals)[crystal & ~overlap & decided]
+    angle, turned_angle = _orientation_errors(truth, phases, crystals)[:, crystal & ~overlap]
     area = weight[crystal].mean(axis=0) if crystal.any() else np.full(len(names), np.nan)
     amount = area / fractions["formula_volume"].values
     found, low, high = (fractions[name].values for name in ("value", "low", "high"))
@@ -82,6 +84,7 @@ def check_scan(
         ),
         "orientation_error_deg_median": _quantile(angle, 0.5),
         "orientation_error_deg_p90": _quantile(angle, 0.9),
+        "orientation_half_turned": _mean((angle - turned_angle >= 5)[np.isfinite(angle)]),
         "fraction_error_max": _number(np.abs(found[0] - area).max()),
         "fraction_error_max_molar": _number(np.abs(found[1] - amount / amount.sum()).max()),
         "fraction_intervals_covering": _mean((low[0] <= area) & (area <= high[0])),
@@ -118,15 +121,17 @@ def _check_same(truth: xr.Dataset, phases: xr.Dataset) -> None:
 def _orientation_errors(
     truth: xr.Dataset, phases: xr.Dataset, crystals: Sequence[Crystal]
 ) -> np.ndarray:
-    """Misorientation to the truth, (y, x) degrees, under the decided phase; NaN elsewhere."""
+    """Misorientation to the truth under the decided phase, degrees, as found and half a turn on,
+    (2, y, x); NaN elsewhere."""
     decision = phases["decision"].values
-    angle = np.full(decision.shape, np.nan)
+    angle = np.full((2, *decision.shape), np.nan)
     for number, crystal in enumerate(crystals):
         own = decision == number
         found, true = (
             _unit(data["rotation"].values[own, number].astype("f8")) for data in (phases, truth)
         )
-        angle[own] = rotations.misorientation(true, found, crystal.symmetry)
+        either = np.stack([found, rotations.multiply(found, rotations.HALF_TURN)])
+        angle[:, own] = rotations.misorientation(true, either, crystal.symmetry)
     return angle
 
 
