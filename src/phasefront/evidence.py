@@ -1,13 +1,16 @@
 """Which phase: evidence of each candidate at every position, posterior, decision.
 
 Correlation cannot tell phases apart whose spacings differ by 1 %; the positions of some twenty
-spots can. Each phase is refined for itself, within the errors of scale and centre; its evidence is
-the likelihood of the spots under all reflections that it should show (see `refinement`).
+spots can, once scale and ellipse are known well enough. These are the same over a scan, so they are
+refined on all of it, within the errors of its calibration; after that each phase is refined at each
+position, and its evidence is the likelihood of the spots under all reflections that it should show
+there (see `refinement`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -16,15 +19,22 @@ from phasefront import layouts, netcdf
 from phasefront.crystals import Crystal
 from phasefront.refinement import (
     Experiment,
+    Refined,
+    ReflectionTable,
+    common_distortion,
     observed_window,
     refine,
     reflection_table,
     spot_arrays,
 )
 
-# Spots of a pattern share errors (ellipse, dynamical intensities), so the plain posterior is
-# over-confident. Fitted by maximum likelihood of the true phase on simulated NVPF patterns.
+# Spots of a pattern share errors (dynamical intensities above all), so the plain posterior is
+# over-confident. Fitted by the likelihood of the true phase on Bloch-wave patterns of NVPF.
 TEMPERATURE = 0.55
+_ROUNDS = 3  # of deciding and refining the distortion
+_SAMPLE = 4096  # positions, evenly spread, on which the distortion is refined
+
+_Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
 
 def decide_phases(
@@ -36,7 +46,8 @@ def decide_phases(
     precession_deg: float,
     min_spots: int = 5,
     position_sigma: float = 0.005,
-    scale_sigma: float = 0.003,
+    distortion_sigma: float = 0.003,
+    local_scale_sigma: float = 0.001,
     centre_sigma: float = 0.001,
     decide_above: float = 0.95,
     min_explained: float = 0.6,
@@ -54,86 +65,174 @@ def decide_phases(
     min_spots
         A position with fewer spots is `vacuum`.
     position_sigma, centre_sigma
-        Standard errors of a spot's position and of the pattern's centre, 1/angstrom.
-    scale_sigma
-        Relative standard error of the calibrated scale.
+        Standard errors of a spot's position and of a pattern's centre, 1/angstrom.
+    distortion_sigma, local_scale_sigma
+        Relative standard errors of what the calibration says of the scan's scale and ellipse, and
+        of one pattern's scale about the scan's (height, local strain).
     decide_above
         The posterior that a decision needs; otherwise the position is `undecided`.
     min_explained
         Share of the spots that the decided phase must index; otherwise the position is
         `undecided`, because none of the candidates may be what is there.
     temperature
-        Factor on the logarithm of the evidence, fitted so that posteriors are calibrated.
+        Factor on the logarithm of the evidence that makes posteriors calibrated.
     prior
         Probability of each phase before the pattern is seen; equal where None.
 
-    Returns a PHASES dataset. Reliability is 1 - next best / best score of two phases.
+    Returns a PHASES dataset; its attributes `scale`, `stretch` and `shear` say what distortion was
+    found on top of the calibration. Reliability is 1 - next best / best score of two phases.
     """
     ny, nx = spots["count"].shape
-    phases = len(crystals)
     experiment = Experiment(
         voltage_kv=voltage_kv,
         precession_deg=precession_deg,
         window=observed_window(spots),
         position_sigma=position_sigma,
-        scale_sigma=scale_sigma,
+        scale_sigma=distortion_sigma,
         centre_sigma=centre_sigma,
     )
-    count = spots["count"].values.ravel()
-    rotation, log_evidence, explained = _evidence(spots, orientations, crystals, experiment)
-    posterior = _posterior(log_evidence, temperature, prior)
-    decision = np.where(
-        (posterior.max(axis=1) > decide_above)
-        & (np.take_along_axis(explained, posterior.argmax(axis=1)[:, None], axis=1)[:, 0]
-           >= min_explained),
-        posterior.argmax(axis=1),
-        layouts.UNDECIDED,
+    arrays = spot_arrays(spots)
+    table = reflection_table(crystals, max_radius=experiment.window[1])
+    candidates = _Candidates.of(orientations)
+    distortion = _scan_distortion(
+        arrays, candidates, table, experiment, local_scale_sigma, temperature, prior
+    )
+    evidence = _weigh(
+        _undistorted(arrays, distortion), candidates, table,
+        replace(experiment, scale_sigma=local_scale_sigma),
     )  # fmt: skip
-    decision[count < min_spots] = layouts.VACUUM
-    shape = (ny, nx, phases)
+    posterior = _posterior(evidence.log_evidence, temperature, prior)
+    count = np.diff(arrays[0])
+    decision = _decide(posterior, evidence.explained, count, decide_above, min_explained, min_spots)
+    shape = (ny, nx, len(crystals))
     return netcdf.build(
         layouts.PHASES,
         {
             "phase": [crystal.name for crystal in crystals],
-            "rotation": rotation.reshape(*shape, 4),
-            "log_evidence": log_evidence.reshape(shape),
+            "rotation": evidence.rotation.reshape(*shape, 4),
+            "log_evidence": evidence.log_evidence.reshape(shape),
             "posterior": posterior.reshape(shape),
             "decision": decision.reshape(ny, nx),
             "reliability": _reliability(orientations["score"].values),
         },
-        {"scan": spots.attrs["scan"], "decide_above": float(decide_above)},
+        {
+            "scan": spots.attrs["scan"],
+            "decide_above": float(decide_above),
+            "scale": float(0.5 * (distortion[0, 0] + distortion[1, 1])),
+            "stretch": float(0.5 * (distortion[0, 0] - distortion[1, 1])),
+            "shear": float(distortion[0, 1]),
+        },
     )
 
 
-def _evidence(
-    spots: xr.Dataset, orientations: xr.Dataset, crystals: Sequence[Crystal], experiment: Experiment
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Of each position and phase: rotation, log-evidence and share of spots indexed.
+@dataclass(frozen=True)
+class _Candidates:
+    """Orientations to try, one entry each, of all positions and phases."""
 
-    The best of the ranks counts. Where there is no orientation, the log-evidence is that of spots
-    that are strays, and the rotation NaN.
-    """
-    arrays = spot_arrays(spots)
-    starts = orientations["rotation"].values
-    starts = starts.reshape(-1, *starts.shape[2:])
-    position, phase, rank = np.nonzero(np.isfinite(starts[..., 0]))
-    table = reflection_table(crystals, max_radius=experiment.window[1])
+    position: np.ndarray  # (n,)
+    phase: np.ndarray  # (n,)
+    rotation: np.ndarray  # (n, 4)
+    shape: tuple[int, int]  # positions, phases
+
+    @classmethod
+    def of(cls, orientations: xr.Dataset) -> _Candidates:
+        starts = orientations["rotation"].values
+        starts = starts.reshape(-1, *starts.shape[2:])
+        position, phase, rank = np.nonzero(np.isfinite(starts[..., 0]))
+        return cls(position, phase, starts[position, phase, rank], starts.shape[:2])
+
+    def sampled(self, number: int) -> _Candidates:
+        """Those of at most `number` positions, evenly spread over the positions that have any."""
+        positions = np.unique(self.position)
+        step = max(1, -(-len(positions) // number))
+        kept = np.isin(self.position, positions[::step])
+        return replace(
+            self, position=self.position[kept], phase=self.phase[kept], rotation=self.rotation[kept]
+        )
+
+
+@dataclass(frozen=True)
+class _Evidence:
+    """Of each position and phase, the best candidate's."""
+
+    rotation: np.ndarray  # (positions, phases, 4); NaN where there is no candidate
+    log_evidence: np.ndarray  # (positions, phases)
+    explained: np.ndarray  # (positions, phases), share of the spots that are indexed
+    refined: Refined  # of every candidate
+    best: np.ndarray  # (positions, phases), the candidate; -1 where there is none
+
+
+def _weigh(
+    arrays: _Arrays, candidates: _Candidates, table: ReflectionTable, experiment: Experiment
+) -> _Evidence:
     refined = refine(
-        arrays, position, phase, starts[position, phase, rank], table, experiment, coarse=False
-    )
-    count = np.diff(arrays[0])
-    low, high = experiment.window
-    nothing = -count * np.log(np.pi * (high**2 - low**2))
-    rotation = np.full((*starts.shape[:2], 4), np.nan)
-    log_evidence = np.repeat(nothing[:, None], len(crystals), axis=1)
-    explained = np.zeros(starts.shape[:2])
+        arrays, candidates.position, candidates.phase, candidates.rotation, table, experiment,
+        coarse=False,
+    )  # fmt: skip
+    best = np.full(candidates.shape, -1)
     # Ascending likelihood: what is written last is the best.
     order = np.argsort(refined.log_likelihood, kind="stable")
-    at = (position[order], phase[order])
-    rotation[at] = refined.rotation[order]
-    log_evidence[at] = refined.log_likelihood[order]
-    explained[at] = refined.indexed[order] / count[position[order]]
-    return rotation, log_evidence, explained
+    best[candidates.position[order], candidates.phase[order]] = order
+    found = best >= 0
+    count = np.diff(arrays[0])
+    rotation = np.full((*candidates.shape, 4), np.nan)
+    rotation[found] = refined.rotation[best[found]]
+    explained = np.zeros(candidates.shape)
+    explained[found] = refined.indexed[best[found]]
+    # Without an orientation every spot is a stray.
+    low, high = experiment.window
+    strays = -count * np.log(np.pi * (high**2 - low**2))
+    log_evidence = np.repeat(strays[:, None], candidates.shape[1], axis=1)
+    log_evidence[found] = refined.log_likelihood[best[found]]
+    return _Evidence(
+        rotation, log_evidence, explained / np.maximum(count, 1)[:, None], refined, best
+    )
+
+
+def _scan_distortion(
+    arrays: _Arrays, candidates: _Candidates, table: ReflectionTable, experiment: Experiment,
+    local_scale_sigma: float, temperature: float, prior: Sequence[float] | None,
+) -> np.ndarray:  # fmt: skip
+    """Scale and ellipse (2, 2) of the scan beyond its calibration.
+
+    Expectation and maximisation in turn: the posterior of the phases weighs their reflections in a
+    least-squares fit of the distortion; the spots freed of it give the next posterior.
+    """
+    distortion = np.eye(2)
+    candidates = candidates.sampled(_SAMPLE)
+    for turn in range(_ROUNDS):
+        now = experiment if turn == 0 else replace(experiment, scale_sigma=local_scale_sigma)
+        freed = _undistorted(arrays, distortion)
+        evidence = _weigh(freed, candidates, table, now)
+        posterior = _posterior(evidence.log_evidence, temperature, prior)
+        found = evidence.best >= 0
+        weight = np.zeros(len(candidates.position))
+        weight[evidence.best[found]] = posterior[found]
+        rest = common_distortion(
+            freed, candidates.position, candidates.phase, evidence.refined, weight, table,
+            experiment, distortion_sigma=experiment.scale_sigma,
+        )  # fmt: skip
+        # Symmetric: the rotation in a product of two stretches is an orientation's business.
+        distortion = 0.5 * (rest @ distortion + distortion @ rest)
+        candidates = replace(candidates, rotation=evidence.refined.rotation)
+    return distortion
+
+
+def _undistorted(arrays: _Arrays, distortion: np.ndarray) -> _Arrays:
+    offset, qx, qy, intensity = arrays
+    qx, qy = np.linalg.inv(distortion) @ np.stack([qx, qy])
+    return offset, qx, qy, intensity
+
+
+def _decide(
+    posterior: np.ndarray, explained: np.ndarray, count: np.ndarray, decide_above: float,
+    min_explained: float, min_spots: int,
+) -> np.ndarray:  # fmt: skip
+    best = posterior.argmax(axis=1)
+    rows = np.arange(len(best))
+    sure = (posterior[rows, best] > decide_above) & (explained[rows, best] >= min_explained)
+    decision = np.where(sure, best, layouts.UNDECIDED)
+    return np.where(count < min_spots, layouts.VACUUM, decision)
 
 
 def _posterior(

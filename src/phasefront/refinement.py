@@ -73,6 +73,7 @@ class Refined:
 
     rotation: np.ndarray  # (n, 4) quaternions, frame to crystal
     scale_factor: np.ndarray  # (n,)
+    centre: np.ndarray  # (n, 2), 1/angstrom
     log_likelihood: np.ndarray  # (n,) at the maximum, priors of scale and centre included
     score: np.ndarray  # (n,) normalised correlation of spot amplitudes, 0 to 1
     residual: np.ndarray  # (n,) rms distance of indexed spots, 1/angstrom
@@ -180,7 +181,7 @@ def refine(
     """
     offset, qx, qy, intensity = spots
     weight = _spot_weights(offset, intensity, intensity_power)
-    out = np.full((len(position), 9), np.nan)
+    out = np.full((len(position), 11), np.nan)
     _refine_all(
         offset, qx.astype(np.float64), qy.astype(np.float64), weight,
         np.sqrt(weight), np.asarray(position), np.asarray(phase),
@@ -194,7 +195,38 @@ def refine(
         score=out[:, 6],
         residual=out[:, 7],
         indexed=out[:, 8].astype(np.int16),
+        centre=out[:, 9:],
     )
+
+
+def common_distortion(
+    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    position: np.ndarray,
+    phase: np.ndarray,
+    refined: Refined,
+    weight: np.ndarray,
+    table: ReflectionTable,
+    experiment: Experiment,
+    *,
+    distortion_sigma: float,
+) -> np.ndarray:
+    """Symmetric matrix (2, 2) that takes true spatial frequencies to a scan's, by least squares.
+
+    Each candidate, with its `weight`, sets the spots it indexes against where its reflections lie.
+    Scale and the two components of an ellipse differ from none by `distortion_sigma` beforehand.
+    """
+    offset, qx, qy, _ = spots
+    sums = np.zeros((len(position), 6))
+    _distortion_sums(
+        offset, qx, qy, np.asarray(position), np.asarray(phase), refined.rotation, refined.centre,
+        refined.scale_factor, table.first, table.g, experiment.numbers(), sums,
+    )  # fmt: skip
+    square, difference, product, *right = weight @ sums / experiment.position_sigma**2
+    normal = np.array(
+        [[square, difference, product], [difference, square, 0.0], [product, 0.0, square]]
+    )
+    scale, stretch, shear = np.linalg.solve(normal + np.eye(3) / distortion_sigma**2, right)
+    return np.array([[1 + scale + stretch, shear], [shear, 1 + scale - stretch]])
 
 
 def _spot_weights(offset: np.ndarray, intensity: np.ndarray, power: float) -> np.ndarray:
@@ -260,7 +292,8 @@ def _refine_one(qx, qy, weight, amplitude, rotation, g, strength, numbers, coars
     out[4] = math.exp(nuisance[0])
     out[5] = value
     out[6] = _correlation(qx, qy, amplitude, matrix, nuisance, shown, numbers)
-    out[7], out[8] = _residual(qx, qy, matrix, nuisance, shown, pairs, numbers)
+    out[7], out[8] = _residual(qx, qy, matrix, nuisance, shown, numbers)
+    out[9:] = nuisance[1:]
 
 
 @numba.njit(cache=True, fastmath=_FAST)
@@ -545,25 +578,63 @@ def _correlation(qx, qy, amplitude, matrix, nuisance, shown, numbers):
 
 
 @numba.njit(cache=True, fastmath=_FAST)
-def _residual(qx, qy, matrix, nuisance, shown, pairs, numbers):
-    """Root mean square distance to the reflection that a spot belongs to, and how many do."""
+def _nearest(qx, qy, matrix, centre, scale, g, numbers, x, y):
+    """Fill x, y with the undistorted place of the reflection that each spot belongs to, or NaN."""
+    limit = 9.0 * numbers[5] ** 2
+    nearest = np.full(len(qx), limit)
+    x[:] = np.nan
+    y[:] = np.nan
+    # Half width of a rel-rod; reflections further out are not what a spot is.
+    reach = 4.0 * math.pi / numbers[2]
+    for i in range(g.shape[1]):
+        z = matrix[0, 2] * g[0, i] + matrix[1, 2] * g[1, i] + matrix[2, 2] * g[2, i]
+        squared = g[0, i] ** 2 + g[1, i] ** 2 + g[2, i] ** 2
+        error = abs(0.5 * numbers[0] * squared - z)
+        if error < reach + math.sqrt(squared) * numbers[1]:
+            at_x = matrix[0, 0] * g[0, i] + matrix[1, 0] * g[1, i] + matrix[2, 0] * g[2, i]
+            at_y = matrix[0, 1] * g[0, i] + matrix[1, 1] * g[1, i] + matrix[2, 1] * g[2, i]
+            for spot in range(len(qx)):
+                distance = (qx[spot] - centre[0] - scale * at_x) ** 2
+                distance += (qy[spot] - centre[1] - scale * at_y) ** 2
+                if distance < nearest[spot]:
+                    nearest[spot], x[spot], y[spot] = distance, at_x, at_y
+
+
+@numba.njit(cache=True, fastmath=_FAST)
+def _residual(qx, qy, matrix, nuisance, shown, numbers):
+    """Root mean square distance of the spots that belong to a reflection, and their number."""
+    x, y = np.empty(len(qx)), np.empty(len(qx))
     scale = math.exp(nuisance[0])
+    _nearest(qx, qy, matrix, nuisance[1:], scale, shown, numbers, x, y)
     squares, count = 0.0, 0
-    nearest = np.full(len(qx), np.inf)
-    for pair in range(pairs.shape[1]):
-        spot, i = pairs[0, pair], pairs[1, pair]
-        gx, gy, gz = shown[0, i], shown[1, i], shown[2, i]
-        x = matrix[0, 0] * gx + matrix[1, 0] * gy + matrix[2, 0] * gz
-        y = matrix[0, 1] * gx + matrix[1, 1] * gy + matrix[2, 1] * gz
-        z = matrix[0, 2] * gx + matrix[1, 2] * gy + matrix[2, 2] * gz
-        # Far from the Ewald sphere even with precession: not what the spot is.
-        reach = 0.5 * math.pi / numbers[2] + math.sqrt(x * x + y * y) * numbers[1]
-        if abs(shown[3, i] - z) < 4.0 * reach:
-            off = (qx[spot] - nuisance[1] - scale * x) ** 2
-            off += (qy[spot] - nuisance[2] - scale * y) ** 2
-            nearest[spot] = min(nearest[spot], off)
     for spot in range(len(qx)):
-        if nearest[spot] < 9.0 * numbers[5] ** 2:
-            squares += nearest[spot]
+        if x[spot] == x[spot]:
+            squares += (qx[spot] - nuisance[1] - scale * x[spot]) ** 2
+            squares += (qy[spot] - nuisance[2] - scale * y[spot]) ** 2
             count += 1
     return math.sqrt(squares / max(count, 1)), count
+
+
+@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+def _distortion_sums(
+    offset, qx, qy, position, phase, rotation, centre, scale, first, g, numbers, sums
+):  # fmt: skip
+    """Sums (candidates, 6) of the normal equations of scale, stretch along x, and shear."""
+    for candidate in numba.prange(len(position)):
+        start, stop = offset[position[candidate]], offset[position[candidate] + 1]
+        low, high = first[phase[candidate]], first[phase[candidate] + 1]
+        x, y = np.empty(stop - start), np.empty(stop - start)
+        _nearest(
+            qx[start:stop], qy[start:stop], matrix_of(rotation[candidate]), centre[candidate],
+            scale[candidate], g[:, low:high], numbers, x, y,
+        )  # fmt: skip
+        for spot in range(stop - start):
+            if x[spot] == x[spot]:
+                off_x = qx[start + spot] - centre[candidate, 0] - x[spot]
+                off_y = qy[start + spot] - centre[candidate, 1] - y[spot]
+                sums[candidate, 0] += x[spot] ** 2 + y[spot] ** 2
+                sums[candidate, 1] += x[spot] ** 2 - y[spot] ** 2
+                sums[candidate, 2] += 2.0 * x[spot] * y[spot]
+                sums[candidate, 3] += x[spot] * off_x + y[spot] * off_y
+                sums[candidate, 4] += x[spot] * off_x - y[spot] * off_y
+                sums[candidate, 5] += y[spot] * off_x + x[spot] * off_y
