@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart by the colour-blind (https://jfly.uni-koeln.de/color/), in an
 # order that also differs in lightness from one to the next.
 PHASE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
-UNDECIDED_COLOUR = "#4D4D4D"
+UNDECIDED_COLOUR = "#666666"
 VACUUM_COLOUR = "#EFEFEF"
 MEASURED_COLOUR = "#B00020"
 DPI = 200
@@ -126,9 +126,7 @@ def draw_calibration(calibration: xr.Dataset, *, scan_step_nm: float = np.nan) -
     )
     for ax, letter, (name, title, unit, colours) in zip(axes.flat, "abc", panels, strict=False):
         values = calibration[name].values
-        finite = values[np.isfinite(values)]
-        # A single wild position would otherwise take all of the colour scale.
-        limit = np.percentile(finite, 99.5) if name == "centre_residual" and finite.size else None
+        limit = _highest(values) if name == "centre_residual" else None
         image = ax.imshow(values, cmap=_with_missing(colours), vmax=limit)
         bar = _colour_bar(image, unit, extend="neither" if limit is None else "max")
         bar.formatter.set_useOffset(False)
@@ -195,8 +193,10 @@ def draw_phase_map(
     posterior = phases["posterior"].max("phase").where(phases["decision"] != VACUUM)
     chance = 1 / phases.sizes["phase"] if phases.sizes["phase"] > 1 else 0
     image = right.imshow(posterior, vmin=chance, vmax=1, cmap=_with_missing("viridis"))
-    _colour_bar(image, "posterior of the likeliest phase")
-    _title(right, "b", f"posterior; decided above {float(phases.attrs['decide_above']):g}")
+    bar = _colour_bar(image, "posterior probability")
+    threshold = float(phases.attrs["decide_above"])
+    bar.ax.axhline(threshold, color="black", linewidth=1.5)
+    _title(right, "b", f"posterior of the likeliest phase (line: {threshold:g})")
     _scan_axes(right, scan_step_nm)
     _phase_legend(figure, [phases], labels)
     return figure
@@ -217,7 +217,7 @@ def draw_phase_map_overview(
     columns = min(5, len(phases))
     rows = -(-len(phases) // columns)
     aspect = max(one["decision"].shape[0] / one["decision"].shape[1] for one in phases)
-    height = rows * (aspect * (PAGE - 0.3) / columns + 0.4) + 0.3
+    height = rows * (min(4.0, aspect * (PAGE - 0.3) / columns) + 0.4) + 0.3
     figure = _figure(PAGE, height)
     axes = figure.subplots(rows, columns, squeeze=False)
     for ax in axes.flat[len(phases) :]:
@@ -317,17 +317,16 @@ def draw_reliability(
     best = orientations.isel(rank=0, phase=xr.where(decision >= 0, decision, chosen))
     crystal = decision != VACUUM
     panels = (
-        (phases["reliability"], "reliability", "1 − next/best score", None),
-        (best["score"], "score", "normalised correlation", None),
-        (best["indexed"], "indexed spots", "spots per pattern", 0),
+        (phases["reliability"], "reliability", "1 − next/best score"),
+        (best["score"], "score", "normalised correlation"),
+        (best["indexed"], "indexed spots", "spots per pattern"),
     )
     shape = decision.shape
-    figure = _figure(PAGE, _map_height(shape, columns=3) + 0.2)
-    for ax, letter, (values, title, unit, lowest) in zip(
-        figure.subplots(1, 3), "abc", panels, strict=True
-    ):
-        image = ax.imshow(values.where(crystal), vmin=lowest, cmap=_with_missing("viridis"))
-        _colour_bar(image, unit)
+    figure = _figure(PAGE, _map_height(shape, columns=3, beside=1.0))
+    for ax, letter, (values, title, unit) in zip(figure.subplots(1, 3), "abc", panels, strict=True):
+        shown = values.where(crystal)
+        image = ax.imshow(shown, vmin=0, vmax=_highest(shown), cmap=_with_missing("viridis"))
+        _colour_bar(image, unit, extend="max")
         _title(ax, letter, title)
         _scan_axes(ax, scan_step_nm, with_labels=letter == "a")
     return figure
@@ -393,6 +392,8 @@ def draw_patterns(
     columns = min(3, count)
     rows = -(-count // columns)
     figure = _figure(PAGE, rows * (PAGE / columns + 0.25) + 0.35)
+    found = [_spots_at(spots, row, column) for row, column in positions]
+    reach = 1.1 * max((np.hypot(*q).max() for q in found if len(q[0])), default=1.0)
     shared = patterns is None
     axes = figure.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared)
     for ax in axes.flat[count:]:
@@ -401,10 +402,10 @@ def draw_patterns(
     for index, (row, column) in enumerate(positions):
         ax = axes.flat[index]
         if patterns is None:
-            to_picture = _empty_picture(ax, spots)
+            to_picture = _empty_picture(ax, reach)
         else:
             to_picture = _picture(ax, patterns[index], calibration, (row, column))
-        x, y = to_picture(*_spots_at(spots, row, column))
+        x, y = to_picture(*found[index])
         ax.scatter(x, y, s=38, facecolors="none", edgecolors=MEASURED_COLOUR, linewidths=0.9)
         posterior = np.nan_to_num(phases["posterior"].values[row, column])
         likeliest = int(posterior.argmax())
@@ -444,15 +445,14 @@ def _picture(ax: Axes, pattern: np.ndarray, calibration: xr.Dataset, position) -
     return to_picture
 
 
-def _empty_picture(ax: Axes, spots: xr.Dataset) -> Callable:
+def _empty_picture(ax: Axes, reach: float) -> Callable:
     """Axes in 1/angstrom for spots without a pattern."""
-    from matplotlib.ticker import MultipleLocator
+    from matplotlib.ticker import MaxNLocator
 
-    reach = 1.05 * float(np.hypot(spots["qx"], spots["qy"]).max())
     ax.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
     ax.set(xlabel="$q_x$ (Å$^{-1}$)", ylabel="$q_y$ (Å$^{-1}$)")
     for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MultipleLocator(0.5))
+        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
     ax.label_outer()
     ax.plot(0, 0, marker="+", color="0.5", markersize=8)
     return lambda qx, qy: np.stack([qx, qy])
@@ -727,9 +727,12 @@ def _figure(width: float, height: float) -> Figure:
     return figure
 
 
-def _map_height(shape: tuple[int, int], *, columns: int) -> float:
-    """Height of a row of maps across the page, with their titles and ticks; inches."""
-    width = PAGE / columns - 0.75
+def _map_height(shape: tuple[int, int], *, columns: int, beside: float = 0.75) -> float:
+    """Height of a row of maps across the page, with titles and ticks, inches.
+
+    `beside` is what each map needs at its sides.
+    """
+    width = PAGE / columns - beside
     return float(np.clip(width * shape[0] / shape[1], 0.5, 6.0)) + 0.65
 
 
@@ -787,6 +790,12 @@ def _log_norm(pattern: np.ndarray):
         return LogNorm(0.1, 1)
     high = float(positive.max())
     return LogNorm(min(max(float(np.percentile(positive, 5)), 1e-4 * high), 0.5 * high), high)
+
+
+def _highest(values: np.ndarray | xr.DataArray) -> float | None:
+    """Where a colour scale ends, so that a few wild positions do not take all of it."""
+    finite = np.asarray(values)[np.isfinite(values)]
+    return float(np.percentile(finite, 99.5)) if finite.size else None
 
 
 def _colour_bar(image, label: str, **options):
