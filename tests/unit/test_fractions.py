@@ -236,10 +236,10 @@ def test_order_of_phases_does_not_matter(decision, order):
     decision[0, 0] = 0
     label = np.where(decision >= -1, np.arange(6) // 2, -1)
     label = np.unique(label, return_inverse=True)[1].reshape(label.shape) - int(label.min() < 0)
-    plain = fractions_of(decision, label, draws=4000)
+    plain = fractions_of(decision, label, draws=10000)
     place = np.argsort(order)
     permuted = fractions_of(
-        np.where(decision >= 0, place[decision], decision), label, draws=4000,
+        np.where(decision >= 0, place[decision], decision), label, draws=10000,
         names=[NAMES[k] for k in order], contents=[CONTENTS[k] for k in order],
         volumes=[VOLUMES[k] for k in order],
     )  # fmt: skip
@@ -247,7 +247,7 @@ def test_order_of_phases_does_not_matter(decision, order):
     for name in ("value", "bound_low", "bound_high"):
         np.testing.assert_allclose(plain[name], same[name])
     for name in ("low", "high", "ion_content_low"):
-        np.testing.assert_allclose(plain[name], same[name], atol=0.06)
+        np.testing.assert_allclose(plain[name], same[name], atol=0.08)
 
 
 def test_pooled_scans_are_one_population():
