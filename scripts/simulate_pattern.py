@@ -8,16 +8,18 @@ def simulate_pattern(job):
     import json
 
     from phasefront.crystals import read_crystals
-    from phasefront.cycling import lever_rule
-    from phasefront.virtual import pattern
+    from phasefront.virtual import particles, pattern
 
-    phases = [(phase.name, phase.ion_content) for phase in job.material.phases]
     content = job.virtual.states[job.state].ion_content
+    poor, rich, share = particles.neighbouring_phases(job.material.ion_contents, content)
+    fractions = [0.0] * len(job.material.phases)
+    fractions[poor] += 1 - share
+    fractions[rich] += share
     truth = pattern.simulate_pattern(
         job.xye,
         crystals=read_crystals(job.cifs, job.material.names),
         formula_units=[phase.formula_units for phase in job.material.phases],
-        molar_fractions=[float(share) for share in lever_rule(content, phases=phases).values()],
+        molar_fractions=fractions,
         wavelength=job.wavelength,
         seed=job.seed,
     )

@@ -9,13 +9,15 @@ from __future__ import annotations
 import difflib
 import json
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
 
 from phasefront.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
@@ -331,6 +333,8 @@ def read_table(path: str | Path, row_model: type[Model]) -> pd.DataFrame:
 
     The first column is the identifier and may not repeat. Lines that start with # are comments.
     """
+    import pandas as pd
+
     path = Path(path)
     if not path.is_file():
         raise InputError(path, "there is no such file", remedy="check the config's tables section")

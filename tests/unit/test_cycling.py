@@ -3,7 +3,6 @@
 import shutil
 
 import numpy as np
-import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +13,6 @@ from phasefront.cycling import (
     analyse_log,
     capacity_difference,
     ion_content,
-    lever_rule,
     locate_state,
     read_log,
 )
@@ -505,32 +503,3 @@ def test_long_log_is_kept_whole(shared_data, tmp_path):
 def test_misspelt_states(charge_rest_discharge, state):
     with pytest.raises(InputError, match="a state needs the key 'state'"):
         analyse_log(charge_rest_discharge, name="cell", states=[state], **NVPF)
-
-
-# --- lever rule ------------------------------------------------------------------------------
-
-LINE_PHASES = [("Na3", 3.0), ("Na1", 1.0), ("Na2", 2.0)]
-
-
-@given(content=st.floats(1.0, 3.0))
-def test_lever_rule_conserves_ions(content):
-    fractions = lever_rule(content, phases=LINE_PHASES)
-    assert list(fractions) == ["Na3", "Na1", "Na2"]
-    assert sum(fractions.values()) == pytest.approx(1)
-    mean = sum(fractions[name] * ions for name, ions in LINE_PHASES)
-    assert mean == pytest.approx(content)
-    assert min(fractions.values()) >= 0
-    assert sum(value > 0 for value in fractions.values()) <= 2
-
-
-@given(content=st.floats(allow_nan=True).filter(lambda x: not 1.0 <= x <= 3.0))
-def test_lever_rule_says_nothing_outside_the_two_phase_fields(content):
-    assert all(np.isnan(value) for value in lever_rule(content, phases=LINE_PHASES).values())
-
-
-def test_lever_rule_of_many_contents_and_of_equal_phases():
-    fractions = pd.DataFrame(lever_rule(np.array([2.5, 1.25, 3.5]), phases=LINE_PHASES))
-    assert fractions["Na2"].tolist()[:2] == [0.5, 0.25]
-    assert fractions.iloc[2].isna().all()
-    with pytest.raises(InputError, match="same ion content"):
-        lever_rule(1.5, phases=[("a", 1.0), ("b", 1.0)])

@@ -14,6 +14,7 @@ PHASES = [
     VirtualPhase("middle", "B", 2),
     VirtualPhase("poor", "C", 1),
 ]
+CONTENTS = [phase.ion_content for phase in PHASES]
 
 
 def make(seed=5, count=12, shape=(48, 56)):
@@ -112,13 +113,13 @@ def test_straight_front_lies_across_its_normal_and_widens_when_inclined():
     ],
 )
 def test_lever_rule(ion_content, expected):
-    assert particles.neighbouring_phases(PHASES, ion_content) == pytest.approx(expected)
+    assert particles.neighbouring_phases(CONTENTS, ion_content) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("ion_content", [0.9, 3.1])
 def test_states_outside_the_phases_are_refused(ion_content):
     with pytest.raises(InputError, match=r"ion_content.*ask for 1 to 3"):
-        particles.neighbouring_phases(PHASES, ion_content)
+        particles.neighbouring_phases(CONTENTS, ion_content)
 
 
 def test_unknown_model_is_refused():

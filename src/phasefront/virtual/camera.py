@@ -136,7 +136,9 @@ def simulate_scan(
     rotations = _turned(table["rotation"].values[patterns], turns)  # (phase, grain, quaternion)
 
     formula_volumes = table["formula_volume"].values[patterns[:, 0]]
-    poor, rich, fraction = particles.neighbouring_phases(phases, ion_content)
+    poor, rich, fraction = particles.neighbouring_phases(
+        [phase.ion_content for phase in phases], ion_content
+    )
     rich_share = particles.react(
         shapes,
         particles.volume_share(

@@ -108,29 +108,28 @@ def _convex_cells(shape, count, rng) -> tuple[np.ndarray, float]:
     return depth, float(np.sqrt(field.prod() / number))
 
 
-def neighbouring_phases(
-    phases: Sequence[VirtualPhase], ion_content: float
-) -> tuple[int, int, float]:
+def neighbouring_phases(contents: Sequence[float], ion_content: float) -> tuple[int, int, float]:
     """Indices of the ion-poor and ion-rich phase around a state, and the rich one's molar fraction.
 
-    The lever rule: ion_content = (1 - fraction) poor + fraction rich.
+    `contents` are the ions per formula unit of each phase. The lever rule:
+    ion_content = (1 - fraction) poor + fraction rich.
 
     Raises
     ------
     InputError
         `ion_content` lies outside what the phases span.
     """
-    order = sorted(range(len(phases)), key=lambda index: phases[index].ion_content)
-    contents = [phases[index].ion_content for index in order]
-    if len(phases) == 1 and ion_content == contents[0]:
+    order = sorted(range(len(contents)), key=lambda index: contents[index])
+    ordered = [contents[index] for index in order]
+    if len(contents) == 1 and ion_content == ordered[0]:
         return order[0], order[0], 1.0
-    if len(phases) == 1 or not contents[0] <= ion_content <= contents[-1]:
+    if len(contents) == 1 or not ordered[0] <= ion_content <= ordered[-1]:
         raise InputError(
             "virtual experiment", f"no phases around {ion_content:g} ions per formula unit",
-            field="ion_content", remedy=f"ask for {contents[0]:g} to {contents[-1]:g}",
+            field="ion_content", remedy=f"ask for {ordered[0]:g} to {ordered[-1]:g}",
         )  # fmt: skip
-    upper = max(1, int(np.searchsorted(contents, ion_content)))
-    poor, rich = contents[upper - 1], contents[upper]
+    upper = max(1, int(np.searchsorted(ordered, ion_content)))
+    poor, rich = ordered[upper - 1], ordered[upper]
     return order[upper - 1], order[upper], (ion_content - poor) / (rich - poor)
 
 
