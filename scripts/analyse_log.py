@@ -5,10 +5,10 @@ from phasefront.provenance.job import Job
 
 
 def analyse_log(job):
-    from phasefront import cycling, layouts, netcdf
+    from phasefront import cycling, layouts, logs, netcdf
 
     analysed = cycling.analyse_log(
-        cycling.read_log(job.log),
+        logs.read_log(job.log),
         name=job.row.log,
         states=[state.moment() for state in job.states.root],
         mass_mg=job.row.mass_mg,

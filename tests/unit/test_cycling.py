@@ -11,12 +11,11 @@ from phasefront import layouts, netcdf
 from phasefront.cycling import (
     FARADAY_MAH_MOL,
     analyse_log,
-    capacity_difference,
     ion_content,
     locate_state,
-    read_log,
 )
 from phasefront.errors import InputError
+from phasefront.logs import capacity_difference, read_log
 
 MAP = {"time": ("t", "h"), "voltage": ("E", "V"), "current": ("I", "A")}
 NVPF = {"mass_mg": 5.0, "mass_error_mg": 0.0, "formula_mass": 417.79, "initial_content": 3.0}
