@@ -1,0 +1,90 @@
+"""What is written and read is what the layout declares, and the bytes depend on the values only."""
+
+import hashlib
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from phasefront import netcdf
+from phasefront.errors import InputError
+from phasefront.netcdf import Layout, Variable
+
+LAYOUT = Layout(
+    "A thing",
+    {
+        "phase": Variable(("phase",), "str", "", "candidate phase"),
+        "map": Variable(("y", "x"), "f4", "count", "a map"),
+        "scale": Variable((), "f8", "angstrom-1 pixel-1", "a scale"),
+    },
+    ("scan",),
+)
+
+
+def thing(**changed):
+    values = {"phase": ["a", "b"], "map": np.arange(144).reshape(12, 12), "scale": 0.01}
+    return netcdf.build(LAYOUT, values | changed, {"scan": "one"})
+
+
+def test_round_trip_keeps_values_units_and_types(tmp_path):
+    netcdf.write(thing(), tmp_path / "a.nc", LAYOUT)
+    back = netcdf.read(tmp_path / "a.nc", LAYOUT)
+    assert list(back["phase"].values) == ["a", "b"]
+    assert back["map"].dtype == np.float32
+    assert back["map"].attrs == {"units": "count", "long_name": "a map"}
+    assert back["scale"].item() == 0.01
+    assert back.attrs["Conventions"] == "CF-1.11"
+    assert back.attrs["scan"] == "one"
+
+
+def test_equal_values_give_equal_bytes(tmp_path):
+    for name in ("a.nc", "b.nc"):
+        netcdf.write(thing(), tmp_path / name, LAYOUT)
+    digests = {hashlib.sha256(p.read_bytes()).digest() for p in tmp_path.iterdir()}
+    assert len(digests) == 1
+
+
+def test_no_phases_at_all_can_be_read_back(tmp_path):
+    netcdf.write(thing(phase=[]), tmp_path / "a.nc", LAYOUT)
+    assert netcdf.read(tmp_path / "a.nc", LAYOUT).sizes["phase"] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda d: d.drop_vars("scale"), "variable 'scale' of 'A thing' is missing"),
+        (lambda d: d.assign(map=d["map"].astype("f8")), "map: dtype is float64, f4 expected"),
+        (lambda d: d.rename(y="row"), "map: dimensions are \\('row', 'x'\\)"),
+        (lambda d: d.assign(extra=1), "variables \\['extra'\\] are not part of"),
+        (lambda d: d.drop_attrs(), "attributes \\['scan'\\] of 'A thing' are missing"),
+    ],
+)
+def test_what_does_not_fit_is_neither_written_nor_read(tmp_path, change, sentence):
+    path = tmp_path / "a.nc"
+    with pytest.raises(InputError, match=sentence):
+        netcdf.write(change(thing()), path, LAYOUT)
+    assert not path.exists()
+    change(thing()).to_netcdf(path)
+    with pytest.raises(InputError, match=sentence):
+        netcdf.read(path, LAYOUT)
+
+
+def test_missing_and_foreign_files_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"a\.nc: there is no such file"):
+        netcdf.read(tmp_path / "a.nc", LAYOUT)
+    (tmp_path / "b.nc").write_text("no netCDF")
+    with pytest.raises(InputError, match=r"b\.nc: not a readable netCDF file"):
+        netcdf.read(tmp_path / "b.nc", LAYOUT)
+
+
+def test_a_layout_is_complete():
+    with pytest.raises(KeyError, match="'A thing' needs 'scale'"):
+        netcdf.build(LAYOUT, {"phase": [], "map": np.zeros((1, 1))})
+    with pytest.raises(KeyError, match="has no"):
+        thing(other=1)
+
+
+def test_files_are_kept_by_an_attribute(tmp_path):
+    netcdf.write(thing(), tmp_path / "a.nc", LAYOUT)
+    found = netcdf.read_all([tmp_path / "a.nc"], LAYOUT, key="scan")
+    assert isinstance(found["one"], xr.Dataset)
