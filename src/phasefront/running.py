@@ -49,15 +49,24 @@ def _keeping(lines: Iterator[str], kept) -> Iterator[str]:
 
 def _show_progress(lines: Iterator[str]) -> None:
     """A bar on a terminal, a plain line every tenth of the way elsewhere."""
+    if sys.stderr.isatty():
+        _show_bar(lines)
+        return
+    shown = 0
+    for line in lines:
+        if found := _STEPS.match(line):
+            done, total = int(found[1]), int(found[2])
+            if 10 * done // total > shown:
+                shown = 10 * done // total
+                print(f"{done} of {total} steps done", file=sys.stderr, flush=True)
+
+
+def _show_bar(lines: Iterator[str]) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-    console = Console(stderr=True)
     columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn())
-    shown = 0
-    with Progress(
-        *columns, TimeElapsedColumn(), console=console, disable=not console.is_terminal
-    ) as progress:
+    with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task("planning", total=None)
         for line in lines:
             if found := _TOTAL.match(line):
@@ -65,11 +74,7 @@ def _show_progress(lines: Iterator[str]) -> None:
             elif found := _RULE.match(line):
                 progress.update(task, description=found[1].replace("_", " "))
             elif found := _STEPS.match(line):
-                done, total = int(found[1]), int(found[2])
-                progress.update(task, completed=done, total=total)
-                if not console.is_terminal and 10 * done // total > shown:
-                    shown = 10 * done // total
-                    console.print(f"{done} of {total} steps done", highlight=False)
+                progress.update(task, completed=int(found[1]), total=int(found[2]))
 
 
 def _explain_failure(transcript: Path) -> int:
