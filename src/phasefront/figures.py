@@ -56,11 +56,21 @@ _STYLE = {
 
 
 def save(figure: Figure, path: str | Path | BinaryIO) -> None:
-    """Write a PNG whose bytes depend on the figure only: fixed resolution, no metadata."""
+    """Write a PNG whose bytes depend on the figure only: fixed resolution, no metadata.
+
+    White margins are cut away, so what a layout leaves over at maps of odd shapes does not show.
+    """
     import matplotlib as mpl
 
     with mpl.rc_context(_STYLE):
-        figure.savefig(path, format="png", dpi=DPI, metadata={"Software": None})
+        figure.savefig(
+            path,
+            format="png",
+            dpi=DPI,
+            bbox_inches="tight",
+            pad_inches=0.04,
+            metadata={"Software": None},
+        )
 
 
 def _styled(draw: Callable[..., Figure]) -> Callable[..., Figure]:
@@ -471,7 +481,7 @@ def _draw_predicted(ax: Axes, to_picture: Callable, predicted, colour: str, labe
     x, y = to_picture(qx, qy)
     ax.scatter(x, y, s=26, marker="x", color=colour, linewidths=0.9)
     (left, right), (bottom, top) = ax.get_xlim(), sorted(ax.get_ylim())
-    margin = 0.04 * (right - left)
+    margin = 0.06 * (right - left)
     inside = (x > left + margin) & (x < right - margin) & (y > bottom + margin) & (y < top - margin)
     placed: list[np.ndarray] = []
     for index in np.argsort(-np.asarray(weight), kind="stable"):
@@ -815,17 +825,22 @@ def _draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> N
     )
     ax.imshow(colours[phases["decision"].values.astype(int) - VACUUM])
     if grains is not None:
-        edges = _boundaries(grains["label"].values)
+        edges = _boundaries(grains["label"].values, phases["decision"].values == UNDECIDED)
         ax.add_collection(LineCollection(edges, colors="black", linewidths=0.5, capstyle="round"))
 
 
-def _boundaries(label: np.ndarray) -> np.ndarray:
-    """Edges (n, 2, 2), as (x, y) of both ends, between positions of different grains."""
-    rows, columns = np.nonzero(label[:, 1:] != label[:, :-1])
+def _boundaries(label: np.ndarray, undecided: np.ndarray) -> np.ndarray:
+    """Edges (n, 2, 2), as (x, y) of both ends, between positions of different grains.
+
+    Edges amid undecided positions, where orientations are noise, are left out.
+    """
+    across = (label[:, 1:] != label[:, :-1]) & ~(undecided[:, 1:] & undecided[:, :-1])
+    rows, columns = np.nonzero(across)
     upright = np.stack(
         [np.stack([columns + 0.5, rows - 0.5], -1), np.stack([columns + 0.5, rows + 0.5], -1)], 1
     )
-    rows, columns = np.nonzero(label[1:] != label[:-1])
+    down = (label[1:] != label[:-1]) & ~(undecided[1:] & undecided[:-1])
+    rows, columns = np.nonzero(down)
     level = np.stack(
         [np.stack([columns - 0.5, rows + 0.5], -1), np.stack([columns + 0.5, rows + 0.5], -1)], 1
     )
