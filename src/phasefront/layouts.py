@@ -55,6 +55,7 @@ CALIBRATION = Layout(
         "ellipse_angle": Variable((), "f8", "degree", "long axis of the ring, from x towards y"),
         "probe_radius": Variable((), "f8", "pixel", "radius of the direct beam's disk"),
         "spot_radius": Variable((), "f8", "pixel", "twice the rms width of a Bragg spot"),
+        "beam_radius": Variable((), "f8", "pixel", "no spots are looked for inside it"),
         "mask": Variable(("ky", "kx"), "i1", "1", "1 where a pixel of the camera can be used"),
     },
     ("scan", "method", "spots_used", "residual_rms"),

@@ -1,0 +1,918 @@
+"""Bragg spots of every pattern: found against its own noise, located to a fraction of a pixel.
+
+The method, in the order of the kernel:
+
+1. The pattern is filtered with a Gaussian of the spots' width, the matched filter of a Gaussian
+   spot in white noise (Turin, IRE Trans. Inf. Theory 6, 311, 1960); for a uniform disk it keeps
+   0.87 or more of the best signal to noise. The result is smooth and kept on a coarser grid.
+2. The background is the median of each ring around the direct beam, then the clipped mean of
+   a square frame around each cell.
+3. The noise comes from the pixels' scatter about the filtered pattern, in quarters of rings, times
+   one factor for the whole pattern that compares it with the scatter of the filtered pattern
+   itself: camera blur, gain and diffuse structure are in it. Where most pixels are empty it is
+   Poisson's.
+4. A spot is a local maximum whose significance exceeds a threshold that noise alone passes
+   `false_alarms` times a pattern: the expected number of maxima of a smooth Gaussian field (Adler,
+   The Geometry of Random Fields, 1981; Worsley et al., J. Cereb. Blood Flow Metab. 12, 900, 1992).
+   The significance allows for the skewness of few electrons; it is the plain ratio to the noise
+   where they are many.
+5. The position is the maximum of the continuous filter response, reached by weighted centroids.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numba import njit, prange
+
+from phasefront import layouts, netcdf
+from phasefront.errors import InputError
+
+MAX_SPOTS = 400  # kept per pattern, the most significant ones
+
+# Lengths in multiples of the filter's sigma, which is half the spot radius.
+_REACH = 3.0  # half width of the filter
+_CELL = 1.5  # largest step of the grid; a maximum between its points loses a quarter at most
+_FRAME_INNER = 3.0  # frame of the local background, half widths
+_FRAME_OUTER = 7.0
+_TILE = 4.0  # width of a ring quarter in which noise is measured
+
+_CLIP = 2.5  # standard deviations above the local background that still count for it
+_ELECTRONS_TOGETHER = 2.5  # at one place, that still count for a background of few electrons
+_FRAME_ELECTRONS = 60  # wanted in the frame
+_PASSES = 2  # of the local background, each leaving out what stands above the last
+_MAD = 1.4826  # standard deviation over median absolute deviation, Gaussian
+_MEAN_DEVIATION = 1.2533  # standard deviation over mean absolute deviation, Gaussian
+_LEAN = 60.0  # samples that a tile's neighbours weigh in its noise
+_GAUSSIAN_ABOVE = 1e4  # electrons under the filter; above, Poisson is Gaussian
+_CANDIDATE = 0.75  # of the threshold, for maxima on the grid, before the exact height is known
+
+
+@dataclass(frozen=True)
+class PixelSpots:
+    """Spots of `n` patterns in pixels, ragged: those of pattern i are offset[i]:offset[i + 1].
+
+    `intensity` is in counts above the background, `significance` in standard deviations.
+    """
+
+    offset: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    intensity: np.ndarray
+    variance: np.ndarray
+    significance: np.ndarray
+
+
+def detection_threshold(positions: int, *, spot_radius: float, false_alarms: float) -> float:
+    """Significance that noise maxima in `positions` pixels exceed `false_alarms` times on average.
+
+    White noise filtered with a Gaussian of standard deviation s has N(u) = A / (2 s^2)
+    (2 pi)^(-3/2) u exp(-u^2 / 2) maxima above u in an area A (Worsley et al. 1992).
+    """
+    if false_alarms <= 0:
+        raise ValueError(f"false_alarms is {false_alarms}, a number above 0 is expected")
+    amount = positions / (spot_radius**2 / 2) * (2 * np.pi) ** -1.5
+    threshold = 1.0  # the formula has its maximum at 1 and falls from there
+    for _ in range(100):
+        threshold = math.sqrt(max(1.0, 2 * math.log(max(amount * threshold / false_alarms, 1.0))))
+    return threshold
+
+
+def find_pixel_spots(
+    patterns: np.ndarray,
+    centres: np.ndarray,
+    *,
+    spot_radius: float,
+    beam_radius: float,
+    mask: np.ndarray | None = None,
+    false_alarms: float = 0.1,
+) -> PixelSpots:
+    """Spots of a stack of patterns, in pixels.
+
+    Parameters
+    ----------
+    patterns
+        Counts, (n, ky, kx), any real dtype.
+    centres
+        Row and column of the direct beam in each pattern, (n, 2).
+    spot_radius
+        Radius of a spot in pixels: of its disk, or two standard deviations of a Gaussian.
+    beam_radius
+        Radius in pixels inside which nothing is looked for.
+    mask
+        True where a pixel can be used, (ky, kx); all by default.
+    false_alarms
+        Number of spots per pattern that noise alone may make.
+
+    Returns
+    -------
+    Spots sorted by row of the grid. Independent of the number of threads.
+    """
+    plan = _Plan(patterns.shape[1:], spot_radius, mask, false_alarms)
+    patterns = np.ascontiguousarray(patterns, dtype=np.float32)
+    if not plan.valid.all():
+        patterns = np.where(plan.valid, patterns, np.float32(0))
+    count, table = _find_in_stack(
+        patterns, np.ascontiguousarray(centres, dtype=np.float64), plan.taps, plan.valid,
+        plan.weight, plan.noise, plan.step, plan.threshold, float(beam_radius),
+        float(spot_radius),
+    )  # fmt: skip
+    return _ragged(count, table)
+
+
+def find_spots(
+    blocks: Iterable[tuple[slice, np.ndarray]],
+    calibration: xr.Dataset,
+    *,
+    max_radius: float = np.inf,
+    false_alarms: float = 0.1,
+    scan: str = "",
+    scan_step_nm: float = np.nan,
+) -> xr.Dataset:
+    """Bragg vectors of a whole scan, streamed block by block.
+
+    Parameters
+    ----------
+    blocks
+        Slice of rows and their patterns (rows, nx, ky, kx), in the order of the scan.
+    calibration
+        CALIBRATION dataset; q = affine (pixel - centre), usable pixels, radii of beam and spots.
+    max_radius
+        Largest spatial frequency kept, 1/angstrom.
+    false_alarms
+        Number of spots per pattern that noise alone may make.
+
+    Returns
+    -------
+    SPOTS dataset, the same whatever the blocks' size and the number of threads.
+
+    Raises
+    ------
+    InputError
+        Values that are not finite, or blocks that do not fit the calibration.
+    """
+    centres = np.stack([calibration["centre_y"].values, calibration["centre_x"].values], axis=-1)
+    mask = calibration["mask"].values.astype(bool)
+    spot_radius = float(calibration["spot_radius"])
+    beam_radius = float(calibration["beam_radius"])
+    counts, vectors = [], []
+    for rows, patterns in blocks:
+        if patterns.shape[1:] != (centres.shape[1], *mask.shape) or rows.stop > len(centres):
+            raise InputError(
+                scan, f"patterns of shape {patterns.shape} from row {rows.start} do not fit a "
+                f"calibration of {centres.shape[:2]} positions and {mask.shape} pixels",
+                remedy="calibrate this scan itself",
+            )  # fmt: skip
+        require_finite(patterns, rows, scan)
+        at = centres[rows].reshape(-1, 2)
+        found = find_pixel_spots(
+            patterns.reshape(-1, *patterns.shape[2:]), at, spot_radius=spot_radius,
+            beam_radius=beam_radius, mask=mask, false_alarms=false_alarms,
+        )  # fmt: skip
+        number, vector = _to_frequencies(found, at, calibration["affine"].values, max_radius)
+        counts.append(number.reshape(-1, centres.shape[1]))
+        vectors.append(vector)
+    count = np.concatenate(counts)
+    qx, qy, intensity, variance = np.concatenate(vectors).T
+    return netcdf.build(
+        layouts.SPOTS,
+        {
+            "count": count,
+            "offset": np.concatenate([[0], np.cumsum(count)]),
+            "qx": qx,
+            "qy": qy,
+            "intensity": intensity,
+            "variance": variance,
+        },
+        {"scan": scan, "scan_step_nm": scan_step_nm, "false_alarms": false_alarms},
+    )
+
+
+def require_finite(patterns: np.ndarray, rows: slice, source) -> None:
+    """Raise InputError, naming the first position, if a value is NaN or infinite."""
+    if patterns.dtype.kind == "f" and not np.isfinite(patterns.sum(dtype=float)):
+        bad = np.argwhere(~np.isfinite(patterns))
+        if len(bad):
+            y, x = bad[0][:2]
+            raise InputError(
+                source, f"{len(bad)} values are NaN or infinite",
+                field=f"position y={rows.start + y}, x={x}",
+                remedy="replace bad pixels by numbers when the scan is exported",
+            )  # fmt: skip
+
+
+def _to_frequencies(found: PixelSpots, centres, affine, max_radius):
+    """Number of spots of each pattern within max_radius; qx, qy, intensity and variance of all."""
+    of = np.repeat(np.arange(len(centres)), np.diff(found.offset))
+    step = np.stack([found.x - centres[of, 1], found.y - centres[of, 0]])
+    qx, qy = affine @ step
+    near = np.hypot(qx, qy) <= max_radius
+    vector = np.stack([qx, qy, found.intensity, found.variance], axis=1)[near]
+    return np.bincount(of[near], minlength=len(centres)), vector
+
+
+class _Plan:
+    """What all patterns share: filter, grid, valid pixels, threshold."""
+
+    def __init__(self, shape, spot_radius, mask, false_alarms):
+        self.sigma = sigma = spot_radius / 2
+        self.step = max(1, int(_CELL * sigma))
+        reach = math.ceil(_REACH * sigma)
+        taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+        taps /= taps.sum()
+        self.taps = taps.astype(np.float32)
+        self.valid = (
+            np.ones(shape, bool) if mask is None else np.ascontiguousarray(mask, dtype=bool)
+        )
+        seen = _separable(self.valid, taps)
+        squares = _separable(self.valid, taps**2)
+        usable = (seen > 0.5) & self.valid
+        # weight renormalises the filter where it overlaps the border or masked pixels; noise is how
+        # much that raises the variance.
+        weight = np.where(usable, 1 / np.maximum(seen, 0.5), 0)
+        noise = np.where(usable, squares * weight**2 / np.sum(taps**2) ** 2, 1)
+        self.weight = np.ascontiguousarray(weight[:: self.step, :: self.step], dtype=np.float32)
+        self.noise = np.ascontiguousarray(noise[:: self.step, :: self.step], dtype=np.float32)
+        self.threshold = detection_threshold(
+            max(1, int(usable.sum())), spot_radius=spot_radius, false_alarms=false_alarms
+        )
+
+
+def _separable(image, taps):
+    from scipy.ndimage import correlate1d
+
+    rows = correlate1d(image.astype(float), taps, axis=0, mode="constant")
+    return correlate1d(rows, taps, axis=1, mode="constant")
+
+
+def _ragged(count: np.ndarray, table: np.ndarray) -> PixelSpots:
+    flat = table[np.arange(table.shape[1])[None] < count[:, None]]
+    offset = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    return PixelSpots(offset, *(np.ascontiguousarray(flat[:, k]) for k in range(5)))
+
+
+@njit(parallel=True, cache=True)
+def _find_in_stack(patterns, centres, taps, valid, weight, noise, step, threshold,
+                   beam_radius, spot_radius):  # fmt: skip
+    n = patterns.shape[0]
+    count = np.zeros(n, np.int64)
+    table = np.zeros((n, MAX_SPOTS, 5), np.float32)
+    for i in prange(n):
+        count[i] = _find_in_pattern(
+            patterns[i], centres[i, 0], centres[i, 1], taps, valid, weight, noise, step,
+            threshold, beam_radius, spot_radius, table[i],
+        )  # fmt: skip
+    return count, table
+
+
+@njit(cache=True)
+def _find_in_pattern(pattern, cy, cx, taps, valid, weight, noise, step, threshold, beam_radius,
+                     spot_radius, table):  # fmt: skip
+    background, variance, gain, filtered, outside = _background_and_noise(
+        pattern, cy, cx, taps, valid, weight, step, beam_radius, 0.5 * spot_radius
+    )
+    return _collect(
+        pattern, filtered, background, variance, noise, gain, valid, outside, cy, cx, step,
+        threshold, beam_radius, spot_radius, table,
+    )  # fmt: skip
+
+
+@njit(cache=True)
+def _background_and_noise(pattern, cy, cx, taps, valid, weight, step, beam_radius, sigma):
+    """Background and variance of the filtered pattern on the grid, and counts per electron."""
+    filtered = _filter(pattern, taps, weight, step)
+    ring, tile, outside = _rings(weight, cy, cx, step, beam_radius, sigma)
+    level = _ring_medians(filtered, ring, outside, step)
+    above = _above_rings(filtered, outside, level, cy, cx, step)
+    unit = _sparse_unit(pattern, valid, cy, cx, beam_radius, step)
+    inner, outer = _frame(filtered, outside, unit, step, sigma)
+    together = _ELECTRONS_TOGETHER * unit * taps[taps.size // 2] ** 2
+    ceiling = np.empty(above.shape, np.float32)
+    local = np.zeros(above.shape, np.float32)
+    ceiling[:] = together if unit > 0 else _CLIP * _MAD * _median_absolute(above, local, outside)
+    _frame_mean(above, ceiling, outside, inner, outer, local)
+    variance, gain = _noise(pattern, filtered, above, local, tile, outside, step, taps)
+    factor = 1.0
+    for _ in range(_PASSES):
+        if unit > 0:
+            _poisson_variance(filtered, above, local, outside, unit, taps, variance)
+        else:
+            factor = _structure(above, local, variance, outside)
+        _ceiling(local, variance, factor, together, ceiling)
+        _frame_mean(above, ceiling, outside, inner, outer, local)
+    if unit > 0:
+        _poisson_variance(filtered, above, local, outside, unit, taps, variance)
+        gain = unit
+    else:
+        factor = _structure(above, local, variance, outside)
+    for j in range(above.shape[0]):
+        for i in range(above.shape[1]):
+            variance[j, i] *= factor
+            local[j, i] += filtered[j, i] - above[j, i]
+    return local, variance, gain, filtered, outside
+
+
+def _background_and_noise_numpy(pattern, cy, cx, plan, beam_radius):
+    """Plain form of `_background_and_noise` where electrons are many: background and variance."""
+    step, sigma = plan.step, plan.sigma
+    filtered = _separable(np.where(plan.valid, pattern, 0), plan.taps)[::step, ::step] * plan.weight
+    y, x = np.indices(filtered.shape) * step
+    radius = np.hypot(y - cy, x - cx)
+    ring = (radius / step).astype(int)
+    quarter = 2 * (y > cy) + (x > cx)
+    tile = 4 * (radius / (_TILE * sigma)).astype(int) + quarter
+    outside = (radius >= beam_radius) & (plan.weight > 0)
+
+    samples = np.bincount(ring[outside], minlength=ring.max() + 2)
+    raw = np.array([_upper_median(filtered[outside & (ring == b)]) for b in range(len(samples))])
+    level = _smooth_outwards(raw, samples.astype(float))
+    at = np.maximum(radius / step - 0.5, 0)
+    above = np.where(outside, filtered - np.interp(at, np.arange(len(level)), level), 0)
+
+    inner = int(_FRAME_INNER * sigma / step)
+    outer = max(inner + 1, int(_FRAME_OUTER * sigma / step))
+    every_other = np.zeros_like(outside)
+    every_other[::2, ::2] = outside[::2, ::2]
+    ceiling = np.full(above.shape, _CLIP * _MAD * _upper_median(np.abs(above[every_other])))
+    local = _frame_mean_numpy(above, outside & (above < ceiling), inner, outer)
+
+    quiet = outside & (above - local < 3 * _MAD * _upper_median(np.abs(above - local)[every_other]))
+    scatter = np.abs(pattern[::step, ::step] - filtered)
+    tiles = 4 * (tile.max() // 4 + 1)
+    total = np.bincount(tile[quiet], scatter[quiet], tiles)
+    number = np.bincount(tile[quiet], minlength=tiles)
+    near = [slice(max(4 * (t // 4) - 4, 0), 4 * (t // 4) + 8) for t in range(tiles)]
+    around = np.array(
+        [
+            total[n].sum() / number[n].sum() if number[n].any() else total.sum() / number.sum()
+            for n in near
+        ]
+    )
+    deviation = _MEAN_DEVIATION * (total + _LEAN * around) / (number + _LEAN)
+    shared = np.sum(plan.taps**2) ** 2
+    pixel = deviation**2 / (1 - 2 * plan.taps.max() ** 2 + shared)
+    variance = shared * pixel[tile]
+
+    def structure():
+        below = every_other & (above < local)
+        return max(1.0, _MAD**2 * _upper_median((above - local)[below] ** 2 / variance[below]))
+
+    for _ in range(_PASSES):
+        ceiling = local + _CLIP * np.sqrt(structure() * variance)
+        local = _frame_mean_numpy(above, outside & (above < ceiling), inner, outer)
+    return filtered - above + local, structure() * variance
+
+
+def _upper_median(values):
+    return np.partition(values, values.size // 2)[values.size // 2] if values.size else 0.0
+
+
+def _frame_mean_numpy(values, used, inner, outer):
+    from scipy.ndimage import convolve
+
+    frame = np.ones((2 * outer + 1, 2 * outer + 1))
+    hole = slice(outer - inner, outer + inner + 1)
+    frame[hole, hole] = 0
+    total = convolve(np.where(used, values, 0), frame, mode="constant")
+    return total / np.maximum(convolve(used.astype(float), frame, mode="constant").round(), 1)
+
+
+@njit(cache=True)
+def _ceiling(local, variance, factor, together, ceiling):
+    """Most that counts for the background: what noise reaches, or a few electrons together."""
+    clip = np.float32(_CLIP * math.sqrt(factor))
+    for j in range(local.shape[0]):
+        for i in range(local.shape[1]):
+            ceiling[j, i] = local[j, i] + clip * np.sqrt(variance[j, i]) + np.float32(together)
+
+
+@njit(cache=True, fastmath={"contract", "nsz"})
+def _filter(pattern, taps, weight, step):
+    """Normalised separable Gaussian at every step-th pixel; masked pixels are 0 in `pattern`."""
+    ny, nx = pattern.shape
+    reach = taps.size // 2
+    row = np.zeros(nx + 2 * reach, np.float32)
+    out = np.zeros(weight.shape, np.float32)
+    inside = row[reach : reach + nx]
+    for j in range(weight.shape[0]):
+        inside[:] = 0
+        for k in range(max(-reach, -j * step), min(reach, ny - 1 - j * step) + 1):
+            tap = taps[k + reach]
+            source = pattern[j * step + k]
+            for x in range(nx):
+                inside[x] += tap * source[x]
+        into = out[j]
+        for k in range(taps.size):
+            tap = taps[k]
+            for i in range(into.size):
+                into[i] += tap * row[i * step + k]
+        for i in range(into.size):
+            into[i] *= weight[j, i]
+    return out
+
+
+@njit(cache=True)
+def _rings(weight, cy, cx, step, beam_radius, sigma):
+    """Ring (one step wide), quarter of a wider ring, and validity outside the beam of each cell."""
+    ring = np.empty(weight.shape, np.int32)
+    tile = np.empty(weight.shape, np.int32)
+    outside = np.empty(weight.shape, np.bool_)
+    inverse, inverse_tile = 1 / step, 1 / (_TILE * sigma)
+    for j in range(weight.shape[0]):
+        dy = (j * step - cy) ** 2
+        lower = 2 if j * step > cy else 0
+        for i in range(weight.shape[1]):
+            r = math.sqrt(dy + (i * step - cx) ** 2)
+            ring[j, i] = int(r * inverse)
+            tile[j, i] = 4 * int(r * inverse_tile) + lower + (1 if i * step > cx else 0)
+            outside[j, i] = r >= beam_radius and weight[j, i] > 0
+    return ring, tile, outside
+
+
+@njit(cache=True)
+def _ring_medians(filtered, ring, outside, step):
+    """Median of the filtered pattern in each ring, smoothed over a sixth of the radius."""
+    bins = ring.max() + 2
+    start = np.zeros(bins + 1, np.int64)
+    for j in range(ring.shape[0]):
+        for i in range(ring.shape[1]):
+            if outside[j, i]:
+                start[ring[j, i] + 1] += 1
+    for b in range(bins):
+        start[b + 1] += start[b]
+    values = np.empty(start[bins], np.float32)
+    fill = start[:-1].copy()
+    for j in range(ring.shape[0]):
+        for i in range(ring.shape[1]):
+            if outside[j, i]:
+                values[fill[ring[j, i]]] = filtered[j, i]
+                fill[ring[j, i]] += 1
+    raw = np.zeros(bins)
+    samples = np.zeros(bins)
+    for b in range(bins):
+        number = start[b + 1] - start[b]
+        if number > 0:
+            raw[b] = _select(values[start[b] : start[b + 1]], number // 2)
+            samples[b] = number
+    return _smooth_outwards(raw, samples)
+
+
+@njit(cache=True)
+def _smooth_outwards(raw, samples):
+    """Weighted line through neighbouring rings, more of them further out; NaN-free."""
+    bins = raw.size
+    level = np.empty(bins)
+    last = 0.0
+    first = -1
+    for b in range(bins):
+        half = b // 6
+        s, sx, sy, sxx, sxy = 0.0, 0.0, 0.0, 0.0, 0.0
+        for c in range(max(b - half, 0), min(b + half + 1, bins)):
+            w, x = samples[c], float(c - b)
+            s += w
+            sx += w * x
+            sy += w * raw[c]
+            sxx += w * x * x
+            sxy += w * x * raw[c]
+        determinant = s * sxx - sx * sx
+        if s > 0:
+            last = (sxx * sy - sx * sxy) / determinant if determinant > 1e-9 * s * s else sy / s
+            if first < 0:
+                first = b
+        level[b] = last
+    for b in range(first):
+        level[b] = level[first]
+    return level
+
+
+@njit(cache=True)
+def _select(values, k):
+    """k-th smallest; reorders `values`. Quickselect whose partition has no branch to mispredict."""
+    low, high = 0, values.size
+    while high - low > 1:
+        pivot = values[(low + high) // 2]
+        less = low
+        for i in range(low, high):
+            value = values[i]
+            values[i] = values[less]
+            values[less] = value
+            less += value < pivot
+        if k < less:
+            high = less
+            continue
+        equal = less
+        for i in range(less, high):
+            value = values[i]
+            values[i] = values[equal]
+            values[equal] = value
+            equal += value == pivot
+        if k < equal:
+            return float(pivot)
+        low = equal
+    return float(values[low])
+
+
+@njit(cache=True)
+def _above_rings(filtered, outside, level, cy, cx, step):
+    """Filtered pattern less the ring level, interpolated between rings; 0 in the beam."""
+    above = np.zeros(filtered.shape, np.float32)
+    inverse = 1 / step
+    for j in range(filtered.shape[0]):
+        dy = (j * step - cy) ** 2
+        for i in range(filtered.shape[1]):
+            if outside[j, i]:
+                at = max(math.sqrt(dy + (i * step - cx) ** 2) * inverse - 0.5, 0.0)
+                b = int(at)
+                part = at - b
+                above[j, i] = filtered[j, i] - (level[b] + part * (level[b + 1] - level[b]))
+    return above
+
+
+@njit(cache=True)
+def _median_absolute(above, local, chosen):
+    """Median distance of `above` from `local` over every other chosen cell either way."""
+    absolute = np.empty(above.size, np.float32)
+    n = 0
+    for j in range(0, above.shape[0], 2):
+        for i in range(0, above.shape[1], 2):
+            if chosen[j, i]:
+                absolute[n] = abs(above[j, i] - local[j, i])
+                n += 1
+    return _select(absolute[:n], n // 2) if n > 0 else 0.0
+
+
+@njit(cache=True)
+def _sparse_unit(pattern, valid, cy, cx, beam_radius, step):
+    """Median of the nonzero pixels where most pixels are zero (single electrons), else 0."""
+    nonzero = np.empty(pattern.size, np.float32)
+    found, used = 0, 0
+    for y in range(0, pattern.shape[0], step):
+        for x in range(0, pattern.shape[1]):
+            if valid[y, x] and (y - cy) ** 2 + (x - cx) ** 2 >= beam_radius**2:
+                used += 1
+                if pattern[y, x] != 0:
+                    nonzero[found] = pattern[y, x]
+                    found += 1
+    if found == 0 or 2 * found > used:
+        return 0.0
+    return max(_select(nonzero[:found], found // 2), 0.0)
+
+
+@njit(cache=True)
+def _frame(filtered, outside, unit, step, sigma):
+    """Half widths, in cells, of the frame; wide enough for some electrons where they are few."""
+    inner = int(_FRAME_INNER * sigma / step)
+    outer = max(inner + 1, int(_FRAME_OUTER * sigma / step))
+    if unit > 0:
+        total, number = 0.0, 0
+        for j in range(filtered.shape[0]):
+            for i in range(filtered.shape[1]):
+                if outside[j, i]:
+                    total += filtered[j, i]
+                    number += 1
+        electrons = max(total / unit, 1e-30) / max(number, 1)
+        outer = max(outer, int(0.5 * math.sqrt(_FRAME_ELECTRONS / electrons) / step))
+    return inner, outer
+
+
+@njit(cache=True, fastmath={"contract", "nsz"})
+def _frame_mean(values, ceiling, outside, inner, outer, mean):
+    """Mean over a square frame around each cell of the values below `ceiling`; 0 without any."""
+    ny, nx = values.shape
+    total = np.zeros((ny + 1, nx))  # over the rows above, of each column
+    number = np.zeros((ny + 1, nx))
+    for j in range(ny):
+        for i in range(nx):
+            used = outside[j, i] and values[j, i] < ceiling[j, i]
+            total[j + 1, i] = total[j, i] + (values[j, i] if used else 0.0)
+            number[j + 1, i] = number[j, i] + (1.0 if used else 0.0)
+    # Sums along a row up to each cell, padded by the frame's width, of the frame and of its hole.
+    whole, whole_number = np.zeros(nx + 2 * outer + 1), np.zeros(nx + 2 * outer + 1)
+    hole, hole_number = np.zeros(nx + 2 * inner + 1), np.zeros(nx + 2 * inner + 1)
+    for j in range(ny):
+        y0, y1 = max(j - outer, 0), min(j + outer + 1, ny)
+        y2, y3 = max(j - inner, 0), min(j + inner + 1, ny)
+        _running(total[y1], total[y0], outer, whole)
+        _running(number[y1], number[y0], outer, whole_number)
+        _running(total[y3], total[y2], inner, hole)
+        _running(number[y3], number[y2], inner, hole_number)
+        for i in range(nx):
+            count = whole_number[i + 2 * outer + 1] - whole_number[i]
+            count -= hole_number[i + 2 * inner + 1] - hole_number[i]
+            inside = whole[i + 2 * outer + 1] - whole[i] - hole[i + 2 * inner + 1] + hole[i]
+            mean[j, i] = inside / max(count, 1.0)
+
+
+@njit(cache=True)
+def _running(upper, lower, pad, out):
+    """Running sum of upper - lower, after `pad` + 1 zeros, its last value repeated `pad` times."""
+    total = 0.0
+    for i in range(upper.size):
+        total += upper[i] - lower[i]
+        out[pad + 1 + i] = total
+    out[pad + 1 + upper.size :] = total
+
+
+@njit(cache=True)
+def _noise(pattern, filtered, above, local, tile, outside, step, taps):
+    """Variance of the filtered pattern if pixels were independent, and counts per electron.
+
+    The gain is the slope of the pixels' variance against their mean, 0 if it does not rise.
+    """
+    deviation, mean, samples = _tile_scatter(pattern, filtered, above, local, tile, outside, step)
+    shared = _shared(taps)
+    centre = taps[taps.size // 2] ** 2
+    pixel = _MEAN_DEVIATION**2 / (1 - 2 * centre + shared) * deviation**2
+    variance = np.empty(filtered.shape, np.float32)
+    for j in range(filtered.shape[0]):
+        for i in range(filtered.shape[1]):
+            variance[j, i] = shared * pixel[tile[j, i]]
+    return variance, _slope(mean, pixel, samples)
+
+
+@njit(cache=True)
+def _shared(taps):
+    """Variance of the filtered pattern over that of a pixel, if pixels are independent."""
+    squares = 0.0
+    for tap in taps:
+        squares += tap**2
+    return squares**2
+
+
+@njit(cache=True)
+def _poisson_variance(filtered, above, local, outside, unit, taps, variance):
+    """Variance where single electrons are counted; a quarter of the mean where there are none."""
+    floor = 0.0
+    for j in range(filtered.shape[0]):
+        for i in range(filtered.shape[1]):
+            variance[j, i] = filtered[j, i] - above[j, i] + local[j, i]
+            floor += variance[j, i] if outside[j, i] else 0.0
+    floor *= 0.25 / max(outside.sum(), 1)
+    scale = unit * _shared(taps)
+    for j in range(filtered.shape[0]):
+        for i in range(filtered.shape[1]):
+            variance[j, i] = scale * max(variance[j, i], floor)
+
+
+@njit(cache=True)
+def _tile_scatter(pattern, filtered, above, local, tile, outside, step):
+    """Mean distance of pixels from the filtered pattern, per quarter of a ring, away from spots."""
+    tiles = 4 * (tile.max() // 4 + 1)
+    limit = 3 * _MAD * _median_absolute(above, local, outside)
+    total, mean, samples = np.zeros(tiles), np.zeros(tiles), np.zeros(tiles)
+    for j in range(tile.shape[0]):
+        for i in range(tile.shape[1]):
+            if outside[j, i] and above[j, i] - local[j, i] < limit:
+                total[tile[j, i]] += abs(pattern[j * step, i * step] - filtered[j, i])
+                mean[tile[j, i]] += filtered[j, i]
+                samples[tile[j, i]] += 1
+    deviation = np.empty(tiles)
+    overall = total.sum() / max(samples.sum(), 1.0)
+    for one in range(tiles):
+        # Lean on the same ring and the next ones, so that a tile of few samples is not left alone.
+        first = 4 * (one // 4)
+        number = samples[max(first - 4, 0) : first + 8].sum()
+        around = total[max(first - 4, 0) : first + 8].sum() / number if number > 0 else overall
+        deviation[one] = (total[one] + _LEAN * around) / (samples[one] + _LEAN)
+        mean[one] /= max(samples[one], 1.0)
+    return deviation, mean, samples
+
+
+@njit(cache=True)
+def _slope(level, variance, samples):
+    """Slope of variance against level by weighted least squares; it and the offset are not < 0."""
+    s, sx, sy, sxx, sxy = 0.0, 0.0, 0.0, 0.0, 0.0
+    for b in range(level.size):
+        w = samples[b] / max(variance[b], 1e-30) ** 2 if samples[b] > 0 else 0.0
+        s += w
+        sx += w * level[b]
+        sy += w * variance[b]
+        sxx += w * level[b] ** 2
+        sxy += w * level[b] * variance[b]
+    determinant = s * sxx - sx**2
+    if determinant <= 1e-9 * s * sxx:
+        return 0.0
+    slope = (s * sxy - sx * sy) / determinant
+    if sy < slope * sx:
+        slope = sxy / sxx
+    return max(slope, 0.0)
+
+
+@njit(cache=True)
+def _structure(above, local, variance, outside):
+    """Squared scatter of the filtered pattern over what independent pixels give, 1 or more.
+
+    From the cells below the background: those above hold weak spots too. Neighbouring cells say
+    much the same, so every other one is taken either way.
+    """
+    below = np.empty(above.size, np.float32)
+    n = 0
+    for j in range(0, above.shape[0], 2):
+        for i in range(0, above.shape[1], 2):
+            depth = local[j, i] - above[j, i]
+            if depth > 0 and outside[j, i] and variance[j, i] > 0:
+                below[n] = depth * depth / variance[j, i]
+                n += 1
+    if n == 0:
+        return 1.0
+    return max(1.0, _MAD**2 * _select(below[:n], n // 2))
+
+
+@njit(cache=True)
+def _significance(height, variance, gain, area):
+    """Standard deviations that `height` stands above the background.
+
+    Each pixel's background is taken for a Poisson number times `gain`, shifted so that its variance
+    is variance * area; `area` is 4 pi sigma^2 of the filter. The cumulants of the filter's response
+    are then known, and the signed root of the saddlepoint exponent, 2 (t H - K(t)) with K'(t) = H,
+    has nearly Gaussian tails (Daniels, Ann. Math. Stat. 25, 631, 1954), however few the electrons.
+    """
+    if variance <= 0:
+        return 0.0
+    plain = height / math.sqrt(variance)
+    if gain <= 0 or plain <= 0:
+        return plain
+    electrons = variance * area / gain**2  # of the background in a pixel
+    if electrons * area > _GAUSSIAN_ABOVE:
+        return plain
+    # K(t) = electrons (area / 2) sum_k tau^k / (k k!), tau = t times the filter's peak.
+    ratio = 1 + height / (gain * electrons)
+    tau = min(2 * (ratio - 1), 1 + math.log(ratio) * 1.5)
+    for _ in range(50):
+        value = math.expm1(tau) / tau - ratio
+        move = value / ((math.exp(tau) * (tau - 1) + 1) / tau**2)
+        tau = max(tau - move, 0.1 * tau)
+        if abs(move) < 1e-9 * tau:
+            break
+    series, term = 0.0, 1.0
+    for k in range(1, 400):
+        term *= tau / k
+        series += term / k
+        if k > tau and term < 1e-12 * series:
+            break
+    return math.sqrt(max(electrons * area * (tau * ratio - series), 0.0))
+
+
+@njit(cache=True)
+def _collect(pattern, filtered, background, variance, noise, gain, valid, outside, cy, cx, step,
+             threshold, beam_radius, spot_radius, table):  # fmt: skip
+    sigma = 0.5 * spot_radius
+    area = math.pi * spot_radius**2  # 4 pi sigma^2, independent pixels under the filter
+    candidate = (_CANDIDATE * threshold) ** 2
+    nearest = (beam_radius + sigma) ** 2
+    response = filtered - background
+    ny, nx = response.shape
+    found = 0
+    for j in range(ny):
+        for i in range(nx):
+            height = response[j, i]
+            local = variance[j, i] * noise[j, i]
+            if (
+                height <= 0
+                or height * height < candidate * local
+                or not outside[j, i]
+                or (j * step - cy) ** 2 + (i * step - cx) ** 2 < nearest
+                or not _is_maximum(response, j, i)
+            ):
+                continue
+            back, slope_y, slope_x = _plane(background, outside, j, i, step)
+            py, px, height = _locate(
+                pattern, valid, j * step, i * step, back, slope_y, slope_x, sigma
+            )
+            if not _inside(py, px, pattern.shape, j * step, i * step, sigma, spot_radius):
+                continue
+            significance = _significance(height, local, gain, area)
+            if significance < threshold:
+                continue
+            back += slope_y * (py - j * step) + slope_x * (px - i * step)
+            intensity, error = _integrate(
+                pattern, valid, py, px, back, slope_y, slope_x, spot_radius, local * area, gain
+            )  # fmt: skip
+            found = _keep(table, found, px, py, intensity, error, significance, spot_radius)
+    return found
+
+
+@njit(cache=True)
+def _is_maximum(response, j, i):
+    """Above the neighbours read before it, not below those read after it."""
+    ny, nx = response.shape
+    value = response[j, i]
+    for v in range(max(j - 1, 0), min(j + 2, ny)):
+        for u in range(max(i - 1, 0), min(i + 2, nx)):
+            before = v < j or (v == j and u < i)
+            if response[v, u] > value or (before and response[v, u] == value):
+                return False
+    return True
+
+
+@njit(cache=True)
+def _inside(py, px, shape, y, x, sigma, spot_radius):
+    """Whether the centroid stayed near its start and its core lies on the camera."""
+    return (
+        (py - y) ** 2 + (px - x) ** 2 <= spot_radius**2
+        and sigma <= py + 0.5 <= shape[0] - sigma
+        and sigma <= px + 0.5 <= shape[1] - sigma
+    )
+
+
+@njit(cache=True)
+def _plane(background, outside, j, i, step):
+    """Background at a cell and its slopes per pixel, 0 where a neighbour is missing."""
+    slope_y, slope_x = 0.0, 0.0
+    if 0 < j < background.shape[0] - 1 and outside[j - 1, i] and outside[j + 1, i]:
+        slope_y = (background[j + 1, i] - background[j - 1, i]) / (2 * step)
+    if 0 < i < background.shape[1] - 1 and outside[j, i - 1] and outside[j, i + 1]:
+        slope_x = (background[j, i + 1] - background[j, i - 1]) / (2 * step)
+    return float(background[j, i]), slope_y, slope_x
+
+
+@njit(cache=True)
+def _locate(pattern, valid, y, x, back, slope_y, slope_x, sigma):
+    """Maximum of the Gaussian filter's response, and its height: fixed point of weighted centroids.
+
+    For a spot as wide as the filter each centroid goes half the way, so steps are doubled.
+    """
+    ny, nx = pattern.shape
+    reach = math.ceil(_REACH * sigma)
+    across = np.empty(2 * reach + 1)
+    py, px, height = float(y), float(x), 0.0
+    for _ in range(8):
+        v0, u0 = round(py), round(px)
+        for k in range(2 * reach + 1):
+            across[k] = math.exp(-0.5 * ((u0 + k - reach - px) / sigma) ** 2)
+        weights, total, sum_y, sum_x = 0.0, 0.0, 0.0, 0.0
+        for v in range(max(v0 - reach, 0), min(v0 + reach + 1, ny)):
+            down = math.exp(-0.5 * ((v - py) / sigma) ** 2)
+            flat = back + slope_y * (v - y)
+            for u in range(max(u0 - reach, 0), min(u0 + reach + 1, nx)):
+                if valid[v, u]:
+                    w = down * across[u - u0 + reach]
+                    value = w * (pattern[v, u] - flat - slope_x * (u - x))
+                    weights += w
+                    total += value
+                    sum_y += value * (v - py)
+                    sum_x += value * (u - px)
+        if total <= 0:
+            return py, px, 0.0
+        height = total / weights
+        move_y, move_x = 2 * sum_y / total, 2 * sum_x / total
+        length = math.sqrt(move_y**2 + move_x**2)
+        if length < 0.003:
+            break
+        shorten = min(1.0, sigma / length)
+        py += shorten * move_y
+        px += shorten * move_x
+    return py, px, height
+
+
+@njit(cache=True)
+def _integrate(pattern, valid, py, px, back, slope_y, slope_x, spot_radius, pixel_variance, gain):
+    """Counts above the background within 1.25 spot radii, and their variance.
+
+    The variance adds the background's noise, the error of its level in the frame, and the spot's
+    own counting noise.
+    """
+    ny, nx = pattern.shape
+    radius = 1.25 * spot_radius
+    reach = math.ceil(radius)
+    total, pixels = 0.0, 0
+    v0, u0 = round(py), round(px)
+    for v in range(max(v0 - reach, 0), min(v0 + reach + 1, ny)):
+        for u in range(max(u0 - reach, 0), min(u0 + reach + 1, nx)):
+            if valid[v, u] and (v - py) ** 2 + (u - px) ** 2 <= radius**2:
+                total += pattern[v, u] - back - slope_y * (v - py) - slope_x * (u - px)
+                pixels += 1
+    frame = (_FRAME_OUTER**2 - _FRAME_INNER**2) * spot_radius**2
+    per_electron = gain if gain > 0 else pixel_variance / max(back, 1e-30)
+    variance = pixels * pixel_variance * (1 + pixels / frame) + per_electron * max(total, 0.0)
+    return total, variance
+
+
+@njit(cache=True)
+def _keep(table, found, px, py, intensity, error, significance, spot_radius):
+    """Add a spot unless a stronger one is within a radius; drop weaker ones; count them."""
+    for k in range(found):
+        near = (table[k, 0] - px) ** 2 + (table[k, 1] - py) ** 2 < spot_radius**2
+        if near and table[k, 4] >= significance:
+            return found
+    kept = 0
+    for k in range(found):
+        if (table[k, 0] - px) ** 2 + (table[k, 1] - py) ** 2 >= spot_radius**2:
+            table[kept] = table[k]
+            kept += 1
+    if kept == table.shape[0]:
+        weakest = np.argmin(table[:kept, 4])
+        if table[weakest, 4] >= significance:
+            return kept
+        table[weakest : kept - 1] = table[weakest + 1 : kept].copy()
+        kept -= 1
+    table[kept, 0] = px
+    table[kept, 1] = py
+    table[kept, 2] = intensity
+    table[kept, 3] = error
+    table[kept, 4] = significance
+    return kept + 1

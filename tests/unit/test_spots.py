@@ -1,0 +1,390 @@
+"""Spots against patterns of known spots with Poisson noise, exact tails, and a genuine scan."""
+
+import numba
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import ndimage, optimize, special, stats
+
+from phasefront import layouts, netcdf, scans, spots
+from phasefront.errors import InputError
+
+CENTRE = (70.3, 73.8)
+
+
+def halo(shape=(144, 144), *, flat=10.0, height=60.0, decay=18.0, beam=500.0, radius=5.0):
+    """Expected counts of a direct beam with a diffuse halo on a flat background."""
+    y, x = np.indices(shape)
+    r = np.hypot(y - CENTRE[0] * shape[0] / 144, x - CENTRE[1] * shape[1] / 144)
+    disk = special.expit((radius - r) / 0.5)
+    return flat + height * np.exp(-r / decay) + beam * disk
+
+
+def gaussian_spot(shape, x, y, sigma):
+    """Share of a Gaussian spot that falls on each pixel."""
+
+    def along(size, at):
+        return np.diff(special.ndtr((np.arange(size + 1) - 0.5 - at) / sigma))
+
+    return np.outer(along(shape[0], y), along(shape[1], x))
+
+
+def disk_spot(shape, x, y, radius, fine=8):
+    """Share of a uniform disk, slightly blurred, that falls on each pixel."""
+    reach = int(radius) + 4
+    y0, x0 = round(y) - reach, round(x) - reach
+    steps = (np.arange((2 * reach + 1) * fine) + 0.5) / fine - 0.5
+    inside = np.hypot(steps[:, None] + y0 - y, steps + x0 - x) < radius
+    patch = ndimage.gaussian_filter(inside.astype(float), 0.5 * fine)
+    patch = patch.reshape(2 * reach + 1, fine, 2 * reach + 1, fine).sum(axis=(1, 3))
+    out = np.zeros(shape)
+    out[y0 : y0 + 2 * reach + 1, x0 : x0 + 2 * reach + 1] = patch / patch.sum()
+    return out
+
+
+def scattered(rng, shape, number, *, margin, apart, free):
+    """Places (x, y) away from the border, each other and the direct beam."""
+    centre = np.array(CENTRE)[::-1] * shape[0] / 144
+    places = []
+    while len(places) < number:
+        place = rng.uniform(margin, shape[0] - 1 - margin, 2)
+        clear = all(np.hypot(*(place - other)) > apart for other in places)
+        if clear and np.hypot(*(place - centre)) > free:
+            places.append(place)
+    return np.array(places)
+
+
+def find(patterns, *, spot_radius, beam_radius, **keywords):
+    centre = np.array(CENTRE) * patterns.shape[1] / 144
+    return spots.find_pixel_spots(
+        patterns, np.tile(centre, (len(patterns), 1)), spot_radius=spot_radius,
+        beam_radius=beam_radius, **keywords,
+    )  # fmt: skip
+
+
+def recovered(rng, make_spot, *, flux, spot_radius, shape=(144, 144), patterns=16, number=12,
+              saturate=None, beam_radius=None, **background):  # fmt: skip
+    """Offsets, relative intensity errors over their sigma, recall, and false spots a pattern."""
+    beam_radius = 6 + spot_radius if beam_radius is None else beam_radius
+    base = halo(shape, **background)
+    places, counts = [], []
+    for _ in range(patterns):
+        at = scattered(
+            rng, shape, number, margin=10 + 2 * spot_radius, apart=5 * spot_radius,
+            free=beam_radius + 2 * spot_radius + 4,
+        )  # fmt: skip
+        expected = base + sum(flux * make_spot(shape, x, y) for x, y in at)
+        counts.append(rng.poisson(expected))
+        places.append(at)
+    counts = np.array(counts, dtype=np.uint16)
+    if saturate:
+        counts = np.minimum(counts, saturate).astype(np.uint8)
+    found = find(counts, spot_radius=spot_radius, beam_radius=beam_radius)
+    offsets, pulls, matched = [], [], 0
+    for i, at in enumerate(places):
+        part = slice(found.offset[i], found.offset[i + 1])
+        here = np.stack([found.x[part], found.y[part]], axis=1)
+        for place in at:
+            distance = np.hypot(*(here - place).T) if len(here) else np.array([np.inf])
+            k = distance.argmin()
+            if distance[k] < spot_radius:
+                matched += 1
+                offsets.append(here[k] - place)
+                pulls.append((found.intensity[part][k] - flux) / np.sqrt(found.variance[part][k]))
+    false = (len(found.x) - matched) / patterns
+    return np.array(offsets), np.array(pulls), matched / (patterns * number), false
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "flux", "shape"),
+    [
+        ("gaussian", 1.0, 600, (144, 144)),
+        ("gaussian", 1.5, 900, (144, 144)),
+        ("disk", 3.0, 2000, (144, 144)),
+        ("disk", 6.0, 5000, (256, 256)),
+        ("disk", 8.0, 8000, (512, 512)),
+    ],
+)
+def test_positions_are_unbiased_and_intensities_have_honest_errors(kind, size, flux, shape):
+    def make(shape, x, y):
+        return (gaussian_spot if kind == "gaussian" else disk_spot)(shape, x, y, size)
+
+    rng = np.random.default_rng(7)
+    patterns = 16 if shape[0] == 144 else 6
+    spot_radius = 2 * size if kind == "gaussian" else size
+    offsets, pulls, recall, false = recovered(
+        rng, make, flux=flux, spot_radius=spot_radius, shape=shape, patterns=patterns
+    )
+    assert recall > 0.99
+    assert false < 0.5
+    error = offsets.std(axis=0) / np.sqrt(len(offsets))
+    assert np.all(np.abs(offsets.mean(axis=0)) < 0.02 + 3 * error)
+    assert np.all(offsets.std(axis=0) < 0.2)
+    # A Gaussian has 4 % outside the aperture.
+    assert -1.6 < np.mean(pulls) < 0.5
+    assert 0.7 < np.std(pulls) < 1.3
+
+
+def test_position_has_no_bias_at_any_place_within_a_pixel():
+    places = np.array([100, 40]) + np.random.default_rng(3).uniform(0, 1, (40, 2))
+    base = halo()
+    patterns = np.array([base + 5000 * gaussian_spot(base.shape, *at, 1.2) for at in places])
+    found = find(patterns, spot_radius=2.4, beam_radius=9.0)
+    nearest = [
+        np.argmin(np.hypot(found.x[a:b] - x, found.y[a:b] - y)) + a
+        for a, b, (x, y) in zip(found.offset[:-1], found.offset[1:], places, strict=True)
+    ]
+    assert np.abs(found.x[nearest] - places[:, 0]).max() < 0.02
+    assert np.abs(found.y[nearest] - places[:, 1]).max() < 0.02
+
+
+@pytest.mark.parametrize(
+    ("background", "gain", "read_noise", "blur"),
+    [
+        ({"flat": 20.0}, 1.0, 0.0, 0.0),
+        ({"flat": 2.0, "height": 10.0}, 1.0, 0.0, 0.0),
+        ({"flat": 0.3, "height": 1.0, "beam": 50.0}, 1.0, 0.0, 0.0),
+        ({"flat": 0.03, "height": 0.1, "beam": 5.0}, 1.0, 0.0, 0.0),
+        ({"flat": 20.0, "height": 50.0}, 5.0, 3.0, 1.0),
+    ],
+    ids=["many", "some", "few", "sparse", "camera"],
+)
+def test_noise_alone_makes_as_many_spots_as_stated(background, gain, read_noise, blur):
+    rng = np.random.default_rng(11)
+    patterns = gain * rng.poisson(np.broadcast_to(halo(**background), (150, 144, 144)))
+    patterns = ndimage.gaussian_filter(patterns.astype(float), (0, blur, blur))
+    patterns += rng.normal(0, read_noise, patterns.shape) + (100 if read_noise else 0)
+    found = find(patterns, spot_radius=3.4, beam_radius=12.0, false_alarms=1.0)
+    assert 0.5 < len(found.x) / len(patterns) < 1.6
+
+
+def test_single_electrons_are_enough():
+    rng = np.random.default_rng(5)
+    _, pulls, recall, false = recovered(
+        rng, lambda shape, x, y: gaussian_spot(shape, x, y, 1.5), flux=30, spot_radius=3.0,
+        flat=0.02, height=0.3, beam=20.0, beam_radius=10.0,
+    )  # fmt: skip
+    assert recall > 0.97
+    assert false < 0.4
+    assert 0.7 < np.std(pulls) < 1.4
+
+
+def test_spots_of_known_strength_are_found_as_often_as_theory_says():
+    # A spot that stands 4 sigma over the threshold is found, one at the threshold half the time.
+    rng = np.random.default_rng(9)
+    threshold = spots.detection_threshold(144**2, spot_radius=3.0, false_alarms=0.1)
+    flat = 40.0
+    # Filter response of a spot of flux f: f / (4 pi s^2) / sqrt(flat / (4 pi s^2)).
+    for excess, low, high in ((0.0, 0.3, 0.75), (4.0, 0.99, 1.0)):
+        flux = (threshold + excess) * np.sqrt(flat * 4 * np.pi * 1.5**2)
+        _, _, recall, _ = recovered(
+            rng, lambda shape, x, y: gaussian_spot(shape, x, y, 1.5), flux=flux, spot_radius=3.0,
+            flat=flat, height=0.0, patterns=24,
+        )  # fmt: skip
+        assert low <= recall <= high
+
+
+def test_saturation_and_a_bright_neighbour_do_no_harm():
+    rng = np.random.default_rng(1)
+    offsets, _, recall, false = recovered(
+        rng, lambda shape, x, y: gaussian_spot(shape, x, y, 1.6), flux=9000, spot_radius=3.2,
+        saturate=255, beam=3000.0,
+    )  # fmt: skip
+    assert recall == 1.0
+    assert false < 0.5
+    assert np.abs(offsets.mean(axis=0)).max() < 0.02
+
+    expected = halo(height=0.0)
+    for x, y, flux in ((100, 40, 20000), (110, 40, 500)):
+        expected = expected + flux * gaussian_spot(expected.shape, x, y, 1.5)
+    found = find(rng.poisson(expected)[None], spot_radius=3.0, beam_radius=9.0)
+    assert np.hypot(found.x - 110, found.y - 40).min() < 1.0
+
+
+def test_nothing_is_found_on_the_edge_of_a_beam_stop_that_is_masked():
+    rng = np.random.default_rng(2)
+    expected = halo(beam=0.0)
+    mask = np.ones(expected.shape, bool)
+    mask[64:78, 60:] = False
+    places = scattered(rng, expected.shape, 8, margin=16, apart=20, free=30)
+    places = places[np.abs(places[:, 1] - 71) > 14]
+    expected = expected + sum(800 * gaussian_spot(expected.shape, x, y, 1.5) for x, y in places)
+    patterns = rng.poisson(np.broadcast_to(expected * np.where(mask, 1, 0.02), (20, 144, 144)))
+    found = find(patterns, spot_radius=3.0, beam_radius=9.0, mask=mask)
+    assert len(found.x) == pytest.approx(20 * len(places), abs=5)
+
+
+def test_background_and_noise_agree_with_plain_numpy():
+    rng = np.random.default_rng(5)
+    expected = halo() + 500 * gaussian_spot((144, 144), 30, 40, 1.6)
+    mask = np.ones(expected.shape, bool)
+    mask[60:80, 100:] = False
+    pattern = np.where(mask, rng.poisson(expected), 0).astype(np.float32)
+    for spot_radius in (2.0, 3.2, 7.0):
+        plan = spots._Plan(pattern.shape, spot_radius, mask, 0.1)
+        background, variance, _, _, outside = spots._background_and_noise(
+            pattern, *CENTRE, plan.taps, plan.valid, plan.weight, plan.step, 9.0, spot_radius / 2
+        )
+        plain = spots._background_and_noise_numpy(pattern, *CENTRE, plan, 9.0)
+        np.testing.assert_allclose(background[outside], plain[0][outside], rtol=1e-4)
+        np.testing.assert_allclose(variance[outside], plain[1][outside], rtol=1e-3)
+
+
+def test_position_is_the_maximum_of_the_filter_response():
+    rng = np.random.default_rng(8)
+    pattern = rng.poisson(halo() + 900 * gaussian_spot((144, 144), 100.3, 41.6, 1.7))
+    y, x = np.indices(pattern.shape)
+    sigma, level = 1.6, 15.0
+
+    def response(at):
+        weight = np.exp(-0.5 * ((y - at[0]) ** 2 + (x - at[1]) ** 2) / sigma**2)
+        return -(weight * (pattern - level)).sum()
+
+    best = optimize.minimize(response, [42, 100], method="Nelder-Mead", options={"xatol": 1e-4})
+    py, px, _ = spots._locate(
+        pattern.astype(np.float32), np.ones(pattern.shape, bool), 42, 100, level, 0.0, 0.0, sigma
+    )
+    # The kernel leaves out the filter's tails beyond three sigma.
+    assert np.hypot(py - best.x[0], px - best.x[1]) < 0.05
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.floats(0.003, 30.0), st.floats(0.5, 12.0).filter(lambda z: z > 0.5), st.floats(0.5, 4.0))
+def test_significance_is_the_saddlepoint_of_filtered_poisson_noise(electrons, ratio, gain):
+    # K(t) and the solution of K'(t) = H by quadrature and root finding, as in the docstring.
+    area, sigma2 = 30.0, 30.0 / (4 * np.pi)
+    peak = 2 / area
+    height = ratio * np.sqrt(electrons / area)
+    r = np.linspace(0, 9 * np.sqrt(sigma2), 4001)
+    weight = peak * np.exp(-0.5 * r**2 / sigma2)
+
+    def cumulant(t):
+        return np.trapezoid(electrons * np.expm1(t * weight) * 2 * np.pi * r, r)
+
+    def slope(t):
+        return np.trapezoid(electrons * weight * np.exp(t * weight) * 2 * np.pi * r, r)
+
+    target = electrons + height
+    t = optimize.brentq(lambda t: slope(t) - target, 0, 60 / peak)
+    expected = np.sqrt(2 * (t * target - cumulant(t)))
+    found = spots._significance(gain * height, gain**2 * electrons / area, gain, area)
+    assert found == pytest.approx(expected, rel=2e-3, abs=2e-3)
+
+
+def test_threshold_follows_the_tail_of_a_gaussian_field():
+    # Far out the expected number of maxima is the integral of the Euler characteristic density.
+    for rate in (0.01, 0.1, 1.0):
+        u = spots.detection_threshold(20736, spot_radius=3.0, false_alarms=rate)
+        number = 20736 / (2 * 1.5**2) * (2 * np.pi) ** -1.5 * u * np.exp(-(u**2) / 2)
+        assert number == pytest.approx(rate, rel=1e-6)
+    assert stats.norm.sf(u) < 1e-3
+    with pytest.raises(ValueError, match="false_alarms"):
+        spots.detection_threshold(1000, spot_radius=3.0, false_alarms=0.0)
+
+
+def calibration_of(shape, *, camera=(144, 144), scale=0.01):
+    y, x = np.indices(shape)
+    affine = scale * np.array([[1.01, 0.002], [0.002, 0.99]])
+    return netcdf.build(
+        layouts.CALIBRATION,
+        {
+            "centre_y": CENTRE[0] + 0.1 * y, "centre_x": CENTRE[1] - 0.2 * x,
+            "centre_residual": np.zeros(shape), "centre_stderr": 0.01, "affine": affine,
+            "affine_stderr": np.zeros((2, 2)), "scale": scale, "scale_stderr": 0.0,
+            "ellipse_ratio": 1.0, "ellipse_ratio_stderr": 0.0, "ellipse_angle": 0.0,
+            "probe_radius": 5.0, "spot_radius": 3.0, "beam_radius": 9.0,
+            "mask": np.ones(camera, "i1"),
+        },
+        {"scan": "v", "method": "test", "spots_used": 0, "residual_rms": 0.0},
+    )  # fmt: skip
+
+
+def small_scan(rng, shape):
+    """Patterns with three spots at fixed spatial frequencies whatever the centre."""
+    calibration = calibration_of(shape)
+    q = np.array([[0.3, 0.2], [-0.35, 0.1], [0.05, -0.45]])
+    step = np.linalg.solve(calibration["affine"].values, q.T).T
+    scan = np.empty((*shape, 144, 144), np.uint16)
+    for i, j in np.ndindex(shape):
+        expected = np.full((144, 144), 10.0)
+        for dx, dy in step:
+            x = float(calibration["centre_x"][i, j]) + dx
+            y = float(calibration["centre_y"][i, j]) + dy
+            expected += 3000 * gaussian_spot(expected.shape, x, y, 1.5)
+        scan[i, j] = rng.poisson(expected)
+    return scan, calibration, q
+
+
+def test_a_scan_gives_spatial_frequencies_whatever_its_blocks_and_threads():
+    scan, calibration, q = small_scan(np.random.default_rng(0), (4, 3))
+    whole = spots.find_spots([(slice(0, 4), scan)], calibration, scan="v", scan_step_nm=5.0)
+    layouts.SPOTS.check(whole, "test")
+    counts = whole["count"].values
+    assert counts.sum() == whole.sizes["spot"] == whole["offset"][-1]
+    measured = np.stack([whole["qx"], whole["qy"]], axis=1)
+    strong = whole["intensity"].values > 1000
+    assert strong.sum() == 36
+    distance = np.linalg.norm(measured[strong][:, None] - q, axis=2).min(axis=1)
+    assert distance.max() < 0.002
+
+    rows = [(slice(i, i + 1), scan[i : i + 1]) for i in range(4)]
+    threads = numba.get_num_threads()
+    numba.set_num_threads(1)
+    try:
+        alone = spots.find_spots(rows, calibration, scan="v", scan_step_nm=5.0)
+    finally:
+        numba.set_num_threads(threads)
+    assert alone.identical(whole)
+
+    near = spots.find_spots(rows, calibration, max_radius=0.4)
+    assert np.hypot(near["qx"], near["qy"]).max() <= 0.4
+
+
+def test_patterns_that_do_not_fit_or_are_not_finite_are_refused():
+    scan, calibration, _ = small_scan(np.random.default_rng(0), (2, 2))
+    broken = scan.astype(np.float32)
+    broken[1, 0, 3, 4] = np.nan
+    with pytest.raises(InputError, match="v: position y=1, x=0: 1 values are NaN"):
+        spots.find_spots([(slice(0, 2), broken)], calibration, scan="v")
+    with pytest.raises(InputError, match="do not fit"):
+        spots.find_spots([(slice(0, 2), scan[:, :, :100])], calibration, scan="v")
+
+
+def test_patterns_without_anything_have_no_spots():
+    empty = np.zeros((2, 144, 144), np.uint8)
+    assert len(find(empty, spot_radius=3.0, beam_radius=9.0).x) == 0
+    constant = np.full((2, 144, 144), 7, np.uint8)
+    assert len(find(constant, spot_radius=3.0, beam_radius=9.0).x) == 0
+
+
+def test_the_visible_spots_of_a_genuine_scan_are_found_in_all_its_patterns(shared_data):
+    scan = scans.open_scan(shared_data("scans/astar_3x2.blo"))
+    patterns = scan.read_rows(0, 3).reshape(-1, 144, 144)
+    found = spots.find_pixel_spots(
+        patterns, np.tile([72.1, 73.3], (6, 1)), spot_radius=3.3, beam_radius=10.8
+    )
+    # Read off the screen by eye, to a pixel or two.
+    visible = [
+        (58.7, 38.8), (42.4, 66.4), (105.0, 78.1), (37.0, 86.1), (100.7, 98.0), (32.7, 105.9),
+        (96.2, 118.2), (77.5, 52.5), (68.8, 92.2), (90.0, 44.2), (121.0, 50.5), (23.3, 52.4),
+        (27.8, 33.1), (132.7, 103.6), (75.2, 12.7), (64.4, 112.4), (54.0, 58.4), (56.4, 100.5),
+    ]  # fmt: skip
+    for i in range(6):
+        x, y = (v[found.offset[i] : found.offset[i + 1]] for v in (found.x, found.y))
+        assert 20 <= len(x) <= 40
+        for at in visible:
+            assert np.hypot(x - at[0], y - at[1]).min() < 2.5
+    # What is no noise is there again: nearly all spots recur in another pattern of the grain.
+    recurring = [
+        any(
+            np.hypot(
+                found.x[k] - found.x[found.offset[j] : found.offset[j + 1]],
+                found.y[k] - found.y[found.offset[j] : found.offset[j + 1]],
+            ).min() < 2.5
+            for j in range(6) if j != i
+        )
+        for i in range(6)
+        for k in range(found.offset[i], found.offset[i + 1])
+    ]  # fmt: skip
+    assert np.mean(recurring) > 0.95
