@@ -27,6 +27,8 @@ EXCITATION_WIDTH = 0.01
 _WEAKEST = 0.01
 # Start of the refinement: orientations are taken to be right within this, radian.
 _REACH = 0.045
+# Log-likelihood that a step must gain for another to follow.
+_GAIN = 0.01
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
@@ -63,8 +65,7 @@ class ReflectionTable:
     """Reflections of all phases, one after the other."""
 
     first: np.ndarray  # (phases + 1,)
-    g: np.ndarray  # (3, n), 1/angstrom in the crystal's axes
-    amplitude: np.ndarray  # (n,), |F|
+    rows: np.ndarray  # (5, n): g (3) in the crystal's axes and |g| in 1/angstrom, and |F|
 
 
 @dataclass(frozen=True)
@@ -106,17 +107,15 @@ def electron_wavelength(voltage_kv: float) -> float:
 
 def reflection_table(crystals: Sequence[Crystal], *, max_radius: float) -> ReflectionTable:
     """Reflections up to `max_radius` (1/angstrom) that are strong enough to matter."""
-    vectors, amplitudes, first = [], [], [0]
+    columns, first = [], [0]
     for crystal in crystals:
         # Tilted reflections just outside may swing in.
         _, q, intensity = crystal.reflections(1.0 / (1.02 * max_radius))
         amplitude = np.sqrt(intensity)
-        strong = amplitude > _WEAKEST * amplitude.max()
-        vectors.append(q[strong])
-        amplitudes.append(amplitude[strong])
-        first.append(first[-1] + int(strong.sum()))
-    g = np.ascontiguousarray(np.concatenate(vectors).T)
-    return ReflectionTable(np.array(first), g, np.concatenate(amplitudes))
+        rows = np.vstack([q.T, np.linalg.norm(q, axis=1), amplitude])
+        columns.append(rows[:, amplitude > _WEAKEST * amplitude.max()])
+        first.append(first[-1] + columns[-1].shape[1])
+    return ReflectionTable(np.array(first), np.concatenate(columns, axis=1))
 
 
 def predict_spots(
@@ -185,8 +184,8 @@ def refine(
     _refine_all(
         offset, qx.astype(np.float64), qy.astype(np.float64), weight,
         np.sqrt(weight), np.asarray(position), np.asarray(phase),
-        np.asarray(rotation, dtype=np.float64), table.first, table.g, table.amplitude,
-        experiment.numbers(), coarse, out,
+        np.asarray(rotation, dtype=np.float64), table.first, table.rows, experiment.numbers(),
+        coarse, out,
     )  # fmt: skip
     return Refined(
         rotation=out[:, :4],
@@ -219,7 +218,7 @@ def common_distortion(
     sums = np.zeros((len(position), 6))
     _distortion_sums(
         offset, qx, qy, np.asarray(position), np.asarray(phase), refined.rotation, refined.centre,
-        refined.scale_factor, table.first, table.g, experiment.numbers(), sums,
+        refined.scale_factor, table.first, table.rows, experiment.numbers(), sums,
     )  # fmt: skip
     square, difference, product, *right = weight @ sums / experiment.position_sigma**2
     normal = np.array(
@@ -237,23 +236,21 @@ def _spot_weights(offset: np.ndarray, intensity: np.ndarray, power: float) -> np
     return raw * np.repeat(count / np.maximum(total, 1e-300), count)
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@numba.njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
 def _refine_all(
-    offset, qx, qy, weight, amplitude, position, phase, rotation, first, g, strength, numbers,
-    coarse, out,
-):  # fmt: skip
+    offset, qx, qy, weight, amplitude, position, phase, rotation, first, rows, numbers, coarse, out
+):
     for candidate in numba.prange(len(position)):
         start, stop = offset[position[candidate]], offset[position[candidate] + 1]
         low, high = first[phase[candidate]], first[phase[candidate] + 1]
         _refine_one(
             qx[start:stop], qy[start:stop], weight[start:stop], amplitude[start:stop],
-            rotation[candidate], g[:, low:high], strength[low:high], numbers, coarse,
-            out[candidate],
+            rotation[candidate], rows[:, low:high], numbers, coarse, out[candidate],
         )  # fmt: skip
 
 
-@numba.njit(cache=True, fastmath=_FAST)
-def _refine_one(qx, qy, weight, amplitude, rotation, g, strength, numbers, coarse, out):
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out):
     sigma = numbers[5]
     matrix = matrix_of(rotation)
     # Log scale and centre; the rotation is carried by the matrix.
@@ -262,10 +259,11 @@ def _refine_one(qx, qy, weight, amplitude, rotation, g, strength, numbers, coars
         stages = np.array([[3.0 * sigma, 4, _REACH], [1.6 * sigma, 4, 0.03], [sigma, 12, 0.02]])
     else:
         stages = np.array([[sigma, 10, 0.01]])
+    shown = _shown(matrix, rows, numbers, 2.0 * stages[0, 2])
     for stage in range(len(stages)):
         width = stages[stage, 0]
-        shown = _shown(matrix, g, strength, numbers, stages[stage, 2])
-        pairs = _pairs(qx, qy, matrix, nuisance, shown, 7.0 * width)
+        shown = _shown(matrix, shown, numbers, stages[stage, 2])
+        pairs = _pairs(qx, qy, _placed(matrix, nuisance, shown), 7.0 * width)
         value, gradient, information = _expand(
             qx, qy, weight, matrix, nuisance, shown, pairs, numbers, width
         )
@@ -282,76 +280,87 @@ def _refine_one(qx, qy, weight, amplitude, rotation, g, strength, numbers, coars
                 matrix, nuisance, value = trial_matrix, trial_nuisance, trial
                 gradient, information = trial_gradient, trial_information
                 damping = max(damping * 0.2, 1e-6)
-                if gain < 1e-3:
+                if gain < _GAIN:
                     break
             else:
                 damping *= 8.0
                 if damping > 1e4:
                     break
+    placed = _placed(matrix, nuisance, shown)
     out[:4] = quaternion_of(matrix)
     out[4] = math.exp(nuisance[0])
     out[5] = value
-    out[6] = _correlation(qx, qy, amplitude, matrix, nuisance, shown, numbers)
-    out[7], out[8] = _residual(qx, qy, matrix, nuisance, shown, numbers)
+    out[6] = _correlation(qx, qy, amplitude, placed, shown, numbers)
+    out[7], out[8] = _residual(qx, qy, placed, shown, numbers)
     out[9:] = nuisance[1:]
 
 
-@numba.njit(cache=True, fastmath=_FAST)
-def _shown(matrix, g, strength, numbers, reach):
-    """Rows gx, gy, gz, |g|^2 lambda / 2, |F| of reflections that may be excited within `reach`."""
-    wavelength, precession = numbers[0], numbers[1]
-    kept = np.empty((5, g.shape[1]))
-    n = 0
-    for i in range(g.shape[1]):
-        z = matrix[0, 2] * g[0, i] + matrix[1, 2] * g[1, i] + matrix[2, 2] * g[2, i]
-        squared = g[0, i] ** 2 + g[1, i] ** 2 + g[2, i] ** 2
-        bend = 0.5 * wavelength * squared
-        limit = 0.02 + math.sqrt(squared) * (reach + precession)
-        if abs(bend - z) < limit:
-            kept[0, n], kept[1, n], kept[2, n] = g[0, i], g[1, i], g[2, i]
-            kept[3, n], kept[4, n] = bend, strength[i]
-            n += 1
-    return kept[:, :n].copy()
-
-
-@numba.njit(cache=True, fastmath=_FAST)
-def _pairs(qx, qy, matrix, nuisance, shown, reach):
-    """Spot and reflection that lie within `reach` of each other, spot by spot."""
-    n = shown.shape[1]
-    x, y = np.empty(n), np.empty(n)
-    scale = math.exp(nuisance[0])
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _shown(matrix, rows, numbers, reach):
+    """Columns of `rows` whose reflections may be excited by a turn of up to `reach` (radian)."""
+    n = rows.shape[1]
+    kept = np.empty(n + 1, dtype=np.int64)
+    count = 0
     for i in range(n):
-        x[i] = nuisance[1] + scale * (
-            matrix[0, 0] * shown[0, i] + matrix[1, 0] * shown[1, i] + matrix[2, 0] * shown[2, i]
-        )
-        y[i] = nuisance[2] + scale * (
-            matrix[0, 1] * shown[0, i] + matrix[1, 1] * shown[1, i] + matrix[2, 1] * shown[2, i]
-        )
-    near = reach * reach
+        z = matrix[0, 2] * rows[0, i] + matrix[1, 2] * rows[1, i] + matrix[2, 2] * rows[2, i]
+        error = abs(0.5 * numbers[0] * rows[3, i] * rows[3, i] - z)
+        kept[count] = i
+        count += error < 0.02 + rows[3, i] * (reach + numbers[1])
+    shown = np.empty((5, count))
+    for row in range(5):
+        for i in range(count):
+            shown[row, i] = rows[row, kept[i]]
+    return shown
+
+
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _along(matrix, shown, axis):
+    """Component of each reflection along an axis of the frame."""
+    out = np.empty(shown.shape[1])
+    a, b, c = matrix[0, axis], matrix[1, axis], matrix[2, axis]
+    gx, gy, gz = shown[0], shown[1], shown[2]
+    for i in range(len(out)):
+        out[i] = a * gx[i] + b * gy[i] + c * gz[i]
+    return out
+
+
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _placed(matrix, nuisance, shown):
+    """Where each reflection lies in the pattern (x, y), and its component along z."""
+    scale = math.exp(nuisance[0])
+    x = nuisance[1] + scale * _along(matrix, shown, 0)
+    y = nuisance[2] + scale * _along(matrix, shown, 1)
+    return x, y, _along(matrix, shown, 2)
+
+
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _pairs(qx, qy, placed, reach):
+    """Spot and reflection that lie within `reach` of each other, spot by spot."""
+    x, y, _ = placed
     found = np.empty((2, 256), dtype=np.int64)
     count = 0
     for spot in range(len(qx)):
-        for i in range(n):
+        # Room for all, so that the loop below needs no branch.
+        if count + len(x) >= found.shape[1]:
+            larger = np.empty((2, 2 * (count + len(x))), dtype=np.int64)
+            larger[:, :count] = found[:, :count]
+            found = larger
+        for i in range(len(x)):
             distance = (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2
-            if distance < near:
-                if count == found.shape[1]:
-                    larger = np.empty((2, 2 * count), dtype=np.int64)
-                    larger[:, :count] = found
-                    found = larger
-                found[0, count], found[1, count] = spot, i
-                count += 1
+            found[0, count], found[1, count] = spot, i
+            count += distance < reach * reach
     return found[:, :count].copy()
 
 
-@numba.njit(cache=True, fastmath=_FAST)
-def _visibility(error, bend, numbers):
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _visibility(error, length, numbers):
     """Visibility of a reflection under precession, and the derivative of its logarithm.
 
     Lorentzian rel-rod averaged over the cone, up to a constant: Palatinus et al., Acta Cryst. B75
     (2019) 512, eq. 10.
     """
     steep = numbers[2] * numbers[2]
-    swing = 2.0 * bend / numbers[0] * numbers[1] * numbers[1]  # |g|^2 times the angle squared
+    swing = (length * numbers[1]) ** 2
     u = steep * (swing - error * error) + 1.0
     squared = u * u + 4.0 * steep * error * error
     root = math.sqrt(squared)
@@ -362,25 +371,30 @@ def _visibility(error, bend, numbers):
     return visible, slope
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _shares(z, length, strength, numbers):
+    """Weight |F| times visibility of each reflection, and its logarithm's slope in the error."""
+    share, slope = np.empty(len(z)), np.empty(len(z))
+    for i in range(len(z)):
+        error = 0.5 * numbers[0] * length[i] * length[i] - z[i]
+        visible, slope[i] = _visibility(error, length[i], numbers)
+        share[i] = strength[i] * visible
+    return share, slope
+
+
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _expand(qx, qy, weight, matrix, nuisance, shown, pairs, numbers, sigma):
     """Log-likelihood with priors, its gradient, and a positive matrix near minus its Hessian.
 
     Parameters: rotation about the frame's x, y, z; log scale; centre x, y.
     """
-    n = shown.shape[1]
     scale = math.exp(nuisance[0])
-    x, y, z = np.empty(n), np.empty(n), np.empty(n)
-    share, slope = np.empty(n), np.empty(n)
+    # Small loops over few arrays each, so that the compiler turns them into vector instructions.
+    x, y, z = _along(matrix, shown, 0), _along(matrix, shown, 1), _along(matrix, shown, 2)
+    share, slope = _shares(z, shown[3], shown[4], numbers)
     inner, outer = numbers[3] ** 2, numbers[4] ** 2
     total, mean_x, mean_y, square_xx, square_xy, square_yy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for i in range(n):
-        gx, gy, gz = shown[0, i], shown[1, i], shown[2, i]
-        x[i] = matrix[0, 0] * gx + matrix[1, 0] * gy + matrix[2, 0] * gz
-        y[i] = matrix[0, 1] * gx + matrix[1, 1] * gy + matrix[2, 1] * gz
-        z[i] = matrix[0, 2] * gx + matrix[1, 2] * gy + matrix[2, 2] * gz
-        visible, slope[i] = _visibility(shown[3, i] - z[i], shown[3, i], numbers)
-        share[i] = shown[4, i] * visible
+    for i in range(len(x)):
         radius = x[i] * x[i] + y[i] * y[i]
         counted = share[i] if inner < radius < outer else 0.0
         along_x, along_y = -slope[i] * y[i], slope[i] * x[i]
@@ -452,7 +466,7 @@ def _expand(qx, qy, weight, matrix, nuisance, shown, pairs, numbers, sigma):
     return value, gradient, information
 
 
-@numba.njit(cache=True, fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _damped_step(information, gradient, damping):
     """Solve (information + damping diagonal) step = gradient by Cholesky's method."""
     n = len(gradient)
@@ -533,108 +547,97 @@ def quaternion_of(matrix):
     return q if q[0] >= 0 else -q
 
 
-@numba.njit(cache=True, fastmath=_FAST)
-def _correlation(qx, qy, amplitude, matrix, nuisance, shown, numbers):
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _correlation(qx, qy, amplitude, placed, shown, numbers):
     """Normalised correlation of spot amplitudes, each reflection paired with at most one spot.
 
     sum(w_j v_g k(d_jg)) / sqrt(sum w^2 sum v^2) over pairs, with a Gaussian k <= 1 of twice the
     spots' position error, lies in 0 to 1 by the inequality of Cauchy and Schwarz.
     """
-    n = shown.shape[1]
-    scale = math.exp(nuisance[0])
-    inner, outer = numbers[3] ** 2, numbers[4] ** 2
-    x, y, strength = np.empty(n), np.empty(n), np.empty(n)
-    free = np.ones(n, dtype=np.bool_)
-    norm = 0.0
-    for i in range(n):
-        gx, gy, gz = shown[0, i], shown[1, i], shown[2, i]
-        x[i] = matrix[0, 0] * gx + matrix[1, 0] * gy + matrix[2, 0] * gz
-        y[i] = matrix[0, 1] * gx + matrix[1, 1] * gy + matrix[2, 1] * gz
-        z = matrix[0, 2] * gx + matrix[1, 2] * gy + matrix[2, 2] * gz
-        visible, _ = _visibility(shown[3, i] - z, shown[3, i], numbers)
-        radius = x[i] * x[i] + y[i] * y[i]
-        free[i] = inner < radius < outer
-        strength[i] = math.sqrt(shown[4, i] * visible)
-        if free[i]:
-            norm += shown[4, i] * visible
-        x[i] = scale * x[i] + nuisance[1]
-        y[i] = scale * y[i] + nuisance[2]
+    x, y, z = placed
+    share, _ = _shares(z, shown[3], shown[4], numbers)
     precision = 0.25 / numbers[5] ** 2
-    overlap, power = 0.0, 0.0
+    pairs = _pairs(qx, qy, placed, 6.0 / math.sqrt(precision))
+    free = np.ones(len(x), dtype=np.bool_)
+    overlap, norm, power = 0.0, 0.0, 0.0
+    for i in range(len(x)):
+        inside = numbers[3] ** 2 < x[i] * x[i] + y[i] * y[i] < numbers[4] ** 2
+        norm += share[i] if inside else 0.0
+        free[i] = inside
+    pair = 0
     for spot in range(len(qx)):
         best, best_value = -1, 0.0
         power += amplitude[spot] ** 2
-        for i in range(n):
-            if free[i]:
-                distance = (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2
-                if distance * precision < 18.0:
-                    here = strength[i] * math.exp(-0.5 * distance * precision)
-                    if here > best_value:
-                        best, best_value = i, here
+        while pair < pairs.shape[1] and pairs[0, pair] == spot:
+            i = pairs[1, pair]
+            pair += 1
+            distance = (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2
+            here = math.sqrt(share[i]) * math.exp(-0.5 * distance * precision)
+            if free[i] and here > best_value:
+                best, best_value = i, here
         if best >= 0:
             free[best] = False
             overlap += amplitude[spot] * best_value
     return overlap / math.sqrt(max(norm * power, 1e-300))
 
 
-@numba.njit(cache=True, fastmath=_FAST)
-def _nearest(qx, qy, matrix, centre, scale, g, numbers, x, y):
-    """Fill x, y with the undistorted place of the reflection that each spot belongs to, or NaN."""
-    limit = 9.0 * numbers[5] ** 2
-    nearest = np.full(len(qx), limit)
-    x[:] = np.nan
-    y[:] = np.nan
-    # Half width of a rel-rod; reflections further out are not what a spot is.
-    reach = 4.0 * math.pi / numbers[2]
-    for i in range(g.shape[1]):
-        z = matrix[0, 2] * g[0, i] + matrix[1, 2] * g[1, i] + matrix[2, 2] * g[2, i]
-        squared = g[0, i] ** 2 + g[1, i] ** 2 + g[2, i] ** 2
-        error = abs(0.5 * numbers[0] * squared - z)
-        if error < reach + math.sqrt(squared) * numbers[1]:
-            at_x = matrix[0, 0] * g[0, i] + matrix[1, 0] * g[1, i] + matrix[2, 0] * g[2, i]
-            at_y = matrix[0, 1] * g[0, i] + matrix[1, 1] * g[1, i] + matrix[2, 1] * g[2, i]
-            for spot in range(len(qx)):
-                distance = (qx[spot] - centre[0] - scale * at_x) ** 2
-                distance += (qy[spot] - centre[1] - scale * at_y) ** 2
-                if distance < nearest[spot]:
-                    nearest[spot], x[spot], y[spot] = distance, at_x, at_y
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _nearest(qx, qy, placed, shown, numbers):
+    """The reflection that each spot belongs to, -1 for a stray."""
+    x, y, z = placed
+    pairs = _pairs(qx, qy, placed, 3.0 * numbers[5])
+    chosen = np.full(len(qx), -1)
+    nearest = np.full(len(qx), np.inf)
+    for pair in range(pairs.shape[1]):
+        spot, i = pairs[0, pair], pairs[1, pair]
+        # Beyond a few half widths of a rel-rod a reflection is not what a spot is.
+        error = abs(0.5 * numbers[0] * shown[3, i] ** 2 - z[i])
+        if error < 4.0 * math.pi / numbers[2] + shown[3, i] * numbers[1]:
+            distance = (qx[spot] - x[i]) ** 2 + (qy[spot] - y[i]) ** 2
+            if distance < nearest[spot]:
+                nearest[spot], chosen[spot] = distance, i
+    return chosen
 
 
-@numba.njit(cache=True, fastmath=_FAST)
-def _residual(qx, qy, matrix, nuisance, shown, numbers):
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _residual(qx, qy, placed, shown, numbers):
     """Root mean square distance of the spots that belong to a reflection, and their number."""
-    x, y = np.empty(len(qx)), np.empty(len(qx))
-    scale = math.exp(nuisance[0])
-    _nearest(qx, qy, matrix, nuisance[1:], scale, shown, numbers, x, y)
+    x, y, _ = placed
+    chosen = _nearest(qx, qy, placed, shown, numbers)
     squares, count = 0.0, 0
     for spot in range(len(qx)):
-        if x[spot] == x[spot]:
-            squares += (qx[spot] - nuisance[1] - scale * x[spot]) ** 2
-            squares += (qy[spot] - nuisance[2] - scale * y[spot]) ** 2
+        i = chosen[spot]
+        if i >= 0:
+            squares += (qx[spot] - x[i]) ** 2 + (qy[spot] - y[i]) ** 2
             count += 1
     return math.sqrt(squares / max(count, 1)), count
 
 
-@numba.njit(cache=True, parallel=True, fastmath=_FAST)
+@numba.njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
 def _distortion_sums(
-    offset, qx, qy, position, phase, rotation, centre, scale, first, g, numbers, sums
+    offset, qx, qy, position, phase, rotation, centre, scale, first, rows, numbers, sums
 ):  # fmt: skip
     """Sums (candidates, 6) of the normal equations of scale, stretch along x, and shear."""
     for candidate in numba.prange(len(position)):
         start, stop = offset[position[candidate]], offset[position[candidate] + 1]
         low, high = first[phase[candidate]], first[phase[candidate] + 1]
-        x, y = np.empty(stop - start), np.empty(stop - start)
-        _nearest(
-            qx[start:stop], qy[start:stop], matrix_of(rotation[candidate]), centre[candidate],
-            scale[candidate], g[:, low:high], numbers, x, y,
-        )  # fmt: skip
+        matrix = matrix_of(rotation[candidate])
+        shown = _shown(matrix, rows[:, low:high], numbers, 0.01)
+        nuisance = np.array(
+            [math.log(scale[candidate]), centre[candidate, 0], centre[candidate, 1]]
+        )
+        placed = _placed(matrix, nuisance, shown)
+        chosen = _nearest(qx[start:stop], qy[start:stop], placed, shown, numbers)
         for spot in range(stop - start):
-            if x[spot] == x[spot]:
-                off_x = qx[start + spot] - centre[candidate, 0] - x[spot]
-                off_y = qy[start + spot] - centre[candidate, 1] - y[spot]
-                sums[candidate, 0] += x[spot] ** 2 + y[spot] ** 2
-                sums[candidate, 1] += x[spot] ** 2 - y[spot] ** 2
-                sums[candidate, 2] += 2.0 * x[spot] * y[spot]
-                sums[candidate, 3] += x[spot] * off_x + y[spot] * off_y
-                sums[candidate, 4] += x[spot] * off_x - y[spot] * off_y
-                sums[candidate, 5] += y[spot] * off_x + x[spot] * off_y
+            if chosen[spot] >= 0:
+                # Where the reflection lies without any distortion.
+                x = (placed[0][chosen[spot]] - centre[candidate, 0]) / scale[candidate]
+                y = (placed[1][chosen[spot]] - centre[candidate, 1]) / scale[candidate]
+                off_x = qx[start + spot] - centre[candidate, 0] - x
+                off_y = qy[start + spot] - centre[candidate, 1] - y
+                sums[candidate, 0] += x * x + y * y
+                sums[candidate, 1] += x * x - y * y
+                sums[candidate, 2] += 2.0 * x * y
+                sums[candidate, 3] += x * off_x + y * off_y
+                sums[candidate, 4] += x * off_x - y * off_y
+                sums[candidate, 5] += y * off_x + x * off_y
