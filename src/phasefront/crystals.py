@@ -157,6 +157,25 @@ def read_crystal(path: str | Path, *, name: str | None = None) -> Crystal:
     )
 
 
+def laue_rotations(point_group: str | None) -> np.ndarray:
+    """Proper rotations (n, 4) of the Laue group of a point group such as '4/mmm', '-3m' or 'm-3m'.
+
+    Conventional axes: hexagonal ones for trigonal and hexagonal groups, orthogonal for all others.
+    Raises InputError for None and for what is no point group.
+    """
+    names = [f"P{point_group}", f"P{point_group}1"] if point_group else []
+    groups = [group for name in names if (group := gemmi.find_spacegroup_by_name(name))]
+    if not groups or groups[0].point_group_hm() != point_group:
+        raise InputError(
+            "phases", f"{point_group!r} is no point group", field="parent_point_group",
+            remedy="name that of the lattice they share as 4/mmm or m-3m are named",
+        )  # fmt: skip
+    group = groups[0]
+    hexagonal = group.crystal_system_str() in ("trigonal", "hexagonal")
+    cell = gemmi.UnitCell(1, 1, 1, 90, 90, 120 if hexagonal else 90)
+    return _laue_rotations(group.operations(), np.array(cell.frac.mat.tolist()))
+
+
 def check_distinct(crystals: Sequence[Crystal]) -> None:
     """Raise InputError, naming both files, if two phases have the same structure or name.
 

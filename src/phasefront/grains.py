@@ -17,7 +17,7 @@ from scipy.sparse.csgraph import connected_components
 from scipy.spatial.transform import Rotation
 
 from phasefront import layouts, netcdf, rotations
-from phasefront.crystals import Crystal
+from phasefront.crystals import Crystal, laue_rotations
 from phasefront.errors import InputError
 
 
@@ -128,7 +128,7 @@ def _lattices(
 ) -> list[_Lattice]:
     parents = [None] * len(crystals) if parents is None else parents
     if any(parent is not None for parent in parents):
-        shared_symmetry = _rotation_group(point_group)
+        shared_symmetry = laue_rotations(point_group)
     lattices = []
     for number, (crystal, parent) in enumerate(zip(crystals, parents, strict=True)):
         if parent is None:
@@ -151,25 +151,6 @@ def _to_parent(crystal: Crystal, parent: Sequence[Sequence[float]]) -> np.ndarra
     e3 = np.cross(a, b) / np.linalg.norm(np.cross(a, b))
     to_parent = Rotation.from_matrix([e1, np.cross(e3, e1), e3])
     return to_parent.as_quat(canonical=True, scalar_first=True)
-
-
-def _rotation_group(point_group: str | None) -> np.ndarray:
-    """Proper rotations of a point group's Laue group, (n, 4)."""
-    from orix.crystal_map import Phase
-
-    remedy = "name it as 4/mmm or m-3m are named"
-    if point_group is None:
-        raise InputError(
-            "phases", "share a parent lattice without a point group", field="parent_point_group",
-            remedy=remedy,
-        )  # fmt: skip
-    try:
-        return Phase(point_group=point_group).point_group.laue_proper_subgroup.data
-    except ValueError as error:
-        raise InputError(
-            "phases", f"{point_group!r} is no point group", field="parent_point_group",
-            remedy=remedy,
-        ) from error  # fmt: skip
 
 
 def _lattice_orientations(

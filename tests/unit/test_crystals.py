@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from phasefront.crystals import check_distinct, read_crystal
+from phasefront.crystals import check_distinct, laue_rotations, read_crystal
 from phasefront.errors import InputError
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
@@ -187,3 +187,21 @@ def test_same_structure_twice_is_refused_even_in_another_setting(tmp_path):
 def test_two_phases_may_not_share_a_name():
     with pytest.raises(InputError, match="called"):
         check_distinct([crystal(AMAM), read_crystal(STRUCTURES / f"{I4MMM}.cif", name=AMAM)])
+
+
+@pytest.mark.parametrize(
+    "point_group", ["mmm", "222", "4/mmm", "4/m", "6/mmm", "-3m", "-43m", "m-3m"]
+)
+def test_laue_rotations_agree_with_orix(point_group):
+    from orix.crystal_map import Phase
+
+    ours = laue_rotations(point_group)
+    theirs = Phase(point_group=point_group).point_group.laue_proper_subgroup.data
+    assert len(ours) == len(theirs)
+    assert (np.abs(ours @ theirs.T) > 1 - 1e-6).any(axis=1).all()
+
+
+@pytest.mark.parametrize("point_group", [None, "five", "m3m", "Pmmm"])
+def test_what_is_no_point_group_is_refused(point_group):
+    with pytest.raises(InputError, match=r"parent_point_group: .* is no point group"):
+        laue_rotations(point_group)
