@@ -57,31 +57,23 @@ def find_beam(pattern: np.ndarray) -> tuple[float, float, float]:
 
 
 def _inversion_centre(pattern: np.ndarray) -> tuple[float, float]:
-    """Centre about which the pattern matches itself turned by 180 degrees, from its logarithm."""
-    from scipy.signal import fftconvolve
+    """Centre about which the pattern matches itself turned by 180 degrees, to half a pixel.
 
+    Masked normalised correlation (Padfield, IEEE Trans. Image Process. 21, 2706, 2012) of the
+    logarithm, without what is much darker than its surroundings.
+    """
+    from scipy import ndimage
+    from skimage.registration import phase_cross_correlation
+
+    around = ndimage.median_filter(pattern, min(pattern.shape) // 4)
+    mask = ndimage.binary_erosion(pattern > 0.5 * around, iterations=2, border_value=1)
     contrast = np.log(np.maximum(pattern, 1e-3 * pattern.max()))
-    contrast = contrast - contrast.mean()
-    # Overlap is counted so that a shift is not preferred for having more of it.
-    match = fftconvolve(contrast, contrast)
-    energy = fftconvolve(contrast**2, np.ones_like(contrast))
-    whole = fftconvolve(np.ones_like(contrast), np.ones_like(contrast))
-    score = np.where(whole > 0.3 * contrast.size, match / np.maximum(energy, 1e-12), -np.inf)
-    row, column = _parabolic_maximum(score)
-    return row / 2, column / 2
-
-
-def _parabolic_maximum(score: np.ndarray) -> tuple[float, float]:
-    peak = np.array(np.unravel_index(score.argmax(), score.shape))
-    found = peak.astype(float)
-    for axis in range(2):
-        if 0 < peak[axis] < score.shape[axis] - 1:
-            step = np.eye(2, dtype=int)[axis]
-            before, here, after = (score[tuple(peak + k * step)] for k in (-1, 0, 1))
-            curvature = before - 2 * here + after
-            if np.isfinite(curvature) and curvature < 0:
-                found[axis] += 0.5 * (before - after) / curvature
-    return float(found[0]), float(found[1])
+    shift = phase_cross_correlation(
+        contrast, contrast[::-1, ::-1], reference_mask=mask, moving_mask=mask[::-1, ::-1],
+        overlap_ratio=0.3,
+    )[0]  # fmt: skip
+    row, column = (np.subtract(pattern.shape, 1) + shift) / 2
+    return float(row), float(column)
 
 
 def _shadow_radius(pattern: np.ndarray, row: float, column: float) -> float:
@@ -94,22 +86,28 @@ def _shadow_radius(pattern: np.ndarray, row: float, column: float) -> float:
 def usable_pixels(mean_pattern: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
     """Mask (ky, kx) without a beam stop's shadow and without hot or dead pixels.
 
-    The shadow is what stays below 0.4 of the median of its ring, in patches of 30 pixels or more; a
-    hot or dead pixel differs from the median of its neighbours by more than its own value.
+    The shadow is what stays below 0.4 of its ring's upper quartile, in patches of 30 pixels or
+    more; a hot pixel is four times its highest neighbour, a dead one a tenth of their median.
     """
     from scipy import ndimage
 
     pattern = np.asarray(mean_pattern, dtype=float)
     y, x = np.indices(pattern.shape)
     ring = np.hypot(y - centre[0], x - centre[1]).astype(int) // 2
-    level = ndimage.median(pattern, ring, np.arange(ring.max() + 1))[ring]
+    level = ndimage.labeled_comprehension(
+        pattern, ring, np.arange(ring.max() + 1), lambda values: np.quantile(values, 0.75), float, 0
+    )[ring]
     smooth = ndimage.median_filter(pattern, 3)
-    scatter = 1.4826 * np.median(np.abs(pattern - smooth))
+    faint = level <= np.median(level)
+    scatter = 1.2533 * np.abs(pattern - smooth)[faint].mean()
     dark = ndimage.binary_opening((smooth < 0.4 * level) & (level > 10 * scatter))
     labels, _ = ndimage.label(dark)
     size = np.bincount(labels.ravel())
     shadow = ndimage.binary_dilation(dark & (size[labels] >= 30), iterations=2)
-    hot = pattern - smooth > np.maximum(10 * scatter, smooth)
+    neighbours = np.ones((3, 3), bool)
+    neighbours[1, 1] = False
+    highest = ndimage.maximum_filter(pattern, footprint=neighbours)
+    hot = (pattern > 4 * highest) & (pattern - highest > 10 * scatter)
     dead = (pattern < 0.1 * smooth) & (smooth - pattern > 10 * scatter)
     return ~(shadow | hot | dead)
 
@@ -128,7 +126,7 @@ def find_centres(
     radius
         Of the direct beam's disk, pixels.
 
-    The disk is cut between half and nine tenths of its own mean level, so neither saturation nor
+    The disk is cut between three and nine tenths of its own mean level, so neither saturation nor
     contrast inside the disk matters, and its centroid is taken in a window that follows it.
     """
     return _centres_of_disks(
@@ -162,7 +160,7 @@ def _centre_of_disk(pattern, row, column, radius, mask):  # pragma: no cover - c
                     pixels += 1
         if pixels == 0 or level <= 0:
             return np.array([np.nan, np.nan])
-        low, high = 0.5 * level / pixels, 0.9 * level / pixels
+        low, high = 0.3 * level / pixels, 0.9 * level / pixels
         for v in range(max(int(y - reach), 0), min(int(y + reach) + 2, ny)):
             for u in range(max(int(x - reach), 0), min(int(x + reach) + 2, nx)):
                 if mask[v, u] and (v - y) ** 2 + (u - x) ** 2 <= reach**2:

@@ -1,0 +1,379 @@
+"""Calibration against synthetic beams, descan, spots of known crystals, and the real Au grating."""
+
+import functools
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import special
+from scipy.spatial.transform import Rotation
+
+from phasefront import calibration, layouts, netcdf, scans
+from phasefront.crystals import read_crystal
+from phasefront.errors import InputError
+
+STRUCTURES = ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3")
+VOLTAGE_KV, PRECESSION_DEG = 200.0, 0.8
+
+
+def disk(shape, row, column, radius, *, edge=0.5):
+    y, x = np.indices(shape)
+    return special.expit((radius - np.hypot(y - row, x - column)) / edge)
+
+
+def halo(shape, row, column, *, height=60.0, decay=18.0):
+    y, x = np.indices(shape)
+    return height * np.exp(-np.hypot(y - row, x - column) / decay)
+
+
+# ------------------------------------------------------------------------------------- centres
+
+
+@pytest.mark.parametrize(
+    ("counts", "limit", "error"), [(3000.0, 255, 0.04), (50.0, 65535, 0.08), (1.5, 65535, 0.4)]
+)
+def test_centres_of_disks_whether_saturated_or_faint(counts, limit, error):
+    rng = np.random.default_rng(0)
+    shape, radius = (96, 96), 6.0
+    true = np.array([47.0, 49.0]) + rng.uniform(-4, 4, (40, 2))
+    patterns = np.array(
+        [
+            rng.poisson(counts * (disk(shape, *at, radius) + 0.0001 * halo(shape, *at)))
+            for at in true
+        ]
+    )
+    patterns = np.minimum(patterns, limit)
+    found = calibration.find_centres(
+        patterns, (47.0, 49.0), radius=radius, mask=np.ones(shape, bool)
+    )
+    offset = found - true
+    assert np.sqrt(np.mean(offset**2)) < error
+    assert np.abs(offset.mean(axis=0)).max() < error
+
+
+def test_a_pattern_without_a_beam_has_no_centre():
+    empty = np.zeros((1, 64, 64))
+    mask = np.ones((64, 64), bool)
+    assert np.isnan(calibration.find_centres(empty, (32, 32), radius=5.0, mask=mask)).all()
+
+
+def test_the_beam_of_a_mean_pattern_is_found_off_centre():
+    pattern = 900 * disk((128, 128), 40.3, 75.6, 7.0) + halo((128, 128), 40.3, 75.6)
+    row, column, radius = calibration.find_beam(pattern)
+    assert (row, column) == pytest.approx((40.3, 75.6), abs=0.15)
+    assert radius == pytest.approx(7.0, abs=0.4)
+
+
+def test_a_beam_stop_is_masked_and_the_centre_comes_from_symmetry():
+    rng = np.random.default_rng(4)
+    shape, row, column = (128, 128), 61.4, 66.7
+    pattern = 200 * disk(shape, row, column, 6.0) + halo(shape, row, column, height=300) + 5
+    for x, y in ((20, 9), (-4, 27), (33, -12)):
+        for sign in (1, -1):
+            pattern += 150 * disk(shape, row + sign * y, column + sign * x, 2.0)
+    y, x = np.indices(shape)
+    stop = (np.abs(y - row) < 9) & (x > column - 10)
+    pattern = rng.poisson(20 * np.where(stop, 0.02, 1.0) * pattern) / 20
+    found = calibration.find_beam(pattern)
+    assert found[:2] == pytest.approx((row, column), abs=1.0)
+    mask = calibration.usable_pixels(pattern, (row, column))
+    radius = np.hypot(y - row, x - column)
+    near = (radius > 12) & (radius < 45)  # further in, the stop is all there is
+    assert mask[stop & near].mean() < 0.1
+    assert mask[~stop & near].mean() > 0.8
+
+
+def test_hot_and_dead_pixels_are_masked():
+    rng = np.random.default_rng(4)
+    pattern = rng.poisson(1e4 * (1 + halo((64, 64), 32, 32, height=3.0))) / 1e3
+    pattern[10, 12] *= 30
+    pattern[50, 40] = 0
+    mask = calibration.usable_pixels(pattern, (32, 32))
+    assert not mask[10, 12]
+    assert not mask[50, 40]
+    assert mask.sum() == mask.size - 2
+
+
+def test_the_surface_follows_descan_and_ignores_outliers():
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[0:1:30j, 0:1:40j]
+    true = np.stack([60 + 3 * x - 2 * y + x * y, 70 - 4 * y + 2 * x**2], axis=-1)
+    measured = true + rng.normal(0, 0.05, true.shape)
+    measured[rng.uniform(size=(30, 40)) < 0.15] += [4.0, -3.0]
+    measured[3:6, 3:9] = np.nan
+    fitted, residual, error = calibration.fit_surface(measured)
+    assert np.abs(fitted - true).max() < 0.02
+    assert 0.001 < error < 0.01
+    assert np.isnan(residual[4, 4])
+    assert np.nanmedian(residual) == pytest.approx(0.06, abs=0.015)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 2)])
+def test_the_surface_of_a_small_scan_is_a_plane_or_a_constant(shape):
+    measured = np.broadcast_to([50.0, 60.0], (*shape, 2))
+    fitted, residual, error = calibration.fit_surface(measured)
+    np.testing.assert_allclose(fitted, measured)
+    np.testing.assert_allclose(residual, 0, atol=1e-9)
+    assert error < 1e-6
+
+
+# --------------------------------------------------------------------------------------- sizes
+
+
+@pytest.mark.parametrize(("sigma", "probe"), [(1.2, 9.0), (1.8, 6.0), (3.0, 8.0)])
+def test_the_spots_own_size_is_measured_beside_a_larger_beam(sigma, probe):
+    rng = np.random.default_rng(2)
+    shape = (144, 144)
+    y, x = np.indices(shape)
+    expected = 10 + 2000 * disk(shape, 72, 72, probe) + halo(shape, 72, 72)
+    for at in ((30, 40), (110, 50), (100, 110), (25, 100), (72, 120), (120, 80)):
+        distance = (y - at[0]) ** 2 + (x - at[1]) ** 2
+        expected = expected + 200 * np.exp(-0.5 * distance / sigma**2)
+    patterns = rng.poisson(np.broadcast_to(expected, (4, *shape)))
+    centres = np.tile([72.0, 72.0], (4, 1))
+    mask = np.ones(shape, bool)
+    found = calibration.measure_spot_radius(patterns, centres, probe_radius=probe, mask=mask)
+    assert found == pytest.approx(2 * sigma, rel=0.08)
+    reach = calibration.measure_beam_radius(
+        patterns, centres, probe_radius=probe, spot_radius=found, mask=mask
+    )
+    assert probe + found <= reach < probe + found + 6
+
+
+# ---------------------------------------------------------------------------- scale and ellipse
+
+
+@pytest.fixture(scope="module")
+def crystals(request):
+    folder = request.config.rootpath / "config" / "structures"
+    read = [read_crystal(folder / f"{name}.cif") for name in STRUCTURES]
+    # Structure factors are worked out once for all tests.
+    return [
+        SimpleNamespace(
+            name=crystal.name, symmetry=crystal.symmetry,
+            reflections=functools.lru_cache(lambda d, c=crystal: c.reflections(round(d, 2))),
+        )
+        for crystal in read
+    ]  # fmt: skip
+
+
+def distortion(scale, ratio, angle_deg):
+    """Matrix from nominal to true frequencies whose rings on the camera are long along angle."""
+    turn = Rotation.from_euler("z", angle_deg, degrees=True).as_matrix()[:2, :2]
+    return scale * turn @ np.diag([ratio**-0.5, ratio**0.5]) @ turn.T
+
+
+def nominal_spots(crystals, rng, *, matrix, phases, patterns=60, grains=10, sigma=0.004):
+    """Spots of kinematic patterns in nominal frequencies, with orientations right to 0.5 degrees.
+
+    Grains share the pseudo-tetragonal lattice: the second phase's a axis is along [110] of it.
+    """
+    reflections = [crystal.reflections(1 / 1.2) for crystal in crystals]
+    lattices = Rotation.random(grains, rng=rng)
+    own_axes = [Rotation.from_euler("z", turn, degrees=True) for turn in (0, -45, 0)]
+    wavelength = calibration.electron_wavelength(VOLTAGE_KV)
+    counts, found, rotations = [], [], np.empty((1, patterns, len(crystals), 1, 4))
+    for i in range(patterns):
+        phase = rng.choice(phases)
+        lattice = lattices[rng.integers(grains)]
+        _, g, power = reflections[phase]
+        g = (own_axes[phase] * lattice).inv().apply(g)
+        error = g[:, 2] - wavelength / 2 * np.sum(g**2, axis=1)
+        width = np.hypot(0.01, np.radians(PRECESSION_DEG) * np.linalg.norm(g, axis=1) / 1.4)
+        strength = power * np.exp(-0.5 * (error / width) ** 2) * rng.lognormal(0, 0.7, len(g))
+        strength[np.linalg.norm(g[:, :2], axis=1) < 0.12] = 0
+        visible = np.argsort(strength)[::-1][: rng.integers(12, 26)]
+        q = g[visible, :2] + rng.normal(0, sigma, (len(visible), 2))
+        q = np.concatenate([q, rng.uniform(-0.8, 0.8, (1, 2))])  # one that belongs to nothing
+        found.append(np.linalg.solve(matrix, q.T).T)
+        counts.append(len(q))
+        for other in range(len(crystals)):
+            wrong = Rotation.from_rotvec(np.radians(rng.normal(0, 0.5, 3)))
+            rotations[0, i, other, 0] = (own_axes[other] * lattice * wrong).as_quat(
+                scalar_first=True
+            )
+    qx, qy = np.concatenate(found).T
+    spots = calibration._spots_dataset(counts, qx, qy, np.ones(len(qx)), np.ones(len(qx)))
+    blank = np.zeros(rotations.shape[:-1])
+    orientations = netcdf.build(
+        layouts.ORIENTATIONS,
+        {
+            "phase": [crystal.name for crystal in crystals], "rotation": rotations, "score": blank,
+            "scale_factor": blank, "residual": blank, "indexed": blank,
+        },
+        {"scan": ""},
+    )  # fmt: skip
+    return spots, orientations
+
+
+def fit(spots, orientations, crystals, *, scale_search=0.02):
+    return calibration.fit_affine(
+        spots, orientations, crystals, voltage_kv=VOLTAGE_KV, precession_deg=PRECESSION_DEG,
+        scale_search=scale_search,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("phases", [[0], [1, 2], [0, 1, 2]])
+def test_scale_and_ellipse_are_recovered_although_the_phases_are_not_known(crystals, phases):
+    true = distortion(1.005, 1.01, 35.0)
+    rng = np.random.default_rng(len(phases))
+    result = fit(*nominal_spots(crystals, rng, matrix=true, phases=phases), crystals)
+    scale, ratio, angle = calibration._shape_of(result.matrix)
+    assert scale == pytest.approx(1.005, abs=0.001)
+    assert ratio == pytest.approx(1.01, abs=0.002)
+    assert angle == pytest.approx(35.0, abs=6.0)
+    assert np.abs(result.shift).max() < 0.001
+    assert result.sigma == pytest.approx(0.004, rel=0.15)
+    present = np.isin(np.arange(3), phases)
+    assert result.phase_share[present].sum() > 0.95
+    assert 8 <= result.grains <= 12 * len(phases)
+
+
+@pytest.mark.parametrize("scale", [0.982, 1.018])
+def test_the_scale_is_found_anywhere_in_the_range_searched(crystals, scale):
+    rng = np.random.default_rng(6)
+    made = nominal_spots(crystals, rng, matrix=distortion(scale, 1.0, 0.0), phases=[0, 1])
+    result = fit(*made, crystals)
+    assert calibration._scale_of(result.matrix) == pytest.approx(scale, abs=0.001)
+
+
+def test_standard_errors_cover_the_truth(crystals):
+    true = distortion(0.997, 1.006, 110.0)
+    pulls = []
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        made = nominal_spots(crystals, rng, matrix=true, phases=[0, 2], patterns=40)
+        result = fit(*made, crystals, scale_search=0.004)
+        error = np.sqrt(np.diag(result.covariance))
+        pulls.append((result.matrix - true)[[0, 0, 1], [0, 1, 1]] / error)
+    assert 0.5 < np.sqrt(np.mean(np.square(pulls))) < 1.7
+
+
+def test_too_few_indexed_patterns_are_an_input_error(crystals):
+    made = nominal_spots(
+        crystals, np.random.default_rng(0), matrix=np.eye(2), phases=[0], patterns=2
+    )
+    with pytest.raises(InputError, match="only 2 patterns could be indexed"):
+        fit(*made, crystals)
+
+
+def test_the_likelihood_climbs_and_its_gradient_is_right(crystals):
+    made = nominal_spots(crystals, np.random.default_rng(3), matrix=np.eye(2), phases=[0])
+    problem = calibration._AffineProblem(*made, crystals, VOLTAGE_KV, PRECESSION_DEG)
+    state = calibration._State.start(1.004, problem.rotation)
+    climbed = [problem.climb(state, steps).log_likelihood for steps in (0, 2, 4, 8, 16)]
+    assert np.all(np.diff(climbed) > -0.5)
+    assert climbed[-1] - climbed[0] > 100
+
+    # Per candidate, against central differences of the log-likelihood itself.
+    share = np.full(3, 1 / 3)
+
+    def likelihood(parameters, rotation):
+        state = calibration._State(parameters, rotation, 0.006, share)
+        return problem.evaluate(state)
+
+    start = np.array([1.001, 0.0005, 0.999, 0.0002, -0.0003])
+    gradient = likelihood(start, problem.rotation)[2]
+    for k in (1, 3, 4):
+        step = 1e-6 * np.eye(5)[k]
+        up, down = (likelihood(start + s, problem.rotation)[0] for s in (step, -step))
+        difference = (up - down) / 2e-6
+        # Reflections that enter or leave at the rim of the range make a few jumps.
+        close = np.isclose(gradient[..., k], difference, rtol=1e-2, atol=1.0)
+        assert close.mean() > 0.95
+    for k in range(3):
+        turn = np.zeros((*problem.rotation.shape[:2], 3))
+        turn[..., k] = 1e-6
+        up, down = (
+            likelihood(start, calibration._turn(problem.rotation, s))[0] for s in (turn, -turn)
+        )
+        close = np.isclose(gradient[..., 5 + k], (up - down) / 2e-6, rtol=2e-2, atol=3.0)
+        assert close.mean() > 0.9
+
+
+# ----------------------------------------------------------------------------------- whole scans
+
+
+class ScanInMemory:
+    """What calibration asks of `scans.Scan`."""
+
+    path = "zeros.blo"
+
+    def __init__(self, patterns):
+        self.patterns, self.shape, self.dtype = patterns, patterns.shape, patterns.dtype
+
+    def read_rows(self, start, stop):
+        return self.patterns[start:stop]
+
+    def blocks(self):
+        for row in range(self.shape[0]):
+            yield slice(row, row + 1), self.patterns[row : row + 1]
+
+
+def test_a_scan_of_zeros_or_with_nan_is_refused():
+    patterns = np.zeros((2, 3, 32, 32), np.float32)
+    with pytest.raises(InputError, match=r"zeros.blo: every pixel of the mean pattern is 0"):
+        calibration.calibrate_centres(ScanInMemory(patterns), name="zeros", scale_nominal=0.01)
+    patterns[1, 2, 3, 4] = np.nan
+    with pytest.raises(InputError, match=r"zeros.blo: position y=1, x=2: 1 values are NaN"):
+        calibration.calibrate_centres(ScanInMemory(patterns), name="zeros", scale_nominal=0.01)
+
+
+def test_the_genuine_scan_is_calibrated_without_its_phase(shared_data):
+    scan = scans.open_scan(shared_data("scans/astar_3x2.blo"))
+    found = calibration.calibrate_centres(scan, name="astar", scale_nominal=0.01)
+    layouts.CALIBRATION.check(found, "test")
+    np.testing.assert_allclose(found["centre_y"], 72.1, atol=0.3)
+    np.testing.assert_allclose(found["centre_x"], 73.25, atol=0.3)
+    assert float(found["centre_residual"].max()) < 0.15
+    # Spots are far smaller than the saturated beam.
+    assert float(found["spot_radius"]) == pytest.approx(3.3, abs=0.4)
+    assert 7 < float(found["probe_radius"]) < 10
+    assert np.isnan(found["scale_stderr"])
+    assert found["mask"].values.all()
+
+
+# ---------------------------------------------------------------------------- rings of a standard
+
+GOLD = 4.0782 / np.sqrt([3, 4, 8, 11, 12, 16, 19, 20])
+
+
+def test_rings_give_back_their_geometry():
+    rng = np.random.default_rng(0)
+    matrix = 0.0101 * distortion(1.0, 1.03, 60.0)
+    y, x = np.indices((256, 256))
+    row, column = 126.3, 130.8
+    q = np.linalg.norm(np.einsum("ij,j...->i...", matrix, np.stack([x - column, y - row])), axis=0)
+    image = 4000 * np.exp(-q / 0.25) + 2e4 * disk((256, 256), row, column, 5.0) + 20
+    for d, height in zip(GOLD, (900, 400, 300, 300, 60, 20, 60, 60), strict=True):
+        image += height * np.exp(-0.5 * ((q - 1 / d) / 0.015) ** 2)
+    found = calibration.calibrate_rings(
+        rng.poisson(image), d_spacings=GOLD, scale_nominal=0.0103, name="made"
+    )
+    layouts.CALIBRATION.check(found, "test")
+    assert float(found["scale"]) == pytest.approx(0.0101, rel=1e-3)
+    assert float(found["ellipse_ratio"]) == pytest.approx(1.03, abs=0.001)
+    assert float(found["ellipse_angle"]) == pytest.approx(60.0, abs=2.0)
+    assert float(found["centre_y"].squeeze()) == pytest.approx(row, abs=0.1)
+    assert float(found["centre_x"].squeeze()) == pytest.approx(column, abs=0.1)
+    np.testing.assert_allclose(found["affine"], matrix, atol=4 * found["affine_stderr"].max())
+
+
+def test_the_real_gold_grating_has_the_published_scale_and_ellipse(shared_data):
+    from skimage.io import imread
+
+    image = imread(shared_data("calibration/au_xgrating_20cm.tif"))
+    found = calibration.calibrate_rings(image, d_spacings=GOLD, scale_nominal=0.0102, name="au")
+    # Published: 0.010237 per pixel after the affine below, which maps the camera's pixels to round
+    # ones and leaves their size alone along one axis.
+    published = 0.010237 * np.array([[0.9758, 0.0155], [0.0155, 0.9901]])
+    scale, ratio, angle = calibration._shape_of(published)
+    assert float(found["scale"]) == pytest.approx(scale, rel=0.01)
+    assert float(found["ellipse_ratio"]) == pytest.approx(ratio, abs=0.005)
+    assert float(found["ellipse_angle"]) == pytest.approx(angle, abs=3.0)
+
+
+def test_one_ring_is_not_enough():
+    image = np.add(100.0, 500 * disk((64, 64), 32, 32, 4.0))
+    with pytest.raises(InputError, match="1 ring is too few"):
+        calibration.calibrate_rings(image, d_spacings=[2.0], scale_nominal=0.02, name="x.tif")
