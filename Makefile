@@ -50,4 +50,5 @@ $(READY): envs/lock.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --require-hashes --requirement envs/lock.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/phasefront compile config/demo.yaml
 	@touch $@

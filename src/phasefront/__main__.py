@@ -32,6 +32,8 @@ def main() -> None:
     command.add_argument("config", type=Path)
     command = _command(commands, verify, "re-hash a results folder and walk its records")
     command.add_argument("folder", type=Path)
+    command = _command(commands, compile, "compile the numerical kernels ahead of the first run")
+    command.add_argument("config", type=Path, help="an experiment with a virtual section")
     _command(commands, schema, f"write the config's JSON schema to {SCHEMA}")
 
     arguments = vars(parser.parse_args())
@@ -132,6 +134,14 @@ def verify(folder: Path) -> int:
         print(line, file=sys.stderr)
     print(f"{report.records} records, {len(report.problems)} problems")
     return 1 if report.problems else 0
+
+
+def compile(config: Path) -> int:
+    """Compile once what every run needs."""
+    from phasefront.compilation import compile_kernels
+
+    compile_kernels(config)
+    return 0
 
 
 def schema() -> int:
