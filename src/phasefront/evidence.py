@@ -30,9 +30,11 @@ from phasefront.refinement import (
 
 # Spots of a pattern share errors (dynamical intensities above all), so the plain posterior is
 # over-confident. Fitted by the likelihood of the true phase on Bloch-wave patterns of NVPF.
-TEMPERATURE = 0.55
+TEMPERATURE = 0.4
 _ROUNDS = 3  # of deciding and refining the distortion
 _SAMPLE = 4096  # positions, evenly spread, on which the distortion is refined
+_SURE, _RICH = 0.9, 8  # posterior and indexed spots of the positions that show the spots' error
+_MARGIN = 1.2  # on that error: weak spots have a larger one than most
 
 _Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -50,7 +52,8 @@ def decide_phases(
     local_scale_sigma: float = 0.001,
     centre_sigma: float = 0.001,
     decide_above: float = 0.95,
-    min_explained: float = 0.6,
+    min_explained: float = 0.7,
+    max_residual: float = 1.3,
     temperature: float = TEMPERATURE,
     prior: Sequence[float] | None = None,
 ) -> xr.Dataset:
@@ -64,23 +67,27 @@ def decide_phases(
         The phases, in the orientations' order.
     min_spots
         A position with fewer spots is `vacuum`.
-    position_sigma, centre_sigma
-        Standard errors of a spot's position and of a pattern's centre, 1/angstrom.
+    position_sigma
+        Largest standard error of a spot's position, 1/angstrom; the scan's own is measured on it.
+    centre_sigma
+        Standard error of a pattern's centre, 1/angstrom.
     distortion_sigma, local_scale_sigma
         Relative standard errors of what the calibration says of the scan's scale and ellipse, and
         of one pattern's scale about the scan's (height, local strain).
     decide_above
         The posterior that a decision needs; otherwise the position is `undecided`.
-    min_explained
-        Share of the spots that the decided phase must index; otherwise the position is
-        `undecided`, because none of the candidates may be what is there.
+    min_explained, max_residual
+        The decided phase must index this share of the spots, with an rms distance of at most this
+        many standard errors; otherwise the position is `undecided`, because what is there may be
+        none of the candidates.
     temperature
         Factor on the logarithm of the evidence that makes posteriors calibrated.
     prior
         Probability of each phase before the pattern is seen; equal where None.
 
-    Returns a PHASES dataset; its attributes `scale`, `stretch` and `shear` say what distortion was
-    found on top of the calibration. Reliability is 1 - next best / best score of two phases.
+    Returns a PHASES dataset. Its attributes `scale`, `stretch` and `shear` say what distortion was
+    found on top of the calibration, `position_sigma` the error of spots that remained. Reliability
+    is 1 - next best / best score of two phases.
     """
     ny, nx = spots["count"].shape
     experiment = Experiment(
@@ -94,16 +101,18 @@ def decide_phases(
     arrays = spot_arrays(spots)
     table = reflection_table(crystals, max_radius=experiment.window[1])
     candidates = _Candidates.of(orientations)
-    distortion = _scan_distortion(
+    distortion, experiment = _fit_scan(
         arrays, candidates, table, experiment, local_scale_sigma, temperature, prior
     )
-    evidence = _weigh(
-        _undistorted(arrays, distortion), candidates, table,
-        replace(experiment, scale_sigma=local_scale_sigma),
-    )  # fmt: skip
+    evidence = _weigh(_undistorted(arrays, distortion), candidates, table, experiment)
     posterior = _posterior(evidence.log_evidence, temperature, prior)
-    count = np.diff(arrays[0])
-    decision = _decide(posterior, evidence.explained, count, decide_above, min_explained, min_spots)
+    fits = (evidence.explained >= min_explained) & (
+        evidence.residual <= max_residual * experiment.position_sigma * np.sqrt(2)
+    )
+    best = posterior.argmax(axis=1)[:, None]
+    sure = np.take_along_axis((posterior > decide_above) & fits, best, axis=1)
+    decision = np.where(sure, best, layouts.UNDECIDED)[:, 0]
+    decision[np.diff(arrays[0]) < min_spots] = layouts.VACUUM
     shape = (ny, nx, len(crystals))
     return netcdf.build(
         layouts.PHASES,
@@ -118,6 +127,7 @@ def decide_phases(
         {
             "scan": spots.attrs["scan"],
             "decide_above": float(decide_above),
+            "position_sigma": experiment.position_sigma,
             "scale": float(0.5 * (distortion[0, 0] + distortion[1, 1])),
             "stretch": float(0.5 * (distortion[0, 0] - distortion[1, 1])),
             "shear": float(distortion[0, 1]),
@@ -158,6 +168,7 @@ class _Evidence:
     rotation: np.ndarray  # (positions, phases, 4); NaN where there is no candidate
     log_evidence: np.ndarray  # (positions, phases)
     explained: np.ndarray  # (positions, phases), share of the spots that are indexed
+    residual: np.ndarray  # (positions, phases), rms distance of these, 1/angstrom
     refined: Refined  # of every candidate
     best: np.ndarray  # (positions, phases), the candidate; -1 where there is none
 
@@ -174,34 +185,40 @@ def _weigh(
     order = np.argsort(refined.log_likelihood, kind="stable")
     best[candidates.position[order], candidates.phase[order]] = order
     found = best >= 0
-    count = np.diff(arrays[0])
-    rotation = np.full((*candidates.shape, 4), np.nan)
-    rotation[found] = refined.rotation[best[found]]
-    explained = np.zeros(candidates.shape)
-    explained[found] = refined.indexed[best[found]]
+
+    def of_best(values: np.ndarray, missing: float) -> np.ndarray:
+        out = np.full((*best.shape, *values.shape[1:]), missing)
+        out[found] = values[best[found]]
+        return out
+
+    count = np.diff(arrays[0])[:, None]
     # Without an orientation every spot is a stray.
     low, high = experiment.window
     strays = -count * np.log(np.pi * (high**2 - low**2))
-    log_evidence = np.repeat(strays[:, None], candidates.shape[1], axis=1)
-    log_evidence[found] = refined.log_likelihood[best[found]]
     return _Evidence(
-        rotation, log_evidence, explained / np.maximum(count, 1)[:, None], refined, best
+        rotation=of_best(refined.rotation, np.nan),
+        log_evidence=np.where(found, of_best(refined.log_likelihood, 0.0), strays),
+        explained=of_best(refined.indexed.astype(float), 0.0) / np.maximum(count, 1),
+        residual=of_best(refined.residual, np.inf),
+        refined=refined,
+        best=best,
     )
 
 
-def _scan_distortion(
+def _fit_scan(
     arrays: _Arrays, candidates: _Candidates, table: ReflectionTable, experiment: Experiment,
     local_scale_sigma: float, temperature: float, prior: Sequence[float] | None,
-) -> np.ndarray:  # fmt: skip
-    """Scale and ellipse (2, 2) of the scan beyond its calibration.
+) -> tuple[np.ndarray, Experiment]:  # fmt: skip
+    """Scale and ellipse (2, 2) of the scan beyond its calibration, and the errors that remain.
 
     Expectation and maximisation in turn: the posterior of the phases weighs their reflections in a
-    least-squares fit of the distortion; the spots freed of it give the next posterior.
+    least-squares fit of the distortion; the spots freed of it give the next posterior. The error
+    of a spot's position is what the indexed spots of most positions show.
     """
     distortion = np.eye(2)
     candidates = candidates.sampled(_SAMPLE)
-    for turn in range(_ROUNDS):
-        now = experiment if turn == 0 else replace(experiment, scale_sigma=local_scale_sigma)
+    now = experiment
+    for _ in range(_ROUNDS):
         freed = _undistorted(arrays, distortion)
         evidence = _weigh(freed, candidates, table, now)
         posterior = _posterior(evidence.log_evidence, temperature, prior)
@@ -209,30 +226,36 @@ def _scan_distortion(
         weight = np.zeros(len(candidates.position))
         weight[evidence.best[found]] = posterior[found]
         rest = common_distortion(
-            freed, candidates.position, candidates.phase, evidence.refined, weight, table,
-            experiment, distortion_sigma=experiment.scale_sigma,
+            freed, candidates.position, candidates.phase, evidence.refined, weight, table, now,
+            distortion_sigma=experiment.scale_sigma,
         )  # fmt: skip
         # Symmetric: the rotation in a product of two stretches is an orientation's business.
         distortion = 0.5 * (rest @ distortion + distortion @ rest)
+        now = replace(
+            experiment,
+            scale_sigma=local_scale_sigma,
+            position_sigma=_position_sigma(evidence, weight > _SURE, experiment.position_sigma),
+        )
         candidates = replace(candidates, rotation=evidence.refined.rotation)
-    return distortion
+    return distortion, now
+
+
+def _position_sigma(evidence: _Evidence, sure: np.ndarray, largest: float) -> float:
+    """Error of a spot's position (1/angstrom) along one axis, at most `largest`."""
+    residual, indexed = evidence.refined.residual, evidence.refined.indexed.astype(float)
+    rich = sure & (indexed >= _RICH)
+    if not rich.any():
+        return largest
+    # Two coordinates a spot, less the parameters that they determine: rotation, scale, one tilt.
+    freedom = 2 * indexed[rich] / (2 * indexed[rich] - 5)
+    typical = np.median(residual[rich] * np.sqrt(freedom / 2))
+    return float(np.clip(_MARGIN * typical, largest / 4, largest))
 
 
 def _undistorted(arrays: _Arrays, distortion: np.ndarray) -> _Arrays:
     offset, qx, qy, intensity = arrays
     qx, qy = np.linalg.inv(distortion) @ np.stack([qx, qy])
     return offset, qx, qy, intensity
-
-
-def _decide(
-    posterior: np.ndarray, explained: np.ndarray, count: np.ndarray, decide_above: float,
-    min_explained: float, min_spots: int,
-) -> np.ndarray:  # fmt: skip
-    best = posterior.argmax(axis=1)
-    rows = np.arange(len(best))
-    sure = (posterior[rows, best] > decide_above) & (explained[rows, best] >= min_explained)
-    decision = np.where(sure, best, layouts.UNDECIDED)
-    return np.where(count < min_spots, layouts.VACUUM, decision)
 
 
 def _posterior(

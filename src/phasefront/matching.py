@@ -38,16 +38,19 @@ TEMPLATE_WIDTH = 0.02
 # loosely: high powers let a few spots decide. Fitted on Bloch-wave patterns.
 TEMPLATE_POWER = 0.25
 PATTERN_POWER = 0.15
-# Harmonics 1 to 31, odd ones first; the mean of each ring, harmonic 0, is taken off.
-_ODD_ORDERS, _EVEN_ORDERS = np.arange(1, 32, 2), np.arange(2, 32, 2)
-_ORDERS = np.concatenate([_ODD_ORDERS, _EVEN_ORDERS])
+# Harmonics 1 to 31; the mean of each ring, harmonic 0, is taken off. The coarse search takes the
+# lower ones, and treats odd and even ones apart.
+_ORDERS = np.arange(1, 32)
+_ODD_ORDERS, _EVEN_ORDERS = np.arange(1, 21, 2), np.arange(2, 21, 2)
+_COARSE_ORDERS = np.concatenate([_ODD_ORDERS, _EVEN_ORDERS])
 _SHELL_STEP = 0.04  # 1/angstrom, half width of a shell's triangular weight
 _AZIMUTHAL_SIGMA = 0.03  # blur along the ring, 1/angstrom
 _MIN_RADIUS = 0.1
 _BLOCK = 8192  # positions in memory at a time
-_BATCH = 32  # patterns in one matrix product; a constant, so that bytes never depend on threads
-_ANGLES = 128  # of the fine search, over a full turn; the coarse search takes every other one
-_KEPT = 8  # coarse candidates per phase that are searched finely
+_BATCH = 16  # patterns in one matrix product; a constant, so that bytes never depend on threads
+_ANGLES = 128  # of the fine search, over a full turn
+_COARSE_ANGLES = 42
+_KEPT = 16  # coarse candidates per phase that are searched finely
 _COSINE, _SINE = (
     np.ascontiguousarray(f(2 * np.pi / _ANGLES * np.outer(np.arange(_ANGLES), _ORDERS)), dtype="f4")
     for f in (np.cos, np.sin)
@@ -377,12 +380,13 @@ class _Library:
             directions = matrices[own, :, 2]
             for chosen in _cover(directions, cover):
                 angle = _angles_to(directions, directions[chosen])
-                near.append(own[angle < cover + 0.5 * resolution])
+                near.append(own[angle <= cover])
                 near_edge.append(near_edge[-1] + len(near[-1]))
                 coarse.append(own[chosen])
             coarse_edge.append(len(coarse))
         # (coarse, 2, harmonics, shells) -> (harmonics, 2 shells, coarse)
-        stacked = harmonics[coarse].transpose(2, 1, 3, 0).reshape(len(_ORDERS), -1, len(coarse))
+        lower = harmonics[coarse][:, :, _COARSE_ORDERS - 1]
+        stacked = lower.transpose(2, 1, 3, 0).reshape(len(_COARSE_ORDERS), -1, len(coarse))
         return cls(
             matrices, harmonics, shells, 1.5 * resolution, np.array(coarse), np.array(coarse_edge),
             np.concatenate(near), np.array(near_edge), np.ascontiguousarray(stacked),
@@ -399,7 +403,7 @@ class _Library:
         templates first, then mirrored ones.
         """
         patterns, number = len(harmonics), len(self.coarse)
-        real, imaginary = harmonics[:, 0], harmonics[:, 1]
+        real, imaginary = harmonics[:, :, _COARSE_ORDERS - 1].swapaxes(0, 1)
         # Real and imaginary part of P conj(T), then of P T, with [Tr, Ti] stacked over the shells.
         factors = np.stack(
             [
@@ -408,15 +412,15 @@ class _Library:
                     (real, imaginary), (imaginary, -real), (real, -imaginary), (imaginary, real)
                 )
             ]
-        ).reshape(2, 2 * patterns, len(_ORDERS), -1)  # fmt: skip
+        ).reshape(2, 2 * patterns, len(_COARSE_ORDERS), -1)  # fmt: skip
         score = np.empty((2, patterns, number), dtype=np.float32)
         angle = np.empty((2, patterns, number), dtype=np.int8)
-        product = np.empty((len(_ORDERS), 2 * patterns, number), dtype=np.float32)
+        product = np.empty((len(_COARSE_ORDERS), 2 * patterns, number), dtype=np.float32)
         of_odd = product[: len(_ODD_ORDERS)].reshape(2 * len(_ODD_ORDERS), -1)
         of_even = product[len(_ODD_ORDERS) :].reshape(2 * len(_EVEN_ORDERS), -1)
         # Odd harmonics change sign by half a turn, even ones do not: half the angles are enough.
         for mirrored in range(2):
-            for k in range(len(_ORDERS)):
+            for k in range(len(_COARSE_ORDERS)):
                 np.matmul(factors[mirrored, :, k], self.stacked[k], out=product[k])
             odd = _synthesis(_ODD_ORDERS) @ of_odd
             even = _synthesis(_EVEN_ORDERS) @ of_even
@@ -438,7 +442,7 @@ class _Library:
 
 def _synthesis(orders: np.ndarray) -> np.ndarray:
     """Rows: angles of half a turn; columns: what real and imaginary part of each order add."""
-    angles = 4 * np.pi / _ANGLES * np.arange(_ANGLES // 4)
+    angles = 2 * np.pi / _COARSE_ANGLES * np.arange(_COARSE_ANGLES // 2)
     phase = np.outer(angles, orders)
     columns = np.stack([2 * np.cos(phase), -2 * np.sin(phase)], axis=2)
     return columns.reshape(len(angles), -1).astype(np.float32)
@@ -519,7 +523,7 @@ def _search(
             )
             for rank in range(kept):
                 mirrored, coarse = chosen[0, rank], chosen[1, rank]
-                start = 2 * angle[mirrored, pattern, coarse]
+                start = round(angle[mirrored, pattern, coarse] * _ANGLES / _COARSE_ANGLES)
                 best, best_angle, best_template = -2.0, 0.0, -1
                 for index in range(near_edge[coarse], near_edge[coarse + 1]):
                     here, at = _best_near(

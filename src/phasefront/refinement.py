@@ -258,7 +258,7 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out)
     if coarse:
         stages = np.array([[3.0 * sigma, 4, _REACH], [1.6 * sigma, 4, 0.03], [sigma, 12, 0.02]])
     else:
-        stages = np.array([[sigma, 10, 0.01]])
+        stages = np.array([[2.0 * sigma, 3, 0.015], [sigma, 10, 0.01]])
     shown = _shown(matrix, rows, numbers, 2.0 * stages[0, 2])
     for stage in range(len(stages)):
         width = stages[stage, 0]
