@@ -15,7 +15,7 @@ def decide_phases(job):
         voltage_kv=job.instrument.voltage_kv,
         precession_deg=job.instrument.precession_deg,
         min_spots=job.settings.min_spots,
-        position_sigma=job.settings.position_sigma,
+        position_sigma=job.position_sigma,
         decide_above=job.settings.decide_above,
         min_explained=job.settings.min_explained,
     )
@@ -28,5 +28,6 @@ if __name__ == "__main__":
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.settings("material", Material).settings("instrument", Instrument)
     job.settings("settings", PhaseSettings)
+    job.parameter("position-sigma", "largest error of a spot's position, 1/A", type=float)
     job.output("phases", "netCDF file to write")
     job.run(decide_phases)

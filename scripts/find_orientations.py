@@ -14,6 +14,7 @@ def find_orientations(job):
         read_crystals(job.cifs, job.material.names),
         n_best=job.settings.n_best,
         min_spots=job.settings.min_spots,
+        position_sigma=job.position_sigma,
     )
     netcdf.write(orientations, job.orientations, layouts.ORIENTATIONS)
 
@@ -23,5 +24,6 @@ if __name__ == "__main__":
     job.input("spots", "Bragg vectors").input("templates", "templates of the instrument")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.settings("material", Material).settings("settings", OrientationSettings)
+    job.parameter("position-sigma", "largest error of a spot's position, 1/A", type=float)
     job.output("orientations", "netCDF file to write")
     job.run(find_orientations)

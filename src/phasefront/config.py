@@ -179,6 +179,7 @@ class SpotSettings(Model):
 
     false_alarms: Positive = Field(0.1, description="false spots per pattern that noise may make")
     max_radius: Positive = Field(1.2, description="largest spatial frequency used, 1/A")
+    position_sigma: Positive = Field(0.005, description="largest error of a position, 1/A")
 
 
 class OrientationSettings(Model):
@@ -194,9 +195,8 @@ class PhaseSettings(Model):
     """Deciding between phases."""
 
     min_spots: int = Field(5, ge=3, description="fewer spots than this are vacuum")
-    position_sigma: Positive = Field(0.005, description="error of a spot's position, 1/A")
     decide_above: float = Field(0.95, gt=0.5, lt=1, description="posterior a decision needs")
-    min_explained: Fraction = Field(0.6, description="share of spots the decided phase indexes")
+    min_explained: Fraction = Field(0.7, description="share of spots the decided phase indexes")
 
 
 class GrainSettings(Model):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -73,7 +74,8 @@ class Plan:
 
     def step_of(self, scan: str) -> float:
         """Scan step, nm; NaN where the table does not say."""
-        return float(self.scans.loc[scan, "scan_step_nm"])
+        step = self.scans.loc[scan, "scan_step_nm"]
+        return math.nan if step is None else float(step)
 
     def log(self, name: str) -> str:
         """A row of the cycling table as JSON."""

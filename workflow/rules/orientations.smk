@@ -40,7 +40,9 @@ rule find_orientations:
     params:
         settings=settings("orientations"),
         material=settings("material"),
+        position_sigma=PLAN.experiment.spots.position_sigma,
     shell:
         "python scripts/find_orientations.py --spots {input.spots}"
         " --templates {input.templates} --cifs {input.cifs} --material {params.material:q}"
-        " --settings {params.settings:q} --orientations {output.orientations} > {log} 2>&1"
+        " --settings {params.settings:q} --position-sigma {params.position_sigma}"
+        " --orientations {output.orientations} > {log} 2>&1"

@@ -19,10 +19,12 @@ rule decide_phases:
     threads: SCAN_THREADS
     params:
         settings=settings("phases"),
+        position_sigma=PLAN.experiment.spots.position_sigma,
         material=settings("material"),
         instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
     shell:
         "python scripts/decide_phases.py --spots {input.spots}"
         " --orientations {input.orientations} --cifs {input.cifs}"
         " --material {params.material:q} --instrument {params.instrument:q}"
-        " --settings {params.settings:q} --phases {output.phases} > {log} 2>&1"
+        " --settings {params.settings:q} --position-sigma {params.position_sigma}"
+        " --phases {output.phases} > {log} 2>&1"
