@@ -89,12 +89,16 @@ def spot_arrays(spots: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray, 
 
 
 def observed_window(spots: xr.Dataset) -> tuple[float, float]:
-    """Radii (1/angstrom) between which a scan's spots lie, but for one in a thousand."""
+    """Radii (1/angstrom) between which a scan's spots lie, but for one in a thousand.
+
+    At least 0.25 to 0.5, for scans with hardly any spots.
+    """
     radius = np.hypot(spots["qx"].values, spots["qy"].values)
     if not len(radius):
-        return (0.0, 1.0)
+        return 0.0, 1.0
     low, high = np.quantile(radius, [0.001, 0.999])
-    return float(low), float(high)
+    high = max(float(high), 0.5)
+    return min(float(low), 0.5 * high), high
 
 
 def electron_wavelength(voltage_kv: float) -> float:

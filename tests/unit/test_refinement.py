@@ -1,0 +1,182 @@
+"""Likelihood, refinement and common distortion against plain formulas and known truth."""
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from scipy.spatial.transform import Rotation
+
+from phasefront import layouts, netcdf, refinement
+from phasefront.crystals import read_crystal
+from phasefront.refinement import Experiment, refine, reflection_table
+
+# diffsims' sources hold such sequences; Python says so when it first compiles them.
+pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
+
+EXPERIMENT = Experiment(200.0, 0.8, (0.1, 1.1))
+CRYSTAL = read_crystal(ROOT / "config" / "structures" / "Na3V2PO42F3.cif")
+TABLE = reflection_table([CRYSTAL], max_radius=1.1)
+
+
+def quaternion(rotation):
+    return rotation.as_quat(canonical=True, scalar_first=True)
+
+
+def drawn_spots(rotation, number=25, *, seed=0, sigma=0.0, distortion=None):
+    """offset, qx, qy and intensity of the strongest spots that the crystal shows."""
+    qx, qy, _, weight = refinement.predict_spots(CRYSTAL, quaternion(rotation), EXPERIMENT)
+    strongest = np.argsort(-weight)[:number]
+    q = np.stack([qx, qy])[:, strongest]
+    if distortion is not None:
+        q = distortion @ q
+    q += sigma * np.random.default_rng(seed).standard_normal(q.shape)
+    return np.array([0, q.shape[1]]), q[0], q[1], 1e4 * weight[strongest]
+
+
+def refined(spots, starts, **settings):
+    number = len(starts)
+    zeros = np.zeros(number, dtype=int)
+    return refine(spots, zeros, zeros, quaternion(starts), TABLE, EXPERIMENT, **settings)
+
+
+def test_wavelength_is_that_of_diffsims():
+    from diffsims.utils.sim_utils import get_electron_wavelength
+
+    for voltage_kv in (80, 200, 300):
+        theirs = get_electron_wavelength(voltage_kv)
+        assert refinement.electron_wavelength(voltage_kv) == pytest.approx(theirs, rel=1e-5)
+
+
+@pytest.mark.parametrize("precession_deg", [0.0, 0.8])
+def test_visibility_is_that_of_diffsims_and_its_slope_the_derivative(precession_deg):
+    from diffsims.utils.shape_factor_models import lorentzian_precession
+
+    numbers = Experiment(200.0, precession_deg, (0.1, 1.1)).numbers()
+    error = np.linspace(-0.03, 0.03, 31)
+    for length in (0.2, 0.6, 1.1):
+        ours, slope = np.array([refinement._visibility(e, length, numbers) for e in error]).T
+        theirs = lorentzian_precession(
+            error, refinement.EXCITATION_WIDTH, length, np.deg2rad(precession_deg)
+        )
+        np.testing.assert_allclose(ours / ours.max(), theirs / theirs.max(), rtol=1e-9)
+        up, _ = np.array([refinement._visibility(e + 1e-7, length, numbers) for e in error]).T
+        down, _ = np.array([refinement._visibility(e - 1e-7, length, numbers) for e in error]).T
+        np.testing.assert_allclose(slope, np.log(up / down) / 2e-7, rtol=1e-4, atol=1e-3)
+
+
+def test_likelihood_is_the_mixture_in_plain_numpy():
+    rotation = Rotation.random(random_state=3)
+    spots = drawn_spots(rotation, sigma=0.003)
+    off = rotation * Rotation.from_rotvec([0.004, -0.003, 0.002])
+    qx, qy, _, weight = refinement.predict_spots(CRYSTAL, quaternion(off), EXPERIMENT)
+    sigma, stray = EXPERIMENT.position_sigma, EXPERIMENT.stray_share
+    squares = (spots[1][:, None] - qx) ** 2 + (spots[2][:, None] - qy) ** 2
+    near = np.exp(-squares / (2 * sigma**2)) @ (weight / weight.sum()) / (2 * np.pi * sigma**2)
+    area = np.pi * (EXPERIMENT.window[1] ** 2 - EXPERIMENT.window[0] ** 2)
+    expected = np.log(stray / area + (1 - stray) * near).sum()
+    value, _, _ = expansion(spots, off, np.zeros(3))
+    # predict_spots leaves out the faintest, a few per cent of all weight.
+    assert value == pytest.approx(expected, abs=1.5)
+
+
+def expansion(spots, rotation, nuisance):
+    numbers = EXPERIMENT.numbers()
+    matrix = rotation.as_matrix()
+    shown = refinement._shown(matrix, TABLE.rows, numbers, 0.05)
+    pairs = refinement._pairs(spots[1], spots[2], refinement._placed(matrix, nuisance, shown), 0.05)
+    weight = np.ones(len(spots[1]))
+    return refinement._expand(
+        spots[1], spots[2], weight, matrix, nuisance, shown, pairs, numbers, 0.005
+    )
+
+
+def test_gradient_is_the_derivative_of_the_likelihood():
+    rotation = Rotation.random(random_state=5)
+    spots = drawn_spots(rotation, sigma=0.003)
+    off = rotation * Rotation.from_rotvec([0.004, -0.003, 0.002])
+    nuisance = np.array([0.001, 0.0005, -0.0004])
+    _, gradient, information = expansion(spots, off, nuisance)
+    step = 1e-6
+    for parameter in range(6):
+        values = []
+        for sign in (1, -1):
+            change = np.zeros(6)
+            change[parameter] = sign * step
+            turned = refinement._turned(off.as_matrix(), change)
+            value, _, _ = expansion(spots, Rotation.from_matrix(turned), nuisance + change[3:])
+            values.append(value)
+        slope = (values[0] - values[1]) / (2 * step)
+        # The bend of the Ewald sphere under a turn is left out: far below the visibility's slope.
+        assert gradient[parameter] == pytest.approx(slope, rel=2e-2, abs=1.0)
+    np.testing.assert_allclose(information, information.T)
+    assert (np.linalg.eigvalsh(information) > 0).all()
+
+
+def test_refinement_finds_the_orientation_again():
+    rng = np.random.default_rng(1)
+    errors = []
+    for seed in range(20):
+        rotation = Rotation.random(random_state=seed)
+        start = rotation * Rotation.from_rotvec(rng.normal(0, 0.012, 3))
+        found = refined(
+            drawn_spots(rotation, sigma=0.0015, seed=seed), Rotation.concatenate([start])
+        )
+        back = Rotation.from_quat(found.rotation[0], scalar_first=True)
+        errors.append(np.degrees((back.inv() * rotation).magnitude()))
+        assert found.indexed[0] >= 24
+        assert found.residual[0] < 0.004
+        assert 0.7 < found.score[0] <= 1
+    assert np.median(errors) < 0.15
+
+
+def test_scale_and_centre_move_within_their_errors():
+    rotation = Rotation.random(random_state=2)
+    offset, qx, qy, intensity = drawn_spots(rotation)
+    found = refined(
+        (offset, 1.002 * qx + 0.0006, 1.002 * qy, intensity), Rotation.concatenate([rotation])
+    )
+    assert found.scale_factor[0] == pytest.approx(1.002, abs=6e-4)
+    # 25 spots of 0.005 know the centre as well as its prior of 0.001 does: halfway.
+    assert 0.0002 < found.centre[0, 0] < 0.0005
+    assert abs(found.centre[0, 1]) < 1e-4
+
+
+def test_common_distortion_is_found_from_many_patterns():
+    truth = np.array([[1.004, 0.002], [0.002, 0.997]])
+    rotations = Rotation.random(40, random_state=7)
+    patterns = [
+        drawn_spots(rotation, sigma=0.001, seed=seed, distortion=truth)
+        for seed, rotation in enumerate(rotations)
+    ]
+    offset = np.cumsum([0] + [len(pattern[1]) for pattern in patterns])
+    spots = (offset, *(np.concatenate([p[column] for p in patterns]) for column in (1, 2, 3)))
+    position, phase = np.arange(40), np.zeros(40, dtype=int)
+    found = refine(spots, position, phase, quaternion(rotations), TABLE, EXPERIMENT, coarse=False)
+    distortion = refinement.common_distortion(
+        spots, position, phase, found, np.ones(40), TABLE, EXPERIMENT, distortion_sigma=0.01
+    )
+    np.testing.assert_allclose(distortion, truth, atol=2e-4)
+
+
+def test_quaternion_and_matrix_are_inverse():
+    for quaternion_ in quaternion(Rotation.random(50, random_state=0)):
+        matrix = refinement.matrix_of(quaternion_)
+        expected = Rotation.from_quat(quaternion_, scalar_first=True).as_matrix()
+        np.testing.assert_allclose(matrix, expected, atol=1e-12)
+        np.testing.assert_allclose(refinement.quaternion_of(matrix), quaternion_, atol=1e-12)
+    for axis in np.eye(3):
+        turn = quaternion(Rotation.from_rotvec(np.pi * axis))
+        back = refinement.quaternion_of(refinement.matrix_of(turn))
+        assert abs(back @ turn) == pytest.approx(1)
+
+
+def test_window_of_a_scan_without_spots():
+    nothing = np.zeros(0)
+    spots = netcdf.build(
+        layouts.SPOTS,
+        {
+            "count": np.zeros((1, 1)), "offset": [0, 0],
+            "qx": nothing, "qy": nothing, "intensity": nothing, "variance": nothing,
+        },
+        {"scan": "empty", "scan_step_nm": 1.0},
+    )  # fmt: skip
+    assert refinement.observed_window(spots) == (0.0, 1.0)
