@@ -1,0 +1,190 @@
+"""Decisions on dynamical (Bloch-wave) patterns: right, calibrated, and undecided where unsure."""
+
+import numpy as np
+import pytest
+from conftest import ROOT
+from scipy.spatial.transform import Rotation
+
+from phasefront import evidence, layouts, matching, netcdf
+from phasefront.crystals import read_crystal
+from phasefront.virtual.bloch_waves import BLOCH_WAVES, DATA_FILE
+
+# diffsims' sources hold such sequences; Python says so when it first compiles them.
+pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
+
+NAMES = ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3")
+CRYSTALS = [read_crystal(ROOT / "config" / "structures" / f"{name}.cif") for name in NAMES]
+OPTICS = {"voltage_kv": 200.0, "precession_deg": 0.8}
+DISTORTION = np.array([[1.003, 0.002], [0.002, 0.998]])
+
+
+def dynamical_scan(crystal_names, number, *, seed, sigma=0.0015, dose=6e4):
+    """SPOTS of one row of positions, and the phase and orientation of each.
+
+    Random grains and thicknesses; Poisson counts, an uneven detection limit, an error of `sigma`
+    (1/angstrom) in every position, strays, and one distortion for the whole scan.
+    """
+    table = netcdf.read(DATA_FILE, BLOCH_WAVES)
+    rng = np.random.default_rng(seed)
+    usable = [i for i, name in enumerate(table["phase"].values) if name in crystal_names]
+    offset, rotation = table["offset"].values, table["rotation"].values
+    q_all = np.stack([table["qx"].values, table["qy"].values])
+    columns, count, phase, truth = [], [], [], []
+    for pattern in rng.choice(usable, number):
+        own = slice(offset[pattern], offset[pattern + 1])
+        electrons = rng.poisson(
+            dose * rng.lognormal(0, 0.5) * table["intensity"].values[own, rng.integers(1, 9)]
+        )
+        radius = np.hypot(*q_all[:, own])
+        seen = (electrons > np.maximum(20, 45 + 30 * rng.standard_normal(len(electrons)))) & (
+            (radius > 0.1) & (radius < 1.15)
+        )
+        q = DISTORTION @ q_all[:, own][:, seen]
+        q += sigma * rng.standard_normal(q.shape)
+        strays = rng.poisson(0.7)
+        stray = np.sqrt(rng.uniform(0.01, 1.32, strays)) * np.exp(2j * np.pi * rng.random(strays))
+        q = np.concatenate([q, [stray.real, stray.imag]], axis=1)
+        columns.append(np.vstack([q, np.append(electrons[seen], rng.uniform(30, 100, strays))]))
+        count.append(q.shape[1])
+        phase.append(crystal_names.index(table["phase"].values[pattern]))
+        truth.append(rotation[pattern])
+    qx, qy, intensity = np.concatenate(columns, axis=1)
+    spots = netcdf.build(
+        layouts.SPOTS,
+        {
+            "count": np.array([count]), "offset": np.concatenate([[0], np.cumsum(count)]),
+            "qx": qx, "qy": qy, "intensity": intensity, "variance": intensity,
+        },
+        {"scan": "dynamical", "scan_step_nm": 1.0},
+    )  # fmt: skip
+    return spots, np.array(phase), Rotation.from_quat(truth, scalar_first=True)
+
+
+def decide(spots, crystals, **settings):
+    templates = matching.simulate_templates(crystals, resolution_deg=2.5, **OPTICS)
+    orientations = matching.find_orientations(spots, templates, crystals)
+    return evidence.decide_phases(spots, orientations, crystals, **OPTICS, **settings)
+
+
+@pytest.fixture(scope="module")
+def nvpf():
+    spots, phase, rotation = dynamical_scan(list(NAMES), 300, seed=4)
+    return spots, phase, rotation, decide(spots, CRYSTALS)
+
+
+def test_three_phases_one_per_cent_apart_are_told_apart(nvpf):
+    spots, phase, _, phases = nvpf
+    indexed = spots["count"].values[0] >= 5
+    likeliest = phases["posterior"].values[0].argmax(axis=1)
+    assert (likeliest == phase)[indexed].mean() > 0.97
+    decision = phases["decision"].values[0]
+    decided = decision >= 0
+    assert decided.mean() > 0.85
+    assert (decision == phase)[decided].mean() > 0.985
+    assert (decision[~indexed] == layouts.VACUUM).all()
+
+
+def test_posteriors_are_calibrated(nvpf):
+    spots, phase, _, phases = nvpf
+    indexed = spots["count"].values[0] >= 5
+    posterior = phases["posterior"].values[0][indexed]
+    np.testing.assert_allclose(posterior.sum(axis=1), 1, atol=1e-5)
+    right = posterior.argmax(axis=1) == phase[indexed]
+    # Expected and observed share of right answers, overall: three standard errors apart at most.
+    claimed = posterior.max(axis=1)
+    error = np.sqrt((claimed * (1 - claimed)).sum()) / len(claimed)
+    assert abs(right.mean() - claimed.mean()) < 3 * max(error, 0.004)
+
+
+def test_orientations_are_within_a_fraction_of_a_degree(nvpf):
+    spots, phase, truth, phases = nvpf
+    errors = []
+    for index in np.flatnonzero(spots["count"].values[0] >= 8):
+        operators = Rotation.from_quat(CRYSTALS[phase[index]].symmetry, scalar_first=True)
+        found = Rotation.from_quat(
+            phases["rotation"].values[0, index, phase[index]], scalar_first=True
+        )
+        errors.append(np.degrees((operators * (found * truth[index].inv())).magnitude().min()))
+    # The a and b axes of two phases are nearly alike: a quarter turn is a rightful confusion.
+    assert np.median(errors) < 0.25
+
+
+def test_distortion_and_error_of_the_spots_are_those_of_the_scan(nvpf):
+    phases = nvpf[3]
+    assert phases.attrs["scale"] == pytest.approx(1.0005, abs=5e-4)
+    assert phases.attrs["stretch"] == pytest.approx(0.0025, abs=5e-4)
+    assert phases.attrs["shear"] == pytest.approx(0.002, abs=5e-4)
+    assert 0.0012 < phases.attrs["position_sigma"] < 0.0025
+
+
+def test_a_phase_left_out_stays_mostly_undecided():
+    spots, phase, _ = dynamical_scan(list(NAMES), 200, seed=5)
+    decision = decide(spots, [CRYSTALS[0], CRYSTALS[1]])["decision"].values[0]
+    missing = phase == 2
+    assert (decision[missing] >= 0).mean() < 0.3
+    present = ~missing & (decision >= 0)
+    assert (decision == phase)[present].mean() > 0.97
+
+
+def test_patterns_of_another_material_stay_undecided():
+    spots, _, _ = dynamical_scan(["LiFePO4", "FePO4"], 100, seed=6)
+    decision = decide(spots, CRYSTALS)["decision"].values[0]
+    assert (decision >= 0).mean() < 0.1
+
+
+def test_lithium_iron_phosphate(shared_data):
+    crystals = [
+        read_crystal(shared_data("structures/LiFePO4_COD4001848.cif"), name="LiFePO4"),
+        read_crystal(shared_data("structures/FePO4_heterosite_lab_cell.cif"), name="FePO4"),
+    ]
+    spots, phase, truth = dynamical_scan(["LiFePO4", "FePO4"], 150, seed=7)
+    phases = decide(spots, crystals)
+    decision = phases["decision"].values[0]
+    assert (decision >= 0).mean() > 0.9
+    assert (decision == phase)[decision >= 0].mean() > 0.99
+    operators = Rotation.from_quat(crystals[0].symmetry, scalar_first=True)
+    errors = [
+        np.degrees(
+            (
+                operators
+                * (Rotation.from_quat(phases["rotation"].values[0, i, phase[i]], scalar_first=True)
+                   * truth[i].inv())
+            ).magnitude().min()
+        )
+        for i in np.flatnonzero(decision == phase)
+    ]  # fmt: skip
+    assert np.median(errors) < 0.2
+    assert np.percentile(errors, 90) < 0.5
+
+
+def test_a_scan_without_spots_is_vacuum():
+    nothing = np.zeros(0)
+    spots = netcdf.build(
+        layouts.SPOTS,
+        {
+            "count": np.zeros((2, 2)), "offset": np.zeros(5),
+            "qx": nothing, "qy": nothing, "intensity": nothing, "variance": nothing,
+        },
+        {"scan": "empty", "scan_step_nm": 1.0},
+    )  # fmt: skip
+    phases = decide(spots, CRYSTALS)
+    assert (phases["decision"].values == layouts.VACUUM).all()
+    np.testing.assert_allclose(phases["posterior"].values, 1 / 3, rtol=1e-6)
+    assert (phases["reliability"].values == 0).all()
+    layouts.PHASES.check(phases, "empty")
+
+
+def test_prior_and_temperature_move_the_posterior_as_bayes_says():
+    log_evidence = np.array([[0.0, 2.0], [1.0, 1.0]])
+    even = evidence._posterior(log_evidence, 0.5, None)
+    np.testing.assert_allclose(even[0], [1 / (1 + np.e), np.e / (1 + np.e)])
+    np.testing.assert_allclose(even[1], [0.5, 0.5])
+    weighted = evidence._posterior(log_evidence, 1.0, [0.8, 0.2])
+    np.testing.assert_allclose(weighted[1], [0.8, 0.2])
+    np.testing.assert_allclose(weighted[0, 1] / weighted[0, 0], 0.25 * np.exp(2))
+
+
+def test_reliability_compares_the_two_best_phases():
+    score = np.array([[[[0.8, 0.7], [0.4, 0.1], [0.6, 0.5]], [[np.nan] * 2] * 3]])
+    np.testing.assert_allclose(evidence._reliability(score), [[0.25, 0.0]])
+    np.testing.assert_allclose(evidence._reliability(score[:, :, :1]), [[1.0, 0.0]])
