@@ -8,23 +8,34 @@ def calibrate_scan(job):
     from phasefront import calibration, layouts, netcdf, scans
     from phasefront.crystals import read_crystals
 
-    calibrated = calibration.calibrate(
-        scans.open_scan(job.scan),
-        name=job.name,
-        crystals=read_crystals(job.cifs, job.material.names),
-        templates=netcdf.read(job.templates, layouts.TEMPLATES),
-        scale_nominal=job.instrument.scale,
-        scale_search=job.settings.scale_search,
-        patterns=job.settings.patterns,
-        false_alarms=job.spots.false_alarms,
-    )
+    scan = scans.open_scan(job.scan)
+    if job.settings.method == "phases":
+        calibrated = calibration.calibrate(
+            scan,
+            name=job.name,
+            crystals=read_crystals(job.cifs, job.material.names),
+            templates=netcdf.read(job.templates[0], layouts.TEMPLATES),
+            scale_nominal=job.instrument.scale,
+            scale_search=job.settings.scale_search,
+            patterns=job.settings.patterns,
+            false_alarms=job.spots.false_alarms,
+        )
+    elif job.settings.method == "standard":
+        standard = netcdf.read(job.standard[0], layouts.CALIBRATION)
+        calibrated = calibration.calibrate_with_standard(scan, name=job.name, standard=standard)
+    else:
+        calibrated = calibration.calibrate_centres(
+            scan, name=job.name, scale_nominal=job.instrument.scale
+        )
     netcdf.write(calibrated, job.calibration, layouts.CALIBRATION)
 
 
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("scan", "raw scan").parameter("name", "identifier of the scan")
-    job.input("templates", "templates of the instrument").input("cifs", "CIFs", many=True)
+    job.input("templates", "templates of the instrument, for method phases", many=True)
+    job.input("cifs", "CIFs, in the order of the phases, for method phases", many=True)
+    job.input("standard", "calibration of the standard, for method standard", many=True)
     job.settings("settings", CalibrationSettings).settings("spots", SpotSettings)
     job.settings("material", Material).settings("instrument", Instrument)
     job.output("calibration", "netCDF file to write")

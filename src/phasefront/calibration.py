@@ -795,6 +795,19 @@ def calibrate_centres(scan, *, name: str, scale_nominal: float) -> xr.Dataset:
     )  # fmt: skip
 
 
+def calibrate_with_standard(scan, *, name: str, standard: xr.Dataset) -> xr.Dataset:
+    """Centres, radii and usable pixels from the scan; scale and ellipse from a standard.
+
+    `standard` is a CALIBRATION dataset of the same camera, such as `calibrate_rings` gives.
+    """
+    found = calibrate_centres(scan, name=name, scale_nominal=standard["scale"].item())
+    of_camera = ("affine", "affine_stderr", "scale", "scale_stderr")
+    of_ellipse = ("ellipse_ratio", "ellipse_ratio_stderr", "ellipse_angle")
+    return found.assign(
+        {variable: standard[variable] for variable in of_camera + of_ellipse}
+    ).assign_attrs(method=standard.attrs["method"], residual_rms=standard.attrs["residual_rms"])
+
+
 @dataclass(frozen=True)
 class _Geometry:
     """What a scan says about beam and camera, without any crystal; lengths in pixels."""
@@ -858,39 +871,6 @@ def index_and_fit(
         voltage_kv=float(templates.attrs["voltage_kv"]),
         precession_deg=float(templates.attrs["precession_deg"]),
     )  # fmt: skip
-
-
-def calibrate_peaks(
-    found: xr.Dataset, *, crystals: Sequence, templates: xr.Dataset, scale_search: float = 0.02,
-    patterns: int = 250,
-) -> xr.Dataset:  # fmt: skip
-    """Spots of a peak list with scale, ellipse and centre corrected by the same joint fit.
-
-    The SPOTS dataset that comes back has the matrix and its standard errors as attributes.
-    """
-    counts = found["count"].values.ravel()
-    chosen = _spread(np.flatnonzero(counts >= 6), patterns)
-    offset = found["offset"].values
-    picked = np.concatenate([np.arange(offset[i], offset[i + 1]) for i in chosen])
-    sample = _spots_dataset(
-        counts[chosen], *(found[v].values[picked] for v in ("qx", "qy", "intensity", "variance"))
-    )
-    fit = index_and_fit(
-        sample.assign_attrs(scan=found.attrs["scan"]), crystals, templates, scale_search
-    )
-    q = fit.matrix @ np.stack([found["qx"].values, found["qy"].values]).astype(float)
-    q -= fit.shift[:, None]
-    scale, ratio, _ = _shape_of(fit.matrix)
-    corrected = found.copy()
-    corrected["qx"] = found["qx"].copy(data=q[0].astype(np.float32))
-    corrected["qy"] = found["qy"].copy(data=q[1].astype(np.float32))
-    return corrected.assign_attrs(
-        calibration_matrix=fit.matrix.ravel(),
-        calibration_scale=scale,
-        calibration_scale_stderr=_propagate(_scale_of, fit.matrix, fit.covariance),
-        calibration_ellipse_ratio=ratio,
-        calibration_ellipse_ratio_stderr=_propagate(_ratio_of, fit.matrix, fit.covariance),
-    )
 
 
 def _mean_pattern(scan) -> np.ndarray:

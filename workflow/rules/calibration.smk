@@ -1,14 +1,34 @@
 # Beam centre, ellipse and scale of each raw scan.
 #
-# in:  the raw scan, CIFs, templates
-# out: calibration/<scan>.nc
+# in:  the raw scan; CIFs and templates, or the picture of a standard
+# out: calibration/<scan>.nc, calibration/standard.nc
+
+
+if PLAN.experiment.calibration.standard:
+
+    rule calibrate_standard:
+        input:
+            image=PLAN.experiment.calibration.standard.image,
+            code=code("calibrate_standard"),
+        output:
+            **recorded(calibration="calibration/standard.nc"),
+        log:
+            result("logs/calibrate_standard.log"),
+        conda:
+            "../../envs/environment.yaml"
+        params:
+            settings=PLAN.experiment.calibration.standard.model_dump_json(),
+        shell:
+            "python scripts/calibrate_standard.py --image {input.image}"
+            " --settings {params.settings:q} --calibration {output.calibration} > {log} 2>&1"
 
 
 rule calibrate_scan:
     input:
         scan=lambda wildcards: scan_row(wildcards)["path"],
-        templates=templates_of,
-        cifs=PLAN.cifs,
+        templates=by_method("phases", templates_of),
+        cifs=by_method("phases", PLAN.cifs),
+        standard=by_method("standard", result("calibration/standard.nc")),
         code=code("calibrate_scan"),
     output:
         **recorded(calibration="calibration/{scan}.nc"),
@@ -24,7 +44,8 @@ rule calibrate_scan:
         instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
     shell:
         "python scripts/calibrate_scan.py --scan {input.scan} --name {wildcards.scan}"
-        " --templates {input.templates} --cifs {input.cifs} --settings {params.settings:q}"
+        " --templates {input.templates} --cifs {input.cifs} --standard {input.standard}"
+        " --settings {params.settings:q}"
         " --spots {params.spots:q} --material {params.material:q}"
         " --instrument {params.instrument:q}"
         " --calibration {output.calibration} > {log} 2>&1"

@@ -77,6 +77,11 @@ def templates_of(wildcards):
     return result(f"templates/{scan_row(wildcards)['instrument']}.nc")
 
 
+def by_method(method, files):
+    """Inputs that only one way of calibrating needs."""
+    return files if PLAN.experiment.calibration.method == method else []
+
+
 def of_raw_scan(path):
     """An input that only a raw scan has, not a peak list."""
 

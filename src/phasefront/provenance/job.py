@@ -36,13 +36,13 @@ class Job:
         self._parameters: list[str] = []
         self._settings: dict[str, type[BaseModel]] = {}
 
-    def input(self, name: str, help: str, *, many: bool = False, optional: bool = False) -> Job:
-        """An input file ``--name``; with `many` any number of them."""
+    def input(self, name: str, help: str, *, many: bool = False) -> Job:
+        """An input file ``--name``; with `many` any number of them, none included."""
         self._parser.add_argument(
             f"--{name}",
             type=Path,
             help=help,
-            required=not (optional or many),
+            required=not many,
             **({"nargs": "*", "default": []} if many else {}),
         )
         self._inputs.append(name)

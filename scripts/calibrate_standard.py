@@ -1,0 +1,25 @@
+"""Calibrate a camera on the rings of a polycrystalline standard: ellipse and scale."""
+
+from phasefront.config import Standard
+from phasefront.provenance.job import Job
+
+
+def calibrate_standard(job):
+    from skimage.io import imread
+
+    from phasefront import calibration, layouts, netcdf
+
+    calibrated = calibration.calibrate_rings(
+        imread(job.image),
+        d_spacings=job.settings.d_spacings,
+        scale_nominal=job.settings.scale,
+        name=job.image.name,
+    )
+    netcdf.write(calibrated, job.calibration, layouts.CALIBRATION)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("image", "TIFF with the rings").settings("settings", Standard)
+    job.output("calibration", "netCDF file to write")
+    job.run(calibrate_standard)
