@@ -533,7 +533,8 @@ def _from_signal(
     Gatan's software can store the camera's axes before the scan's; their units tell.
     `rows_together` is by default what the signal's chunks hold.
     """
-    described = sorted(signal["axes"], key=lambda axis: axis["index_in_array"])
+    # HyperSpy from 2.0 on does not store the index: axes without it stand in the array's order.
+    described = sorted(signal["axes"], key=lambda axis: axis.get("index_in_array", 0))
     axes = [
         Axis(str(axis["name"] or ""), size, float(axis["scale"]), str(axis["units"] or ""))
         for axis, size in zip(described, signal["data"].shape, strict=True)

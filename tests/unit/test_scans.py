@@ -426,6 +426,22 @@ def test_scan_is_chosen_among_signals(tmp_path):
     assert "it holds 2 scans (one scan, one scan) of diffraction patterns" in refusal(two)
 
 
+@pytest.mark.parametrize("suffix", ["hspy", "zspy"])
+@pytest.mark.filterwarnings("ignore:The NestedDirectoryStore is deprecated:FutureWarning")
+def test_plain_array_that_hyperspy_saved(tmp_path, suffix):
+    """Its axes have no name, no unit and no index."""
+    import hyperspy.api as hs
+
+    data = patterns()
+    path = tmp_path / f"a.{suffix}"
+    hs.signals.Signal2D(data).save(path)
+    scan = open_scan(path)
+    assert scan.shape == data.shape
+    assert math.isnan(scan.scan_step_nm)
+    assert scan.scale is None
+    assert np.array_equal(whole(scan, rows=2), data)
+
+
 # ------------------------------------------------------------------------------- bad input
 
 
