@@ -1,0 +1,253 @@
+"""Bad input ends in one sentence and exit code 2, by the command lines that a run uses."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from rsciio import blockfile, hspy
+
+from phasefront import config
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = config.load(ROOT / "config/demo.yaml")
+ASTAR = DEMO.instruments["astar"].model_dump_json()
+PLUGINS = {
+    ".blo": (
+        blockfile,
+        {"intensity_scaling": None, "navigator": None, "show_progressbar": False},
+    ),
+    ".hspy": (hspy, {}),
+}
+CIFS = [str(ROOT / phase.cif) for phase in DEMO.material.phases]
+
+
+def write_scan(path: Path, data: np.ndarray) -> Path:
+    """A scan as an ASTAR block file or as HyperSpy's, by its suffix."""
+    axes = [
+        {"name": name, "size": size, "scale": 5.0, "offset": 0.0, "units": unit,
+         "navigate": i < 2, "index_in_array": i, "_type": "UniformDataAxis"}
+        for i, (name, size, unit) in enumerate(
+            zip(("y", "x", "ky", "kx"), data.shape, ("nm", "nm", "cm", "cm"), strict=True)
+        )
+    ]  # fmt: skip
+    signal = {
+        "data": data,
+        "axes": axes,
+        "metadata": {"General": {"title": "a scan"}, "Signal": {"signal_type": ""}},
+        "original_metadata": {},
+        "attributes": {"_lazy": False, "ragged": False},
+        "learning_results": {},
+        "models": {},
+        "tmp_parameters": {},
+        "package_info": {},
+    }
+    plugin, options = PLUGINS[path.suffix]
+    plugin.file_writer(str(path), signal, **options)
+    return path
+
+
+def noise(dtype: str) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 200, (3, 4, 16, 16)).astype(dtype)
+
+
+def truncated_scan(folder: Path, shared_data) -> Path:
+    path = write_scan(folder / "cut.blo", noise("uint8"))
+    path.write_bytes(path.read_bytes()[:-700])
+    return path
+
+
+def single_image(folder: Path, shared_data) -> Path:
+    return shared_data("scans/gatan_bismuth_single.dm4")
+
+
+def constant_scan(folder: Path, shared_data) -> Path:
+    return write_scan(folder / "zeros.blo", np.zeros((3, 4, 16, 16), np.uint8))
+
+
+def scan_with_nan(folder: Path, shared_data) -> Path:
+    data = noise("float32")
+    data[2, 1, 5, 5:8] = np.nan
+    return write_scan(folder / "nan.hspy", data)
+
+
+def missing_scan(folder: Path, shared_data) -> Path:
+    return folder / "gone.blo"
+
+
+def refusal(command: list[str], folder: Path, output: Path) -> str:
+    """The one sentence that a command ends with, after leaving nothing where it would write."""
+    done = subprocess.run(
+        [sys.executable, *command], cwd=folder, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stderr.count("\n") == 1, done.stderr
+    assert not list(output.rglob("*"))
+    # File, then what is wrong, then what to do about it.
+    problem, _, remedy = done.stderr.rpartition("; ")
+    assert problem
+    assert remedy.endswith(".\n")
+    return done.stderr
+
+
+def refused_by_script(script: str, output: Path, /, **arguments) -> str:
+    """The same for a script; its one output goes into the folder `output`."""
+    command = [f"scripts/{script}.py"]
+    for key, value in arguments.items():
+        values = value if isinstance(value, list) else [value]
+        command += [f"--{key}", *map(str, values)]
+    return refusal(command, ROOT, output)
+
+
+DESCRIBED = {
+    "truncated": (
+        truncated_scan,
+        "the file is truncated: its header promises 12 patterns of 16x16 pixels, 9 are there",
+    ),
+    "single image": (single_image, "it holds no scan of diffraction patterns but one image of"),
+    "constant": (constant_scan, "every pixel of every pattern is 0"),
+    "NaN": (scan_with_nan, "position y=2, x=1: 3 values of the pattern are NaN or infinite"),
+    "missing": (missing_scan, "there is no such file"),
+}
+
+
+@pytest.mark.parametrize(("make", "problem"), DESCRIBED.values(), ids=DESCRIBED)
+def test_unusable_scan(tmp_path, shared_data, make, problem):
+    scan = make(tmp_path, shared_data)
+    out = tmp_path / "out"
+    sentence = refused_by_script(
+        "describe_scan", out, scan=scan, name="s", settings="{}", description=out / "s.nc"
+    )
+    assert sentence.startswith(f"{scan}: {problem}")
+
+
+# A run may calibrate a scan before it describes it.
+CALIBRATED = {
+    "constant": (constant_scan, "every pixel"),
+    "NaN": (scan_with_nan, "NaN"),
+}
+
+
+@pytest.mark.parametrize(("make", "problem"), CALIBRATED.values(), ids=CALIBRATED)
+def test_unusable_scan_is_not_calibrated(tmp_path, shared_data, make, problem):
+    scan = make(tmp_path, shared_data)
+    out = tmp_path / "out"
+    sentence = refused_by_script(
+        "calibrate_scan", out, scan=scan, name="s", settings='{"method": "nominal"}', spots="{}",
+        material=DEMO.section("material"), instrument=ASTAR, calibration=out / "s.nc",
+    )  # fmt: skip
+    assert sentence.startswith(f"{scan}: ")
+    assert problem in sentence
+
+
+def test_log_whose_time_runs_backwards(tmp_path):
+    log = tmp_path / "back.csv"
+    time = np.arange(0.0, 1000.0, 10.0)
+    time[60:] -= 100
+    table = {"Test Time / s": time, "Voltage / V": 3 + time / 1e4, "Current / A": 1e-4}
+    pd.DataFrame(table).to_csv(log, index=False)
+    out = tmp_path / "out"
+    sentence = refused_by_script(
+        "analyse_log", out, log=log,
+        row=json.dumps({"log": "charge", "path": str(log), "mass_mg": 3.42}),
+        states=json.dumps([{"name": "x3.0", "log": "charge", "time_h": 0.1}]),
+        material=DEMO.section("material"), cycling=out / "charge.nc",
+    )  # fmt: skip
+    assert sentence.startswith(f"{log}: time_s, record 61: time runs backwards")
+
+
+def test_pattern_with_one_column(tmp_path):
+    pattern = tmp_path / "one.xye"
+    pattern.write_text("".join(f"{angle:.2f}\n" for angle in np.arange(5, 30, 0.01)))
+    out = tmp_path / "out"
+    row = {"pattern": "p", "state": "x3.0", "path": str(pattern), "wavelength": 0.4127}
+    sentence = refused_by_script(
+        "fit_pattern", out, pattern=pattern, row=json.dumps(row), cifs=CIFS,
+        material=DEMO.section("material"), settings="{}", powder=out / "p.nc",
+    )  # fmt: skip
+    assert sentence.startswith(f"{pattern}: only one column")
+
+
+CIF_WITHOUT_SYMMETRY = """data_x
+_cell_length_a 9
+_cell_length_b 9
+_cell_length_c 10.7
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+V1 V 0.25 0.25 0.2
+"""
+
+
+def test_cif_without_symmetry(tmp_path):
+    cif = tmp_path / "bare.cif"
+    cif.write_text(CIF_WITHOUT_SYMMETRY)
+    out = tmp_path / "out"
+    sentence = refused_by_script(
+        "simulate_templates", out, cifs=[*CIFS[:2], cif], material=DEMO.section("material"),
+        instrument=ASTAR, settings="{}", templates=out / "astar.nc",
+    )  # fmt: skip
+    assert sentence.startswith(f"{cif}: _space_group_symop_operation_xyz: no symmetry")
+
+
+# ------------------------------------------------------------------------ a whole experiment
+
+
+def replace_in(path: str, old: str, new: str):
+    """Change of one text in one file of the experiment."""
+
+    def edit(folder: Path) -> None:
+        text = (folder / path).read_text()
+        assert text.count(old) == 1
+        (folder / path).write_text(text.replace(old, new))
+
+    return edit
+
+
+def same_structure_twice(folder: Path) -> None:
+    path = folder / "config/demo.yaml"
+    content = yaml.safe_load(path.read_text())
+    phases = content["material"]["phases"]
+    shutil.copy(folder / phases[0]["cif"], folder / "config/structures/copy.cif")
+    phases.append(phases[0] | {"name": "copy", "cif": "config/structures/copy.cif"})
+    path.write_text(yaml.safe_dump(content))
+
+
+CHECKED = {
+    "mass missing": (
+        replace_in("config/demo/cycling.tsv", "\t3.42\t", "\t\t"),
+        "config/demo/cycling.tsv: row 1.mass_mg: missing; add it.",
+    ),
+    "misspelt key": (
+        replace_in("config/demo.yaml", "precession_deg:", "precesion_deg:"),
+        "config/demo.yaml: instruments.astar.precesion_deg: unknown key; write 'precession_deg'.",
+    ),
+    "same structure": (
+        same_structure_twice,
+        "config/structures/copy.cif: has the same structure as config/structures/Na3V2PO42F3.cif; "
+        "leave one of the two phases out.",
+    ),
+    "missing file": (
+        replace_in("config/demo/scans.tsv", "results/demo/raw/grains-x2.0.blo", "data/gone.blo"),
+        "data/gone.blo: there is no such file; check the path in the config and its tables.",
+    ),
+}
+
+
+@pytest.mark.parametrize(("edit", "sentence"), CHECKED.values(), ids=CHECKED)
+def test_experiment_that_cannot_run(tmp_path, edit, sentence):
+    shutil.copytree(ROOT / "config", tmp_path / "config")
+    edit(tmp_path)
+    command = ["-m", "phasefront", "check", "config/demo.yaml"]
+    assert refusal(command, tmp_path, tmp_path / "results") == f"{sentence}\n"
