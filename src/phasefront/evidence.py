@@ -32,7 +32,7 @@ from phasefront.refinement import (
 # over-confident. Fitted by the likelihood of the true phase on Bloch-wave patterns of NVPF.
 TEMPERATURE = 0.4
 _ROUNDS = 3  # of deciding and refining the distortion
-_SAMPLE = 4096  # positions, evenly spread, on which the distortion is refined
+_SAMPLE = 1024  # positions, evenly spread, on which the distortion is refined
 _SURE, _RICH = 0.9, 8  # posterior and indexed spots of the positions that show the spots' error
 _MARGIN = 1.2  # on that error: weak spots have a larger one than most
 
@@ -52,8 +52,8 @@ def decide_phases(
     local_scale_sigma: float = 0.001,
     centre_sigma: float = 0.001,
     decide_above: float = 0.95,
-    min_explained: float = 0.7,
-    max_residual: float = 1.3,
+    min_explained: float = 0.5,
+    max_residual: float = 1.1,
     temperature: float = TEMPERATURE,
     prior: Sequence[float] | None = None,
 ) -> xr.Dataset:
