@@ -1,0 +1,151 @@
+"""Files from real instruments, by the command lines that a run uses."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from phasefront import config, layouts, netcdf
+from phasefront.powder import read_pattern
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = config.load(ROOT / "config/demo.yaml")
+LIMNO_FILES = {
+    "braggdisks_cali.h5": "peaks/limno_particle_80x58.h5",
+    "LCO.cif": "structures/LCO.cif",
+    "LiMn2O4.cif": "structures/LiMn2O4.cif",
+    "Li2MnO3.cif": "structures/Li2MnO3.cif",
+}
+
+
+def run_script(script: str, /, **arguments) -> None:
+    command = [sys.executable, f"scripts/{script}.py"]
+    for key, value in arguments.items():
+        command += [f"--{key}", str(value)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+def test_spots_of_an_astar_scan_of_unknown_phases(tmp_path, shared_data):
+    path = shared_data("scans/astar_3x2.blo")
+    given = {"scan": path, "name": "astar", "settings": "{}"}
+    files = {name: tmp_path / f"{name}.nc" for name in ("description", "calibration", "spots")}
+
+    run_script("describe_scan", **given, description=files["description"])
+    described = netcdf.read(files["description"], layouts.SCAN)
+    # Independent reading: header of 4112 bytes, then 6 bytes before each pattern.
+    raw = np.fromfile(path, np.uint8)[4112:].reshape(3, 2, 6 + 144 * 144)[:, :, 6:]
+    total = described["bright_field"] + described["dark_field"]
+    np.testing.assert_array_equal(total, raw.sum(axis=-1))
+    np.testing.assert_array_equal(described["max_pattern"].values.ravel(), raw.max(axis=(0, 1)))
+    assert described.attrs["scan_step_nm"] == 12.8
+
+    instrument = config.Instrument(voltage_kv=200, scale=0.0175).model_dump_json()
+    run_script(
+        "calibrate_scan", **given | {"settings": '{"method": "nominal"}'}, spots="{}",
+        material=DEMO.section("material"), instrument=instrument,
+        calibration=files["calibration"],
+    )  # fmt: skip
+    calibrated = netcdf.read(files["calibration"], layouts.CALIBRATION)
+    # The disk in the mean pattern, read off by eye.
+    assert calibrated["centre_y"].values == pytest.approx(72.1, abs=0.5)
+    assert calibrated["centre_x"].values == pytest.approx(73.3, abs=0.5)
+    assert calibrated["centre_stderr"].item() < 0.1
+    np.testing.assert_array_equal(calibrated["affine"], 0.0175 * np.eye(2))
+    assert np.isnan(calibrated["affine_stderr"]).all()
+
+    run_script(
+        "find_spots", **given, calibration=files["calibration"], step="nan", spots=files["spots"]
+    )
+    spots = netcdf.read(files["spots"], layouts.SPOTS)
+    assert spots.attrs["scan_step_nm"] == 12.8
+    # The six patterns are of one crystal.
+    assert ((spots["count"] >= 25) & (spots["count"] <= 33)).all()
+    q = np.hypot(spots["qx"], spots["qy"])
+    assert q.max() <= DEMO.spots.max_radius
+    assert q.min() > 0.0175 * calibrated["beam_radius"].item()
+    # No spot is weaker than its noise allows.
+    assert (spots["intensity"] / np.sqrt(spots["variance"])).min() > 2
+
+
+def test_charge_of_a_lithium_iron_phosphate_cell(tmp_path, shared_data):
+    log = shared_data("cycling/lfp_half_cell_c10.mpr")
+    row = {"log": "lfp", "path": str(log), "mass_mg": 3.42, "mass_error_mg": 0.03}
+    states = [
+        {"name": "half", "log": "lfp", "capacity_mah_g": 80, "half_cycle": 1},
+        {"name": "charged", "log": "lfp", "voltage_v": 4.19, "half_cycle": 1},
+    ]
+    material = {
+        "ion": "Li",
+        "pristine_molar_mass": 157.76,
+        "pristine_ion_content": 1,
+        "phases": [{"name": "LFP", "cif": "LFP.cif", "ion_content": 1, "formula_units": 4}],
+    }
+    run_script(
+        "analyse_log", log=log, row=json.dumps(row), states=json.dumps(states),
+        material=json.dumps(material), cycling=tmp_path / "lfp.nc",
+    )  # fmt: skip
+    analysed = netcdf.read(tmp_path / "lfp.nc", layouts.CYCLING)
+    charge = analysed["capacity"].values[analysed["half_cycle"].values == 1]
+    assert charge.max() - charge.min() == pytest.approx(159, abs=0.5)
+
+    assert list(analysed["state"].values) == ["half", "charged"]
+    half, charged = analysed["state_ion_content"].values
+    # 80 and 156.8 mAh/g net of 169.9 mAh/g, one lithium for each formula unit.
+    assert half == pytest.approx(1 - 80 / 169.9, abs=0.001)
+    assert charged == pytest.approx(1 - 156.8 / 169.9, abs=0.005)
+    assert analysed["state_voltage"].values[0] == pytest.approx(3.53, abs=0.02)
+    assert (analysed["state_ion_content_low"] < analysed["state_ion_content"]).all()
+    assert (analysed["state_ion_content_high"] > analysed["state_ion_content"]).all()
+
+
+def test_pattern_of_a_synchrotron_beamline(shared_data):
+    path = shared_data("powder/aps11bm_example.xye")
+    pattern = read_pattern(path)
+    assert len(pattern) == 575
+    angle = pattern["two_theta"].to_numpy()
+    assert (angle[0], angle[-1]) == (pytest.approx(0.5), pytest.approx(1.0731, abs=1e-4))
+    assert np.diff(angle) == pytest.approx(np.full(574, 0.001), abs=1e-5)
+    assert (pattern["sigma"] > 0).all()
+
+
+@pytest.mark.slow
+def test_the_lithium_manganese_oxide_particle(tmp_path, shared_data):
+    sources = {name: shared_data(source) for name, source in LIMNO_FILES.items()}
+    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for part in ("workflow", "scripts", "src", "config", "envs", "notebooks"):
+        shutil.copytree(ROOT / part, tmp_path / part, ignore=ignore)
+    shutil.copy(ROOT / "Snakefile", tmp_path)
+    (tmp_path / "data/limno").mkdir(parents=True)
+    for name, source in sources.items():
+        shutil.copy(source, tmp_path / "data/limno" / name)
+    done = subprocess.run(
+        [sys.executable, "-m", "phasefront", "run", "config/limno.yaml", "--cores", "2"],
+        cwd=tmp_path, capture_output=True, text=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path / "src")},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+
+    results = tmp_path / "results/limno"
+    summary = json.loads((results / "summary.json").read_text())
+    (scan,) = summary["scans"]
+    assert scan["patterns"] == 80 * 58
+    assert 1000 < scan["decided"] < 3000
+    (state,) = summary["states"]
+    fractions = {name: value["value"] for name, value in state["fractions"]["stem"].items()}
+    assert sum(fractions.values()) == pytest.approx(1, abs=1e-6)
+
+    phases = netcdf.read(results / "phases/particle.nc", layouts.PHASES)
+    decision = phases["decision"].values
+    names = list(phases["phase"].values)
+    assert (decision >= 0).sum() == scan["decided"]
+    # The core: the middle half of the field, rows and columns.
+    rows, columns = (slice(size // 4, 3 * size // 4) for size in decision.shape)
+    core = np.bincount(decision[rows, columns][decision[rows, columns] >= 0], minlength=3)
+    assert names[core.argmax()] == "spinel"
