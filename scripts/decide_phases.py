@@ -18,6 +18,7 @@ def decide_phases(job):
         position_sigma=job.position_sigma,
         decide_above=job.settings.decide_above,
         min_explained=job.settings.min_explained,
+        max_residual=job.settings.max_residual,
     )
     netcdf.write(phases, job.phases, layouts.PHASES)
 

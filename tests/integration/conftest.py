@@ -77,7 +77,8 @@ def small_experiment(demo: dict) -> dict:
 def fresh_project(tmp_path_factory) -> Project:
     """The project with the small experiment, nothing run yet."""
     folder = tmp_path_factory.mktemp("projects") / "fresh"
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    # What numba has compiled comes along: a copy with the same time stamps need not compile again.
+    ignore = shutil.ignore_patterns("*.egg-info")
     for part in PARTS:
         source = ROOT / part
         if source.is_dir():
