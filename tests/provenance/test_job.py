@@ -122,6 +122,13 @@ def test_a_failed_run_keeps_what_was_there_before(folder):
     assert {path: path.read_bytes() for path in (folder / "out").iterdir()} == before
 
 
+def test_what_a_killed_run_left_is_cleared_away(folder):
+    (folder / "out").mkdir()
+    (folder / "out/.part-123-count.txt").write_text("half")
+    assert run(folder).returncode == 0
+    assert not list(folder.glob("out/.part*"))
+
+
 def test_records_chain_through_inputs(folder):
     run(folder)
     done = subprocess.run(

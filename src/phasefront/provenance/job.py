@@ -101,6 +101,8 @@ class Job:
         parts = {}
         for name, final in finals.items():
             final.parent.mkdir(parents=True, exist_ok=True)
+            for left_by_a_kill in final.parent.glob(f".part-*-{final.name}"):
+                left_by_a_kill.unlink()
             # The suffix stays last: writers choose their format by it.
             parts[name] = final.with_name(f".part-{os.getpid()}-{final.name}")
             values[_key(name)] = parts[name]
