@@ -1,7 +1,6 @@
 # make demo    run the virtual experiment and its analysis, print where the report is
 # make test    the tests; make test-all adds the slow ones
 # make lint    format and lint
-# make bench   speed and accuracy of indexing beside other programs
 # make verify RUN=demo    check every record of a run
 # make lock    resolve pyproject.toml into envs/lock.txt again
 

@@ -17,6 +17,7 @@ from numba import njit, prange
 
 from phasefront import layouts, netcdf, spots
 from phasefront.errors import InputError
+from phasefront.refinement import electron_wavelength
 
 OUTLIER_SHARE = 0.07  # of spots that belong to no predicted reflection
 EXCITATION_WIDTH = 0.012  # 1/angstrom: half width of a reflection of a thin crystal, no precession
@@ -536,12 +537,6 @@ class _AffineProblem:
                 grain[i] = number
                 number += 1
         return grain
-
-
-def electron_wavelength(voltage_kv: float) -> float:
-    """Relativistic wavelength of an electron in angstrom."""
-    ev = voltage_kv * 1e3
-    return 12.2642597 / math.sqrt(ev * (1 + 0.978475598e-6 * ev))
 
 
 def _joint_step(normal, gradient, weight):
