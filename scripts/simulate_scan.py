@@ -5,8 +5,6 @@ from phasefront.provenance.job import Job
 
 
 def simulate_scan(job):
-    from pathlib import Path
-
     from phasefront import layouts, netcdf
     from phasefront.virtual import camera, particles
 
@@ -16,9 +14,8 @@ def simulate_scan(job):
         scan=job.scan,
         intensities=job.intensities,
         material=job.virtual.material,
-        # The table of intensities knows a structure by the name of its CIF.
         phases=[
-            particles.VirtualPhase(phase.name, Path(phase.cif).stem, phase.ion_content)
+            particles.VirtualPhase.of_cif(phase.name, phase.cif, phase.ion_content)
             for phase in job.material.phases
         ],
         ion_content=state.ion_content,

@@ -18,6 +18,7 @@ from numba import njit, prange
 from phasefront import layouts, netcdf, spots
 from phasefront.errors import InputError
 from phasefront.refinement import electron_wavelength
+from phasefront.scans import sample_rows
 
 OUTLIER_SHARE = 0.07  # of spots that belong to no predicted reflection
 EXCITATION_WIDTH = 0.012  # 1/angstrom: half width of a reflection of a thin crystal, no precession
@@ -336,7 +337,7 @@ class AffineFit:
     """What has to be done to nominal spatial frequencies: q_true = matrix q - shift.
 
     `covariance` is that of (xx, xy, yy) of the symmetric matrix, from grains as independent units;
-    `log_likelihoods` are those reached from each of `scales`, `phase_share` belongs to the phases.
+    `phase_share` belongs to the phases.
     """
 
     matrix: np.ndarray
@@ -346,8 +347,6 @@ class AffineFit:
     patterns_used: int
     spots_used: int
     grains: int
-    scales: np.ndarray
-    log_likelihoods: np.ndarray
     phase_share: np.ndarray
 
 
@@ -393,9 +392,8 @@ def fit_affine(
     starts = [
         problem.climb(_State.start(scale, problem.rotation), _ROUGH_STEPS) for scale in scales
     ]
-    likelihoods = np.array([state.log_likelihood for state in starts])
-    best = problem.climb(starts[int(likelihoods.argmax())], _FINE_STEPS)
-    return problem.summary(best, scales, likelihoods)
+    likeliest = max(starts, key=lambda state: state.log_likelihood)
+    return problem.summary(problem.climb(likeliest, _FINE_STEPS))
 
 
 @dataclass(frozen=True)
@@ -493,7 +491,7 @@ class _AffineProblem:
         total = weight.sum(axis=1, keepdims=True)
         return weight / total, float((highest + np.log(total)).sum())
 
-    def summary(self, state: _State, scales, likelihoods) -> AffineFit:
+    def summary(self, state: _State) -> AffineFit:
         likelihood, normal, gradient, _, _ = self.evaluate(state)
         weight, _ = self._responsibility(likelihood, state.phase_share)
         information, score = _profiled(normal, gradient, weight)
@@ -515,8 +513,6 @@ class _AffineProblem:
             patterns_used=len(self.known),
             spots_used=len(self.q),
             grains=number,
-            scales=scales,
-            log_likelihoods=likelihoods,
             phase_share=state.phase_share,
         )
 
@@ -870,8 +866,7 @@ def index_and_fit(
 
 def _mean_pattern(scan) -> np.ndarray:
     """Mean over rows spread evenly over the scan."""
-    ny = scan.shape[0]
-    rows = np.unique(np.linspace(0, ny - 1, min(ny, 8)).round().astype(int))
+    rows = sample_rows(scan.shape[0])
     total = np.zeros(scan.shape[2:])
     for row in rows:
         block = scan.read_rows(row, row + 1)

@@ -29,7 +29,7 @@ def compile_kernels(config: str | Path) -> None:
             scan="small",
             material=virtual.material,
             phases=[
-                particles.VirtualPhase(phase.name, Path(phase.cif).stem, phase.ion_content)
+                particles.VirtualPhase.of_cif(phase.name, phase.cif, phase.ion_content)
                 for phase in material.phases
             ],
             ion_content=material.pristine_ion_content,

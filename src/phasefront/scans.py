@@ -110,13 +110,16 @@ def describe_scan(
     )
 
 
+def sample_rows(ny: int) -> np.ndarray:
+    """Up to eight of a scan's `ny` rows, spread evenly: what is read to learn where the beam is."""
+    return np.unique(np.linspace(0, ny - 1, min(ny, _SAMPLE_ROWS)).round().astype(int))
+
+
 def direct_beam_disk(scan: Scan, *, radius_px: float) -> np.ndarray:
     """Mask (ky, kx) of the disk around the direct beam, from rows spread evenly over the scan."""
-    ny = scan.shape[0]
-    sample = np.unique(np.linspace(0, ny - 1, min(ny, _SAMPLE_ROWS)).round().astype(int))
     pattern = np.zeros(scan.shape[2:])
     with np.errstate(invalid="ignore"):
-        for row in sample:
+        for row in sample_rows(scan.shape[0]):
             pattern += scan.read_rows(row, row + 1)[0].mean(axis=0, dtype=np.float64)
     row, column = find_direct_beam(pattern, radius_px=radius_px)
     y, x = np.indices(pattern.shape)

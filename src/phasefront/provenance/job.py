@@ -108,9 +108,10 @@ class Job:
             values[_key(name)] = parts[name]
         try:
             work(arguments)
-            if record.describe_inputs(inputs) != before:
+            after = record.describe_inputs(inputs)
+            if after != before:
                 raise InputError(
-                    _changed(before, record.describe_inputs(inputs)),
+                    _changed(before, after),
                     "the file changed while it was being used",
                     remedy="run again, and leave inputs alone while a run is going",
                 )
@@ -118,6 +119,7 @@ class Job:
                 raise InputError(
                     sys.argv[0], "project code changed while it was running", remedy="run again"
                 )
+            run = record.describe_run(started)
             records = {
                 name: record.compose(
                     output=finals[name],
@@ -126,7 +128,7 @@ class Job:
                     code=code_before,
                     command=_command(),
                     parameters=parameters,
-                    started=started,
+                    run=run,
                 )
                 for name in self._outputs
             }

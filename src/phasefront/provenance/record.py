@@ -75,6 +75,24 @@ def describe_inputs(inputs: dict[str, list[Path]]) -> list[dict]:
     return described
 
 
+def describe_run(started: datetime) -> dict:
+    """What varies between two runs of the same work: when, where and with what it was done."""
+    ended = datetime.now(UTC)
+    return {
+        "started": started.isoformat(timespec="milliseconds"),
+        "ended": ended.isoformat(timespec="milliseconds"),
+        "wall_seconds": round((ended - started).total_seconds(), 3),
+        "peak_memory_mb": _peak_memory_mb(),
+        "commit": _git("rev-parse", "HEAD"),
+        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "threads": {k: os.environ[k] for k in sorted(os.environ) if k.endswith("_NUM_THREADS")},
+        "packages": _imported_packages(),
+    }
+
+
 def compose(
     *,
     output: Path,
@@ -83,7 +101,7 @@ def compose(
     code: list[dict],
     command: list[str],
     parameters: dict,
-    started: datetime,
+    run: dict,
 ) -> dict:
     """The record of `output`, whose bytes are at present in the file `written`."""
     made = {
@@ -99,23 +117,7 @@ def compose(
         "parameters": parameters,
         "lock": {"path": LOCK.as_posix(), "sha256": digest(LOCK)} if LOCK.is_file() else None,
     }
-    ended = datetime.now(UTC)
-    record = {
-        "made": made,
-        "run": {
-            "started": started.isoformat(timespec="milliseconds"),
-            "ended": ended.isoformat(timespec="milliseconds"),
-            "wall_seconds": round((ended - started).total_seconds(), 3),
-            "peak_memory_mb": _peak_memory_mb(),
-            "commit": _git("rev-parse", "HEAD"),
-            "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-            "processor": _processor(),
-            "threads": {k: os.environ[k] for k in sorted(os.environ) if k.endswith("_NUM_THREADS")},
-            "packages": _imported_packages(),
-        },
-    }
+    record = {"made": made, "run": run}
     return {"id": identity(record), **record}
 
 

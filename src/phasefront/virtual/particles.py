@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -36,6 +37,11 @@ class VirtualPhase:
     name: str  # as in the config
     structure: str  # as in the table of Bloch-wave intensities
     ion_content: float  # ions per formula unit
+
+    @classmethod
+    def of_cif(cls, name: str, cif: str | Path, ion_content: float) -> VirtualPhase:
+        """The table knows a structure by the name of its CIF."""
+        return cls(name, Path(cif).stem, ion_content)
 
 
 @dataclass(frozen=True)
