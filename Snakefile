@@ -18,6 +18,7 @@ include: "workflow/rules/calibration.smk"
 include: "workflow/rules/spots.smk"
 include: "workflow/rules/orientations.smk"
 include: "workflow/rules/phases.smk"
+include: "workflow/rules/maps.smk"
 include: "workflow/rules/grains.smk"
 include: "workflow/rules/fractions.smk"
 include: "workflow/rules/cycling.smk"
@@ -37,6 +38,11 @@ rule all:
         expand(result("figures/{scan}/phases.png"), scan=PLAN.scans.index),
         expand(result("figures/{scan}/patterns.png"), scan=PLAN.scans.index),
         expand(result("figures/{scan}/images.png"), scan=PLAN.scans_of_kind("scan")),
+        expand(
+            result("maps/{scan}.{kind}"),
+            scan=PLAN.scans.index,
+            kind=["h5", "ang", "ctf"],
+        ),
         expand(result("figures/powder/{pattern}.png"), pattern=PLAN.patterns.index),
         result("notebooks/experiment.ipynb"),
         [result("truth_check.json")] if PLAN.experiment.virtual else [],

@@ -67,6 +67,7 @@ def test_a_second_run_has_nothing_to_do(finished_project):
 AFTER_PHASES = {
     "decide_phases", "find_grains", "count_fractions", "compare_sources", "summarise_run",
     "check_against_truth", "draw_patterns", "draw_maps", "draw_comparison", "execute_notebook",
+    "export_maps",
 }  # fmt: skip
 AFTER_GRAINS = {
     "find_grains", "count_fractions", "compare_sources", "summarise_run", "draw_maps",
