@@ -5,18 +5,26 @@ from phasefront.provenance.job import Job
 
 
 def find_orientations(job):
-    from phasefront import layouts, matching, netcdf
+    from phasefront import layouts, netcdf, orientations
     from phasefront.crystals import read_crystals
 
-    orientations = matching.find_orientations(
-        netcdf.read(job.spots, layouts.SPOTS),
-        netcdf.read(job.templates, layouts.TEMPLATES),
-        read_crystals(job.cifs, job.material.names),
-        n_best=job.settings.n_best,
-        min_spots=job.settings.min_spots,
-        position_sigma=job.position_sigma,
-    )
-    netcdf.write(orientations, job.orientations, layouts.ORIENTATIONS)
+    crystals = read_crystals(job.cifs, job.material.names)
+    with netcdf.opened(job.spots, layouts.SPOTS) as spots:
+        parts = orientations.stream_orientations(
+            spots,
+            netcdf.read(job.templates, layouts.TEMPLATES),
+            crystals,
+            n_best=job.settings.n_best,
+            min_spots=job.settings.min_spots,
+            position_sigma=job.position_sigma,
+            device=job.settings.device,
+        )
+        netcdf.write_parts(
+            parts,
+            job.orientations,
+            layouts.ORIENTATIONS,
+            *orientations.constants(spots, crystals),
+        )
 
 
 if __name__ == "__main__":

@@ -10,15 +10,20 @@ def find_spots(job):
     from phasefront import layouts, netcdf, scans, spots
 
     scan = scans.open_scan(job.scan)
-    found = spots.find_spots(
+    parts = spots.stream_spots(
         scan.blocks(),
         netcdf.read(job.calibration, layouts.CALIBRATION),
         false_alarms=job.settings.false_alarms,
         max_radius=job.settings.max_radius,
         scan=job.name,
-        scan_step_nm=scan.scan_step_nm if isnan(job.step) else job.step,
     )
-    netcdf.write(found, job.spots, layouts.SPOTS)
+    step_nm = scan.scan_step_nm if isnan(job.step) else job.step
+    attributes = {
+        "scan": job.name,
+        "scan_step_nm": step_nm,
+        "false_alarms": job.settings.false_alarms,
+    }
+    netcdf.write_parts(parts, job.spots, layouts.SPOTS, {}, attributes)
 
 
 if __name__ == "__main__":

@@ -5,17 +5,17 @@ from phasefront.provenance.job import Job
 
 
 def simulate_templates(job):
-    from phasefront import layouts, matching, netcdf
+    from phasefront import layouts, netcdf, templates
     from phasefront.crystals import read_crystals
 
-    templates = matching.simulate_templates(
+    simulated = templates.simulate_templates(
         read_crystals(job.cifs, job.material.names),
         voltage_kv=job.instrument.voltage_kv,
         precession_deg=job.instrument.precession_deg,
         resolution_deg=job.settings.resolution_deg,
         max_radius=job.settings.max_radius,
     )
-    netcdf.write(templates, job.templates, layouts.TEMPLATES)
+    netcdf.write(simulated, job.templates, layouts.TEMPLATES)
 
 
 if __name__ == "__main__":

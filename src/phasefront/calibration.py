@@ -852,9 +852,9 @@ def index_and_fit(
     found: xr.Dataset, crystals: Sequence, templates: xr.Dataset, scale_search: float
 ) -> AffineFit:
     """Orientations of nominal spots by template matching, then `fit_affine` on them."""
-    from phasefront import matching
+    from phasefront.orientations import find_orientations
 
-    orientations = matching.find_orientations(found, templates, crystals, n_best=2, min_spots=6,
+    orientations = find_orientations(found, templates, crystals, n_best=2, min_spots=6,
         scale_sigma=scale_search / 2, centre_sigma=0.003,
     )  # fmt: skip
     return fit_affine(

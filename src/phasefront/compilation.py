@@ -12,9 +12,11 @@ def compile_kernels(config: str | Path) -> None:
     numba keeps what it compiled beside the source files, so later runs start at once. The machine
     is told from the config of an experiment with a virtual section.
     """
-    from phasefront import calibration, evidence, matching, scans, spots
+    from phasefront import calibration, evidence, scans, spots
     from phasefront.config import load
     from phasefront.crystals import read_crystals
+    from phasefront.orientations import find_orientations
+    from phasefront.templates import simulate_templates
     from phasefront.virtual import camera, particles
 
     experiment = load(config)
@@ -41,7 +43,7 @@ def compile_kernels(config: str | Path) -> None:
         )
         scan = scans.open_scan(path)
         scans.describe_scan(scan, name="small", sha256="", bright_field_radius_px=8)
-        templates = matching.simulate_templates(crystals, resolution_deg=4, **optics)
+        templates = simulate_templates(crystals, resolution_deg=4, **optics)
         calibrated = calibration.calibrate(
             scan,
             name="small",
@@ -51,5 +53,5 @@ def compile_kernels(config: str | Path) -> None:
             patterns=40,
         )
         found = spots.find_spots(scan.blocks(), calibrated, scan="small")
-        orientations = matching.find_orientations(found, templates, crystals)
+        orientations = find_orientations(found, templates, crystals)
         evidence.decide_phases(found, orientations, crystals, **optics)

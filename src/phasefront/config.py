@@ -207,6 +207,7 @@ class OrientationSettings(Model):
     max_radius: Positive = Field(1.2, description="largest spatial frequency matched, 1/A")
     n_best: int = Field(2, ge=1, le=10, description="distinct orientations kept per phase")
     min_spots: int = Field(5, ge=3, description="fewer spots than this are not indexed")
+    device: Literal["cpu", "gpu"] = Field("cpu", description="where templates are correlated")
 
 
 class PhaseSettings(Model):

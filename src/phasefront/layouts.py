@@ -72,6 +72,7 @@ SPOTS = Layout(
         "variance": Variable(("spot",), "f4", "count2", "variance of the intensity"),
     },
     ("scan", "scan_step_nm"),
+    grows=("y", "edge", "spot"),
 )
 
 TEMPLATES = Layout(
@@ -100,6 +101,19 @@ ORIENTATIONS = Layout(
             "1",
             "refined orientation, frame to crystal; NaN where there are too few spots",
         ),
+        "log_likelihood": Variable(
+            ("y", "x", "phase", "rank"),
+            "f4",
+            "1",
+            "natural logarithm of the likelihood of the spots, priors of scale and centre included",
+        ),
+        "half_turn_gap": Variable(
+            _PER_PHASE,
+            "f4",
+            "1",
+            "log-likelihood between the best orientation and its half turn about the beam; NaN "
+            "where symmetry makes these one",
+        ),
         "score": Variable(
             ("y", "x", "phase", "rank"),
             "f4",
@@ -115,6 +129,7 @@ ORIENTATIONS = Layout(
         "indexed": Variable(("y", "x", "phase", "rank"), "i2", "1", "number of spots indexed"),
     },
     ("scan",),
+    grows=("y",),
 )
 
 PHASES = Layout(

@@ -1,4 +1,4 @@
-"""Indexing: templates on a grid of beam directions, matching by azimuthal harmonics, refinement.
+"""Matching: patterns against templates at every angle, by azimuthal harmonics, coarse to fine.
 
 A pattern is a sum of spots on radial shells. Correlating it with a template under every rotation in
 the plane is a product per azimuthal harmonic: sum over shells first, then one inverse transform per
@@ -10,6 +10,7 @@ then has a mate at (x, -y, z), as strong and as far from the Ewald sphere.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,139 +19,38 @@ import numba
 import numpy as np
 import xarray as xr
 
-from phasefront import layouts, netcdf
+from phasefront import rotations
 from phasefront.crystals import Crystal
-from phasefront.refinement import (
-    Experiment,
-    Refined,
-    electron_wavelength,
-    observed_window,
-    quaternion_of,
-    refine,
-    reflection_table,
-    spot_arrays,
-)
+from phasefront.errors import InputError
+from phasefront.refinement import spot_arrays
+from phasefront.templates import MIN_RADIUS
 
-# Excitation error at which a template's reflection has faded, 1/angstrom: wider than a crystal's,
-# because the nearest direction of the grid is off by up to half a step.
-TEMPLATE_WIDTH = 0.02
 # Spots count by these powers of their intensity. Dynamical intensities follow the kinematic ones
 # loosely: high powers let a few spots decide. Fitted on Bloch-wave patterns.
 TEMPLATE_POWER = 0.25
 PATTERN_POWER = 0.15
-# Harmonics 1 to 31; the mean of each ring, harmonic 0, is taken off. The coarse search takes the
-# lower ones, and treats odd and even ones apart.
-_ORDERS = np.arange(1, 32)
-_ODD_ORDERS, _EVEN_ORDERS = np.arange(1, 21, 2), np.arange(2, 21, 2)
+# Harmonics 1 to 32; the mean of each ring, harmonic 0, is taken off. The coarse search takes the
+# lower ones, and treats odd and even ones apart: half a turn changes the sign of odd ones only.
+_ORDERS = np.arange(1, 33)
+_ODD_ORDERS, _EVEN_ORDERS = np.arange(1, 13, 2), np.arange(2, 13, 2)
 _COARSE_ORDERS = np.concatenate([_ODD_ORDERS, _EVEN_ORDERS])
 _SHELL_STEP = 0.04  # 1/angstrom, half width of a shell's triangular weight
 _AZIMUTHAL_SIGMA = 0.03  # blur along the ring, 1/angstrom
-_MIN_RADIUS = 0.1
-_BLOCK = 8192  # positions in memory at a time
 _BATCH = 16  # patterns in one matrix product; a constant, so that bytes never depend on threads
+_SHARE = 16 * _BATCH  # patterns that a thread takes at a time
+_CHUNK = 128  # templates in one matrix product: what comes out stays in the core's cache
 _ANGLES = 128  # of the fine search, over a full turn
-_COARSE_ANGLES = 42
-_KEPT = 16  # coarse candidates per phase that are searched finely
+_COARSE_ANGLES = 32
+_KEPT = 8  # coarse candidates per phase that are searched finely
+_WINDOW = 16  # angles about the coarse one that the fine search looks at
+# (harmonics, angles), past a full turn, so that every window is in one piece.
 _COSINE, _SINE = (
-    np.ascontiguousarray(f(2 * np.pi / _ANGLES * np.outer(np.arange(_ANGLES), _ORDERS)), dtype="f4")
+    f(2 * np.pi / _ANGLES * np.outer(_ORDERS, np.arange(_ANGLES + _WINDOW))).astype("f4")
     for f in (np.cos, np.sin)
 )
+# Rows of all matrix products: real and imaginary part of each harmonic, the odd ones first.
+_ROWS, _ODD_ROWS = 2 * len(_COARSE_ORDERS), 2 * len(_ODD_ORDERS)
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
-
-
-def simulate_templates(
-    crystals: Sequence[Crystal],
-    *,
-    voltage_kv: float,
-    precession_deg: float,
-    resolution_deg: float,
-    max_radius: float = 1.2,
-) -> xr.Dataset:
-    """Kinematic spots of each phase for beam directions `resolution_deg` apart.
-
-    Directions cover one sector of the sphere under the phase's Laue group (with inversion); the
-    rotation of a template takes the frame's z to its direction by the shortest way, the angle in
-    the plane is left to the matching. Visibility under precession is diffsims' Lorentzian.
-
-    Returns a TEMPLATES dataset; spots within 0.1 and `max_radius` (1/angstrom).
-    """
-    spots: dict[str, list] = {"qx": [], "qy": [], "intensity": []}
-    phase_index, rotations, counts = [], [], []
-    for index, crystal in enumerate(crystals):
-        directions = _beam_directions(crystal, resolution_deg)
-        quaternions = _shortest_rotations(directions)
-        _, g, strength = crystal.reflections(1.0 / max_radius)
-        for quaternion in quaternions:
-            qx, qy, intensity = _visible_spots(
-                g @ _matrices(quaternion), strength, electron_wavelength(voltage_kv), precession_deg
-            )
-            for name, values in (("qx", qx), ("qy", qy), ("intensity", intensity)):
-                spots[name].append(values)
-            counts.append(len(qx))
-        phase_index += [index] * len(quaternions)
-        rotations.append(quaternions)
-    return netcdf.build(
-        layouts.TEMPLATES,
-        {
-            "phase": [crystal.name for crystal in crystals],
-            "phase_index": phase_index,
-            "rotation": np.concatenate(rotations),
-            "offset": np.concatenate([[0], np.cumsum(counts)]),
-            **{name: np.concatenate(values) for name, values in spots.items()},
-        },
-        {
-            "voltage_kv": float(voltage_kv), "precession_deg": float(precession_deg),
-            "resolution_deg": float(resolution_deg), "max_radius": float(max_radius),
-        },
-    )  # fmt: skip
-
-
-def _beam_directions(crystal: Crystal, resolution_deg: float) -> np.ndarray:
-    """Unit vectors (n, 3) in the crystal's axes, one for each orbit of the Laue group.
-
-    The sector is the set of directions nearer to a general direction than any of their
-    equivalents are: a fundamental domain of any group in any setting of its axes.
-    """
-    from orix.sampling import sample_S2
-
-    sphere = sample_S2(resolution_deg, method="spherified_cube_edge").data
-    inside = np.array([0.36, 0.48, 0.8])
-    images = _matrices(crystal.symmetry) @ inside
-    images = np.concatenate([images, -images])
-    return sphere[sphere @ inside >= (sphere @ images.T).max(axis=1) - 1e-9]
-
-
-def _shortest_rotations(directions: np.ndarray) -> np.ndarray:
-    """Quaternions (n, 4) that take z to the directions; about x where the direction is -z."""
-    x, y, z = directions.T
-    quaternions = np.stack([1 + z, -y, x, np.zeros_like(z)], axis=1)
-    quaternions[z < -1 + 1e-12] = (0, 1, 0, 0)
-    return quaternions / np.linalg.norm(quaternions, axis=1, keepdims=True)
-
-
-def _visible_spots(
-    g: np.ndarray, strength: np.ndarray, wavelength: float, precession_deg: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    from diffsims.utils.shape_factor_models import lorentzian_precession
-
-    radius = np.hypot(g[:, 0], g[:, 1])
-    # The beam runs along -z, so the Ewald sphere's centre lies at +z.
-    error = 1 / wavelength - np.sqrt(wavelength**-2 - radius**2) - g[:, 2]
-    near = (np.abs(error) < 2 * TEMPLATE_WIDTH + radius * np.deg2rad(precession_deg)) & (
-        radius > _MIN_RADIUS
-    )
-    visible = lorentzian_precession(
-        error[near], TEMPLATE_WIDTH, radius[near], np.deg2rad(precession_deg)
-    )
-    intensity = strength[near] * visible
-    seen = intensity > 1e-4 * intensity.max(initial=0.0)
-    return g[near, 0][seen], g[near, 1][seen], intensity[seen]
-
-
-def _matrices(quaternions: np.ndarray) -> np.ndarray:
-    from scipy.spatial.transform import Rotation
-
-    return Rotation.from_quat(quaternions, scalar_first=True).as_matrix()
 
 
 @dataclass(frozen=True)
@@ -162,270 +62,124 @@ class Matches:
 
 
 def match(
-    spots: xr.Dataset,
-    templates: xr.Dataset,
+    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    library: Library,
     *,
-    n_best: int = 3,
+    n_best: int = 2,
     min_spots: int = 5,
-    coarse_deg: float = 4.0,
+    device: str = "cpu",
 ) -> Matches:
     """Correlate every pattern with every phase's templates, a coarse grid of directions first.
 
     Each phase keeps its own best coarse directions, so none is pruned by another; the full grid is
     searched about these, and the angle in the plane interpolated. Orientations of one phase are
-    more than a step of the grid apart. Patterns are flattened, rows first; those of fewer than
-    `min_spots` spots are left out.
-
-    `coarse_deg`: spacing of the directions searched first, in degrees. The work is shared among
-    as many threads as numba has; neither scores nor their order depend on how many.
-    """
-    arrays = spot_arrays(spots)
-    library = _Library.prepare(templates, coarse_deg)
-    return _match(arrays, library, np.arange(len(arrays[0]) - 1), n_best, min_spots)
-
-
-def find_orientations(
-    spots: xr.Dataset,
-    templates: xr.Dataset,
-    crystals: Sequence[Crystal],
-    *,
-    n_best: int = 2,
-    min_spots: int = 5,
-    position_sigma: float = 0.005,
-    scale_sigma: float = 0.003,
-    centre_sigma: float = 0.001,
-    distinct_deg: float = 5.0,
-    coarse_deg: float = 4.0,
-) -> xr.Dataset:
-    """Best distinct orientations of every phase at every position, refined on its spots.
+    more than a step of the grid apart, under its symmetry. Patterns of fewer than `min_spots` spots
+    are left out.
 
     Parameters
     ----------
-    spots, templates
-        SPOTS and TEMPLATES datasets.
-    crystals
-        The phases, in the templates' order.
-    n_best
-        Orientations kept per phase, by likelihood, best first. They differ by more than
-        `distinct_deg` under the crystal's symmetry.
-    min_spots
-        Positions with fewer spots get NaN.
-    position_sigma, centre_sigma
-        Standard errors of a spot's position and of the pattern's centre, 1/angstrom.
-    scale_sigma
-        Relative standard error of the calibrated scale.
+    spots
+        offset (patterns + 1,), qx, qy and intensity (spots,).
+    device
+        Where the matrix products are done: "cpu", on as many threads as numba has, whose results do
+        not depend on how many; or "gpu", through CuPy or PyTorch.
 
-    Returns an ORIENTATIONS dataset.
+    Raises
+    ------
+    InputError
+        There is no GPU, or nothing to use it with.
     """
-    arrays = spot_arrays(spots)
-    library = _Library.prepare(templates, coarse_deg)
-    experiment = Experiment(
-        voltage_kv=templates.attrs["voltage_kv"],
-        precession_deg=templates.attrs["precession_deg"],
-        window=observed_window(spots),
-        position_sigma=position_sigma,
-        scale_sigma=scale_sigma,
-        centre_sigma=centre_sigma,
-    )
-    table = reflection_table(crystals, max_radius=experiment.window[1])
-    ny, nx = spots["count"].shape
-    shape = (ny * nx, len(crystals), n_best)
-    found = {
-        "rotation": np.full((*shape, 4), np.nan, dtype="f4"),
-        "score": np.full(shape, np.nan, dtype="f4"),
-        "scale_factor": np.full(shape, np.nan, dtype="f4"),
-        "residual": np.full(shape, np.nan, dtype="f4"),
-        "indexed": np.zeros(shape, dtype="i2"),
-    }
-    for start in range(0, ny * nx, _BLOCK):
-        block = np.arange(start, min(start + _BLOCK, ny * nx))
-        matches = _match(arrays, library, block, n_best + 1, min_spots)
-        position, phase, candidate = np.nonzero(np.isfinite(matches.score))
-        refined = refine(
-            arrays, block[position], phase, matches.rotation[position, phase, candidate], table,
-            experiment,
-        )  # fmt: skip
-        group = position * len(crystals) + phase
-        rank = _rank(group, phase, refined, crystals, distinct_deg, n_best)
-        kept = rank >= 0
-        at = (block[position[kept]], phase[kept], rank[kept])
-        for name, values in found.items():
-            values[at] = getattr(refined, name)[kept]
-    return netcdf.build(
-        layouts.ORIENTATIONS,
-        {
-            "phase": [crystal.name for crystal in crystals],
-            **{name: values.reshape(ny, nx, *values.shape[1:]) for name, values in found.items()},
-        },
-        {"scan": spots.attrs["scan"]},
-    )
-
-
-def _rank(
-    group: np.ndarray, phase: np.ndarray, refined: Refined, crystals: Sequence[Crystal],
-    distinct_deg: float, n_best: int,
-) -> np.ndarray:  # fmt: skip
-    """Rank (n,) of each candidate among those of its group by likelihood; -1 for what is left out.
-
-    Left out are orientations near a better one, and those past `n_best`. A group (position and
-    phase) lies in one run of equal numbers.
-    """
-    symmetry = np.concatenate([crystal.symmetry for crystal in crystals])
-    edge = np.cumsum([0] + [len(crystal.symmetry) for crystal in crystals])
-    rank = np.full(len(group), -1)
-    cosine = np.cos(np.deg2rad(distinct_deg) / 2)
-    _rank_distinct(
-        group, phase, refined.rotation, refined.log_likelihood, symmetry, edge, cosine, n_best, rank
-    )
-    return rank
-
-
-@numba.njit(cache=True)
-def _rank_distinct(
-    group, phase, rotation, likelihood, symmetry, edge, cosine, n_best, rank
-):  # fmt: skip
-    start = 0
-    while start < len(group):
-        stop = start + 1
-        while stop < len(group) and group[stop] == group[start]:
-            stop += 1
-        operators = symmetry[edge[phase[start]] : edge[phase[start] + 1]]
-        kept = 0
-        for index in start + np.argsort(-likelihood[start:stop]):
-            new = kept < n_best
-            for other in range(start, stop):
-                if rank[other] >= 0:
-                    nearest = _cosine_half_angle(rotation[index], rotation[other], operators)
-                    new = new and nearest < cosine
-            if new:
-                rank[index] = kept
-                kept += 1
-        start = stop
-
-
-@numba.njit(cache=True)
-def _cosine_half_angle(first, second, operators):
-    """Cosine of half the smallest angle between two orientations that symmetry allows."""
-    # Scalar part of s first second^-1 is s . conj(first second^-1), up to the sign.
-    a, b, c, d = first
-    w, x, y, z = second
-    product = np.array(
-        [
-            a * w + b * x + c * y + d * z,
-            a * x - b * w + c * z - d * y,
-            a * y - b * z - c * w + d * x,
-            a * z + b * y - c * x - d * w,
-        ]
-    )
-    return np.max(np.abs(operators @ product))
-
-
-def _match(
-    arrays: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    library: _Library,
-    positions: np.ndarray,
-    n_best: int,
-    min_spots: int,
-) -> Matches:
     from threadpoolctl import threadpool_limits
 
-    offset, qx, qy, intensity = arrays
+    offset, qx, qy, intensity = spots
     amplitude = intensity**PATTERN_POWER
-    active = np.flatnonzero(np.diff(offset)[positions] >= min_spots)
-    shape = (len(positions), library.phases, n_best)
+    active = np.flatnonzero(np.diff(offset) >= min_spots)
+    shape = (len(offset) - 1, library.phases, n_best)
     rotation, score = np.full((*shape, 4), np.nan), np.full(shape, np.nan)
+    shared = None if device == "cpu" else ArrayCorrelator(library, *_find_accelerator())
 
-    def work(start: int) -> None:
-        batch = active[start : start + _BATCH]
-        harmonics = np.zeros((len(batch), 2, len(_ORDERS), len(library.shells)), dtype=np.float32)
-        _transform(offset, qx, qy, amplitude, positions[batch], library.shells, harmonics)
-        best_score, best_angle = library.correlate(harmonics)
-        rotation[batch], score[batch] = library.search(harmonics, best_score, best_angle, n_best)
+    def work(share: np.ndarray) -> None:
+        correlate = shared or Correlator(library)
+        for batch in np.split(share, range(correlate.batch, len(share), correlate.batch)):
+            harmonics = library.transform(offset, qx, qy, amplitude, batch, correlate.batch)
+            best = correlate(harmonics)
+            rotation[batch], score[batch] = library.search(harmonics[: len(batch)], *best, n_best)
 
-    # One BLAS thread each: the batches are what is shared among the threads.
+    # One BLAS thread each: the patterns are what is shared among the threads.
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(numba.get_num_threads()) as pool:
-        for _ in pool.map(work, range(0, len(active), _BATCH)):
+        for _ in pool.map(work, np.split(active, range(_SHARE, len(active), _SHARE))):
             pass
     return Matches(rotation, np.clip(score, 0.0, 1.0))
 
 
 @dataclass(frozen=True)
-class _Library:
-    """Templates made ready for matching."""
+class Library:
+    """Templates made ready for matching, those nearest to one coarse template after the other."""
 
-    matrices: np.ndarray  # (templates, 3, 3), frame to crystal
-    harmonics: np.ndarray  # (templates, 2, harmonics, shells) f4: real and imaginary parts
+    rotation: np.ndarray  # (templates, 4), frame to crystal
+    harmonics: np.ndarray  # (templates, shells, 2, harmonics) f4: real and imaginary parts
     shells: np.ndarray  # radii, 1/angstrom
-    apart: float  # radian: closer orientations are one match
-    coarse: np.ndarray  # templates searched first, phase by phase
+    apart: float  # cosine of half the angle within which orientations are one match
+    symmetry: np.ndarray  # (operations, 4), phase by phase
+    symmetry_edge: np.ndarray  # (phases + 1,)
     coarse_edge: np.ndarray  # (phases + 1,): first coarse template of a phase
-    near: np.ndarray  # templates about each coarse one, itself included
-    near_edge: np.ndarray  # (coarse + 1,)
-    stacked: np.ndarray  # (harmonics, 2 shells, coarse) f4: factors of the matrix products
+    near_edge: np.ndarray  # (coarse + 1,): first template of those nearest to a coarse one
+    real: np.ndarray  # (harmonics, shells, coarse) f4: factors of the matrix products
+    imaginary: np.ndarray
 
     @classmethod
-    def prepare(cls, templates: xr.Dataset, coarse_deg: float) -> _Library:
+    def prepare(
+        cls, templates: xr.Dataset, crystals: Sequence[Crystal], coarse_deg: float
+    ) -> Library:
         offset, qx, qy, intensity = spot_arrays(templates)
-        shells = np.arange(_MIN_RADIUS, templates.attrs["max_radius"] + _SHELL_STEP, _SHELL_STEP)
+        shells = np.arange(MIN_RADIUS, templates.attrs["max_radius"] + _SHELL_STEP, _SHELL_STEP)
         number = len(offset) - 1
-        harmonics = np.zeros((number, 2, len(_ORDERS), len(shells)), dtype=np.float32)
+        harmonics = np.zeros((number, len(shells), 2, len(_ORDERS)), dtype=np.float32)
         _transform(offset, qx, qy, intensity**TEMPLATE_POWER, np.arange(number), shells, harmonics)
-        matrices = _matrices(templates["rotation"].values)
-        resolution = np.deg2rad(templates.attrs["resolution_deg"])
+        rotation = templates["rotation"].values.astype(float)
+        directions = rotations.matrices(rotation)[:, :, 2]
         # Circles of this radius about the points of a grid of spacing 1 cover the plane.
         cover = max(np.deg2rad(coarse_deg) / np.sqrt(2), 1e-6)
-        coarse, coarse_edge, near, near_edge = [], [0], [], [0]
-        for phase in range(len(templates["phase"])):
+        coarse, coarse_edge, near, count = [], [0], [], []
+        for phase in range(len(crystals)):
             own = np.flatnonzero(templates["phase_index"].values == phase)
-            directions = matrices[own, :, 2]
-            for chosen in _cover(directions, cover):
-                angle = _angles_to(directions, directions[chosen])
-                near.append(own[angle <= cover])
-                near_edge.append(near_edge[-1] + len(near[-1]))
-                coarse.append(own[chosen])
-            coarse_edge.append(len(coarse))
-        # (coarse, 2, harmonics, shells) -> (harmonics, 2 shells, coarse)
-        lower = harmonics[coarse][:, :, _COARSE_ORDERS - 1]
-        stacked = lower.transpose(2, 1, 3, 0).reshape(len(_COARSE_ORDERS), -1, len(coarse))
+            chosen = list(_cover(directions[own], cover))
+            nearest = (directions[own] @ directions[own[chosen]].T).argmax(axis=1)
+            near.append(own[np.argsort(nearest, kind="stable")])
+            count.append(np.bincount(nearest, minlength=len(chosen)))
+            coarse.append(own[chosen])
+            coarse_edge.append(coarse_edge[-1] + len(chosen))
+        lower = harmonics[np.concatenate(coarse)][..., _COARSE_ORDERS - 1]
+        near = np.concatenate(near)
+        real, imaginary = np.ascontiguousarray(lower.transpose(2, 3, 1, 0))
+        step = np.deg2rad(templates.attrs["resolution_deg"])
+        operations = [crystal.symmetry for crystal in crystals]
         return cls(
-            matrices, harmonics, shells, 1.5 * resolution, np.array(coarse), np.array(coarse_edge),
-            np.concatenate(near), np.array(near_edge), np.ascontiguousarray(stacked),
+            rotation[near], harmonics[near], shells, np.cos(0.75 * step),
+            np.concatenate(operations), np.cumsum([0, *map(len, operations)]),
+            np.array(coarse_edge), np.cumsum([0, *np.concatenate(count)]), real, imaginary,
         )  # fmt: skip
 
     @property
     def phases(self) -> int:
         return len(self.coarse_edge) - 1
 
-    def correlate(self, harmonics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Best correlation over the angle with each coarse template, and that angle's index.
+    def transform(
+        self,
+        offset: np.ndarray,
+        qx: np.ndarray,
+        qy: np.ndarray,
+        amplitude: np.ndarray,
+        chosen: np.ndarray,
+        size: int,
+    ) -> np.ndarray:
+        """Normalised harmonics (size, shells, 2, harmonics) of the chosen patterns, then zeros.
 
-        `harmonics` (patterns, 2, harmonics, shells); both results (2, patterns, coarse), plain
-        templates first, then mirrored ones.
+        All batches have one size: what BLAS makes of one pattern may depend on it.
         """
-        patterns, number = len(harmonics), len(self.coarse)
-        real, imaginary = harmonics[:, :, _COARSE_ORDERS - 1].swapaxes(0, 1)
-        # Real and imaginary part of P conj(T), then of P T, with [Tr, Ti] stacked over the shells.
-        factors = np.stack(
-            [
-                np.concatenate(pair, axis=2)
-                for pair in (
-                    (real, imaginary), (imaginary, -real), (real, -imaginary), (imaginary, real)
-                )
-            ]
-        ).reshape(2, 2 * patterns, len(_COARSE_ORDERS), -1)  # fmt: skip
-        score = np.empty((2, patterns, number), dtype=np.float32)
-        angle = np.empty((2, patterns, number), dtype=np.int8)
-        product = np.empty((len(_COARSE_ORDERS), 2 * patterns, number), dtype=np.float32)
-        of_odd = product[: len(_ODD_ORDERS)].reshape(2 * len(_ODD_ORDERS), -1)
-        of_even = product[len(_ODD_ORDERS) :].reshape(2 * len(_EVEN_ORDERS), -1)
-        # Odd harmonics change sign by half a turn, even ones do not: half the angles are enough.
-        for mirrored in range(2):
-            for k in range(len(_COARSE_ORDERS)):
-                np.matmul(factors[mirrored, :, k], self.stacked[k], out=product[k])
-            odd = _synthesis(_ODD_ORDERS) @ of_odd
-            even = _synthesis(_EVEN_ORDERS) @ of_even
-            _largest(even, odd, score[mirrored].reshape(-1), angle[mirrored].reshape(-1))
-        return score, angle
+        harmonics = np.zeros((size, len(self.shells), 2, len(_ORDERS)), dtype=np.float32)
+        _transform(offset, qx, qy, amplitude, chosen, self.shells, harmonics)
+        return harmonics
 
     def search(
         self, harmonics: np.ndarray, score: np.ndarray, angle: np.ndarray, n_best: int
@@ -434,18 +188,154 @@ class _Library:
         shape = (len(harmonics), self.phases, n_best)
         quaternions, scores = np.full((*shape, 4), np.nan), np.full(shape, np.nan)
         _search(
-            harmonics, score, angle, self.matrices, self.harmonics, self.coarse_edge, self.near,
-            self.near_edge, self.apart, quaternions, scores,
+            harmonics, score, angle, self.rotation, self.harmonics, self.coarse_edge,
+            self.near_edge, self.symmetry, self.symmetry_edge, self.apart, quaternions, scores,
         )  # fmt: skip
         return quaternions, scores
 
 
-def _synthesis(orders: np.ndarray) -> np.ndarray:
-    """Rows: angles of half a turn; columns: what real and imaginary part of each order add."""
+class Correlator:
+    """Best correlation, over the angle, of patterns with a library's coarse templates.
+
+    One for each thread: it keeps the memory of its matrix products, small enough for the cache.
+    """
+
+    batch = _BATCH
+
+    def __init__(self, library: Library) -> None:
+        size = 2 * _BATCH * _CHUNK
+        self._library = library
+        self._product = np.empty(len(_COARSE_ORDERS) * size, dtype=np.float32)
+        self._sums = np.empty((2, 2, _COARSE_ANGLES // 2 * size // 2), dtype=np.float32)
+
+    def __call__(self, harmonics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Scores and angles' indices (2, patterns, coarse), plain templates first, then mirrored.
+
+        `harmonics` (patterns, shells, 2, harmonics).
+        """
+        library, factors = self._library, _factors(harmonics)
+        shape = (2, len(harmonics), library.real.shape[2])
+        score, angle = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.int32)
+        for first in range(0, shape[2], _CHUNK):
+            chunk = slice(first, min(first + _CHUNK, shape[2]))
+            of_real = self._synthesise(factors, library.real[..., chunk], _OF_REAL, 0)
+            of_imaginary = self._synthesise(
+                factors, library.imaginary[..., chunk], _OF_IMAGINARY, 1
+            )
+            _largest(*of_real, *of_imaginary, score[..., chunk], angle[..., chunk])
+        return score, angle
+
+    def _synthesise(self, factors, part, synthesis, which: int) -> list[np.ndarray]:
+        """Sums (angles, patterns times templates) of the odd and of the even harmonics."""
+        shape = (*factors.shape[:2], part.shape[2])
+        product = self._product[: math.prod(shape)].reshape(shape)
+        np.matmul(factors, part, out=product)
+        sums = []
+        for parity, rows in enumerate(np.split(product.reshape(_ROWS, -1), [_ODD_ROWS])):
+            out = self._sums[which, parity, : _COARSE_ANGLES // 2 * rows.shape[1]]
+            sums.append(np.matmul(synthesis[parity], rows, out=out.reshape(-1, rows.shape[1])))
+        return sums
+
+
+class ArrayCorrelator:
+    """`Correlator` in the operations of the array API standard, for any of its namespaces.
+
+    With NumPy's it is the plain form that the kernels are held to; with CuPy's or PyTorch's it
+    runs on a GPU.
+    """
+
+    batch = _SHARE
+
+    def __init__(self, library: Library, xp, device=None) -> None:
+        self._xp, self._device = xp, device
+        self._parts = [
+            (self._array(part), [self._array(rows) for rows in synthesis])
+            for part, synthesis in (
+                (library.real, _OF_REAL), (library.imaginary, _OF_IMAGINARY)
+            )
+        ]  # fmt: skip
+
+    def __call__(self, harmonics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Correlator.__call__`."""
+        xp, factors, half = self._xp, self._array(_factors(harmonics)), _COARSE_ANGLES // 2
+        sums = []
+        for part, (of_odd, of_even) in self._parts:
+            product = xp.reshape(xp.matmul(factors, part), (_ROWS, -1))
+            sums += [of_odd @ product[:_ODD_ROWS, :], of_even @ product[_ODD_ROWS:, :]]
+        odd_real, even_real, odd_imaginary, even_imaginary = sums
+        scores, angles = [], []
+        for sign in (1.0, -1.0):
+            odd = odd_real + sign * odd_imaginary
+            value = even_real + sign * even_imaginary + xp.abs(odd)
+            row = xp.argmax(value, axis=0)
+            here = xp.take_along_axis(odd, row[None, :], axis=0)[0, :]
+            scores.append(self._numpy(xp.max(value, axis=0)))
+            angles.append(self._numpy(xp.where(here >= 0, row, row + half)))
+        shape = (2, len(harmonics), -1)
+        return (
+            np.stack(scores).reshape(shape).astype(np.float32),
+            np.stack(angles).reshape(shape).astype(np.int32),
+        )
+
+    def _array(self, array: np.ndarray):
+        return self._xp.asarray(array, device=self._device)
+
+    def _numpy(self, array) -> np.ndarray:
+        from array_api_compat import to_device
+
+        array = to_device(array, "cpu")
+        return np.asarray(array)
+
+
+def _factors(harmonics: np.ndarray) -> np.ndarray:
+    """(harmonics, real then imaginary part of each pattern, shells) of the coarse search."""
+    factors = harmonics[..., _COARSE_ORDERS - 1].transpose(3, 2, 0, 1)
+    return np.ascontiguousarray(factors).reshape(len(_COARSE_ORDERS), -1, factors.shape[3])
+
+
+def _find_accelerator() -> tuple:
+    """The array namespace and the device of a GPU."""
+    try:
+        import cupy
+
+        if cupy.cuda.runtime.getDeviceCount():
+            import array_api_compat.cupy
+
+            return array_api_compat.cupy, None
+    except (ImportError, RuntimeError):  # CuPy's own errors are RuntimeErrors
+        pass
+    try:
+        import torch
+
+        if torch.cuda.is_available():
+            import array_api_compat.torch
+
+            return array_api_compat.torch, "cuda"
+    except ImportError:
+        pass
+    raise InputError(
+        "orientations", "neither CuPy nor PyTorch finds a GPU", field="device",
+        remedy="install one of them for this machine's GPU, or set device: cpu",
+    )  # fmt: skip
+
+
+def _synthesis(orders: np.ndarray, *, of_real: bool) -> np.ndarray:
+    """Rows: angles of half a turn; columns: real and imaginary part of a pattern's harmonics.
+
+    With P of a pattern and T of a template, the correlation at an angle is 2 Re sum P conj(T)
+    exp(i k angle), with T in place of conj(T) where the template is mirrored: 2 sum
+    (Pr Tr cos - Pi Tr sin) +- (Pi Ti cos + Pr Ti sin).
+    """
     angles = 2 * np.pi / _COARSE_ANGLES * np.arange(_COARSE_ANGLES // 2)
-    phase = np.outer(angles, orders)
-    columns = np.stack([2 * np.cos(phase), -2 * np.sin(phase)], axis=2)
-    return columns.reshape(len(angles), -1).astype(np.float32)
+    cosine, sine = np.cos(np.outer(angles, orders)), np.sin(np.outer(angles, orders))
+    columns = np.stack([cosine, -sine] if of_real else [sine, cosine], axis=2)
+    return 2 * columns.reshape(len(angles), -1).astype(np.float32)
+
+
+_OF_REAL, _OF_IMAGINARY = (
+    tuple(_synthesis(orders, of_real=of_real) for orders in (_ODD_ORDERS, _EVEN_ORDERS))
+    for of_real in (True, False)
+)
 
 
 def _angles_to(directions: np.ndarray, direction: np.ndarray) -> np.ndarray:
@@ -463,31 +353,39 @@ def _cover(directions: np.ndarray, radius: float) -> Iterator[int]:
 
 @numba.njit(cache=True, nogil=True, fastmath=_FAST)
 def _transform(offset, qx, qy, amplitude, chosen, shells, out):
-    """Normalised harmonics (chosen, 2, harmonics, shells) of lists of spots.
+    """Normalised harmonics (chosen, shells, 2, harmonics) of lists of spots.
 
     H_k(shell) = sum of amplitude * triangle(radius - shell) * blur(k) * exp(-i k azimuth), with
     2 sum |H|^2 = 1.
     """
     step = shells[1] - shells[0]
+    orders = out.shape[3]
     for row in range(len(chosen)):
         for spot in range(offset[chosen[row]], offset[chosen[row] + 1]):
-            radius = np.hypot(qx[spot], qy[spot])
+            radius = math.sqrt(qx[spot] ** 2 + qy[spot] ** 2)
             position = (radius - shells[0]) / step
-            low = int(np.floor(position))
+            low = math.floor(position)
             if low < 0 or low >= len(shells) - 1:
                 continue
-            azimuth = np.arctan2(qy[spot], qx[spot])
-            for k in range(len(_ORDERS)):
-                order = _ORDERS[k]
-                blur = np.exp(-0.5 * (order * _AZIMUTHAL_SIGMA / radius) ** 2)
-                real = amplitude[spot] * blur * np.cos(order * azimuth)
-                imaginary = -amplitude[spot] * blur * np.sin(order * azimuth)
-                share = position - low
-                out[row, 0, k, low] += (1.0 - share) * real
-                out[row, 1, k, low] += (1.0 - share) * imaginary
-                out[row, 0, k, low + 1] += share * real
-                out[row, 1, k, low + 1] += share * imaginary
-        total = 0.0
+            upper = amplitude[spot] * (position - low)
+            lower = amplitude[spot] - upper
+            cosine, sine = qx[spot] / radius, qy[spot] / radius
+            # exp(-k^2 w) from one order to the next: its ratio falls by exp(-2 w) each time.
+            width = 0.5 * (_AZIMUTHAL_SIGMA / radius) ** 2
+            blur, fall = math.exp(-width), math.exp(-2.0 * width)
+            ratio = blur * fall
+            real, imaginary = blur * cosine, -blur * sine
+            for k in range(orders):
+                out[row, low, 0, k] += lower * real
+                out[row, low, 1, k] += lower * imaginary
+                out[row, low + 1, 0, k] += upper * real
+                out[row, low + 1, 1, k] += upper * imaginary
+                real, imaginary = (
+                    ratio * (real * cosine + imaginary * sine),
+                    ratio * (imaginary * cosine - real * sine),
+                )
+                ratio *= fall
+        total = np.float32(0.0)
         for value in out[row].flat:
             total += value * value
         if total > 0.0:
@@ -495,27 +393,43 @@ def _transform(offset, qx, qy, amplitude, chosen, shells, out):
 
 
 @numba.njit(cache=True, nogil=True)
-def _largest(even, odd, score, angle):
-    """Largest even +- odd over the angles (rows), and which: half a turn on where it is minus."""
-    half = len(even)
-    score[:] = -np.inf
-    for row in range(half):
-        for i in range(len(score)):
-            value = even[row, i] + abs(odd[row, i])
-            if value > score[i]:
-                score[i] = value
-                angle[i] = row if odd[row, i] >= 0 else row + half
+def _largest(odd_real, even_real, odd_imaginary, even_imaginary, score, angle):
+    """Fill the largest correlation over the angles (rows), and which: half a turn on where less.
+
+    Half a turn turns the sign of the odd harmonics, a mirror that of the parts with Ti.
+    """
+    half, patterns, templates = len(odd_real), score.shape[1], score.shape[2]
+    best, at = np.empty(templates, dtype=np.float32), np.empty(templates, dtype=np.int32)
+    for pattern in range(patterns):
+        own = slice(pattern * templates, (pattern + 1) * templates)
+        for mirrored in range(2):
+            sign = np.float32(1 - 2 * mirrored)
+            best[:] = -np.inf
+            for row in range(half):
+                plus, minus = np.int32(row), np.int32(row + half)
+                odd_r, even_r = odd_real[row, own], even_real[row, own]
+                odd_i, even_i = odd_imaginary[row, own], even_imaginary[row, own]
+                for i in range(templates):
+                    odd = odd_r[i] + sign * odd_i[i]
+                    value = even_r[i] + sign * even_i[i] + abs(odd)
+                    here = plus if odd >= np.float32(0.0) else minus
+                    larger = value > best[i]
+                    at[i] = here if larger else at[i]
+                    best[i] = value if larger else best[i]
+            score[mirrored, pattern] = best
+            angle[mirrored, pattern] = at
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+@numba.njit(cache=True, nogil=True)
 def _search(
-    harmonics, score, angle, matrices, templates, coarse_edge, near, near_edge, apart, quaternions,
-    scores,
+    harmonics, score, angle, rotation, templates, coarse_edge, near_edge, symmetry, symmetry_edge,
+    apart, quaternions, scores,
 ):  # fmt: skip
     """Full grid about each pattern's and phase's best coarse templates; fills the last two."""
     n_best = scores.shape[2]
     value, chosen = np.empty(_KEPT), np.empty((2, _KEPT), dtype=np.int64)
-    found, found_value = np.empty((_KEPT, 3, 3)), np.empty(_KEPT)
+    found, found_value = np.empty((_KEPT, 4)), np.empty(_KEPT)
+    room = np.empty((3, len(_ORDERS)), dtype=np.float32)
     for pattern in range(len(harmonics)):
         for phase in range(len(coarse_edge) - 1):
             kept = _best_coarse(
@@ -525,30 +439,27 @@ def _search(
                 mirrored, coarse = chosen[0, rank], chosen[1, rank]
                 start = round(angle[mirrored, pattern, coarse] * _ANGLES / _COARSE_ANGLES)
                 best, best_angle, best_template = -2.0, 0.0, -1
-                for index in range(near_edge[coarse], near_edge[coarse + 1]):
+                for near in range(near_edge[coarse], near_edge[coarse + 1]):
                     here, at = _best_near(
-                        harmonics[pattern], templates[near[index]], mirrored, start
+                        harmonics[pattern], templates[near], mirrored, start, room
                     )
                     if here > best:
-                        best, best_angle, best_template = here, at, near[index]
+                        best, best_angle, best_template = here, at, near
                 found_value[rank] = best
-                found[rank] = _oriented(matrices[best_template], mirrored, best_angle)
+                _orient(rotation[best_template], mirrored, best_angle, found[rank])
+            operators = symmetry[symmetry_edge[phase] : symmetry_edge[phase + 1]]
             order = np.argsort(-found_value[:kept])
             taken = 0
-            for index in order:
+            for place in range(kept):
                 if taken == n_best:
                     break
+                index = order[place]
                 new = True
-                for other in order:
-                    if other == index:
-                        break
-                    # Among better ones, taken or not: near a better one is no maximum.
-                    cosine = 0.5 * (np.sum(found[index] * found[other]) - 1.0)
-                    if cosine > np.cos(apart):
-                        new = False
-                        break
+                # Among better ones, taken or not: near a better one is no maximum.
+                for other in order[:place]:
+                    new = new and cosine_half_angle(found[index], found[other], operators) < apart
                 if new:
-                    quaternions[pattern, phase, taken] = quaternion_of(found[index])
+                    quaternions[pattern, phase, taken] = found[index]
                     scores[pattern, phase, taken] = found_value[index]
                     taken += 1
 
@@ -567,7 +478,7 @@ def _best_coarse(score, low, high, value, chosen):
             place = kept - 1
             while place > 0 and value[place - 1] < new:
                 value[place] = value[place - 1]
-                chosen[:, place] = chosen[:, place - 1]
+                chosen[0, place], chosen[1, place] = chosen[0, place - 1], chosen[1, place - 1]
                 place -= 1
             value[place] = new
             chosen[0, place], chosen[1, place] = mirrored, coarse
@@ -575,46 +486,61 @@ def _best_coarse(score, low, high, value, chosen):
 
 
 @numba.njit(cache=True, nogil=True, fastmath=_FAST)
-def _best_near(pattern, template, mirrored, start):
+def _best_near(pattern, template, mirrored, start, room):
     """Largest correlation within a few steps of the angle `start`, and the angle in radian."""
-    orders, shells = pattern.shape[1:]
-    real, imaginary = np.empty(orders, dtype=np.float32), np.empty(orders, dtype=np.float32)
-    for k in range(orders):
-        rr = ii = ri = ir = np.float32(0.0)
-        for s in range(shells):
-            rr += pattern[0, k, s] * template[0, k, s]
-            ii += pattern[1, k, s] * template[1, k, s]
-            ri += pattern[0, k, s] * template[1, k, s]
-            ir += pattern[1, k, s] * template[0, k, s]
-        real[k] = rr - ii if mirrored else rr + ii
-        imaginary[k] = ir + ri if mirrored else ir - ri
-    around = np.empty(9)
-    for j in range(9):
-        row = (start + j - 4) % _ANGLES
-        total = np.float32(0.0)
-        for k in range(orders):
-            total += real[k] * _COSINE[row, k] - imaginary[k] * _SINE[row, k]
-        around[j] = 2.0 * total
-    j = 1 + np.argmax(around[1:8])
+    sign = np.float32(-1.0 if mirrored else 1.0)
+    real, imaginary, around = room[0], room[1], room[2]
+    room[:] = 0.0
+    # Harmonics innermost, and few arrays a loop: so the compiler makes vectors of them.
+    for s in range(len(pattern)):
+        pr, pi, tr, ti = pattern[s, 0], pattern[s, 1], template[s, 0], template[s, 1]
+        for k in range(len(_ORDERS)):
+            real[k] += pr[k] * tr[k] + sign * pi[k] * ti[k]
+        for k in range(len(_ORDERS)):
+            imaginary[k] += pi[k] * tr[k] - sign * pr[k] * ti[k]
+    first = (start - _WINDOW // 2) % _ANGLES
+    for k in range(len(_ORDERS)):
+        cosine, sine = _COSINE[k, first : first + _WINDOW], _SINE[k, first : first + _WINDOW]
+        for j in range(_WINDOW):
+            around[j] += real[k] * cosine[j] - imaginary[k] * sine[j]
+    j = 1 + np.argmax(around[1 : _WINDOW - 1])
     left, middle, right = around[j - 1], around[j], around[j + 1]
     bend = left - 2.0 * middle + right
     shift = 0.0
     if bend < 0.0:
         shift = min(max(0.5 * (left - right) / bend, -0.5), 0.5)
-    value = middle - 0.25 * (left - right) * shift
-    return value, (start + j - 4 + shift) * 2.0 * np.pi / _ANGLES
+    value = 2.0 * (middle - 0.25 * (left - right) * shift)
+    return value, (first + j + shift) * 2.0 * np.pi / _ANGLES
 
 
 @numba.njit(cache=True, nogil=True)
-def _oriented(matrix, mirrored, angle):
-    """Orientation whose pattern is the template's, mirrored in x if so, then turned by `angle`."""
-    out = np.empty((3, 3))
+def _orient(rotation, mirrored, angle, out):
+    """Fill the orientation whose pattern is the template's, mirrored in x if so, then turned."""
+    w, x, y, z = rotation
     # A crystal turned by 180 degrees about y shows (x, -y): with Friedel's law the mirror image.
-    flip = -1.0 if mirrored else 1.0
-    cosine, sine = np.cos(angle), np.sin(angle)
-    for row in range(3):
-        x, y = flip * matrix[row, 0], matrix[row, 1]
-        out[row, 0] = cosine * x - sine * y
-        out[row, 1] = sine * x + cosine * y
-        out[row, 2] = flip * matrix[row, 2]
-    return out
+    if mirrored:
+        w, x, y, z = -y, -z, w, x
+    # The pattern turns by `angle`, the orientation, frame to crystal, by its inverse on the right.
+    cosine, sine = math.cos(0.5 * angle), -math.sin(0.5 * angle)
+    out[0], out[3] = w * cosine - z * sine, z * cosine + w * sine
+    out[1], out[2] = x * cosine + y * sine, y * cosine - x * sine
+
+
+@numba.njit(cache=True, nogil=True)
+def cosine_half_angle(first, second, operators):
+    """Cosine of half the smallest angle between two orientations that symmetry allows."""
+    a, b, c, d = first
+    w, x, y, z = second
+    # Scalar part of s first second^-1 is s . conj(first second^-1), up to the sign.
+    p0, p1 = a * w + b * x + c * y + d * z, a * x - b * w + c * z - d * y
+    p2, p3 = a * y - b * z - c * w + d * x, a * z + b * y - c * x - d * w
+    largest = 0.0
+    for s in range(len(operators)):
+        scalar = (
+            operators[s, 0] * p0
+            + operators[s, 1] * p1
+            + operators[s, 2] * p2
+            + operators[s, 3] * p3
+        )
+        largest = max(largest, abs(scalar))
+    return largest

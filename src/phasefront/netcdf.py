@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import numpy as np
 import xarray as xr
 
 from phasefront.errors import InputError
+
+_CHUNK = 1 << 18  # values compressed together in a file that grows
 
 
 @dataclass(frozen=True)
@@ -25,11 +29,15 @@ class Variable:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a stage's file holds: a title, its variables and the attributes it must carry."""
+    """What a stage's file holds: a title, its variables and the attributes it must carry.
+
+    Along the dimensions that it `grows`, a file can be written and read in parts.
+    """
 
     title: str
     variables: dict[str, Variable]
     attributes: tuple[str, ...] = ()
+    grows: tuple[str, ...] = ()
 
     def check(self, dataset: xr.Dataset, source: str | Path) -> None:
         """Raise InputError unless `dataset` has every variable, dtype and attribute declared."""
@@ -104,24 +112,71 @@ def write(dataset: xr.Dataset, path: str | Path, layout: Layout) -> None:
 
     The bytes depend on the values only: no time stamp, fixed compression.
     """
+    _to_netcdf(dataset, path, layout, grows=False)
+
+
+def _to_netcdf(dataset: xr.Dataset, path: str | Path, layout: Layout, *, grows: bool) -> None:
     layout.check(dataset, path)
     dataset = dataset.assign_attrs({"Conventions": "CF-1.11"})
     encoding = {
         name: {"zlib": True, "complevel": 4, "shuffle": True}
         for name, declared in layout.variables.items()
-        if declared.dtype != "str" and dataset[name].size > 64
+        if declared.dtype != "str" and (grows or dataset[name].size > 64)
     }
     for name, declared in layout.variables.items():
         if declared.dtype.startswith("f"):
             encoding.setdefault(name, {})["_FillValue"] = None
-    dataset.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=encoding)
+        if grows and declared.dims[0] in layout.grows:
+            encoding.setdefault(name, {})["chunksizes"] = _chunk(dataset[name].shape)
+    unlimited = layout.grows if grows else ()
+    dataset.to_netcdf(
+        path, engine="netcdf4", format="NETCDF4", encoding=encoding, unlimited_dims=unlimited
+    )
+
+
+def _chunk(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Of `_CHUNK` values, whole but for the first dimension."""
+    rest = max(1, math.prod(shape[1:]))
+    return (max(1, _CHUNK // rest), *(max(1, size) for size in shape[1:]))
+
+
+def join(
+    parts: Iterable[dict], layout: Layout, constants: dict, attributes: dict | None = None
+) -> xr.Dataset:
+    """Dataset of `layout` from parts, each with all variables that grow, in their order."""
+    parts = list(parts)
+    whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return build(layout, constants | whole, attributes)
+
+
+def write_parts(
+    parts: Iterable[dict], path: str | Path, layout: Layout, constants: dict, attributes: dict
+) -> None:
+    """`write` what `join` would build, with one part in memory at a time."""
+    import netCDF4
+
+    parts = iter(parts)
+    first = next(parts)
+    _to_netcdf(build(layout, constants | first, attributes), path, layout, grows=True)
+    written = {name: len(values) for name, values in first.items()}
+    with netCDF4.Dataset(path, "a") as file:
+        for part in parts:
+            for name, values in part.items():
+                file[name][written[name] : written[name] + len(values)] = values
+                written[name] += len(values)
 
 
 def read(path: str | Path, layout: Layout) -> xr.Dataset:
     """Read a whole file into memory, check it against `layout` and close it."""
+    with opened(path, layout) as dataset:
+        return dataset.load()
+
+
+@contextmanager
+def opened(path: str | Path, layout: Layout) -> Iterator[xr.Dataset]:
+    """A file checked against `layout`, whose values are read when they are asked for."""
     try:
-        with xr.open_dataset(path, engine="netcdf4", decode_times=False) as dataset:
-            dataset.load()
+        dataset = xr.open_dataset(path, engine="netcdf4", decode_times=False, cache=False)
     except FileNotFoundError:
         raise InputError(
             path, "there is no such file", remedy="run the rule that makes it first"
@@ -130,8 +185,9 @@ def read(path: str | Path, layout: Layout) -> xr.Dataset:
         raise InputError(
             path, f"not a readable netCDF file ({error})", remedy="delete it and run again"
         ) from error
-    layout.check(dataset, path)
-    return dataset
+    with dataset:
+        layout.check(dataset, path)
+        yield dataset
 
 
 def read_all(paths: Iterable[str | Path], layout: Layout, *, key: str) -> dict[str, xr.Dataset]:

@@ -29,6 +29,8 @@ _WEAKEST = 0.01
 _REACH = 0.045
 # Log-likelihood that a step must gain for another to follow.
 _GAIN = 0.01
+_MANY_SPOTS = 1_000_000
+_STRIPS = 32  # of a pattern, in which reflections near a spot are looked up
 _FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
@@ -81,19 +83,29 @@ class Refined:
     indexed: np.ndarray  # (n,) spots that belong to a reflection rather than astray
 
 
-def spot_arrays(spots: xr.Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """offset, qx, qy and intensity (not negative) of a SPOTS or TEMPLATES dataset, as f8."""
-    intensity = np.maximum(spots["intensity"].values.astype(np.float64), 0.0)
-    qx, qy = (spots[name].values.astype(np.float64) for name in ("qx", "qy"))
-    return spots["offset"].values, qx, qy, intensity
+def spot_arrays(
+    spots: xr.Dataset, positions: slice = slice(None)
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """offset, qx, qy and intensity (not negative) of a SPOTS or TEMPLATES dataset, as f8.
+
+    `positions`: those wanted, rows first; only their spots are read.
+    """
+    first, last, _ = positions.indices(spots.sizes["edge"] - 1)
+    offset = spots["offset"][first : last + 1].values
+    own = slice(offset[0], offset[-1])
+    qx, qy, intensity = (
+        spots[name][own].values.astype(np.float64) for name in ("qx", "qy", "intensity")
+    )
+    return offset - offset[0], qx, qy, np.maximum(intensity, 0.0)
 
 
 def observed_window(spots: xr.Dataset) -> tuple[float, float]:
     """Radii (1/angstrom) between which a scan's spots lie, but for one in a thousand.
 
-    At least 0.25 to 0.5, for scans with hardly any spots.
+    At least 0.25 to 0.5, for scans with hardly any spots. Of many spots a share is looked at.
     """
-    radius = np.hypot(spots["qx"].values, spots["qy"].values)
+    some = slice(None, None, 1 + spots.sizes["spot"] // _MANY_SPOTS)
+    radius = np.hypot(spots["qx"][some].values, spots["qy"][some].values)
     if not len(radius):
         return 0.0, 1.0
     low, high = np.quantile(radius, [0.001, 0.999])
@@ -256,33 +268,46 @@ def _refine_all(
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out):
     sigma = numbers[5]
-    matrix = matrix_of(rotation)
+    matrix, trial_matrix = matrix_of(rotation), np.empty((3, 3))
     # Log scale and centre; the rotation is carried by the matrix.
-    nuisance = np.zeros(3)
+    nuisance, trial_nuisance = np.zeros(3), np.empty(3)
+    gradient, trial_gradient, step = np.empty(6), np.empty(6), np.empty(6)
+    information, trial_information = np.empty((6, 6)), np.empty((6, 6))
+    lower = np.empty((6, 6))
     if coarse:
-        stages = np.array([[3.0 * sigma, 4, _REACH], [1.6 * sigma, 4, 0.03], [sigma, 12, 0.02]])
+        wide, steps, reach, final = 2.2 * sigma, 6, _REACH, 0.02
     else:
-        stages = np.array([[2.0 * sigma, 3, 0.015], [sigma, 10, 0.01]])
-    shown = _shown(matrix, rows, numbers, 2.0 * stages[0, 2])
-    for stage in range(len(stages)):
-        width = stages[stage, 0]
-        shown = _shown(matrix, shown, numbers, stages[stage, 2])
+        wide, steps, reach, final = 2.0 * sigma, 3, 0.015, 0.01
+    shown = _shown(matrix, rows, numbers, reach + final)
+    work = np.empty((5, shown.shape[1]))
+    value = 0.0
+    for stage in range(2):
+        width = sigma if stage else wide
+        if stage:
+            shown, steps = _shown(matrix, shown, numbers, final), 12
         pairs = _pairs(qx, qy, _placed(matrix, nuisance, shown), 7.0 * width)
-        value, gradient, information = _expand(
-            qx, qy, weight, matrix, nuisance, shown, pairs, numbers, width
-        )
+        terms = np.empty(len(pairs[0]))
+        value = _expand(
+            qx, qy, weight, matrix, nuisance, shown, pairs, numbers, width, work, terms, gradient,
+            information,
+        )  # fmt: skip
         damping = 1e-3
-        for _ in range(int(stages[stage, 1])):
-            step = _damped_step(information, gradient, damping)
-            trial_matrix = _turned(matrix, step)
-            trial_nuisance = nuisance + step[3:]
-            trial, trial_gradient, trial_information = _expand(
-                qx, qy, weight, trial_matrix, trial_nuisance, shown, pairs, numbers, width
-            )
+        for _ in range(steps):
+            _damped_step(information, gradient, damping, lower, step)
+            _turn(matrix, step, trial_matrix)
+            for a in range(3):
+                trial_nuisance[a] = nuisance[a] + step[3 + a]
+            trial = _expand(
+                qx, qy, weight, trial_matrix, trial_nuisance, shown, pairs, numbers, width, work,
+                terms, trial_gradient, trial_information,
+            )  # fmt: skip
             if trial > value:
                 gain = trial - value
-                matrix, nuisance, value = trial_matrix, trial_nuisance, trial
-                gradient, information = trial_gradient, trial_information
+                value = trial
+                matrix, trial_matrix = trial_matrix, matrix
+                nuisance, trial_nuisance = trial_nuisance, nuisance
+                gradient, trial_gradient = trial_gradient, gradient
+                information, trial_information = trial_information, information
                 damping = max(damping * 0.2, 1e-6)
                 if gain < _GAIN:
                     break
@@ -294,8 +319,8 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out)
     out[:4] = quaternion_of(matrix)
     out[4] = math.exp(nuisance[0])
     out[5] = value
-    out[6] = _correlation(qx, qy, amplitude, placed, shown, numbers)
-    out[7], out[8] = _residual(qx, qy, placed, shown, numbers)
+    out[6] = _correlation(qx, qy, amplitude, pairs, shown, placed, numbers)
+    out[7], out[8] = _residual(qx, qy, pairs, shown, placed, numbers)
     out[9:] = nuisance[1:]
 
 
@@ -303,13 +328,19 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out)
 def _shown(matrix, rows, numbers, reach):
     """Columns of `rows` whose reflections may be excited by a turn of up to `reach` (radian)."""
     n = rows.shape[1]
+    excess = np.empty(n)
+    a, b, c = matrix[0, 2], matrix[1, 2], matrix[2, 2]
+    gx, gy, gz, length = rows[0], rows[1], rows[2], rows[3]
+    for i in range(n):
+        z = a * gx[i] + b * gy[i] + c * gz[i]
+        error = abs(0.5 * numbers[0] * length[i] * length[i] - z)
+        excess[i] = error - length[i] * (reach + numbers[1])
+    # Stored first and counted after, so that the loop needs no branch.
     kept = np.empty(n + 1, dtype=np.int64)
     count = 0
     for i in range(n):
-        z = matrix[0, 2] * rows[0, i] + matrix[1, 2] * rows[1, i] + matrix[2, 2] * rows[2, i]
-        error = abs(0.5 * numbers[0] * rows[3, i] * rows[3, i] - z)
         kept[count] = i
-        count += error < 0.02 + rows[3, i] * (reach + numbers[1])
+        count += excess[i] < 0.02
     shown = np.empty((5, count))
     for row in range(5):
         for i in range(count):
@@ -318,42 +349,60 @@ def _shown(matrix, rows, numbers, reach):
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _along(matrix, shown, axis):
-    """Component of each reflection along an axis of the frame."""
-    out = np.empty(shown.shape[1])
-    a, b, c = matrix[0, axis], matrix[1, axis], matrix[2, axis]
-    gx, gy, gz = shown[0], shown[1], shown[2]
-    for i in range(len(out)):
-        out[i] = a * gx[i] + b * gy[i] + c * gz[i]
-    return out
-
-
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _placed(matrix, nuisance, shown):
     """Where each reflection lies in the pattern (x, y), and its component along z."""
     scale = math.exp(nuisance[0])
-    x = nuisance[1] + scale * _along(matrix, shown, 0)
-    y = nuisance[2] + scale * _along(matrix, shown, 1)
-    return x, y, _along(matrix, shown, 2)
+    placed = np.empty((3, shown.shape[1]))
+    for axis in range(3):
+        _along(matrix, shown, axis, placed[axis])
+    placed[0] = nuisance[1] + scale * placed[0]
+    placed[1] = nuisance[2] + scale * placed[1]
+    return placed
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _pairs(qx, qy, placed, reach):
-    """Spot and reflection that lie within `reach` of each other, spot by spot."""
-    x, y, _ = placed
-    found = np.empty((2, 256), dtype=np.int64)
+    """Reflections within `reach` of each spot, spot by spot, and where each spot's begin."""
+    x, y = placed[0], placed[1]
+    order, edge_of_strip, low, strips_per_length = _strips(x)
+    found, edge = np.empty(512, dtype=np.int64), np.zeros(len(qx) + 1, dtype=np.int64)
     count = 0
     for spot in range(len(qx)):
+        first = int((qx[spot] - reach - low) * strips_per_length)
+        last = int((qx[spot] + reach - low) * strips_per_length)
+        first, last = min(max(first, 0), _STRIPS - 1), min(max(last, 0), _STRIPS - 1)
         # Room for all, so that the loop below needs no branch.
-        if count + len(x) >= found.shape[1]:
-            larger = np.empty((2, 2 * (count + len(x))), dtype=np.int64)
-            larger[:, :count] = found[:, :count]
+        if count + len(x) >= len(found):
+            larger = np.empty(2 * (count + len(x)), dtype=np.int64)
+            larger[:count] = found[:count]
             found = larger
-        for i in range(len(x)):
-            distance = (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2
-            found[0, count], found[1, count] = spot, i
-            count += distance < reach * reach
-    return found[:, :count].copy()
+        for place in range(edge_of_strip[first], edge_of_strip[last + 1]):
+            i = order[place]
+            found[count] = i
+            count += (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2 < reach * reach
+        edge[spot + 1] = count
+    return found[:count], edge
+
+
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _strips(x):
+    """Indices sorted into strips of equal width; where each strip begins; the first strip's edge
+    and the number of strips per length."""
+    low, high = np.inf, -np.inf
+    for i in range(len(x)):
+        low, high = min(low, x[i]), max(high, x[i])
+    per_length = _STRIPS / (high - low + 1e-9)
+    strip, edge = np.empty(len(x), dtype=np.int64), np.zeros(_STRIPS + 1, dtype=np.int64)
+    for i in range(len(x)):
+        strip[i] = int((x[i] - low) * per_length)
+        edge[strip[i] + 1] += 1
+    for k in range(_STRIPS):
+        edge[k + 1] += edge[k]
+    order, free = np.empty(len(x), dtype=np.int64), edge.copy()
+    for i in range(len(x)):
+        order[free[strip[i]]] = i
+        free[strip[i]] += 1
+    return order, edge, low, per_length
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
@@ -376,29 +425,43 @@ def _visibility(error, length, numbers):
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _shares(z, length, strength, numbers):
-    """Weight |F| times visibility of each reflection, and its logarithm's slope in the error."""
-    share, slope = np.empty(len(z)), np.empty(len(z))
-    for i in range(len(z)):
+def _shares(z, length, strength, numbers, share, slope):
+    """Fill |F| times visibility of each reflection, and its logarithm's slope in the error."""
+    for i in range(len(length)):
         error = 0.5 * numbers[0] * length[i] * length[i] - z[i]
         visible, slope[i] = _visibility(error, length[i], numbers)
         share[i] = strength[i] * visible
-    return share, slope
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _expand(qx, qy, weight, matrix, nuisance, shown, pairs, numbers, sigma):
-    """Log-likelihood with priors, its gradient, and a positive matrix near minus its Hessian.
+def _along(matrix, shown, axis, out):
+    """Fill the component of each reflection along an axis of the frame."""
+    a, b, c = matrix[0, axis], matrix[1, axis], matrix[2, axis]
+    gx, gy, gz = shown[0], shown[1], shown[2]
+    for i in range(shown.shape[1]):
+        out[i] = a * gx[i] + b * gy[i] + c * gz[i]
 
-    Parameters: rotation about the frame's x, y, z; log scale; centre x, y.
+
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _expand(
+    qx, qy, weight, matrix, nuisance, shown, pairs, numbers, sigma, work, terms, gradient,
+    information,
+):  # fmt: skip
+    """Log-likelihood with priors; fills its gradient and a positive matrix near minus its Hessian.
+
+    Parameters: rotation about the frame's x, y, z; log scale; centre x, y. `work` (5, reflections)
+    and `terms` (pairs,) are room to work in.
     """
     scale = math.exp(nuisance[0])
     # Small loops over few arrays each, so that the compiler turns them into vector instructions.
-    x, y, z = _along(matrix, shown, 0), _along(matrix, shown, 1), _along(matrix, shown, 2)
-    share, slope = _shares(z, shown[3], shown[4], numbers)
+    x, y, z, share, slope = work[0], work[1], work[2], work[3], work[4]
+    _along(matrix, shown, 0, x)
+    _along(matrix, shown, 1, y)
+    _along(matrix, shown, 2, z)
+    _shares(z, shown[3], shown[4], numbers, share, slope)
     inner, outer = numbers[3] ** 2, numbers[4] ** 2
     total, mean_x, mean_y, square_xx, square_xy, square_yy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for i in range(len(x)):
+    for i in range(shown.shape[1]):
         radius = x[i] * x[i] + y[i] * y[i]
         counted = share[i] if inner < radius < outer else 0.0
         along_x, along_y = -slope[i] * y[i], slope[i] * x[i]
@@ -410,55 +473,73 @@ def _expand(qx, qy, weight, matrix, nuisance, shown, pairs, numbers, sigma):
         square_yy += counted * along_y * along_y
     mean_x /= total
     mean_y /= total
-    spread_xx = square_xx / total - mean_x * mean_x
-    spread_xy = square_xy / total - mean_x * mean_y
-    spread_yy = square_yy / total - mean_y * mean_y
 
     stray = numbers[8] / (math.pi * (outer - inner))
     peak = (1.0 - numbers[8]) / (2.0 * math.pi * sigma * sigma * total)
     precision = 1.0 / (sigma * sigma)
     value = 0.0
-    gradient = np.zeros(6)
-    information = np.zeros((6, 6))
-    own_gradient = np.empty(6)
-    own_information = np.empty((6, 6))
-    row_x, row_y = np.zeros(6), np.zeros(6)
-    row_x[4], row_y[5] = 1.0, 1.0
-    pair = 0
+    # Moments over pairs, each weighted by its share of its spot: of the offset (o), and of the
+    # derivatives of a reflection's place, a = scale z, b = scale y, c = scale x.
+    n = n_a = n_b = n_c = n_aa = n_ab = n_ac = n_bc = 0.0
+    o_x = o_y = turn_x = turn_y = turn_z = stretch = tilt_x = tilt_y = 0.0
+    of_pair, edge = pairs
     for spot in range(len(qx)):
         belongs = 0.0
-        own_gradient[:] = 0.0
-        own_information[:] = 0.0
-        while pair < pairs.shape[1] and pairs[0, pair] == spot:
-            i = pairs[1, pair]
-            pair += 1
+        for pair in range(edge[spot], edge[spot + 1]):
+            i = of_pair[pair]
             off_x = qx[spot] - nuisance[1] - scale * x[i]
             off_y = qy[spot] - nuisance[2] - scale * y[i]
-            term = share[i] * peak * math.exp(-0.5 * precision * (off_x * off_x + off_y * off_y))
-            belongs += term
-            row_x[1], row_x[2], row_x[3] = scale * z[i], -scale * y[i], scale * x[i]
-            row_y[0], row_y[2], row_y[3] = -scale * z[i], scale * x[i], scale * y[i]
-            for a in range(6):
-                own_gradient[a] += term * precision * (off_x * row_x[a] + off_y * row_y[a])
-                for b in range(a + 1):
-                    own_information[a, b] += (
-                        term * precision * (row_x[a] * row_x[b] + row_y[a] * row_y[b])
-                    )
-            own_gradient[0] -= term * slope[i] * y[i]
-            own_gradient[1] += term * slope[i] * x[i]
+            terms[pair] = (
+                share[i] * peak * math.exp(-0.5 * precision * (off_x * off_x + off_y * off_y))
+            )
+            belongs += terms[pair]
         density = stray + belongs
         value += weight[spot] * math.log(density)
         factor = weight[spot] / density
-        member = factor * belongs
-        for a in range(6):
-            gradient[a] += factor * own_gradient[a]
-            for b in range(a + 1):
-                information[a, b] += factor * own_information[a, b]
-        gradient[0] -= member * mean_x
-        gradient[1] -= member * mean_y
-        information[0, 0] += member * spread_xx
-        information[1, 0] += member * spread_xy
-        information[1, 1] += member * spread_yy
+        for pair in range(edge[spot], edge[spot + 1]):
+            i = of_pair[pair]
+            a, b, c = scale * z[i], scale * y[i], scale * x[i]
+            off_x = qx[spot] - nuisance[1] - c
+            off_y = qy[spot] - nuisance[2] - b
+            t = factor * terms[pair]
+            n += t
+            n_a += t * a
+            n_b += t * b
+            n_c += t * c
+            n_aa += t * a * a
+            n_ab += t * a * b
+            n_ac += t * a * c
+            n_bc += t * (b * b + c * c)
+            o_x += t * off_x
+            o_y += t * off_y
+            turn_x -= t * a * off_y
+            turn_y += t * a * off_x
+            turn_z += t * (c * off_y - b * off_x)
+            stretch += t * (c * off_x + b * off_y)
+            tilt_x -= t * slope[i] * y[i]
+            tilt_y += t * slope[i] * x[i]
+    gradient[0] = precision * turn_x + tilt_x - n * mean_x
+    gradient[1] = precision * turn_y + tilt_y - n * mean_y
+    gradient[2] = precision * turn_z
+    gradient[3] = precision * stretch
+    gradient[4] = precision * o_x
+    gradient[5] = precision * o_y
+    # Sums of the outer products of d(x, y): rows (0, a, -b, c, 1, 0) and (-a, 0, c, b, 0, 1).
+    information[:] = 0.0
+    information[0, 0] = information[1, 1] = precision * n_aa
+    information[2, 0] = information[3, 1] = -precision * n_ac
+    information[3, 1] = precision * n_ac
+    information[2, 1] = information[3, 0] = -precision * n_ab
+    information[2, 2] = information[3, 3] = precision * n_bc
+    information[5, 0] = -precision * n_a
+    information[4, 1] = precision * n_a
+    information[4, 2] = -precision * n_b
+    information[5, 2] = information[4, 3] = precision * n_c
+    information[5, 3] = precision * n_b
+    information[4, 4] = information[5, 5] = precision * n
+    information[0, 0] += n * (square_xx / total - mean_x * mean_x)
+    information[1, 0] += n * (square_xy / total - mean_x * mean_y)
+    information[1, 1] += n * (square_yy / total - mean_y * mean_y)
     for a in range(3):
         width = numbers[6] if a == 0 else numbers[7]
         value -= 0.5 * (nuisance[a] / width) ** 2
@@ -467,14 +548,13 @@ def _expand(qx, qy, weight, matrix, nuisance, shown, pairs, numbers, sigma):
     for a in range(6):
         for b in range(a):
             information[b, a] = information[a, b]
-    return value, gradient, information
+    return value
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _damped_step(information, gradient, damping):
+def _damped_step(information, gradient, damping, lower, step):
     """Solve (information + damping diagonal) step = gradient by Cholesky's method."""
     n = len(gradient)
-    lower = np.zeros((n, n))
     for a in range(n):
         for b in range(a + 1):
             total = information[a, b]
@@ -483,8 +563,8 @@ def _damped_step(information, gradient, damping):
             for k in range(b):
                 total -= lower[a, k] * lower[b, k]
             lower[a, b] = math.sqrt(max(total, 1e-12)) if a == b else total / lower[b, b]
-    step = gradient.copy()
     for a in range(n):
+        step[a] = gradient[a]
         for k in range(a):
             step[a] -= lower[a, k] * step[k]
         step[a] /= lower[a, a]
@@ -495,27 +575,27 @@ def _damped_step(information, gradient, damping):
     # No more than about a degree at once: the expansion holds no further.
     turn = math.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
     if turn > 0.02:
-        step *= 0.02 / turn
-    return step
+        for a in range(n):
+            step[a] *= 0.02 / turn
 
 
-@numba.njit(cache=True)
-def _turned(matrix, step):
-    """Orientation after the crystal is turned by step[:3] about the frame's axes."""
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _turn(matrix, step, out):
+    """Fill the orientation after the crystal is turned by step[:3] about the frame's axes."""
     angle = math.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
     if angle < 1e-15:
-        return matrix.copy()
-    half = math.sin(0.5 * angle) / angle
-    turn = matrix_of(
-        np.array([math.cos(0.5 * angle), half * step[0], half * step[1], half * step[2]])
-    )
-    # The spots turn by `turn`; the orientation, frame to crystal, by its inverse on the right.
-    out = np.zeros((3, 3))
-    for a in range(3):
-        for b in range(3):
-            for k in range(3):
-                out[a, b] += matrix[a, k] * turn[b, k]
-    return out
+        out[:] = matrix
+        return
+    # The spots turn by R, the orientation, frame to crystal, by its inverse on the right: each row
+    # v becomes R v = v cos + (u x v) sin + u (u . v) (1 - cos).
+    x, y, z = step[0] / angle, step[1] / angle, step[2] / angle
+    cosine, sine = math.cos(angle), math.sin(angle)
+    for row in range(3):
+        a, b, c = matrix[row, 0], matrix[row, 1], matrix[row, 2]
+        along = (x * a + y * b + z * c) * (1.0 - cosine)
+        out[row, 0] = a * cosine + (y * c - z * b) * sine + x * along
+        out[row, 1] = b * cosine + (z * a - x * c) * sine + y * along
+        out[row, 2] = c * cosine + (x * b - y * a) * sine + z * along
 
 
 @numba.njit(cache=True)
@@ -552,33 +632,33 @@ def quaternion_of(matrix):
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _correlation(qx, qy, amplitude, placed, shown, numbers):
+def _correlation(qx, qy, amplitude, pairs, shown, placed, numbers):
     """Normalised correlation of spot amplitudes, each reflection paired with at most one spot.
 
     sum(w_j v_g k(d_jg)) / sqrt(sum w^2 sum v^2) over pairs, with a Gaussian k <= 1 of twice the
     spots' position error, lies in 0 to 1 by the inequality of Cauchy and Schwarz.
     """
-    x, y, z = placed
-    share, _ = _shares(z, shown[3], shown[4], numbers)
+    x, y, z = placed[0], placed[1], placed[2]
+    share, slope = np.empty(len(x)), np.empty(len(x))
+    _shares(z, shown[3], shown[4], numbers, share, slope)
+    of_pair, edge = pairs
     precision = 0.25 / numbers[5] ** 2
-    pairs = _pairs(qx, qy, placed, 6.0 / math.sqrt(precision))
     free = np.ones(len(x), dtype=np.bool_)
     overlap, norm, power = 0.0, 0.0, 0.0
     for i in range(len(x)):
         inside = numbers[3] ** 2 < x[i] * x[i] + y[i] * y[i] < numbers[4] ** 2
         norm += share[i] if inside else 0.0
         free[i] = inside
-    pair = 0
-    for spot in range(len(qx)):
+    for spot in range(len(amplitude)):
         best, best_value = -1, 0.0
         power += amplitude[spot] ** 2
-        while pair < pairs.shape[1] and pairs[0, pair] == spot:
-            i = pairs[1, pair]
-            pair += 1
-            distance = (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2
-            here = math.sqrt(share[i]) * math.exp(-0.5 * distance * precision)
-            if free[i] and here > best_value:
-                best, best_value = i, here
+        for pair in range(edge[spot], edge[spot + 1]):
+            i = of_pair[pair]
+            if free[i]:
+                square = (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2
+                here = math.sqrt(share[i]) * math.exp(-0.5 * square * precision)
+                if here > best_value:
+                    best, best_value = i, here
         if best >= 0:
             free[best] = False
             overlap += amplitude[spot] * best_value
@@ -586,33 +666,29 @@ def _correlation(qx, qy, amplitude, placed, shown, numbers):
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _nearest(qx, qy, placed, shown, numbers):
-    """The reflection that each spot belongs to, -1 for a stray."""
-    x, y, z = placed
-    pairs = _pairs(qx, qy, placed, 3.0 * numbers[5])
-    chosen = np.full(len(qx), -1)
-    nearest = np.full(len(qx), np.inf)
-    for pair in range(pairs.shape[1]):
-        spot, i = pairs[0, pair], pairs[1, pair]
+def _nearest(x, y, of_spot, shown, placed, numbers):
+    """Of reflections near a spot the one that it belongs to, -1 for none, and their distance^2."""
+    chosen, nearest = -1, 9.0 * numbers[5] ** 2
+    for i in of_spot:
+        square = (placed[0, i] - x) ** 2 + (placed[1, i] - y) ** 2
         # Beyond a few half widths of a rel-rod a reflection is not what a spot is.
-        error = abs(0.5 * numbers[0] * shown[3, i] ** 2 - z[i])
-        if error < 4.0 * math.pi / numbers[2] + shown[3, i] * numbers[1]:
-            distance = (qx[spot] - x[i]) ** 2 + (qy[spot] - y[i]) ** 2
-            if distance < nearest[spot]:
-                nearest[spot], chosen[spot] = distance, i
-    return chosen
+        error = abs(0.5 * numbers[0] * shown[3, i] ** 2 - placed[2, i])
+        faded = 4.0 * math.pi / numbers[2] + shown[3, i] * numbers[1]
+        if square < nearest and error < faded:
+            chosen, nearest = i, square
+    return chosen, nearest
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _residual(qx, qy, placed, shown, numbers):
+def _residual(qx, qy, pairs, shown, placed, numbers):
     """Root mean square distance of the spots that belong to a reflection, and their number."""
-    x, y, _ = placed
-    chosen = _nearest(qx, qy, placed, shown, numbers)
+    of_pair, edge = pairs
     squares, count = 0.0, 0
     for spot in range(len(qx)):
-        i = chosen[spot]
-        if i >= 0:
-            squares += (qx[spot] - x[i]) ** 2 + (qy[spot] - y[i]) ** 2
+        of_spot = of_pair[edge[spot] : edge[spot + 1]]
+        chosen, square = _nearest(qx[spot], qy[spot], of_spot, shown, placed, numbers)
+        if chosen >= 0:
+            squares += square
             count += 1
     return math.sqrt(squares / max(count, 1)), count
 
@@ -631,12 +707,16 @@ def _distortion_sums(
             [math.log(scale[candidate]), centre[candidate, 0], centre[candidate, 1]]
         )
         placed = _placed(matrix, nuisance, shown)
-        chosen = _nearest(qx[start:stop], qy[start:stop], placed, shown, numbers)
+        of_pair, edge = _pairs(qx[start:stop], qy[start:stop], placed, 3.0 * numbers[5])
         for spot in range(stop - start):
-            if chosen[spot] >= 0:
+            of_spot = of_pair[edge[spot] : edge[spot + 1]]
+            chosen, _ = _nearest(
+                qx[start + spot], qy[start + spot], of_spot, shown, placed, numbers
+            )
+            if chosen >= 0:
                 # Where the reflection lies without any distortion.
-                x = (placed[0][chosen[spot]] - centre[candidate, 0]) / scale[candidate]
-                y = (placed[1][chosen[spot]] - centre[candidate, 1]) / scale[candidate]
+                x = (placed[0, chosen] - centre[candidate, 0]) / scale[candidate]
+                y = (placed[1, chosen] - centre[candidate, 1]) / scale[candidate]
                 off_x = qx[start + spot] - centre[candidate, 0] - x
                 off_y = qy[start + spot] - centre[candidate, 1] - y
                 sums[candidate, 0] += x * x + y * y

@@ -57,3 +57,10 @@ def nearest_equivalent(
 def misorientation(first: np.ndarray, second: np.ndarray, symmetry: np.ndarray) -> np.ndarray:
     """Smallest angle between orientations of crystals of one symmetry, degrees, (...)."""
     return nearest_equivalent(second, first, symmetry)[1]
+
+
+def matrices(quaternions: np.ndarray) -> np.ndarray:
+    """Rotation matrices (..., 3, 3) of quaternions (..., 4)."""
+    from scipy.spatial.transform import Rotation
+
+    return Rotation.from_quat(quaternions, scalar_first=True).as_matrix()

@@ -22,7 +22,7 @@ The method, in the order of the kernel:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -128,11 +128,23 @@ def find_spots(
     blocks: Iterable[tuple[slice, np.ndarray]],
     calibration: xr.Dataset,
     *,
+    scan: str = "",
+    scan_step_nm: float = np.nan,
+    **settings,
+) -> xr.Dataset:
+    """`stream_spots` of a whole scan, as a SPOTS dataset in memory."""
+    parts = stream_spots(blocks, calibration, scan=scan, **settings)
+    return netcdf.join(parts, layouts.SPOTS, {}, {"scan": scan, "scan_step_nm": scan_step_nm})
+
+
+def stream_spots(
+    blocks: Iterable[tuple[slice, np.ndarray]],
+    calibration: xr.Dataset,
+    *,
     max_radius: float = np.inf,
     false_alarms: float = 0.1,
     scan: str = "",
-    scan_step_nm: float = np.nan,
-) -> xr.Dataset:
+) -> Iterator[dict]:
     """Bragg vectors of a whole scan, streamed block by block.
 
     Parameters
@@ -145,10 +157,13 @@ def find_spots(
         Largest spatial frequency kept, 1/angstrom.
     false_alarms
         Number of spots per pattern that noise alone may make.
+    scan
+        Its name, for messages.
 
-    Returns
-    -------
-    SPOTS dataset, the same whatever the blocks' size and the number of threads.
+    Yields
+    ------
+    The variables of SPOTS, a block at a time; the same in all whatever the blocks' size and the
+    number of threads.
 
     Raises
     ------
@@ -159,7 +174,7 @@ def find_spots(
     mask = calibration["mask"].values.astype(bool)
     spot_radius = float(calibration["spot_radius"])
     beam_radius = float(calibration["beam_radius"])
-    counts, vectors = [], []
+    total = 0
     for rows, patterns in blocks:
         if patterns.shape[1:] != (centres.shape[1], *mask.shape) or rows.stop > len(centres):
             raise InputError(
@@ -173,23 +188,14 @@ def find_spots(
             patterns.reshape(-1, *patterns.shape[2:]), at, spot_radius=spot_radius,
             beam_radius=beam_radius, mask=mask, false_alarms=false_alarms,
         )  # fmt: skip
-        number, vector = _to_frequencies(found, at, calibration["affine"].values, max_radius)
-        counts.append(number.reshape(-1, centres.shape[1]))
-        vectors.append(vector)
-    count = np.concatenate(counts)
-    qx, qy, intensity, variance = np.concatenate(vectors).T
-    return netcdf.build(
-        layouts.SPOTS,
-        {
-            "count": count,
-            "offset": np.concatenate([[0], np.cumsum(count)]),
-            "qx": qx,
-            "qy": qy,
-            "intensity": intensity,
-            "variance": variance,
-        },
-        {"scan": scan, "scan_step_nm": scan_step_nm, "false_alarms": false_alarms},
-    )
+        count, vectors = _to_frequencies(found, at, calibration["affine"].values, max_radius)
+        edges = total + np.cumsum(count)
+        yield {
+            "count": count.reshape(-1, centres.shape[1]),
+            "offset": edges if rows.start else np.concatenate([[0], edges]),
+            **dict(zip(("qx", "qy", "intensity", "variance"), vectors.T, strict=True)),
+        }
+        total = int(edges[-1])
 
 
 def require_finite(patterns: np.ndarray, rows: slice, source) -> None:

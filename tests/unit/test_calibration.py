@@ -199,7 +199,8 @@ def nominal_spots(crystals, rng, *, matrix, phases, patterns=60, grains=10, sigm
         layouts.ORIENTATIONS,
         {
             "phase": [crystal.name for crystal in crystals], "rotation": rotations, "score": blank,
-            "scale_factor": blank, "residual": blank, "indexed": blank,
+            "log_likelihood": blank, "half_turn_gap": blank[..., 0], "scale_factor": blank,
+            "residual": blank, "indexed": blank,
         },
         {"scan": ""},
     )  # fmt: skip

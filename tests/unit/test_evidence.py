@@ -5,8 +5,10 @@ import pytest
 from conftest import ROOT
 from scipy.spatial.transform import Rotation
 
-from phasefront import evidence, layouts, matching, netcdf
+from phasefront import evidence, layouts, netcdf
 from phasefront.crystals import read_crystal
+from phasefront.orientations import find_orientations
+from phasefront.templates import simulate_templates
 from phasefront.virtual.bloch_waves import BLOCH_WAVES, DATA_FILE
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
@@ -61,8 +63,8 @@ def dynamical_scan(crystal_names, number, *, seed, sigma=0.0015, dose=6e4):
 
 
 def decide(spots, crystals, **settings):
-    templates = matching.simulate_templates(crystals, resolution_deg=2.5, **OPTICS)
-    orientations = matching.find_orientations(spots, templates, crystals)
+    templates = simulate_templates(crystals, resolution_deg=2.5, **OPTICS)
+    orientations = find_orientations(spots, templates, crystals)
     return evidence.decide_phases(spots, orientations, crystals, **OPTICS, **settings)
 
 

@@ -111,6 +111,8 @@ def make_orientations(phases, seed=0):
             "score": score,
             "scale_factor": np.ones(shape),
             "residual": np.full(shape, 0.004),
+            "log_likelihood": np.zeros(shape),
+            "half_turn_gap": np.zeros(shape[:3]),
             "indexed": rng.integers(6, 30, shape),
         },
         {"scan": "a"},

@@ -74,8 +74,8 @@ def stages(names, *, shape=SHAPE, absent=()):
         "phase": names, "rotation": rotation, "score": rng.random(per_rank),
         "indexed": rng.integers(5, 40, per_rank), "scale_factor": np.ones(per_rank),
         "residual": np.zeros(per_rank), "log_likelihood": np.zeros(per_rank),
+        "half_turn_gap": np.zeros(per_rank[:3]),
     }  # fmt: skip
-    known = layouts.ORIENTATIONS.variables
     phases = {
         "phase": names, "rotation": rotation[..., 0, :], "decision": decision,
         "posterior": rng.random((*shape, len(names))), "reliability": rng.random(shape),
@@ -83,11 +83,7 @@ def stages(names, *, shape=SHAPE, absent=()):
     }  # fmt: skip
     return (
         netcdf.build(layouts.PHASES, phases, {"scan": "s", "decide_above": 0.95}),
-        netcdf.build(
-            layouts.ORIENTATIONS,
-            {name: values for name, values in orientations.items() if name in known},
-            {"scan": "s"},
-        ),
+        netcdf.build(layouts.ORIENTATIONS, orientations, {"scan": "s"}),
     )
 
 

@@ -1,10 +1,14 @@
 """What is written and read is what the layout declares, and the bytes depend on the values only."""
 
 import hashlib
+import tempfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given
+from hypothesis import strategies as st
 
 from phasefront import netcdf
 from phasefront.errors import InputError
@@ -88,3 +92,30 @@ def test_files_are_kept_by_an_attribute(tmp_path):
     netcdf.write(thing(), tmp_path / "a.nc", LAYOUT)
     found = netcdf.read_all([tmp_path / "a.nc"], LAYOUT, key="scan")
     assert isinstance(found["one"], xr.Dataset)
+
+
+GROWING = Layout(
+    "A list",
+    {
+        "phase": Variable(("phase",), "str", "", "candidate phase"),
+        "count": Variable(("y", "x"), "i4", "1", "number"),
+        "value": Variable(("spot",), "f4", "1", "of each"),
+    },
+    ("scan",),
+    grows=("y", "spot"),
+)
+
+
+@given(st.lists(st.integers(0, 200), min_size=1, max_size=6))
+def test_what_is_written_in_parts_is_what_is_written_at_once(numbers):
+    parts = [
+        {"count": np.full((2, 3), number), "value": np.arange(number) + 0.5} for number in numbers
+    ]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.nc"
+        netcdf.write_parts(iter(parts), path, GROWING, {"phase": ["a"]}, {"scan": "one"})
+        back = netcdf.read(path, GROWING)
+        with netcdf.opened(path, GROWING) as lazy:
+            np.testing.assert_array_equal(lazy["value"][3:9].values, back["value"].values[3:9])
+    whole = netcdf.join(parts, GROWING, {"phase": ["a"]}, {"scan": "one"})
+    assert back.identical(whole.assign_attrs(Conventions="CF-1.11"))

@@ -83,10 +83,13 @@ def expansion(spots, rotation, nuisance):
     matrix = rotation.as_matrix()
     shown = refinement._shown(matrix, TABLE.rows, numbers, 0.05)
     pairs = refinement._pairs(spots[1], spots[2], refinement._placed(matrix, nuisance, shown), 0.05)
-    weight = np.ones(len(spots[1]))
-    return refinement._expand(
-        spots[1], spots[2], weight, matrix, nuisance, shown, pairs, numbers, 0.005
-    )
+    weight, work, terms = np.ones(len(spots[1])), np.empty_like(shown), np.empty(len(pairs[0]))
+    gradient, information = np.empty(6), np.empty((6, 6))
+    value = refinement._expand(
+        spots[1], spots[2], weight, matrix, nuisance, shown, pairs, numbers, 0.005, work, terms,
+        gradient, information,
+    )  # fmt: skip
+    return value, gradient, information
 
 
 def test_gradient_is_the_derivative_of_the_likelihood():
@@ -101,7 +104,8 @@ def test_gradient_is_the_derivative_of_the_likelihood():
         for sign in (1, -1):
             change = np.zeros(6)
             change[parameter] = sign * step
-            turned = refinement._turned(off.as_matrix(), change)
+            turned = np.empty((3, 3))
+            refinement._turn(off.as_matrix(), change, turned)
             value, _, _ = expansion(spots, Rotation.from_matrix(turned), nuisance + change[3:])
             values.append(value)
         slope = (values[0] - values[1]) / (2 * step)
