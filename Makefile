@@ -1,6 +1,7 @@
 # make demo    run the virtual experiment and its analysis, print where the report is
 # make test    the tests; make test-all adds the slow ones
 # make lint    format and lint
+# make bench   phasefront beside pyxem and py4DSTEM, into results/bench/indexing.json (15 minutes)
 # make verify RUN=demo    check every record of a run
 # make lock    resolve pyproject.toml into envs/lock.txt again
 
@@ -11,8 +12,9 @@ export PYTHONNOUSERSITE := 1
 export MPLCONFIGDIR := $(CURDIR)/.venv/share/matplotlib
 
 READY := .venv/.ready
+PY4DSTEM := .venv-py4dstem
 
-.PHONY: demo limno test test-all lint verify lock schema
+.PHONY: demo limno test test-all lint bench verify lock schema
 
 demo: $(READY)
 	$(BIN)/phasefront run config/demo.yaml --cores $(CORES)
@@ -32,6 +34,12 @@ lint: $(READY)
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --configfile config/demo.yaml --lint
 
+# py4DSTEM needs NumPy below 2, so it has an environment of its own; without it the rest is measured.
+bench: $(READY)
+	@$(MAKE) --no-print-directory $(PY4DSTEM)/.ready || \
+		echo "py4DSTEM cannot be installed here, the benchmark skips it" >&2
+	$(BIN)/python -m benchmarks.indexing
+
 verify: $(READY)
 	$(BIN)/phasefront verify results/$(RUN)
 
@@ -42,6 +50,9 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		--extra develop --output-file envs/lock.txt pyproject.toml envs/build.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
+		--output-file envs/py4dstem.txt envs/py4dstem.in
 
 $(READY): envs/lock.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -50,4 +61,9 @@ $(READY): envs/lock.txt pyproject.toml
 	$(BIN)/pip install --quiet --require-hashes --requirement envs/lock.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/phasefront compile config/demo.yaml
+	@touch $@
+
+$(PY4DSTEM)/.ready: envs/py4dstem.txt
+	$(PYTHON) -m venv $(PY4DSTEM)
+	$(PY4DSTEM)/bin/pip install --quiet --require-hashes --requirement envs/py4dstem.txt
 	@touch $@

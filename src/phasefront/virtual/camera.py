@@ -176,6 +176,55 @@ def simulate_scan(
     )  # fmt: skip
 
 
+def film_crystals(
+    path: str | Path,
+    table: xr.Dataset,
+    *,
+    pattern: np.ndarray,
+    turn: np.ndarray,
+    thickness_nm: np.ndarray,
+    scale: float,
+    seed: int,
+    dose: float = 1e7,
+    threads: int = 1,
+) -> np.ndarray:
+    """Write a scan of one single crystal a position, seen by a linear camera without distortion.
+
+    Parameters
+    ----------
+    table
+        BLOCH_WAVES dataset.
+    pattern, turn, thickness_nm
+        What is at each position, (ny, nx): row of the table, turn in the plane from x towards y
+        (radian), thickness.
+    scale
+        1/angstrom per pixel; the beam's centre is the middle of the frame.
+    dose
+        Electrons per pattern.
+
+    Returns the orientations, frame to crystal, as quaternions (ny, nx, 4).
+    """
+    shape, nm = pattern.shape, thickness_nm.ravel()
+    lower, upper_weight, direct = _at_thickness(table, pattern.ravel(), nm)
+    columns = _Columns(
+        offset=np.arange(pattern.size + 1), pattern=pattern.ravel(), cosine=np.cos(turn.ravel()),
+        sine=np.sin(turn.ravel()), lower=lower, upper_weight=upper_weight,
+        share=np.ones(pattern.size), direct=direct, elastic=np.exp(-nm / _DIFFUSE_PATH_NM),
+    )  # fmt: skip
+    centres, affine = np.full((*shape, 2), (CAMERA_PIXELS - 1) / 2), scale * np.eye(2)
+    _write_block_file(
+        path,
+        lambda rows: _film(
+            _render_rows(table, columns, centres, affine, rows),
+            dose=dose, gamma=1.0, rng=np.random.default_rng([seed, rows.start]),
+        ),
+        columns=columns, shape=shape, scan_step_nm=10.0, scale_nominal=scale, table=table,
+        gamma=1.0, threads=threads,
+    )  # fmt: skip
+    own = table["rotation"].values[pattern.ravel()]
+    return _turned(own[None], turn.ravel())[0].reshape(*shape, 4)
+
+
 def _patterns_of(table, material, phases, grains, source) -> np.ndarray:
     """Rows of the table by (phase, lattice orientation)."""
     rows = []
@@ -223,13 +272,8 @@ def _front_directions(rotations, normal, rng) -> np.ndarray:
 def _stack_columns(table, patterns, turns, thickness, shares) -> _Columns:
     """List the crystals of every position from thickness (grain, y, x) and share of each phase."""
     y, x, grain, phase = np.nonzero(shares.transpose(2, 3, 1, 0) > 0)
-    pattern, nm = patterns[phase, grain], thickness[grain, y, x]
-    steps = table["thickness"].values.astype(float)
-    lower = np.clip(np.searchsorted(steps, nm) - 1, 0, len(steps) - 2)
-    upper_weight = np.clip((nm - steps[lower]) / (steps[lower + 1] - steps[lower]), 0, 1)
-    direct = table["direct"].values
-    entry_direct = (1 - upper_weight) * direct[pattern, lower]
-    entry_direct += upper_weight * direct[pattern, lower + 1]
+    pattern = patterns[phase, grain]
+    lower, upper_weight, entry_direct = _at_thickness(table, pattern, thickness[grain, y, x])
     share = shares[phase, grain, y, x]
 
     through = np.zeros(thickness.shape)
@@ -249,6 +293,17 @@ def _stack_columns(table, patterns, turns, thickness, shares) -> _Columns:
         direct=through_all.ravel(),
         elastic=np.exp(-thickness.sum(axis=0) / _DIFFUSE_PATH_NM).ravel(),
     )
+
+
+def _at_thickness(table, pattern, nm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Thickness of the table below, weight of the one above it, and the direct beam's share."""
+    steps = table["thickness"].values.astype(float)
+    lower = np.clip(np.searchsorted(steps, nm) - 1, 0, len(steps) - 2)
+    upper_weight = np.clip((nm - steps[lower]) / (steps[lower + 1] - steps[lower]), 0, 1)
+    direct = table["direct"].values
+    through = (1 - upper_weight) * direct[pattern, lower]
+    through += upper_weight * direct[pattern, lower + 1]
+    return lower, upper_weight, through
 
 
 def _affine(scale: float, ratio: float, angle_deg: float) -> np.ndarray:

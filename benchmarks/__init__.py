@@ -1,0 +1,1 @@
+"""What `make bench` runs: phasefront beside the systems that people use today."""

@@ -1,0 +1,94 @@
+"""Index a scan with phasefront: spots, orientations, and the phase by likelihood or decision."""
+
+from benchmarks.task import Task, given
+
+
+def calibrated(task: Task, rows: int, columns: int):
+    """The true geometry as a CALIBRATION dataset."""
+    import numpy as np
+
+    from phasefront import layouts, netcdf
+
+    at = np.ones((rows, columns))
+    return netcdf.build(
+        layouts.CALIBRATION,
+        {
+            "centre_y": task.centre[0] * at, "centre_x": task.centre[1] * at,
+            "centre_residual": 0 * at, "centre_stderr": 0.0,
+            "affine": task.scale * np.eye(2), "affine_stderr": np.zeros((2, 2)),
+            "scale": task.scale, "scale_stderr": 0.0,
+            "ellipse_ratio": 1.0, "ellipse_ratio_stderr": 0.0, "ellipse_angle": 0.0,
+            "probe_radius": task.probe_radius, "spot_radius": task.spot_radius,
+            "beam_radius": task.beam_radius, "mask": np.ones(task.camera),
+        },
+        {"scan": "bench", "method": "given", "spots_used": 0, "residual_rms": 0.0},
+    )  # fmt: skip
+
+
+def blocks(scan, rows: int):
+    """The first rows of a scan, in blocks of the usual size."""
+    for start in range(0, rows, scan.block_rows):
+        stop = min(start + scan.block_rows, rows)
+        yield slice(start, stop), scan.read_rows(start, stop)
+
+
+def index(task: Task, crystals, templates, rows: int):
+    """Spots and orientations of the first rows."""
+    from phasefront import orientations, scans, spots
+
+    with task.step("spots"):
+        scan = scans.open_scan(task.scan)
+        calibration = calibrated(task, rows, scan.shape[1])
+        found = spots.find_spots(
+            blocks(scan, rows), calibration, max_radius=task.max_radius, scan="bench"
+        )
+    with task.step("orientations"):
+        indexed = orientations.find_orientations(found, templates, crystals)
+    return found, indexed
+
+
+def decide(task: Task, crystals, found, orientations):
+    """Phases by evidence."""
+    from phasefront import evidence
+
+    with task.step("decision"):
+        return evidence.decide_phases(
+            found, orientations, crystals, voltage_kv=task.voltage_kv,
+            precession_deg=task.precession_deg,
+        )  # fmt: skip
+
+
+def main() -> None:
+    import numpy as np
+
+    from phasefront.crystals import read_crystals
+    from phasefront.templates import simulate_templates
+
+    task = given()
+    crystals = read_crystals(task.cifs, task.phases)
+    with task.aside("library"):
+        templates = simulate_templates(
+            crystals, voltage_kv=task.voltage_kv, precession_deg=task.precession_deg,
+            resolution_deg=task.resolution_deg, max_radius=task.max_radius,
+        )  # fmt: skip
+    facts = {"templates": templates.sizes["template"], "packages": "phasefront numpy numba"}
+    with task.aside("warm-up"):
+        decide(task, crystals, *index(task, crystals, templates, rows=1))
+    task.counted.clear()
+
+    found, orientations = index(task, crystals, templates, task.rows)
+    likelihood = orientations["log_likelihood"].values[..., 0].reshape(-1, len(crystals))
+    rotation = orientations["rotation"].values[..., 0, :].reshape(-1, len(crystals), 4)
+    answered = np.isfinite(likelihood).any(axis=1)
+    best = np.where(np.isfinite(likelihood), likelihood, -np.inf).argmax(axis=1)
+    each = np.arange(len(best))
+    task.answer(np.where(answered, best, -1), rotation[each, best], **facts)
+
+    phases = decide(task, crystals, found, orientations)
+    decision = np.maximum(phases["decision"].values.ravel(), -1)
+    rotation = phases["rotation"].values.reshape(-1, len(crystals), 4)
+    task.answer(decision, rotation[each, np.maximum(decision, 0)], name="-decided", **facts)
+
+
+if __name__ == "__main__":
+    main()
