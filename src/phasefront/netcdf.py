@@ -14,6 +14,7 @@ import xarray as xr
 from phasefront.errors import InputError
 
 _CHUNK = 1 << 18  # values compressed together in a file that grows
+_CACHE_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,7 @@ def write_parts(
     """`write` what `join` would build, with one part in memory at a time."""
     import netCDF4
 
+    _limit_caches()
     parts = iter(parts)
     first = next(parts)
     _to_netcdf(build(layout, constants | first, attributes), path, layout, grows=True)
@@ -169,12 +171,16 @@ def write_parts(
 def read(path: str | Path, layout: Layout) -> xr.Dataset:
     """Read a whole file into memory, check it against `layout` and close it."""
     with opened(path, layout) as dataset:
-        return dataset.load()
+        try:
+            return dataset.load()
+        except (OSError, RuntimeError) as error:
+            raise _unreadable(path, error) from error
 
 
 @contextmanager
 def opened(path: str | Path, layout: Layout) -> Iterator[xr.Dataset]:
     """A file checked against `layout`, whose values are read when they are asked for."""
+    _limit_caches()
     try:
         dataset = xr.open_dataset(path, engine="netcdf4", decode_times=False, cache=False)
     except FileNotFoundError:
@@ -182,12 +188,23 @@ def opened(path: str | Path, layout: Layout) -> Iterator[xr.Dataset]:
             path, "there is no such file", remedy="run the rule that makes it first"
         ) from None
     except OSError as error:
-        raise InputError(
-            path, f"not a readable netCDF file ({error})", remedy="delete it and run again"
-        ) from error
+        raise _unreadable(path, error) from error
     with dataset:
         layout.check(dataset, path)
         yield dataset
+
+
+def _unreadable(path: str | Path, error: Exception) -> InputError:
+    return InputError(
+        path, f"not a readable netCDF file ({error})", remedy="delete it and run again"
+    )
+
+
+def _limit_caches() -> None:
+    """HDF5 keeps chunks of every variable: with 64 MB each, memory would grow with the scan."""
+    import netCDF4
+
+    netCDF4.set_chunk_cache(_CACHE_BYTES)
 
 
 def read_all(paths: Iterable[str | Path], layout: Layout, *, key: str) -> dict[str, xr.Dataset]:

@@ -22,7 +22,7 @@ from phasefront.refinement import (
 
 _BLOCK = 8192  # positions in memory at a time
 _SPARE = 1  # matches refined beyond those kept: the likelihood may put them first
-_WORTH = 0.85  # share of the best match's score below which others are not refined
+_WORTH = 0.85  # share of the best match's score, below which only a phase's own best is refined
 
 
 def find_orientations(
@@ -117,7 +117,7 @@ def _refine_and_rank(
         "residual": np.full(shape, np.nan),
         "indexed": np.zeros(shape, dtype=int),
     }
-    at = np.nonzero(matches.score >= _WORTH * matches.score[..., :1])
+    at = np.nonzero(_worth_refining(matches.score))
     position, phase = at[:2]
     refined = refine(arrays, position, phase, matches.rotation[at], table, experiment)
     best = _best_of_each(position * shape[1] + phase, refined.log_likelihood)
@@ -145,6 +145,14 @@ def _refine_and_rank(
     for name, array in found.items():
         array[position[kept], phase[kept], rank[kept]] = values[name][kept]
     return {**found, "half_turn_gap": gap}
+
+
+def _worth_refining(score: np.ndarray) -> np.ndarray:
+    """Of matches (position, phase, rank): each phase's best, and what is near the best of all."""
+    found = np.isfinite(score)
+    near = score >= _WORTH * np.nanmax(score, axis=(1, 2), keepdims=True, initial=0.0)
+    near[..., 0] = True
+    return found & near
 
 
 def _best_of_each(group: np.ndarray, likelihood: np.ndarray) -> np.ndarray:

@@ -27,6 +27,8 @@ EXCITATION_WIDTH = 0.01
 _WEAKEST = 0.01
 # Start of the refinement: orientations are taken to be right within this, radian.
 _REACH = 0.045
+# By how much an orientation may turn in the last stage, radian.
+_NEAR = 0.02
 # Log-likelihood that a step must gain for another to follow.
 _GAIN = 0.01
 _MANY_SPOTS = 1_000_000
@@ -274,17 +276,13 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out)
     gradient, trial_gradient, step = np.empty(6), np.empty(6), np.empty(6)
     information, trial_information = np.empty((6, 6)), np.empty((6, 6))
     lower = np.empty((6, 6))
-    if coarse:
-        wide, steps, reach, final = 2.2 * sigma, 6, _REACH, 0.02
-    else:
-        wide, steps, reach, final = 2.0 * sigma, 3, 0.015, 0.01
-    shown = _shown(matrix, rows, numbers, reach + final)
+    first, steps, reach = (2.2 * sigma, 6, _REACH) if coarse else (2.0 * sigma, 3, _NEAR)
+    shown = _shown(matrix, rows, numbers, reach + _NEAR)
     work = np.empty((5, shown.shape[1]))
     value = 0.0
-    for stage in range(2):
-        width = sigma if stage else wide
-        if stage:
-            shown, steps = _shown(matrix, shown, numbers, final), 12
+    for width in (first, sigma):
+        if width == sigma:
+            shown, steps = _shown(matrix, shown, numbers, _NEAR), 12
         pairs = _pairs(qx, qy, _placed(matrix, nuisance, shown), 7.0 * width)
         terms = np.empty(len(pairs[0]))
         value = _expand(
