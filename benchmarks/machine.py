@@ -1,4 +1,4 @@
-"""The machine that a benchmark ran on, and how fast it multiplies matrices."""
+"""The machine that a benchmark ran on, how fast it multiplies matrices, and matching on it."""
 
 from __future__ import annotations
 
@@ -37,6 +37,26 @@ def sgemm_peak_gflops(threads: int, *, size: int = 2048, repeats: int = 5) -> fl
             np.matmul(first, second, out=product)
             best = min(best, time.perf_counter() - start)
     return 2e-9 * size**3 / best
+
+
+def matching_gflops(library, *, batches: int = 64, repeats: int = 5) -> float:
+    """What the matrix products of matching reach on one thread, angles' maxima included."""
+    from threadpoolctl import threadpool_limits
+
+    from phasefront.matching import Correlator
+
+    correlate = Correlator(library)
+    shape = (correlate.batch, *library.harmonics.shape[1:])
+    harmonics = np.random.default_rng(0).random(shape, dtype=np.float32)
+    best = np.inf
+    with threadpool_limits(1, "blas"):
+        correlate(harmonics)
+        for _ in range(repeats):
+            start = time.perf_counter()
+            for _ in range(batches):
+                correlate(harmonics)
+            best = min(best, time.perf_counter() - start)
+    return 1e-9 * library.operations * correlate.batch * batches / best
 
 
 def _processor() -> str:

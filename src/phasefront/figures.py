@@ -32,6 +32,7 @@ MEASURED_COLOUR = "#B00020"
 DPI = 200
 # Width of a text page with two columns, inches.
 PAGE = 7.2
+_SURE_GAP = 10.0  # log-likelihood; past it, how sure one orientation is says nothing more
 
 SOURCE_MARKERS = {"stem": "o", "cycling": "D", "powder": "s"}
 SOURCE_NAMES = {"stem": "4D-STEM", "cycling": "cycling", "powder": "powder XRD"}
@@ -318,9 +319,9 @@ def _draw_keys(figure, groups: Mapping[str, object], labels: Mapping[str, str] |
 def draw_reliability(
     phases: xr.Dataset, orientations: xr.Dataset, *, scan_step_nm: float = np.nan
 ) -> Figure:
-    """How well positions are matched: reliability, score and indexed spots of the best phase.
+    """How well positions are matched: reliability, score, indexed spots, and the half-turn gap.
 
-    Score and spots are those of the decided phase, or where undecided of the likeliest one.
+    All but the reliability are those of the decided phase, or where undecided of the likeliest one.
     """
     chosen = phases["posterior"].fillna(-1).argmax("phase")
     decision = phases["decision"]
@@ -330,10 +331,12 @@ def draw_reliability(
         (phases["reliability"], "reliability", "1 − next/best score"),
         (best["score"], "score", "normalised correlation"),
         (best["indexed"], "indexed spots", "spots per pattern"),
+        (best["half_turn_gap"].clip(max=_SURE_GAP), "half turn", "log-likelihood that it costs"),
     )
     shape = decision.shape
-    figure = _figure(PAGE, _map_height(shape, columns=3, beside=1.0))
-    for ax, letter, (values, title, unit) in zip(figure.subplots(1, 3), "abc", panels, strict=True):
+    figure = _figure(PAGE, 2 * _map_height(shape, columns=2, beside=1.2))
+    axes = figure.subplots(2, 2).ravel()
+    for ax, letter, (values, title, unit) in zip(axes, "abcd", panels, strict=True):
         shown = values.where(crystal)
         image = ax.imshow(shown, vmin=0, vmax=_highest(shown), cmap=_with_missing("viridis"))
         _colour_bar(image, unit, extend="max")

@@ -42,9 +42,10 @@ def crystal_map(
 ) -> CrystalMap:
     """The decided phase and its orientation at every position, rows first.
 
-    Properties, all 0 where not indexed: `score` and `spots` (correlation and number of spots
-    indexed, of the decided phase's best orientation), `posterior` of the decided phase, and
-    `reliability`. Coordinates are in nm, or count positions ("px") where `step_nm` is NaN.
+    Properties, all 0 where not indexed: of the decided phase's best orientation `score`, `spots`
+    and `half_turn_gap` (correlation, number of spots indexed, and what half a turn about the beam
+    costs in log-likelihood), `posterior` of the decided phase, and `reliability`. Coordinates are
+    in nm, or count positions ("px") where `step_nm` is NaN.
 
     Raises
     ------
@@ -63,10 +64,11 @@ def crystal_map(
     decision = phases["decision"]
     indexed = decision.values.ravel() >= 0
     chosen = decision.clip(min=0)
-    best = orientations[["score", "indexed"]].isel(rank=0)
+    best = orientations[["score", "indexed", "half_turn_gap"]].isel(rank=0)
     properties = {
         "score": best["score"].isel(phase=chosen),
         "spots": best["indexed"].isel(phase=chosen),
+        "half_turn_gap": best["half_turn_gap"].isel(phase=chosen),
         "posterior": phases["posterior"].isel(phase=chosen),
         "reliability": phases["reliability"],
     }

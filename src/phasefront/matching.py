@@ -164,6 +164,12 @@ class Library:
     def phases(self) -> int:
         return len(self.coarse_edge) - 1
 
+    @property
+    def operations(self) -> int:
+        """Floating-point operations of the matrix products for one pattern."""
+        sums = _ROWS * (len(self.shells) + _COARSE_ANGLES // 2)
+        return 2 * 2 * sums * int(self.coarse_edge[-1])
+
     def transform(
         self,
         offset: np.ndarray,

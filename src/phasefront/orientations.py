@@ -20,6 +20,7 @@ from phasefront.refinement import (
     spot_arrays,
 )
 
+COARSE_DEG = 5.0  # spacing of the beam directions that are searched first
 _BLOCK = 8192  # positions in memory at a time
 _SPARE = 1  # matches refined beyond those kept: the likelihood may put them first
 _WORTH = 0.85  # share of the best match's score, below which only a phase's own best is refined
@@ -49,7 +50,7 @@ def stream_orientations(
     scale_sigma: float = 0.003,
     centre_sigma: float = 0.001,
     distinct_deg: float = 5.0,
-    coarse_deg: float = 5.0,
+    coarse_deg: float = COARSE_DEG,
     device: str = "cpu",
 ) -> Iterator[dict]:
     """Best distinct orientations of every phase at every position, refined on its spots.

@@ -31,9 +31,11 @@ def write_scan(path: Path, side: int) -> None:
             spot = 40 * np.exp(-((y - spot_y) ** 2 + (x - spot_x) ** 2) / 4)
             pattern += spot.astype(np.uint8)
     with h5py.File(path, "w") as file:
-        data = file.create_dataset("data", (side, side, PIXELS, PIXELS), "u1")
+        group = file.create_group("scan")
+        data = group.create_dataset("data", (side, side, PIXELS, PIXELS), "u1")
         for index, name in enumerate(("y", "x", "qy", "qx")):
-            data.dims[index].label = name
+            vector = group.create_dataset(f"dim{index}", data=np.arange(data.shape[index]))
+            vector.attrs["name"] = name
         for index in range(side):
             data[index] = row
 
