@@ -104,6 +104,8 @@ def test_a_system_without_its_environment_is_skipped_with_the_reason(tmp_path):
     assert found["patterns_per_s"] == {}
 
 
+# diffsims' sources hold such sequences; Python says so when it first compiles them.
+@pytest.mark.filterwarnings("ignore:invalid escape sequence")
 @pytest.mark.slow
 def test_phasefront_and_pyxem_side_by_side():
     case = indexing.Comparison("lfp", 2.0, {indexing.PHASEFRONT: 1, indexing.PYXEM: 2})
