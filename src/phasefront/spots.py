@@ -32,6 +32,7 @@ from numba import njit, prange
 from phasefront import layouts, netcdf
 from phasefront.errors import InputError
 
+_COMPILED = ("uint8", "uint16", "float32")  # counts that are not copied first
 MAX_SPOTS = 400  # kept per pattern, the most significant ones
 
 # Lengths in multiples of the filter's sigma, which is half the spot radius.
@@ -48,6 +49,7 @@ _PASSES = 2  # of the local background, each leaving out what stands above the l
 _MAD = 1.4826  # standard deviation over median absolute deviation, Gaussian
 _MEAN_DEVIATION = 1.2533  # standard deviation over mean absolute deviation, Gaussian
 _LEAN = 60.0  # samples that a tile's neighbours weigh in its noise
+_APART = 8  # cells between two that are counted one after the other
 _GAUSSIAN_ABOVE = 1e4  # electrons under the filter; above, Poisson is Gaussian
 _CANDIDATE = 0.75  # of the threshold, for maxima on the grid, before the exact height is known
 
@@ -113,13 +115,11 @@ def find_pixel_spots(
     Spots sorted by row of the grid. Independent of the number of threads.
     """
     plan = _Plan(patterns.shape[1:], spot_radius, mask, false_alarms)
-    patterns = np.ascontiguousarray(patterns, dtype=np.float32)
-    if not plan.valid.all():
-        patterns = np.where(plan.valid, patterns, np.float32(0))
+    kept = patterns.dtype.isnative and patterns.dtype.name in _COMPILED
     count, table = _find_in_stack(
-        patterns, np.ascontiguousarray(centres, dtype=np.float64), plan.taps, plan.valid,
-        plan.weight, plan.noise, plan.step, plan.threshold, float(beam_radius),
-        float(spot_radius),
+        np.ascontiguousarray(patterns, dtype=None if kept else np.float32),
+        np.ascontiguousarray(centres, dtype=np.float64), plan.taps, plan.valid, plan.weight,
+        plan.noise, plan.step, plan.threshold, float(beam_radius), float(spot_radius),
     )  # fmt: skip
     return _ragged(count, table)
 
@@ -266,13 +266,23 @@ def _find_in_stack(patterns, centres, taps, valid, weight, noise, step, threshol
                    beam_radius, spot_radius):  # fmt: skip
     n = patterns.shape[0]
     count = np.zeros(n, np.int64)
-    table = np.zeros((n, MAX_SPOTS, 5), np.float32)
+    table = np.empty((n, MAX_SPOTS, 5), np.float32)
     for i in prange(n):
         count[i] = _find_in_pattern(
-            patterns[i], centres[i, 0], centres[i, 1], taps, valid, weight, noise, step,
-            threshold, beam_radius, spot_radius, table[i],
+            _loaded(patterns[i], valid), centres[i, 0], centres[i, 1], taps, valid, weight, noise,
+            step, threshold, beam_radius, spot_radius, table[i],
         )  # fmt: skip
     return count, table
+
+
+@njit(cache=True)
+def _loaded(counts, valid):
+    """Counts as float32, 0 where they cannot be used."""
+    pattern = np.empty(counts.shape, np.float32)
+    for y in range(counts.shape[0]):
+        for x in range(counts.shape[1]):
+            pattern[y, x] = np.float32(counts[y, x]) if valid[y, x] else np.float32(0)
+    return pattern
 
 
 @njit(cache=True)
@@ -291,9 +301,9 @@ def _find_in_pattern(pattern, cy, cx, taps, valid, weight, noise, step, threshol
 def _background_and_noise(pattern, cy, cx, taps, valid, weight, step, beam_radius, sigma):
     """Background and variance of the filtered pattern on the grid, and counts per electron."""
     filtered = _filter(pattern, taps, weight, step)
-    ring, tile, outside = _rings(weight, cy, cx, step, beam_radius, sigma)
-    level = _ring_medians(filtered, ring, outside, step)
-    above = _above_rings(filtered, outside, level, cy, cx, step)
+    radius, tile, outside = _rings(weight, cy, cx, step, beam_radius, sigma)
+    level = _ring_medians(filtered, radius, outside)
+    above = _above_rings(filtered, radius, outside, level)
     unit = _sparse_unit(pattern, valid, cy, cx, beam_radius, step)
     inner, outer = _frame(filtered, outside, unit, step, sigma)
     together = _ELECTRONS_TOGETHER * unit * taps[taps.size // 2] ** 2
@@ -398,72 +408,113 @@ def _ceiling(local, variance, factor, together, ceiling):
 
 @njit(cache=True, fastmath={"contract", "nsz"})
 def _filter(pattern, taps, weight, step):
-    """Normalised separable Gaussian at every step-th pixel; masked pixels are 0 in `pattern`."""
+    """Normalised separable Gaussian at every step-th pixel; masked pixels are 0 in `pattern`.
+
+    The columns are sorted by their place within a step, so that what a tap multiplies is contiguous
+    in all rows at once.
+    """
     ny, nx = pattern.shape
     reach = taps.size // 2
-    row = np.zeros(nx + 2 * reach, np.float32)
-    out = np.zeros(weight.shape, np.float32)
+    width = (nx + 2 * reach + step - 1) // step
+    size = weight.shape[0] * width
+    row = np.zeros(width * step, np.float32)
+    sorted_rows = np.zeros((step, size + width), np.float32)
     inside = row[reach : reach + nx]
     for j in range(weight.shape[0]):
-        inside[:] = 0
-        for k in range(max(-reach, -j * step), min(reach, ny - 1 - j * step) + 1):
-            tap = taps[k + reach]
-            source = pattern[j * step + k]
-            for x in range(nx):
-                inside[x] += tap * source[x]
-        into = out[j]
-        for k in range(taps.size):
-            tap = taps[k]
-            for i in range(into.size):
-                into[i] += tap * row[i * step + k]
-        for i in range(into.size):
-            into[i] *= weight[j, i]
+        centre = j * step
+        _weigh(pattern[centre], taps[reach], inside)
+        for k in range(1, reach + 1):
+            if centre >= k and centre + k < ny:
+                _add_pair(pattern[centre - k], pattern[centre + k], taps[reach + k], inside)
+            elif centre >= k or centre + k < ny:
+                one = pattern[centre - k] if centre >= k else pattern[centre + k]
+                _add(one, taps[reach + k], inside)
+        for place in range(step):
+            for i in range(width):
+                sorted_rows[place, j * width + i] = row[i * step + place]
+    total = np.empty(size, np.float32)
+    _weigh(sorted_rows[reach % step, reach // step :], taps[reach], total)
+    for k in range(1, reach + 1):
+        before, after = reach - k, reach + k
+        _add_pair(
+            sorted_rows[before % step, before // step :],
+            sorted_rows[after % step, after // step :],
+            taps[after],
+            total,
+        )
+    out = np.empty(weight.shape, np.float32)
+    for j in range(out.shape[0]):
+        for i in range(out.shape[1]):
+            out[j, i] = total[j * width + i] * weight[j, i]
     return out
 
 
 @njit(cache=True)
-def _rings(weight, cy, cx, step, beam_radius, sigma):
-    """Ring (one step wide), quarter of a wider ring, and validity outside the beam of each cell."""
-    ring = np.empty(weight.shape, np.int32)
-    tile = np.empty(weight.shape, np.int32)
-    outside = np.empty(weight.shape, np.bool_)
-    inverse, inverse_tile = 1 / step, 1 / (_TILE * sigma)
-    for j in range(weight.shape[0]):
-        dy = (j * step - cy) ** 2
-        lower = 2 if j * step > cy else 0
-        for i in range(weight.shape[1]):
-            r = math.sqrt(dy + (i * step - cx) ** 2)
-            ring[j, i] = int(r * inverse)
-            tile[j, i] = 4 * int(r * inverse_tile) + lower + (1 if i * step > cx else 0)
-            outside[j, i] = r >= beam_radius and weight[j, i] > 0
-    return ring, tile, outside
+def _weigh(values, tap, out):
+    for i in range(out.size):
+        out[i] = tap * values[i]
+
+
+@njit(cache=True, fastmath={"contract", "nsz"})
+def _add(values, tap, out):
+    for i in range(out.size):
+        out[i] += tap * values[i]
+
+
+@njit(cache=True, fastmath={"contract", "nsz"})
+def _add_pair(one, other, tap, out):
+    for i in range(out.size):
+        out[i] += tap * (one[i] + other[i])
 
 
 @njit(cache=True)
-def _ring_medians(filtered, ring, outside, step):
+def _rings(weight, cy, cx, step, beam_radius, sigma):
+    """Radius in steps, quarter of a wide ring, and validity outside the beam of each cell."""
+    radius = np.empty(weight.shape, np.float32)
+    tile = np.empty(weight.shape, np.int32)
+    outside = np.empty(weight.shape, np.bool_)
+    inverse, inverse_tile = np.float32(1 / step), np.float32(1 / (_TILE * sigma))
+    beam_radius = np.float32(beam_radius)
+    across = (np.arange(weight.shape[1]) * step - cx).astype(np.float32)
+    right = (across > 0).astype(np.int32)
+    for j in range(weight.shape[0]):
+        dy = np.float32(j * step - cy)
+        dy2 = dy * dy
+        lower = np.int32(2 if dy > 0 else 0)
+        for i in range(weight.shape[1]):
+            r = np.sqrt(dy2 + across[i] * across[i])
+            radius[j, i] = r * inverse
+            tile[j, i] = 4 * np.int32(r * inverse_tile) + lower + right[i]
+            outside[j, i] = (r >= beam_radius) & (weight[j, i] > 0)
+    return radius, tile, outside
+
+
+@njit(cache=True)
+def _ring_medians(filtered, radius, outside):
     """Median of the filtered pattern in each ring, smoothed over a sixth of the radius."""
-    bins = ring.max() + 2
-    start = np.zeros(bins + 1, np.int64)
-    for j in range(ring.shape[0]):
-        for i in range(ring.shape[1]):
-            if outside[j, i]:
-                start[ring[j, i] + 1] += 1
-    for b in range(bins):
-        start[b + 1] += start[b]
-    values = np.empty(start[bins], np.float32)
-    fill = start[:-1].copy()
-    for j in range(ring.shape[0]):
-        for i in range(ring.shape[1]):
-            if outside[j, i]:
-                values[fill[ring[j, i]]] = filtered[j, i]
-                fill[ring[j, i]] += 1
+    flat, cells, chosen = filtered.ravel(), radius.ravel(), outside.ravel()
+    bins = int(radius.max()) + 2
+    fill = np.zeros(bins + 2, np.int32)  # the last ring is for the cells of none
+    ring = np.empty(flat.size, np.int32)
+    for i in range(flat.size):
+        ring[i] = np.int32(cells[i]) if chosen[i] else np.int32(bins)
+    # Neighbours share rings, and waiting for each other's counters takes longer than the counting.
+    for first in range(_APART):
+        for i in range(first, flat.size, _APART):
+            fill[ring[i] + 1] += 1
+    samples = fill[1 : bins + 1].astype(np.float64)
+    start = np.cumsum(fill)
+    place = start.copy()
+    values = np.empty(flat.size, np.float32)
+    for first in range(_APART):
+        for i in range(first, flat.size, _APART):
+            b = ring[i]
+            values[place[b]] = flat[i]
+            place[b] += 1
     raw = np.zeros(bins)
-    samples = np.zeros(bins)
     for b in range(bins):
-        number = start[b + 1] - start[b]
-        if number > 0:
-            raw[b] = _select(values[start[b] : start[b + 1]], number // 2)
-            samples[b] = number
+        if samples[b] > 0:
+            raw[b] = _select(values[start[b] : start[b + 1]], (start[b + 1] - start[b]) // 2)
     return _smooth_outwards(raw, samples)
 
 
@@ -497,44 +548,56 @@ def _smooth_outwards(raw, samples):
 
 @njit(cache=True)
 def _select(values, k):
-    """k-th smallest; reorders `values`. Quickselect whose partition has no branch to mispredict."""
-    low, high = 0, values.size
-    while high - low > 1:
-        pivot = values[(low + high) // 2]
-        less = low
-        for i in range(low, high):
-            value = values[i]
-            values[i] = values[less]
-            values[less] = value
-            less += value < pivot
-        if k < less:
-            high = less
-            continue
-        equal = less
-        for i in range(less, high):
-            value = values[i]
-            values[i] = values[equal]
-            values[equal] = value
-            equal += value == pivot
-        if k < equal:
-            return float(pivot)
-        low = equal
-    return float(values[low])
+    """k-th smallest: bisection between values, by counts of those below, which are vectorised."""
+    low = high = values[0]
+    for value in values:
+        low = min(low, value)
+        high = max(high, value)
+    below, upto = _count(values, low), values.size
+    if below > k:
+        return float(low)
+    while upto - below > 1:
+        middle = np.float32(0.5) * (low + high)
+        if not low < middle < high:
+            return float(high)
+        number = _count(values, middle)
+        if number > k:
+            high, upto = middle, number
+        else:
+            low, below = middle, number
+    return float(_sum_between(values, low, high))
+
+
+@njit(cache=True, fastmath={"nsz", "reassoc"})
+def _count(values, most):
+    """Number of values up to `most`; exact up to 2^24."""
+    number = np.float32(0)
+    for i in range(values.size):
+        number += np.float32(1) if values[i] <= most else np.float32(0)
+    return int(number)
+
+
+@njit(cache=True, fastmath={"nsz", "reassoc"})
+def _sum_between(values, low, high):
+    """The one value above `low` and up to `high`, as a sum."""
+    total = np.float32(0)
+    for i in range(values.size):
+        total += values[i] if (values[i] > low) & (values[i] <= high) else np.float32(0)
+    return total
 
 
 @njit(cache=True)
-def _above_rings(filtered, outside, level, cy, cx, step):
+def _above_rings(filtered, radius, outside, level):
     """Filtered pattern less the ring level, interpolated between rings; 0 in the beam."""
-    above = np.zeros(filtered.shape, np.float32)
-    inverse = 1 / step
+    above = np.empty(filtered.shape, np.float32)
+    start = level[:-1].astype(np.float32)
+    rise = np.diff(level).astype(np.float32)
     for j in range(filtered.shape[0]):
-        dy = (j * step - cy) ** 2
         for i in range(filtered.shape[1]):
-            if outside[j, i]:
-                at = max(math.sqrt(dy + (i * step - cx) ** 2) * inverse - 0.5, 0.0)
-                b = int(at)
-                part = at - b
-                above[j, i] = filtered[j, i] - (level[b] + part * (level[b + 1] - level[b]))
+            at = max(radius[j, i] - np.float32(0.5), np.float32(0))
+            b = np.uint32(at)
+            value = filtered[j, i] - start[b] - (at - np.float32(b)) * rise[b]
+            above[j, i] = value if outside[j, i] else np.float32(0)
     return above
 
 
@@ -554,18 +617,35 @@ def _median_absolute(above, local, chosen):
 @njit(cache=True)
 def _sparse_unit(pattern, valid, cy, cx, beam_radius, step):
     """Median of the nonzero pixels where most pixels are zero (single electrons), else 0."""
-    nonzero = np.empty(pattern.size, np.float32)
     found, used = 0, 0
     for y in range(0, pattern.shape[0], step):
-        for x in range(0, pattern.shape[1]):
-            if valid[y, x] and (y - cy) ** 2 + (x - cx) ** 2 >= beam_radius**2:
-                used += 1
-                if pattern[y, x] != 0:
-                    nonzero[found] = pattern[y, x]
-                    found += 1
+        counts = _nonzero(pattern[y], valid[y], (y - cy) ** 2 - beam_radius**2, cx)
+        found += counts[0]
+        used += counts[1]
     if found == 0 or 2 * found > used:
         return 0.0
+    nonzero = np.empty(found, np.float32)
+    found = 0
+    for y in range(0, pattern.shape[0], step):
+        for x in range(pattern.shape[1]):
+            far = (y - cy) ** 2 + (x - cx) ** 2 >= beam_radius**2
+            if far and valid[y, x] and pattern[y, x] != 0:
+                nonzero[found] = pattern[y, x]
+                found += 1
     return max(_select(nonzero[:found], found // 2), 0.0)
+
+
+@njit(cache=True, fastmath={"nsz", "reassoc"})
+def _nonzero(row, valid, beyond, cx):
+    """Pixels of a row that are not 0, and all that are valid, outside the beam."""
+    found, used = np.float32(0), np.float32(0)
+    beyond, cx = np.float32(beyond), np.float32(cx)
+    for x in range(row.size):
+        distance = np.float32(x) - cx
+        one = np.float32(valid[x] & (distance * distance >= -beyond))
+        used += one
+        found += one if row[x] != 0 else np.float32(0)
+    return int(found), int(used)
 
 
 @njit(cache=True)
@@ -581,46 +661,65 @@ def _frame(filtered, outside, unit, step, sigma):
                     total += filtered[j, i]
                     number += 1
         electrons = max(total / unit, 1e-30) / max(number, 1)
-        outer = max(outer, int(0.5 * math.sqrt(_FRAME_ELECTRONS / electrons) / step))
+        wanted = int(0.5 * math.sqrt(_FRAME_ELECTRONS / electrons) / step)
+        outer = max(outer, min(wanted, max(filtered.shape)))
     return inner, outer
 
 
-@njit(cache=True, fastmath={"contract", "nsz"})
+@njit(cache=True)
 def _frame_mean(values, ceiling, outside, inner, outer, mean):
     """Mean over a square frame around each cell of the values below `ceiling`; 0 without any."""
     ny, nx = values.shape
-    total = np.zeros((ny + 1, nx))  # over the rows above, of each column
-    number = np.zeros((ny + 1, nx))
+    # Side by side the values used and their number, both between zeros; the last row is empty.
+    left, width = 2 * outer + 1, nx + 3 * outer + 1
+    cells = np.zeros((ny + 1, 2 * width), np.float32)
     for j in range(ny):
+        value, number = cells[j, left : left + nx], cells[j, width + left : width + left + nx]
         for i in range(nx):
-            used = outside[j, i] and values[j, i] < ceiling[j, i]
-            total[j + 1, i] = total[j, i] + (values[j, i] if used else 0.0)
-            number[j + 1, i] = number[j, i] + (1.0 if used else 0.0)
-    # Sums along a row up to each cell, padded by the frame's width, of the frame and of its hole.
-    whole, whole_number = np.zeros(nx + 2 * outer + 1), np.zeros(nx + 2 * outer + 1)
-    hole, hole_number = np.zeros(nx + 2 * inner + 1), np.zeros(nx + 2 * inner + 1)
-    for j in range(ny):
-        y0, y1 = max(j - outer, 0), min(j + outer + 1, ny)
-        y2, y3 = max(j - inner, 0), min(j + inner + 1, ny)
-        _running(total[y1], total[y0], outer, whole)
-        _running(number[y1], number[y0], outer, whole_number)
-        _running(total[y3], total[y2], inner, hole)
-        _running(number[y3], number[y2], inner, hole_number)
-        for i in range(nx):
-            count = whole_number[i + 2 * outer + 1] - whole_number[i]
-            count -= hole_number[i + 2 * inner + 1] - hole_number[i]
-            inside = whole[i + 2 * outer + 1] - whole[i] - hole[i + 2 * inner + 1] + hole[i]
-            mean[j, i] = inside / max(count, 1.0)
+            used = outside[j, i] & (values[j, i] < ceiling[j, i])
+            value[i] = values[j, i] if used else np.float32(0)
+            number[i] = np.float32(used)
+    # Sums of each column over the rows of the frame, and of its hole; they move down with j.
+    whole, hole = np.zeros(2 * width), np.zeros(2 * width)
+    change = np.empty(width + nx + outer)
+    for j in range(-outer, ny):
+        _move(cells, j + outer, j - outer - 1, whole)
+        _move(cells, j + inner, j - inner - 1, hole)
+        if j >= 0:
+            _change(whole, hole, inner, outer, change)
+            _running_mean(change[: nx + outer], change[width:], outer, mean[j])
 
 
 @njit(cache=True)
-def _running(upper, lower, pad, out):
-    """Running sum of upper - lower, after `pad` + 1 zeros, its last value repeated `pad` times."""
-    total = 0.0
-    for i in range(upper.size):
-        total += upper[i] - lower[i]
-        out[pad + 1 + i] = total
-    out[pad + 1 + upper.size :] = total
+def _move(cells, enters, leaves, sums):
+    """Add one row to the sums of the columns and take another away, where they exist."""
+    nothing = cells.shape[0] - 1
+    new = cells[enters if 0 <= enters < nothing else nothing]
+    old = cells[leaves if 0 <= leaves < nothing else nothing]
+    for i in range(sums.size):
+        sums[i] += np.float64(new[i]) - np.float64(old[i])
+
+
+@njit(cache=True)
+def _change(whole, hole, inner, outer, change):
+    """What the frame gains on its way from each cell of a row to the next, from `outer` before."""
+    enters, fills, clears = whole[2 * outer + 1 :], hole[outer + inner + 1 :], hole[outer - inner :]
+    for i in range(change.size):
+        change[i] = (enters[i] - whole[i]) - (fills[i] - clears[i])
+
+
+@njit(cache=True, error_model="numpy")
+def _running_mean(change, change_number, outer, mean):
+    """Quotient of the running sums of two rows, from `outer` on; the rows are overwritten."""
+    total, number = 0.0, 0.0
+    for i in range(change.size):
+        total += change[i]
+        number += change_number[i]
+        change[i] = total
+        change_number[i] = number
+    sums, numbers = change[outer:], change_number[outer:]
+    for i in range(mean.size):
+        mean[i] = sums[i] / max(numbers[i], 1.0)
 
 
 @njit(cache=True)
@@ -669,13 +768,20 @@ def _tile_scatter(pattern, filtered, above, local, tile, outside, step):
     """Mean distance of pixels from the filtered pattern, per quarter of a ring, away from spots."""
     tiles = 4 * (tile.max() // 4 + 1)
     limit = 3 * _MAD * _median_absolute(above, local, outside)
-    total, mean, samples = np.zeros(tiles), np.zeros(tiles), np.zeros(tiles)
+    # Each of _APART columns has its own sums: neighbours would wait for each other's.
+    sums = np.zeros((_APART, tiles, 3))
     for j in range(tile.shape[0]):
         for i in range(tile.shape[1]):
             if outside[j, i] and above[j, i] - local[j, i] < limit:
-                total[tile[j, i]] += abs(pattern[j * step, i * step] - filtered[j, i])
-                mean[tile[j, i]] += filtered[j, i]
-                samples[tile[j, i]] += 1
+                part, at = i % _APART, tile[j, i]
+                sums[part, at, 0] += abs(pattern[j * step, i * step] - filtered[j, i])
+                sums[part, at, 1] += filtered[j, i]
+                sums[part, at, 2] += 1
+    total, mean, samples = np.zeros(tiles), np.zeros(tiles), np.zeros(tiles)
+    for part in range(_APART):
+        total += sums[part, :, 0]
+        mean += sums[part, :, 1]
+        samples += sums[part, :, 2]
     deviation = np.empty(tiles)
     overall = total.sum() / max(samples.sum(), 1.0)
     for one in range(tiles):
@@ -708,7 +814,7 @@ def _slope(level, variance, samples):
     return max(slope, 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _structure(above, local, variance, outside):
     """Squared scatter of the filtered pattern over what independent pixels give, 1 or more.
 
@@ -719,10 +825,10 @@ def _structure(above, local, variance, outside):
     n = 0
     for j in range(0, above.shape[0], 2):
         for i in range(0, above.shape[1], 2):
+            # Written always and kept or not: half the cells qualify, which no branch foresees.
             depth = local[j, i] - above[j, i]
-            if depth > 0 and outside[j, i] and variance[j, i] > 0:
-                below[n] = depth * depth / variance[j, i]
-                n += 1
+            below[n] = depth * depth / variance[j, i]
+            n += (depth > 0) & outside[j, i] & (variance[j, i] > 0)
     if n == 0:
         return 1.0
     return max(1.0, _MAD**2 * _select(below[:n], n // 2))
@@ -768,23 +874,20 @@ def _collect(pattern, filtered, background, variance, noise, gain, valid, outsid
              threshold, beam_radius, spot_radius, table):  # fmt: skip
     sigma = 0.5 * spot_radius
     area = math.pi * spot_radius**2  # 4 pi sigma^2, independent pixels under the filter
-    candidate = (_CANDIDATE * threshold) ** 2
     nearest = (beam_radius + sigma) ** 2
     response = filtered - background
+    standing = _standing(response, variance, noise, outside, _CANDIDATE * threshold)
     ny, nx = response.shape
     found = 0
     for j in range(ny):
         for i in range(nx):
-            height = response[j, i]
-            local = variance[j, i] * noise[j, i]
             if (
-                height <= 0
-                or height * height < candidate * local
-                or not outside[j, i]
+                not standing[j, i]
                 or (j * step - cy) ** 2 + (i * step - cx) ** 2 < nearest
                 or not _is_maximum(response, j, i)
             ):
                 continue
+            local = float(variance[j, i] * noise[j, i])
             back, slope_y, slope_x = _plane(background, outside, j, i, step)
             py, px, height = _locate(
                 pattern, valid, j * step, i * step, back, slope_y, slope_x, sigma
@@ -800,6 +903,19 @@ def _collect(pattern, filtered, background, variance, noise, gain, valid, outsid
             )  # fmt: skip
             found = _keep(table, found, px, py, intensity, error, significance, spot_radius)
     return found
+
+
+@njit(cache=True)
+def _standing(response, variance, noise, outside, candidate):
+    """Whether each cell stands out of its noise by `candidate` standard deviations."""
+    standing = np.empty(response.shape, np.bool_)
+    squared = np.float32(candidate**2)
+    for j in range(response.shape[0]):
+        for i in range(response.shape[1]):
+            height = response[j, i]
+            least = squared * (variance[j, i] * noise[j, i])
+            standing[j, i] = outside[j, i] & (height > 0) & (height * height >= least)
+    return standing
 
 
 @njit(cache=True)
@@ -844,24 +960,28 @@ def _locate(pattern, valid, y, x, back, slope_y, slope_x, sigma):
     """
     ny, nx = pattern.shape
     reach = math.ceil(_REACH * sigma)
-    across = np.empty(2 * reach + 1)
+    down, across = np.empty(2 * reach + 1), np.empty(2 * reach + 1)
     py, px, height = float(y), float(x), 0.0
     for _ in range(8):
         v0, u0 = round(py), round(px)
-        for k in range(2 * reach + 1):
-            across[k] = math.exp(-0.5 * ((u0 + k - reach - px) / sigma) ** 2)
+        _gaussian(v0 - reach - py, sigma, down)
+        _gaussian(u0 - reach - px, sigma, across)
+        first, last = max(u0 - reach, 0), min(u0 + reach + 1, nx)
         weights, total, sum_y, sum_x = 0.0, 0.0, 0.0, 0.0
         for v in range(max(v0 - reach, 0), min(v0 + reach + 1, ny)):
-            down = math.exp(-0.5 * ((v - py) / sigma) ** 2)
-            flat = back + slope_y * (v - y)
-            for u in range(max(u0 - reach, 0), min(u0 + reach + 1, nx)):
-                if valid[v, u]:
-                    w = down * across[u - u0 + reach]
-                    value = w * (pattern[v, u] - flat - slope_x * (u - x))
-                    weights += w
-                    total += value
-                    sum_y += value * (v - py)
-                    sum_x += value * (u - px)
+            flat = back + slope_y * (v - y) - slope_x * x
+            row_weights, row, row_x = 0.0, 0.0, 0.0
+            for u in range(first, last):
+                w = across[u - u0 + reach] if valid[v, u] else 0.0
+                value = w * (pattern[v, u] - (flat + slope_x * u))
+                row_weights += w
+                row += value
+                row_x += value * (u - px)
+            w = down[v - v0 + reach]
+            weights += w * row_weights
+            total += w * row
+            sum_y += w * row * (v - py)
+            sum_x += w * row_x
         if total <= 0:
             return py, px, 0.0
         height = total / weights
@@ -873,6 +993,18 @@ def _locate(pattern, valid, y, x, back, slope_y, slope_x, sigma):
         py += shorten * move_y
         px += shorten * move_x
     return py, px, height
+
+
+@njit(cache=True)
+def _gaussian(first, sigma, out):
+    """Gaussian at `first` and the places one, two, ... pixels on; by products, not exponentials."""
+    value = math.exp(-0.5 * (first / sigma) ** 2)
+    ratio = math.exp(-(first + 0.5) / sigma**2)
+    shrink = math.exp(-1 / sigma**2)
+    for k in range(out.size):
+        out[k] = value
+        value *= ratio
+        ratio *= shrink
 
 
 @njit(cache=True)
@@ -908,7 +1040,8 @@ def _keep(table, found, px, py, intensity, error, significance, spot_radius):
     kept = 0
     for k in range(found):
         if (table[k, 0] - px) ** 2 + (table[k, 1] - py) ** 2 >= spot_radius**2:
-            table[kept] = table[k]
+            if kept < k:
+                table[kept] = table[k]
             kept += 1
     if kept == table.shape[0]:
         weakest = np.argmin(table[:kept, 4])

@@ -351,6 +351,17 @@ def test_patterns_that_do_not_fit_or_are_not_finite_are_refused():
         spots.find_spots([(slice(0, 2), scan[:, :, :100])], calibration, scan="v")
 
 
+def test_the_type_of_the_counts_does_not_matter():
+    rng = np.random.default_rng(4)
+    expected = halo(height=10.0, beam=50.0) + 500 * gaussian_spot((144, 144), 30, 40, 1.5)
+    counts = np.minimum(rng.poisson(expected), 255).astype(np.uint8)[None]
+    plain = find(counts, spot_radius=3.0, beam_radius=9.0)
+    for dtype in (np.uint16, np.float32, ">u2", np.int64):
+        found = find(counts.astype(dtype), spot_radius=3.0, beam_radius=9.0)
+        np.testing.assert_array_equal([found.x, found.y], [plain.x, plain.y])
+        np.testing.assert_array_equal(found.intensity, plain.intensity)
+
+
 def test_patterns_without_anything_have_no_spots():
     empty = np.zeros((2, 144, 144), np.uint8)
     assert len(find(empty, spot_radius=3.0, beam_radius=9.0).x) == 0
