@@ -50,7 +50,8 @@ def crystal_map(
     Raises
     ------
     InputError
-        The crystals are not the phases of the file.
+        The crystals are not the phases of the file, or there is a single position, which a .ang
+        cannot hold.
     """
     from orix.crystal_map import CrystalMap, PhaseList
     from orix.quaternion import Rotation
@@ -62,6 +63,11 @@ def crystal_map(
             field="phase", remedy="give the CIFs of the phases it was decided between, in order",
         )  # fmt: skip
     decision = phases["decision"]
+    if decision.size == 1:
+        raise InputError(
+            phases.attrs["scan"], "it has a single position, which is no map",
+            remedy="give a scan of several positions",
+        )  # fmt: skip
     indexed = decision.values.ravel() >= 0
     chosen = decision.clip(min=0)
     best = orientations[["score", "indexed", "half_turn_gap"]].isel(rank=0)

@@ -313,3 +313,8 @@ def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
     for path in written(again, tmp_path).values():
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
         assert (tmp_path / "out" / f"{path.name}.prov.json").is_file()
+
+
+def test_a_single_position_is_no_map(sodium):
+    with pytest.raises(InputError, match="a single position, which is no map"):
+        maps.crystal_map(*stages(list(CIFS), shape=(1, 1)), sodium, step_nm=10.0)
