@@ -135,7 +135,14 @@ class Library:
         shells = np.arange(MIN_RADIUS, templates.attrs["max_radius"] + _SHELL_STEP, _SHELL_STEP)
         number = len(offset) - 1
         harmonics = np.zeros((number, len(shells), 2, len(_ORDERS)), dtype=np.float32)
-        _transform(offset, qx, qy, intensity**TEMPLATE_POWER, np.arange(number), shells, harmonics)
+        amplitude = intensity**TEMPLATE_POWER
+
+        def work(own: np.ndarray) -> None:
+            _transform(offset, qx, qy, amplitude, own, shells, harmonics[own[0] : own[-1] + 1])
+
+        with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+            for _ in pool.map(work, np.split(np.arange(number), range(_SHARE, number, _SHARE))):
+                pass
         rotation = templates["rotation"].values.astype(float)
         directions = rotations.matrices(rotation)[:, :, 2]
         # Circles of this radius about the points of a grid of spacing 1 cover the plane.
