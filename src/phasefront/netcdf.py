@@ -171,10 +171,7 @@ def write_parts(
 def read(path: str | Path, layout: Layout) -> xr.Dataset:
     """Read a whole file into memory, check it against `layout` and close it."""
     with opened(path, layout) as dataset:
-        try:
-            return dataset.load()
-        except (OSError, RuntimeError) as error:
-            raise _unreadable(path, error) from error
+        return dataset.load()
 
 
 @contextmanager
@@ -191,7 +188,13 @@ def opened(path: str | Path, layout: Layout) -> Iterator[xr.Dataset]:
         raise _unreadable(path, error) from error
     with dataset:
         layout.check(dataset, path)
-        yield dataset
+        try:
+            yield dataset
+        except RuntimeError as error:
+            # netCDF4's way to say that a value cannot be decoded.
+            if str(error).startswith("NetCDF:"):
+                raise _unreadable(path, error) from error
+            raise
 
 
 def _unreadable(path: str | Path, error: Exception) -> InputError:

@@ -119,3 +119,20 @@ def test_what_is_written_in_parts_is_what_is_written_at_once(numbers):
             np.testing.assert_array_equal(lazy["value"][3:9].values, back["value"].values[3:9])
     whole = netcdf.join(parts, GROWING, {"phase": ["a"]}, {"scan": "one"})
     assert back.identical(whole.assign_attrs(Conventions="CF-1.11"))
+
+
+def test_damage_inside_a_file_is_told_when_it_is_read(tmp_path):
+    path = tmp_path / "a.nc"
+    numbers = np.random.default_rng(0).random((300, 300))
+    netcdf.write(thing(map=numbers), path, LAYOUT)
+    damaged = bytearray(path.read_bytes())
+    middle = slice(len(damaged) // 2, len(damaged) // 2 + 2000)
+    damaged[middle] = bytes(value ^ 0x5A for value in damaged[middle])
+    path.write_bytes(damaged)
+    with (
+        pytest.raises(InputError, match="not a readable netCDF file"),
+        netcdf.opened(path, LAYOUT) as lazy,
+    ):
+        lazy["map"].load()
+    with pytest.raises(InputError, match="not a readable netCDF file"):
+        netcdf.read(path, LAYOUT)
