@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -129,9 +130,13 @@ def _to_netcdf(dataset: xr.Dataset, path: str | Path, layout: Layout, *, grows: 
             encoding.setdefault(name, {})["_FillValue"] = None
         if grows and declared.dims[0] in layout.grows:
             encoding.setdefault(name, {})["chunksizes"] = _chunk(dataset[name].shape)
-    unlimited = layout.grows if grows else ()
     dataset.to_netcdf(
-        path, engine="netcdf4", format="NETCDF4", encoding=encoding, unlimited_dims=unlimited
+        path,
+        mode="a" if grows else "w",
+        engine="netcdf4",
+        format="NETCDF4",
+        encoding=encoding,
+        unlimited_dims=layout.grows if grows else (),
     )
 
 
@@ -159,10 +164,15 @@ def write_parts(
     _limit_caches()
     parts = iter(parts)
     first = next(parts)
-    _to_netcdf(build(layout, constants | first, attributes), path, layout, grows=True)
-    written = {name: len(values) for name, values in first.items()}
+    empty = {name: values[:0] for name, values in first.items()}
+    # xarray would create them in the order of a set, another one in every process.
+    with netCDF4.Dataset(path, "w") as file:
+        for dimension in layout.grows:
+            file.createDimension(dimension, None)
+    _to_netcdf(build(layout, constants | empty, attributes), path, layout, grows=True)
+    written = dict.fromkeys(first, 0)
     with netCDF4.Dataset(path, "a") as file:
-        for part in parts:
+        for part in chain([first], parts):
             for name, values in part.items():
                 file[name][written[name] : written[name] + len(values)] = values
                 written[name] += len(values)

@@ -1,6 +1,9 @@
 """What is written and read is what the layout declares, and the bytes depend on the values only."""
 
 import hashlib
+import os
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -136,3 +139,19 @@ def test_damage_inside_a_file_is_told_when_it_is_read(tmp_path):
         lazy["map"].load()
     with pytest.raises(InputError, match="not a readable netCDF file"):
         netcdf.read(path, LAYOUT)
+
+
+def test_bytes_written_in_parts_are_the_same_in_every_process(tmp_path):
+    """Dimensions must not follow the order of a set, which differs between processes."""
+    program = (
+        "import sys, numpy as np; sys.path[:0] = sys.argv[2:]; import test_netcdf as t;"
+        "parts = [{'count': np.ones((2, 3)), 'value': np.arange(9.0)}] * 2;"
+        "t.netcdf.write_parts(parts, sys.argv[1], t.GROWING, {'phase': ['a']}, {'scan': 's'})"
+    )
+    here = Path(__file__).parent
+    for seed in "123":
+        subprocess.run(
+            [sys.executable, "-c", program, tmp_path / seed, here, here.parent], check=True,
+            env=os.environ | {"PYTHONHASHSEED": seed},
+        )  # fmt: skip
+    assert len({(tmp_path / seed).read_bytes() for seed in "123"}) == 1
