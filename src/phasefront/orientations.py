@@ -63,7 +63,8 @@ def stream_orientations(
         The phases, in the templates' order.
     n_best
         Orientations kept per phase, by likelihood, best first. They differ by more than
-        `distinct_deg` under the crystal's symmetry.
+        `distinct_deg` under the crystal's symmetry. A phase always keeps its best match; others
+        are left out where their score is below 85 % of the best of all phases.
     min_spots
         Positions with fewer spots get NaN.
     position_sigma, centre_sigma
