@@ -11,9 +11,10 @@ then has a mate at (x, -y, z), as strong and as far from the Ewald sphere.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numba
 import numpy as np
@@ -96,7 +97,7 @@ def match(
     active = np.flatnonzero(np.diff(offset) >= min_spots)
     shape = (len(offset) - 1, library.phases, n_best)
     rotation, score = np.full((*shape, 4), np.nan), np.full(shape, np.nan)
-    shared = None if device == "cpu" else ArrayCorrelator(library, *_find_accelerator())
+    shared = None if device == "cpu" else library.accelerated
 
     def work(share: np.ndarray) -> None:
         correlate = shared or Correlator(library)
@@ -106,10 +107,16 @@ def match(
             rotation[batch], score[batch] = library.search(harmonics[: len(batch)], *best, n_best)
 
     # One BLAS thread each: the patterns are what is shared among the threads.
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(numba.get_num_threads()) as pool:
-        for _ in pool.map(work, np.split(active, range(_SHARE, len(active), _SHARE))):
-            pass
+    with threadpool_limits(1, "blas"):
+        _share_out(work, active)
     return Matches(rotation, np.clip(score, 0.0, 1.0))
+
+
+def _share_out(work: Callable[[np.ndarray], None], indices: np.ndarray) -> None:
+    """Call `work` with one share of the indices after the other, on all of numba's threads."""
+    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
+        for _ in pool.map(work, np.split(indices, range(_SHARE, len(indices), _SHARE))):
+            pass
 
 
 @dataclass(frozen=True)
@@ -140,9 +147,7 @@ class Library:
         def work(own: np.ndarray) -> None:
             _transform(offset, qx, qy, amplitude, own, shells, harmonics[own[0] : own[-1] + 1])
 
-        with ThreadPoolExecutor(numba.get_num_threads()) as pool:
-            for _ in pool.map(work, np.split(np.arange(number), range(_SHARE, number, _SHARE))):
-                pass
+        _share_out(work, np.arange(number))
         rotation = templates["rotation"].values.astype(float)
         directions = rotations.matrices(rotation)[:, :, 2]
         # Circles of this radius about the points of a grid of spacing 1 cover the plane.
@@ -170,6 +175,11 @@ class Library:
     @property
     def phases(self) -> int:
         return len(self.coarse_edge) - 1
+
+    @cached_property
+    def accelerated(self) -> ArrayCorrelator:
+        """The correlator of a GPU, to which the templates are copied once for all of a scan."""
+        return ArrayCorrelator(self, *_find_accelerator())
 
     @property
     def operations(self) -> int:
@@ -296,8 +306,7 @@ class ArrayCorrelator:
     def _numpy(self, array) -> np.ndarray:
         from array_api_compat import to_device
 
-        array = to_device(array, "cpu")
-        return np.asarray(array)
+        return np.asarray(to_device(array, "cpu"))
 
 
 def _factors(harmonics: np.ndarray) -> np.ndarray:

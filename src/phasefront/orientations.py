@@ -98,7 +98,9 @@ def stream_orientations(
         last = min(first + rows, ny)
         arrays = spot_arrays(spots, slice(first * nx, last * nx))
         matches = match(arrays, library, n_best=n_best + _SPARE, min_spots=min_spots, device=device)
-        found = _refine_and_rank(arrays, matches, crystals, table, experiment, n_best, distinct_deg)
+        found = _refine_and_rank(
+            arrays, matches, library, crystals, table, experiment, n_best, distinct_deg
+        )
         yield {
             name: values.reshape(last - first, nx, *values.shape[1:])
             for name, values in found.items()
@@ -106,8 +108,8 @@ def stream_orientations(
 
 
 def _refine_and_rank(
-    arrays: tuple, matches: Matches, crystals: Sequence[Crystal], table: ReflectionTable,
-    experiment: Experiment, n_best: int, distinct_deg: float,
+    arrays: tuple, matches: Matches, library: Library, crystals: Sequence[Crystal],
+    table: ReflectionTable, experiment: Experiment, n_best: int, distinct_deg: float,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Variables of ORIENTATIONS, positions first."""
     shape = (*matches.score.shape[:2], n_best)
@@ -140,7 +142,7 @@ def _refine_and_rank(
         name: np.concatenate([getattr(refined, name), getattr(turned, name)]) for name in found
     }
     rank = _rank(
-        position, phase, values["rotation"], values["log_likelihood"], crystals, distinct_deg,
+        position, phase, values["rotation"], values["log_likelihood"], library, distinct_deg,
         n_best,
     )  # fmt: skip
     kept = rank >= 0
@@ -177,20 +179,18 @@ def _are_distinct(
 
 def _rank(
     position: np.ndarray, phase: np.ndarray, rotation: np.ndarray, likelihood: np.ndarray,
-    crystals: Sequence[Crystal], distinct_deg: float, n_best: int,
+    library: Library, distinct_deg: float, n_best: int,
 ) -> np.ndarray:  # fmt: skip
     """Rank (n,) of candidates by likelihood, per position and phase; -1 for what is left out.
 
     Left out are orientations near a better one, and those past `n_best`.
     """
-    symmetry = np.concatenate([crystal.symmetry for crystal in crystals])
-    edge = np.cumsum([0] + [len(crystal.symmetry) for crystal in crystals])
-    group = position * len(crystals) + phase
+    group = position * library.phases + phase
     order = np.argsort(group, kind="stable")
     rank, ordered = np.empty(len(group), dtype=int), np.full(len(group), -1)
     _rank_distinct(
-        group[order], phase[order], rotation[order], likelihood[order], symmetry, edge,
-        np.cos(np.deg2rad(distinct_deg) / 2), n_best, ordered,
+        group[order], phase[order], rotation[order], likelihood[order], library.symmetry,
+        library.symmetry_edge, np.cos(np.deg2rad(distinct_deg) / 2), n_best, ordered,
     )  # fmt: skip
     rank[order] = ordered
     return rank
