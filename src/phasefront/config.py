@@ -12,7 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, RootModel, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    ValidationError,
+    model_validator,
+)
 
 from phasefront.errors import InputError
 
@@ -22,6 +30,15 @@ if TYPE_CHECKING:
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$")]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+
+
+def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
+    if pair[0] > pair[1]:
+        raise ValueError("the first value is larger than the second; swap them")
+    return pair
+
+
+Range = Annotated[tuple[Positive, Positive], AfterValidator(_ascending)]
 
 
 class Model(BaseModel):
@@ -250,6 +267,8 @@ class VirtualState(Model):
 
     ion_content: float = Field(ge=0)
     insertion_model: Literal["all-or-none", "core-shell", "straight-front"] = "all-or-none"
+    dose: Positive | None = Field(None, description="electrons in a pattern, here alone")
+    thickness_nm: Range | None = Field(None, description="thinnest and thickest grain, here alone")
 
 
 class Virtual(Model):
@@ -260,6 +279,7 @@ class Virtual(Model):
     shape: tuple[int, int] = Field((64, 64), description="rows and columns of positions")
     grains: int = Field(14, ge=2, description="grains in each scan")
     dose: Positive = Field(1e7, description="electrons in a pattern")
+    thickness_nm: Range = Field((28.0, 85.0), description="thinnest and thickest grain, nm")
 
 
 class Experiment(Model):

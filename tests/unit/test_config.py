@@ -31,6 +31,26 @@ def test_demo_is_a_complete_plan(demo):
     assert len({plan.seed_of(name) for name in plan.scans.index}) == len(plan.scans)
 
 
+@pytest.mark.parametrize("name", ["decisions", "lfp"])
+def test_virtual_experiments_without_log_and_powder_are_complete_plans(name, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    plan = Plan.load(f"config/{name}.yaml")
+    plan.check_files()
+    assert not len(plan.logs) and not len(plan.patterns)
+    assert set(plan.experiment.virtual.states) == set(plan.scans["state"])
+    assert len({plan.seed_of(scan) for scan in plan.scans.index}) == len(plan.scans)
+    folder = f"results/{name}/raw/"
+    assert all(path.startswith(folder) for path in plan.raw_files())
+
+
+def test_a_virtual_state_may_have_a_dose_and_a_thickness_of_its_own(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    virtual = config.load("config/decisions.yaml").virtual
+    scarce, plain = virtual.states["thick-1e5-x1.5"], virtual.states["thin-1e7-x2.0"]
+    assert (scarce.dose, scarce.thickness_nm) == (1e5, (60, 100))
+    assert (plain.dose, virtual.dose, virtual.thickness_nm) == (None, 1e7, (28, 85))
+
+
 def test_sections_do_not_depend_on_the_order_of_keys(demo):
     swapped = {key: demo[key] for key in reversed(demo)}
     swapped["material"] = {key: demo["material"][key] for key in reversed(demo["material"])}
@@ -84,6 +104,11 @@ def change(content, path, value):
             ["instruments", "astar", "scale"], None,
             "demo.yaml: instruments.astar.scale: scan 'grains-x3.0' needs the camera's nominal"
             " scale; give it in 1/angstrom per pixel, to within 2 %.",
+        ),
+        (
+            ["virtual", "states", "x2.5", "thickness_nm"], [85, 28],
+            "demo.yaml: virtual.states.x2.5.thickness_nm: the first value is larger than the"
+            " second; swap them.",
         ),
         (
             ["tables", "scans"], "config/nowhere.tsv",

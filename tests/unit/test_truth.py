@@ -38,6 +38,8 @@ def make_truth(weight, overlap=None):
             "grain": np.zeros(shape),
             "overlap": np.zeros(shape) if overlap is None else overlap,
             "rotation": rotation,
+            "second_rotation": np.full(rotation.shape, np.nan),
+            "second_weight": np.zeros(weight.shape),
             "centre_y": np.zeros(shape),
             "centre_x": np.zeros(shape),
             "affine": np.eye(2),

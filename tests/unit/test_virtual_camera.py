@@ -211,6 +211,42 @@ def test_truth_holds_the_ion_content_asked_for(tmp_path, model, ion_content, tol
     assert truth["weight"].sum("phase").values == pytest.approx(crystal)
 
 
+def test_truth_names_the_second_grain_where_two_overlap(tmp_path):
+    truth = simulate(tmp_path / "s.blo", shape=(32, 32), grains=8, seed=2)
+    overlap, grain = truth["overlap"].values == 1, truth["grain"].values
+    crystal = truth["thickness"].values > 0
+    first, second = (truth[name].values for name in ("rotation", "second_rotation"))
+    weight, own = truth["weight"].values, truth["second_weight"].values
+    assert np.isnan(second[~overlap]).all() and (own[~overlap] == 0).all()
+    assert np.isfinite(second[overlap]).all()
+    # The thinner grain has half of the thickness at most, and no more of a phase than there is.
+    assert (own[overlap].sum(axis=-1) > 0).all() and (own[overlap].sum(axis=-1) <= 0.5 + 1e-6).all()
+    assert (own <= weight + 1e-6).all()
+    # Each grain has one orientation, known from where it lies alone.
+    alone = {
+        number: first[crystal & ~overlap & (grain == number)][0]
+        for number in range(8)
+        if (crystal & ~overlap & (grain == number)).any()
+    }
+    seen = 0
+    for y, x in np.argwhere(overlap):
+        both = [first[y, x], second[y, x]]
+        names = [[n for n, own in alone.items() if np.allclose(own, r)] for r in both]
+        assert all(len(name) == 1 for name in names) and names[0] != names[1]
+        assert max(names)[0] <= grain[y, x]  # the topmost of two, or of more
+        seen += 1
+    assert seen > 5
+
+
+def test_thickness_of_the_grains_is_that_asked_for(tmp_path):
+    thin, thick = (
+        simulate(tmp_path / "s.blo", thickness_nm=nm)["thickness"].values
+        for nm in ((10, 20), (60, 100))
+    )
+    # Wedges add up to a third of the half, overlaps double.
+    assert thin.max() < 2 * 20 * 1.4 < thick.max()
+
+
 def test_truth_orientations_explain_the_brightest_spots(tmp_path, table):
     """Reflections placed by the truth's orientation and affine lie on local maxima."""
     path = tmp_path / "s.blo"

@@ -538,18 +538,27 @@ def _header(table, scale_nominal: float, gamma: float) -> dict:
 def _truth(phases, thickness, shares, rotations, centres, affine) -> xr.Dataset:
     """TRUTH from thickness (grain, y, x), shares (phase, grain, y, x) and orientations."""
     total = thickness.sum(axis=0)
-    crystal = total > 0
-    weight = (shares * thickness).sum(axis=1) / np.where(crystal, total, 1)
+    weight = shares * thickness / np.where(total > 0, total, 1)
     order = np.arange(len(thickness))[:, None, None]
-    rotation = np.moveaxis(rotations[:, thickness.argmax(axis=0)], 0, 2)
-    rotation = np.where(crystal[..., None, None], rotation, np.nan)
+    # Thickest first; of equal ones the first.
+    ranked = np.argsort(-thickness, axis=0, kind="stable")
+
+    def of_rank(rank: int) -> tuple[np.ndarray, np.ndarray]:
+        grain = ranked[rank]
+        here = np.take_along_axis(thickness, grain[None], axis=0)[0] > 0
+        rotation = np.moveaxis(rotations[:, grain], 0, 2)
+        own = np.take_along_axis(weight, grain[None, None], axis=1)[:, 0]
+        return np.where(here[..., None, None], rotation, np.nan), np.moveaxis(own, 0, -1)
+
+    second_rotation, second_weight = of_rank(1)
     return netcdf.build(
         layouts.TRUTH,
         {
             "phase": [phase.name for phase in phases],
-            "weight": np.moveaxis(weight, 0, -1), "thickness": total,
+            "weight": np.moveaxis(weight.sum(axis=1), 0, -1), "thickness": total,
             "grain": np.where(thickness > 0, order, -1).max(axis=0),
-            "overlap": (thickness > 0).sum(axis=0) > 1, "rotation": rotation,
+            "overlap": (thickness > 0).sum(axis=0) > 1, "rotation": of_rank(0)[0],
+            "second_rotation": second_rotation, "second_weight": second_weight,
             "centre_y": centres[..., 0], "centre_x": centres[..., 1], "affine": affine,
         },
     )  # fmt: skip
