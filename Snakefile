@@ -45,4 +45,4 @@ rule all:
         ),
         expand(result("figures/powder/{pattern}.png"), pattern=PLAN.patterns.index),
         result("notebooks/experiment.ipynb"),
-        [result("truth_check.json")] if PLAN.experiment.virtual else [],
+        [result("truth_check.csv")] if PLAN.experiment.virtual else [],

@@ -47,6 +47,8 @@ def test_a_run_ends_with_everything_promised(finished_project):
     truth = json.loads((results / "truth_check.json").read_text())
     for scan in truth.values():
         assert 0 <= scan["phase_accuracy_decided"] <= 1
+    table = (results / "truth_check.csv").read_text().splitlines()
+    assert [line.partition(",")[0] for line in table] == ["scan", *truth, "all scans"]
     report = (results / "report.html").read_text()
     assert "Comparison" in report
 
@@ -67,11 +69,11 @@ def test_a_second_run_has_nothing_to_do(finished_project):
 AFTER_PHASES = {
     "decide_phases", "find_grains", "count_fractions", "compare_sources", "summarise_run",
     "check_against_truth", "draw_patterns", "draw_maps", "draw_comparison", "execute_notebook",
-    "export_maps",
+    "export_maps", "draw_truth",
 }  # fmt: skip
 AFTER_GRAINS = {
     "find_grains", "count_fractions", "compare_sources", "summarise_run", "draw_maps",
-    "check_against_truth", "draw_comparison", "execute_notebook",
+    "check_against_truth", "draw_truth", "draw_comparison", "execute_notebook",
 }  # fmt: skip
 
 

@@ -335,6 +335,40 @@ def make_powder():
     )
 
 
+def make_reliability():
+    """Bins with four digits of positions at the ends and a few between."""
+    edges = np.linspace(0, 1, 11)
+    bins = [
+        {
+            "from": low, "to": high, "count": count, "posterior": (low + high) / 2,
+            "frequency": share, "frequency_low": 0.9 * share,
+            "frequency_high": 1 - 0.9 * (1 - share),
+        }
+        for low, high, count, share in zip(
+            edges, edges[1:], [9000, *[20] * 8, 9000], np.linspace(0, 1, 10), strict=False
+        )
+    ]  # fmt: skip
+    return {"Na3": bins, "Na2": bins[:1], "Na1": []}
+
+
+def make_confusion():
+    answers = (*NAMES, "mixed", "undecided", "vacuum")
+    rng = np.random.default_rng(7)
+    regions = {"all directions": {}}
+    regions |= {
+        axis: {"angle_deg_mean": 13.2, "angle_deg_max": 26.0}
+        for axis in ("[100]", "[010]", "[001]", "[110]", "[101]", "[011]", "[111]")
+    }
+    for region in regions.values():
+        counts = rng.integers(0, 5, (3, 6)) + 2000 * np.eye(3, 6, dtype=int)
+        counts[2] *= rng.integers(0, 2)
+        region["confusion"] = {
+            name: dict(zip(answers, row, strict=True))
+            for name, row in zip(NAMES, counts.tolist(), strict=True)
+        }
+    return regions
+
+
 def make_crystals():
     groups = dict(zip(NAMES, (symmetry.D2h, symmetry.D4h, symmetry.C2v), strict=True))
     return {
@@ -384,6 +418,10 @@ def draw(name):
         return figures.draw_comparison([], make_comparison(), labels=LABELS)
     if name == "powder":
         return figures.draw_powder(make_powder(), labels=LABELS)
+    if name == "probabilities":
+        return figures.draw_probabilities(make_reliability(), labels=LABELS)
+    if name == "confusion":
+        return figures.draw_confusion(make_confusion())
     assert name == "overview"
     return figures.draw_phase_map_overview(
         [make_phases(seed) for seed in range(5)],
@@ -408,6 +446,8 @@ PICTURES = (
     "comparison_without_log",
     "powder",
     "overview",
+    "probabilities",
+    "confusion",
 )
 
 

@@ -5,13 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 
 from phasefront import layouts, netcdf, rotations
 from phasefront.crystals import read_crystal
 from phasefront.errors import InputError
 from phasefront.layouts import UNDECIDED, VACUUM
-from phasefront.virtual.truth import check_scan, expected_calibration_error
+from phasefront.virtual.truth import check_scan, expected_calibration_error, zone_regions
 
 STRUCTURES = Path(__file__).resolve().parents[2] / "config" / "structures"
 NAMES = ["Na3", "Na2"]
@@ -162,6 +164,78 @@ def test_nothing_decided(crystals):
     assert found["expected_calibration_error"] is None
     assert found["orientation_error_deg_median"] is None
     assert found["fraction_error_max"] is None
+
+
+def test_bins_of_reliability_hold_what_was_said_and_what_came_true(crystals):
+    said = np.array([0.97, 0.97, 0.97, 0.995, 0.3, 0.3])
+    truth = make_truth([[A, A, B, A, B, B]])
+    phases = make_phases([[0, 0, 0, 0, 1, VACUUM]], posterior=np.stack([[said], [1 - said]], -1))
+    found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    low, near, sure = found["reliability"]["Na3"]
+    assert (near["from"], near["to"], near["count"]) == (0.95, 0.99, 3)
+    assert near["posterior"] == pytest.approx(0.97)
+    assert near["frequency"] == pytest.approx(2 / 3)
+    assert (sure["count"], sure["frequency"]) == (1, 1)
+    # One of the two is called vacuum.
+    assert (low["from"], low["count"], low["frequency"]) == (0.3, 1, 0)
+    assert [one["count"] for one in found["reliability"]["Na2"]] == [1, 3, 1]
+    assert sum(one["count"] for one in found["confidence"]) == 5
+    excess = [one["count"] * abs(one["frequency"] - one["posterior"]) for one in
+              found["confidence"]]  # fmt: skip
+    assert found["expected_calibration_error"] == pytest.approx(sum(excess) / 5)
+
+
+def along(crystal, index):
+    """An orientation that has the beam along a lattice direction."""
+    axis = np.array(index) @ np.linalg.inv(crystal.reciprocal).T
+    turn, _ = Rotation.align_vectors(axis[None] / np.linalg.norm(axis), [[0, 0, 1.0]])
+    return turn.as_quat(scalar_first=True)
+
+
+def test_regions_are_named_after_low_index_axes(crystals):
+    orthorhombic, tetragonal = (zone_regions(START[None], crystal)[0] for crystal in crystals)
+    assert orthorhombic == ["[100]", "[010]", "[001]", "[110]", "[101]", "[011]", "[111]"]
+    assert tetragonal == ["[100]", "[001]", "[110]", "[101]", "[111]"]
+
+
+@pytest.mark.parametrize("index", [(1, 0, 0), (0, -1, 0), (0, 1, -1), (-1, 1, -1), (1, 1, 0)])
+def test_beam_along_an_axis_is_in_its_region(crystals, index):
+    names, region, angle = zone_regions(along(crystals[0], index)[None], crystals[0])
+    assert names[region[0]] == f"[{''.join(str(abs(i)) for i in index)}]"
+    assert angle[0] == pytest.approx(0, abs=1e-4)
+
+
+@settings(max_examples=50, deadline=None)
+@given(seed=st.integers(0, 2**31), size=st.floats(0.1, 5))
+def test_angle_to_the_axis_is_that_of_the_tilt(crystals, seed, size):
+    rng = np.random.default_rng(seed)
+    tilt = Rotation.from_rotvec(size * np.array([*_unit_pair(rng), 0]), degrees=True)
+    on_axis = Rotation.from_quat(along(crystals[0], (0, 0, 1)), scalar_first=True)
+    operation = Rotation.from_quat(rng.choice(crystals[0].symmetry), scalar_first=True)
+    found = (operation * on_axis * tilt).as_quat(scalar_first=True)
+    names, region, angle = zone_regions(found[None], crystals[0])
+    assert names[region[0]] == "[001]"
+    assert angle[0] == pytest.approx(size, abs=1e-4)
+
+
+def _unit_pair(rng):
+    angle = rng.uniform(0, 2 * np.pi)
+    return np.cos(angle), np.sin(angle)
+
+
+def test_confusion_is_told_by_region(crystals):
+    truth = make_truth([[A, A, B, EMPTY]])
+    rotation = truth["rotation"].values.copy()
+    rotation[0, 0] = along(crystals[0], (0, 0, 1))
+    rotation[0, 1] = rotation[0, 2] = along(crystals[0], (1, 1, 1))
+    truth = truth.assign(rotation=(truth["rotation"].dims, rotation))
+    found = check_scan(truth, make_phases([[0, 1, UNDECIDED, VACUUM]]), make_fractions([0.5, 0.5]),
+                       crystals)["confusion_by_zone"]  # fmt: skip
+    assert list(found) == ["[001]", "[111]"]
+    assert found["[001]"]["confusion"]["Na3"]["Na3"] == 1
+    assert found["[111]"]["confusion"]["Na3"]["Na2"] == 1
+    assert found["[111]"]["confusion"]["Na2"]["undecided"] == 1
+    assert found["[111]"]["angle_deg_max"] == pytest.approx(0, abs=1e-2)
 
 
 def test_calibration_error_of_known_bins():

@@ -1,7 +1,8 @@
 # Raw files of a virtual experiment, and the truth, which only check_against_truth reads.
 #
 # in:  Bloch-wave intensities that come with the package, the config's virtual section
-# out: raw/<scan>.blo, raw/<log>.mpt, raw/<pattern>.xye, truth/*
+#      and for draw_truth what check_against_truth found
+# out: raw/<scan>.blo, raw/<log>.mpt, raw/<pattern>.xye, truth/*, truth_check.csv, figures/truth/*
 
 
 if PLAN.experiment.virtual:
@@ -73,3 +74,28 @@ if PLAN.experiment.virtual:
             " --virtual {params.virtual:q} --material {params.material:q}"
             " --state {params.state} --wavelength {params.wavelength} --seed {params.seed}"
             " --xye {output.pattern} --truth {output.truth} > {log} 2>&1"
+
+    rule draw_truth:
+        input:
+            check=result("truth_check.json"),
+            code=code("draw_truth"),
+        output:
+            **recorded(table="truth_check.csv"),
+            **pictured(
+                "probabilities",
+                "figures/truth/probabilities.png",
+                "probabilities",
+                "Truth",
+            ),
+            **pictured("confusion", "figures/truth/confusion.png", "confusion", "Truth"),
+        log:
+            result("logs/draw_truth.log"),
+        conda:
+            "../../envs/environment.yaml"
+        params:
+            material=settings("material"),
+        shell:
+            "python scripts/draw_truth.py --check {input.check}"
+            " --material {params.material:q} --table {output.table}"
+            " --probabilities {output.probabilities} --confusion {output.confusion}"
+            " > {log} 2>&1"

@@ -7,6 +7,7 @@ answer is the phase with the largest share.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -18,6 +19,8 @@ from phasefront.errors import InputError
 
 CLEAR = 0.75
 CALIBRATION_BINS = 15
+# Most posteriors are near 0 or 1, so the bins of a reliability diagram are narrow there.
+RELIABILITY_EDGES = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 
 
 def check_scan(
@@ -50,7 +53,13 @@ def check_scan(
       of the scanned area (they are made for the population of grains, so nearly all should);
     - fractions_true: that truth, by phase;
     - confusion: positions by true phase (clear positions), then by decision, with "undecided" and
-      "vacuum".
+      "vacuum"; confusion_by_zone: the same by region of the beam's direction in the lattice (see
+      `zone_regions`), with mean and largest angle to the zone axis that the region is named after;
+    - reliability: by phase, bins of its posterior at the positions of expected_calibration_error,
+      each with `from`, `to`, `count`, mean `posterior`, and `frequency`, the share of its
+      positions that have the phase; confidence: the bins of expected_calibration_error;
+    - positions: how many positions (phases, of fraction_intervals_covering) each of the shares
+      above is a share of.
 
     Raises
     ------
@@ -72,25 +81,41 @@ def check_scan(
     area = weight[crystal].mean(axis=0) if crystal.any() else np.full(len(names), np.nan)
     amount = area / fractions["formula_volume"].values
     found, low, high = (fractions[name].values for name in ("value", "low", "high"))
+    judged = clear & (decision != layouts.VACUUM) & np.isfinite(phases["posterior"].values).all(-1)
+    posterior, true_judged = phases["posterior"].values[judged].astype("f8"), true_phase[judged]
+    confidence, correct = posterior.max(axis=-1), posterior.argmax(axis=-1) == true_judged
+    shares = {
+        "phase_accuracy_decided": right[clear & decided],
+        "phase_accuracy_overlap": right[overlap & decided],
+        "phase_accuracy_mixed": right[crystal & ~overlap & ~pure & decided],
+        "undecided": decision[crystal] == layouts.UNDECIDED,
+        "vacuum_missed": decision[~crystal] != layouts.VACUUM,
+        "crystal_missed": decision[crystal] == layouts.VACUUM,
+        "orientation_half_turned": (angle - turned_angle >= 5)[np.isfinite(angle)],
+        "fraction_intervals_covering": (low[0] <= area) & (area <= high[0]),
+    }
     return {
-        "phase_accuracy_decided": _mean(right[clear & decided]),
-        "phase_accuracy_overlap": _mean(right[overlap & decided]),
-        "phase_accuracy_mixed": _mean(right[crystal & ~overlap & ~pure & decided]),
-        "undecided": _mean(decision[crystal] == layouts.UNDECIDED),
-        "vacuum_missed": _mean(decision[~crystal] != layouts.VACUUM),
-        "crystal_missed": _mean(decision[crystal] == layouts.VACUUM),
-        "expected_calibration_error": _calibration_error(
-            phases["posterior"].values, true_phase, clear & (decision != layouts.VACUUM)
+        **{name: _mean(values) for name, values in shares.items()},
+        "expected_calibration_error": (
+            expected_calibration_error(confidence, correct) if len(confidence) else None
         ),
         "orientation_error_deg_median": _quantile(angle, 0.5),
         "orientation_error_deg_p90": _quantile(angle, 0.9),
-        "orientation_half_turned": _mean((angle - turned_angle >= 5)[np.isfinite(angle)]),
         "fraction_error_max": _number(np.abs(found[0] - area).max()),
         "fraction_error_max_molar": _number(np.abs(found[1] - amount / amount.sum()).max()),
-        "fraction_intervals_covering": _mean((low[0] <= area) & (area <= high[0])),
         "fractions_true": {name: _number(a) for name, a in zip(names, area, strict=True)},
         "confusion": _confusion(true_phase[clear], decision[clear], names),
-    }
+        "confusion_by_zone": _confusion_by_zone(
+            truth["rotation"].values[clear, 0], true_phase[clear], decision[clear], names,
+            crystals[0],
+        ),
+        "reliability": {
+            name: _bins(posterior[:, number], true_judged == number, RELIABILITY_EDGES)
+            for number, name in enumerate(names)
+        },
+        "confidence": _bins(confidence, correct, np.linspace(0, 1, CALIBRATION_BINS + 1)),
+        "positions": {name: int(values.size) for name, values in shares.items()},
+    }  # fmt: skip
 
 
 def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
@@ -102,6 +127,45 @@ def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> f
     of_bin = np.digitize(confidence, edges)
     excess = np.bincount(of_bin, correct - confidence)
     return float(np.abs(excess).sum() / len(confidence))
+
+
+def zone_regions(
+    rotation: np.ndarray, crystal: Crystal
+) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """Low-index zone axis nearest to the beam.
+
+    The axes are all lattice directions with indices -1, 0 and 1, one of each set that the Laue
+    group makes equivalent: these are the corners of its fundamental sector, and the middles of its
+    edges or faces.
+
+    Parameters
+    ----------
+    rotation
+        Orientations, frame to crystal, (n, 4).
+
+    Returns
+    -------
+    Names of the axes, as [101]; the number of the nearest one (n,), and the angle between it, or
+    one equivalent, and the beam in either direction, degrees (n,).
+    """
+    names, families = [], []
+    turns = rotations.matrices(crystal.symmetry)
+    direct = np.linalg.inv(crystal.reciprocal).T
+    indices = [index for index in itertools.product((1, 0, -1), repeat=3) if any(index)]
+    for index in sorted(indices, key=axis_order):
+        axis = np.array(index) @ direct
+        axis /= np.linalg.norm(axis)
+        if all(np.abs(family @ axis).max() < 1 - 1e-6 for family in families):
+            names.append(f"[{''.join(map(str, index))}]")
+            families.append(turns @ axis)
+    beam = rotations.matrices(_unit(rotation.astype("f8")))[:, :, 2]
+    cosine = np.stack([np.abs(beam @ family.T).max(axis=1) for family in families], axis=1)
+    return names, cosine.argmax(axis=1), np.degrees(np.arccos(np.minimum(cosine.max(axis=1), 1)))
+
+
+def axis_order(index: Sequence[int]) -> tuple:
+    """Sorts axes without negative indices first, then short ones."""
+    return min(index) < 0, sum(map(abs, index)), *(-i for i in index)
 
 
 def _check_same(truth: xr.Dataset, phases: xr.Dataset) -> None:
@@ -139,16 +203,33 @@ def _unit(rotation: np.ndarray) -> np.ndarray:
     return rotation / np.linalg.norm(rotation, axis=-1, keepdims=True)
 
 
-def _calibration_error(
-    posterior: np.ndarray, true_phase: np.ndarray, where: np.ndarray
-) -> float | None:
-    """Calibration error of the likeliest phase over the positions given."""
-    confidence = posterior.max(axis=-1)[where].astype("f8")
-    correct = posterior.argmax(axis=-1)[where] == true_phase[where]
-    usable = np.isfinite(confidence)
-    if not usable.any():
-        return None
-    return expected_calibration_error(confidence[usable], correct[usable])
+def _bins(probability: np.ndarray, came_true: np.ndarray, edges: Sequence[float]) -> list[dict]:
+    """What was said and what came true in each bin of probabilities that has any."""
+    of_bin = np.digitize(probability, edges[1:-1])
+    return [
+        {
+            "from": float(edges[number]),
+            "to": float(edges[number + 1]),
+            "count": int(here.sum()),
+            "posterior": float(probability[here].mean()),
+            "frequency": float(came_true[here].mean()),
+        }
+        for number in range(len(edges) - 1)
+        if (here := of_bin == number).any()
+    ]
+
+
+def _confusion_by_zone(rotation, true_phase, decision, names, crystal) -> dict:
+    axes, region, angle = zone_regions(rotation, crystal)
+    return {
+        axis: {
+            "angle_deg_mean": float(angle[here].mean()),
+            "angle_deg_max": float(angle[here].max()),
+            "confusion": _confusion(true_phase[here], decision[here], names),
+        }
+        for number, axis in enumerate(axes)
+        if (here := region == number).any()
+    }
 
 
 def _confusion(true_phase: np.ndarray, decision: np.ndarray, names: Sequence[str]) -> dict:

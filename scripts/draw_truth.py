@@ -1,0 +1,26 @@
+"""Draw what the check against the truth found, and write its numbers as a table."""
+
+from phasefront.config import Material
+from phasefront.provenance.job import Job
+
+
+def draw_truth(job):
+    import json
+
+    from phasefront import figures
+    from phasefront.virtual import checks
+
+    found = json.loads(job.check.read_text())
+    checks.check_table(found).to_csv(job.table, index=False)
+    drawn = figures.draw_probabilities(checks.pool_reliability(found), labels=job.material.labels)
+    figures.save(drawn, job.probabilities)
+    figures.save(figures.draw_confusion(checks.pool_confusion(found)), job.confusion)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("check", "json file of the check").settings("material", Material)
+    job.output("table", "csv file of its numbers, a row a scan")
+    job.output("probabilities", "PNG of the reliability diagrams")
+    job.output("confusion", "PNG of the confusion matrices")
+    job.run(draw_truth)
