@@ -25,37 +25,36 @@ def calibrated(task: Task, rows: int, columns: int):
     )  # fmt: skip
 
 
-def blocks(scan, rows: int):
+class FirstRows:
     """The first rows of a scan, in blocks of the usual size."""
-    for start in range(0, rows, scan.block_rows):
-        stop = min(start + scan.block_rows, rows)
-        yield slice(start, stop), scan.read_rows(start, stop)
+
+    def __init__(self, path, rows: int):
+        from phasefront import scans
+
+        self.whole = scans.open_scan(path)
+        self.shape = (rows, *self.whole.shape[1:])
+
+    def blocks(self):
+        for start in range(0, self.shape[0], self.whole.block_rows):
+            stop = min(start + self.whole.block_rows, self.shape[0])
+            yield slice(start, stop), self.whole.read_rows(start, stop)
 
 
 def index(task: Task, crystals, templates, rows: int):
-    """Spots and orientations of the first rows."""
-    from phasefront import orientations, scans, spots
+    """Spots, orientations and phases of the first rows."""
+    from phasefront import evidence, orientations, spots
 
     with task.step("spots"):
-        scan = scans.open_scan(task.scan)
-        calibration = calibrated(task, rows, scan.shape[1])
+        scan = FirstRows(task.scan, rows)
+        calibration = calibrated(task, *scan.shape[:2])
         found = spots.find_spots(
-            blocks(scan, rows), calibration, max_radius=task.max_radius, scan="bench"
+            scan.blocks(), calibration, max_radius=task.max_radius, scan="bench"
         )
     with task.step("orientations"):
         indexed = orientations.find_orientations(found, templates, crystals)
-    return found, indexed
-
-
-def decide(task: Task, crystals, found, orientations):
-    """Phases by evidence."""
-    from phasefront import evidence
-
+    yield indexed
     with task.step("decision"):
-        return evidence.decide_phases(
-            found, orientations, crystals, voltage_kv=task.voltage_kv,
-            precession_deg=task.precession_deg,
-        )  # fmt: skip
+        yield evidence.decide_phases(found, indexed, templates, crystals, raw=(scan, calibration))
 
 
 def main() -> None:
@@ -73,10 +72,11 @@ def main() -> None:
         )  # fmt: skip
     facts = {"templates": templates.sizes["template"], "packages": "phasefront numpy numba"}
     with task.aside("warm-up"):
-        decide(task, crystals, *index(task, crystals, templates, rows=1))
+        list(index(task, crystals, templates, rows=1))
     task.counted.clear()
 
-    found, orientations = index(task, crystals, templates, task.rows)
+    steps = index(task, crystals, templates, task.rows)
+    orientations = next(steps)
     likelihood = orientations["log_likelihood"].values[..., 0].reshape(-1, len(crystals))
     rotation = orientations["rotation"].values[..., 0, :].reshape(-1, len(crystals), 4)
     answered = np.isfinite(likelihood).any(axis=1)
@@ -84,7 +84,7 @@ def main() -> None:
     each = np.arange(len(best))
     task.answer(np.where(answered, best, -1), rotation[each, best], **facts)
 
-    phases = decide(task, crystals, found, orientations)
+    phases = next(steps)
     decision = np.maximum(phases["decision"].values.ravel(), -1)
     rotation = phases["rotation"].values.reshape(-1, len(crystals), 4)
     task.answer(decision, rotation[each, np.maximum(decision, 0)], name="-decided", **facts)

@@ -54,4 +54,4 @@ def compile_kernels(config: str | Path) -> None:
         )
         found = spots.find_spots(scan.blocks(), calibrated, scan="small")
         orientations = find_orientations(found, templates, crystals)
-        evidence.decide_phases(found, orientations, crystals, **optics)
+        evidence.decide_phases(found, orientations, templates, crystals, raw=(scan, calibrated))

@@ -4,7 +4,9 @@ Correlation cannot tell phases apart whose spacings differ by 1 %; the positions
 spots can, once scale and ellipse are known well enough. These are the same over a scan, so they are
 refined on all of it, within the errors of its calibration; after that each phase is refined at each
 position, and its evidence is the likelihood of the spots under all reflections that it should show
-there (see `refinement`).
+there (see `refinement`), and of the intensities in the raw pattern where phases differ (see
+`forced`). A second lattice is looked for in the spots that the first leaves over (see `overlaps`),
+and the refined cell tells what lies between two phases (see `cells`).
 """
 
 from __future__ import annotations
@@ -14,13 +16,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
+from scipy.special import ndtr
 
-from phasefront import layouts, netcdf
+from phasefront import cells, forced, layouts, netcdf, overlaps
 from phasefront.crystals import Crystal
+from phasefront.matching import Library
+from phasefront.orientations import COARSE_DEG
 from phasefront.refinement import (
     Experiment,
     Refined,
     ReflectionTable,
+    assign,
     common_distortion,
     observed_window,
     refine,
@@ -28,9 +34,14 @@ from phasefront.refinement import (
     spot_arrays,
 )
 
-# Spots of a pattern share errors (dynamical intensities above all), so the plain posterior is
-# over-confident. Fitted by the likelihood of the true phase on Bloch-wave patterns of NVPF.
+# Spots of a pattern share errors (dynamical intensities above all), and so do intensities, so the
+# plain posterior would be over-confident on patterns that break an assumption. On Bloch-wave
+# patterns of NVPF, with lattice orientations and seeds other than those of the packaged ones, the
+# likelihood of the true phase is best at 0.8 or more, and at 0.2; 0.4 leaves a margin.
 TEMPERATURE = 0.4
+FORCED_TEMPERATURE = 0.2
+# A position is mixed where no phase has this share of it.
+CLEAR = 0.75
 _ROUNDS = 3  # of deciding and refining the distortion
 _SAMPLE = 1024  # positions, evenly spread, on which the distortion is refined
 _SURE, _RICH = 0.9, 8  # posterior and indexed spots of the positions that show the spots' error
@@ -42,10 +53,11 @@ _Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 def decide_phases(
     spots: xr.Dataset,
     orientations: xr.Dataset,
+    templates: xr.Dataset,
     crystals: Sequence[Crystal],
     *,
-    voltage_kv: float,
-    precession_deg: float,
+    raw: tuple | None = None,
+    path: cells.Path | None = None,
     min_spots: int = 5,
     position_sigma: float = 0.005,
     distortion_sigma: float = 0.003,
@@ -54,17 +66,24 @@ def decide_phases(
     decide_above: float = 0.95,
     min_explained: float = 0.5,
     max_residual: float = 1.1,
-    temperature: float = TEMPERATURE,
+    mixed_prior: float = 0.2,
+    cell_tolerance: float = 0.002,
+    max_misfit: float = 4.0,
     prior: Sequence[float] | None = None,
 ) -> xr.Dataset:
     """Evidence, posterior and decision at every position.
 
     Parameters
     ----------
-    spots, orientations
-        SPOTS and ORIENTATIONS datasets of one scan.
+    spots, orientations, templates
+        SPOTS, ORIENTATIONS and TEMPLATES datasets of one scan.
     crystals
         The phases, in the orientations' order.
+    raw
+        The scan (see `scans.open_scan`) and its CALIBRATION dataset, to measure intensities in the
+        patterns; None where there are peaks only.
+    path
+        How the cell of the lattice that phases share changes with the ion content.
     min_spots
         A position with fewer spots is `vacuum`.
     position_sigma
@@ -77,11 +96,14 @@ def decide_phases(
     decide_above
         The posterior that a decision needs; otherwise the position is `undecided`.
     min_explained, max_residual
-        The decided phase must index this share of the spots, with an rms distance of at most this
-        many standard errors; otherwise the position is `undecided`, because what is there may be
-        none of the candidates.
-    temperature
-        Factor on the logarithm of the evidence that makes posteriors calibrated.
+        The lattices must index this share of the spots, with an rms distance of at most this many
+        standard errors; otherwise the position is `undecided`, because what is there may be none of
+        the candidates.
+    mixed_prior
+        Share of positions, beforehand, whose cell lies anywhere between two phases'.
+    cell_tolerance, max_misfit
+        Relative error of the CIFs' cells, and how many standard errors, with it, a refined cell may
+        be away from the candidates' and from what lies between them; otherwise `undecided`.
     prior
         Probability of each phase before the pattern is seen; equal where None.
 
@@ -89,10 +111,10 @@ def decide_phases(
     found on top of the calibration, `position_sigma` the error of spots that remained. Reliability
     is 1 - next best / best score of two phases.
     """
-    ny, nx = spots["count"].shape
+    shape = spots["count"].shape
     experiment = Experiment(
-        voltage_kv=voltage_kv,
-        precession_deg=precession_deg,
+        voltage_kv=templates.attrs["voltage_kv"],
+        precession_deg=templates.attrs["precession_deg"],
         window=observed_window(spots),
         position_sigma=position_sigma,
         scale_sigma=distortion_sigma,
@@ -102,27 +124,70 @@ def decide_phases(
     table = reflection_table(crystals, max_radius=experiment.window[1])
     candidates = _Candidates.of(orientations)
     distortion, experiment = _fit_scan(
-        arrays, candidates, table, experiment, local_scale_sigma, temperature, prior
+        arrays, candidates, table, experiment, local_scale_sigma, prior
     )
-    evidence = _weigh(_undistorted(arrays, distortion), candidates, table, experiment)
-    posterior = _posterior(evidence.log_evidence, temperature, prior)
-    fits = (evidence.explained >= min_explained) & (
-        evidence.residual <= max_residual * experiment.position_sigma * np.sqrt(2)
+    freed = _undistorted(arrays, distortion)
+    evidence = _weigh(freed, candidates, table, experiment)
+    intensities = np.zeros(evidence.log_evidence.shape)
+    if raw is not None:
+        intensities = _force(freed, evidence, table, experiment, distortion, *raw)
+    posterior = _posterior(evidence.log_evidence, intensities, prior)
+    found = _Lattices.of(freed, evidence, posterior, crystals, table, experiment)
+    second = overlaps.find_second(
+        freed, found.explained, Library.prepare(templates, crystals, COARSE_DEG), table, experiment,
+        min_spots=min_spots,
+    )  # fmt: skip
+    # Without the spots of the second lattice the first one is weighed, and its cell refined, again.
+    alone = _without(freed, second.claimed)
+    evidence = _weigh(alone, candidates, table, experiment)
+    posterior = _posterior(evidence.log_evidence, intensities, prior)
+    found = _Lattices.of(alone, evidence, posterior, crystals, table, experiment)
+    cell = _Cell.of(found, crystals, path, cell_tolerance, mixed_prior)
+
+    count = np.diff(arrays[0])
+    indexed = found.count + np.bincount(_owner(arrays[0])[second.claimed], minlength=len(count))
+    explained = indexed / np.maximum(count, 1)
+    fits = (
+        (explained >= min_explained)
+        & (found.residual <= max_residual * experiment.position_sigma * np.sqrt(2))
+        & (cell.misfit <= max_misfit)
     )
-    best = posterior.argmax(axis=1)[:, None]
-    sure = np.take_along_axis((posterior > decide_above) & fits, best, axis=1)
-    decision = np.where(sure, best, layouts.UNDECIDED)[:, 0]
-    decision[np.diff(arrays[0]) < min_spots] = layouts.VACUUM
-    shape = (ny, nx, len(crystals))
+    of_second = _intensity(freed, second.claimed)
+    second_share = of_second / np.maximum(of_second + _intensity(alone, found.explained), 1e-300)
+    decision, share = _decide(
+        posterior, fits, cell, second, second_share, _posterior(second.log_evidence, 0.0, prior),
+        decide_above,
+    )  # fmt: skip
+    vacuum = count < min_spots
+    decision[vacuum], share[vacuum] = layouts.VACUUM, np.nan
+
+    def on_map(values: np.ndarray) -> np.ndarray:
+        return np.where(vacuum.reshape(-1, *[1] * (values.ndim - 1)), np.nan, values).reshape(
+            *shape, *values.shape[1:]
+        )
+
     return netcdf.build(
         layouts.PHASES,
         {
             "phase": [crystal.name for crystal in crystals],
-            "rotation": evidence.rotation.reshape(*shape, 4),
-            "log_evidence": evidence.log_evidence.reshape(shape),
-            "posterior": posterior.reshape(shape),
-            "decision": decision.reshape(ny, nx),
+            "rotation": evidence.rotation.reshape(*shape, -1, 4),
+            "log_evidence": evidence.log_evidence.reshape(*shape, -1),
+            "forced_evidence": intensities.reshape(*shape, -1),
+            "posterior": posterior.reshape(*shape, -1),
+            "decision": decision.reshape(shape),
+            "share": share.reshape(*shape, -1),
             "reliability": _reliability(orientations["score"].values),
+            "explained": on_map(explained),
+            "cell": on_map(cell.parameters),
+            "cell_covariance": on_map(cell.covariance),
+            "cell_misfit": on_map(cell.misfit),
+            "axial_ratio": on_map(cell.axial_ratio),
+            "axial_ratio_stderr": on_map(cell.axial_ratio_stderr),
+            "ion_content": on_map(cell.ion_content),
+            "ion_content_stderr": on_map(cell.ion_content_stderr),
+            "second_phase": second.phase.reshape(shape),
+            "second_rotation": second.rotation.reshape(*shape, 4),
+            "second_share": second_share.reshape(shape),
         },
         {
             "scan": spots.attrs["scan"],
@@ -133,6 +198,200 @@ def decide_phases(
             "shear": float(distortion[0, 1]),
         },
     )
+
+
+def _force(
+    freed: _Arrays, evidence: _Evidence, table: ReflectionTable, experiment: Experiment,
+    distortion: np.ndarray, scan, calibration: xr.Dataset,
+) -> np.ndarray:  # fmt: skip
+    """Log-likelihood (positions, phases) of intensities in the raw patterns where phases differ."""
+    radius = calibration["spot_radius"].item()
+    places = forced.find_places(
+        freed, evidence.refined, evidence.best, table, experiment,
+        spot_radius=radius * calibration["scale"].item(),
+    )  # fmt: skip
+    pixel = places.q @ (np.linalg.inv(calibration["affine"].values) @ distortion).T
+    x = pixel[:, 0] + calibration["centre_x"].values.ravel()[places.position]
+    y = pixel[:, 1] + calibration["centre_y"].values.ravel()[places.position]
+    mask = calibration["mask"].values
+    measured = np.empty((len(x), 2))
+    columns = scan.shape[1]
+    for rows, block in scan.blocks():
+        own = slice(*np.searchsorted(places.position, [rows.start * columns, rows.stop * columns]))
+        measured[own] = forced.measure(
+            block.reshape(-1, *block.shape[2:]), places.position[own] - rows.start * columns,
+            x[own], y[own], radius, mask,
+        )  # fmt: skip
+    return forced.weigh(places, measured, len(freed[0]) - 1)
+
+
+def _owner(offset: np.ndarray) -> np.ndarray:
+    """The position of every spot."""
+    return np.repeat(np.arange(len(offset) - 1), np.diff(offset))
+
+
+def _without(arrays: _Arrays, left_out: np.ndarray) -> _Arrays:
+    """The spots that are not left out."""
+    offset, *values = arrays
+    count = np.bincount(_owner(offset)[~left_out], minlength=len(offset) - 1)
+    return (np.concatenate([[0], np.cumsum(count)]), *(value[~left_out] for value in values))
+
+
+@dataclass(frozen=True)
+class _Lattices:
+    """The likeliest phase's best lattice at each position, its cell refined."""
+
+    phase: np.ndarray  # (positions,)
+    position: np.ndarray  # (n,) positions that have one
+    cells: cells.Cells  # of these
+    explained: np.ndarray  # (spots,)
+    residual: np.ndarray  # (positions,) rms distance of indexed spots, 1/angstrom
+    count: np.ndarray  # (positions,) spots indexed
+
+    @classmethod
+    def of(
+        cls, arrays: _Arrays, evidence: _Evidence, posterior: np.ndarray,
+        crystals: Sequence[Crystal], table: ReflectionTable, experiment: Experiment,
+    ) -> _Lattices:  # fmt: skip
+        phase = posterior.argmax(axis=1)
+        best = evidence.best[np.arange(len(phase)), phase]
+        position = np.flatnonzero(best >= 0)
+        own = Refined(
+            **{name: values[best[position]] for name, values in vars(evidence.refined).items()}
+        )
+        bases = [cells.strain_basis(crystal) for crystal in crystals]
+        found = cells.refine_cells(arrays, position, phase[position], own, table, experiment, bases)
+        assignment = assign(
+            arrays, position, phase[position], own, table, experiment,
+            strain=cells.strain_tensors(found.strain, phase[position], bases),
+        )  # fmt: skip
+        explained = np.zeros(len(arrays[1]), dtype=bool)
+        explained[assignment.spot] = True
+        residual = np.full(len(phase), np.inf)
+        residual[position] = found.residual
+        return cls(
+            phase, position, found, explained, residual,
+            np.bincount(_owner(arrays[0])[explained], minlength=len(phase)),
+        )  # fmt: skip
+
+
+def _intensity(arrays: _Arrays, chosen: np.ndarray) -> np.ndarray:
+    """Summed intensity (positions,) of the chosen spots (spots,)."""
+    offset, _, _, intensity = arrays
+    return np.bincount(_owner(offset)[chosen], intensity[chosen], minlength=len(offset) - 1)
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """What the refined cells say; NaN where there is no lattice, or none that phases share."""
+
+    parameters: np.ndarray  # (positions, 6) angstrom, degree
+    covariance: np.ndarray  # (positions, 6, 6)
+    misfit: np.ndarray  # (positions,) standard errors from the candidates and between; inf for none
+    axial_ratio: np.ndarray
+    axial_ratio_stderr: np.ndarray
+    ion_content: np.ndarray
+    ion_content_stderr: np.ndarray
+    mixed: np.ndarray  # (positions,) probability that no phase has the share CLEAR
+    share: np.ndarray  # (positions, phases)
+
+    @classmethod
+    def of(
+        cls, found: _Lattices, crystals: Sequence[Crystal], path: cells.Path | None,
+        tolerance: float, mixed_prior: float,
+    ) -> _Cell:  # fmt: skip
+        positions = len(found.phase)
+        out = cls(
+            np.full((positions, 6), np.nan), np.full((positions, 6, 6), np.nan),
+            np.full(positions, np.inf), *(np.full(positions, np.nan) for _ in range(4)),
+            np.zeros(positions), np.zeros((positions, len(crystals))),
+        )  # fmt: skip
+        for phase, crystal in enumerate(crystals):
+            own = found.phase[found.position] == phase
+            at = found.position[own]
+            strain, covariance = found.cells.strain[own], found.cells.covariance[own]
+            out.parameters[at] = cells.cell_parameters(crystal, strain)
+            out.covariance[at] = cells.propagated(
+                lambda strain, crystal=crystal: cells.cell_parameters(crystal, strain), strain,
+                covariance,
+            )  # fmt: skip
+            within = covariance + tolerance**2 * np.eye(6)
+            if path is None:
+                solved = np.linalg.solve(within, strain[..., None])[..., 0]
+                out.misfit[at] = np.sqrt(np.sum(strain * solved, axis=1))
+                continue
+            out.axial_ratio[at] = path.axial_ratio(phase, strain)[:, 0]
+            spread = cells.propagated(
+                lambda strain, phase=phase: path.axial_ratio(phase, strain), strain, covariance
+            )
+            out.axial_ratio_stderr[at] = np.sqrt(spread[:, 0, 0])
+            out.misfit[at] = path.distance(phase, strain, within)
+            out.ion_content[at], out.ion_content_stderr[at] = path.locate(phase, strain, covariance)
+        if path is not None:
+            out.mixed[:], out.share[:] = _between(
+                out.ion_content, out.ion_content_stderr, path.ion_contents, mixed_prior
+            )
+        return out
+
+
+def _between(
+    content: np.ndarray, error: np.ndarray, contents: np.ndarray, prior: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probability (n,) that a column holds no phase to the share CLEAR, and shares (n, phases).
+
+    The share of the ion-rich one of two neighbouring phases is 0 or 1 beforehand, or, with
+    probability `prior`, anything between; it is seen with a normal error. Bayes' rule.
+    """
+    order = np.argsort(contents)
+    ordered = contents[order]
+    known = np.isfinite(content)
+    lower = np.clip(np.searchsorted(ordered, content) - 1, 0, len(ordered) - 2)
+    width = (ordered[1:] - ordered[:-1])[lower]
+    rich, sigma = (content - ordered[lower]) / width, error / width
+    pure = 0.5 * (1 - prior) * (_normal(rich, sigma) + _normal(rich - 1, sigma))
+    anything = prior * (ndtr((1 - rich) / sigma) - ndtr(-rich / sigma))
+    middle = prior * (ndtr((CLEAR - rich) / sigma) - ndtr((1 - CLEAR - rich) / sigma))
+    mixed = np.where(known, middle / np.maximum(pure + anything, 1e-300), 0.0)
+    rich = np.clip(np.where(known, rich, 0.0), 0, 1)
+    share = np.zeros((len(content), len(contents)))
+    every = np.arange(len(content))
+    share[every, order[lower]] = 1 - rich
+    share[every, order[lower + 1]] = rich
+    return mixed, share
+
+
+def _normal(value: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    return np.exp(-0.5 * (value / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
+
+
+def _decide(
+    posterior: np.ndarray, fits: np.ndarray, cell: _Cell, second: overlaps.Second,
+    second_share: np.ndarray, second_posterior: np.ndarray, decide_above: float,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Decision (positions,) and shares (positions, phases), NaN where undecided.
+
+    One lattice: its phase, if sure; mixed, if its cell lies between two phases. Two lattices: their
+    phase, if it is the same for sure; mixed, if they are of two phases for sure; the first one's
+    alone, if the second is weak.
+    """
+    every, one_of = np.arange(len(posterior)), np.eye(posterior.shape[1])
+    phase = posterior.argmax(axis=1)
+    sure = fits & (posterior[every, phase] > decide_above)
+    mixed = fits & (cell.mixed > 0.5)
+    share = np.where(mixed[:, None], cell.share, one_of[phase])
+    known = sure | mixed
+
+    two = second.phase >= 0
+    sure_of_second = second_posterior[every, second.phase] > decide_above
+    known &= ~two | sure_of_second | (second_share <= 1 - CLEAR)
+    both = two & sure_of_second
+    weight = np.where(both, second_share, 0.0)[:, None]
+    share = (1 - weight) * share + weight * one_of[second.phase]
+    mixed = np.where(two, share.max(axis=1) < CLEAR, mixed)
+    decision = np.where(mixed, layouts.MIXED, share.argmax(axis=1))
+    # What is decided counts whole; what is mixed, by its shares.
+    share = np.where(mixed[:, None], share, one_of[share.argmax(axis=1)])
+    return np.where(known, decision, layouts.UNDECIDED), np.where(known[:, None], share, np.nan)
 
 
 @dataclass(frozen=True)
@@ -167,8 +426,6 @@ class _Evidence:
 
     rotation: np.ndarray  # (positions, phases, 4); NaN where there is no candidate
     log_evidence: np.ndarray  # (positions, phases)
-    explained: np.ndarray  # (positions, phases), share of the spots that are indexed
-    residual: np.ndarray  # (positions, phases), rms distance of these, 1/angstrom
     refined: Refined  # of every candidate
     best: np.ndarray  # (positions, phases), the candidate; -1 where there is none
 
@@ -198,8 +455,6 @@ def _weigh(
     return _Evidence(
         rotation=of_best(refined.rotation, np.nan),
         log_evidence=np.where(found, of_best(refined.log_likelihood, 0.0), strays),
-        explained=of_best(refined.indexed.astype(float), 0.0) / np.maximum(count, 1),
-        residual=of_best(refined.residual, np.inf),
         refined=refined,
         best=best,
     )
@@ -207,7 +462,7 @@ def _weigh(
 
 def _fit_scan(
     arrays: _Arrays, candidates: _Candidates, table: ReflectionTable, experiment: Experiment,
-    local_scale_sigma: float, temperature: float, prior: Sequence[float] | None,
+    local_scale_sigma: float, prior: Sequence[float] | None,
 ) -> tuple[np.ndarray, Experiment]:  # fmt: skip
     """Scale and ellipse (2, 2) of the scan beyond its calibration, and the errors that remain.
 
@@ -221,7 +476,7 @@ def _fit_scan(
     for _ in range(_ROUNDS):
         freed = _undistorted(arrays, distortion)
         evidence = _weigh(freed, candidates, table, now)
-        posterior = _posterior(evidence.log_evidence, temperature, prior)
+        posterior = _posterior(evidence.log_evidence, 0.0, prior)
         found = evidence.best >= 0
         weight = np.zeros(len(candidates.position))
         weight[evidence.best[found]] = posterior[found]
@@ -259,10 +514,10 @@ def _undistorted(arrays: _Arrays, distortion: np.ndarray) -> _Arrays:
 
 
 def _posterior(
-    log_evidence: np.ndarray, temperature: float, prior: Sequence[float] | None
+    log_evidence: np.ndarray, intensities: np.ndarray | float, prior: Sequence[float] | None
 ) -> np.ndarray:
-    """Probabilities (positions, phases) by Bayes' rule."""
-    logits = temperature * log_evidence
+    """Probabilities (positions, phases) by Bayes' rule, from spots and forced intensities."""
+    logits = TEMPERATURE * log_evidence + FORCED_TEMPERATURE * intensities
     if prior is not None:
         logits = logits + np.log(np.asarray(prior, dtype=float))
     weights = np.exp(logits - logits.max(axis=1, keepdims=True))

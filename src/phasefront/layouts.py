@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from phasefront.netcdf import Layout, Variable
 
+MIXED = -3
 VACUUM = -2
 UNDECIDED = -1
 
@@ -187,11 +188,51 @@ PHASES = Layout(
             ("y", "x", "phase", "quaternion"), "f4", "1", "orientation under each phase"
         ),
         "log_evidence": Variable(_PER_PHASE, "f4", "1", "natural logarithm of the evidence"),
-        "posterior": Variable(_PER_PHASE, "f4", "1", "posterior probability of the phase"),
+        "forced_evidence": Variable(
+            _PER_PHASE,
+            "f4",
+            "1",
+            "log-likelihood of raw intensities where phases differ; best is 0",
+        ),
+        "posterior": Variable(
+            _PER_PHASE, "f4", "1", "posterior probability of the phase, of the first lattice"
+        ),
         "decision": Variable(
-            _Y_X, "i1", "1", "index of the decided phase, -1 undecided, -2 vacuum"
+            _Y_X, "i1", "1", "index of the decided phase, -1 undecided, -2 vacuum, -3 mixed"
+        ),
+        "share": Variable(
+            _PER_PHASE, "f4", "1", "share of the crystal there; NaN where undecided or vacuum"
         ),
         "reliability": Variable(_Y_X, "f4", "1", "1 - next best over best score of two phases"),
+        "explained": Variable(_Y_X, "f4", "1", "share of the spots that one or two lattices index"),
+        "cell": Variable(
+            ("y", "x", "cell_parameter"),
+            "f4",
+            "angstrom, degree",
+            "a b c alpha beta gamma refined under the likeliest phase",
+        ),
+        "cell_covariance": Variable(
+            ("y", "x", "cell_parameter", "other_parameter"),
+            "f4",
+            "angstrom, degree",
+            "its covariance; what the pattern does not show has the error that it had beforehand",
+        ),
+        "cell_misfit": Variable(
+            _Y_X, "f4", "1", "standard errors from the candidates' cells and those between them"
+        ),
+        "axial_ratio": Variable(
+            _Y_X, "f4", "1", "c over the mean of a and b of the lattice that phases share"
+        ),
+        "axial_ratio_stderr": Variable(_Y_X, "f4", "1", "its standard error"),
+        "ion_content": Variable(
+            _Y_X, "f4", "1", "ions per formula unit, from the cell between those of the phases"
+        ),
+        "ion_content_stderr": Variable(_Y_X, "f4", "1", "its standard error"),
+        "second_phase": Variable(_Y_X, "i1", "1", "likeliest phase of a second lattice, -1 none"),
+        "second_rotation": Variable(
+            ("y", "x", "quaternion"), "f4", "1", "its orientation, frame to crystal"
+        ),
+        "second_share": Variable(_Y_X, "f4", "1", "its share of the spots' intensity"),
     },
     ("scan", "decide_above"),
 )
@@ -203,6 +244,7 @@ GRAINS = Layout(
         "label": Variable(_Y_X, "i4", "1", "grain of the position, -1 none"),
         "size": Variable(("grain",), "i4", "1", "number of positions"),
         "phase_count": Variable(("grain", "phase"), "i4", "1", "positions decided for each phase"),
+        "mixed_count": Variable(("grain",), "i4", "1", "positions that hold two phases"),
         "undecided_count": Variable(("grain",), "i4", "1", "positions left undecided"),
         "rotation": Variable(("grain", "quaternion"), "f4", "1", "mean orientation, parent cell"),
         "spread": Variable(("grain",), "f4", "degree", "rms misorientation to the mean"),
@@ -224,7 +266,9 @@ FRACTIONS = Layout(
     {
         "phase": _PHASE_NAME,
         "kind": Variable(("kind",), "str", "", "area: share of positions; molar: of formula units"),
-        "value": Variable(("kind", "phase"), "f8", "1", "fraction among decided positions"),
+        "value": Variable(
+            ("kind", "phase"), "f8", "1", "fraction among decided and mixed positions"
+        ),
         "low": Variable(("kind", "phase"), "f8", "1", "lower end of the 95 % interval"),
         "high": Variable(("kind", "phase"), "f8", "1", "upper end of the 95 % interval"),
         "bound_low": Variable(
@@ -236,14 +280,18 @@ FRACTIONS = Layout(
         "ion_content_low": Variable((), "f8", "1", "lower end of the 95 % interval"),
         "ion_content_high": Variable((), "f8", "1", "upper end of the 95 % interval"),
         "patterns": Variable((), "i8", "1", "positions of the scan"),
-        "decided": Variable((), "i8", "1", "positions decided"),
+        "decided": Variable((), "i8", "1", "positions decided for one phase"),
+        "mixed": Variable((), "i8", "1", "positions that hold two phases"),
         "undecided": Variable((), "i8", "1", "positions left undecided"),
         "vacuum": Variable((), "i8", "1", "positions without a crystal"),
         "effective_grains": Variable(
             (), "f8", "1", "grains that the area amounts to, (sum n)^2/sum n^2"
         ),
         "grain_area": Variable(
-            ("unit", "phase"), "f8", "1", "positions decided for each phase in what is resampled"
+            ("unit", "phase"),
+            "f8",
+            "1",
+            "positions of each phase, mixed ones by their shares, in what is resampled",
         ),
         "posterior_sum": Variable(
             ("decided_phase", "phase"),

@@ -216,6 +216,69 @@ def refine(
     )
 
 
+@dataclass(frozen=True)
+class Assignment:
+    """Which reflection each spot of a candidate is; spots that are none are left out."""
+
+    candidate: np.ndarray  # (m,) ascending
+    spot: np.ndarray  # (m,)
+    reflection: np.ndarray  # (m,) column of the reflection table
+
+
+def assign(
+    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    position: np.ndarray,
+    phase: np.ndarray,
+    refined: Refined,
+    table: ReflectionTable,
+    experiment: Experiment,
+    *,
+    strain: np.ndarray | None = None,
+) -> Assignment:
+    """Nearest excited reflection of each spot, within three standard errors of its position.
+
+    Parameters
+    ----------
+    position, phase, refined
+        (n,), (n,) and n entries: the candidates.
+    strain
+        (n, 3, 3): each reciprocal lattice is taken as (1 + strain) g, in the crystal's axes.
+    """
+    offset, qx, qy, _ = spots
+    position = np.asarray(position)
+    if strain is None:
+        strain = np.zeros((len(position), 3, 3))
+    edge = np.concatenate([[0], np.cumsum(np.diff(offset)[position])])
+    reflection = np.empty(edge[-1], dtype=np.int64)
+    _assign_all(
+        offset, qx, qy, position, np.asarray(phase), refined.rotation, refined.centre,
+        refined.scale_factor, strain, table.first, table.rows, experiment.numbers(), edge,
+        reflection,
+    )  # fmt: skip
+    candidate = np.repeat(np.arange(len(position)), np.diff(edge))
+    spot = np.arange(edge[-1]) - edge[candidate] + offset[position[candidate]]
+    found = reflection >= 0
+    return Assignment(candidate[found], spot[found], reflection[found])
+
+
+def place(
+    assignment: Assignment,
+    rotation: np.ndarray,
+    table: ReflectionTable,
+    strain: np.ndarray | None = None,
+) -> np.ndarray:
+    """Assigned reflections (m, 3) in the frame, 1/angstrom, before scale and centre.
+
+    `rotation` (n, 4) and `strain` (n, 3, 3) are the candidates'; see `assign`.
+    """
+    from phasefront.rotations import matrices
+
+    g = table.rows[:3, assignment.reflection].T
+    if strain is not None:
+        g = g + np.einsum("mij,mj->mi", strain[assignment.candidate], g)
+    return np.einsum("mij,mi->mj", matrices(rotation)[assignment.candidate], g)
+
+
 def common_distortion(
     spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     position: np.ndarray,
@@ -232,13 +295,18 @@ def common_distortion(
     Each candidate, with its `weight`, sets the spots it indexes against where its reflections lie.
     Scale and the two components of an ellipse differ from none by `distortion_sigma` beforehand.
     """
-    offset, qx, qy, _ = spots
-    sums = np.zeros((len(position), 6))
-    _distortion_sums(
-        offset, qx, qy, np.asarray(position), np.asarray(phase), refined.rotation, refined.centre,
-        refined.scale_factor, table.first, table.rows, experiment.numbers(), sums,
+    assignment = assign(spots, position, phase, refined, table, experiment)
+    x, y, _ = place(assignment, refined.rotation, table).T
+    off_x = spots[1][assignment.spot] - refined.centre[assignment.candidate, 0] - x
+    off_y = spots[2][assignment.spot] - refined.centre[assignment.candidate, 1] - y
+    sums = np.array(
+        [
+            x * x + y * y, x * x - y * y, 2 * x * y,
+            x * off_x + y * off_y, x * off_x - y * off_y, y * off_x + x * off_y,
+        ]
     )  # fmt: skip
-    square, difference, product, *right = weight @ sums / experiment.position_sigma**2
+    weight = weight[assignment.candidate] / experiment.position_sigma**2
+    square, difference, product, *right = sums @ weight
     normal = np.array(
         [[square, difference, product], [difference, square, 0.0], [product, 0.0, square]]
     )
@@ -325,6 +393,11 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out)
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
 def _shown(matrix, rows, numbers, reach):
     """Columns of `rows` whose reflections may be excited by a turn of up to `reach` (radian)."""
+    return _columns(rows, _excited(matrix, rows, numbers, reach))
+
+
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _excited(matrix, rows, numbers, reach):
     n = rows.shape[1]
     excess = np.empty(n)
     a, b, c = matrix[0, 2], matrix[1, 2], matrix[2, 2]
@@ -339,9 +412,14 @@ def _shown(matrix, rows, numbers, reach):
     for i in range(n):
         kept[count] = i
         count += excess[i] < 0.02
-    shown = np.empty((5, count))
+    return kept[:count]
+
+
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _columns(rows, kept):
+    shown = np.empty((5, len(kept)))
     for row in range(5):
-        for i in range(count):
+        for i in range(len(kept)):
             shown[row, i] = rows[row, kept[i]]
     return shown
 
@@ -692,34 +770,56 @@ def _residual(qx, qy, pairs, shown, placed, numbers):
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
-def _distortion_sums(
-    offset, qx, qy, position, phase, rotation, centre, scale, first, rows, numbers, sums
+def _assign_all(
+    offset, qx, qy, position, phase, rotation, centre, scale, strain, first, rows, numbers, edge,
+    reflection,
 ):  # fmt: skip
-    """Sums (candidates, 6) of the normal equations of scale, stretch along x, and shear."""
+    """Fill the column of each candidate's reflection for each of its spots, -1 for none."""
     for candidate in numba.prange(len(position)):
         start, stop = offset[position[candidate]], offset[position[candidate] + 1]
         low, high = first[phase[candidate]], first[phase[candidate] + 1]
         matrix = matrix_of(rotation[candidate])
-        shown = _shown(matrix, rows[:, low:high], numbers, 0.01)
+        own = _strained(rows[:, low:high], strain[candidate])
+        kept = _excited(matrix, own, numbers, 0.01)
+        shown = _columns(own, kept)
         nuisance = np.array(
             [math.log(scale[candidate]), centre[candidate, 0], centre[candidate, 1]]
         )
         placed = _placed(matrix, nuisance, shown)
-        of_pair, edge = _pairs(qx[start:stop], qy[start:stop], placed, 3.0 * numbers[5])
+        of_pair, pair_edge = _pairs(qx[start:stop], qy[start:stop], placed, 3.0 * numbers[5])
         for spot in range(stop - start):
-            of_spot = of_pair[edge[spot] : edge[spot + 1]]
+            of_spot = of_pair[pair_edge[spot] : pair_edge[spot + 1]]
             chosen, _ = _nearest(
                 qx[start + spot], qy[start + spot], of_spot, shown, placed, numbers
             )
-            if chosen >= 0:
-                # Where the reflection lies without any distortion.
-                x = (placed[0, chosen] - centre[candidate, 0]) / scale[candidate]
-                y = (placed[1, chosen] - centre[candidate, 1]) / scale[candidate]
-                off_x = qx[start + spot] - centre[candidate, 0] - x
-                off_y = qy[start + spot] - centre[candidate, 1] - y
-                sums[candidate, 0] += x * x + y * y
-                sums[candidate, 1] += x * x - y * y
-                sums[candidate, 2] += 2.0 * x * y
-                sums[candidate, 3] += x * off_x + y * off_y
-                sums[candidate, 4] += x * off_x - y * off_y
-                sums[candidate, 5] += y * off_x + x * off_y
+            reflection[edge[candidate] + spot] = low + kept[chosen] if chosen >= 0 else -1
+
+
+@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+def _strained(rows, strain):
+    """Reflections after a strain of the reciprocal lattice."""
+    out = rows.copy()
+    for i in range(3):
+        for j in range(3):
+            for k in range(rows.shape[1]):
+                out[i, k] += strain[i, j] * rows[j, k]
+    for k in range(rows.shape[1]):
+        out[3, k] = math.sqrt(out[0, k] ** 2 + out[1, k] ** 2 + out[2, k] ** 2)
+    return out
+
+
+@numba.njit(cache=True)
+def promised_spots(rotation, scale, centre, rows, numbers):
+    """Places (3, n) and weights (n,), |F| times visibility, of a crystal's reflections.
+
+    `rows`: those of one phase in a `ReflectionTable`; `numbers`: of an `Experiment`. A kernel, for
+    use in others.
+    """
+    matrix = matrix_of(rotation)
+    shown = _shown(matrix, rows, numbers, 0.0)
+    placed = _placed(matrix, np.array([math.log(scale), centre[0], centre[1]]), shown)
+    share, slope = np.empty(shown.shape[1]), np.empty(shown.shape[1])
+    # The excitation does not know of scale and centre.
+    _along(matrix, shown, 2, placed[2])
+    _shares(placed[2], shown[3], shown[4], numbers, share, slope)
+    return placed, share

@@ -65,7 +65,7 @@ def dynamical_scan(crystal_names, number, *, seed, sigma=0.0015, dose=6e4):
 def decide(spots, crystals, **settings):
     templates = simulate_templates(crystals, resolution_deg=2.5, **OPTICS)
     orientations = find_orientations(spots, templates, crystals)
-    return evidence.decide_phases(spots, orientations, crystals, **OPTICS, **settings)
+    return evidence.decide_phases(spots, orientations, templates, crystals, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -176,14 +176,16 @@ def test_a_scan_without_spots_is_vacuum():
     layouts.PHASES.check(phases, "empty")
 
 
-def test_prior_and_temperature_move_the_posterior_as_bayes_says():
-    log_evidence = np.array([[0.0, 2.0], [1.0, 1.0]])
-    even = evidence._posterior(log_evidence, 0.5, None)
+def test_prior_and_intensities_move_the_posterior_as_bayes_says():
+    log_evidence = np.array([[0.0, 1.0], [1.0, 1.0]]) / evidence.TEMPERATURE
+    even = evidence._posterior(log_evidence, 0.0, None)
     np.testing.assert_allclose(even[0], [1 / (1 + np.e), np.e / (1 + np.e)])
     np.testing.assert_allclose(even[1], [0.5, 0.5])
-    weighted = evidence._posterior(log_evidence, 1.0, [0.8, 0.2])
+    weighted = evidence._posterior(log_evidence, 0.0, [0.8, 0.2])
     np.testing.assert_allclose(weighted[1], [0.8, 0.2])
-    np.testing.assert_allclose(weighted[0, 1] / weighted[0, 0], 0.25 * np.exp(2))
+    np.testing.assert_allclose(weighted[0, 1] / weighted[0, 0], 0.25 * np.e)
+    intensities = np.array([[0.0, -1.0], [0.0, 0.0]]) / evidence.FORCED_TEMPERATURE
+    np.testing.assert_allclose(evidence._posterior(log_evidence, intensities, None)[0], [0.5, 0.5])
 
 
 def test_reliability_compares_the_two_best_phases():

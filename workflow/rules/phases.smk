@@ -1,13 +1,17 @@
 # The phase of every position, or undecided, or vacuum.
 #
-# in:  spots/<scan>.nc, orientations/<scan>.nc, CIFs
+# in:  raw scan and calibration/<scan>.nc (peak lists have none), spots/<scan>.nc,
+#      orientations/<scan>.nc, templates/<instrument>.nc, CIFs
 # out: phases/<scan>.nc
 
 
 rule decide_phases:
     input:
+        scan=of_raw_scan("raw"),
+        calibration=of_raw_scan("calibration/{scan}.nc"),
         spots=result("spots/{scan}.nc"),
         orientations=result("orientations/{scan}.nc"),
+        templates=templates_of,
         cifs=PLAN.cifs,
         code=code("decide_phases"),
     output:
@@ -21,10 +25,9 @@ rule decide_phases:
         settings=settings("phases"),
         position_sigma=PLAN.experiment.spots.position_sigma,
         material=settings("material"),
-        instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
     shell:
-        "python scripts/decide_phases.py --spots {input.spots}"
-        " --orientations {input.orientations} --cifs {input.cifs}"
-        " --material {params.material:q} --instrument {params.instrument:q}"
-        " --settings {params.settings:q} --position-sigma {params.position_sigma}"
-        " --phases {output.phases} > {log} 2>&1"
+        "python scripts/decide_phases.py --scan {input.scan} --calibration {input.calibration}"
+        " --spots {input.spots} --orientations {input.orientations}"
+        " --templates {input.templates} --cifs {input.cifs}"
+        " --material {params.material:q} --settings {params.settings:q}"
+        " --position-sigma {params.position_sigma} --phases {output.phases} > {log} 2>&1"

@@ -1,0 +1,353 @@
+"""The unit cell at each position, with its covariance, and what it says of the ion content.
+
+The candidates' cells are points on the way of one lattice that shrinks or stretches as ions leave.
+A solid solution lies between them, and so does a column that holds two phases of one grain, whose
+spots are too near each other to be told apart: both show a cell in between, and are reported so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from phasefront import rotations
+from phasefront.crystals import Crystal
+from phasefront.errors import InputError
+from phasefront.refinement import (
+    Experiment,
+    Refined,
+    ReflectionTable,
+    assign,
+    place,
+)
+
+# Standard errors before the spots are seen: of a cell's relative change from the phase's own, and
+# of the tilt and the turn in the plane that the likelihood has found, radian.
+CELL_SIGMA = 0.02
+_TILT_SIGMA, _TURN_SIGMA = 0.006, 0.02
+# Degrees of freedom of Student's t: the weight of spots that are off by several errors.
+_FREEDOM = 4.0
+_ROUNDS = 4
+_FIXED = 6  # parameters besides the strain: rotation, log scale, centre
+_BLOCK = 8192  # candidates in memory at a time
+_STEP = 1e-5
+
+
+@dataclass(frozen=True)
+class Cells:
+    """Refined cells, one entry per candidate.
+
+    Strains are those of the reciprocal lattice, g' = (1 + F) g, as coefficients of the phase's
+    `strain_basis`; unused ones are 0.
+    """
+
+    strain: np.ndarray  # (n, 6)
+    covariance: np.ndarray  # (n, 6, 6) of the strain, priors included
+    residual: np.ndarray  # (n,) rms distance of the spots from the strained lattice, 1/angstrom
+    assigned: np.ndarray  # (n,) number of spots that it rests on
+
+
+def strain_basis(crystal: Crystal) -> np.ndarray:
+    """Symmetric strains (m, 3, 3) that keep the crystal's Laue group, in its Cartesian axes.
+
+    Orthonormal; m is 1 for cubic, 2 for tetragonal, trigonal and hexagonal, 3 for orthorhombic, 4
+    for monoclinic and 6 for triclinic crystals (Nye, Physical Properties of Crystals, table 3: a
+    symmetric second-rank tensor).
+    """
+    operators = rotations.matrices(crystal.symmetry)
+    averaged = []
+    for i in range(3):
+        for j in range(i + 1):
+            unit = np.zeros((3, 3))
+            unit[i, j] += 0.5
+            unit[j, i] += 0.5
+            averaged.append(np.mean(operators @ unit @ operators.transpose(0, 2, 1), axis=0))
+    basis: list[np.ndarray] = []
+    for tensor in averaged:
+        rest = tensor - sum((np.sum(tensor * other) * other for other in basis), np.zeros((3, 3)))
+        length = np.linalg.norm(rest)
+        if length > 1e-6:
+            basis.append(rest / length)
+    return np.array(basis)
+
+
+def refine_cells(
+    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    position: np.ndarray,
+    phase: np.ndarray,
+    refined: Refined,
+    table: ReflectionTable,
+    experiment: Experiment,
+    bases: Sequence[np.ndarray],
+    *,
+    cell_sigma: float = CELL_SIGMA,
+) -> Cells:
+    """Strain of each candidate's cell by least squares on the spots that it indexes.
+
+    Parameters
+    ----------
+    spots
+        offset (positions + 1,), qx, qy and intensity (spots,).
+    position, phase, refined
+        (n,), (n,) and n entries: the candidates.
+    bases
+        `strain_basis` of each phase.
+    cell_sigma
+        Standard error, beforehand, of each coefficient of the strain.
+
+    Rotation, scale and centre are refined along with the strain; scale and centre within the errors
+    of `experiment`. What a pattern does not show, such as the axis along the beam, therefore keeps
+    the error that it had beforehand. Weights are those of Student's t in two dimensions (Lange,
+    Little and Taylor, JASA 84, 881, 1989); the covariance is the inverse of the information times
+    chi squared per degree of freedom, where that is above one.
+    """
+    parts = [
+        _refine_block(
+            spots, position[own], phase[own], _taken(refined, own), table, experiment, bases,
+            cell_sigma,
+        )
+        for own in np.split(np.arange(len(position)), range(_BLOCK, len(position), _BLOCK))
+    ]  # fmt: skip
+    return Cells(*(np.concatenate([part[k] for part in parts]) for k in range(4)))
+
+
+def _taken(refined: Refined, chosen: np.ndarray) -> Refined:
+    return Refined(**{name: values[chosen] for name, values in vars(refined).items()})
+
+
+def _refine_block(spots, position, phase, refined, table, experiment, bases, cell_sigma):
+    n = len(position)
+    own = _padded(bases)[phase]
+    rotation = refined.rotation / np.linalg.norm(refined.rotation, axis=1, keepdims=True)
+    scale, centre = np.log(refined.scale_factor), refined.centre.copy()
+    strain = np.zeros((n, 6))
+    prior = np.diag(
+        np.concatenate(
+            [
+                [_TILT_SIGMA, _TILT_SIGMA, _TURN_SIGMA, experiment.scale_sigma],
+                [experiment.centre_sigma] * 2, [cell_sigma] * 6,
+            ]
+        )
+        ** -2.0
+    )  # fmt: skip
+    tilt = np.zeros((n, 3))
+    for _ in range(_ROUNDS):
+        now = Refined(
+            rotation, np.exp(scale), centre, *(np.zeros(n) for _ in range(4)),
+        )  # fmt: skip
+        tensor = np.einsum("nk,nkij->nij", strain, own)
+        assignment = assign(spots, position, phase, now, table, experiment, strain=tensor)
+        residual, jacobian = _linearised(spots, assignment, now, table, own, tensor)
+        square = np.sum(residual**2, axis=1) / experiment.position_sigma**2
+        weight = (_FREEDOM + 2) / (_FREEDOM + square) / experiment.position_sigma**2
+        of = assignment.candidate
+        information = prior + _summed(
+            np.einsum("mda,mdb,m->mab", jacobian, jacobian, weight), of, n
+        )
+        state = np.concatenate([tilt, scale[:, None], centre, strain], axis=1)
+        gradient = _summed(np.einsum("mda,md,m->ma", jacobian, residual, weight), of, n)
+        step = np.linalg.solve(information, (gradient - state @ prior)[..., None])[..., 0]
+        tilt += step[:, :3]
+        rotation = _turned(rotation, step[:, :3])
+        scale, centre, strain = scale + step[:, 3], centre + step[:, 4:6], strain + step[:, 6:]
+    count = np.bincount(of, minlength=n)
+    # Of the residuals before the last step, which no longer moves them.
+    freedom = np.maximum(2 * count - 3, 1)
+    chi_squared = np.bincount(of, weight * np.sum(residual**2, axis=1), minlength=n) / freedom
+    covariance = np.linalg.inv(information)[:, _FIXED:, _FIXED:]
+    covariance *= np.maximum(chi_squared, 1.0)[:, None, None]
+    unused = ~own.any(axis=(2, 3))
+    covariance[unused] = 0.0
+    covariance.transpose(0, 2, 1)[unused] = 0.0
+    rms = np.sqrt(np.bincount(of, np.sum(residual**2, axis=1), minlength=n) / np.maximum(count, 1))
+    return strain, covariance, rms, count
+
+
+def _linearised(spots, assignment, now, table, own, tensor):
+    """Observed minus placed (m, 2), and the derivative of the place (m, 2, 12)."""
+    of = assignment.candidate
+    scale = now.scale_factor[of]
+    q = place(assignment, now.rotation, table, tensor) * scale[:, None]
+    observed = np.stack([spots[1][assignment.spot], spots[2][assignment.spot]], axis=1)
+    residual = observed - now.centre[of] - q[:, :2]
+    jacobian = np.zeros((len(of), 2, _FIXED + 6))
+    # Turned by small angles w about the frame's axes, q moves by w x q.
+    jacobian[:, 0, 1], jacobian[:, 0, 2] = q[:, 2], -q[:, 1]
+    jacobian[:, 1, 0], jacobian[:, 1, 2] = -q[:, 2], q[:, 0]
+    jacobian[:, :, 3] = q[:, :2]
+    jacobian[:, 0, 4] = jacobian[:, 1, 5] = 1.0
+    to_frame = rotations.matrices(now.rotation).transpose(0, 2, 1)[:, :2]
+    strained = np.einsum("nax,nkxy->nkay", to_frame, own)  # (candidate, coefficient, 2, 3)
+    g = table.rows[:3, assignment.reflection].T * scale[:, None]
+    jacobian[:, :, _FIXED:] = np.einsum("mkay,my->mak", strained[of], g)
+    return residual, jacobian
+
+
+def _summed(values, of, n):
+    """Sums (n, ...) of rows (m, ...) whose candidates ascend."""
+    out = np.zeros((n, *values.shape[1:]))
+    if len(of):
+        start = np.flatnonzero(np.diff(of, prepend=-1))
+        out[of[start]] = np.add.reduceat(values, start, axis=0)
+    return out
+
+
+def _turned(rotation, turn):
+    """Orientations of crystals turned by small vectors (n, 3) about the frame's axes."""
+    angle = np.linalg.norm(turn, axis=1, keepdims=True)
+    half = -0.5 * turn * np.sinc(angle / (2 * np.pi))
+    return rotations.multiply(rotation, np.concatenate([np.cos(angle / 2), half], axis=1))
+
+
+def strain_tensors(
+    strain: np.ndarray, phase: np.ndarray, bases: Sequence[np.ndarray]
+) -> np.ndarray:
+    """Tensors (n, 3, 3) of strains (n, 6) given as coefficients of each phase's basis."""
+    return np.einsum("nk,nkij->nij", strain, _padded(bases)[phase])
+
+
+def _padded(bases: Sequence[np.ndarray]) -> np.ndarray:
+    padded = np.zeros((len(bases), 6, 3, 3))
+    for index, basis in enumerate(bases):
+        padded[index, : len(basis)] = basis
+    return padded
+
+
+def cell_parameters(crystal: Crystal, strain: np.ndarray) -> np.ndarray:
+    """a, b, c in angstrom and alpha, beta, gamma in degrees, (n, 6), of strained cells.
+
+    `strain` (n, 6): coefficients of the crystal's `strain_basis`.
+    """
+    basis = strain_basis(crystal)
+    tensor = np.eye(3) + np.einsum("nk,kij->nij", strain[:, : len(basis)], basis)
+    axes = np.linalg.inv(crystal.reciprocal @ tensor).transpose(0, 2, 1)
+    return _parameters(axes)
+
+
+def _parameters(axes: np.ndarray) -> np.ndarray:
+    """Of cells given by their axes as rows, (n, 3, 3)."""
+    length = np.linalg.norm(axes, axis=2)
+    unit = axes / length[..., None]
+    cosine = np.stack(
+        [np.sum(unit[:, i] * unit[:, j], axis=1) for i, j in ((1, 2), (0, 2), (0, 1))], axis=1
+    )
+    return np.concatenate([length, np.degrees(np.arccos(np.clip(cosine, -1, 1)))], axis=1)
+
+
+def propagated(function, strain: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Covariance (n, k, k) of what `function` makes, (n, k), of strains (n, 6); first order."""
+    derivative = np.stack(
+        [
+            (function(strain + step) - function(strain - step)) / (2 * _STEP)
+            for step in _STEP * np.eye(6)
+        ],
+        axis=2,
+    )
+    return derivative @ covariance @ derivative.transpose(0, 2, 1)
+
+
+@dataclass(frozen=True)
+class Path:
+    """How the lattice that phases share changes with the ion content."""
+
+    crystals: Sequence[Crystal]
+    parents: Sequence[np.ndarray]  # rows: the shared lattice's axes in each phase's own
+    ion_contents: np.ndarray  # (phases,)
+
+    @classmethod
+    def of(
+        cls,
+        crystals: Sequence[Crystal],
+        parent_axes: Sequence[Sequence[Sequence[float]] | None],
+        ion_contents: Sequence[float],
+    ) -> Path | None:
+        """None where phases share no lattice, or there are fewer than two.
+
+        Raises InputError for axes that span no volume.
+        """
+        if len(crystals) < 2 or any(axes is None for axes in parent_axes):
+            return None
+        for crystal, axes in zip(crystals, parent_axes, strict=True):
+            if abs(np.linalg.det(np.array(axes))) < 1e-6:
+                raise InputError(
+                    crystal.path, "the axes of the shared lattice span no volume",
+                    field="parent_axes", remedy="give three axes that are not in one plane",
+                )  # fmt: skip
+        parents = [np.array(axes, dtype=float) for axes in parent_axes]
+        return cls(crystals, parents, np.array(ion_contents, dtype=float))
+
+    def axial_ratio(self, phase: int, strain: np.ndarray) -> np.ndarray:
+        """c over the mean of a and b of the shared lattice, (n, 1), of strains (n, 6)."""
+        crystal = self.crystals[phase]
+        basis = strain_basis(crystal)
+        tensor = np.eye(3) + np.einsum("nk,kij->nij", strain[:, : len(basis)], basis)
+        axes = np.linalg.inv(crystal.reciprocal @ tensor).transpose(0, 2, 1)
+        length = np.linalg.norm(self.parents[phase] @ axes, axis=2)
+        return (length[:, 2] / (0.5 * (length[:, 0] + length[:, 1])))[:, None]
+
+    def knots(self, phase: int) -> tuple[np.ndarray, np.ndarray]:
+        """Ion contents, ascending, and strains (phases, 6) from `phase`'s cell to each phase's.
+
+        The stretch of the shared lattice is the square root of its change of metric; only what
+        keeps the symmetry of `phase` is kept.
+        """
+        from scipy.linalg import sqrtm
+
+        crystal = self.crystals[phase]
+        basis = strain_basis(crystal)
+        own = self._shared_axes(phase)
+        order = np.argsort(self.ion_contents)
+        strains = np.zeros((len(order), 6))
+        for row, other in enumerate(order):
+            change = np.linalg.inv(own) @ self._shared_axes(other)
+            stretch = np.real(sqrtm(change @ change.T))
+            reciprocal = np.linalg.inv(stretch) - np.eye(3)
+            strains[row, : len(basis)] = np.einsum("kij,ij->k", basis, reciprocal)
+        return self.ion_contents[order], strains
+
+    def _shared_axes(self, phase: int) -> np.ndarray:
+        axes = np.linalg.inv(self.crystals[phase].reciprocal).T
+        return self.parents[phase] @ axes
+
+    def locate(
+        self, phase: int, strain: np.ndarray, covariance: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Ion content (n,) and its standard error (n,) from strains (n, 6) of `phase`.
+
+        The place nearest to each strain on the path of straight lines between the phases' cells, in
+        the metric of its covariance (generalised least squares); the lines at both ends go on.
+        """
+        content, error, _ = self._nearest(phase, strain, covariance, beyond=np.inf)
+        return content, error
+
+    def distance(self, phase: int, strain: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+        """How far strains (n, 6) are from the path between the first and last phase, in standard
+        errors (n,)."""
+        return self._nearest(phase, strain, covariance, beyond=0.0)[2]
+
+    def _nearest(self, phase, strain, covariance, *, beyond):
+        contents, knots = self.knots(phase)
+        used = len(strain_basis(self.crystals[phase]))
+        strain, knots = strain[:, :used], knots[:, :used]
+        weight = np.linalg.inv(covariance[:, :used, :used])
+        best = np.full(len(strain), np.inf)
+        content, error = np.zeros(len(strain)), np.zeros(len(strain))
+        for segment in range(len(knots) - 1):
+            along = knots[segment + 1] - knots[segment]
+            information = np.einsum("i,nij,j->n", along, weight, along)
+            off = strain - knots[segment]
+            share = np.einsum("i,nij,nj->n", along, weight, off) / information
+            share = np.clip(
+                share, -beyond if segment == 0 else 0.0,
+                1.0 + (beyond if segment == len(knots) - 2 else 0.0),
+            )  # fmt: skip
+            rest = off - share[:, None] * along
+            square = np.einsum("ni,nij,nj->n", rest, weight, rest)
+            nearer = square < best
+            width = contents[segment + 1] - contents[segment]
+            best[nearer] = square[nearer]
+            content[nearer] = (contents[segment] + share * width)[nearer]
+            error[nearer] = (width / np.sqrt(information))[nearer]
+        return content, error, np.sqrt(best)
