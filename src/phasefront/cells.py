@@ -263,11 +263,13 @@ class Path:
         parent_axes: Sequence[Sequence[Sequence[float]] | None],
         ion_contents: Sequence[float],
     ) -> Path | None:
-        """None where phases share no lattice, or there are fewer than two.
+        """None where phases share no lattice or two of them one ion content, or there is only one.
 
         Raises InputError for axes that span no volume.
         """
-        if len(crystals) < 2 or any(axes is None for axes in parent_axes):
+        if any(axes is None for axes in parent_axes):
+            return None
+        if len(crystals) < 2 or len(set(ion_contents)) < len(crystals):
             return None
         for crystal, axes in zip(crystals, parent_axes, strict=True):
             if abs(np.linalg.det(np.array(axes))) < 1e-6:

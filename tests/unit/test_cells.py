@@ -1,0 +1,212 @@
+"""Cells refined from spots, their errors, and the way between the phases' cells."""
+
+from dataclasses import replace
+
+import gemmi
+import numpy as np
+import pytest
+from conftest import ROOT
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kinematic import CRYSTALS, quaternion
+from scipy.spatial.transform import Rotation
+
+from phasefront import cells, refinement, rotations
+from phasefront.crystals import read_crystal
+from phasefront.errors import InputError
+from phasefront.refinement import Experiment, Refined, reflection_table
+
+EXPERIMENT = Experiment(200.0, 0.8, (0.1, 1.15), position_sigma=0.002, scale_sigma=0.001)
+PARENT_AXES = [np.eye(3), [[1, 1, 0], [-1, 1, 0], [0, 0, 1]], np.eye(3)]
+CONTENTS = [3, 2, 1]
+PATH = cells.Path.of(CRYSTALS, PARENT_AXES, CONTENTS)
+LIMNO = {"LiMn2O4": 1, "LCO": 2, "Li2MnO3": 4}  # cubic, rhombohedral, monoclinic
+
+
+def with_cell(crystal, a, b, c):
+    """The same crystal with other lengths."""
+    cell = (a, b, c, *crystal.cell[3:])
+    return replace(crystal, cell=cell, reciprocal=np.array(gemmi.UnitCell(*cell).frac.mat.tolist()))
+
+
+def patterns_of(crystal, orientations, *, sigma, number=28, seed=0):
+    """offset, qx, qy, intensity of the strongest spots of a crystal in each orientation."""
+    rng = np.random.default_rng(seed)
+    columns, offset = [], [0]
+    for orientation in orientations:
+        qx, qy, _, weight = refinement.predict_spots(crystal, quaternion(orientation), EXPERIMENT)
+        strongest = np.argsort(-weight, kind="stable")[:number]
+        q = np.stack([qx, qy])[:, strongest]
+        q = q + sigma * rng.standard_normal(q.shape)
+        columns.append(np.vstack([q, 1e4 * weight[strongest]]))
+        offset.append(offset[-1] + q.shape[1])
+    return np.array(offset), *np.concatenate(columns, axis=1)
+
+
+def refined_cells(crystal, spots, orientations, phase=0):
+    """Cells of `spots` with the orientations given and those of `crystal` to start from."""
+    number = len(orientations)
+    start = Refined(
+        quaternion(orientations), np.ones(number), np.zeros((number, 2)), np.zeros(number),
+        np.zeros(number), np.zeros(number), np.zeros(number),
+    )  # fmt: skip
+    table = reflection_table([crystal], max_radius=1.15)
+    return cells.refine_cells(
+        spots, np.arange(number), np.zeros(number, dtype=int), start, table, EXPERIMENT,
+        [cells.strain_basis(crystal)],
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("index", "free"), [(0, 3), (1, 2), (2, 3)])
+def test_strains_keep_the_symmetry(index, free):
+    crystal = CRYSTALS[index]
+    basis = cells.strain_basis(crystal)
+    assert len(basis) == free
+    for operator in rotations.matrices(crystal.symmetry):
+        np.testing.assert_allclose(operator @ basis @ operator.T, basis, atol=1e-12)
+    overlap = np.einsum("aij,bij->ab", basis, basis)
+    np.testing.assert_allclose(overlap, np.eye(free), atol=1e-12)
+
+
+@pytest.mark.parametrize("name", LIMNO)
+def test_number_of_free_strains_is_that_of_the_crystal_system(shared_data, name):
+    crystal = read_crystal(shared_data(f"structures/{name}.cif"))
+    assert len(cells.strain_basis(crystal)) == LIMNO[name]
+
+
+def test_cell_of_no_strain_is_that_of_the_file(shared_data):
+    monoclinic = read_crystal(shared_data("structures/Li2MnO3.cif"))
+    for crystal in [*CRYSTALS, monoclinic]:
+        found = cells.cell_parameters(crystal, np.zeros((1, 6)))
+        np.testing.assert_allclose(found[0], crystal.cell, rtol=1e-10)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.tuples(*[st.floats(-0.03, 0.03)] * 3))
+def test_strained_lengths_are_those_of_the_strained_axes(stretch):
+    crystal = CRYSTALS[0]
+    basis = cells.strain_basis(crystal)
+    # The orthorhombic basis is diagonal: stretching the axes by s shrinks g by 1 / (1 + s).
+    tensor = np.diag(1 / (1 + np.array(stretch)) - 1)
+    strain = np.zeros((1, 6))
+    strain[0, :3] = np.einsum("kij,ij->k", basis, tensor)
+    found = cells.cell_parameters(crystal, strain)[0]
+    np.testing.assert_allclose(found[:3], np.array(crystal.cell[:3]) * (1 + np.array(stretch)))
+    np.testing.assert_allclose(found[3:], 90)
+
+
+def test_cell_is_found_from_exact_spots():
+    crystal = CRYSTALS[0]
+    true = with_cell(crystal, 8.98, 9.10, 10.83)
+    orientations = Rotation.random(12, random_state=1)
+    found = refined_cells(crystal, patterns_of(true, orientations, sigma=0.0), orientations)
+    assert (found.assigned > 20).all()
+    parameters = cells.cell_parameters(crystal, found.strain)
+    covariance = cells.propagated(
+        lambda strain: cells.cell_parameters(crystal, strain), found.strain, found.covariance
+    )
+    error = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2)[:, :3])
+    z = (parameters[:, :3] - [8.98, 9.10, 10.83]) / error
+    # What a pattern shows is right to a fraction of the error that counting on noise gives.
+    assert np.abs(z).max() < 1.0
+    np.testing.assert_allclose(parameters[:, 3:], 90)
+
+
+def test_errors_are_as_large_as_stated():
+    crystal = CRYSTALS[2]
+    orientations = Rotation.random(300, random_state=2)
+    spots = patterns_of(crystal, orientations, sigma=EXPERIMENT.position_sigma, seed=3)
+    found = refined_cells(crystal, spots, orientations)
+    strain, covariance = found.strain[:, :3], found.covariance[:, :3, :3]
+    square = np.einsum("ni,nij,nj->n", strain, np.linalg.inv(covariance), strain)
+    # The prior holds the strain near its true value of 0, so chi squared of three is at most 3.
+    assert 1.2 < square.mean() < 3.2
+    assert np.mean(square > 7.81) < 0.08  # 95 % quantile of three degrees of freedom
+
+
+def test_the_axis_along_the_beam_keeps_the_error_it_had():
+    crystal = CRYSTALS[0]
+    along_c = Rotation.identity(1)
+    found = refined_cells(crystal, patterns_of(crystal, along_c, sigma=0.001), along_c)
+    basis = cells.strain_basis(crystal)
+    error = np.sqrt(np.diag(found.covariance[0])[: len(basis)])
+    which = np.argmax(np.abs(basis[:, 2, 2]))
+    assert error[which] == pytest.approx(cells.CELL_SIGMA, rel=0.05)
+    assert np.delete(error, which).max() < 0.15 * cells.CELL_SIGMA
+
+
+def test_strays_hardly_move_a_cell():
+    crystal = CRYSTALS[0]
+    orientations = Rotation.random(10, random_state=4)
+    spots = patterns_of(crystal, orientations, sigma=0.0)
+    off = spots[1].copy()
+    off[spots[0][:-1] + 3] += 2.5 * EXPERIMENT.position_sigma
+    moved = refined_cells(crystal, (spots[0], off, *spots[2:]), orientations)
+    error = np.sqrt(np.diagonal(moved.covariance, axis1=1, axis2=2)[:, :3])
+    assert (np.abs(moved.strain[:, :3]) < error).all()
+
+
+@pytest.mark.parametrize("phase", range(3))
+def test_the_path_leads_through_the_phases_own_cells(phase):
+    contents, knots = PATH.knots(phase)
+    np.testing.assert_array_equal(contents, [1, 2, 3])
+    np.testing.assert_allclose(knots[list(contents).index(CONTENTS[phase])], 0, atol=1e-12)
+    covariance = np.broadcast_to(1e-6 * np.eye(6), (3, 6, 6))
+    content, error = PATH.locate(phase, knots, covariance)
+    np.testing.assert_allclose(content, contents, atol=1e-6)
+    assert (error > 0).all()
+    np.testing.assert_allclose(PATH.distance(phase, knots, covariance), 0, atol=1e-6)
+
+
+def test_places_between_phases_and_off_the_path():
+    _, knots = PATH.knots(0)
+    covariance = np.broadcast_to(1e-6 * np.eye(6), (2, 6, 6))
+    along = knots[2] - knots[1]
+    half = knots[1] + 0.5 * along
+    across = np.zeros(6)
+    across[:3] = np.cross(along[:3], knots[1][:3] - knots[0][:3])
+    across *= 5e-3 / np.linalg.norm(across)
+    content, error = PATH.locate(0, np.stack([half, half + across]), covariance)
+    np.testing.assert_allclose(content, 2.5, atol=1e-6)
+    # The error of a projection on a line: sigma over its length.
+    np.testing.assert_allclose(error, 1e-3 / np.linalg.norm(along))
+    distance = PATH.distance(0, np.stack([half, half + across]), covariance)
+    np.testing.assert_allclose(distance, [0, 5], atol=1e-6)
+
+
+def test_beyond_the_last_phase_is_off_the_path():
+    _, knots = PATH.knots(0)
+    beyond = (2 * knots[0] - knots[1])[None]
+    covariance = np.broadcast_to(1e-6 * np.eye(6), (1, 6, 6))
+    assert PATH.locate(0, beyond, covariance)[0] == pytest.approx(0.0, abs=1e-6)
+    expected = np.linalg.norm(knots[1] - knots[0]) / 1e-3
+    assert PATH.distance(0, beyond, covariance) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("phase", "ratio"), [(0, 1.189), (1, 1.218), (2, 1.254)])
+def test_axial_ratio_of_the_shared_lattice(phase, ratio):
+    found = PATH.axial_ratio(phase, np.zeros((1, 6)))
+    assert found[0, 0] == pytest.approx(ratio, abs=1e-3)
+
+
+def test_no_path_where_phases_share_no_lattice_or_one_ion_content():
+    assert cells.Path.of(CRYSTALS, [np.eye(3), None, np.eye(3)], CONTENTS) is None
+    assert cells.Path.of(CRYSTALS, PARENT_AXES, [2, 1, 1]) is None
+    assert cells.Path.of(CRYSTALS[:1], PARENT_AXES[:1], [1]) is None
+    with pytest.raises(InputError, match="span no volume"):
+        cells.Path.of(CRYSTALS, [np.eye(3), np.ones((3, 3)), np.eye(3)], CONTENTS)
+
+
+def test_lithium_iron_phosphate_shrinks_along_two_axes_only():
+    crystals = [
+        read_crystal(ROOT / "config" / "structures" / f"{name}.cif")
+        for name in ("LiFePO4", "FePO4")
+    ]
+    path = cells.Path.of(crystals, [np.eye(3)] * 2, [1, 0])
+    contents, knots = path.knots(0)
+    basis = cells.strain_basis(crystals[0])
+    tensor = np.einsum("k,kij->ij", knots[0][:3], basis)
+    expected = np.array(crystals[0].cell[:3]) / crystals[1].cell[:3] - 1
+    np.testing.assert_allclose(np.diag(tensor), expected, atol=1e-9)
+    assert expected[0] > 0 > expected[2]
+    np.testing.assert_array_equal(contents, [0, 1])

@@ -1,0 +1,127 @@
+"""A second lattice is found where there is one, and hardly ever where there is none."""
+
+import numpy as np
+import pytest
+from kinematic import CRYSTALS, NAMES, OPTICS, diffsims_patterns, misorientation_deg, spots_of
+from scipy.spatial.transform import Rotation
+
+from phasefront import evidence, layouts, overlaps
+from phasefront.matching import Library
+from phasefront.orientations import find_orientations
+from phasefront.refinement import Experiment, reflection_table, spot_arrays
+from phasefront.templates import simulate_templates
+
+# diffsims' sources hold such sequences; Python says so when it first compiles them.
+pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
+
+EXPERIMENT = Experiment(200.0, 0.8, (0.1, 1.15), position_sigma=0.002, scale_sigma=0.001)
+NUMBER = 12
+
+
+@pytest.fixture(scope="module")
+def templates():
+    return simulate_templates(CRYSTALS, resolution_deg=3.0, **OPTICS)
+
+
+def scattered(patterns, *, sigma=0.0015, share=1.0, seed=0):
+    """Spots with an error of position, weaker by a share."""
+    rng = np.random.default_rng(seed)
+    return [
+        (qx + sigma * rng.standard_normal(len(qx)), qy + sigma * rng.standard_normal(len(qy)),
+         share * intensity)
+        for qx, qy, intensity in patterns
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def overlapping():
+    """Spots of an Amam grain (up to 28 a position) over a weaker Cmc21 grain (14), those of Amam
+    first; how many these are, and the other's orientations."""
+    below, above = Rotation.random(NUMBER, random_state=1), Rotation.random(NUMBER, random_state=2)
+    first = scattered(diffsims_patterns(CRYSTALS[0], below, 28), seed=3)
+    second = scattered(diffsims_patterns(CRYSTALS[2], above, 14), share=0.5, seed=4)
+    both = [
+        tuple(np.concatenate(pair) for pair in zip(one, other, strict=True))
+        for one, other in zip(first, second, strict=True)
+    ]
+    return spots_of(both), [len(one[0]) for one in first], above
+
+
+def test_second_lattice_is_found_with_its_phase_and_orientation(templates, overlapping):
+    spots, of_first, above = overlapping
+    arrays = spot_arrays(spots)
+    explained = np.zeros(len(arrays[1]), dtype=bool)
+    for start, number in zip(arrays[0], of_first, strict=False):
+        explained[start : start + number] = True
+    second = overlaps.find_second(
+        arrays, explained, Library.prepare(templates, CRYSTALS, 5.0),
+        reflection_table(CRYSTALS, max_radius=1.15), EXPERIMENT, min_spots=5,
+    )  # fmt: skip
+    right = second.phase == 2
+    assert right.mean() > 0.8
+    found = Rotation.from_quat(second.rotation[right], scalar_first=True)
+    errors = [
+        misorientation_deg(CRYSTALS[2], one, other)
+        for one, other in zip(found, above[right], strict=True)
+    ]
+    assert np.median(errors) < 0.5
+    assert not (second.claimed & explained).any()
+    assert second.claimed.sum() > 0.7 * (~explained).sum()
+
+
+def test_strays_make_no_second_lattice(templates):
+    rng = np.random.default_rng(6)
+    first = diffsims_patterns(CRYSTALS[0], Rotation.random(60, random_state=5), 25)
+    patterns, explained = [], []
+    for qx, qy, intensity in first:
+        place = np.sqrt(rng.uniform(0.01, 1.3, 7)) * np.exp(2j * np.pi * rng.random(7))
+        patterns.append(
+            (np.append(qx, place.real), np.append(qy, place.imag), np.append(intensity, [50] * 7))
+        )
+        explained.append(np.arange(len(qx) + 7) < len(qx))
+    second = overlaps.find_second(
+        spot_arrays(spots_of(patterns)), np.concatenate(explained),
+        Library.prepare(templates, CRYSTALS, 5.0), reflection_table(CRYSTALS, max_radius=1.15),
+        EXPERIMENT, min_spots=5,
+    )  # fmt: skip
+    assert (second.phase >= 0).mean() < 0.05
+    assert not second.claimed[np.repeat(second.phase < 0, [len(e) for e in explained])].any()
+
+
+def test_two_phases_over_each_other_are_mixed_and_shared_by_intensity(templates, overlapping):
+    spots, of_first, _ = overlapping
+    orientations = find_orientations(spots, templates, CRYSTALS)
+    phases = evidence.decide_phases(spots, orientations, templates, CRYSTALS)
+    decision, second = phases["decision"].values[0], phases["second_phase"].values[0]
+    assert (second >= 0).mean() > 0.7
+    mixed = decision == layouts.MIXED
+    assert mixed.mean() > 0.4
+    # The stronger, richer pattern decides where the other one has less than a quarter.
+    assert np.isin(decision, [layouts.MIXED, layouts.UNDECIDED, 0]).mean() > 0.9
+    share = phases["share"].values[0][mixed]
+    np.testing.assert_allclose(share.sum(axis=1), 1, atol=1e-5)
+    offset, _, _, intensity = spot_arrays(spots)
+    true = [
+        intensity[start : start + number].sum() / intensity[start:stop].sum()
+        for start, stop, number in zip(offset, offset[1:], of_first, strict=False)
+    ]
+    assert np.abs(share[:, 0] - np.array(true)[mixed]).max() < 0.2
+    assert (phases["explained"].values[0] > 0.8).mean() > 0.7
+    assert NAMES[2] in str(phases["phase"].values[2])
+
+
+def test_two_grains_of_one_phase_have_one_phase(templates):
+    one = scattered(diffsims_patterns(CRYSTALS[1], Rotation.random(10, random_state=7), 20), seed=8)
+    other = scattered(
+        diffsims_patterns(CRYSTALS[1], Rotation.random(10, random_state=9), 16), seed=10
+    )
+    both = [
+        tuple(np.concatenate(pair) for pair in zip(a, b, strict=True))
+        for a, b in zip(one, other, strict=True)
+    ]
+    spots = spots_of(both)
+    orientations = find_orientations(spots, templates, CRYSTALS)
+    phases = evidence.decide_phases(spots, orientations, templates, CRYSTALS)
+    decision = phases["decision"].values[0]
+    assert (decision == 1).mean() >= 0.6
+    assert np.isin(decision, [1, layouts.UNDECIDED]).mean() >= 0.9
