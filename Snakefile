@@ -16,6 +16,7 @@ include: "workflow/rules/virtual.smk"
 include: "workflow/rules/scans.smk"
 include: "workflow/rules/calibration.smk"
 include: "workflow/rules/spots.smk"
+include: "workflow/rules/discrimination.smk"
 include: "workflow/rules/orientations.smk"
 include: "workflow/rules/phases.smk"
 include: "workflow/rules/maps.smk"
@@ -44,5 +45,7 @@ rule all:
             kind=["h5", "ang", "ctf"],
         ),
         expand(result("figures/powder/{pattern}.png"), pattern=PLAN.patterns.index),
+        expand(result("figures/pairs/{instrument}.png"), instrument=PLAN.instruments),
+        expand(result("pairs/{instrument}.csv"), instrument=PLAN.instruments),
         result("notebooks/experiment.ipynb"),
         [result("truth_check.csv")] if PLAN.experiment.virtual else [],

@@ -36,7 +36,7 @@ def simulate_templates(
     spots: dict[str, list] = {"qx": [], "qy": [], "intensity": []}
     phase_index, rotation, counts = [], [], []
     for index, crystal in enumerate(crystals):
-        directions = _beam_directions(crystal, resolution_deg)
+        directions = beam_directions(crystal, resolution_deg)
         quaternions = shortest_rotations(directions)
         _, g, strength = crystal.reflections(1.0 / max_radius)
         for quaternion in quaternions:
@@ -67,7 +67,7 @@ def simulate_templates(
     )  # fmt: skip
 
 
-def _beam_directions(crystal: Crystal, resolution_deg: float) -> np.ndarray:
+def beam_directions(crystal: Crystal, resolution_deg: float) -> np.ndarray:
     """Unit vectors (n, 3) in the crystal's axes, one for each orbit of the Laue group.
 
     The sector is the set of directions nearer to a general direction than any of their

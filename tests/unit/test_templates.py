@@ -58,5 +58,5 @@ def test_templates_cover_every_direction(templates, phase):
     assert nearest.max() < 0.75 * 3.0
     # One of each orbit, but for the sector's boundary.
     share = 1 / (2 * len(operators))
-    whole = len(templates_._beam_directions(CRYSTALS[0], 3.0)) * 8
+    whole = len(templates_.beam_directions(CRYSTALS[0], 3.0)) * 8
     assert share * whole <= own.sum() < 1.25 * share * whole

@@ -1,0 +1,56 @@
+# Which pairs of phases can be told apart, from the crystals alone.
+#
+# in:  CIFs
+# out: pairs/<instrument>.nc, .csv, figures/pairs/<instrument>.png
+
+
+rule rate_pairs:
+    input:
+        cifs=PLAN.cifs,
+        code=code("rate_pairs"),
+    output:
+        **recorded(pairs="pairs/{instrument}.nc"),
+        **pictured(
+            "table",
+            "pairs/{instrument}.csv",
+            "pairs_table",
+            "Telling phases apart",
+            instrument="{instrument}",
+        ),
+    log:
+        result("logs/rate_pairs/{instrument}.log"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        material=settings("material"),
+        spots=settings("spots"),
+        phases=settings("phases"),
+        instrument=lambda wildcards: PLAN.instrument(wildcards.instrument),
+    shell:
+        "python scripts/rate_pairs.py --cifs {input.cifs} --material {params.material:q}"
+        " --instrument {params.instrument:q} --spots {params.spots:q}"
+        " --phases {params.phases:q} --pairs {output.pairs} --table {output.table} > {log} 2>&1"
+
+
+rule draw_pairs:
+    input:
+        pairs=result("pairs/{instrument}.nc"),
+        cifs=PLAN.cifs,
+        code=code("draw_pairs"),
+    output:
+        **pictured(
+            "figure",
+            "figures/pairs/{instrument}.png",
+            "pairs",
+            "Telling phases apart",
+            instrument="{instrument}",
+        ),
+    log:
+        result("logs/draw_pairs/{instrument}.log"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        material=settings("material"),
+    shell:
+        "python scripts/draw_pairs.py --pairs {input.pairs} --cifs {input.cifs}"
+        " --material {params.material:q} --figure {output.figure} > {log} 2>&1"
