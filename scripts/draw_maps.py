@@ -1,4 +1,4 @@
-"""Draw a scan's maps: phases with grain outlines, orientations, reliability."""
+"""Draw a scan's maps: phases with grain outlines, orientations, composition, reliability."""
 
 from phasefront.config import Material
 from phasefront.provenance.job import Job
@@ -17,6 +17,8 @@ def draw_maps(job):
     figures.save(drawn, job.decision)
     drawn = figures.draw_orientation_map(phases, crystals, scan_step_nm=step, labels=labels)
     figures.save(drawn, job.ipf)
+    drawn = figures.draw_composition(phases, grains, scan_step_nm=step, ion=job.material.ion)
+    figures.save(drawn, job.composition)
     drawn = figures.draw_reliability(phases, orientations, scan_step_nm=step)
     figures.save(drawn, job.reliability)
 
@@ -28,4 +30,5 @@ if __name__ == "__main__":
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.settings("material", Material).output("decision", "PNG of the phase map")
     job.output("ipf", "PNG of the orientation maps").output("reliability", "PNG of its maps")
+    job.output("composition", "PNG of the maps of ion content and axial ratio")
     job.run(draw_maps)

@@ -202,8 +202,8 @@ def summary(
     Returns
     -------
     `{"run", "states": [{"state", "x": {source: V}, "fractions": {"stem": {phase: V}, "powder":
-    {phase: V}}}], "scans": [{"scan", "patterns", "decided", "undecided", "vacuum", "seconds"}]}`
-    with V = `{"value", "low", "high"}`, or None where there is no such source.
+    {phase: V}}}], "scans": [{"scan", "patterns", "decided", "mixed", "undecided", "vacuum",
+    "seconds"}]}` with V = `{"value", "low", "high"}`, or None where there is no such source.
     """
     data = {name: comparison[name].to_numpy() for name in comparison.variables}
     content, fraction = _triple(data, "ion_content"), _triple(data, "fraction")
@@ -223,7 +223,7 @@ def summary(
         }
         for i, state in enumerate(data["state"])
     ]
-    counts = ("patterns", "decided", "undecided", "vacuum")
+    counts = ("patterns", "decided", "mixed", "undecided", "vacuum")
     scans = [
         {
             "scan": scan,

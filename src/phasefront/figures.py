@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 import xarray as xr
 
-from phasefront.layouts import UNDECIDED, VACUUM
+from phasefront.layouts import MIXED, UNDECIDED, VACUUM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart by the colour-blind (https://jfly.uni-koeln.de/color/), in an
 # order that also differs in lightness from one to the next.
 PHASE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+# Hatched in white, so that it is told from every phase without its colour, too.
+MIXED_COLOUR = "#4B1D73"
 UNDECIDED_COLOUR = "#666666"
 VACUUM_COLOUR = "#EFEFEF"
+_MIXED_HATCH = "//////"
 MEASURED_COLOUR = "#B00020"
 DPI = 200
 # Width of a text page with two columns, inches.
@@ -52,6 +55,7 @@ _STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 8,
     "image.interpolation": "nearest",
+    "hatch.linewidth": 0.5,
     "lines.linewidth": 1,
 }
 
@@ -321,11 +325,12 @@ def draw_reliability(
 ) -> Figure:
     """How well positions are matched: reliability, score, indexed spots, and the half-turn gap.
 
-    All but the reliability are those of the decided phase, or where undecided of the likeliest one.
+    All but the reliability are those of the decided phase, or where mixed or undecided of the
+    likeliest one.
     """
-    chosen = phases["posterior"].fillna(-1).argmax("phase")
     decision = phases["decision"]
-    best = orientations.isel(rank=0, phase=xr.where(decision >= 0, decision, chosen))
+    chosen = decision.copy(data=_with_likeliest(phases, MIXED, UNDECIDED, VACUUM))
+    best = orientations.isel(rank=0, phase=chosen)
     crystal = decision != VACUUM
     panels = (
         (phases["reliability"], "reliability", "1 − next/best score"),
@@ -346,13 +351,14 @@ def draw_reliability(
 
 
 def choose_positions(phases: xr.Dataset, orientations: xr.Dataset) -> tuple[np.ndarray, list[str]]:
-    """Positions worth showing: the median match of each phase, best, worst and an undecided one.
+    """Positions worth showing: the median match of each phase, best, worst, mixed and undecided.
 
     Returns (n, 2) rows and columns, and for each why it was chosen.
     """
-    decision = phases["decision"].values
+    decision = _with_likeliest(phases, MIXED)
     score = orientations["score"].isel(rank=0).values
-    score_of = np.take_along_axis(score, np.maximum(decision, 0)[..., None], axis=-1)[..., 0]
+    chosen = np.maximum(_with_likeliest(phases, MIXED), 0)
+    score_of = np.take_along_axis(score, chosen[..., None], axis=-1)[..., 0]
     groups = [("median match", decision == index, 0.5) for index in range(phases.sizes["phase"])]
     groups += [
         ("best match", decision >= 0, 1.0),
@@ -365,9 +371,9 @@ def choose_positions(phases: xr.Dataset, orientations: xr.Dataset) -> tuple[np.n
         if len(candidates) == 0:
             continue
         order = np.argsort(score_of[tuple(candidates.T)], kind="stable")
-        chosen = tuple(candidates[order[round(quantile * (len(order) - 1))]].tolist())
-        if chosen not in positions:
-            positions.append(chosen)
+        position = tuple(candidates[order[round(quantile * (len(order) - 1))]].tolist())
+        if position not in positions:
+            positions.append(position)
             reasons.append(reason)
     return np.array(positions, dtype=int).reshape(-1, 2), reasons
 
@@ -381,6 +387,7 @@ def draw_patterns(
     phases: xr.Dataset,
     predicted: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None],
     calibration: xr.Dataset | None = None,
+    Mixed positions take their likeliest phase, whose orientation is that of the first lattice.
     reasons: Sequence[str] | None = None,
     labels: Mapping[str, str] | None = None,
     labelled: int = 8,
@@ -399,6 +406,13 @@ def draw_patterns(
     calibration
         CALIBRATION data set; needed where there are patterns.
     """
+def _with_likeliest(phases: xr.Dataset, *answers: int) -> np.ndarray:
+    """The decision (y, x), where it is one of `answers` the index of the likeliest phase."""
+    decision = phases["decision"].values
+    likeliest = phases["posterior"].fillna(-1).argmax("phase").values
+    return np.where(np.isin(decision, answers), likeliest, decision)
+
+
     count = len(positions)
     if count == 0:
         return _sentence("No position of this scan has enough spots to be matched.")
@@ -446,6 +460,42 @@ def _picture(ax: Axes, pattern: np.ndarray, calibration: xr.Dataset, position) -
     low, high = np.percentile(pattern, [1, 99.8])
     norm = PowerNorm(0.5, vmin=low, vmax=max(high, low + 1))
     ax.imshow(pattern, norm=norm, cmap="gray_r")
+@_styled
+def draw_composition(
+    phases: xr.Dataset, grains: xr.Dataset | None = None, *, scan_step_nm: float = np.nan,
+    ion: str = "ions",
+) -> Figure:  # fmt: skip
+    """Ion content and axial ratio of the lattice that the phases share, each with its error.
+
+    Only where the position is decided or mixed. `ion` is written in the unit.
+    """
+    known = phases["decision"].isin([MIXED, *range(phases.sizes["phase"])])
+    panels = (
+        ("ion_content", "ion content from the cell", f"{ion} per formula unit", "viridis"),
+        ("ion_content_stderr", "its standard error", f"{ion} per formula unit", "magma"),
+        ("axial_ratio", "axial ratio", "c over mean of a and b", "viridis"),
+        ("axial_ratio_stderr", "its standard error", "c over mean of a and b", "magma"),
+    )
+    shown = {name: phases[name].where(known) for name, *_ in panels}
+    if not np.isfinite(shown["ion_content"]).any():
+        return _sentence("No position of this scan has a cell of a lattice that phases share.")
+    figure = _figure(PAGE, 2 * _map_height(phases["decision"].shape, columns=2, beside=1.2))
+    for ax, letter, (name, title, unit, colours) in zip(
+        figure.subplots(2, 2).ravel(), "abcd", panels, strict=True
+    ):
+        values = shown[name].values
+        is_error = name.endswith("stderr")
+        lowest = 0.0 if is_error else -_highest(-values)
+        image = ax.imshow(values, vmin=lowest, vmax=_highest(values), cmap=_with_missing(colours))
+        bar = _colour_bar(image, unit, extend="max" if is_error else "both")
+        bar.formatter.set_useOffset(False)
+        if grains is not None:
+            _draw_boundaries(ax, phases, grains)
+        _title(ax, letter, title)
+        _scan_axes(ax, scan_step_nm, with_labels=letter == "a")
+    return figure
+
+
     ax.set(xlim=(-0.5, pattern.shape[1] - 0.5), ylim=(pattern.shape[0] - 0.5, -0.5))
     ax.set_autoscale_on(False)
     _scale_bar(ax, float(calibration["scale"]), "Å$^{-1}$")
@@ -458,6 +508,7 @@ def _picture(ax: Axes, pattern: np.ndarray, calibration: xr.Dataset, position) -
     return to_picture
 
 
+        ("mixed", decision == MIXED, 0.5),
 def _empty_picture(ax: Axes, reach: float) -> Callable:
     """Axes in 1/angstrom for spots without a pattern."""
     from matplotlib.ticker import MaxNLocator
@@ -1042,17 +1093,31 @@ def _colour_bar(image, label: str, **options):
 
 
 def _draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> None:
-    from matplotlib.collections import LineCollection
+    from matplotlib.collections import PolyCollection
     from matplotlib.colors import to_rgb
 
-    colours = np.array(
-        [to_rgb(VACUUM_COLOUR), to_rgb(UNDECIDED_COLOUR)]
-        + [_rgb(index) for index in range(phases.sizes["phase"])]
-    )
-    ax.imshow(colours[phases["decision"].values.astype(int) - VACUUM])
+    decision = phases["decision"].values.astype(int)
+    answers = {MIXED: MIXED_COLOUR, VACUUM: VACUUM_COLOUR, UNDECIDED: UNDECIDED_COLOUR}
+    answers |= {index: _rgb(index) for index in range(phases.sizes["phase"])}
+    colours = np.array([to_rgb(answers[value]) for value in range(MIXED, max(answers) + 1)])
+    ax.imshow(colours[decision - MIXED])
+    y, x = np.nonzero(decision == MIXED)
+    corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
+    ax.add_collection(
+        PolyCollection(
+            np.stack([x, y], axis=-1)[:, None] + corners, facecolors="none", edgecolors="white",
+            linewidths=0, hatch=_MIXED_HATCH,
+        )
+    )  # fmt: skip
     if grains is not None:
-        edges = _boundaries(grains["label"].values, phases["decision"].values == UNDECIDED)
-        ax.add_collection(LineCollection(edges, colors="black", linewidths=0.5, capstyle="round"))
+        _draw_boundaries(ax, phases, grains)
+
+
+def _draw_boundaries(ax: Axes, phases: xr.Dataset, grains: xr.Dataset) -> None:
+    from matplotlib.collections import LineCollection
+
+    edges = _boundaries(grains["label"].values, phases["decision"].values == UNDECIDED)
+    ax.add_collection(LineCollection(edges, colors="black", linewidths=0.5, capstyle="round"))
 
 
 def _boundaries(label: np.ndarray, undecided: np.ndarray) -> np.ndarray:
@@ -1115,3 +1180,9 @@ def _round_below(length: float) -> float:
     """The largest of 1, 2, 5 times a power of ten that is not above `length`."""
     power = 10.0 ** np.floor(np.log10(length))
     return float(max(step for step in (1, 2, 5) if step * power <= length * (1 + 1e-9)) * power)
+    handles.append(
+        Patch(
+            facecolor=MIXED_COLOUR, edgecolor="white", linewidth=0, hatch=_MIXED_HATCH,
+            label="mixed",
+        )
+    )  # fmt: skip

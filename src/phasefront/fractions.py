@@ -53,10 +53,11 @@ def phase_fractions(
 ) -> xr.Dataset:
     """Count the phases of a scan.
 
-    The fraction of a phase is its share of the decided positions (area), or of formula units if
-    thickness is the same everywhere (molar: area over `formula_volumes`, renormalised). What is
-    resampled are grains, each with its decided positions; decided positions outside all grains
-    form contiguous patches that stand beside them.
+    The fraction of a phase is its share of the decided and mixed positions (area; a mixed one
+    counts for each of its phases by its share there), or of formula units if thickness is the same
+    everywhere (molar: area over `formula_volumes`, renormalised). What is resampled are grains,
+    each with these positions; those outside all grains form contiguous patches that stand beside
+    them. Bounds treat undecided positions only as unknown.
 
     Parameters
     ----------
@@ -85,7 +86,7 @@ def phase_fractions(
             f"{phases['decision'].shape}", remedy="give phases and grains of one scan",
         )  # fmt: skip
     decision = phases["decision"].values
-    units = _resampled_units(decision, grains)
+    units = _resampled_units(phases["share"].values, grains["label"].values)
     return _dataset(
         phases["phase"].values,
         units,
@@ -94,6 +95,7 @@ def phase_fractions(
         counts={
             "patterns": decision.size,
             "decided": np.sum(decision >= 0),
+            "mixed": np.sum(decision == layouts.MIXED),
             "undecided": np.sum(decision == layouts.UNDECIDED),
             "vacuum": np.sum(decision == layouts.VACUUM),
         },
@@ -142,7 +144,7 @@ def pool_fractions(scans: Sequence[xr.Dataset], *, seed: int = 0) -> xr.Dataset:
             )  # fmt: skip
     area = np.array([scan.attrs["scan_step_nm"] for scan in scans]) ** 2
     weight = area / area[0] if np.all(np.isfinite(area)) else np.ones(len(scans))
-    counts = ("patterns", "decided", "undecided", "vacuum")
+    counts = ("patterns", "decided", "mixed", "undecided", "vacuum")
     return _dataset(
         first["phase"].values,
         np.concatenate([w * s["grain_area"].values for w, s in zip(weight, scans, strict=True)]),
@@ -266,14 +268,17 @@ def _weight_shape(rho: float, count: float) -> float:
     return float(rho + (1 - rho) * mixed)
 
 
-def _resampled_units(decision: np.ndarray, grains: xr.Dataset) -> np.ndarray:
-    """Decided positions (unit, phase) of grains and, after them, of patches outside all grains."""
-    in_grains = grains["phase_count"].values.astype("f8")
-    outside = (decision >= 0) & (grains["label"].values < 0)
-    patch, count = ndimage.label(outside)
-    patches = np.zeros((count, in_grains.shape[1]))
-    np.add.at(patches, (patch[outside] - 1, decision[outside]), 1)
-    units = np.concatenate([in_grains, patches])
+def _resampled_units(share: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Area (unit, phase) of each phase in grains and, after them, in patches outside all grains.
+
+    `share` (y, x, phase) is NaN where no phase is known.
+    """
+    known = np.isfinite(share).all(axis=-1)
+    patch, count = ndimage.label(known & (label < 0))
+    grains = label.max(initial=-1) + 1
+    unit = np.where(label >= 0, label, grains + patch - 1)[known]
+    units = np.zeros((grains + count, share.shape[-1]))
+    np.add.at(units, unit, share[known].astype("f8"))
     return units[units.sum(axis=1) > 0]
 
 

@@ -37,7 +37,8 @@ def find_grains(
     reduced by symmetry and by half a turn about the beam, is at most the threshold. Phases that
     share a parent lattice are compared as that lattice, so a grain may hold several phases; other
     phases never join. The orientation of a position is that under its decided phase, or under its
-    most probable phase where it is undecided; vacuum belongs to no grain. Joining neighbours lets a
+    most probable phase where it is mixed (the first lattice's) or undecided; vacuum belongs to no
+    grain. Joining neighbours lets a
     slow drift of the orientation chain through a grain: `spread` tells.
 
     Parameters
@@ -93,6 +94,7 @@ def find_grains(
             "label": label,
             "size": size,
             "phase_count": _count(label, decision, range(len(names)), len(size)),
+            "mixed_count": _count(label, decision, [layouts.MIXED], len(size))[:, 0],
             "undecided_count": _count(label, decision, [layouts.UNDECIDED], len(size))[:, 0],
             "rotation": mean,
             "spread": spread,

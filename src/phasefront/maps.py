@@ -5,6 +5,10 @@ the page. So a reader's correction for microscopes where they differ stays off (
 ``'EulerCorrection', rotation.id``). Phases have the numbers 1, 2, ... of the experiment in every
 file, whether they occur in it or not; undecided positions and vacuum are not indexed.
 
+These formats have one phase a position. A mixed position is indexed under its likeliest phase, in
+the orientation of its first lattice, so that boundaries between phases are no gaps between grains;
+its `share` in the .h5 is below 1, and the second phase is in phasefront's own file only.
+
 Where a cell's angles are not 90 degrees, programs disagree about the crystal's Cartesian axes. A
 .h5 or .ang has orix's, e1 along a and e3 along c*; a .ctf has those of Channel 5 and MTEX, e1
 along a* and e3 along c, which orix does not undo when it reads one.
@@ -21,6 +25,7 @@ import xarray as xr
 
 from phasefront.crystals import Crystal
 from phasefront.errors import InputError
+from phasefront.layouts import MIXED
 
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap, Phase
@@ -42,10 +47,11 @@ def crystal_map(
 ) -> CrystalMap:
     """The decided phase and its orientation at every position, rows first.
 
-    Properties, all 0 where not indexed: of the decided phase's best orientation `score`, `spots`
-    and `half_turn_gap` (correlation, number of spots indexed, and what half a turn about the beam
-    costs in log-likelihood), `posterior` of the decided phase, and `reliability`. Coordinates are
-    in nm, or count positions ("px") where `step_nm` is NaN.
+    Mixed positions have their likeliest phase. Properties, all 0 where not indexed: of the phase's
+    best orientation `score`, `spots` and `half_turn_gap` (correlation, number of spots indexed, and
+    what half a turn about the beam costs in log-likelihood), `posterior` of the phase, its `share`
+    of the crystal there (1 where decided), and `reliability`. Coordinates are in nm, or count
+    positions ("px") where `step_nm` is NaN.
 
     Raises
     ------
@@ -68,14 +74,18 @@ def crystal_map(
             phases.attrs["scan"], "it has a single position, which is no map",
             remedy="give a scan of several positions",
         )  # fmt: skip
-    indexed = decision.values.ravel() >= 0
-    chosen = decision.clip(min=0)
+    likeliest = phases["posterior"].fillna(-1).argmax("phase")
+    chosen = decision.where(decision != MIXED, likeliest)
+    indexed = chosen.values.ravel() >= 0
+    number = np.where(indexed, chosen.values.ravel() + 1, -1)
+    chosen = chosen.clip(min=0)
     best = orientations[["score", "indexed", "half_turn_gap"]].isel(rank=0)
     properties = {
         "score": best["score"].isel(phase=chosen),
         "spots": best["indexed"].isel(phase=chosen),
         "half_turn_gap": best["half_turn_gap"].isel(phase=chosen),
         "posterior": phases["posterior"].isel(phase=chosen),
+        "share": phases["share"].isel(phase=chosen),
         "reliability": phases["reliability"],
     }
     rotation = phases["rotation"].isel(phase=chosen).values.reshape(-1, 4)
@@ -83,7 +93,7 @@ def crystal_map(
     y, x = np.indices(decision.shape).reshape(2, -1) * (float(step_nm) if known else 1.0)
     found = CrystalMap(
         Rotation(np.where(indexed[:, None], rotation, [1.0, 0.0, 0.0, 0.0])),
-        phase_id=np.where(indexed, decision.values.ravel() + 1, -1),
+        phase_id=number,
         x=x,
         y=y,
         scan_unit="nm" if known else "px",

@@ -41,7 +41,7 @@ def test_a_run_ends_with_everything_promised(finished_project):
             values = [value["value"] for value in state["fractions"][source].values()]
             assert sum(values) == pytest.approx(1, abs=1e-6)
     for scan in summary["scans"]:
-        counted = scan["decided"] + scan["undecided"] + scan["vacuum"]
+        counted = sum(scan[name] for name in ("decided", "mixed", "undecided", "vacuum"))
         assert counted == scan["patterns"] == 24 * 24
         assert scan["seconds"] > 0
     truth = json.loads((results / "truth_check.json").read_text())

@@ -43,7 +43,8 @@ def make_fractions(content=2.5, error=0.1, *, molar=(0.5, 0.5, 0.0), scan="s1"):
             "ion_content_low": content - HALF * error,
             "ion_content_high": content + HALF * error,
             "patterns": 100,
-            "decided": 70,
+            "decided": 65,
+            "mixed": 5,
             "undecided": 20,
             "vacuum": 10,
             "effective_grains": 7.5,
@@ -268,8 +269,8 @@ def test_summary_is_the_agreed_json():
     assert full["x"] == {"cycling": None, "stem": None, "powder": None}
     assert full["fractions"] == {"stem": None, "powder": None}
     assert found["scans"] == [
-        {"scan": "s1", "patterns": 100, "decided": 70, "undecided": 20, "vacuum": 10,
-         "seconds": 12.5}
+        {"scan": "s1", "patterns": 100, "decided": 65, "mixed": 5, "undecided": 20,
+         "vacuum": 10, "seconds": 12.5}
     ]  # fmt: skip
 
 

@@ -13,10 +13,12 @@ from matplotlib.axes import Axes
 from matplotlib.text import Annotation, Text
 from orix.quaternion import Rotation, symmetry
 from orix.vector import Vector3d
+from scipy import ndimage
+from stages import build_phases
 
 from phasefront import figures, layouts, netcdf
 from phasefront.crystals import read_crystal
-from phasefront.layouts import UNDECIDED, VACUUM
+from phasefront.layouts import MIXED, UNDECIDED, VACUUM
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["Na3", "Na2", "Na1"]
@@ -55,18 +57,16 @@ def make_phases(seed=0, weights=(0.3, 0.4, 0.3)):
     rotation = Rotation(rng.normal(size=(label.max() + 1, 4))).data[label]
     rotation = np.repeat(rotation[..., None, :], 3, axis=-2)
     rotation[label < 0] = np.nan
-    return netcdf.build(
-        layouts.PHASES,
-        {
-            "phase": NAMES,
-            "rotation": rotation,
-            "log_evidence": evidence,
-            "posterior": posterior,
-            "decision": decision,
-            "reliability": rng.uniform(0, 0.4, SHAPE),
-        },
-        {"scan": "a", "decide_above": 0.95},
-    )
+    # A mixed rim of every second grain.
+    rim = ndimage.maximum_filter(label, 3) != ndimage.minimum_filter(label, 3)
+    decision[rim & (label >= 0) & (label % 2 == 0)] = MIXED
+    content = np.where(label < 0, np.nan, 3 - phase + rng.normal(0, 0.03, SHAPE))
+    return build_phases(
+        NAMES, decision, scan="a", rotation=rotation, log_evidence=evidence, posterior=posterior,
+        reliability=rng.uniform(0, 0.4, SHAPE), ion_content=content,
+        ion_content_stderr=rng.uniform(0.02, 0.04, SHAPE), axial_ratio=1.25 - 0.033 * content,
+        axial_ratio_stderr=rng.uniform(0.001, 0.002, SHAPE),
+    )  # fmt: skip
 
 
 def make_grains(seed=0):
@@ -80,6 +80,7 @@ def make_grains(seed=0):
             "label": label,
             "size": np.bincount(label[label >= 0], minlength=count),
             "phase_count": np.zeros((count, 3)),
+            "mixed_count": grain,
             "undecided_count": grain,
             "rotation": np.zeros((count, 4)),
             "spread": grain,
@@ -427,6 +428,8 @@ def draw(name):
         [make_phases(seed) for seed in range(5)],
         titles=STATES,
         grains=[make_grains(seed) for seed in range(5)],
+    if name == "composition":
+        return figures.draw_composition(phases, grains, scan_step_nm=STEP_NM, ion="Na")
         scan_steps_nm=[STEP_NM] * 5,
         labels=LABELS,
     )
@@ -455,6 +458,7 @@ def texts_drawn(figure):
     """Every text with its box, but for indices on patterns, which may touch."""
     figure.draw_without_rendering()
     ticks = set()
+    "composition",
     for ax in figure.findobj(Axes):
         for axis in (ax.xaxis, ax.yaxis):
             ticks |= {tick.label1 for tick in (*axis.majorTicks, *axis.minorTicks)}
@@ -604,8 +608,8 @@ def test_chosen_positions_are_what_their_reasons_say():
     positions, reasons = figures.choose_positions(phases, orientations)
     decision = phases["decision"].values
     chosen = [decision[row, column] for row, column in positions]
-    assert reasons == ["median match"] * 3 + ["best match", "worst match", "undecided"]
-    assert chosen[:3] == [0, 1, 2] and chosen[5] == UNDECIDED
+    assert reasons == ["median match"] * 3 + ["best match", "worst match", "mixed", "undecided"]
+    assert chosen[:3] == [0, 1, 2] and chosen[5:] == [MIXED, UNDECIDED]
     score = orientations["score"].values[..., 0]
     decided = [score[index][decision[index]] for index in np.ndindex(SHAPE) if decision[index] >= 0]
     best, worst = (score[tuple(positions[n])][chosen[n]] for n in (3, 4))

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
+from stages import build_phases
 
 from phasefront import layouts, netcdf
 from phasefront.errors import InputError
@@ -16,32 +17,24 @@ from phasefront.fractions import (
     resample,
     unfold,
 )
-from phasefront.layouts import UNDECIDED, VACUUM
+from phasefront.layouts import MIXED, UNDECIDED, VACUUM
 
 NAMES = ["a", "b", "c"]
 CONTENTS = [3.0, 2.0, 1.0]
 VOLUMES = [220.0, 215.0, 210.0]
 
 
-def make_scan(decision, label, *, names=NAMES, step=10.0, name="map", error=1e-6, posterior=None):
+def make_scan(
+    decision, label, *, names=NAMES, step=10.0, name="map", error=1e-6, posterior=None, share=None
+):
     """PHASES and GRAINS, as far as fractions read them, of maps of decisions and grains."""
     decision, label = np.asarray(decision), np.asarray(label)
-    shape, count = decision.shape, int(label.max(initial=-1)) + 1
+    count = int(label.max(initial=-1)) + 1
     if posterior is None:
         posterior = np.where(decision[..., None] == np.arange(len(names)), 1 - error, error)
         posterior = posterior / posterior.sum(axis=-1, keepdims=True)
-    phases = netcdf.build(
-        layouts.PHASES,
-        {
-            "phase": names,
-            "rotation": np.full((*shape, len(names), 4), np.nan),
-            "log_evidence": np.full((*shape, len(names)), np.nan),
-            "posterior": posterior,
-            "decision": decision,
-            "reliability": np.full(shape, np.nan),
-        },
-        {"scan": name, "decide_above": 0.95},
-    )
+    given = {"posterior": posterior} if share is None else {"posterior": posterior, "share": share}
+    phases = build_phases(names, decision, scan=name, **given)
     inside = [label == grain for grain in range(count)]
     phase_count = [[np.sum(g & (decision == k)) for k in range(len(names))] for g in inside]
     grain, nothing = np.zeros(count), []
@@ -52,6 +45,7 @@ def make_scan(decision, label, *, names=NAMES, step=10.0, name="map", error=1e-6
             "label": label,
             "size": [g.sum() for g in inside],
             "phase_count": np.reshape(phase_count, (count, len(names))),
+            "mixed_count": [np.sum(g & (decision == MIXED)) for g in inside],
             "undecided_count": [np.sum(g & (decision == UNDECIDED)) for g in inside],
             "rotation": np.zeros((count, 4)),
             **dict.fromkeys(("spread", "centroid_y", "centroid_x"), grain),

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from stages import build_phases
 
 from phasefront import layouts, netcdf, rotations
 from phasefront.crystals import read_crystal
@@ -43,18 +44,7 @@ def make_phases(decision, parent, *, likeliest=None):
     )  # fmt: skip
     posterior = np.full((*decision.shape, 3), 0.05)
     np.put_along_axis(posterior, np.maximum(likeliest, 0)[..., None], 0.9, axis=-1)
-    return netcdf.build(
-        layouts.PHASES,
-        {
-            "phase": NAMES,
-            "rotation": rotation,
-            "log_evidence": np.log(posterior),
-            "posterior": posterior,
-            "decision": decision,
-            "reliability": np.full(decision.shape, 0.3),
-        },
-        {"scan": "map", "decide_above": 0.95},
-    )
+    return build_phases(NAMES, decision, rotation=rotation, posterior=posterior)
 
 
 START = Rotation.from_euler("zyx", [20, 31, 47], degrees=True)

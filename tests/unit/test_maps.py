@@ -9,6 +9,7 @@ from conftest import ROOT
 from orix import io
 from orix.quaternion import Orientation, Rotation, symmetry
 from scipy.spatial.transform import Rotation as ScipyRotation
+from stages import build_phases
 
 from phasefront import config, layouts, maps, netcdf
 from phasefront.crystals import read_crystal
@@ -77,12 +78,11 @@ def stages(names, *, shape=SHAPE, absent=()):
         "half_turn_gap": np.zeros(per_rank[:3]),
     }  # fmt: skip
     phases = {
-        "phase": names, "rotation": rotation[..., 0, :], "decision": decision,
-        "posterior": rng.random((*shape, len(names))), "reliability": rng.random(shape),
-        "log_evidence": np.zeros((*shape, len(names))),
+        "rotation": rotation[..., 0, :], "posterior": rng.random((*shape, len(names))),
+        "reliability": rng.random(shape),
     }  # fmt: skip
     return (
-        netcdf.build(layouts.PHASES, phases, {"scan": "s", "decide_above": 0.95}),
+        build_phases(names, decision, scan="s", **phases),
         netcdf.build(layouts.ORIENTATIONS, orientations, {"scan": "s"}),
     )
 

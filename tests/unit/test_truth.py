@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
+from stages import build_phases
 
 from phasefront import layouts, netcdf, rotations
 from phasefront.crystals import read_crystal
@@ -50,24 +51,14 @@ def make_truth(weight, overlap=None):
     )
 
 
-def make_phases(decision, posterior=None, angle_deg=0.0):
+def make_phases(decision, posterior=None, angle_deg=0.0, **given):
     decision = np.asarray(decision)
     if posterior is None:
         posterior = np.eye(2)[np.maximum(decision, 0)]
     tilt = Rotation.from_rotvec([0, 0, angle_deg], degrees=True)
     rotation = (tilt * Rotation.from_quat(START, scalar_first=True)).as_quat(scalar_first=True)
-    return netcdf.build(
-        layouts.PHASES,
-        {
-            "phase": NAMES,
-            "rotation": np.broadcast_to(rotation, (*decision.shape, 2, 4)),
-            "log_evidence": np.zeros((*decision.shape, 2)),
-            "posterior": posterior,
-            "decision": decision,
-            "reliability": np.zeros(decision.shape),
-        },
-        {"scan": "map", "decide_above": 0.95},
-    )
+    rotation = np.broadcast_to(rotation, (*decision.shape, 2, 4))
+    return build_phases(NAMES, decision, rotation=rotation, posterior=posterior, **given)
 
 
 def make_fractions(value, half_width=0.1):
@@ -86,7 +77,7 @@ def make_fractions(value, half_width=0.1):
             "bound_high": both,
             "sample": both[:, None],
             **dict.fromkeys(("ion_content", "ion_content_low", "ion_content_high"), 2.5),
-            **dict.fromkeys(("patterns", "decided", "undecided", "vacuum"), 1),
+            **dict.fromkeys(("patterns", "decided", "mixed", "undecided", "vacuum"), 1),
             "effective_grains": 1.0,
             "grain_area": [[1, 1]],
             "posterior_sum": np.eye(2),
@@ -123,8 +114,8 @@ def test_known_mistakes(crystals):
     )
     assert found["fraction_intervals_covering"] == 0
     assert found["confusion"] == {
-        "Na3": {"Na3": 2, "Na2": 1, "undecided": 0, "vacuum": 0},
-        "Na2": {"Na3": 0, "Na2": 1, "undecided": 1, "vacuum": 0},
+        "Na3": {"Na3": 2, "Na2": 1, "mixed": 0, "undecided": 0, "vacuum": 0},
+        "Na2": {"Na3": 0, "Na2": 1, "mixed": 0, "undecided": 1, "vacuum": 0},
     }
 
 

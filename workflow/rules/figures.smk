@@ -82,6 +82,13 @@ rule draw_maps:
             scan="{scan}",
         ),
         **pictured(
+            "composition",
+            "figures/{scan}/composition.png",
+            "composition",
+            "Maps",
+            scan="{scan}",
+        ),
+        **pictured(
             "reliability",
             "figures/{scan}/reliability.png",
             "reliability",
@@ -98,4 +105,4 @@ rule draw_maps:
         "python scripts/draw_maps.py --phases {input.phases}"
         " --orientations {input.orientations} --grains {input.grains} --cifs {input.cifs}"
         " --material {params.material:q} --decision {output.decision} --ipf {output.ipf}"
-        " --reliability {output.reliability} > {log} 2>&1"
+        " --composition {output.composition} --reliability {output.reliability} > {log} 2>&1"

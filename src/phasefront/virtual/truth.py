@@ -1,8 +1,12 @@
 """How far the analysis of a virtual scan is from its truth.
 
 Accuracy is counted where the truth has one answer: no overlap of grains, and one phase with at
-least `CLEAR` of the thickness. Overlaps and mixed positions are reported apart; there the right
-answer is the phase with the largest share.
+least `CLEAR` of the thickness. Overlaps and mixed positions are reported apart; where such a
+position is decided for one phase, that with the largest share is right.
+
+Where two phases lie in one column, no share is the one at which "mixed" becomes the right answer.
+It is asked for where no phase has `CLEAR` of the thickness, wrong where the second phase has less
+than `TRACE`, and right, yet not asked for, between the two.
 """
 
 from __future__ import annotations
@@ -18,7 +22,11 @@ from phasefront.crystals import Crystal
 from phasefront.errors import InputError
 
 CLEAR = 0.75
+TRACE = 0.05
+# A second lattice is the other grain's within this angle, degrees.
+SAME_LATTICE_DEG = 3.0
 CALIBRATION_BINS = 15
+_NORMAL_95 = 1.959964
 # Most posteriors are near 0 or 1, so the bins of a reliability diagram are narrow there.
 RELIABILITY_EDGES = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 
@@ -37,7 +45,22 @@ def check_scan(
     - phase_accuracy_decided: share of clear, decided positions with the right phase;
       phase_accuracy_overlap and phase_accuracy_mixed: the same where grains overlap, and where
       phases share the thickness;
-    - undecided: share of positions with a crystal that are left undecided;
+    - undecided: share of positions with a crystal that are left undecided; mixed: share of them
+      that are decided to be mixed;
+    - mixed_right: share of mixed positions that hold two phases in truth, in one grain or in two;
+      mixed_found: share of positions where no phase has `CLEAR` of the thickness that are mixed;
+      mixed_wrong: share of positions of one phase and grain that are mixed (a clear position that
+      is mixed is not decided, so it counts neither for nor against the accuracy);
+    - share_error_rms: rms error of the phases' shares against those of the thickness, where there
+      are two phases in truth and shares were found (half the sum over phases of |error|, which is
+      the error of either of two);
+    - ion_content_error_rms, and ion_content_covering: error of the ion content of a position
+      against the mean over the formula units in the column, without overlaps, and the share of its
+      95 % intervals (1.96 standard errors) that hold the truth;
+    - second_lattice_right: share of overlaps where a second lattice is found and is, within 3
+      degrees or half a turn about the beam, that of the grain which the first lattice is not;
+      second_lattice_found: share of overlaps with a second lattice; second_lattice_false: the
+      same where there is one grain;
     - vacuum_missed, crystal_missed: share of the vacuum that is not called so, of crystal that is;
     - expected_calibration_error: mean |accuracy - confidence| of the likeliest phase at clear
       positions that are not called vacuum, over 15 bins of equal width weighted by their positions
@@ -52,14 +75,14 @@ def check_scan(
     - fraction_intervals_covering: share of the area fractions' 95 % intervals that hold the truth
       of the scanned area (they are made for the population of grains, so nearly all should);
     - fractions_true: that truth, by phase;
-    - confusion: positions by true phase (clear positions), then by decision, with "undecided" and
-      "vacuum"; confusion_by_zone: the same by region of the beam's direction in the lattice (see
-      `zone_regions`), with mean and largest angle to the zone axis that the region is named after;
+    - confusion: positions by true phase (clear positions), then by decision, with "mixed",
+      "undecided" and "vacuum"; confusion_by_zone: the same by region of the beam's direction in the
+      lattice (`zone_regions`), with mean and largest angle to the zone axis that names the region;
     - reliability: by phase, bins of its posterior at the positions of expected_calibration_error,
       each with `from`, `to`, `count`, mean `posterior`, and `frequency`, the share of its
       positions that have the phase; confidence: the bins of expected_calibration_error;
     - positions: how many positions (phases, of fraction_intervals_covering) each of the shares
-      above is a share of.
+      and rms errors above is taken over.
 
     Raises
     ------
@@ -75,6 +98,8 @@ def check_scan(
     overlap = crystal & (truth["overlap"].values == 1)
     pure = weight.max(axis=-1) >= CLEAR
     clear = crystal & ~overlap & pure
+    two_phases = crystal & (np.sort(weight, axis=-1)[..., :-1].sum(axis=-1) >= TRACE)
+    mixed = decision == layouts.MIXED
     decided = decision >= 0
     right = decision == true_phase
     angle, turned_angle = _orientation_errors(truth, phases, crystals)[:, crystal & ~overlap]
@@ -84,18 +109,36 @@ def check_scan(
     judged = clear & (decision != layouts.VACUUM) & np.isfinite(phases["posterior"].values).all(-1)
     posterior, true_judged = phases["posterior"].values[judged].astype("f8"), true_phase[judged]
     confidence, correct = posterior.max(axis=-1), posterior.argmax(axis=-1) == true_judged
+    ion_error, ion_stderr = _ion_content_errors(weight, phases, fractions)[:, crystal & ~overlap]
+    known = np.isfinite(ion_error)
+    ion_error, ion_stderr = ion_error[known], ion_stderr[known]
+    second_right = _second_lattices_right(truth, phases, crystals)
     shares = {
         "phase_accuracy_decided": right[clear & decided],
         "phase_accuracy_overlap": right[overlap & decided],
         "phase_accuracy_mixed": right[crystal & ~overlap & ~pure & decided],
         "undecided": decision[crystal] == layouts.UNDECIDED,
+        "mixed": mixed[crystal],
+        "mixed_right": two_phases[mixed],
+        "mixed_found": mixed[crystal & ~pure],
+        "mixed_wrong": mixed[clear & ~two_phases],
         "vacuum_missed": decision[~crystal] != layouts.VACUUM,
         "crystal_missed": decision[crystal] == layouts.VACUUM,
         "orientation_half_turned": (angle - turned_angle >= 5)[np.isfinite(angle)],
         "fraction_intervals_covering": (low[0] <= area) & (area <= high[0]),
+        "ion_content_covering": np.abs(ion_error) <= _NORMAL_95 * ion_stderr,
+        "second_lattice_right": second_right[overlap],
+        "second_lattice_found": (phases["second_phase"].values >= 0)[overlap],
+        "second_lattice_false": (phases["second_phase"].values >= 0)[crystal & ~overlap],
     }
+    errors = {
+        "share_error_rms": _share_errors(phases["share"].values, weight)[two_phases],
+        "ion_content_error_rms": ion_error,
+    }
+    errors = {name: values[np.isfinite(values)] for name, values in errors.items()}
     return {
         **{name: _mean(values) for name, values in shares.items()},
+        **{name: _root_mean_square(values) for name, values in errors.items()},
         "expected_calibration_error": (
             expected_calibration_error(confidence, correct) if len(confidence) else None
         ),
@@ -114,7 +157,7 @@ def check_scan(
             for number, name in enumerate(names)
         },
         "confidence": _bins(confidence, correct, np.linspace(0, 1, CALIBRATION_BINS + 1)),
-        "positions": {name: int(values.size) for name, values in shares.items()},
+        "positions": {name: int(values.size) for name, values in (shares | errors).items()},
     }  # fmt: skip
 
 
@@ -199,6 +242,53 @@ def _orientation_errors(
     return angle
 
 
+def _share_errors(found: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Share of the crystal given to wrong phases (y, x); NaN where nothing was decided."""
+    return 0.5 * np.abs(found.astype("f8") - weight).sum(axis=-1)
+
+
+def _ion_content_errors(
+    weight: np.ndarray, phases: xr.Dataset, fractions: xr.Dataset
+) -> np.ndarray:
+    """Error of the ion content of each position and its standard error, (2, y, x)."""
+    units = weight / fractions["formula_volume"].values
+    total = units.sum(axis=-1)
+    content = units @ fractions["phase_ion_content"].values
+    content = np.divide(content, total, out=np.full(total.shape, np.nan), where=total > 0)
+    found, stderr = (phases[name].values for name in ("ion_content", "ion_content_stderr"))
+    return np.stack([found.astype("f8") - content, stderr.astype("f8")])
+
+
+def _second_lattices_right(
+    truth: xr.Dataset, phases: xr.Dataset, crystals: Sequence[Crystal]
+) -> np.ndarray:
+    """Whether the second lattice is that of the grain which the first is not, (y, x)."""
+    likeliest = phases["posterior"].fillna(-1).argmax("phase").values
+    first = np.take_along_axis(phases["rotation"].values, likeliest[..., None, None], axis=2)
+    second, second_phase = phases["second_rotation"].values, phases["second_phase"].values
+    true = np.stack([truth[name].values for name in ("rotation", "second_rotation")])
+    to_first = _angles_to(true, first[:, :, 0], likeliest, crystals)
+    to_second = _angles_to(true, second, second_phase, crystals)
+    other = np.where(to_first[0] <= to_first[1], to_second[1], to_second[0])
+    return other <= SAME_LATTICE_DEG
+
+
+def _angles_to(
+    true: np.ndarray, found: np.ndarray, phase: np.ndarray, crystals: Sequence[Crystal]
+) -> np.ndarray:
+    """Angle (n, y, x), degrees, between true orientations (n, y, x, phase, 4) and those found
+    (y, x, 4) under a phase (y, x), as found or half a turn on; NaN where there is no phase."""
+    angle = np.full(true.shape[:3], np.nan)
+    for number, crystal in enumerate(crystals):
+        own = phase == number
+        own_found = _unit(found[own].astype("f8"))
+        own_true = _unit(true[:, own, number].astype("f8"))
+        either = np.stack([own_found, rotations.multiply(own_found, rotations.HALF_TURN)])
+        angles = rotations.misorientation(own_true[:, None], either, crystal.symmetry)
+        angle[:, own] = angles.min(axis=1)
+    return angle
+
+
 def _unit(rotation: np.ndarray) -> np.ndarray:
     return rotation / np.linalg.norm(rotation, axis=-1, keepdims=True)
 
@@ -233,7 +323,10 @@ def _confusion_by_zone(rotation, true_phase, decision, names, crystal) -> dict:
 
 
 def _confusion(true_phase: np.ndarray, decision: np.ndarray, names: Sequence[str]) -> dict:
-    answers = {**dict(enumerate(names)), layouts.UNDECIDED: "undecided", layouts.VACUUM: "vacuum"}
+    answers = {
+        **dict(enumerate(names)), layouts.MIXED: "mixed", layouts.UNDECIDED: "undecided",
+        layouts.VACUUM: "vacuum",
+    }  # fmt: skip
     return {
         name: {
             answer: int(np.sum((true_phase == number) & (decision == value)))
@@ -245,6 +338,10 @@ def _confusion(true_phase: np.ndarray, decision: np.ndarray, names: Sequence[str
 
 def _mean(values: np.ndarray) -> float | None:
     return float(np.mean(values)) if values.size else None
+
+
+def _root_mean_square(values: np.ndarray) -> float | None:
+    return float(np.sqrt(np.mean(values**2))) if values.size else None
 
 
 def _quantile(values: np.ndarray, share: float) -> float | None:
