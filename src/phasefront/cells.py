@@ -30,6 +30,7 @@ _TILT_SIGMA, _TURN_SIGMA = 0.006, 0.02
 # Degrees of freedom of Student's t: the weight of spots that are off by several errors.
 _FREEDOM = 4.0
 _ROUNDS = 4
+_REWEIGHTINGS = 20
 _FIXED = 6  # parameters besides the strain: rotation, log scale, centre
 _BLOCK = 8192  # candidates in memory at a time
 _STEP = 1e-5
@@ -246,6 +247,24 @@ def propagated(function, strain: np.ndarray, covariance: np.ndarray) -> np.ndarr
         axis=2,
     )
     return derivative @ covariance @ derivative.transpose(0, 2, 1)
+
+
+def typical_strain(strain: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Robust mean (m,) of strains (n, m), n > 0, and its covariance (m, m).
+
+    Maximum likelihood of a multivariate Student's t of four degrees of freedom by reweighting
+    (Lange, Little and Taylor, JASA 84, 881, 1989), so that positions between two phases hardly
+    count among those of one.
+    """
+    precision = np.linalg.inv(covariance)
+    mean = np.median(strain, axis=0)
+    for _ in range(_REWEIGHTINGS):
+        off = strain - mean
+        square = np.einsum("ni,nij,nj->n", off, precision, off)
+        weight = (_FREEDOM + strain.shape[1]) / (_FREEDOM + square)
+        information = np.einsum("n,nij->ij", weight, precision)
+        mean = np.linalg.solve(information, np.einsum("n,nij,nj->i", weight, precision, strain))
+    return mean, np.linalg.inv(information)
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,8 @@ def decide_phases(
         Share of positions, beforehand, whose cell lies anywhere between two phases'.
     cell_tolerance, max_misfit
         Relative error of the CIFs' cells, and how many standard errors, with it, a refined cell may
-        be away from the candidates' and from what lies between them; otherwise `undecided`.
+        be away from the candidates' and from what lies between them, and the typical cell of all
+        positions with one likeliest phase away from that phase's; otherwise `undecided`.
     prior
         Probability of each phase before the pattern is seen; equal where None.
 
@@ -152,11 +153,12 @@ def decide_phases(
         & (found.residual <= max_residual * experiment.position_sigma * np.sqrt(2))
         & (cell.misfit <= max_misfit)
     )
+    present = cell.phase_misfit <= max_misfit
     of_second = _intensity(freed, second.claimed)
     second_share = of_second / np.maximum(of_second + _intensity(alone, found.explained), 1e-300)
     decision, share = _decide(
-        posterior, fits, cell, second, second_share, _posterior(second.log_evidence, 0.0, prior),
-        decide_above,
+        posterior, fits, present, cell, second, second_share,
+        _posterior(second.log_evidence, 0.0, prior), decide_above,
     )  # fmt: skip
     vacuum = count < min_spots
     decision[vacuum], share[vacuum] = layouts.VACUUM, np.nan
@@ -181,6 +183,7 @@ def decide_phases(
             "cell": on_map(cell.parameters),
             "cell_covariance": on_map(cell.covariance),
             "cell_misfit": on_map(cell.misfit),
+            "phase_misfit": cell.phase_misfit,
             "axial_ratio": on_map(cell.axial_ratio),
             "axial_ratio_stderr": on_map(cell.axial_ratio_stderr),
             "ion_content": on_map(cell.ion_content),
@@ -294,6 +297,7 @@ class _Cell:
     ion_content_stderr: np.ndarray
     mixed: np.ndarray  # (positions,) probability that no phase has the share CLEAR
     share: np.ndarray  # (positions, phases)
+    phase_misfit: np.ndarray  # (phases,) standard errors that a phase's typical cell is off its own
 
     @classmethod
     def of(
@@ -304,12 +308,17 @@ class _Cell:
         out = cls(
             np.full((positions, 6), np.nan), np.full((positions, 6, 6), np.nan),
             np.full(positions, np.inf), *(np.full(positions, np.nan) for _ in range(4)),
-            np.zeros(positions), np.zeros((positions, len(crystals))),
+            np.zeros(positions), np.zeros((positions, len(crystals))), np.zeros(len(crystals)),
         )  # fmt: skip
         for phase, crystal in enumerate(crystals):
             own = found.phase[found.position] == phase
             at = found.position[own]
+            if not own.any():
+                continue
             strain, covariance = found.cells.strain[own], found.cells.covariance[own]
+            out.phase_misfit[phase] = _typical_misfit(
+                strain, covariance, len(cells.strain_basis(crystal)), tolerance
+            )
             out.parameters[at] = cells.cell_parameters(crystal, strain)
             out.covariance[at] = cells.propagated(
                 lambda strain, crystal=crystal: cells.cell_parameters(crystal, strain), strain,
@@ -332,6 +341,19 @@ class _Cell:
                 out.ion_content, out.ion_content_stderr, path.ion_contents, mixed_prior
             )
         return out
+
+
+def _typical_misfit(
+    strain: np.ndarray, covariance: np.ndarray, used: int, tolerance: float
+) -> float:
+    """Standard errors, with that of the CIF, that the typical cell of a phase's positions is off.
+
+    One position tells little of a phase that is missing and has a cell near a candidate's; all that
+    are taken for the candidate tell it together.
+    """
+    mean, error = cells.typical_strain(strain[:, :used], covariance[:, :used, :used])
+    within = error + tolerance**2 * np.eye(used)
+    return float(np.sqrt(mean @ np.linalg.solve(within, mean)))
 
 
 def _between(
@@ -365,18 +387,19 @@ def _normal(value: np.ndarray, sigma: np.ndarray) -> np.ndarray:
 
 
 def _decide(
-    posterior: np.ndarray, fits: np.ndarray, cell: _Cell, second: overlaps.Second,
-    second_share: np.ndarray, second_posterior: np.ndarray, decide_above: float,
+    posterior: np.ndarray, fits: np.ndarray, present: np.ndarray, cell: _Cell,
+    second: overlaps.Second, second_share: np.ndarray, second_posterior: np.ndarray,
+    decide_above: float,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Decision (positions,) and shares (positions, phases), NaN where undecided.
 
-    One lattice: its phase, if sure; mixed, if its cell lies between two phases. Two lattices: their
-    phase, if it is the same for sure; mixed, if they are of two phases for sure; the first one's
-    alone, if the second is weak.
+    One lattice: its phase, if sure, and if the phase is `present` (phases,) at all; mixed, if its
+    cell lies between two phases. Two lattices: their phase, if it is the same for sure; mixed, if
+    they are of two phases for sure; the first one's alone, if the second is weak.
     """
     every, one_of = np.arange(len(posterior)), np.eye(posterior.shape[1])
     phase = posterior.argmax(axis=1)
-    sure = fits & (posterior[every, phase] > decide_above)
+    sure = fits & present[phase] & (posterior[every, phase] > decide_above)
     mixed = fits & (cell.mixed > 0.5)
     share = np.where(mixed[:, None], cell.share, one_of[phase])
     known = sure | mixed
