@@ -29,7 +29,7 @@ CELL_SIGMA = 0.02
 _TILT_SIGMA, _TURN_SIGMA = 0.006, 0.02
 # Degrees of freedom of Student's t: the weight of spots that are off by several errors.
 _FREEDOM = 4.0
-_ROUNDS = 4
+_ROUNDS = 3
 _REWEIGHTINGS = 20
 _FIXED = 6  # parameters besides the strain: rotation, log scale, centre
 _BLOCK = 8192  # candidates in memory at a time

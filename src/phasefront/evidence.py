@@ -140,7 +140,11 @@ def decide_phases(
     )  # fmt: skip
     # Without the spots of the second lattice the first one is weighed, and its cell refined, again.
     alone = _without(freed, second.claimed)
-    evidence = _weigh(alone, candidates, table, experiment)
+    again = np.flatnonzero(second.phase[candidates.position] >= 0)
+    refined = _replaced(
+        evidence.refined, again, _refine(alone, candidates.taken(again), table, experiment)
+    )
+    evidence = _Evidence.of(alone, candidates, refined, experiment)
     posterior = _posterior(evidence.log_evidence, intensities, prior)
     found = _Lattices.of(alone, evidence, posterior, crystals, table, experiment)
     cell = _Cell.of(found, crystals, path, cell_tolerance, mixed_prior)
@@ -437,10 +441,13 @@ class _Candidates:
         """Those of at most `number` positions, evenly spread over the positions that have any."""
         positions = np.unique(self.position)
         step = max(1, -(-len(positions) // number))
-        kept = np.isin(self.position, positions[::step])
+        return self.taken(np.isin(self.position, positions[::step]))
+
+    def taken(self, chosen: np.ndarray) -> _Candidates:
         return replace(
-            self, position=self.position[kept], phase=self.phase[kept], rotation=self.rotation[kept]
-        )
+            self, position=self.position[chosen], phase=self.phase[chosen],
+            rotation=self.rotation[chosen],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -452,35 +459,55 @@ class _Evidence:
     refined: Refined  # of every candidate
     best: np.ndarray  # (positions, phases), the candidate; -1 where there is none
 
+    @classmethod
+    def of(
+        cls, arrays: _Arrays, candidates: _Candidates, refined: Refined, experiment: Experiment
+    ) -> _Evidence:
+        best = np.full(candidates.shape, -1)
+        # Ascending likelihood: what is written last is the best.
+        order = np.argsort(refined.log_likelihood, kind="stable")
+        best[candidates.position[order], candidates.phase[order]] = order
+        found = best >= 0
+
+        def of_best(values: np.ndarray, missing: float) -> np.ndarray:
+            out = np.full((*best.shape, *values.shape[1:]), missing)
+            out[found] = values[best[found]]
+            return out
+
+        count = np.diff(arrays[0])[:, None]
+        # Without an orientation every spot is a stray.
+        low, high = experiment.window
+        strays = -count * np.log(np.pi * (high**2 - low**2))
+        return cls(
+            rotation=of_best(refined.rotation, np.nan),
+            log_evidence=np.where(found, of_best(refined.log_likelihood, 0.0), strays),
+            refined=refined,
+            best=best,
+        )
+
 
 def _weigh(
     arrays: _Arrays, candidates: _Candidates, table: ReflectionTable, experiment: Experiment
 ) -> _Evidence:
-    refined = refine(
+    refined = _refine(arrays, candidates, table, experiment)
+    return _Evidence.of(arrays, candidates, refined, experiment)
+
+
+def _refine(
+    arrays: _Arrays, candidates: _Candidates, table: ReflectionTable, experiment: Experiment
+) -> Refined:
+    return refine(
         arrays, candidates.position, candidates.phase, candidates.rotation, table, experiment,
         coarse=False,
     )  # fmt: skip
-    best = np.full(candidates.shape, -1)
-    # Ascending likelihood: what is written last is the best.
-    order = np.argsort(refined.log_likelihood, kind="stable")
-    best[candidates.position[order], candidates.phase[order]] = order
-    found = best >= 0
 
-    def of_best(values: np.ndarray, missing: float) -> np.ndarray:
-        out = np.full((*best.shape, *values.shape[1:]), missing)
-        out[found] = values[best[found]]
-        return out
 
-    count = np.diff(arrays[0])[:, None]
-    # Without an orientation every spot is a stray.
-    low, high = experiment.window
-    strays = -count * np.log(np.pi * (high**2 - low**2))
-    return _Evidence(
-        rotation=of_best(refined.rotation, np.nan),
-        log_evidence=np.where(found, of_best(refined.log_likelihood, 0.0), strays),
-        refined=refined,
-        best=best,
-    )
+def _replaced(refined: Refined, at: np.ndarray, anew: Refined) -> Refined:
+    """`refined` with other outcomes at some candidates."""
+    columns = {name: values.copy() for name, values in vars(refined).items()}
+    for name, values in columns.items():
+        values[at] = getattr(anew, name)
+    return Refined(**columns)
 
 
 def _fit_scan(
