@@ -122,6 +122,8 @@ def _checked_plan(config: Path):
 
     plan = Plan.load(config)
     plan.check_files()
+    for sentence in plan.check_pairs(thorough=True):
+        print(sentence, flush=True)
     return plan
 
 

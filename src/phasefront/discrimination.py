@@ -52,6 +52,7 @@ if TYPE_CHECKING:
 
 STEP_DEG = 5.0  # between the beam directions that are rated
 ZONE_AXES = 8  # the lowest-index ones of each phase, rated as well
+_LOOK_STEP_DEG = 20.0  # the same, for a look before a run
 _TEMPLATE_STEP_DEG = 3.0
 _RIVALS = 2  # matches of the rival that are tried at each direction
 # Relations between the two lattices that are tried at all, of those found at single directions.
@@ -62,7 +63,7 @@ _DOSES = np.logspace(1, 12, 45)  # electrons
 _LIMIT = 1e15  # electrons: as good as infinitely many
 _ALL_DOSES = np.append(_DOSES, _LIMIT)
 # Doses at which the nuisance parameters are fitted; at each dose the best of these fits counts.
-_FITTED = np.append(_ALL_DOSES[8:-1:8], _LIMIT)
+_FITTED = np.append(_DOSES[::8], _LIMIT)
 # Shares of the strongest spot's: those that the rival is indexed on, and then refined on.
 _FOUND, _EXPECTED = 2e-3, 1e-4
 # Shares of the strongest spot's: a spot that counts for evidence, and one that may explain another.
@@ -249,6 +250,21 @@ def rate_pairs(
             "diffracted": assumptions.diffracted, "diffuse": assumptions.diffuse,
         },
     )  # fmt: skip
+
+
+def share_impossible(crystals: Sequence[Crystal], **settings) -> dict[tuple[str, str], float]:
+    """Share of directions along which no dose decides, by the names of phase and rival.
+
+    On a grid coarse enough for a look before a run; `settings` are those of `rate_pairs`.
+    """
+    rated = rate_pairs(crystals, step_deg=_LOOK_STEP_DEG, zone_axes=0, **settings)
+    names, never = rated["phase"].to_numpy(), np.isinf(rated["electrons"].to_numpy())
+    return {
+        (str(names[true]), str(names[rival])): float(never[rated["pair_index"] == index].mean())
+        for index, (true, rival) in enumerate(
+            zip(rated["true_phase"].values, rated["rival"].values, strict=True)
+        )
+    }
 
 
 def _columns(rows: Sequence[dict], layout: netcdf.Layout, dimension: str) -> dict[str, np.ndarray]:
@@ -567,14 +583,15 @@ def _electrons_needed(
 
 
 def _first_dose(rising: np.ndarray, level: float) -> float:
-    """Dose at which values at `_DOSES` reach a level, between two of them by the logarithm."""
+    """Dose at which positive values at `_DOSES` reach a level; between two, both logarithmic."""
     enough = np.flatnonzero(rising >= level)
     if not len(enough):
         return np.inf
     first = enough[0]
     if first == 0:
         return float(_DOSES[0])
-    part = (level - rising[first - 1]) / (rising[first] - rising[first - 1])
+    low, high = np.log(np.maximum(rising[first - 1 : first + 1], 1e-12))
+    part = (np.log(level) - low) / (high - low)
     return float(_DOSES[first - 1] * (_DOSES[first] / _DOSES[first - 1]) ** part)
 
 

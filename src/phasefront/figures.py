@@ -889,7 +889,9 @@ def draw_pairs(
         _draw_triangle(ax, pairs, index, crystals[names[true]], norm)
         grid = (pairs["pair_index"].values == index) & ~pairs["zone_axis"].values.any(axis=1)
         here = electrons[grid]
-        words = "" if np.isfinite(here).all() else f", no: {100 * np.isinf(here).mean():.0f} %"
+        words = (
+            "" if np.isfinite(here).all() else f", undecidable: {100 * np.isinf(here).mean():.0f} %"
+        )
         title = f"{shown[true]}\nagainst {shown[rival]}{words}"
         _title(ax, "abcdefghijklmnopqrstuvwxyz"[index % 26], title)
     bar = figure.colorbar(

@@ -13,6 +13,10 @@ import pandas as pd
 from phasefront import config
 from phasefront.errors import InputError
 
+# Correlation of powder profiles from which on two phases are looked at closely before a run;
+# those of charged and discharged Na3V2(PO4)2F3 correlate by 0.96 at most.
+_ALIKE = 0.97
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -153,6 +157,62 @@ class Plan:
                     remedy = f"fetch it: phasefront fetch {self.source}"
                 raise InputError(path, "there is no such file", remedy=remedy)
         crystals.check_distinct(crystals.read_crystals(self.cifs, self.experiment.material.names))
+
+    def check_pairs(self, *, thorough: bool = False) -> list[str]:
+        """See whether the phases can be told apart at the errors in the config.
+
+        Unless `thorough`, which takes seconds, only pairs whose powder profiles hardly differ are
+        looked at. Returns a sentence for each pair that some directions of the beam, on a coarse
+        grid, cannot tell apart. Raises InputError for a pair that no direction and no instrument
+        of the run tells apart.
+        """
+        from itertools import combinations
+
+        from phasefront.crystals import read_crystals, resemblance
+
+        found = read_crystals(self.cifs, self.experiment.material.names)
+        pairs = list(combinations(found, 2))
+        if not thorough:
+            pairs = [pair for pair in pairs if resemblance(*pair) > _ALIKE]
+        if not pairs:
+            return []
+        from phasefront.discrimination import Assumptions, share_impossible
+
+        settings, optics = self.experiment.spots, self.experiment.instruments
+        shares = {
+            name: share_impossible(
+                found,
+                voltage_kv=optics[name].voltage_kv,
+                precession_deg=optics[name].precession_deg,
+                max_radius=settings.max_radius,
+                position_sigma=settings.position_sigma,
+                decide_above=self.experiment.phases.decide_above,
+                min_spots=self.experiment.phases.min_spots,
+            )
+            for name in self.instruments
+        }
+        sentences = []
+        for pair in pairs:
+            for one, other in (pair, pair[::-1]):
+                for name, share in shares.items():
+                    if never := share[one.name, other.name]:
+                        sentences.append(
+                            f"{one.name} cannot be told from {other.name} along {100 * never:.0f} %"
+                            f" of the beam's directions by instrument {name}, whatever the dose."
+                        )
+            one, other = pair
+            if all(
+                share[one.name, other.name] == share[other.name, one.name] == 1
+                for share in shares.values()
+            ):
+                raise InputError(
+                    other.path,
+                    f"cannot be told apart from {one.path} along any direction, whatever the dose: "
+                    f"at position errors of {settings.position_sigma:g} 1/angstrom and a scale "
+                    f"known to {Assumptions.scale_sigma:.1%} both explain the same patterns",
+                    remedy="leave one of the two phases out",
+                )
+        return sentences
 
 
 def _json(value) -> str:

@@ -378,6 +378,54 @@ def make_crystals():
     }
 
 
+def make_pairs(never=False):
+    """PAIRS of two phases, electrons that grow with the angle to c, none at all for one pair."""
+    names = NAMES[:2]
+    files = ("Na3V2PO42F3", "Na2V2PO42F3")
+    crystals = {
+        name: read_crystal(ROOT / f"config/structures/{file}.cif", name=name)
+        for name, file in zip(names, files, strict=True)
+    }
+    rng = np.random.default_rng(0)
+    beam = np.abs(rng.normal(size=(2, 60, 3)))
+    beam /= np.linalg.norm(beam, axis=-1, keepdims=True)
+    zone_axis = np.zeros(beam.shape, dtype=int)
+    zone_axis[:, :3], beam[:, :3] = np.eye(3), np.eye(3)
+    electrons = 10 ** (3 + 4 * np.arccos(beam[..., 2]))
+    if never:
+        electrons[1] = np.inf
+    listed = ("direction_index", "kind", "spacing", "shift", "relative_intensity", "evidence")
+    data = {
+        "phase": names, "true_phase": [0, 1], "rival": [1, 0],
+        "pair_index": np.repeat([0, 1], 60), "beam": beam.reshape(-1, 3),
+        "zone_axis": zone_axis.reshape(-1, 3), "electrons": electrons.ravel(),
+        "evidence_limit": np.zeros(120), **{name: [] for name in listed},
+        "hkl": np.zeros((0, 3)), "rival_hkl": np.zeros((0, 3)),
+    }  # fmt: skip
+    return netcdf.build(layouts.PAIRS, data), crystals
+
+
+def test_directions_that_no_dose_decides_are_hatched():
+    for never in (False, True):
+        figure = figures.draw_pairs(*make_pairs(never))
+        shown = [len(ax.collections) for ax in figure.axes[:2]]
+        assert shown == [0, int(never)]
+    titles = [ax.get_title(loc="left") for ax in figure.axes[:2]]
+    assert "undecidable: 100 %" not in titles[0]
+    assert "undecidable: 100 %" in titles[1]
+
+
+def test_a_triangle_has_the_colour_of_the_nearest_direction():
+    pairs, crystals = make_pairs()
+    figure = figures.draw_pairs(pairs, crystals)
+    image = np.asarray(figure.axes[0].images[0].get_array())
+    # Corners of the octant: c at the origin, a to the right, b on top.
+    own = pairs["electrons"].values[:60]
+    assert image[0, 0] == pytest.approx(own[2])
+    assert image[0, -1] == pytest.approx(own[0])
+    assert image[-1, 0] == pytest.approx(own[1])
+
+
 def pattern_arguments(phases, orientations):
     positions, reasons = figures.choose_positions(phases, orientations)
     patterns, predicted = make_patterns(positions)
@@ -423,6 +471,8 @@ def draw(name):
         return figures.draw_probabilities(make_reliability(), labels=LABELS)
     if name == "confusion":
         return figures.draw_confusion(make_confusion())
+    if name in ("pairs", "pairs_never"):
+        return figures.draw_pairs(*make_pairs(never=name == "pairs_never"), labels=LABELS)
     assert name == "overview"
     return figures.draw_phase_map_overview(
         [make_phases(seed) for seed in range(5)],
@@ -451,6 +501,8 @@ PICTURES = (
     "overview",
     "probabilities",
     "confusion",
+    "pairs",
+    "pairs_never",
 )
 
 

@@ -23,6 +23,8 @@ if not config:
 try:
     PLAN = Plan.parse(config, workflow.configfiles[-1])
     PLAN.check_files()
+    if workflow.is_main_process:  # not again in every job
+        PLAN.check_pairs()
 except InputError as error:
     raise WorkflowError(str(error))
 
