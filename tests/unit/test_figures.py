@@ -467,6 +467,8 @@ def draw(name):
         return figures.draw_comparison([], make_comparison(), labels=LABELS)
     if name == "powder":
         return figures.draw_powder(make_powder(), labels=LABELS)
+    if name == "composition":
+        return figures.draw_composition(phases, grains, scan_step_nm=STEP_NM, ion="Na")
     if name == "probabilities":
         return figures.draw_probabilities(make_reliability(), labels=LABELS)
     if name == "confusion":
@@ -478,8 +480,6 @@ def draw(name):
         [make_phases(seed) for seed in range(5)],
         titles=STATES,
         grains=[make_grains(seed) for seed in range(5)],
-    if name == "composition":
-        return figures.draw_composition(phases, grains, scan_step_nm=STEP_NM, ion="Na")
         scan_steps_nm=[STEP_NM] * 5,
         labels=LABELS,
     )
