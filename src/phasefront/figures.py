@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 # Okabe and Ito's colours, told apart by the colour-blind (https://jfly.uni-koeln.de/color/), in an
 # order that also differs in lightness from one to the next.
 PHASE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
+UNDECIDED_COLOUR = "#666666"
 # Hatched in white, so that it is told from every phase without its colour, too.
 MIXED_COLOUR = "#4B1D73"
-UNDECIDED_COLOUR = "#666666"
 VACUUM_COLOUR = "#EFEFEF"
-_MIXED_HATCH = "//////"
 MEASURED_COLOUR = "#B00020"
+_MIXED_HATCH = "//////"
 DPI = 200
 # Width of a text page with two columns, inches.
 PAGE = 7.2
@@ -55,8 +55,8 @@ _STYLE = {
     "legend.frameon": False,
     "legend.fontsize": 8,
     "image.interpolation": "nearest",
-    "hatch.linewidth": 0.5,
     "lines.linewidth": 1,
+    "hatch.linewidth": 0.5,
 }
 
 
@@ -284,12 +284,13 @@ def direction_colours(phases: xr.Dataset, groups: Mapping[str, object], directio
     """Colours (y, x, 3) of a frame direction (orix Vector3d) in the crystal of each position.
 
     `groups` maps phases to orix Laue groups; undecided and vacuum positions have their own greys.
+    Mixed positions take their likeliest phase, whose orientation is that of the first lattice.
     """
     from matplotlib.colors import to_rgb
     from orix.plot import DirectionColorKeyTSL
     from orix.quaternion import Rotation
 
-    decision = phases["decision"].values
+    decision = _with_likeliest(phases, MIXED)
     colours = np.empty((*decision.shape, 3))
     colours[decision == VACUUM] = to_rgb(VACUUM_COLOUR)
     colours[decision == UNDECIDED] = to_rgb(UNDECIDED_COLOUR)
@@ -300,6 +301,13 @@ def direction_colours(phases: xr.Dataset, groups: Mapping[str, object], directio
             key = DirectionColorKeyTSL(groups[str(name)])
             colours[here] = key.direction2color(rotation * direction)
     return np.clip(colours, 0, 1)
+
+
+def _with_likeliest(phases: xr.Dataset, *answers: int) -> np.ndarray:
+    """The decision (y, x), where it is one of `answers` the index of the likeliest phase."""
+    decision = phases["decision"].values
+    likeliest = phases["posterior"].fillna(-1).argmax("phase").values
+    return np.where(np.isin(decision, answers), likeliest, decision)
 
 
 def _draw_keys(figure, groups: Mapping[str, object], labels: Mapping[str, str] | None) -> None:
@@ -350,12 +358,48 @@ def draw_reliability(
     return figure
 
 
+@_styled
+def draw_composition(
+    phases: xr.Dataset, grains: xr.Dataset | None = None, *, scan_step_nm: float = np.nan,
+    ion: str = "ions",
+) -> Figure:  # fmt: skip
+    """Ion content and axial ratio of the lattice that the phases share, each with its error.
+
+    Only where the position is decided or mixed. `ion` is written in the unit.
+    """
+    known = phases["decision"].isin([MIXED, *range(phases.sizes["phase"])])
+    panels = (
+        ("ion_content", "ion content from the cell", f"{ion} per formula unit", "viridis"),
+        ("ion_content_stderr", "its standard error", f"{ion} per formula unit", "magma"),
+        ("axial_ratio", "axial ratio", "c over mean of a and b", "viridis"),
+        ("axial_ratio_stderr", "its standard error", "c over mean of a and b", "magma"),
+    )
+    shown = {name: phases[name].where(known) for name, *_ in panels}
+    if not np.isfinite(shown["ion_content"]).any():
+        return _sentence("No position of this scan has a cell of a lattice that phases share.")
+    figure = _figure(PAGE, 2 * _map_height(phases["decision"].shape, columns=2, beside=1.2))
+    for ax, letter, (name, title, unit, colours) in zip(
+        figure.subplots(2, 2).ravel(), "abcd", panels, strict=True
+    ):
+        values = shown[name].values
+        is_error = name.endswith("stderr")
+        lowest = 0.0 if is_error else -_highest(-values)
+        image = ax.imshow(values, vmin=lowest, vmax=_highest(values), cmap=_with_missing(colours))
+        bar = _colour_bar(image, unit, extend="max" if is_error else "both")
+        bar.formatter.set_useOffset(False)
+        if grains is not None:
+            _draw_boundaries(ax, phases, grains)
+        _title(ax, letter, title)
+        _scan_axes(ax, scan_step_nm, with_labels=letter == "a")
+    return figure
+
+
 def choose_positions(phases: xr.Dataset, orientations: xr.Dataset) -> tuple[np.ndarray, list[str]]:
     """Positions worth showing: the median match of each phase, best, worst, mixed and undecided.
 
     Returns (n, 2) rows and columns, and for each why it was chosen.
     """
-    decision = _with_likeliest(phases, MIXED)
+    decision = phases["decision"].values
     score = orientations["score"].isel(rank=0).values
     chosen = np.maximum(_with_likeliest(phases, MIXED), 0)
     score_of = np.take_along_axis(score, chosen[..., None], axis=-1)[..., 0]
@@ -363,6 +407,7 @@ def choose_positions(phases: xr.Dataset, orientations: xr.Dataset) -> tuple[np.n
     groups += [
         ("best match", decision >= 0, 1.0),
         ("worst match", decision >= 0, 0.0),
+        ("mixed", decision == MIXED, 0.5),
         ("undecided", decision == UNDECIDED, 0.5),
     ]
     positions, reasons = [], []
@@ -387,7 +432,6 @@ def draw_patterns(
     phases: xr.Dataset,
     predicted: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None],
     calibration: xr.Dataset | None = None,
-    Mixed positions take their likeliest phase, whose orientation is that of the first lattice.
     reasons: Sequence[str] | None = None,
     labels: Mapping[str, str] | None = None,
     labelled: int = 8,
@@ -406,13 +450,6 @@ def draw_patterns(
     calibration
         CALIBRATION data set; needed where there are patterns.
     """
-def _with_likeliest(phases: xr.Dataset, *answers: int) -> np.ndarray:
-    """The decision (y, x), where it is one of `answers` the index of the likeliest phase."""
-    decision = phases["decision"].values
-    likeliest = phases["posterior"].fillna(-1).argmax("phase").values
-    return np.where(np.isin(decision, answers), likeliest, decision)
-
-
     count = len(positions)
     if count == 0:
         return _sentence("No position of this scan has enough spots to be matched.")
@@ -460,42 +497,6 @@ def _picture(ax: Axes, pattern: np.ndarray, calibration: xr.Dataset, position) -
     low, high = np.percentile(pattern, [1, 99.8])
     norm = PowerNorm(0.5, vmin=low, vmax=max(high, low + 1))
     ax.imshow(pattern, norm=norm, cmap="gray_r")
-@_styled
-def draw_composition(
-    phases: xr.Dataset, grains: xr.Dataset | None = None, *, scan_step_nm: float = np.nan,
-    ion: str = "ions",
-) -> Figure:  # fmt: skip
-    """Ion content and axial ratio of the lattice that the phases share, each with its error.
-
-    Only where the position is decided or mixed. `ion` is written in the unit.
-    """
-    known = phases["decision"].isin([MIXED, *range(phases.sizes["phase"])])
-    panels = (
-        ("ion_content", "ion content from the cell", f"{ion} per formula unit", "viridis"),
-        ("ion_content_stderr", "its standard error", f"{ion} per formula unit", "magma"),
-        ("axial_ratio", "axial ratio", "c over mean of a and b", "viridis"),
-        ("axial_ratio_stderr", "its standard error", "c over mean of a and b", "magma"),
-    )
-    shown = {name: phases[name].where(known) for name, *_ in panels}
-    if not np.isfinite(shown["ion_content"]).any():
-        return _sentence("No position of this scan has a cell of a lattice that phases share.")
-    figure = _figure(PAGE, 2 * _map_height(phases["decision"].shape, columns=2, beside=1.2))
-    for ax, letter, (name, title, unit, colours) in zip(
-        figure.subplots(2, 2).ravel(), "abcd", panels, strict=True
-    ):
-        values = shown[name].values
-        is_error = name.endswith("stderr")
-        lowest = 0.0 if is_error else -_highest(-values)
-        image = ax.imshow(values, vmin=lowest, vmax=_highest(values), cmap=_with_missing(colours))
-        bar = _colour_bar(image, unit, extend="max" if is_error else "both")
-        bar.formatter.set_useOffset(False)
-        if grains is not None:
-            _draw_boundaries(ax, phases, grains)
-        _title(ax, letter, title)
-        _scan_axes(ax, scan_step_nm, with_labels=letter == "a")
-    return figure
-
-
     ax.set(xlim=(-0.5, pattern.shape[1] - 0.5), ylim=(pattern.shape[0] - 0.5, -0.5))
     ax.set_autoscale_on(False)
     _scale_bar(ax, float(calibration["scale"]), "Å$^{-1}$")
@@ -508,7 +509,6 @@ def draw_composition(
     return to_picture
 
 
-        ("mixed", decision == MIXED, 0.5),
 def _empty_picture(ax: Axes, reach: float) -> Callable:
     """Axes in 1/angstrom for spots without a pattern."""
     from matplotlib.ticker import MaxNLocator
@@ -1147,6 +1147,12 @@ def _phase_legend(
 
     names = _labels(phases[0]["phase"].values, labels)
     handles = [Patch(color=_rgb(index), label=name) for index, name in enumerate(names)]
+    handles.append(
+        Patch(
+            facecolor=MIXED_COLOUR, edgecolor="white", linewidth=0, hatch=_MIXED_HATCH,
+            label="mixed",
+        )
+    )  # fmt: skip
     handles.append(Patch(color=UNDECIDED_COLOUR, label="undecided"))
     handles.append(Patch(facecolor=VACUUM_COLOUR, edgecolor="0.6", linewidth=0.5, label="vacuum"))
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles))
@@ -1182,9 +1188,3 @@ def _round_below(length: float) -> float:
     """The largest of 1, 2, 5 times a power of ten that is not above `length`."""
     power = 10.0 ** np.floor(np.log10(length))
     return float(max(step for step in (1, 2, 5) if step * power <= length * (1 + 1e-9)) * power)
-    handles.append(
-        Patch(
-            facecolor=MIXED_COLOUR, edgecolor="white", linewidth=0, hatch=_MIXED_HATCH,
-            label="mixed",
-        )
-    )  # fmt: skip

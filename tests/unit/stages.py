@@ -6,7 +6,7 @@ from phasefront import layouts, netcdf
 
 
 def build_phases(names, decision, *, scan="map", **given):
-    """PHASES of a map of decisions (y, x); what is not given says nothing or follows from these.
+    """PHASES of a map of decisions (y, x); what is not given follows from these, or is NaN.
 
     Shares are those of the decided phase; mixed positions are half of each of the first two.
     """
@@ -15,17 +15,16 @@ def build_phases(names, decision, *, scan="map", **given):
     share = np.full((*shape, count), np.nan)
     share[decision >= 0] = np.eye(count)[decision[decision >= 0]]
     share[decision == layouts.MIXED] = np.where(np.arange(count) < 2, 1 / min(count, 2), 0)
-    unknown, per_phase = np.full(shape, np.nan), (*shape, count)
-    usual = {
-        "rotation": np.full((*per_phase, 4), np.nan), "log_evidence": np.zeros(per_phase),
-        "forced_evidence": np.zeros(per_phase),
-        "posterior": np.eye(count)[np.maximum(decision, 0)], "share": share,
-        "reliability": np.zeros(shape), "explained": np.ones(shape),
-        "cell": np.full((*shape, 6), np.nan), "cell_covariance": np.full((*shape, 6, 6), np.nan),
-        "cell_misfit": unknown, "axial_ratio": unknown, "axial_ratio_stderr": unknown,
-        "ion_content": unknown, "ion_content_stderr": unknown,
-        "second_phase": np.full(shape, -1), "second_rotation": np.full((*shape, 4), np.nan),
-        "second_share": unknown,
+    sizes = dict(zip(("y", "x", "phase"), (*shape, count), strict=True))
+    sizes |= {"quaternion": 4, "cell_parameter": 6, "other_parameter": 6}
+    unknown = {
+        name: np.full([sizes[dim] for dim in variable.dims], np.nan)
+        for name, variable in layouts.PHASES.variables.items()
+        if variable.dtype == "f4"
+    }
+    known = {
+        "phase": names, "decision": decision, "share": share, "reliability": np.zeros(shape),
+        "posterior": np.eye(count)[np.maximum(decision, 0)], "second_phase": np.full(shape, -1),
     }  # fmt: skip
-    data = {"phase": names, "decision": decision, **usual, **given}
-    return netcdf.build(layouts.PHASES, data, {"scan": scan, "decide_above": 0.95})
+    attributes = {"scan": scan, "decide_above": 0.95}
+    return netcdf.build(layouts.PHASES, {**unknown, **known, **given}, attributes)

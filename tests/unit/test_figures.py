@@ -499,6 +499,7 @@ PICTURES = (
     "comparison_without_log",
     "powder",
     "overview",
+    "composition",
     "probabilities",
     "confusion",
     "pairs",
@@ -510,7 +511,6 @@ def texts_drawn(figure):
     """Every text with its box, but for indices on patterns, which may touch."""
     figure.draw_without_rendering()
     ticks = set()
-    "composition",
     for ax in figure.findobj(Axes):
         for axis in (ax.xaxis, ax.yaxis):
             ticks |= {tick.label1 for tick in (*axis.majorTicks, *axis.minorTicks)}
@@ -556,18 +556,47 @@ def test_the_same_data_gives_the_same_bytes_whatever_the_settings(name, tmp_path
     assert b"tEXt" not in content and b"tIME" not in content
 
 
-def test_phases_undecided_and_vacuum_have_their_colours():
+def test_phases_mixed_undecided_and_vacuum_have_their_colours():
     phases = make_phases()
     image = figures.draw_phase_map(phases).axes[0].images[0].get_array()
     decision = phases["decision"].values
     expected = {
         VACUUM: figures.VACUUM_COLOUR,
         UNDECIDED: figures.UNDECIDED_COLOUR,
+        MIXED: figures.MIXED_COLOUR,
         **dict(enumerate(figures.PHASE_COLOURS[:3])),
     }
     for value, colour in expected.items():
         assert (decision == value).any()
         np.testing.assert_allclose(image[decision == value] - mpl.colors.to_rgb(colour), 0)
+
+
+def test_mixed_positions_are_hatched_and_named_in_the_legend():
+    phases = make_phases()
+    figure = figures.draw_phase_map(phases)
+    (hatched,) = figure.axes[0].collections
+    assert hatched.get_hatch()
+    mixed = np.argwhere(phases["decision"].values == MIXED)
+    centres = [path.vertices[:4].mean(axis=0)[::-1] for path in hatched.get_paths()]
+    np.testing.assert_allclose(centres, mixed)
+    assert "mixed" in [text.get_text() for text in figure.legends[0].texts]
+
+
+def test_composition_shows_what_is_decided_or_mixed():
+    phases = make_phases()
+    shown = figures.draw_composition(phases).axes[0].images[0].get_array()
+    decision = phases["decision"].values
+    np.testing.assert_array_equal(shown.mask, np.isin(decision, [UNDECIDED, VACUUM]))
+    phases["ion_content"][:] = np.nan
+    assert "No position" in figures.draw_composition(phases).texts[0].get_text()
+
+
+def test_mixed_positions_take_the_orientation_of_their_likeliest_phase():
+    phases = one_position([1, 0, 0, 0])
+    mmm, beam = {"Na3": symmetry.D2h}, Vector3d.zvector()
+    decided = figures.direction_colours(phases, mmm, beam)
+    phases["decision"][:] = MIXED
+    np.testing.assert_allclose(figures.direction_colours(phases, mmm, beam), decided)
 
 
 def test_boundaries_lie_between_positions_of_different_grains():
@@ -676,7 +705,7 @@ def test_a_scan_of_vacuum_is_said_to_have_nothing_to_show():
     assert positions.shape == (0, 2) and reasons == []
     _, other, common = pattern_arguments(make_phases(), make_orientations(make_phases()))
     figure = figures.draw_patterns(None, positions, **common)
-    assert len(other) == 6 and "No position" in figure.texts[0].get_text()
+    assert len(other) == 7 and "No position" in figure.texts[0].get_text()
 
 
 def test_sources_without_data_are_left_out_of_the_fractions():

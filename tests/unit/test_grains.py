@@ -13,7 +13,7 @@ from phasefront import layouts, netcdf, rotations
 from phasefront.crystals import read_crystal
 from phasefront.errors import InputError
 from phasefront.grains import find_grains
-from phasefront.layouts import UNDECIDED, VACUUM
+from phasefront.layouts import MIXED, UNDECIDED, VACUUM
 
 STRUCTURES = Path(__file__).resolve().parents[2] / "config" / "structures"
 NAMES = ["Na3", "Na2", "Na1"]
@@ -94,6 +94,18 @@ def test_phases_of_one_crystal_share_a_grain_where_they_share_a_parent(crystals)
     assert joined["spread"].values[0] < 0.05
     apart = grains_of(phases, crystals)
     assert apart["label"].values[0].tolist() == [0, 1, 2, 3]
+
+
+def test_mixed_positions_belong_to_the_grain_of_their_first_lattice(crystals):
+    decision = np.repeat([[0, MIXED, MIXED, 1, UNDECIDED]], 3, axis=0)
+    likeliest = np.repeat([[0, 0, 1, 1, 2]], 3, axis=0)
+    grains = with_parents(make_phases(decision, uniform(decision.shape), likeliest=likeliest),
+                          crystals)  # fmt: skip
+    assert grains["label"].values.max() == 0
+    assert grains["phase_count"].values.tolist() == [[3, 3, 0]]
+    assert grains["mixed_count"].values.tolist() == [6]
+    assert grains["undecided_count"].values.tolist() == [3]
+    assert grains["size"].values.tolist() == [15]
 
 
 def test_mean_rotation_is_that_of_the_parent(crystals):

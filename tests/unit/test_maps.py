@@ -14,7 +14,7 @@ from stages import build_phases
 from phasefront import config, layouts, maps, netcdf
 from phasefront.crystals import read_crystal
 from phasefront.errors import InputError
-from phasefront.layouts import UNDECIDED, VACUUM
+from phasefront.layouts import MIXED, UNDECIDED, VACUUM
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -133,6 +133,25 @@ def test_orix_reads_back_what_was_written(tmp_path, sodium, suffix, absent):
     read = io.load(written(found, tmp_path)[suffix])
     assert_same_map(read, found, sodium)
     assert 2 < (~read.is_indexed).sum() < 25
+
+
+def test_mixed_positions_are_indexed_as_their_likeliest_phase(tmp_path, sodium):
+    phases, orientations = stages([crystal.name for crystal in sodium])
+    places = np.argwhere(phases["decision"].values >= 0)[:4]
+    for row, column in places:
+        phases["decision"][row, column] = MIXED
+        phases["share"][row, column] = [0.25, 0.75, 0]
+    found = maps.crystal_map(phases, orientations, sodium, step_nm=2.0)
+    read = io.load(written(found, tmp_path)["h5"])
+    for row, column in places:
+        at = row * SHAPE[1] + column
+        likeliest = int(phases["posterior"].values[row, column].argmax())
+        assert read.phase_id[at] == likeliest + 1
+        assert read.prop["share"][at] == [0.25, 0.75, 0][likeliest]
+        rotation = Rotation(phases["rotation"].values[row, column, likeliest].astype(float))
+        assert read.rotations[int(at)].angle_with(rotation, degrees=True)[0] < 0.01
+    decided = (phases["decision"].values >= 0).ravel()
+    assert (read.prop["share"][decided] == 1).all()
 
 
 def test_values_are_those_of_the_decided_phase(tmp_path, sodium):

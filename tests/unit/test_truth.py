@@ -13,7 +13,7 @@ from stages import build_phases
 from phasefront import layouts, netcdf, rotations
 from phasefront.crystals import read_crystal
 from phasefront.errors import InputError
-from phasefront.layouts import UNDECIDED, VACUUM
+from phasefront.layouts import MIXED, UNDECIDED, VACUUM
 from phasefront.virtual.truth import check_scan, expected_calibration_error, zone_regions
 
 STRUCTURES = Path(__file__).resolve().parents[2] / "config" / "structures"
@@ -27,7 +27,7 @@ def crystals():
     return [read_crystal(STRUCTURES / f"{name}V2PO42F3.cif", name=name) for name in NAMES]
 
 
-def make_truth(weight, overlap=None):
+def make_truth(weight, overlap=None, **second):
     weight = np.asarray(weight, dtype=float)
     shape = weight.shape[:2]
     rotation = np.broadcast_to(START, (*weight.shape, 4)).copy()
@@ -43,6 +43,7 @@ def make_truth(weight, overlap=None):
             "rotation": rotation,
             "second_rotation": np.full(rotation.shape, np.nan),
             "second_weight": np.zeros(weight.shape),
+            **second,
             "centre_y": np.zeros(shape),
             "centre_x": np.zeros(shape),
             "affine": np.eye(2),
@@ -88,11 +89,11 @@ def make_fractions(value, half_width=0.1):
     )
 
 
-A, B, MIXED, EMPTY = (1, 0), (0, 1), (0.6, 0.4), (0, 0)
+A, B, BOTH, EMPTY = (1, 0), (0, 1), (0.6, 0.4), (0, 0)
 
 
 def test_known_mistakes(crystals):
-    truth = make_truth([[A, A, A, B, B], [MIXED, MIXED, EMPTY, EMPTY, A]],
+    truth = make_truth([[A, A, A, B, B], [BOTH, BOTH, EMPTY, EMPTY, A]],
                        overlap=[[0, 0, 0, 0, 0], [0, 0, 0, 0, 1]])  # fmt: skip
     phases = make_phases([[0, 0, 1, 1, UNDECIDED], [0, 1, VACUUM, 0, VACUUM]], angle_deg=2)
     found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
@@ -117,6 +118,80 @@ def test_known_mistakes(crystals):
         "Na3": {"Na3": 2, "Na2": 1, "mixed": 0, "undecided": 0, "vacuum": 0},
         "Na2": {"Na3": 0, "Na2": 1, "mixed": 0, "undecided": 1, "vacuum": 0},
     }
+
+
+MOSTLY = (0.8, 0.2)
+
+
+def test_mixed_positions_are_right_where_there_are_two_phases(crystals):
+    truth = make_truth([[A, A, BOTH, BOTH, MOSTLY, BOTH, A, EMPTY]], [[0, 0, 0, 0, 0, 1, 1, 0]])
+    decision = [[0, MIXED, MIXED, 1, MIXED, MIXED, MIXED, VACUUM]]
+    share = np.array(
+        [[A, (0.5, 0.5), (0.7, 0.3), B, MOSTLY, BOTH, (0.5, 0.5), (np.nan,) * 2]]
+    )  # fmt: skip
+    phases = make_phases(decision, share=share)
+    found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    assert found["mixed"] == pytest.approx(5 / 7)
+    assert found["undecided"] == 0
+    # Of the five, those of a single phase are wrong: one in one grain, one in two grains.
+    assert found["mixed_right"] == pytest.approx(3 / 5)
+    # Asked for where neither phase has three quarters, so not at 0.8 and 0.2.
+    assert found["mixed_found"] == pytest.approx(2 / 3)
+    assert found["mixed_wrong"] == pytest.approx(1 / 2)
+    # Mixed at a clear position is no decision.
+    assert found["phase_accuracy_decided"] == 1
+    assert found["positions"]["phase_accuracy_decided"] == 1
+    assert found["confusion"]["Na3"] == {
+        "Na3": 1, "Na2": 0, "mixed": 2, "undecided": 0, "vacuum": 0,
+    }  # fmt: skip
+    # Errors 0.1, 0.6, 0 and, of the overlap, 0.
+    assert found["share_error_rms"] == pytest.approx(np.sqrt((0.01 + 0.36) / 4), abs=1e-6)
+    assert found["positions"]["share_error_rms"] == 4
+
+
+def test_ion_contents_are_those_of_the_formula_units(crystals):
+    truth = make_truth([[A, BOTH, BOTH, B, A]], overlap=[[0, 0, 1, 0, 0]])
+    amount = np.array(BOTH) / VOLUMES
+    content = amount @ [3, 2] / amount.sum()
+    found = [[3.1, content + 0.05, 0, 2, np.nan]]
+    phases = make_phases([[0, MIXED, MIXED, 1, UNDECIDED]], ion_content=found,
+                         ion_content_stderr=[[0.02, 0.03, 1, 0.01, np.nan]])  # fmt: skip
+    check = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    # Five standard errors off, less than two, none; the overlap and the unknown do not count.
+    assert check["ion_content_error_rms"] == pytest.approx(
+        np.sqrt((0.1**2 + 0.05**2) / 3), abs=1e-6
+    )
+    assert check["ion_content_covering"] == pytest.approx(2 / 3)
+    assert check["positions"]["ion_content_covering"] == 3
+
+
+def turned(rotation, angle_deg):
+    tilt = Rotation.from_rotvec([0, angle_deg, 0], degrees=True)
+    return (tilt * Rotation.from_quat(rotation, scalar_first=True)).as_quat(scalar_first=True)
+
+
+@pytest.mark.parametrize("half_turn", [False, True])
+def test_a_second_lattice_is_right_where_it_is_the_other_grains(crystals, half_turn):
+    other = turned(START, 40)
+    second = np.full((1, 6, 2, 4), np.nan)
+    second[0, :5] = other
+    truth = make_truth([[A] * 6], overlap=[[1, 1, 1, 1, 1, 0]], second_rotation=second)
+    # The other grain's; 10 degrees off; none; the first grain's again; of the first, the first
+    # lattice being the second grain's; where there is one grain.
+    lattices = np.stack(
+        [turned(other, 2), turned(other, 10), np.full(4, np.nan), START, turned(START, 2), START]
+    )
+    if half_turn:
+        lattices = rotations.multiply(lattices, rotations.HALF_TURN)
+    first = np.broadcast_to(START, (1, 6, 2, 4)).copy()
+    first[0, 4] = turned(other, 1)
+    phases = make_phases([[0] * 6], second_rotation=lattices[None],
+                         second_phase=[[0, 0, -1, 0, 0, 0]])  # fmt: skip
+    phases["rotation"][:] = first
+    found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    assert found["second_lattice_right"] == pytest.approx(2 / 5)
+    assert found["second_lattice_found"] == pytest.approx(4 / 5)
+    assert found["second_lattice_false"] == 1
 
 
 def test_intervals_that_hold_the_truth(crystals):
