@@ -39,6 +39,7 @@ rule all:
         expand(result("figures/{scan}/phases.png"), scan=PLAN.scans.index),
         expand(result("figures/{scan}/patterns.png"), scan=PLAN.scans.index),
         expand(result("figures/{scan}/images.png"), scan=PLAN.scans_of_kind("scan")),
+        result("figures/drift.png") if PLAN.scans_of_kind("scan") else [],
         expand(
             result("maps/{scan}.{kind}"),
             scan=PLAN.scans.index,

@@ -9,7 +9,6 @@ Maps are drawn as the scan runs: columns to the right, rows downwards.
 from __future__ import annotations
 
 import functools
-import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -131,9 +130,11 @@ def draw_scan(scan: xr.Dataset, *, calibration: xr.Dataset | None = None) -> Fig
 
 @_styled
 def draw_calibration(calibration: xr.Dataset, *, scan_step_nm: float = np.nan) -> Figure:
-    """Beam centre over the scan, what its fit leaves, and the geometry with standard errors."""
-    figure = _figure(PAGE, 0.78 * PAGE)
-    axes = figure.subplots(2, 2)
+    """Beam centre over the scan, what the fits leave, and the geometry with standard errors."""
+    height = 2 * _map_height(calibration["centre_x"].shape, columns=2) + 1.7
+    figure = _figure(PAGE, height)
+    maps, below = figure.subfigures(2, 1, height_ratios=[height - 1.7, 1.7])
+    axes = maps.subplots(2, 2)
     panels = (
         ("centre_x", "beam centre, column", "pixel", "viridis"),
         ("centre_y", "beam centre, row", "pixel", "viridis"),
@@ -147,22 +148,53 @@ def draw_calibration(calibration: xr.Dataset, *, scan_step_nm: float = np.nan) -
         bar.formatter.set_useOffset(False)
         _title(ax, letter, title)
         _scan_axes(ax, scan_step_nm)
-    _write_geometry(axes[1, 1], calibration)
+    _draw_residuals(axes[1, 1], calibration)
+    _write_geometry(below.subplots(), calibration)
     return figure
+
+
+def _draw_residuals(ax: Axes, calibration: xr.Dataset) -> None:
+    """Mean residual of the spots over the camera: arrows, enlarged, over their length."""
+    y, x = calibration["bin_y"].values, calibration["bin_x"].values
+    along_y, along_x = calibration["residual_y"].values, calibration["residual_x"].values
+    length = np.hypot(along_y, along_x)
+    _title(ax, "d", "spots, measured − fitted")
+    if not np.isfinite(length).any():
+        ax.set_axis_off()
+        ax.text(0.5, 0.5, "scale and ellipse were not\nfitted on spots", transform=ax.transAxes,
+                ha="center", va="center", color="0.35")  # fmt: skip
+        return
+    half = (x[1] - x[0]) / 2
+    extent = (x[0] - half, x[-1] + half, y[-1] + half, y[0] - half)
+    top = _highest(length)
+    image = ax.imshow(length, extent=extent, cmap=_with_missing("magma"), vmin=0, vmax=top)
+    _colour_bar(image, "pixel", extend="max")
+    key = _round_below(top)
+    arrows = ax.quiver(
+        x, y, along_x, along_y, color="#56B4E9", angles="xy", scale_units="xy",
+        scale=top / (2.2 * half), width=0.006, headwidth=3.5,
+    )  # fmt: skip
+    ax.quiverkey(
+        arrows, 0.98, 1.05, key, f"{key:g} pixel", labelpos="W", color="#0072B2",
+        fontproperties={"size": 7},
+    )  # fmt: skip
+    ax.plot(0, 0, "+", color="white", markersize=5)
+    ax.set(xlabel="column from the beam (pixel)", ylabel="row from the beam (pixel)")
 
 
 def _write_geometry(ax: Axes, calibration: xr.Dataset) -> None:
     def value(name: str) -> float:
         return float(calibration[name])
 
+    def measured(name: str) -> str:
+        return with_error(value(name), value(f"{name}_stderr"))
+
     attributes = calibration.attrs
     rows = (
-        ("scale", f"{with_error(value('scale'), value('scale_stderr'))} Å$^{{-1}}$/pixel"),
-        (
-            "ellipse, long/short axis",
-            with_error(value("ellipse_ratio"), value("ellipse_ratio_stderr")),
-        ),
+        ("scale", f"{measured('scale')} Å$^{{-1}}$/pixel"),
+        ("ellipse, long/short axis", measured("ellipse_ratio")),
         ("long axis, from x to y", f"{value('ellipse_angle'):.1f}°"),
+        ("outward shift of spots × radius", f"{measured('outward_shift')} pixel$^2$"),
         ("fitted centre, standard error", f"{value('centre_stderr'):.2g} pixel"),
         ("radius of the direct beam", f"{value('probe_radius'):.2f} pixel"),
         ("radius of a Bragg spot", f"{value('spot_radius'):.2f} pixel"),
@@ -170,13 +202,82 @@ def _write_geometry(ax: Axes, calibration: xr.Dataset) -> None:
         ("rms residual of the spots", f"{float(attributes['residual_rms']):.2g} Å$^{{-1}}$"),
     )
     ax.set_axis_off()
-    _title(ax, "d", "geometry")
-    for row, (name, text) in enumerate(rows):
-        height = 0.95 - 0.087 * row
-        ax.text(0.04, height, name, transform=ax.transAxes, va="top")
-        ax.text(1.0, height, text, transform=ax.transAxes, va="top", ha="right")
-    method = textwrap.fill(f"method: {attributes['method']}", 52)
-    ax.text(0.04, 0.18, method, transform=ax.transAxes, va="top", color="0.35")
+    _title(ax, "e", "geometry, with standard errors")
+    for place, (name, text) in enumerate(rows):
+        column, row = divmod(place, 5)
+        left, height = 0.01 + 0.52 * column, 0.93 - 0.17 * row
+        ax.text(left, height, name, transform=ax.transAxes, va="top")
+        ax.text(left + 0.45, height, text, transform=ax.transAxes, va="top", ha="right")
+    method = f"method: {attributes['method']}"
+    ax.text(0.01, 0.06, method, transform=ax.transAxes, va="top", color="0.35")
+
+
+@_styled
+def draw_drift(columns: Mapping[str, Sequence]) -> Figure:
+    """Scale, ellipse and centre of each scan beside the others.
+
+    `columns` are those of the table that `drift.compare_calibrations` gives, by name.
+    """
+    drift = {name: np.asarray(column) for name, column in columns.items()}
+    figure = _figure(PAGE, 4.6)
+    axes = figure.subplots(2, 2, sharex=True)
+    scans = list(drift["scan"])
+    place = np.arange(len(scans))
+    off = drift["deviates"]
+    for ax, letter, name, title in (
+        (axes[0, 0], "a", "scale", "scale against the other scans"),
+        (axes[0, 1], "b", "ellipse", "ellipse against the other scans"),
+    ):
+        percent = 100 * drift[f"{name}_deviation"]
+        z = drift[f"{name}_z"]
+        error = np.abs(np.divide(percent, z, out=np.zeros_like(z), where=z != 0))
+        ax.axhspan(-0.2 if name == "scale" else 0, 0.2, color="0.92", linewidth=0)
+        ax.axhline(0, color="0.5", linewidth=0.8)
+        # How different an ellipse is has no sign.
+        down = 1.96 * error if name == "scale" else np.minimum(1.96 * error, percent)
+        _draw_by_instrument(ax, drift, percent, np.stack([down, 1.96 * error]))
+        _title(ax, letter, title)
+        ax.set_ylabel("difference (%)")
+        if not np.isfinite(percent).any():
+            ax.text(0.5, 0.5, "no two scans with standard errors", transform=ax.transAxes,
+                    ha="center", va="center", color="0.35")  # fmt: skip
+    error = 1.96 * drift["centre_stderr"]
+    for name, marker in (("centre_y", "o"), ("centre_x", "s")):
+        values = drift[name]
+        axes[1, 0].errorbar(
+            place, values, yerr=error, fmt=marker, color="#000000", markersize=4, capsize=2,
+            markerfacecolor="none" if name == "centre_x" else "#000000",
+            label={"centre_y": "row", "centre_x": "column"}[name],
+        )  # fmt: skip
+    axes[1, 0].legend(loc="best")
+    axes[1, 0].set_ylabel("mean beam centre (pixel)")
+    _title(axes[1, 0], "c", "beam centre")
+    reach = drift["centre_drift"]
+    _draw_by_instrument(axes[1, 1], drift, reach, np.stack([error, error]))
+    axes[1, 1].set_ylabel("range over the scan (pixel)")
+    axes[1, 1].set_ylim(0, 1.15 * reach.max() + 0.1)
+    _title(axes[1, 1], "d", "descan")
+    if len(set(drift["instrument"])) > 1:
+        axes[1, 1].legend(loc="best")
+    for ax in axes[1]:
+        ax.set_xticks(place, scans, rotation=45, ha="right", rotation_mode="anchor")
+        ax.set_xlim(-0.6, len(scans) - 0.4)
+    if off.any():
+        names = ", ".join(scan for scan, one in zip(scans, off, strict=True) if one)
+        figure.suptitle(f"deviating: {names}", color=MEASURED_COLOUR, fontsize=8)
+    return figure
+
+
+def _draw_by_instrument(ax: Axes, drift: Mapping[str, np.ndarray], values, bars) -> None:
+    """Values of the scans with bars (2, scans), one marker an instrument, deviating ones red."""
+    instrument, off = drift["instrument"], drift["deviates"]
+    for marker, name in zip("osD^v" * len(off), dict.fromkeys(instrument), strict=False):
+        for colour, chosen in (("#000000", ~off), (MEASURED_COLOUR, off)):
+            here = np.flatnonzero((instrument == name) & chosen)
+            ax.errorbar(
+                here, values[here], yerr=bars[:, here], fmt=marker, color=colour, markersize=4,
+                capsize=2, label=None if colour == MEASURED_COLOUR else name,
+            )  # fmt: skip
 
 
 def _circle_bright_field(ax: Axes, scan: xr.Dataset, calibration: xr.Dataset) -> None:

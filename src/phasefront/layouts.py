@@ -58,6 +58,25 @@ CALIBRATION = Layout(
         "spot_radius": Variable((), "f8", "pixel", "twice the rms width of a Bragg spot"),
         "beam_radius": Variable((), "f8", "pixel", "no spots are looked for inside it"),
         "mask": Variable(("ky", "kx"), "i1", "1", "1 where a pixel of the camera can be used"),
+        "outward_shift": Variable(
+            (),
+            "f8",
+            "pixel2",
+            "how far spots lie too far out times their distance from the beam, by the slope of the "
+            "background under a camera that is not linear; taken off before affine",
+        ),
+        "outward_shift_stderr": Variable((), "f8", "pixel2", "standard error of outward_shift"),
+        "bin_y": Variable(("bin_y",), "f4", "pixel", "middle of a square, rows from the beam"),
+        "bin_x": Variable(("bin_x",), "f4", "pixel", "middle of a square, columns from the beam"),
+        "residual_y": Variable(
+            ("bin_y", "bin_x"), "f4", "pixel", "mean of measured minus fitted rows of the spots"
+        ),
+        "residual_x": Variable(
+            ("bin_y", "bin_x"), "f4", "pixel", "mean of measured minus fitted columns of the spots"
+        ),
+        "residual_count": Variable(
+            ("bin_y", "bin_x"), "i4", "1", "spots in the square, or pixels on a standard's rings"
+        ),
     },
     ("scan", "method", "spots_used", "residual_rms"),
 )

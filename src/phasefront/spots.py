@@ -152,7 +152,7 @@ def stream_spots(
     blocks
         Slice of rows and their patterns (rows, nx, ky, kx), in the order of the scan.
     calibration
-        CALIBRATION dataset; q = affine (pixel - centre), usable pixels, radii of beam and spots.
+        CALIBRATION dataset; centres, affine, outward shift, usable pixels, radii of beam and spots.
     max_radius
         Largest spatial frequency kept, 1/angstrom.
     false_alarms
@@ -188,7 +188,7 @@ def stream_spots(
             patterns.reshape(-1, *patterns.shape[2:]), at, spot_radius=spot_radius,
             beam_radius=beam_radius, mask=mask, false_alarms=false_alarms,
         )  # fmt: skip
-        count, vectors = _to_frequencies(found, at, calibration["affine"].values, max_radius)
+        count, vectors = _to_frequencies(found, at, calibration, max_radius)
         edges = total + np.cumsum(count)
         yield {
             "count": count.reshape(-1, centres.shape[1]),
@@ -211,11 +211,12 @@ def require_finite(patterns: np.ndarray, rows: slice, source) -> None:
             )  # fmt: skip
 
 
-def _to_frequencies(found: PixelSpots, centres, affine, max_radius):
+def _to_frequencies(found: PixelSpots, centres, calibration, max_radius):
     """Number of spots of each pattern within max_radius; qx, qy, intensity and variance of all."""
     of = np.repeat(np.arange(len(centres)), np.diff(found.offset))
     step = np.stack([found.x - centres[of, 1], found.y - centres[of, 0]])
-    qx, qy = affine @ step
+    step *= 1 - float(calibration["outward_shift"]) / np.sum(step**2, axis=0)
+    qx, qy = calibration["affine"].values @ step
     near = np.hypot(qx, qy) <= max_radius
     vector = np.stack([qx, qy, found.intensity, found.variance], axis=1)[near]
     return np.bincount(of[near], minlength=len(centres)), vector

@@ -47,7 +47,9 @@ def write_calibration(path: Path, side: int) -> None:
         "centre_stderr": 0.01, "affine": 0.0175 * np.eye(2), "affine_stderr": np.zeros((2, 2)),
         "scale": 0.0175, "scale_stderr": 0.0, "ellipse_ratio": 1.0, "ellipse_ratio_stderr": 0.0,
         "ellipse_angle": 0.0, "probe_radius": 4.0, "spot_radius": 2.8, "beam_radius": 8.0,
-        "mask": np.ones((PIXELS, PIXELS)),
+        "mask": np.ones((PIXELS, PIXELS)), "outward_shift": 0.0, "outward_shift_stderr": 0.0,
+        "bin_y": [0], "bin_x": [0], "residual_y": [[0.0]], "residual_x": [[0.0]],
+        "residual_count": [[0]],
     }  # fmt: skip
     attributes = {"scan": "s", "method": "given", "spots_used": 0, "residual_rms": 0.0}
     netcdf.write(

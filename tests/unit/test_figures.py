@@ -122,6 +122,8 @@ def make_orientations(phases, seed=0):
 
 def make_calibration():
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    bins = np.linspace(-0.45, 0.45, 8) * CAMERA
+    count = np.where(np.hypot(bins[:, None], bins) < 0.4 * CAMERA, 40, 0)
     return netcdf.build(
         layouts.CALIBRATION,
         {
@@ -140,6 +142,13 @@ def make_calibration():
             "spot_radius": 2.1,
             "beam_radius": 6.0,
             "mask": np.ones((CAMERA, CAMERA)),
+            "outward_shift": 0.72,
+            "outward_shift_stderr": 0.11,
+            "bin_y": bins,
+            "bin_x": bins,
+            "residual_y": np.where(count > 0, 0.001 * bins[:, None], np.nan),
+            "residual_x": np.where(count > 0, -0.002 * bins, np.nan),
+            "residual_count": count,
         },
         {
             "scan": "a",

@@ -283,7 +283,7 @@ def test_threshold_follows_the_tail_of_a_gaussian_field():
         spots.detection_threshold(1000, spot_radius=3.0, false_alarms=0.0)
 
 
-def calibration_of(shape, *, camera=(144, 144), scale=0.01):
+def calibration_of(shape, *, camera=(144, 144), scale=0.01, outward=0.0):
     y, x = np.indices(shape)
     affine = scale * np.array([[1.01, 0.002], [0.002, 0.99]])
     return netcdf.build(
@@ -294,7 +294,9 @@ def calibration_of(shape, *, camera=(144, 144), scale=0.01):
             "affine_stderr": np.zeros((2, 2)), "scale": scale, "scale_stderr": 0.0,
             "ellipse_ratio": 1.0, "ellipse_ratio_stderr": 0.0, "ellipse_angle": 0.0,
             "probe_radius": 5.0, "spot_radius": 3.0, "beam_radius": 9.0,
-            "mask": np.ones(camera, "i1"),
+            "mask": np.ones(camera, "i1"), "outward_shift": outward, "outward_shift_stderr": 0.0,
+            "bin_y": [0], "bin_x": [0], "residual_y": [[0.0]], "residual_x": [[0.0]],
+            "residual_count": [[0]],
         },
         {"scan": "v", "method": "test", "spots_used": 0, "residual_rms": 0.0},
     )  # fmt: skip

@@ -1,7 +1,7 @@
 # Beam centre, ellipse and scale of each raw scan.
 #
 # in:  the raw scan; CIFs and templates, or the picture of a standard
-# out: calibration/<scan>.nc, calibration/standard.nc
+# out: calibration/<scan>.nc, calibration/standard.nc, calibration_drift.csv
 
 
 if PLAN.experiment.calibration.standard:
@@ -49,3 +49,24 @@ rule calibrate_scan:
         " --spots {params.spots:q} --material {params.material:q}"
         " --instrument {params.instrument:q}"
         " --calibration {output.calibration} > {log} 2>&1"
+
+
+rule compare_calibrations:
+    input:
+        calibrations=expand(
+            result("calibration/{scan}.nc"), scan=PLAN.scans_of_kind("scan")
+        ),
+        code=code("compare_calibrations"),
+    output:
+        **recorded(table="calibration_drift.csv"),
+        **pictured("figure", "figures/drift.png", "drift", "Scans"),
+    log:
+        result("logs/compare_calibrations.log"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        instruments=list(PLAN.scans.loc[PLAN.scans_of_kind("scan"), "instrument"]),
+    shell:
+        "python scripts/compare_calibrations.py --calibrations {input.calibrations}"
+        " --instruments {params.instruments} --table {output.table}"
+        " --figure {output.figure} > {log} 2>&1"

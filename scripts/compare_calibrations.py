@@ -1,0 +1,22 @@
+"""Compare the calibrations of a run's scans: what drifted from one to the next."""
+
+from phasefront.provenance.job import Job
+
+
+def compare_calibrations(job):
+    from phasefront import drift, figures, layouts, netcdf
+
+    found = netcdf.read_all(job.calibrations, layouts.CALIBRATION, key="scan")
+    compared = drift.compare_calibrations(found, dict(zip(found, job.instruments, strict=True)))
+    compared.to_csv(job.table, index=False)
+    figures.save(figures.draw_drift(compared.to_dict("list")), job.figure)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("calibrations", "calibrations of the scans", many=True)
+    job.parameter(
+        "instruments", "instrument of each scan, in their order", nargs="+", required=True
+    )
+    job.output("table", "csv file to write").output("figure", "PNG of the drift")
+    job.run(compare_calibrations)
