@@ -16,7 +16,14 @@ def check_against_truth(job):
     fractions = netcdf.read_all(job.fractions, layouts.FRACTIONS, key="scan")
     truths = netcdf.read_all(job.truth, layouts.TRUTH, key="scan")
     checked = {
-        scan: check_scan(truth, phases[scan], fractions[scan], crystals)
+        scan: check_scan(
+            truth,
+            phases[scan],
+            fractions[scan],
+            crystals,
+            parents=[phase.parent_axes for phase in job.material.phases],
+            parent_point_group=job.material.parent_point_group,
+        )
         for scan, truth in truths.items()
     }
     job.check.write_text(json.dumps(checked, indent=1) + "\n")

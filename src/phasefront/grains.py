@@ -136,12 +136,16 @@ def _lattices(
         if parent is None:
             lattices.append(_Lattice(number, np.array([1.0, 0, 0, 0]), crystal.symmetry))
         else:
-            lattices.append(_Lattice(len(crystals), _to_parent(crystal, parent), shared_symmetry))
+            lattices.append(_Lattice(len(crystals), to_parent(crystal, parent), shared_symmetry))
     return lattices
 
 
-def _to_parent(crystal: Crystal, parent: Sequence[Sequence[float]]) -> np.ndarray:
-    """Quaternion from the crystal's Cartesian frame to its parent's (e1 || a, e3 || c*)."""
+def to_parent(crystal: Crystal, parent: Sequence[Sequence[float]]) -> np.ndarray:
+    """Quaternion from the crystal's Cartesian frame to its parent's (e1 || a, e3 || c*).
+
+    Rows of `parent` (3, 3) are the parent's axes in the crystal's. Raises InputError where they are
+    not three right-handed, independent axes.
+    """
     matrix = np.array(parent, dtype="f8")
     if matrix.shape != (3, 3) or np.linalg.det(matrix) <= 1e-6:
         raise InputError(
@@ -151,8 +155,8 @@ def _to_parent(crystal: Crystal, parent: Sequence[Sequence[float]]) -> np.ndarra
     a, b, _ = matrix @ np.linalg.inv(crystal.reciprocal).T
     e1 = a / np.linalg.norm(a)
     e3 = np.cross(a, b) / np.linalg.norm(np.cross(a, b))
-    to_parent = Rotation.from_matrix([e1, np.cross(e3, e1), e3])
-    return to_parent.as_quat(canonical=True, scalar_first=True)
+    turn = Rotation.from_matrix([e1, np.cross(e3, e1), e3])
+    return turn.as_quat(canonical=True, scalar_first=True)
 
 
 def _lattice_orientations(

@@ -194,6 +194,22 @@ def test_a_second_lattice_is_right_where_it_is_the_other_grains(crystals, half_t
     assert found["second_lattice_false"] == 1
 
 
+def test_variants_of_a_phase_are_one_lattice(crystals):
+    """A quarter turn about c: another orientation of Amam, the same lattice."""
+    quarter = Rotation.from_euler("z", 90, degrees=True).as_quat(scalar_first=True)
+    other = np.empty((1, 2, 2, 4))
+    other[:] = turned(START, 40)
+    truth = make_truth([[A, B]], overlap=[[1, 1]], second_rotation=other)
+    lattices = rotations.multiply(quarter, other[:, :, 0])
+    shared = {"parents": [np.eye(3), [[1, 1, 0], [-1, 1, 0], [0, 0, 1]]],
+              "parent_point_group": "4/mmm"}  # fmt: skip
+    for second_phase, own in (([[0, 0]], 0), ([[1, 1]], 1)):
+        phases = make_phases([[0, 1]], second_rotation=lattices, second_phase=second_phase)
+        for options, right in (({}, own), (shared, 1)):
+            found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals, **options)
+            assert found["second_lattice_right"] == right
+
+
 def test_intervals_that_hold_the_truth(crystals):
     truth, phases = make_truth([[A, B]]), make_phases([[0, 1]])
     found = check_scan(truth, phases, make_fractions([0.55, 0.45]), crystals)

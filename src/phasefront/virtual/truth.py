@@ -18,8 +18,9 @@ import numpy as np
 import xarray as xr
 
 from phasefront import layouts, rotations
-from phasefront.crystals import Crystal
+from phasefront.crystals import Crystal, laue_rotations
 from phasefront.errors import InputError
+from phasefront.grains import to_parent
 
 CLEAR = 0.75
 TRACE = 0.05
@@ -32,11 +33,18 @@ RELIABILITY_EDGES = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9,
 
 
 def check_scan(
-    truth: xr.Dataset, phases: xr.Dataset, fractions: xr.Dataset, crystals: Sequence[Crystal]
+    truth: xr.Dataset,
+    phases: xr.Dataset,
+    fractions: xr.Dataset,
+    crystals: Sequence[Crystal],
+    *,
+    parents: Sequence[Sequence[Sequence[float]] | None] | None = None,
+    parent_point_group: str | None = None,
 ) -> dict:
     """Compare a scan's PHASES and FRACTIONS with its TRUTH.
 
-    `crystals` are the phases in the order of `phases`.
+    `crystals` are the phases in the order of `phases`; `parents` and `parent_point_group` say what
+    lattice they share, as for `grains.find_grains`.
 
     Returns
     -------
@@ -58,7 +66,8 @@ def check_scan(
       against the mean over the formula units in the column, without overlaps, and the share of its
       95 % intervals (1.96 standard errors) that hold the truth;
     - second_lattice_right: share of overlaps where a second lattice is found and is, within 3
-      degrees or half a turn about the beam, that of the grain which the first lattice is not;
+      degrees, the symmetry of the lattice that phases share, or half a turn about the beam, that
+      of the grain which the first lattice is not (variants of a phase are one lattice);
       second_lattice_found: share of overlaps with a second lattice; second_lattice_false: the
       same where there is one grain;
     - vacuum_missed, crystal_missed: share of the vacuum that is not called so, of crystal that is;
@@ -112,7 +121,9 @@ def check_scan(
     ion_error, ion_stderr = _ion_content_errors(weight, phases, fractions)[:, crystal & ~overlap]
     known = np.isfinite(ion_error)
     ion_error, ion_stderr = ion_error[known], ion_stderr[known]
-    second_right = _second_lattices_right(truth, phases, crystals)
+    second_right = _second_lattices_right(
+        truth, phases, _lattice_symmetries(crystals, parents, parent_point_group)
+    )
     shares = {
         "phase_accuracy_decided": right[clear & decided],
         "phase_accuracy_overlap": right[overlap & decided],
@@ -259,32 +270,48 @@ def _ion_content_errors(
     return np.stack([found.astype("f8") - content, stderr.astype("f8")])
 
 
+def _lattice_symmetries(
+    crystals: Sequence[Crystal], parents: Sequence | None, point_group: str | None
+) -> list[np.ndarray]:
+    """Rotations (n, 4), in each phase's axes, of its parent lattice, or of its own Laue group."""
+    symmetries = []
+    for crystal, parent in zip(crystals, parents or [None] * len(crystals), strict=True):
+        symmetry = crystal.symmetry
+        if parent is not None:
+            there = to_parent(crystal, parent)
+            back = there * [1, -1, -1, -1]
+            shared = laue_rotations(point_group)
+            symmetry = rotations.multiply(back, rotations.multiply(shared, there))
+        symmetries.append(symmetry)
+    return symmetries
+
+
 def _second_lattices_right(
-    truth: xr.Dataset, phases: xr.Dataset, crystals: Sequence[Crystal]
+    truth: xr.Dataset, phases: xr.Dataset, symmetries: Sequence[np.ndarray]
 ) -> np.ndarray:
     """Whether the second lattice is that of the grain which the first is not, (y, x)."""
     likeliest = phases["posterior"].fillna(-1).argmax("phase").values
     first = np.take_along_axis(phases["rotation"].values, likeliest[..., None, None], axis=2)
     second, second_phase = phases["second_rotation"].values, phases["second_phase"].values
     true = np.stack([truth[name].values for name in ("rotation", "second_rotation")])
-    to_first = _angles_to(true, first[:, :, 0], likeliest, crystals)
-    to_second = _angles_to(true, second, second_phase, crystals)
+    to_first = _angles_to(true, first[:, :, 0], likeliest, symmetries)
+    to_second = _angles_to(true, second, second_phase, symmetries)
     other = np.where(to_first[0] <= to_first[1], to_second[1], to_second[0])
     return other <= SAME_LATTICE_DEG
 
 
 def _angles_to(
-    true: np.ndarray, found: np.ndarray, phase: np.ndarray, crystals: Sequence[Crystal]
+    true: np.ndarray, found: np.ndarray, phase: np.ndarray, symmetries: Sequence[np.ndarray]
 ) -> np.ndarray:
     """Angle (n, y, x), degrees, between true orientations (n, y, x, phase, 4) and those found
     (y, x, 4) under a phase (y, x), as found or half a turn on; NaN where there is no phase."""
     angle = np.full(true.shape[:3], np.nan)
-    for number, crystal in enumerate(crystals):
+    for number, symmetry in enumerate(symmetries):
         own = phase == number
         own_found = _unit(found[own].astype("f8"))
         own_true = _unit(true[:, own, number].astype("f8"))
         either = np.stack([own_found, rotations.multiply(own_found, rotations.HALF_TURN)])
-        angles = rotations.misorientation(own_true[:, None], either, crystal.symmetry)
+        angles = rotations.misorientation(own_true[:, None], either, symmetry)
         angle[:, own] = angles.min(axis=1)
     return angle
 
