@@ -991,7 +991,7 @@ def draw_pairs(
         grid = (pairs["pair_index"].values == index) & ~pairs["zone_axis"].values.any(axis=1)
         here = electrons[grid]
         words = (
-            "" if np.isfinite(here).all() else f", undecidable: {100 * np.isinf(here).mean():.0f} %"
+            "" if np.isfinite(here).all() else f", undecidable: {100 * np.isinf(here).mean():.3g} %"
         )
         title = f"{shown[true]}\nagainst {shown[rival]}{words}"
         _title(ax, "abcdefghijklmnopqrstuvwxyz"[index % 26], title)
@@ -1021,7 +1021,7 @@ def _draw_triangle(ax: Axes, pairs: xr.Dataset, index: int, crystal, norm) -> No
     images = np.concatenate([beams @ turn.T for turn in operations])
     images = np.concatenate([images, -images])
 
-    edge = _stereographic(sector.edges.data)
+    edge = _stereographic(sector.edges.unit.data)
     low, high = edge.min(axis=0), edge.max(axis=0)
     x, y = (
         np.linspace(start, stop, max(2, round((stop - start) * _TRIANGLE_PIXELS)))
@@ -1056,7 +1056,7 @@ def _label_axes(ax: Axes, zone_axis: np.ndarray, beams: np.ndarray, sector, crys
     from phasefront import rotations
 
     operations = rotations.matrices(crystal.symmetry)
-    middle = _stereographic(sector.center.data[:1])[0]
+    middle = _stereographic(sector.center.unit.data[:1])[0]
     labelled: list[np.ndarray] = []
     for uvw, beam in zip(zone_axis, beams, strict=True):
         images = np.concatenate([operations @ beam, -(operations @ beam)])
@@ -1082,7 +1082,7 @@ def _label_axes(ax: Axes, zone_axis: np.ndarray, beams: np.ndarray, sector, crys
 
 
 def _is_corner(direction: np.ndarray, sector) -> bool:
-    corners = sector.vertices.data.reshape(-1, 3)
+    corners = sector.vertices.unit.data.reshape(-1, 3)
     return bool(len(corners) and (corners @ direction).max() > 1 - 1e-4)
 
 
