@@ -449,3 +449,48 @@ def test_one_ring_is_not_enough():
     image = np.add(100.0, 500 * disk((64, 64), 32, 32, 4.0))
     with pytest.raises(InputError, match="1 ring is too few"):
         calibration.calibrate_rings(image, d_spacings=[2.0], scale_nominal=0.02, name="x.tif")
+
+
+# ---------------------------------------------------------------------------- virtual scans
+
+
+@pytest.mark.slow
+def test_virtual_scans_are_calibrated_within_their_standard_errors(request, tmp_path):
+    """Dynamical spots, a camera's gamma, overlapping grains and two phases in one grain."""
+    from phasefront.templates import simulate_templates
+    from phasefront.virtual import camera
+    from phasefront.virtual.particles import VirtualPhase
+
+    folder = request.config.rootpath / "config" / "structures"
+    crystals = [read_crystal(folder / f"{name}.cif") for name in STRUCTURES]
+    templates = simulate_templates(
+        crystals, voltage_kv=VOLTAGE_KV, precession_deg=PRECESSION_DEG, resolution_deg=2.0
+    )
+    phases = [
+        VirtualPhase.of_cif(name, folder / f"{name}.cif", ions)
+        for name, ions in zip(STRUCTURES, (3, 2, 1), strict=True)
+    ]
+    pulls = []
+    for seed, (ions, grains) in enumerate([(3.0, 14), (2.5, 14), (2.0, 30), (1.4, 30), (1.0, 14)]):
+        rng = np.random.default_rng(seed)
+        truth = camera.simulate_scan(
+            tmp_path / "s.blo", scan="s", material="nvpf", phases=phases, ion_content=ions,
+            insertion_model="core-shell" if ions % 1 else "all-or-none", scale_nominal=0.0175,
+            seed=300 + seed, shape=(24, 24), scan_step_nm=25.0, grains=grains,
+            scale_error=rng.uniform(-0.015, 0.015), ellipse_ratio=1 + rng.uniform(0, 0.03),
+            ellipse_angle_deg=rng.uniform(0, 180), threads=2,
+        )  # fmt: skip
+        found = calibration.calibrate(
+            scans.open_scan(tmp_path / "s.blo"), name="s", crystals=crystals, templates=templates,
+            scale_nominal=0.0175,
+        )  # fmt: skip
+        for axis in "yx":
+            off = found[f"centre_{axis}"] - truth[f"centre_{axis}"]
+            assert np.sqrt(np.mean(off**2)) < 0.05
+        scale, ratio, _ = calibration._shape_of(truth["affine"].values)
+        assert float(found["scale"]) == pytest.approx(scale, rel=1e-3)
+        assert float(found["ellipse_ratio"]) == pytest.approx(ratio, rel=1e-3)
+        assert float(found["scale_stderr"]) < 5e-4 * scale
+        pulls.append((float(found["scale"]) - scale) / float(found["scale_stderr"]))
+    assert np.sqrt(np.mean(np.square(pulls))) < 2
+    assert abs(np.mean(pulls)) < 1.5

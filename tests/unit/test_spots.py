@@ -318,6 +318,19 @@ def small_scan(rng, shape):
     return scan, calibration, q
 
 
+def test_the_outward_shift_of_the_calibration_is_taken_off():
+    scan, calibration, _ = small_scan(np.random.default_rng(0), (1, 2))
+    blocks = [(slice(0, 1), scan)]
+    plain = spots.find_spots(blocks, calibration)
+    moved = spots.find_spots(blocks, calibration_of((1, 2), outward=0.8))
+    affine = calibration["affine"].values
+    before, after = (
+        np.linalg.solve(affine, np.stack([found["qx"], found["qy"]])) for found in (plain, moved)
+    )
+    radius = np.linalg.norm(before, axis=0)
+    np.testing.assert_allclose(radius - np.linalg.norm(after, axis=0), 0.8 / radius, rtol=1e-3)
+
+
 def test_a_scan_gives_spatial_frequencies_whatever_its_blocks_and_threads():
     scan, calibration, q = small_scan(np.random.default_rng(0), (4, 3))
     whole = spots.find_spots([(slice(0, 4), scan)], calibration, scan="v", scan_step_nm=5.0)
