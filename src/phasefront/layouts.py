@@ -239,6 +239,12 @@ PHASES = Layout(
         "cell_misfit": Variable(
             _Y_X, "f4", "1", "standard errors from the candidates' cells and those between them"
         ),
+        "phase_misfit": Variable(
+            ("phase",),
+            "f4",
+            "1",
+            "standard errors that the typical cell of the phase's positions is off its own",
+        ),
         "axial_ratio": Variable(
             _Y_X, "f4", "1", "c over the mean of a and b of the lattice that phases share"
         ),
@@ -251,7 +257,7 @@ PHASES = Layout(
         "second_rotation": Variable(
             ("y", "x", "quaternion"), "f4", "1", "its orientation, frame to crystal"
         ),
-        "second_share": Variable(_Y_X, "f4", "1", "its share of the spots' intensity"),
+        "second_share": Variable(_Y_X, "f4", "1", "its share of the spots' amplitude"),
     },
     ("scan", "decide_above"),
 )

@@ -88,7 +88,7 @@ def test_strays_make_no_second_lattice(templates):
     assert not second.claimed[np.repeat(second.phase < 0, [len(e) for e in explained])].any()
 
 
-def test_two_phases_over_each_other_are_mixed_and_shared_by_intensity(templates, overlapping):
+def test_two_phases_over_each_other_are_mixed_and_shared_by_amplitude(templates, overlapping):
     spots, of_first, _ = overlapping
     orientations = find_orientations(spots, templates, CRYSTALS)
     phases = evidence.decide_phases(spots, orientations, templates, CRYSTALS)
@@ -102,7 +102,7 @@ def test_two_phases_over_each_other_are_mixed_and_shared_by_intensity(templates,
     np.testing.assert_allclose(share.sum(axis=1), 1, atol=1e-5)
     offset, _, _, intensity = spot_arrays(spots)
     true = [
-        intensity[start : start + number].sum() / intensity[start:stop].sum()
+        np.sqrt(intensity[start : start + number]).sum() / np.sqrt(intensity[start:stop]).sum()
         for start, stop, number in zip(offset, offset[1:], of_first, strict=False)
     ]
     assert np.abs(share[:, 0] - np.array(true)[mixed]).max() < 0.2
