@@ -2,6 +2,7 @@
 # make test    the tests; make test-all adds the slow ones
 # make lint    format and lint
 # make bench   phasefront beside pyxem and py4DSTEM, into results/bench/indexing.json (15 minutes)
+# make assumptions    what wrong assumptions do to phases and probabilities, into results/bench/assumptions.json
 # make verify RUN=demo    check every record of a run
 # make lock    resolve pyproject.toml into envs/lock.txt again
 
@@ -14,7 +15,7 @@ export MPLCONFIGDIR := $(CURDIR)/.venv/share/matplotlib
 READY := .venv/.ready
 PY4DSTEM := .venv-py4dstem
 
-.PHONY: demo limno test test-all lint bench verify lock schema
+.PHONY: demo limno test test-all lint bench assumptions verify lock schema
 
 demo: $(READY)
 	$(BIN)/phasefront run config/demo.yaml --cores $(CORES)
@@ -39,6 +40,9 @@ bench: $(READY)
 	@$(MAKE) --no-print-directory $(PY4DSTEM)/.ready || \
 		echo "py4DSTEM cannot be installed here, the benchmark skips it" >&2
 	$(BIN)/python -m benchmarks.indexing
+
+assumptions: $(READY)
+	$(BIN)/python -m benchmarks.assumptions
 
 verify: $(READY)
 	$(BIN)/phasefront verify results/$(RUN)

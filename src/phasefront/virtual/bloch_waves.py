@@ -80,6 +80,8 @@ def compute(
     max_radius: float = 1.2,
     max_excitation_error: float = 0.035,
     least_intensity: float = 2e-5,
+    mosaic_deg: float = 0.0,
+    blocks: int = 1,
     seed: int = 20150304,
     report=lambda message: None,
 ) -> xr.Dataset:
@@ -91,6 +93,10 @@ def compute(
     (1/angstrom) take part; spots within `max_radius` are kept if any thickness gives them more
     than `least_intensity`. Scattering factors: Lobato & Van Dyck, Acta Cryst. A70 (2014) 636.
     Absorption is left to the camera's diffuse background.
+
+    With `blocks` above one a crystal is that many blocks of equal volume beside each other, tilted
+    about axes in the plane of the pattern by `mosaic_deg` rms about each; their spots follow one
+    another. A turn about the beam moves spots only: it is left to who films.
 
     Returns a BLOCH_WAVES dataset. `report` gets a line per crystal.
     """
@@ -105,6 +111,7 @@ def compute(
     for material in dict.fromkeys(crystal.material for crystal in crystals):
         members = [crystal for crystal in crystals if crystal.material == material]
         lattices = Rotation.random(grains, random_state=seed)
+        tilts_of = _mosaic(grains, blocks, mosaic_deg, seed)
         structures = [read_crystal(crystal.path) for crystal in members]
         for crystal, structure in zip(members, structures, strict=True):
             factors = _structure_factors(structure, 2 * beam_radius)
@@ -112,9 +119,16 @@ def compute(
             volume = structure.volume / crystal.formula_units
             for grain in range(grains):
                 rotation = own * lattices[grain]
-                hkl, q, intensity, direct = _precessed_spots(
-                    factors, rotation, cone, voltage_kv, beam_radius, max_excitation_error
-                )
+                parts = [
+                    _precessed_spots(
+                        factors, rotation * tilt, cone, voltage_kv, beam_radius,
+                        max_excitation_error,
+                    )
+                    for tilt in tilts_of[grain]
+                ]  # fmt: skip
+                hkl, q, intensity = (np.concatenate([part[k] for part in parts]) for k in range(3))
+                intensity /= blocks
+                direct = np.mean([part[3] for part in parts], axis=0)
                 keep = (intensity.max(axis=1) > least_intensity) & (
                     np.linalg.norm(q, axis=1) <= max_radius
                 )
@@ -138,8 +152,22 @@ def compute(
             "max_radius": max_radius, "seed": seed,
             "computed_with": f"abTEM {version('abtem')}, Bloch waves within "
             f"{max_excitation_error} 1/angstrom of the Ewald sphere",
+            **({"mosaic_deg": mosaic_deg, "blocks": blocks} if blocks > 1 else {}),
         },
     )  # fmt: skip
+
+
+def _mosaic(grains: int, blocks: int, mosaic_deg: float, seed: int) -> list:
+    """Tilts of the blocks of each grain about x and y, with mean 0 and this rms about each axis."""
+    from scipy.spatial.transform import Rotation
+
+    if blocks == 1:
+        return [Rotation.identity(1)] * grains
+    tilts = np.random.default_rng([seed, 1]).normal(size=(grains, blocks, 3)) * [1, 1, 0]
+    tilts -= tilts.mean(axis=1, keepdims=True)
+    rms = np.sqrt(np.mean(tilts[..., :2] ** 2, axis=1, keepdims=True))
+    tilts[..., :2] *= np.deg2rad(mosaic_deg) / rms
+    return [Rotation.from_rotvec(own) for own in tilts]
 
 
 def _precession_cone(precession_deg: float, tilts: int):
@@ -228,6 +256,7 @@ def _quaternion(rotation) -> np.ndarray:
 def main(arguments: list[str] | None = None) -> None:
     """Compute the file named on the command line."""
     import argparse
+    import inspect
 
     parser = argparse.ArgumentParser(
         prog="phasefront.virtual.bloch_waves",
@@ -240,12 +269,22 @@ def main(arguments: list[str] | None = None) -> None:
         metavar=("MATERIAL", "CIF", "FORMULA_UNITS", "AXES"),
         help="a phase, named as its CIF; AXES: its a,b,c by the axes of the material's first phase",
     )  # fmt: skip
+    defaults = inspect.signature(compute).parameters
+    for name in ("grains", "mosaic_deg", "blocks", "seed"):
+        default = defaults[name].default
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=type(default), default=default, help="%(default)s"
+        )
     given = parser.parse_args(arguments)
     crystals = [
         BlochCrystal(material, Path(path), int(units), axes)
         for material, path, units, axes in given.crystal
     ]
-    netcdf.write(compute(crystals, report=print), given.out, BLOCH_WAVES)
+    table = compute(
+        crystals, grains=given.grains, mosaic_deg=given.mosaic_deg, blocks=given.blocks,
+        seed=given.seed, report=print,
+    )  # fmt: skip
+    netcdf.write(table, given.out, BLOCH_WAVES)
 
 
 if __name__ == "__main__":
