@@ -14,6 +14,13 @@ _SHARES = {
 
 def draw(result: dict):
     """Figure of what `assumptions.measure` returns; a row a case."""
+    import matplotlib as mpl
+
+    with mpl.rc_context({"font.size": 8, "axes.linewidth": 0.6, "legend.frameon": False}):
+        return _drawn(result)
+
+
+def _drawn(result: dict):
     from matplotlib.figure import Figure
 
     rows = [*result["cases"].items(), *result["missing"].items()]
@@ -30,12 +37,12 @@ def draw(result: dict):
         xlim=(0, 1), xlabel="share of clear positions", yticks=place,
         yticklabels=[name for name, _ in rows],
     )  # fmt: skip
-    shares.tick_params(axis="y", length=0)
     reference = rows[0][1]["evidence_per_spot"]
     evidence.axvline(reference, color="0.8", linewidth=0.8)
     evidence.plot([numbers["evidence_per_spot"] for _, numbers in rows], place, "k.", markersize=5)
-    evidence.set(xlabel="log-evidence over strays, a spot", xlim=(0, 1.15 * reference))
+    evidence.set(xlabel="log-evidence a spot", xlim=(0, 1.15 * reference))
     for ax in (shares, evidence):
         ax.spines[["top", "right"]].set_visible(False)
+        ax.tick_params(axis="y", length=0)
     figure.legend(*shares.get_legend_handles_labels(), loc="outside upper center", ncols=5)
     return figure
