@@ -1,4 +1,4 @@
-"""Draw a few patterns with their spots and those that the likeliest phase predicts."""
+"""Draw a few patterns, each as the likeliest phase and as the runner-up explain it."""
 
 from phasefront.config import Instrument, Material
 from phasefront.provenance.job import Job
@@ -7,9 +7,8 @@ from phasefront.provenance.job import Job
 def draw_patterns(job):
     import numpy as np
 
-    from phasefront import figures, layouts, netcdf, scans
+    from phasefront import explanations, figures, layouts, netcdf, scans
     from phasefront.crystals import read_crystals
-    from phasefront.refinement import Experiment, observed_window, predict_spots
 
     spots = netcdf.read(job.spots, layouts.SPOTS)
     phases = netcdf.read(job.phases, layouts.PHASES)
@@ -20,26 +19,19 @@ def draw_patterns(job):
         scan = scans.open_scan(job.scan[0])
         patterns = np.array([scan.read_rows(y, y + 1)[0, x] for y, x in positions])
         calibration = netcdf.read(job.calibration[0], layouts.CALIBRATION)
-    crystals = read_crystals(job.cifs, job.material.names)
-    experiment = Experiment(
-        job.instrument.voltage_kv, job.instrument.precession_deg, observed_window(spots)
-    )
-    likeliest = [int(phases["posterior"].values[y, x].argmax()) for y, x in positions]
-    rotations = [
-        phases["rotation"].values[y, x, phase]
-        for (y, x), phase in zip(positions, likeliest, strict=True)
-    ]
     drawn = figures.draw_patterns(
         patterns,
         positions,
         spots=spots,
         phases=phases,
-        predicted=[
-            predict_spots(crystals[phase], rotation, experiment)
-            if np.isfinite(rotation).all()
-            else None
-            for phase, rotation in zip(likeliest, rotations, strict=True)
-        ],
+        explained=explanations.explain(
+            positions,
+            spots,
+            phases,
+            read_crystals(job.cifs, job.material.names),
+            voltage_kv=job.instrument.voltage_kv,
+            precession_deg=job.instrument.precession_deg,
+        ),
         calibration=calibration,
         reasons=reasons,
         labels=job.material.labels,

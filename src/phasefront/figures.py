@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -524,6 +525,25 @@ def choose_positions(phases: xr.Dataset, orientations: xr.Dataset) -> tuple[np.n
     return np.array(positions, dtype=int).reshape(-1, 2), reasons
 
 
+# qx and qy (n,) in 1/angstrom, hkl (n, 3) and weight (n,).
+Predicted = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One phase's account of one pattern; of a second lattice, too, where that was found."""
+
+    phase: int
+    predicted: Predicted | None  # in the frame of the spots; None where it has no orientation
+    spots: int  # found in the pattern
+    explained: int  # of these, within three standard errors of a predicted one
+    log_evidence: float  # less that of the likeliest phase
+    forced_evidence: float  # the same for intensities in the raw pattern
+    second_phase: int = -1
+    second: Predicted | None = None
+    explained_by_both: int = 0
+
+
 @_styled
 def draw_patterns(
     patterns: np.ndarray | None,
@@ -531,13 +551,13 @@ def draw_patterns(
     *,
     spots: xr.Dataset,
     phases: xr.Dataset,
-    predicted: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray] | None],
+    explained: Sequence[Sequence[Explanation]],
     calibration: xr.Dataset | None = None,
     reasons: Sequence[str] | None = None,
     labels: Mapping[str, str] | None = None,
-    labelled: int = 8,
+    labelled: int = 5,
 ) -> Figure:
-    """Patterns with measured spots (circles) and those of the likeliest phase (crosses).
+    """Patterns side by side as several phases explain them: circles measured, crosses predicted.
 
     Parameters
     ----------
@@ -545,46 +565,85 @@ def draw_patterns(
         (n, ky, kx) counts, shown as square roots; None where only the spots are known.
     positions
         (n, 2) row and column of each pattern in the scan.
-    predicted
-        Per pattern qx, qy (m,) in 1/angstrom, hkl (m, 3) and weight (m,) of the predicted spots, or
-        None. The `labelled` heaviest inside the picture bear their indices.
+    explained
+        Per pattern the explanations to draw, the likeliest first (see `explanations.explain`). The
+        `labelled` heaviest predicted spots inside a picture bear their indices.
     calibration
         CALIBRATION data set; needed where there are patterns.
     """
+    from matplotlib.transforms import offset_copy
+
     count = len(positions)
     if count == 0:
         return _sentence("No position of this scan has enough spots to be matched.")
-    columns = min(3, count)
+    panels = max(len(accounts) for accounts in explained)
+    columns = min(count, 2 if panels > 1 else 3)
     rows = -(-count // columns)
-    figure = _figure(PAGE, rows * (PAGE / columns + 0.25) + 0.35)
+    across = max(columns * panels, 3)
+    figure = _figure(PAGE * columns * panels / across, rows * (PAGE / across + 0.75) + 0.35)
     found = [_spots_at(spots, row, column) for row, column in positions]
-    reach = 1.1 * max((np.hypot(*q).max() for q in found if len(q[0])), default=1.0)
-    shared = patterns is None
-    axes = figure.subplots(rows, columns, squeeze=False, sharex=shared, sharey=shared)
-    for ax in axes.flat[count:]:
-        ax.set_axis_off()
+    reach = 1.1 * max((np.hypot(*q[:2]).max() for q in found if len(q[0])), default=1.0)
     names = _labels(phases["phase"].values, labels)
+    cells = np.ravel(figure.subfigures(rows, columns, squeeze=False))
     for index, (row, column) in enumerate(positions):
-        ax = axes.flat[index]
-        if patterns is None:
-            to_picture = _empty_picture(ax, reach)
-        else:
-            to_picture = _picture(ax, patterns[index], calibration, (row, column))
-        x, y = to_picture(*found[index])
-        ax.scatter(x, y, s=38, facecolors="none", edgecolors=MEASURED_COLOUR, linewidths=0.9)
-        posterior = np.nan_to_num(phases["posterior"].values[row, column])
-        likeliest = int(posterior.argmax())
-        colour = PHASE_COLOURS[likeliest % len(PHASE_COLOURS)]
-        if predicted[index] is not None:
-            _draw_predicted(ax, to_picture, predicted[index], colour, labelled)
         reason = "pattern" if reasons is None else reasons[index]
-        title = (
-            f"{reason} (row {row}, column {column})\n"
-            f"{names[likeliest]}, posterior {_probability(posterior[likeliest])}"
+        letter = "abcdefghijklmnopqrstuvwxyz"[index]
+        cells[index].suptitle(
+            rf"$\mathbf{{{letter}}}$  {reason} (row {row}, column {column})", fontsize=8
         )
-        _title(ax, "abcdefghijklmnopqrstuvwxyz"[index], title)
-    _pattern_legend(figure)
+        axes = cells[index].subplots(1, panels, squeeze=False)[0]
+        posterior = np.nan_to_num(phases["posterior"].values[row, column])
+        for place, (ax, account) in enumerate(zip(axes, explained[index], strict=True)):
+            if patterns is None:
+                to_picture = _empty_picture(ax, reach, *found[index])
+            else:
+                to_picture = _picture(ax, patterns[index], calibration, (row, column))
+            x, y = to_picture(*found[index][:2])
+            ax.scatter(x, y, s=22, facecolors="none", edgecolors=MEASURED_COLOUR, linewidths=0.8)
+            _draw_account(ax, to_picture, account, labelled)
+            probability = _probability(posterior[account.phase])
+            ax.set_title(f"{names[account.phase]}\nposterior {probability}", fontsize=7)
+            text = _account_text(account, likeliest=place == 0, of=names)
+            below_bar = offset_copy(ax.transAxes, fig=figure, y=-20, units="points")
+            ax.text(0.5, 0, text, transform=below_bar, ha="center", va="top", fontsize=6.5)
+    _pattern_legend(figure, any(one.second is not None for all_ in explained for one in all_))
     return figure
+
+
+def _draw_account(ax: Axes, to_picture: Callable, account: Explanation, labelled: int) -> None:
+    if account.predicted is None:
+        ax.text(0.5, 0.03, "no orientation found", transform=ax.transAxes, ha="center", fontsize=6)
+        return
+    if account.second is not None:
+        qx, qy, _, weight = account.second
+        x, y = to_picture(qx, qy)
+        size = _size_of(weight)
+        # A white seam tells it from a cross below it.
+        ax.scatter(x, y, s=1.3 * size, marker="+", color="white", linewidths=2.0)
+        colour = PHASE_COLOURS[account.second_phase % len(PHASE_COLOURS)]
+        ax.scatter(x, y, s=1.3 * size, marker="+", color=colour, linewidths=0.9)
+    colour = PHASE_COLOURS[account.phase % len(PHASE_COLOURS)]
+    _draw_predicted(ax, to_picture, account.predicted, colour, labelled)
+
+
+def _account_text(account: Explanation, *, likeliest: bool, of: Sequence[str]) -> str:
+    lines = [f"explains {account.explained} of {account.spots} spots"]
+    if account.second is not None:
+        lines.append(f"{account.explained_by_both} with a second: {of[account.second_phase]}")
+    elif not likeliest:
+        lines.append(f"log-evidence {_signed(account.log_evidence)}")
+        if account.forced_evidence != 0:
+            lines[-1] += f", intensities {_signed(account.forced_evidence)}"
+    return "\n".join(lines)
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.1f}".replace("-", "−")
+
+
+def _size_of(weight: np.ndarray) -> np.ndarray:
+    """Areas of markers: strong reflections large, weak ones not too small to be seen."""
+    return 6.0 + 20.0 * np.sqrt(weight / weight.max())
 
 
 def _probability(value: float) -> str:
@@ -610,23 +669,23 @@ def _picture(ax: Axes, pattern: np.ndarray, calibration: xr.Dataset, position) -
     return to_picture
 
 
-def _empty_picture(ax: Axes, reach: float) -> Callable:
-    """Axes in 1/angstrom for spots without a pattern."""
-    from matplotlib.ticker import MaxNLocator
-
+def _empty_picture(
+    ax: Axes, reach: float, qx: np.ndarray, qy: np.ndarray, intensity: np.ndarray
+) -> Callable:
+    """Axes in 1/angstrom for spots without a pattern; grey disks grow with the intensity."""
     ax.set(xlim=(-reach, reach), ylim=(reach, -reach), aspect="equal")
-    ax.set(xlabel="$q_x$ (Å$^{-1}$)", ylabel="$q_y$ (Å$^{-1}$)")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-    ax.label_outer()
+    _scale_bar(ax, 1.0, "Å$^{-1}$")
     ax.plot(0, 0, marker="+", color="0.5", markersize=8)
+    strength = np.sqrt(np.clip(intensity, 0, None))
+    ax.scatter(qx, qy, s=22 * strength / max(strength.max(initial=0), 1e-9), color="0.75")
     return lambda qx, qy: np.stack([qx, qy])
 
 
-def _spots_at(spots: xr.Dataset, row: int, column: int) -> tuple[np.ndarray, np.ndarray]:
+def _spots_at(spots: xr.Dataset, row: int, column: int) -> tuple[np.ndarray, ...]:
+    """qx, qy and intensity."""
     position = row * spots.sizes["x"] + column
-    start, stop = spots["offset"].values[position : position + 2]
-    return spots["qx"].values[start:stop], spots["qy"].values[start:stop]
+    own = slice(*spots["offset"].values[position : position + 2])
+    return tuple(spots[name].values[own] for name in ("qx", "qy", "intensity"))
 
 
 def _draw_predicted(ax: Axes, to_picture: Callable, predicted, colour: str, labelled: int) -> None:
@@ -634,7 +693,7 @@ def _draw_predicted(ax: Axes, to_picture: Callable, predicted, colour: str, labe
 
     qx, qy, hkl, weight = predicted
     x, y = to_picture(qx, qy)
-    ax.scatter(x, y, s=26, marker="x", color=colour, linewidths=0.9)
+    ax.scatter(x, y, s=_size_of(weight), marker="x", color=colour, linewidths=0.9)
     (left, right), (bottom, top) = ax.get_xlim(), sorted(ax.get_ylim())
     margin = 0.06 * (right - left)
     inside = (x > left + margin) & (x < right - margin) & (y > bottom + margin) & (y < top - margin)
@@ -653,13 +712,16 @@ def _draw_predicted(ax: Axes, to_picture: Callable, predicted, colour: str, labe
             break
 
 
-def _pattern_legend(figure: Figure) -> None:
+def _pattern_legend(figure: Figure, with_second: bool) -> None:
     from matplotlib.lines import Line2D
 
     circle = Line2D([], [], linestyle="", marker="o", markerfacecolor="none", color=MEASURED_COLOUR)
-    cross = Line2D([], [], linestyle="", marker="x", color="0.3")
+    handles = [circle, Line2D([], [], linestyle="", marker="x", color="0.3")]
     names = ["measured", "predicted (colour of the phase)"]
-    figure.legend([circle, cross], names, loc="outside lower center", ncols=2)
+    if with_second:
+        handles.append(Line2D([], [], linestyle="", marker="+", color="0.3"))
+        names.append("second lattice (colour of its phase)")
+    figure.legend(handles, names, loc="outside lower center", ncols=3)
 
 
 # ----------------------------------------------------------------------- charge, powder, all three

@@ -1,6 +1,7 @@
 """Figures from small synthetic stages: Voronoi grains in vacuum, Gaussian spots, a made-up fit."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.text import Annotation, Text
 from orix.quaternion import Rotation, symmetry
 from orix.vector import Vector3d
@@ -439,8 +441,23 @@ def pattern_arguments(phases, orientations):
     positions, reasons = figures.choose_positions(phases, orientations)
     patterns, predicted = make_patterns(positions)
     spots = make_spots(positions, predicted)
-    common = {"spots": spots, "phases": phases, "predicted": predicted, "reasons": reasons}
+    common = {"spots": spots, "phases": phases, "reasons": reasons}
+    common["explained"] = [
+        make_accounts(phases, *at) for at in zip(positions, predicted, strict=True)
+    ]
     return patterns, positions, common
+
+
+def make_accounts(phases, position, predicted):
+    """The two likeliest phases; a second lattice where the position is mixed."""
+    row, column = position
+    order = np.argsort(-phases["posterior"].values[row, column])[:2]
+    first, second = (figures.Explanation(int(n), predicted, 31, 24 - 6 * i, -12.3 * i, -4.1 * i)
+                     for i, n in enumerate(order))  # fmt: skip
+    if phases["decision"].values[row, column] == MIXED:
+        turned = (predicted[1], predicted[0], *predicted[2:])
+        first = replace(first, second_phase=int(order[1]), second=turned, explained_by_both=29)
+    return [first, second]
 
 
 def draw(name):
@@ -684,12 +701,38 @@ def test_predicted_and_measured_spots_land_on_the_pixels_they_come_from():
         positions[:1],
         spots=common["spots"],
         phases=phases,
-        predicted=[predicted],
+        explained=[[figures.Explanation(phase, predicted, 31, 24, 0, 0) for phase in (0, 2)]],
         calibration=calibration,
     )
-    measured, crosses = figure.axes[0].collections
-    np.testing.assert_allclose(crosses.get_offsets()[0], pixel, atol=1e-9)
-    assert len(measured.get_offsets()) == common["spots"]["count"].values[row, column] > 0
+    for ax, phase in zip(figure.axes, (0, 2), strict=True):
+        measured, crosses = ax.collections
+        np.testing.assert_allclose(crosses.get_offsets()[0], pixel, atol=1e-9)
+        assert to_hex(crosses.get_edgecolor()[0]) == figures.PHASE_COLOURS[phase].lower()
+        assert len(measured.get_offsets()) == common["spots"]["count"].values[row, column] > 0
+
+
+def test_each_pattern_is_drawn_once_for_every_phase_that_explains_it():
+    phases = make_phases()
+    _, positions, common = pattern_arguments(phases, make_orientations(phases))
+    mixed = common["reasons"].index("mixed")
+    axes = figures.draw_patterns(None, positions, **common).axes
+    assert len(axes) == 2 * len(positions)
+    plus_signs = [len(ax.collections) == 5 for ax in axes]  # with a white seam below
+    assert np.flatnonzero(plus_signs).tolist() == [2 * mixed]
+    assert "explains 24 of 31 spots\n29 with a second" in axes[2 * mixed].texts[-1].get_text()
+    below = "explains 18 of 31 spots\nlog-evidence −12.3, intensities −4.1"
+    assert axes[1].texts[-1].get_text() == below
+    common["explained"] = [accounts[:1] for accounts in common["explained"]]
+    assert len(figures.draw_patterns(None, positions, **common).axes) == len(positions)
+
+
+def test_a_phase_without_orientation_is_said_to_have_none():
+    phases = make_phases()
+    _, positions, common = pattern_arguments(phases, make_orientations(phases))
+    accounts = common["explained"][0]
+    accounts[1] = replace(accounts[1], predicted=None, explained=0)
+    axes = figures.draw_patterns(None, positions, **common).axes
+    assert [text.get_text() for text in axes[1].texts][:1] == ["no orientation found"]
 
 
 def test_chosen_positions_are_what_their_reasons_say():
