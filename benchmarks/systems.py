@@ -108,7 +108,7 @@ def task_of(
         "cifs": [crystal.path for crystal in crystals],
         "phases": [crystal.name for crystal in crystals],
         "laue_groups": [crystal.space_group.laue_str() for crystal in crystals],
-        "atoms": [_atoms(crystal) for crystal in crystals],
+        "atoms": [atoms_of(crystal) for crystal in crystals],
         "voltage_kv": VOLTAGE_KV, "precession_deg": PRECESSION_DEG, "max_radius": MAX_RADIUS,
         "resolution_deg": resolution_deg, "scale": scale, "camera": camera,
         "centre": [(pixels - 1) / 2 for pixels in camera],
@@ -116,7 +116,7 @@ def task_of(
     }  # fmt: skip
 
 
-def _atoms(crystal: Crystal) -> dict:
+def atoms_of(crystal: Crystal) -> dict:
     import gemmi
 
     return {

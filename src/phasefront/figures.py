@@ -580,7 +580,7 @@ def draw_patterns(
     columns = min(count, 2 if panels > 1 else 3)
     rows = -(-count // columns)
     across = max(columns * panels, 3)
-    figure = _figure(PAGE * columns * panels / across, rows * (PAGE / across + 0.75) + 0.35)
+    figure = _figure(PAGE * columns * panels / across, rows * (PAGE / across + 0.9) + 0.35)
     found = [_spots_at(spots, row, column) for row, column in positions]
     reach = 1.1 * max((np.hypot(*q[:2]).max() for q in found if len(q[0])), default=1.0)
     names = _labels(phases["phase"].values, labels)
