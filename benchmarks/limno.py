@@ -137,7 +137,6 @@ def compare(particle: Particle) -> dict:
             for value, name in answers.items()
         },
         "second_lattice": int((particle.phases["second_phase"].values >= 0).sum()),
-        "phase_misfit": [round(float(z), 2) for z in particle.phases["phase_misfit"].values],
         "decided_below_8_spots": {
             name: int(((decision == phase) & (count < 8)).sum())
             for phase, name in enumerate(particle.names)
