@@ -30,7 +30,6 @@ _TILT_SIGMA, _TURN_SIGMA = 0.006, 0.02
 # Degrees of freedom of Student's t: the weight of spots that are off by several errors.
 _FREEDOM = 4.0
 _ROUNDS = 3
-_REWEIGHTINGS = 20
 _FIXED = 6  # parameters besides the strain: rotation, log scale, centre
 _BLOCK = 8192  # candidates in memory at a time
 _STEP = 1e-5
@@ -106,16 +105,12 @@ def refine_cells(
     """
     parts = [
         _refine_block(
-            spots, position[own], phase[own], _taken(refined, own), table, experiment, bases,
+            spots, position[own], phase[own], refined.taken(own), table, experiment, bases,
             cell_sigma,
         )
         for own in np.split(np.arange(len(position)), range(_BLOCK, len(position), _BLOCK))
     ]  # fmt: skip
     return Cells(*(np.concatenate([part[k] for part in parts]) for k in range(4)))
-
-
-def _taken(refined: Refined, chosen: np.ndarray) -> Refined:
-    return Refined(**{name: values[chosen] for name, values in vars(refined).items()})
 
 
 def _refine_block(spots, position, phase, refined, table, experiment, bases, cell_sigma):
@@ -249,22 +244,38 @@ def propagated(function, strain: np.ndarray, covariance: np.ndarray) -> np.ndarr
     return derivative @ covariance @ derivative.transpose(0, 2, 1)
 
 
-def typical_strain(strain: np.ndarray, covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Robust mean (m,) of strains (n, m), n > 0, and its covariance (m, m).
+def neighbourhood_strain(
+    shape: tuple[int, int], position: np.ndarray, strain: np.ndarray, covariance: np.ndarray,
+    *, size: int,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Mean strain (n, m) of each position and those in a square about it, and its covariance.
 
-    Maximum likelihood of a multivariate Student's t of four degrees of freedom by reweighting
-    (Lange, Little and Taylor, JASA 84, 881, 1989), so that positions between two phases hardly
-    count among those of one.
+    Parameters
+    ----------
+    shape
+        Rows and columns of the scan.
+    position
+        (n,) positions that have a strain; no others count.
+    size
+        Side of the square, positions; odd.
+
+    The mean has the least variance: each strain weighs by the inverse of its covariance (n, m, m).
     """
+    from scipy.ndimage import correlate1d
+
+    used = strain.shape[1]
     precision = np.linalg.inv(covariance)
-    mean = np.median(strain, axis=0)
-    for _ in range(_REWEIGHTINGS):
-        off = strain - mean
-        square = np.einsum("ni,nij,nj->n", off, precision, off)
-        weight = (_FREEDOM + strain.shape[1]) / (_FREEDOM + square)
-        information = np.einsum("n,nij->ij", weight, precision)
-        mean = np.linalg.solve(information, np.einsum("n,nij,nj->i", weight, precision, strain))
-    return mean, np.linalg.inv(information)
+    columns = np.concatenate(
+        [precision.reshape(-1, used**2), np.einsum("nij,nj->ni", precision, strain)], axis=1
+    )
+    field = np.zeros((shape[0] * shape[1], used**2 + used))
+    field[position] = columns
+    field = field.reshape(*shape, -1)
+    for axis in (0, 1):
+        field = correlate1d(field, np.ones(size), axis=axis, mode="constant")
+    sums = field.reshape(-1, used**2 + used)[position]
+    spread = np.linalg.inv(sums[:, : used**2].reshape(-1, used, used))
+    return np.einsum("nij,nj->ni", spread, sums[:, used**2 :]), spread
 
 
 @dataclass(frozen=True)

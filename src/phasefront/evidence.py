@@ -45,6 +45,7 @@ CLEAR = 0.75
 _ROUNDS = 3  # of deciding and refining the distortion
 _SAMPLE = 1024  # positions, evenly spread, on which the distortion is refined
 _SURE, _RICH = 0.9, 8  # posterior and indexed spots of the positions that show the spots' error
+_NEIGHBOURHOOD = 5  # side of the square over which cells are averaged, positions
 _MARGIN = 1.2  # on that error: weak spots have a larger one than most
 
 _Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -103,8 +104,9 @@ def decide_phases(
         Share of positions, beforehand, whose cell lies anywhere between two phases'.
     cell_tolerance, max_misfit
         Relative error of the CIFs' cells, and how many standard errors, with it, a refined cell may
-        be away from the candidates' and from what lies between them, and the typical cell of all
-        positions with one likeliest phase away from that phase's; otherwise `undecided`.
+        be away from the candidates' and from what lies between them, and the mean cell of a
+        position and its neighbours of one phase away from that phase's; otherwise `undecided`. So a
+        phase that is missing shows, although one position tells little of a cell 1 % away.
     prior
         Probability of each phase before the pattern is seen; equal where None.
 
@@ -125,7 +127,7 @@ def decide_phases(
     table = reflection_table(crystals, max_radius=experiment.window[1])
     candidates = _Candidates.of(orientations)
     distortion, experiment = _fit_scan(
-        arrays, candidates, table, experiment, local_scale_sigma, prior
+        arrays, candidates, table, experiment, crystals, local_scale_sigma, prior
     )
     freed = _undistorted(arrays, distortion)
     evidence = _weigh(freed, candidates, table, experiment)
@@ -147,7 +149,7 @@ def decide_phases(
     evidence = _Evidence.of(alone, candidates, refined, experiment)
     posterior = _posterior(evidence.log_evidence, intensities, prior)
     found = _Lattices.of(alone, evidence, posterior, crystals, table, experiment)
-    cell = _Cell.of(found, crystals, path, cell_tolerance, mixed_prior)
+    cell = _Cell.of(shape, found, crystals, path, cell_tolerance, mixed_prior)
 
     count = np.diff(arrays[0])
     indexed = found.count + np.bincount(_owner(arrays[0])[second.claimed], minlength=len(count))
@@ -157,12 +159,11 @@ def decide_phases(
         & (found.residual <= max_residual * experiment.position_sigma * np.sqrt(2))
         & (cell.misfit <= max_misfit)
     )
-    present = cell.phase_misfit <= max_misfit
     of_second = _amplitude(freed, second.claimed)
     second_share = of_second / np.maximum(of_second + _amplitude(alone, found.explained), 1e-300)
     decision, share = _decide(
-        posterior, fits, present, cell, second, second_share,
-        _posterior(second.log_evidence, 0.0, prior), decide_above,
+        posterior, fits, fits & (cell.phase_misfit <= max_misfit), cell, second,
+        second_share, _posterior(second.log_evidence, 0.0, prior), decide_above,
     )  # fmt: skip
     vacuum = count < min_spots
     decision[vacuum], share[vacuum] = layouts.VACUUM, np.nan
@@ -187,7 +188,7 @@ def decide_phases(
             "cell": on_map(cell.parameters),
             "cell_covariance": on_map(cell.covariance),
             "cell_misfit": on_map(cell.misfit),
-            "phase_misfit": cell.phase_misfit,
+            "phase_misfit": on_map(cell.phase_misfit),
             "axial_ratio": on_map(cell.axial_ratio),
             "axial_ratio_stderr": on_map(cell.axial_ratio_stderr),
             "ion_content": on_map(cell.ion_content),
@@ -263,9 +264,7 @@ class _Lattices:
         phase = posterior.argmax(axis=1)
         best = evidence.best[np.arange(len(phase)), phase]
         position = np.flatnonzero(best >= 0)
-        own = Refined(
-            **{name: values[best[position]] for name, values in vars(evidence.refined).items()}
-        )
+        own = evidence.refined.taken(best[position])
         bases = [cells.strain_basis(crystal) for crystal in crystals]
         found = cells.refine_cells(arrays, position, phase[position], own, table, experiment, bases)
         assignment = assign(
@@ -306,18 +305,20 @@ class _Cell:
     ion_content_stderr: np.ndarray
     mixed: np.ndarray  # (positions,) probability that no phase has the share CLEAR
     share: np.ndarray  # (positions, phases)
-    phase_misfit: np.ndarray  # (phases,) standard errors that a phase's typical cell is off its own
+    # (positions,) standard errors that the mean cell of a position and its neighbours of the same
+    # phase is off that phase's own; 0 between phases
+    phase_misfit: np.ndarray
 
     @classmethod
     def of(
-        cls, found: _Lattices, crystals: Sequence[Crystal], path: cells.Path | None,
-        tolerance: float, mixed_prior: float,
+        cls, shape: tuple[int, int], found: _Lattices, crystals: Sequence[Crystal],
+        path: cells.Path | None, tolerance: float, mixed_prior: float,
     ) -> _Cell:  # fmt: skip
         positions = len(found.phase)
         out = cls(
             np.full((positions, 6), np.nan), np.full((positions, 6, 6), np.nan),
             np.full(positions, np.inf), *(np.full(positions, np.nan) for _ in range(4)),
-            np.zeros(positions), np.zeros((positions, len(crystals))), np.zeros(len(crystals)),
+            np.zeros(positions), np.zeros((positions, len(crystals))), np.zeros(positions),
         )  # fmt: skip
         for phase, crystal in enumerate(crystals):
             own = found.phase[found.position] == phase
@@ -325,44 +326,43 @@ class _Cell:
             if not own.any():
                 continue
             strain, covariance = found.cells.strain[own], found.cells.covariance[own]
-            out.phase_misfit[phase] = _typical_misfit(
-                strain, covariance, len(cells.strain_basis(crystal)), tolerance
-            )
             out.parameters[at] = cells.cell_parameters(crystal, strain)
             out.covariance[at] = cells.propagated(
                 lambda strain, crystal=crystal: cells.cell_parameters(crystal, strain), strain,
                 covariance,
             )  # fmt: skip
-            within = covariance + tolerance**2 * np.eye(6)
             if path is None:
-                solved = np.linalg.solve(within, strain[..., None])[..., 0]
-                out.misfit[at] = np.sqrt(np.sum(strain * solved, axis=1))
+                out.misfit[at] = _chi(strain, covariance, tolerance)
                 continue
             out.axial_ratio[at] = path.axial_ratio(phase, strain)[:, 0]
             spread = cells.propagated(
                 lambda strain, phase=phase: path.axial_ratio(phase, strain), strain, covariance
             )
             out.axial_ratio_stderr[at] = np.sqrt(spread[:, 0, 0])
-            out.misfit[at] = path.distance(phase, strain, within)
+            out.misfit[at] = path.distance(phase, strain, covariance + tolerance**2 * np.eye(6))
             out.ion_content[at], out.ion_content_stderr[at] = path.locate(phase, strain, covariance)
         if path is not None:
             out.mixed[:], out.share[:] = _between(
                 out.ion_content, out.ion_content_stderr, path.ion_contents, mixed_prior
             )
+        for phase, crystal in enumerate(crystals):
+            own = (found.phase[found.position] == phase) & (out.mixed[found.position] <= 0.5)
+            if own.any():
+                used = len(cells.strain_basis(crystal))
+                at = found.position[own]
+                mean, spread = cells.neighbourhood_strain(
+                    shape, at, found.cells.strain[own, :used],
+                    found.cells.covariance[own, :used, :used], size=_NEIGHBOURHOOD,
+                )  # fmt: skip
+                out.phase_misfit[at] = _chi(mean, spread, tolerance)
         return out
 
 
-def _typical_misfit(
-    strain: np.ndarray, covariance: np.ndarray, used: int, tolerance: float
-) -> float:
-    """Standard errors, with that of the CIF, that the typical cell of a phase's positions is off.
-
-    One position tells little of a phase that is missing and has a cell near a candidate's; all that
-    are taken for the candidate tell it together.
-    """
-    mean, error = cells.typical_strain(strain[:, :used], covariance[:, :used, :used])
-    within = error + tolerance**2 * np.eye(used)
-    return float(np.sqrt(mean @ np.linalg.solve(within, mean)))
+def _chi(strain: np.ndarray, covariance: np.ndarray, tolerance: float) -> np.ndarray:
+    """How far strains (n, m) are from none, in standard errors, with that of the CIFs (n,)."""
+    within = covariance + tolerance**2 * np.eye(strain.shape[1])
+    solved = np.linalg.solve(within, strain[..., None])[..., 0]
+    return np.sqrt(np.sum(strain * solved, axis=1))
 
 
 def _between(
@@ -396,19 +396,19 @@ def _normal(value: np.ndarray, sigma: np.ndarray) -> np.ndarray:
 
 
 def _decide(
-    posterior: np.ndarray, fits: np.ndarray, present: np.ndarray, cell: _Cell,
+    posterior: np.ndarray, fits: np.ndarray, fits_phase: np.ndarray, cell: _Cell,
     second: overlaps.Second, second_share: np.ndarray, second_posterior: np.ndarray,
     decide_above: float,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Decision (positions,) and shares (positions, phases), NaN where undecided.
 
-    One lattice: its phase, if sure, and if the phase is `present` (phases,) at all; mixed, if its
-    cell lies between two phases. Two lattices: their phase, if it is the same for sure; mixed, if
-    they are of two phases for sure; the first one's alone, if the second is weak.
+    One lattice: its phase, if sure and if its cell `fits_phase` (positions,); mixed, if the cell
+    lies between two phases. Two lattices: their phase, if it is the same for sure; mixed, if they
+    are of two phases for sure; the first one's alone, if the second is weak.
     """
     every, one_of = np.arange(len(posterior)), np.eye(posterior.shape[1])
     phase = posterior.argmax(axis=1)
-    sure = fits & present[phase] & (posterior[every, phase] > decide_above)
+    sure = fits_phase & (posterior[every, phase] > decide_above)
     mixed = fits & (cell.mixed > 0.5)
     share = np.where(mixed[:, None], cell.share, one_of[phase])
     known = sure | mixed
@@ -517,7 +517,7 @@ def _replaced(refined: Refined, at: np.ndarray, anew: Refined) -> Refined:
 
 def _fit_scan(
     arrays: _Arrays, candidates: _Candidates, table: ReflectionTable, experiment: Experiment,
-    local_scale_sigma: float, prior: Sequence[float] | None,
+    crystals: Sequence[Crystal], local_scale_sigma: float, prior: Sequence[float] | None,
 ) -> tuple[np.ndarray, Experiment]:  # fmt: skip
     """Scale and ellipse (2, 2) of the scan beyond its calibration, and the errors that remain.
 
@@ -544,21 +544,42 @@ def _fit_scan(
         now = replace(
             experiment,
             scale_sigma=local_scale_sigma,
-            position_sigma=_position_sigma(evidence, weight > _SURE, experiment.position_sigma),
+            position_sigma=_position_sigma(
+                freed,
+                candidates,
+                evidence.refined,
+                weight > _SURE,
+                crystals,
+                table,
+                now,
+                experiment.position_sigma,
+            ),
         )
         candidates = replace(candidates, rotation=evidence.refined.rotation)
     return distortion, now
 
 
-def _position_sigma(evidence: _Evidence, sure: np.ndarray, largest: float) -> float:
-    """Error of a spot's position (1/angstrom) along one axis, at most `largest`."""
-    residual, indexed = evidence.refined.residual, evidence.refined.indexed.astype(float)
-    rich = sure & (indexed >= _RICH)
-    if not rich.any():
+def _position_sigma(
+    arrays: _Arrays, candidates: _Candidates, refined: Refined, sure: np.ndarray,
+    crystals: Sequence[Crystal], table: ReflectionTable, experiment: Experiment, largest: float,
+) -> float:  # fmt: skip
+    """Error of a spot's position (1/angstrom) along one axis, at most `largest`.
+
+    From the distances to lattices whose cells are refined: those of fixed ones would hide a phase
+    that is missing in a large error.
+    """
+    own = np.flatnonzero(sure & (refined.indexed >= _RICH))
+    if not len(own):
         return largest
-    # Two coordinates a spot, less the parameters that they determine: rotation, scale, one tilt.
-    freedom = 2 * indexed[rich] / (2 * indexed[rich] - 5)
-    typical = np.median(residual[rich] * np.sqrt(freedom / 2))
+    chosen = candidates.taken(own)
+    found = cells.refine_cells(
+        arrays, chosen.position, chosen.phase, refined.taken(own), table, experiment,
+        [cells.strain_basis(crystal) for crystal in crystals],
+    )  # fmt: skip
+    # Two coordinates a spot, less the parameters that they determine: turn, centre, cell.
+    number = np.maximum(found.assigned, _RICH // 2).astype(float)
+    freedom = 2 * number / (2 * number - 6)
+    typical = np.median(found.residual * np.sqrt(freedom / 2))
     return float(np.clip(_MARGIN * typical, largest / 4, largest))
 
 

@@ -240,10 +240,11 @@ PHASES = Layout(
             _Y_X, "f4", "1", "standard errors from the candidates' cells and those between them"
         ),
         "phase_misfit": Variable(
-            ("phase",),
+            _Y_X,
             "f4",
             "1",
-            "standard errors that the typical cell of the phase's positions is off its own",
+            "standard errors that the mean cell of the position and its neighbours of one phase "
+            "is off the phase's own; 0 between phases",
         ),
         "axial_ratio": Variable(
             _Y_X, "f4", "1", "c over the mean of a and b of the lattice that phases share"

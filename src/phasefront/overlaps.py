@@ -13,7 +13,6 @@ import numpy as np
 from phasefront.matching import Library, match
 from phasefront.refinement import (
     Experiment,
-    Refined,
     ReflectionTable,
     assign,
     refine,
@@ -71,8 +70,7 @@ def find_second(
     best[position[order]] = order  # ascending: the last one written is the best
     found = np.flatnonzero(best >= 0)
     chosen = best[found]
-    own = Refined(**{name: values[chosen] for name, values in vars(refined).items()})
-    assignment = assign(left, found, phase[chosen], own, table, experiment)
+    assignment = assign(left, found, phase[chosen], refined.taken(chosen), table, experiment)
     claimed = np.zeros(len(explained), dtype=bool)
     claimed[rest[assignment.spot]] = True
     of_position, rotation = np.full(positions, -1), np.full((positions, 4), np.nan)

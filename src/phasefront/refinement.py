@@ -84,6 +84,10 @@ class Refined:
     residual: np.ndarray  # (n,) rms distance of indexed spots, 1/angstrom
     indexed: np.ndarray  # (n,) spots that belong to a reflection rather than astray
 
+    def taken(self, chosen: np.ndarray) -> Refined:
+        """The outcomes of some candidates."""
+        return Refined(**{name: values[chosen] for name, values in vars(self).items()})
+
 
 def spot_arrays(
     spots: xr.Dataset, positions: slice = slice(None)

@@ -210,3 +210,20 @@ def test_lithium_iron_phosphate_shrinks_along_two_axes_only():
     np.testing.assert_allclose(np.diag(tensor), expected, atol=1e-9)
     assert expected[0] > 0 > expected[2]
     np.testing.assert_array_equal(contents, [0, 1])
+
+
+def test_neighbours_are_averaged_by_their_errors():
+    shape, rng = (7, 9), np.random.default_rng(2)
+    position = np.sort(rng.choice(63, 40, replace=False))
+    strain = rng.normal(0, 1e-3, (40, 2))
+    root = rng.normal(0, 1e-3, (40, 2, 2))
+    covariance = root @ root.transpose(0, 2, 1) + 1e-7 * np.eye(2)
+    mean, spread = cells.neighbourhood_strain(shape, position, strain, covariance, size=3)
+    row, column = np.divmod(position, 9)
+    for k in range(40):
+        near = (np.abs(row - row[k]) <= 1) & (np.abs(column - column[k]) <= 1)
+        precision = np.linalg.inv(covariance[near])
+        expected = np.linalg.inv(precision.sum(axis=0))
+        np.testing.assert_allclose(spread[k], expected, rtol=1e-6)
+        weighted = np.einsum("nij,nj->i", precision, strain[near])
+        np.testing.assert_allclose(mean[k], expected @ weighted, rtol=1e-6, atol=1e-12)

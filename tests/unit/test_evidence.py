@@ -133,8 +133,8 @@ def test_a_scan_of_nothing_but_a_missing_phase_is_seen_as_such():
     spots, _, _ = dynamical_scan([NAMES[1]], 150, seed=8)
     phases = decide(spots, [CRYSTALS[0], CRYSTALS[2]])
     assert (phases["decision"].values >= 0).mean() < 0.02
-    taken = np.bincount(phases["posterior"].values[0].argmax(axis=1), minlength=2) > 20
-    assert (phases["phase_misfit"].values[taken] > 4).all()
+    indexed = phases["decision"].values != layouts.VACUUM
+    assert np.median(phases["phase_misfit"].values[indexed]) > 4
 
 
 def test_patterns_of_another_material_stay_undecided():
