@@ -7,21 +7,17 @@ spots are too near each other to be told apart: both show a cell in between, and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
 from phasefront import rotations
 from phasefront.crystals import Crystal
 from phasefront.errors import InputError
-from phasefront.refinement import (
-    Experiment,
-    Refined,
-    ReflectionTable,
-    assign,
-    place,
-)
+from phasefront.refinement import Experiment, Refined, ReflectionTable, assign
 
 # Standard errors before the spots are seen: of a cell's relative change from the phase's own, and
 # of the tilt and the turn in the plane that the likelihood has found, radian.
@@ -135,59 +131,77 @@ def _refine_block(spots, position, phase, refined, table, experiment, bases, cel
         )  # fmt: skip
         tensor = np.einsum("nk,nkij->nij", strain, own)
         assignment = assign(spots, position, phase, now, table, experiment, strain=tensor)
-        residual, jacobian = _linearised(spots, assignment, now, table, own, tensor)
-        square = np.sum(residual**2, axis=1) / experiment.position_sigma**2
-        weight = (_FREEDOM + 2) / (_FREEDOM + square) / experiment.position_sigma**2
-        of = assignment.candidate
-        information = prior + _summed(
-            np.einsum("mda,mdb,m->mab", jacobian, jacobian, weight), of, n
-        )
+        edge = np.searchsorted(assignment.candidate, np.arange(n + 1))
+        information, gradient, squares = _normal_equations(
+            edge, spots[1][assignment.spot], spots[2][assignment.spot],
+            table.rows[:3, assignment.reflection], rotations.matrices(rotation), scale, centre,
+            tensor, own, experiment.position_sigma,
+        )  # fmt: skip
+        information += prior
         state = np.concatenate([tilt, scale[:, None], centre, strain], axis=1)
-        gradient = _summed(np.einsum("mda,md,m->ma", jacobian, residual, weight), of, n)
         step = np.linalg.solve(information, (gradient - state @ prior)[..., None])[..., 0]
         tilt += step[:, :3]
         rotation = _turned(rotation, step[:, :3])
         scale, centre, strain = scale + step[:, 3], centre + step[:, 4:6], strain + step[:, 6:]
-    count = np.bincount(of, minlength=n)
+    count = np.diff(edge)
     # Of the residuals before the last step, which no longer moves them.
-    freedom = np.maximum(2 * count - 3, 1)
-    chi_squared = np.bincount(of, weight * np.sum(residual**2, axis=1), minlength=n) / freedom
+    chi_squared = squares[:, 1] / np.maximum(2 * count - 3, 1)
     covariance = np.linalg.inv(information)[:, _FIXED:, _FIXED:]
     covariance *= np.maximum(chi_squared, 1.0)[:, None, None]
     unused = ~own.any(axis=(2, 3))
     covariance[unused] = 0.0
     covariance.transpose(0, 2, 1)[unused] = 0.0
-    rms = np.sqrt(np.bincount(of, np.sum(residual**2, axis=1), minlength=n) / np.maximum(count, 1))
-    return strain, covariance, rms, count
+    return strain, covariance, np.sqrt(squares[:, 0] / np.maximum(count, 1)), count
 
 
-def _linearised(spots, assignment, now, table, own, tensor):
-    """Observed minus placed (m, 2), and the derivative of the place (m, 2, 12)."""
-    of = assignment.candidate
-    scale = now.scale_factor[of]
-    q = place(assignment, now.rotation, table, tensor) * scale[:, None]
-    observed = np.stack([spots[1][assignment.spot], spots[2][assignment.spot]], axis=1)
-    residual = observed - now.centre[of] - q[:, :2]
-    jacobian = np.zeros((len(of), 2, _FIXED + 6))
-    # Turned by small angles w about the frame's axes, q moves by w x q.
-    jacobian[:, 0, 1], jacobian[:, 0, 2] = q[:, 2], -q[:, 1]
-    jacobian[:, 1, 0], jacobian[:, 1, 2] = -q[:, 2], q[:, 0]
-    jacobian[:, :, 3] = q[:, :2]
-    jacobian[:, 0, 4] = jacobian[:, 1, 5] = 1.0
-    to_frame = rotations.matrices(now.rotation).transpose(0, 2, 1)[:, :2]
-    strained = np.einsum("nax,nkxy->nkay", to_frame, own)  # (candidate, coefficient, 2, 3)
-    g = table.rows[:3, assignment.reflection].T * scale[:, None]
-    jacobian[:, :, _FIXED:] = np.einsum("mkay,my->mak", strained[of], g)
-    return residual, jacobian
+@numba.njit(cache=True, parallel=True)
+def _normal_equations(edge, qx, qy, g, matrix, scale, centre, tensor, basis, sigma):
+    """Information (n, 12, 12) and gradient (n, 12) of every candidate, summed over its spots, and
+    sums (n, 2) of the squared distances, plain and weighted.
 
-
-def _summed(values, of, n):
-    """Sums (n, ...) of rows (m, ...) whose candidates ascend."""
-    out = np.zeros((n, *values.shape[1:]))
-    if len(of):
-        start = np.flatnonzero(np.diff(of, prepend=-1))
-        out[of[start]] = np.add.reduceat(values, start, axis=0)
-    return out
+    `edge` (n + 1,): where each candidate's spots begin in `qx`, `qy` and `g` (3, m), the reflection
+    of each. Parameters: turn about the frame's axes, log scale, centre, coefficients of the strain.
+    """
+    n = len(scale)
+    information, gradient = np.zeros((n, _FIXED + 6, _FIXED + 6)), np.zeros((n, _FIXED + 6))
+    squares = np.zeros((n, 2))
+    for candidate in numba.prange(n):
+        # q = to_frame (1 + strain) g; its derivative by each coefficient of the strain.
+        to_frame = math.exp(scale[candidate]) * np.ascontiguousarray(matrix[candidate].T)
+        strained = to_frame + to_frame @ np.ascontiguousarray(tensor[candidate])
+        by_strain = np.empty((6, 3, 3))
+        for k in range(6):
+            by_strain[k] = to_frame @ np.ascontiguousarray(basis[candidate, k])
+        along = np.zeros((2, _FIXED + 6))
+        along[0, 4] = along[1, 5] = 1.0
+        for spot in range(edge[candidate], edge[candidate + 1]):
+            g0, g1, g2 = g[0, spot], g[1, spot], g[2, spot]
+            x = strained[0, 0] * g0 + strained[0, 1] * g1 + strained[0, 2] * g2
+            y = strained[1, 0] * g0 + strained[1, 1] * g1 + strained[1, 2] * g2
+            z = strained[2, 0] * g0 + strained[2, 1] * g1 + strained[2, 2] * g2
+            # Turned by small angles w about the frame's axes, q moves by w x q.
+            along[0, 1], along[0, 2], along[0, 3] = z, -y, x
+            along[1, 0], along[1, 2], along[1, 3] = -z, x, y
+            for k in range(6):
+                for axis in range(2):
+                    one, two, three = by_strain[k, axis]
+                    along[axis, _FIXED + k] = one * g0 + two * g1 + three * g2
+            off_x = qx[spot] - centre[candidate, 0] - x
+            off_y = qy[spot] - centre[candidate, 1] - y
+            square = off_x * off_x + off_y * off_y
+            weight = (_FREEDOM + 2) / (_FREEDOM * sigma * sigma + square)
+            squares[candidate, 0] += square
+            squares[candidate, 1] += weight * square
+            for a in range(_FIXED + 6):
+                gradient[candidate, a] += weight * (along[0, a] * off_x + along[1, a] * off_y)
+                for b in range(a + 1):
+                    information[candidate, a, b] += weight * (
+                        along[0, a] * along[0, b] + along[1, a] * along[1, b]
+                    )
+        for a in range(_FIXED + 6):
+            for b in range(a):
+                information[candidate, b, a] = information[candidate, a, b]
+    return information, gradient, squares
 
 
 def _turned(rotation, turn):

@@ -783,9 +783,9 @@ def _assign_all(
         start, stop = offset[position[candidate]], offset[position[candidate] + 1]
         low, high = first[phase[candidate]], first[phase[candidate] + 1]
         matrix = matrix_of(rotation[candidate])
-        own = _strained(rows[:, low:high], strain[candidate])
-        kept = _excited(matrix, own, numbers, 0.01)
-        shown = _columns(own, kept)
+        # A strain moves a reflection by less than a turn of the same size.
+        kept = _excited(matrix, rows[:, low:high], numbers, 0.03)
+        shown = _strained(_columns(rows[:, low:high], kept), strain[candidate])
         nuisance = np.array(
             [math.log(scale[candidate]), centre[candidate, 0], centre[candidate, 1]]
         )

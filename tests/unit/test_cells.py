@@ -135,6 +135,43 @@ def test_the_axis_along_the_beam_keeps_the_error_it_had():
     assert np.delete(error, which).max() < 0.15 * cells.CELL_SIGMA
 
 
+def test_normal_equations_are_those_of_a_plain_least_squares_fit():
+    rng = np.random.default_rng(8)
+    edge, sigma = np.array([0, 5, 5, 12]), 0.003
+    g, q = rng.normal(0, 0.5, (3, 12)), rng.normal(0, 0.5, (2, 12))
+    matrix = Rotation.random(3, random_state=9).as_matrix()
+    scale, centre = rng.normal(0, 0.01, 3), rng.normal(0, 0.01, (3, 2))
+    basis = np.zeros((3, 6, 3, 3))
+    basis[:, :3] = cells.strain_basis(CRYSTALS[0])
+    strain = rng.normal(0, 0.01, (3, 6))
+    tensor = np.einsum("nk,nkij->nij", strain, basis)
+
+    def placed(candidate, parameters):
+        """Spots (2, m) of a candidate with its parameters changed by some."""
+        own = slice(edge[candidate], edge[candidate + 1])
+        turn = Rotation.from_rotvec(parameters[:3]).as_matrix()
+        changed = tensor[candidate] + np.einsum("k,kij->ij", parameters[6:], basis[candidate])
+        vectors = turn @ matrix[candidate].T @ (np.eye(3) + changed) @ g[:, own]
+        grown = np.exp(scale[candidate] + parameters[3])
+        return grown * vectors[:2] + (centre[candidate] + parameters[4:6])[:, None]
+
+    information, gradient, squares = cells._normal_equations(
+        edge, *q, g, matrix, scale, centre, tensor, basis, sigma
+    )
+    for candidate in range(3):
+        residual = q[:, edge[candidate] : edge[candidate + 1]] - placed(candidate, np.zeros(12))
+        square = (residual**2).sum(axis=0)
+        weight = 6 / (4 + square / sigma**2) / sigma**2
+        jacobian = np.array(
+            [(placed(candidate, h) - placed(candidate, -h)) / 2e-6 for h in 1e-6 * np.eye(12)]
+        )
+        expected = np.einsum("adm,bdm,m->ab", jacobian, jacobian, weight)
+        np.testing.assert_allclose(information[candidate], expected, rtol=1e-5, atol=1e-3)
+        expected = np.einsum("adm,dm,m->a", jacobian, residual, weight)
+        np.testing.assert_allclose(gradient[candidate], expected, rtol=1e-5, atol=1e-3)
+        np.testing.assert_allclose(squares[candidate], [square.sum(), (weight * square).sum()])
+
+
 def test_strays_hardly_move_a_cell():
     crystal = CRYSTALS[0]
     orientations = Rotation.random(10, random_state=4)
