@@ -258,38 +258,27 @@ def propagated(function, strain: np.ndarray, covariance: np.ndarray) -> np.ndarr
     return derivative @ covariance @ derivative.transpose(0, 2, 1)
 
 
-def neighbourhood_strain(
-    shape: tuple[int, int], position: np.ndarray, strain: np.ndarray, covariance: np.ndarray,
-    *, size: int,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Mean strain (n, m) of each position and those in a square about it, and its covariance.
+def pooled_strain(
+    region: np.ndarray, strain: np.ndarray, covariance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean strain (regions, m) over the positions of each region, and its covariance.
 
-    Parameters
-    ----------
-    shape
-        Rows and columns of the scan.
-    position
-        (n,) positions that have a strain; no others count.
-    size
-        Side of the square, positions; odd.
-
-    The mean has the least variance: each strain weighs by the inverse of its covariance (n, m, m).
+    `region` (n,), counted from 0, of strains (n, m) with covariances (n, m, m). The mean has the
+    least variance; what is known beforehand (`CELL_SIGMA`) counts once for a region, not once for
+    each of its positions.
     """
-    from scipy.ndimage import correlate1d
-
-    used = strain.shape[1]
+    number, used = region.max(initial=-1) + 1, strain.shape[1]
     precision = np.linalg.inv(covariance)
-    columns = np.concatenate(
-        [precision.reshape(-1, used**2), np.einsum("nij,nj->ni", precision, strain)], axis=1
-    )
-    field = np.zeros((shape[0] * shape[1], used**2 + used))
-    field[position] = columns
-    field = field.reshape(*shape, -1)
-    for axis in (0, 1):
-        field = correlate1d(field, np.ones(size), axis=axis, mode="constant")
-    sums = field.reshape(-1, used**2 + used)[position]
-    spread = np.linalg.inv(sums[:, : used**2].reshape(-1, used, used))
-    return np.einsum("nij,nj->ni", spread, sums[:, used**2 :]), spread
+    known = np.eye(used) / CELL_SIGMA**2
+    # What the spots add; a covariance that was widened for poor spots may add less than nothing.
+    value, vector = np.linalg.eigh(precision - known)
+    seen = np.einsum("nij,nj,nkj->nik", vector, np.maximum(value, 0.0), vector)
+    information = np.zeros((number, used, used))
+    np.add.at(information, region, seen)
+    weighted = np.zeros((number, used))
+    np.add.at(weighted, region, np.einsum("nij,nj->ni", precision, strain))
+    spread = np.linalg.inv(information + known)
+    return np.einsum("nij,nj->ni", spread, weighted), spread
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import ndtr
 
-from phasefront import cells, forced, layouts, netcdf, overlaps
+from phasefront import cells, forced, layouts, netcdf, overlaps, rotations
 from phasefront.crystals import Crystal
 from phasefront.matching import Library
 from phasefront.orientations import COARSE_DEG
@@ -45,7 +45,8 @@ CLEAR = 0.75
 _ROUNDS = 3  # of deciding and refining the distortion
 _SAMPLE = 1024  # positions, evenly spread, on which the distortion is refined
 _SURE, _RICH = 0.9, 8  # posterior and indexed spots of the positions that show the spots' error
-_NEIGHBOURHOOD = 5  # side of the square over which cells are averaged, positions
+_ALIKE_DEG = 5.0  # misorientation within which neighbours are one lattice
+_BLIND = 0.005  # standard error of a strain above which a region does not show the whole cell
 _MARGIN = 1.2  # on that error: weak spots have a larger one than most
 
 _Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -105,8 +106,8 @@ def decide_phases(
     cell_tolerance, max_misfit
         Relative error of the CIFs' cells, and how many standard errors, with it, a refined cell may
         be away from the candidates' and from what lies between them, and the mean cell of a
-        position and its neighbours of one phase away from that phase's; otherwise `undecided`. So a
-        phase that is missing shows, although one position tells little of a cell 1 % away.
+        position's region (neighbours of one phase and orientation) from that phase's; otherwise
+        `undecided`. So a missing phase shows, although one position tells little of a cell 1 % off.
     prior
         Probability of each phase before the pattern is seen; equal where None.
 
@@ -250,6 +251,7 @@ class _Lattices:
     """The likeliest phase's best lattice at each position, its cell refined."""
 
     phase: np.ndarray  # (positions,)
+    rotation: np.ndarray  # (positions, 4)
     position: np.ndarray  # (n,) positions that have one
     cells: cells.Cells  # of these
     explained: np.ndarray  # (spots,)
@@ -276,8 +278,8 @@ class _Lattices:
         residual = np.full(len(phase), np.inf)
         residual[position] = found.residual
         return cls(
-            phase, position, found, explained, residual,
-            np.bincount(_owner(arrays[0])[explained], minlength=len(phase)),
+            phase, evidence.rotation[np.arange(len(phase)), phase], position, found, explained,
+            residual, np.bincount(_owner(arrays[0])[explained], minlength=len(phase)),
         )  # fmt: skip
 
 
@@ -305,9 +307,7 @@ class _Cell:
     ion_content_stderr: np.ndarray
     mixed: np.ndarray  # (positions,) probability that no phase has the share CLEAR
     share: np.ndarray  # (positions, phases)
-    # (positions,) standard errors that the mean cell of a position and its neighbours of the same
-    # phase is off that phase's own; 0 between phases
-    phase_misfit: np.ndarray
+    phase_misfit: np.ndarray  # (positions,) see `_phase_misfit`; 0 between phases
 
     @classmethod
     def of(
@@ -345,17 +345,64 @@ class _Cell:
             out.mixed[:], out.share[:] = _between(
                 out.ion_content, out.ion_content_stderr, path.ion_contents, mixed_prior
             )
+        plain = out.mixed[found.position] <= 0.5
+        region = _regions(shape, found, found.position[plain], crystals)
         for phase, crystal in enumerate(crystals):
-            own = (found.phase[found.position] == phase) & (out.mixed[found.position] <= 0.5)
-            if own.any():
-                used = len(cells.strain_basis(crystal))
-                at = found.position[own]
-                mean, spread = cells.neighbourhood_strain(
-                    shape, at, found.cells.strain[own, :used],
-                    found.cells.covariance[own, :used, :used], size=_NEIGHBOURHOOD,
-                )  # fmt: skip
-                out.phase_misfit[at] = _chi(mean, spread, tolerance)
+            own = plain & (found.phase[found.position] == phase)
+            used = len(cells.strain_basis(crystal))
+            out.phase_misfit[found.position[own]] = _phase_misfit(
+                region[found.position[own]], found.cells.strain[own, :used],
+                found.cells.covariance[own, :used, :used], tolerance,
+            )  # fmt: skip
         return out
+
+
+def _regions(
+    shape: tuple[int, int], found: _Lattices, position: np.ndarray, crystals: Sequence[Crystal]
+) -> np.ndarray:
+    """Region (positions,) that each of the positions given is in: neighbours of one phase, less
+    than _ALIKE_DEG apart; -1 elsewhere."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    number = shape[0] * shape[1]
+    counted = np.zeros(number, dtype=bool)
+    counted[position] = True
+    grid = np.arange(number).reshape(shape)
+    one = np.concatenate([grid[:, :-1].ravel(), grid[:-1].ravel()])
+    other = np.concatenate([grid[:, 1:].ravel(), grid[1:].ravel()])
+    alike = counted[one] & counted[other] & (found.phase[one] == found.phase[other])
+    one, other = one[alike], other[alike]
+    angle = np.empty(len(one))
+    for phase, crystal in enumerate(crystals):
+        own = found.phase[one] == phase
+        angle[own] = rotations.misorientation(
+            found.rotation[one[own]], found.rotation[other[own]], crystal.symmetry
+        )
+    one, other = one[angle < _ALIKE_DEG], other[angle < _ALIKE_DEG]
+    edges = coo_array((np.ones(len(one), dtype=bool), (one, other)), shape=(number, number))
+    region = connected_components(edges, directed=False)[1]
+    return np.where(counted, region, -1)
+
+
+def _phase_misfit(
+    region: np.ndarray, strain: np.ndarray, covariance: np.ndarray, tolerance: float
+) -> np.ndarray:
+    """Standard errors, with that of the CIF, that the mean cell of each position's region is off
+    its phase's (n,).
+
+    One position tells little of a phase that is missing and has a cell near a candidate's; a region
+    tells more. One whose direction does not show the whole cell takes the misfit that half of the
+    positions in all other regions of the phase exceed, where that is larger.
+    """
+    _, region, size = np.unique(region, return_inverse=True, return_counts=True)
+    mean, spread = cells.pooled_strain(region, strain, covariance)
+    misfit = _chi(mean, spread, tolerance)
+    blind = np.linalg.eigvalsh(spread)[:, -1] > _BLIND**2
+    if blind.any() and not blind.all():
+        typical = np.median(np.repeat(misfit[~blind], size[~blind]))
+        misfit[blind] = np.maximum(misfit[blind], typical)
+    return misfit[region]
 
 
 def _chi(strain: np.ndarray, covariance: np.ndarray, tolerance: float) -> np.ndarray:

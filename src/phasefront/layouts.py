@@ -243,8 +243,8 @@ PHASES = Layout(
             _Y_X,
             "f4",
             "1",
-            "standard errors that the mean cell of the position and its neighbours of one phase "
-            "is off the phase's own; 0 between phases",
+            "standard errors that the mean cell of the position's region, neighbours of one phase "
+            "and orientation, is off the phase's own; 0 between phases",
         ),
         "axial_ratio": Variable(
             _Y_X, "f4", "1", "c over the mean of a and b of the lattice that phases share"

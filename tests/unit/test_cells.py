@@ -249,18 +249,18 @@ def test_lithium_iron_phosphate_shrinks_along_two_axes_only():
     np.testing.assert_array_equal(contents, [0, 1])
 
 
-def test_neighbours_are_averaged_by_their_errors():
-    shape, rng = (7, 9), np.random.default_rng(2)
-    position = np.sort(rng.choice(63, 40, replace=False))
-    strain = rng.normal(0, 1e-3, (40, 2))
-    root = rng.normal(0, 1e-3, (40, 2, 2))
-    covariance = root @ root.transpose(0, 2, 1) + 1e-7 * np.eye(2)
-    mean, spread = cells.neighbourhood_strain(shape, position, strain, covariance, size=3)
-    row, column = np.divmod(position, 9)
-    for k in range(40):
-        near = (np.abs(row - row[k]) <= 1) & (np.abs(column - column[k]) <= 1)
-        precision = np.linalg.inv(covariance[near])
-        expected = np.linalg.inv(precision.sum(axis=0))
-        np.testing.assert_allclose(spread[k], expected, rtol=1e-6)
-        weighted = np.einsum("nij,nj->i", precision, strain[near])
-        np.testing.assert_allclose(mean[k], expected @ weighted, rtol=1e-6, atol=1e-12)
+def test_regions_are_averaged_by_what_their_spots_show():
+    rng = np.random.default_rng(2)
+    region = rng.integers(0, 4, 60)
+    true = rng.normal(0, 5e-3, (4, 2))
+    root = rng.normal(0, 1e-3, (60, 2, 2))
+    # Measured with errors of their own, then held back by what was known before.
+    seen = np.linalg.inv(root @ root.transpose(0, 2, 1) + 1e-7 * np.eye(2))
+    known = np.eye(2) / cells.CELL_SIGMA**2
+    covariance = np.linalg.inv(seen + known)
+    strain = np.einsum("nij,njk,nk->ni", covariance, seen, true[region])
+    mean, spread = cells.pooled_strain(region, strain, covariance)
+    for index in range(4):
+        total = seen[region == index].sum(axis=0)
+        np.testing.assert_allclose(spread[index], np.linalg.inv(total + known), rtol=1e-5)
+        np.testing.assert_allclose(mean[index], spread[index] @ total @ true[index], rtol=1e-5)
