@@ -56,7 +56,10 @@ def index(task: Task, crystals, templates, rows: int):
         indexed = orientations.find_orientations(found, templates, crystals)
     yield indexed
     with task.step("decision"):
-        yield evidence.decide_phases(found, indexed, templates, crystals, raw=(scan, calibration))
+        phases = evidence.decide_phases(
+            found, indexed, templates, crystals, raw=(scan, calibration)
+        )
+    yield phases
 
 
 def main() -> None:
