@@ -77,8 +77,6 @@ def refine_cells(
     table: ReflectionTable,
     experiment: Experiment,
     bases: Sequence[np.ndarray],
-    *,
-    cell_sigma: float = CELL_SIGMA,
 ) -> Cells:
     """Strain of each candidate's cell by least squares on the spots that it indexes.
 
@@ -90,8 +88,6 @@ def refine_cells(
         (n,), (n,) and n entries: the candidates.
     bases
         `strain_basis` of each phase.
-    cell_sigma
-        Standard error, beforehand, of each coefficient of the strain.
 
     Rotation, scale and centre are refined along with the strain; scale and centre within the errors
     of `experiment`. What a pattern does not show, such as the axis along the beam, therefore keeps
@@ -101,15 +97,14 @@ def refine_cells(
     """
     parts = [
         _refine_block(
-            spots, position[own], phase[own], refined.taken(own), table, experiment, bases,
-            cell_sigma,
+            spots, position[own], phase[own], refined.taken(own), table, experiment, bases
         )
         for own in np.split(np.arange(len(position)), range(_BLOCK, len(position), _BLOCK))
     ]  # fmt: skip
     return Cells(*(np.concatenate([part[k] for part in parts]) for k in range(4)))
 
 
-def _refine_block(spots, position, phase, refined, table, experiment, bases, cell_sigma):
+def _refine_block(spots, position, phase, refined, table, experiment, bases):
     n = len(position)
     own = _padded(bases)[phase]
     rotation = refined.rotation / np.linalg.norm(refined.rotation, axis=1, keepdims=True)
@@ -119,7 +114,7 @@ def _refine_block(spots, position, phase, refined, table, experiment, bases, cel
         np.concatenate(
             [
                 [_TILT_SIGMA, _TILT_SIGMA, _TURN_SIGMA, experiment.scale_sigma],
-                [experiment.centre_sigma] * 2, [cell_sigma] * 6,
+                [experiment.centre_sigma] * 2, [CELL_SIGMA] * 6,
             ]
         )
         ** -2.0
@@ -230,10 +225,14 @@ def cell_parameters(crystal: Crystal, strain: np.ndarray) -> np.ndarray:
 
     `strain` (n, 6): coefficients of the crystal's `strain_basis`.
     """
+    return _parameters(_strained_axes(crystal, strain))
+
+
+def _strained_axes(crystal: Crystal, strain: np.ndarray) -> np.ndarray:
+    """Rows a, b, c in angstrom, (n, 3, 3), of strained cells."""
     basis = strain_basis(crystal)
     tensor = np.eye(3) + np.einsum("nk,kij->nij", strain[:, : len(basis)], basis)
-    axes = np.linalg.inv(crystal.reciprocal @ tensor).transpose(0, 2, 1)
-    return _parameters(axes)
+    return np.linalg.inv(crystal.reciprocal @ tensor).transpose(0, 2, 1)
 
 
 def _parameters(axes: np.ndarray) -> np.ndarray:
@@ -315,10 +314,7 @@ class Path:
 
     def axial_ratio(self, phase: int, strain: np.ndarray) -> np.ndarray:
         """c over the mean of a and b of the shared lattice, (n, 1), of strains (n, 6)."""
-        crystal = self.crystals[phase]
-        basis = strain_basis(crystal)
-        tensor = np.eye(3) + np.einsum("nk,kij->nij", strain[:, : len(basis)], basis)
-        axes = np.linalg.inv(crystal.reciprocal @ tensor).transpose(0, 2, 1)
+        axes = _strained_axes(self.crystals[phase], strain)
         length = np.linalg.norm(self.parents[phase] @ axes, axis=2)
         return (length[:, 2] / (0.5 * (length[:, 0] + length[:, 1])))[:, None]
 

@@ -29,9 +29,11 @@ from phasefront.refinement import (
     assign,
     common_distortion,
     observed_window,
+    owner,
     refine,
     reflection_table,
     spot_arrays,
+    without,
 )
 
 # Spots of a pattern share errors (dynamical intensities above all), and so do intensities, so the
@@ -142,7 +144,7 @@ def decide_phases(
         min_spots=min_spots,
     )  # fmt: skip
     # Without the spots of the second lattice the first one is weighed, and its cell refined, again.
-    alone = _without(freed, second.claimed)
+    alone = without(freed, second.claimed)
     again = np.flatnonzero(second.phase[candidates.position] >= 0)
     refined = _replaced(
         evidence.refined, again, _refine(alone, candidates.taken(again), table, experiment)
@@ -153,7 +155,7 @@ def decide_phases(
     cell = _Cell.of(shape, found, crystals, path, cell_tolerance, mixed_prior)
 
     count = np.diff(arrays[0])
-    indexed = found.count + np.bincount(_owner(arrays[0])[second.claimed], minlength=len(count))
+    indexed = found.count + np.bincount(owner(arrays[0])[second.claimed], minlength=len(count))
     explained = indexed / np.maximum(count, 1)
     fits = (
         (explained >= min_explained)
@@ -234,18 +236,6 @@ def _force(
     return forced.weigh(places, measured, len(freed[0]) - 1)
 
 
-def _owner(offset: np.ndarray) -> np.ndarray:
-    """The position of every spot."""
-    return np.repeat(np.arange(len(offset) - 1), np.diff(offset))
-
-
-def _without(arrays: _Arrays, left_out: np.ndarray) -> _Arrays:
-    """The spots that are not left out."""
-    offset, *values = arrays
-    count = np.bincount(_owner(offset)[~left_out], minlength=len(offset) - 1)
-    return (np.concatenate([[0], np.cumsum(count)]), *(value[~left_out] for value in values))
-
-
 @dataclass(frozen=True)
 class _Lattices:
     """The likeliest phase's best lattice at each position, its cell refined."""
@@ -279,7 +269,7 @@ class _Lattices:
         residual[position] = found.residual
         return cls(
             phase, evidence.rotation[np.arange(len(phase)), phase], position, found, explained,
-            residual, np.bincount(_owner(arrays[0])[explained], minlength=len(phase)),
+            residual, np.bincount(owner(arrays[0])[explained], minlength=len(phase)),
         )  # fmt: skip
 
 
@@ -291,7 +281,7 @@ def _amplitude(arrays: _Arrays, chosen: np.ndarray) -> np.ndarray:
     """
     offset, _, _, intensity = arrays
     amplitude = np.sqrt(intensity[chosen])
-    return np.bincount(_owner(offset)[chosen], amplitude, minlength=len(offset) - 1)
+    return np.bincount(owner(offset)[chosen], amplitude, minlength=len(offset) - 1)
 
 
 @dataclass(frozen=True)

@@ -937,7 +937,7 @@ def draw_probabilities(
 ) -> Figure:
     """How often each phase was there against the posterior it was given, and how often that was.
 
-    `reliability` maps phases to bins as `virtual.truth.pool_reliability` gives them.
+    `reliability` maps phases to bins as `virtual.checks.pool_reliability` gives them.
     """
     figure = _figure(PAGE, 3.6)
     most = max((one["count"] for bins in reliability.values() for one in bins), default=1)
@@ -974,7 +974,7 @@ def draw_probabilities(
 def draw_confusion(regions: Mapping[str, Mapping]) -> Figure:
     """Decisions (columns) by true phase (rows), in all directions of the beam and by zone axis.
 
-    `regions` is as `virtual.truth.pool_confusion` gives it. Per cent of each row; in front of it
+    `regions` is as `virtual.checks.pool_confusion` gives it. Per cent of each row; in front of it
     the number of positions that it is taken of.
     """
     first = next(iter(regions.values()))["confusion"]

@@ -16,6 +16,7 @@ from phasefront.refinement import (
     ReflectionTable,
     assign,
     refine,
+    without,
 )
 
 # Azimuths that the coarse search tells apart; with the templates, the number of chances that strays
@@ -48,12 +49,9 @@ def find_second(
     A second lattice must index `min_spots` spots, and be likelier than strays by more than chance
     gives to the best of all templates and azimuths, at odds of 20 to 1 (a Bonferroni correction).
     """
-    offset = spots[0]
-    positions = len(offset) - 1
-    of = np.repeat(np.arange(positions), np.diff(offset))
-    rest = np.flatnonzero(~explained)
-    count = np.bincount(of[rest], minlength=positions)
-    left = (np.concatenate([[0], np.cumsum(count)]), *(values[rest] for values in spots[1:]))
+    positions = len(spots[0]) - 1
+    rest, left = np.flatnonzero(~explained), without(spots, explained)
+    count = np.diff(left[0])
     matches = match(left, library, n_best=2, min_spots=min_spots)
     at = np.nonzero(np.isfinite(matches.score))
     position, phase = at[:2]

@@ -105,6 +105,20 @@ def spot_arrays(
     return offset - offset[0], qx, qy, np.maximum(intensity, 0.0)
 
 
+def owner(offset: np.ndarray) -> np.ndarray:
+    """The position of every spot (spots,), from where each position's begin (positions + 1,)."""
+    return np.repeat(np.arange(len(offset) - 1), np.diff(offset))
+
+
+def without(
+    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], left_out: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """offset, qx, qy and intensity of the spots that are not left out (spots,)."""
+    offset, *values = spots
+    count = np.bincount(owner(offset)[~left_out], minlength=len(offset) - 1)
+    return (np.concatenate([[0], np.cumsum(count)]), *(value[~left_out] for value in values))
+
+
 def observed_window(spots: xr.Dataset) -> tuple[float, float]:
     """Radii (1/angstrom) between which a scan's spots lie, but for one in a thousand.
 
