@@ -528,7 +528,7 @@ def _told(numbers: dict) -> str:
 
 def main() -> None:
     from benchmarks.assumptions_figure import draw
-    from phasefront.figures import save
+    from phasefront.figures.style import save
 
     start = time.perf_counter()
     result = measure() | {"machine": machine.describe()}

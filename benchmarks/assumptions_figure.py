@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from phasefront import figures
+from phasefront.figures import maps, style
 
 _SHARES = {
-    "right": "#0072B2", "wrong": "#D55E00", "mixed": figures.MIXED_COLOUR,
-    "undecided": figures.UNDECIDED_COLOUR, "vacuum": figures.VACUUM_COLOUR,
+    "right": "#0072B2", "wrong": "#D55E00", "mixed": maps.MIXED_COLOUR,
+    "undecided": maps.UNDECIDED_COLOUR, "vacuum": style.VACUUM_COLOUR,
 }  # fmt: skip
 
 
@@ -24,7 +24,7 @@ def _drawn(result: dict):
     from matplotlib.figure import Figure
 
     rows = [*result["cases"].items(), *result["missing"].items()]
-    figure = Figure(figsize=(figures.PAGE, 0.19 * len(rows) + 0.9), layout="constrained")
+    figure = Figure(figsize=(style.PAGE, 0.19 * len(rows) + 0.9), layout="constrained")
     shares, evidence = figure.subplots(1, 2, sharey=True, width_ratios=(2.2, 1))
     place = -np.arange(len(rows), dtype=float)
     place[len(result["cases"]) :] -= 0.7

@@ -25,9 +25,10 @@ import xarray as xr
 
 from benchmarks import limno_figures, limno_twins
 from benchmarks.systems import PY4DSTEM, ROOT, atoms_of
-from phasefront import explanations, figures, layouts, netcdf
+from phasefront import explanations, layouts, netcdf
 from phasefront.config import Experiment, load
 from phasefront.crystals import Crystal, read_crystals
+from phasefront.figures import patterns, style
 from phasefront.layouts import MIXED, UNDECIDED, VACUUM
 from phasefront.peaks import read_peaks
 
@@ -251,13 +252,13 @@ def main() -> None:
     found["two_layered_for_one_spinel"] = weigh_twins(particle, config)
     (BENCH / "limno.json").write_text(json.dumps(found, indent=1) + "\n")
     labels = config.material.labels
-    figures.save(limno_figures.draw_maps(particle, labels), DOCS / "limno.png")
+    style.save(limno_figures.draw_maps(particle, labels), DOCS / "limno.png")
     positions, rivals, reasons = choose_patterns(particle)
-    drawn = figures.draw_patterns(
+    drawn = patterns.draw_patterns(
         None, positions, spots=particle.spots, phases=particle.phases,
         explained=particle.explain(positions, rivals), reasons=reasons, labels=labels,
     )  # fmt: skip
-    figures.save(drawn, DOCS / "limno_patterns.png")
+    style.save(drawn, DOCS / "limno_patterns.png")
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from phasefront import figures
+from phasefront.figures import maps, style
 from phasefront.layouts import MIXED, UNDECIDED, VACUUM
 
 # Code in the map of differences, name, colour. The two that differ stand out, the rest recedes.
@@ -16,7 +16,7 @@ AGREEMENT = (
     ("undecided, likeliest the same", "#B8B8B8"),
     ("undecided, likeliest another", "#F0A050"),
     ("vacuum to phasefront only", "#F5E9C8"),
-    ("vacuum", figures.VACUUM_COLOUR),
+    ("vacuum", style.VACUUM_COLOUR),
 )
 
 
@@ -35,24 +35,23 @@ def draw_maps(particle, labels: Mapping[str, str]):
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    colours = dict(enumerate(figures.PHASE_COLOURS)) | {
-        MIXED: figures.MIXED_COLOUR,
-        UNDECIDED: figures.UNDECIDED_COLOUR,
-        VACUUM: figures.VACUUM_COLOUR,
+    colours = dict(enumerate(style.PHASE_COLOURS)) | {
+        MIXED: maps.MIXED_COLOUR,
+        UNDECIDED: maps.UNDECIDED_COLOUR,
+        VACUUM: style.VACUUM_COLOUR,
     }
 
     def painted(map_: np.ndarray) -> np.ndarray:
         return np.array([[to_rgb(colours[value]) for value in row] for row in map_.tolist()])
 
     names = [labels.get(name, name) for name in particle.names]
-    style = {"font.size": 8, "axes.titlesize": 8, "mathtext.default": "regular"}
-    with mpl.rc_context(style):
-        figure = Figure(figsize=(figures.PAGE, 8.6), layout="constrained")
+    with mpl.rc_context({"font.size": 8, "axes.titlesize": 8, "mathtext.default": "regular"}):
+        figure = Figure(figsize=(style.PAGE, 8.6), layout="constrained")
         axes = figure.subplots(2, 2)
         axes[0, 0].imshow(painted(particle.decision))
         posterior = particle.posterior.max(axis=-1)
         posterior[particle.decision == VACUUM] = np.nan
-        shades = mpl.colormaps["viridis"].with_extremes(bad=figures.VACUUM_COLOUR)
+        shades = mpl.colormaps["viridis"].with_extremes(bad=style.VACUUM_COLOUR)
         image = axes[0, 1].imshow(posterior, cmap=shades, vmin=1 / len(names), vmax=1)
         figure.colorbar(image, ax=axes[0, 1], label="posterior probability", shrink=0.8)
         axes[1, 0].imshow(painted(particle.theirs))
@@ -66,13 +65,12 @@ def draw_maps(particle, labels: Mapping[str, str]):
             ax.set_title(rf"$\mathbf{{{letter}}}$  {title}", loc="left")
             ax.set(xlabel="column (position)", ylabel="row (position)")
         of_phases = [
-            Patch(color=figures.PHASE_COLOURS[phase], label=name)
-            for phase, name in enumerate(names)
+            Patch(color=style.PHASE_COLOURS[phase], label=name) for phase, name in enumerate(names)
         ]
-        of_phases.append(Patch(color=figures.UNDECIDED_COLOUR, label="undecided"))
+        of_phases.append(Patch(color=maps.UNDECIDED_COLOUR, label="undecided"))
         if (particle.decision == MIXED).any():
-            of_phases.append(Patch(color=figures.MIXED_COLOUR, label="mixed"))
-        of_phases.append(Patch(color=figures.VACUUM_COLOUR, label="vacuum"))
+            of_phases.append(Patch(color=maps.MIXED_COLOUR, label="mixed"))
+        of_phases.append(Patch(color=style.VACUUM_COLOUR, label="vacuum"))
         of_kinds = [Patch(color=colour, label=name) for name, colour in AGREEMENT]
         axes[1, 0].legend(
             handles=of_phases, loc="upper center", bbox_to_anchor=(0.5, -0.12), ncols=2,

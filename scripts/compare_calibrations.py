@@ -4,12 +4,13 @@ from phasefront.provenance.job import Job
 
 
 def compare_calibrations(job):
-    from phasefront import drift, figures, layouts, netcdf
+    from phasefront import drift, layouts, netcdf
+    from phasefront.figures import scans, style
 
     found = netcdf.read_all(job.calibrations, layouts.CALIBRATION, key="scan")
     compared = drift.compare_calibrations(found, dict(zip(found, job.instruments, strict=True)))
     compared.to_csv(job.table, index=False)
-    figures.save(figures.draw_drift(compared.to_dict("list")), job.figure)
+    style.save(scans.draw_drift(compared.to_dict("list")), job.figure)
 
 
 if __name__ == "__main__":

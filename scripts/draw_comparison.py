@@ -5,27 +5,28 @@ from phasefront.provenance.job import Job
 
 
 def draw_comparison(job):
-    from phasefront import figures, layouts, netcdf
+    from phasefront import layouts, netcdf
+    from phasefront.figures import comparison, maps, style
 
     labels = job.material.labels
-    drawn = figures.draw_comparison(
+    drawn = comparison.draw_comparison(
         list(netcdf.read_all(job.cycling, layouts.CYCLING, key="log").values()),
         netcdf.read(job.comparison, layouts.COMPARISON),
         ion=job.material.ion,
         labels=labels,
     )
-    figures.save(drawn, job.figure)
+    style.save(drawn, job.figure)
     phases = netcdf.read_all(job.phases, layouts.PHASES, key="scan")
     grains = netcdf.read_all(job.grains, layouts.GRAINS, key="scan")
     shown = [(link.state, scan) for link in job.links.root for scan in link.scans]
-    drawn = figures.draw_phase_map_overview(
+    drawn = maps.draw_phase_map_overview(
         [phases[scan] for _, scan in shown],
         titles=[state for state, _ in shown],
         grains=[grains[scan] for _, scan in shown],
         scan_steps_nm=[grains[scan].attrs["scan_step_nm"] for _, scan in shown],
         labels=labels,
     )
-    figures.save(drawn, job.overview)
+    style.save(drawn, job.overview)
 
 
 if __name__ == "__main__":

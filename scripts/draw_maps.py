@@ -5,22 +5,23 @@ from phasefront.provenance.job import Job
 
 
 def draw_maps(job):
-    from phasefront import figures, layouts, netcdf
+    from phasefront import layouts, netcdf
     from phasefront.crystals import read_crystals
+    from phasefront.figures import maps, style
 
     phases = netcdf.read(job.phases, layouts.PHASES)
     orientations = netcdf.read(job.orientations, layouts.ORIENTATIONS)
     grains = netcdf.read(job.grains, layouts.GRAINS)
     crystals = {crystal.name: crystal for crystal in read_crystals(job.cifs, job.material.names)}
     step, labels = grains.attrs["scan_step_nm"], job.material.labels
-    drawn = figures.draw_phase_map(phases, grains, scan_step_nm=step, labels=labels)
-    figures.save(drawn, job.decision)
-    drawn = figures.draw_orientation_map(phases, crystals, scan_step_nm=step, labels=labels)
-    figures.save(drawn, job.ipf)
-    drawn = figures.draw_composition(phases, grains, scan_step_nm=step, ion=job.material.ion)
-    figures.save(drawn, job.composition)
-    drawn = figures.draw_reliability(phases, orientations, scan_step_nm=step)
-    figures.save(drawn, job.reliability)
+    drawn = maps.draw_phase_map(phases, grains, scan_step_nm=step, labels=labels)
+    style.save(drawn, job.decision)
+    drawn = maps.draw_orientation_map(phases, crystals, scan_step_nm=step, labels=labels)
+    style.save(drawn, job.ipf)
+    drawn = maps.draw_composition(phases, grains, scan_step_nm=step, ion=job.material.ion)
+    style.save(drawn, job.composition)
+    drawn = maps.draw_reliability(phases, orientations, scan_step_nm=step)
+    style.save(drawn, job.reliability)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ from phasefront.provenance.job import Job
 
 
 def draw_pairs(job):
-    from phasefront import figures, layouts, netcdf
+    from phasefront import layouts, netcdf
     from phasefront.crystals import read_crystals
+    from phasefront.figures import pairs as pictures
+    from phasefront.figures import style
 
     pairs = netcdf.read(job.pairs, layouts.PAIRS)
     crystals = {crystal.name: crystal for crystal in read_crystals(job.cifs, job.material.names)}
-    figures.save(figures.draw_pairs(pairs, crystals, labels=job.material.labels), job.figure)
+    style.save(pictures.draw_pairs(pairs, crystals, labels=job.material.labels), job.figure)
 
 
 if __name__ == "__main__":

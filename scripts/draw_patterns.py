@@ -7,19 +7,21 @@ from phasefront.provenance.job import Job
 def draw_patterns(job):
     import numpy as np
 
-    from phasefront import explanations, figures, layouts, netcdf, scans
+    from phasefront import explanations, layouts, netcdf, scans
     from phasefront.crystals import read_crystals
+    from phasefront.figures import patterns as pictures
+    from phasefront.figures import style
 
     spots = netcdf.read(job.spots, layouts.SPOTS)
     phases = netcdf.read(job.phases, layouts.PHASES)
     orientations = netcdf.read(job.orientations, layouts.ORIENTATIONS)
-    positions, reasons = figures.choose_positions(phases, orientations)
+    positions, reasons = pictures.choose_positions(phases, orientations)
     patterns = calibration = None
     if job.scan:
         scan = scans.open_scan(job.scan[0])
         patterns = np.array([scan.read_rows(y, y + 1)[0, x] for y, x in positions])
         calibration = netcdf.read(job.calibration[0], layouts.CALIBRATION)
-    drawn = figures.draw_patterns(
+    drawn = pictures.draw_patterns(
         patterns,
         positions,
         spots=spots,
@@ -36,7 +38,7 @@ def draw_patterns(job):
         reasons=reasons,
         labels=job.material.labels,
     )
-    figures.save(drawn, job.patterns)
+    style.save(drawn, job.patterns)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@ from phasefront.provenance.job import Job
 
 
 def draw_powder(job):
-    from phasefront import figures, layouts, netcdf
+    from phasefront import layouts, netcdf
+    from phasefront.figures import powder as pictures
+    from phasefront.figures import style
 
     powder = netcdf.read(job.powder, layouts.POWDER)
-    figures.save(figures.draw_powder(powder, labels=job.material.labels), job.fit)
+    style.save(pictures.draw_powder(powder, labels=job.material.labels), job.fit)
 
 
 if __name__ == "__main__":

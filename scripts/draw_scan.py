@@ -4,13 +4,14 @@ from phasefront.provenance.job import Job
 
 
 def draw_scan(job):
-    from phasefront import figures, layouts, netcdf
+    from phasefront import layouts, netcdf
+    from phasefront.figures import scans, style
 
     description = netcdf.read(job.description, layouts.SCAN)
     calibration = netcdf.read(job.calibration, layouts.CALIBRATION)
-    figures.save(figures.draw_scan(description, calibration=calibration), job.images)
+    style.save(scans.draw_scan(description, calibration=calibration), job.images)
     step = description.attrs["scan_step_nm"]
-    figures.save(figures.draw_calibration(calibration, scan_step_nm=step), job.geometry)
+    style.save(scans.draw_calibration(calibration, scan_step_nm=step), job.geometry)
 
 
 if __name__ == "__main__":

@@ -7,14 +7,14 @@ from phasefront.provenance.job import Job
 def draw_truth(job):
     import json
 
-    from phasefront import figures
+    from phasefront.figures import style, truth
     from phasefront.virtual import checks
 
     found = json.loads(job.check.read_text())
     checks.check_table(found).to_csv(job.table, index=False)
-    drawn = figures.draw_probabilities(checks.pool_reliability(found), labels=job.material.labels)
-    figures.save(drawn, job.probabilities)
-    figures.save(figures.draw_confusion(checks.pool_confusion(found)), job.confusion)
+    drawn = truth.draw_probabilities(checks.pool_reliability(found), labels=job.material.labels)
+    style.save(drawn, job.probabilities)
+    style.save(truth.draw_confusion(checks.pool_confusion(found)), job.confusion)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from phasefront.crystals import Crystal
-from phasefront.figures import Explanation, Predicted
+from phasefront.figures.patterns import Explanation, Predicted
 from phasefront.refinement import (
     Experiment,
     Refined,

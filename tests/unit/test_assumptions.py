@@ -8,7 +8,7 @@ from conftest import ROOT
 
 from phasefront import layouts, netcdf
 from phasefront.crystals import read_crystal
-from phasefront.figures import save
+from phasefront.figures.style import save
 from phasefront.virtual import bloch_waves
 
 sys.path.insert(0, str(ROOT))

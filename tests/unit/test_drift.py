@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phasefront import drift, figures
+from phasefront import drift
+from phasefront.figures import scans
 
 SCALE, STDERR = 0.0175, 2e-6
 
@@ -66,10 +67,10 @@ def test_instruments_are_not_compared_and_scans_without_errors_have_no_z():
     table = drift.compare_calibrations(nominal, dict.fromkeys("ab", "astar"))
     assert table["scale_z"].isna().all()
     assert not table["deviates"].any()
-    figures.draw_drift(table.to_dict("list"))
+    scans.draw_drift(table.to_dict("list"))
 
 
 def test_the_figure_names_the_scan_that_deviates():
     table = compared(s2={"scale": 1.005 * SCALE}).reset_index()
-    drawn = figures.draw_drift(table.to_dict("list"))
+    drawn = scans.draw_drift(table.to_dict("list"))
     assert drawn.get_suptitle() == "deviating: s2"

@@ -18,8 +18,9 @@ from orix.vector import Vector3d
 from scipy import ndimage
 from stages import build_phases
 
-from phasefront import figures, layouts, netcdf
+from phasefront import layouts, netcdf
 from phasefront.crystals import read_crystal
+from phasefront.figures import comparison, maps, pairs, patterns, powder, scans, style, truth
 from phasefront.layouts import MIXED, UNDECIDED, VACUUM
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -418,7 +419,7 @@ def make_pairs(never=False):
 
 def test_directions_that_no_dose_decides_are_hatched():
     for never in (False, True):
-        figure = figures.draw_pairs(*make_pairs(never))
+        figure = pairs.draw_pairs(*make_pairs(never))
         shown = [len(ax.collections) for ax in figure.axes[:2]]
         assert shown == [0, int(never)]
     titles = [ax.get_title(loc="left") for ax in figure.axes[:2]]
@@ -427,32 +428,32 @@ def test_directions_that_no_dose_decides_are_hatched():
 
 
 def test_a_triangle_has_the_colour_of_the_nearest_direction():
-    pairs, crystals = make_pairs()
-    figure = figures.draw_pairs(pairs, crystals)
+    data, crystals = make_pairs()
+    figure = pairs.draw_pairs(data, crystals)
     image = np.asarray(figure.axes[0].images[0].get_array())
     # Corners of the octant: c at the origin, a to the right, b on top.
-    own = pairs["electrons"].values[:60]
+    own = data["electrons"].values[:60]
     assert image[0, 0] == pytest.approx(own[2])
     assert image[0, -1] == pytest.approx(own[0])
     assert image[-1, 0] == pytest.approx(own[1])
 
 
 def pattern_arguments(phases, orientations):
-    positions, reasons = figures.choose_positions(phases, orientations)
-    patterns, predicted = make_patterns(positions)
+    positions, reasons = patterns.choose_positions(phases, orientations)
+    frames, predicted = make_patterns(positions)
     spots = make_spots(positions, predicted)
     common = {"spots": spots, "phases": phases, "reasons": reasons}
     common["explained"] = [
         make_accounts(phases, *at) for at in zip(positions, predicted, strict=True)
     ]
-    return patterns, positions, common
+    return frames, positions, common
 
 
 def make_accounts(phases, position, predicted):
     """The two likeliest phases; a second lattice where the position is mixed."""
     row, column = position
     order = np.argsort(-phases["posterior"].values[row, column])[:2]
-    first, second = (figures.Explanation(int(n), predicted, 31, 24 - 6 * i, -12.3 * i, -4.1 * i)
+    first, second = (patterns.Explanation(int(n), predicted, 31, 24 - 6 * i, -12.3 * i, -4.1 * i)
                      for i, n in enumerate(order))  # fmt: skip
     if phases["decision"].values[row, column] == MIXED:
         turned = (predicted[1], predicted[0], *predicted[2:])
@@ -464,45 +465,47 @@ def draw(name):
     """One figure by name, from nothing."""
     phases, grains = make_phases(), make_grains()
     if name == "scan":
-        return figures.draw_scan(make_scan(), calibration=make_calibration())
+        return scans.draw_scan(make_scan(), calibration=make_calibration())
     if name == "scan_plain":
-        return figures.draw_scan(make_scan(np.nan))
+        return scans.draw_scan(make_scan(np.nan))
     if name == "calibration":
-        return figures.draw_calibration(make_calibration(), scan_step_nm=STEP_NM)
+        return scans.draw_calibration(make_calibration(), scan_step_nm=STEP_NM)
     if name == "phases":
-        return figures.draw_phase_map(phases, grains, scan_step_nm=STEP_NM, labels=LABELS)
+        return maps.draw_phase_map(phases, grains, scan_step_nm=STEP_NM, labels=LABELS)
     if name == "phases_plain":
-        return figures.draw_phase_map(phases)
+        return maps.draw_phase_map(phases)
     if name == "orientations":
-        return figures.draw_orientation_map(
+        return maps.draw_orientation_map(
             phases, make_crystals(), scan_step_nm=STEP_NM, labels=LABELS
         )
     if name == "reliability":
-        return figures.draw_reliability(phases, make_orientations(phases), scan_step_nm=STEP_NM)
+        return maps.draw_reliability(phases, make_orientations(phases), scan_step_nm=STEP_NM)
     if name == "patterns":
-        patterns, positions, common = pattern_arguments(phases, make_orientations(phases))
-        return figures.draw_patterns(
-            patterns, positions, calibration=make_calibration(), labels=LABELS, **common
+        frames, positions, common = pattern_arguments(phases, make_orientations(phases))
+        return patterns.draw_patterns(
+            frames, positions, calibration=make_calibration(), labels=LABELS, **common
         )
     if name == "patterns_spots_only":
         _, positions, common = pattern_arguments(phases, make_orientations(phases))
-        return figures.draw_patterns(None, positions, **common)
+        return patterns.draw_patterns(None, positions, **common)
     if name == "comparison":
-        return figures.draw_comparison([make_cycling()], make_comparison(), ion="Na", labels=LABELS)
+        return comparison.draw_comparison(
+            [make_cycling()], make_comparison(), ion="Na", labels=LABELS
+        )
     if name == "comparison_without_log":
-        return figures.draw_comparison([], make_comparison(), labels=LABELS)
+        return comparison.draw_comparison([], make_comparison(), labels=LABELS)
     if name == "powder":
-        return figures.draw_powder(make_powder(), labels=LABELS)
+        return powder.draw_powder(make_powder(), labels=LABELS)
     if name == "composition":
-        return figures.draw_composition(phases, grains, scan_step_nm=STEP_NM, ion="Na")
+        return maps.draw_composition(phases, grains, scan_step_nm=STEP_NM, ion="Na")
     if name == "probabilities":
-        return figures.draw_probabilities(make_reliability(), labels=LABELS)
+        return truth.draw_probabilities(make_reliability(), labels=LABELS)
     if name == "confusion":
-        return figures.draw_confusion(make_confusion())
+        return truth.draw_confusion(make_confusion())
     if name in ("pairs", "pairs_never"):
-        return figures.draw_pairs(*make_pairs(never=name == "pairs_never"), labels=LABELS)
+        return pairs.draw_pairs(*make_pairs(never=name == "pairs_never"), labels=LABELS)
     assert name == "overview"
-    return figures.draw_phase_map_overview(
+    return maps.draw_phase_map_overview(
         [make_phases(seed) for seed in range(5)],
         titles=STATES,
         grains=[make_grains(seed) for seed in range(5)],
@@ -574,9 +577,9 @@ def _overlap(one, other):
     "name", ["phases", "comparison", pytest.param("orientations", marks=pytest.mark.slow)]
 )
 def test_the_same_data_gives_the_same_bytes_whatever_the_settings(name, tmp_path):
-    figures.save(draw(name), tmp_path / "one.png")
+    style.save(draw(name), tmp_path / "one.png")
     with mpl.rc_context({"font.size": 20, "axes.grid": True, "savefig.dpi": 50}):
-        figures.save(draw(name), tmp_path / "two.png")
+        style.save(draw(name), tmp_path / "two.png")
     content = (tmp_path / "one.png").read_bytes()
     assert content == (tmp_path / "two.png").read_bytes()
     assert b"tEXt" not in content and b"tIME" not in content
@@ -584,13 +587,13 @@ def test_the_same_data_gives_the_same_bytes_whatever_the_settings(name, tmp_path
 
 def test_phases_mixed_undecided_and_vacuum_have_their_colours():
     phases = make_phases()
-    image = figures.draw_phase_map(phases).axes[0].images[0].get_array()
+    image = maps.draw_phase_map(phases).axes[0].images[0].get_array()
     decision = phases["decision"].values
     expected = {
-        VACUUM: figures.VACUUM_COLOUR,
-        UNDECIDED: figures.UNDECIDED_COLOUR,
-        MIXED: figures.MIXED_COLOUR,
-        **dict(enumerate(figures.PHASE_COLOURS[:3])),
+        VACUUM: style.VACUUM_COLOUR,
+        UNDECIDED: maps.UNDECIDED_COLOUR,
+        MIXED: maps.MIXED_COLOUR,
+        **dict(enumerate(style.PHASE_COLOURS[:3])),
     }
     for value, colour in expected.items():
         assert (decision == value).any()
@@ -599,7 +602,7 @@ def test_phases_mixed_undecided_and_vacuum_have_their_colours():
 
 def test_mixed_positions_are_hatched_and_named_in_the_legend():
     phases = make_phases()
-    figure = figures.draw_phase_map(phases)
+    figure = maps.draw_phase_map(phases)
     (hatched,) = figure.axes[0].collections
     assert hatched.get_hatch()
     mixed = np.argwhere(phases["decision"].values == MIXED)
@@ -610,24 +613,24 @@ def test_mixed_positions_are_hatched_and_named_in_the_legend():
 
 def test_composition_shows_what_is_decided_or_mixed():
     phases = make_phases()
-    shown = figures.draw_composition(phases).axes[0].images[0].get_array()
+    shown = maps.draw_composition(phases).axes[0].images[0].get_array()
     decision = phases["decision"].values
     np.testing.assert_array_equal(shown.mask, np.isin(decision, [UNDECIDED, VACUUM]))
     phases["ion_content"][:] = np.nan
-    assert "No position" in figures.draw_composition(phases).texts[0].get_text()
+    assert "No position" in maps.draw_composition(phases).texts[0].get_text()
 
 
 def test_mixed_positions_take_the_orientation_of_their_likeliest_phase():
     phases = one_position([1, 0, 0, 0])
     mmm, beam = {"Na3": symmetry.D2h}, Vector3d.zvector()
-    decided = figures.direction_colours(phases, mmm, beam)
+    decided = maps.direction_colours(phases, mmm, beam)
     phases["decision"][:] = MIXED
-    np.testing.assert_allclose(figures.direction_colours(phases, mmm, beam), decided)
+    np.testing.assert_allclose(maps.direction_colours(phases, mmm, beam), decided)
 
 
 def test_boundaries_lie_between_positions_of_different_grains():
     label = np.array([[0, 0, 1], [0, -1, 1]])
-    edges = figures._boundaries(label, np.zeros(label.shape, bool))
+    edges = maps._boundaries(label, np.zeros(label.shape, bool))
     found = {tuple(map(tuple, edge)) for edge in edges.tolist()}
     assert found == {
         ((1.5, -0.5), (1.5, 0.5)),
@@ -640,7 +643,7 @@ def test_boundaries_lie_between_positions_of_different_grains():
 def test_no_boundary_is_drawn_between_undecided_positions():
     label = np.array([[0, 1, 2]])
     undecided = np.array([[True, True, False]])
-    assert figures._boundaries(label, undecided).tolist() == [[[1.5, -0.5], [1.5, 0.5]]]
+    assert maps._boundaries(label, undecided).tolist() == [[[1.5, -0.5], [1.5, 0.5]]]
 
 
 def one_position(rotation):
@@ -661,12 +664,12 @@ def test_direction_colours_follow_the_orientation_convention():
         (Vector3d.xvector(), green),
         (Vector3d.yvector(), blue),
     ):
-        found = figures.direction_colours(aligned, mmm, direction)[0, 0]
+        found = maps.direction_colours(aligned, mmm, direction)[0, 0]
         np.testing.assert_allclose(found, colour, atol=0.02)
     turned = one_position(Rotation.from_axes_angles([1, 0, 0], 90, degrees=True).data[0])
-    np.testing.assert_allclose(figures.direction_colours(turned, mmm, beam)[0, 0], blue, atol=0.02)
+    np.testing.assert_allclose(maps.direction_colours(turned, mmm, beam)[0, 0], blue, atol=0.02)
     a_up = one_position(Rotation.from_axes_angles([0, 1, 0], 90, degrees=True).data[0])
-    np.testing.assert_allclose(figures.direction_colours(a_up, mmm, beam)[0, 0], green, atol=0.02)
+    np.testing.assert_allclose(maps.direction_colours(a_up, mmm, beam)[0, 0], green, atol=0.02)
 
 
 @pytest.mark.parametrize("structure", ["Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3"])
@@ -675,7 +678,7 @@ def test_equivalent_orientations_have_one_colour(structure):
     groups = {"Na3": crystal.orix_point_group().laue}
     rotation = Rotation([0.8, 0.3, -0.4, 0.33])
     colours = [
-        figures.direction_colours(
+        maps.direction_colours(
             one_position((Rotation(operation) * rotation).data[0]), groups, Vector3d.zvector()
         )[0, 0]
         for operation in crystal.symmetry
@@ -696,18 +699,18 @@ def test_predicted_and_measured_spots_land_on_the_pixels_they_come_from():
     centre = [float(calibration[name][row, column]) for name in ("centre_x", "centre_y")]
     qx, qy = affine @ (pixel - centre)
     predicted = (np.array([qx]), np.array([qy]), np.array([[1, 0, 0]]), np.array([1.0]))
-    figure = figures.draw_patterns(
+    figure = patterns.draw_patterns(
         np.zeros((1, CAMERA, CAMERA)),
         positions[:1],
         spots=common["spots"],
         phases=phases,
-        explained=[[figures.Explanation(phase, predicted, 31, 24, 0, 0) for phase in (0, 2)]],
+        explained=[[patterns.Explanation(phase, predicted, 31, 24, 0, 0) for phase in (0, 2)]],
         calibration=calibration,
     )
     for ax, phase in zip(figure.axes, (0, 2), strict=True):
         measured, crosses = ax.collections
         np.testing.assert_allclose(crosses.get_offsets()[0], pixel, atol=1e-9)
-        assert to_hex(crosses.get_edgecolor()[0]) == figures.PHASE_COLOURS[phase].lower()
+        assert to_hex(crosses.get_edgecolor()[0]) == style.PHASE_COLOURS[phase].lower()
         assert len(measured.get_offsets()) == common["spots"]["count"].values[row, column] > 0
 
 
@@ -715,7 +718,7 @@ def test_each_pattern_is_drawn_once_for_every_phase_that_explains_it():
     phases = make_phases()
     _, positions, common = pattern_arguments(phases, make_orientations(phases))
     mixed = common["reasons"].index("mixed")
-    axes = figures.draw_patterns(None, positions, **common).axes
+    axes = patterns.draw_patterns(None, positions, **common).axes
     assert len(axes) == 2 * len(positions)
     plus_signs = [len(ax.collections) == 5 for ax in axes]  # with a white seam below
     assert np.flatnonzero(plus_signs).tolist() == [2 * mixed]
@@ -723,7 +726,7 @@ def test_each_pattern_is_drawn_once_for_every_phase_that_explains_it():
     below = "explains 18 of 31 spots\nlog-evidence −12.3, intensities −4.1"
     assert axes[1].texts[-1].get_text() == below
     common["explained"] = [accounts[:1] for accounts in common["explained"]]
-    assert len(figures.draw_patterns(None, positions, **common).axes) == len(positions)
+    assert len(patterns.draw_patterns(None, positions, **common).axes) == len(positions)
 
 
 def test_a_phase_without_orientation_is_said_to_have_none():
@@ -731,14 +734,14 @@ def test_a_phase_without_orientation_is_said_to_have_none():
     _, positions, common = pattern_arguments(phases, make_orientations(phases))
     accounts = common["explained"][0]
     accounts[1] = replace(accounts[1], predicted=None, explained=0)
-    axes = figures.draw_patterns(None, positions, **common).axes
+    axes = patterns.draw_patterns(None, positions, **common).axes
     assert [text.get_text() for text in axes[1].texts][:1] == ["no orientation found"]
 
 
 def test_chosen_positions_are_what_their_reasons_say():
     phases = make_phases()
     orientations = make_orientations(phases)
-    positions, reasons = figures.choose_positions(phases, orientations)
+    positions, reasons = patterns.choose_positions(phases, orientations)
     decision = phases["decision"].values
     chosen = [decision[row, column] for row, column in positions]
     assert reasons == ["median match"] * 3 + ["best match", "worst match", "mixed", "undecided"]
@@ -753,17 +756,17 @@ def test_a_scan_of_vacuum_is_said_to_have_nothing_to_show():
     phases = make_phases()
     phases["decision"][:] = VACUUM
     orientations = make_orientations(phases)
-    positions, reasons = figures.choose_positions(phases, orientations)
+    positions, reasons = patterns.choose_positions(phases, orientations)
     assert positions.shape == (0, 2) and reasons == []
     _, other, common = pattern_arguments(make_phases(), make_orientations(make_phases()))
-    figure = figures.draw_patterns(None, positions, **common)
+    figure = patterns.draw_patterns(None, positions, **common)
     assert len(other) == 7 and "No position" in figure.texts[0].get_text()
 
 
 def test_sources_without_data_are_left_out_of_the_fractions():
-    comparison = make_comparison()
-    comparison["fraction"][:, 2] = np.nan
-    legend = figures.draw_comparison([], comparison).legends[0]
+    compared = make_comparison()
+    compared["fraction"][:, 2] = np.nan
+    legend = comparison.draw_comparison([], compared).legends[0]
     assert [text.get_text() for text in legend.texts] == ["cycling", "4D-STEM"]
 
 
@@ -778,17 +781,17 @@ def test_sources_without_data_are_left_out_of_the_fractions():
     ],
 )
 def test_values_are_rounded_to_two_digits_of_their_error(value, error, text):
-    assert figures.with_error(value, error) == text
+    assert style.with_error(value, error) == text
 
 
 @given(st.floats(1e-6, 1e6))
 def test_scale_bars_are_round_and_fill_the_room_they_have(length):
-    bar = figures._round_below(length)
+    bar = style.round_below(length)
     assert bar <= length * (1 + 1e-8) and length < 2.5 * bar * (1 + 1e-8)
     mantissa = bar / 10 ** np.floor(np.log10(bar * (1 + 1e-9)))
     assert min(abs(mantissa - step) for step in (1, 2, 5)) < 1e-6
 
 
 def test_miller_indices_bear_bars_and_are_set_apart_where_two_digits_occur():
-    assert figures._miller(np.array([2, -1, 0])) == r"$2\overline{1}0$"
-    assert figures._miller(np.array([10, 0, -2])) == r"$10\,0\,\overline{2}$"
+    assert style.miller(np.array([2, -1, 0])) == r"$2\overline{1}0$"
+    assert style.miller(np.array([10, 0, -2])) == r"$10\,0\,\overline{2}$"
