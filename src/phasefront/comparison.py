@@ -33,7 +33,7 @@ def compare_sources(
     cycling: Mapping[str, xr.Dataset],
     powder: Mapping[str, Sequence[xr.Dataset]],
     phases: Sequence[tuple[str, float]],
-    lever_fields: Sequence[tuple[float, float]],
+    lever_fields: Sequence[Mapping[str, float]],
     margin: float,
 ) -> xr.Dataset:
     """Put the sources side by side, with tests of their difference and of their equivalence.
@@ -52,8 +52,10 @@ def compare_sources(
     phases
         Name and ions per formula unit of each phase.
     lever_fields
-        Pairs of ion contents between which two phases coexist. The lever rule turns charge into
-        fractions there; outside them charge says nothing about phases.
+        Each names the two phases that coexist, with the ion content of each where they do. The
+        lever rule turns charge into fractions there, as fractions of these two compositions: of
+        the phase at the limit of its solid solution where that is not its own ion content.
+        Outside the fields charge says nothing about phases.
     margin
         Difference of ion content that does not matter, ions per formula unit.
 
@@ -70,13 +72,13 @@ def compare_sources(
     Raises
     ------
     InputError
-        A two-phase field has no phase at one of its ends, or a log does not hold its state.
+        A two-phase field names no phase, or a log does not hold its state.
     """
     shape = (3, len(states), len(SOURCES))
     content = np.full(shape, np.nan)
     fraction = np.full((*shape, len(phases)), np.nan)
     ions = np.array([content for _, content in phases], dtype="f8")
-    ends = _field_ends(lever_fields, ions)
+    ends = _field_ends(lever_fields, [name for name, _ in phases])
     readers = {
         "cycling": (cycling, lambda state, data: _from_cycling(data, state, ends, len(ions))),
         "stem": (stem, lambda _, data: _from_stem(data)),
@@ -303,19 +305,17 @@ def _lever_interval(content: Interval, ends: Sequence[tuple], phase_count: int) 
     return np.stack([fraction, np.nanmin(candidates, axis=0), np.nanmax(candidates, axis=0)])
 
 
-def _field_ends(fields: Sequence[tuple[float, float]], ions: np.ndarray) -> list[tuple]:
-    return [tuple((x, _phase_at(x, ions)) for x in sorted(field)) for field in fields]
-
-
-def _phase_at(content: float, ions: np.ndarray) -> int:
-    """Index of the one phase with this ion content."""
-    matching = np.flatnonzero(np.isclose(ions, content, atol=1e-6))
-    if len(matching) != 1:
+def _field_ends(fields: Sequence[Mapping[str, float]], phases: list[str]) -> list[tuple]:
+    """Ends ((ion content, phase index), ...) of each field, the poorer in ions first."""
+    for name in {name for field in fields for name in field} - set(phases):
         raise InputError(
-            "material", f"{len(matching)} phases have the ion content {content:g}",
-            field="two_phase_fields", remedy="end each field at the content of exactly one phase",
+            "material", f"there is no phase {name!r}", field="two_phase_fields",
+            remedy=f"name two of {', '.join(phases)} in each field",
         )  # fmt: skip
-    return int(matching[0])
+    return [
+        tuple(sorted((content, phases.index(name)) for name, content in field.items()))
+        for field in fields
+    ]
 
 
 def _tests(apart: Interval, margin: float) -> tuple[np.ndarray, np.ndarray]:

@@ -7,6 +7,7 @@ workflow/schemas is generated from them, and every section reaches its script as
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -71,8 +72,10 @@ class Material(Model):
     parent_point_group: str | None = Field(
         None, description="point group of the lattice that phases share"
     )
-    two_phase_fields: list[tuple[float, float]] = Field(
-        [], description="ion contents between which two phases coexist (lever rule holds)"
+    two_phase_fields: list[dict[Name, float]] = Field(
+        [],
+        description="pairs of phases that coexist, each with its ion content where they do: the"
+        " phase's own, or the limit of its solid solution; the lever rule holds in between",
     )
 
     @model_validator(mode="after")
@@ -82,6 +85,21 @@ class Material(Model):
             raise ValueError("two phases have the same name; give each its own")
         if any(phase.parent_axes for phase in self.phases) and self.parent_point_group is None:
             raise ValueError("phases have parent_axes; name the parent_point_group too")
+        return self
+
+    @model_validator(mode="after")
+    def _fields_are_apart(self) -> Material:
+        for field in self.two_phase_fields:
+            if len(field) != 2 or not set(field) <= set(self.names):
+                raise ValueError(
+                    f"the two-phase field {field} does not name two of the phases;"
+                    " give each of two phases with its ion content"
+                )
+        spans = sorted(sorted(field.values()) for field in self.two_phase_fields)
+        if any(low == high for low, high in spans):
+            raise ValueError("a two-phase field has no width; give its ends two ion contents")
+        if any(one[1] > other[0] for one, other in itertools.pairwise(spans)):
+            raise ValueError("two two-phase fields overlap; keep their ion contents apart")
         return self
 
     @property

@@ -21,7 +21,7 @@ from phasefront.errors import InputError
 
 PHASES = ["Na3", "Na2", "Na1"]
 CONTENTS = [3.0, 2.0, 1.0]
-FIELDS = [(3, 2), (2, 1)]
+FIELDS = [{"Na3": 3, "Na2": 2}, {"Na2": 2, "Na1": 1}]
 ENDS = [((2, 1), (3, 0)), ((1, 2), (2, 1))]
 HALF = 1.959964
 
@@ -157,7 +157,7 @@ def test_interval_across_a_border_holds_the_pure_phase():
 def test_charge_is_silent_in_single_phase_fields(content, known):
     """3.02 +- 0.04 reaches the field that ends at 3, 3.08 does not; 1.5 lies in no field."""
     cycling = {"half": make_cycling({"half": content}, error=0.02)}
-    found = source(compare(cycling=cycling, fields=[(2, 3)]), "cycling")
+    found = source(compare(cycling=cycling, fields=[{"Na2": 2, "Na3": 3}]), "cycling")
     assert np.isfinite(found["fraction"]).all() == known
     if known:
         np.testing.assert_allclose(found["fraction"], [1, 0, 0])
@@ -301,8 +301,26 @@ def test_comparison_is_written_and_read_back(tmp_path):
 
 
 def test_field_without_its_phase_is_refused():
-    with pytest.raises(InputError, match="two_phase_fields"):
-        compare(fields=[(3, 1.5)])
+    with pytest.raises(InputError, match="two_phase_fields: there is no phase 'Na9'"):
+        compare(fields=[{"Na3": 3, "Na9": 1.5}])
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(1.9, [0, 0.5, 0.5]), (1.15, [0.5, 0, 0.5]), (1.8, [0, 0, 1]), (1.5, None), (1.31, None)],
+)
+def test_fields_may_end_where_a_solid_solution_does(content, expected):
+    """Between 1.8 and 1.3 one phase slides: charge gives an ion content and no fractions."""
+    phases = [("Na1", 1.0), ("Na2", 2.0), ("slide", 1.55)]
+    cycling = {"half": make_cycling({"half": content}, error=0.001)}
+    compared = compare_sources(
+        states=["half"], stem={}, cycling=cycling, powder={}, phases=phases, margin=0.1,
+        lever_fields=[{"Na2": 2, "slide": 1.8}, {"slide": 1.3, "Na1": 1}],
+    )  # fmt: skip
+    found = source(compared, "cycling")
+    assert found["ion_content"] == content
+    expected = expected or [np.nan] * 3
+    np.testing.assert_allclose(found["fraction"], expected, atol=1e-9)
 
 
 def test_log_without_the_state_is_refused():

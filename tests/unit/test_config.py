@@ -86,6 +86,19 @@ def change(content, path, value):
             "demo.yaml: material: two phases have the same name; give each its own.",
         ),
         (
+            ["material", "two_phase_fields"], [{"Na3": 3, "Na7": 2}],
+            "demo.yaml: material: the two-phase field {'Na3': 3.0, 'Na7': 2.0} does not name two of"
+            " the phases; give each of two phases with its ion content.",
+        ),
+        (
+            ["material", "two_phase_fields"], [{"Na3": 2, "Na2": 2}],
+            "demo.yaml: material: a two-phase field has no width; give its ends two ion contents.",
+        ),
+        (
+            ["material", "two_phase_fields"], [{"Na3": 3, "Na2": 1.8}, {"Na2": 2, "Na1": 1}],
+            "demo.yaml: material: two two-phase fields overlap; keep their ion contents apart.",
+        ),
+        (
             ["phases"], {"decide_above": 1.5},
             "demo.yaml: phases.decide_above: 1.5 cannot be used: input should be less than 1;"
             " correct the value.",
