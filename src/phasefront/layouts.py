@@ -287,6 +287,25 @@ GRAINS = Layout(
     ("scan", "scan_step_nm", "misorientation_deg"),
 )
 
+CONFUSION = Layout(
+    "What becomes of simulated patterns of each phase, in the grains of a scan",
+    {
+        "phase": _PHASE_NAME,
+        "grain": Variable(("grain",), "i4", "1", "grain of the scan, as its label in GRAINS"),
+        "decided": Variable(
+            ("grain", "true_phase", "phase"),
+            "f8",
+            "1",
+            "positions of a true phase that are given to each phase, mixed ones by their shares",
+        ),
+        "undecided": Variable(
+            ("grain", "true_phase"), "f8", "1", "positions that are left undecided"
+        ),
+        "simulated": Variable(("grain", "true_phase"), "f8", "1", "positions simulated"),
+    },
+    ("scan", "seed"),
+)
+
 FRACTIONS = Layout(
     "Phase fractions of one scan, with 95 % intervals from resampled grains",
     {
