@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from phasefront import layouts, netcdf
 from phasefront.errors import InputError
-from phasefront.virtual import bloch_waves, camera
+from phasefront.virtual import bloch_waves, camera, specimen
 from phasefront.virtual.particles import VirtualPhase
 
 PHASES = [
@@ -57,7 +57,7 @@ def one_spot_table(qx, qy, intensity=0.3):
 
 
 def one_crystal(table, turn=0.0, nm=40.0):
-    return camera._stack_columns(
+    return specimen.stack_columns(
         table, np.array([[0]]), np.array([turn]), np.full((1, 1, 1), nm), np.ones((1, 1, 1, 1))
     )
 
@@ -109,7 +109,7 @@ def test_kernel_computes_the_plain_formula(table):
     shares = np.zeros((2, 2, 1, 3))
     shares[0] = np.where(thickness > 0, [[[0.3, 0.3, 0.3]], [[1, 1, 1]]], 0)
     shares[1] = np.where(thickness > 0, 1 - shares[0], 0)
-    columns = camera._stack_columns(
+    columns = specimen.stack_columns(
         table, np.array([[0, 5], [50, 55]]), np.array([0.3, 1.9]), thickness, shares
     )
     centres = np.array([[[71.2, 70.6], [72.9, 70.1], [69.4, 73.3]]])
@@ -123,7 +123,7 @@ def test_kernel_computes_the_plain_formula(table):
 def test_overlapping_grains_share_the_beam(table):
     """Two crystals over each other: each one's spots lose what the other takes out of the beam."""
     thickness = np.full((2, 1, 1), 40.0)
-    columns = camera._stack_columns(
+    columns = specimen.stack_columns(
         table, np.array([[0, 1]]), np.zeros(2), thickness, np.ones((1, 2, 1, 1))
     )
     step = list(bloch_waves.THICKNESSES_NM).index(38)

@@ -28,8 +28,9 @@ def react(grains, share, model, seed=1, directions=None):
     if directions is None:
         directions = rng.normal(size=(len(grains.depth), 3))
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    shares = particles.draw_shares(grains.volumes, share, model=model, rng=rng)
     return particles.react(
-        grains, share, model=model, front_directions=directions, scan_step_nm=10, rng=rng
+        grains, shares, model=model, front_directions=directions, scan_step_nm=10
     )
 
 
@@ -76,6 +77,27 @@ def test_pure_states_hold_one_phase(model, share):
     grains = make()
     rich = react(grains, share, model)
     assert np.all(rich[grains.thickness > 0] == share)
+
+
+@pytest.mark.parametrize("model", particles.INSERTION_MODELS)
+@pytest.mark.parametrize("share", [0.0, 0.03, 0.4, 1.0])
+def test_independent_grains_have_the_mean_of_their_population(model, share):
+    volumes = np.random.default_rng(0).uniform(1, 9, 20_000)
+    rng = np.random.default_rng(1)
+    drawn = particles.draw_shares(volumes, share, model=model, independent=True, rng=rng)
+    error = drawn.std() / np.sqrt(len(drawn))
+    assert abs(drawn.mean() - share) <= 4 * error
+    assert np.average(drawn, weights=volumes) == pytest.approx(share, abs=5 * error)
+    # Five grains of such a population are no image of it.
+    few = [
+        particles.draw_shares(volumes[:5], share, model=model, independent=True, rng=rng)
+        for _ in range(200)
+    ]
+    spread = np.average(few, axis=1, weights=volumes[:5]).std()
+    expected = drawn.std() * np.linalg.norm(volumes[:5]) / volumes[:5].sum()
+    assert spread == pytest.approx(expected, rel=0.2)
+    if model == "all-or-none":
+        assert set(drawn) <= {0.0, 1.0}
 
 
 def test_core_is_rich_and_shell_is_poor():

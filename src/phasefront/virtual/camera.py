@@ -7,24 +7,22 @@ compressed by the camera's gamma. The constants below were set by eye against a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 from numba import njit
 
-from phasefront import layouts, netcdf
-from phasefront.errors import InputError
-from phasefront.virtual import bloch_waves, particles
+from phasefront.virtual import bloch_waves, specimen
 from phasefront.virtual.particles import VirtualPhase
+from phasefront.virtual.specimen import DIFFUSE_PATH_NM, Columns, at_thickness, turned
 
 CAMERA_PIXELS = 144
 # Radius of the beam's disk and standard deviation of the blur of screen and lens, pixels.
 _DISK_RADIUS, _BLUR = 1.6, 1.05
 _STAMP_REACH = 7
-# Share of the light that the screen scatters widely, and mean free path for diffuse scattering.
-_HALO_SHARE, _DIFFUSE_PATH_NM = 0.2, 60.0
+# Share of the light that the screen scatters widely.
+_HALO_SHARE = 0.2
 # Diffuse background over the radius: (1 + (r / radius)^2)^-power, radius in pixels.
 _DIFFUSE_RADIUS, _DIFFUSE_POWER = 4.0, 0.62
 # The direct beam in vacuum, times what saturates the camera.
@@ -37,25 +35,6 @@ _FEW_ELECTRONS = 30.0
 _PIXELS_PER_CM = 62.26
 # Rows of the scan rendered at once.
 _ROWS = 4
-
-
-@dataclass(frozen=True)
-class _Columns:
-    """What the beam meets at each position: a ragged list of single crystals.
-
-    A crystal's spots are those of `pattern` of the Bloch-wave table, turned in the plane by an
-    angle, at a thickness between two of the table (`lower` and `upper_weight`), times `share`.
-    """
-
-    offset: np.ndarray
-    pattern: np.ndarray
-    cosine: np.ndarray
-    sine: np.ndarray
-    lower: np.ndarray
-    upper_weight: np.ndarray
-    share: np.ndarray
-    direct: np.ndarray  # per position: left in the direct beam
-    elastic: np.ndarray  # per position: not scattered diffusely
 
 
 def simulate_scan(
@@ -123,53 +102,26 @@ def simulate_scan(
         Unknown material, phase or insertion model; an ion content outside the phases' range; more
         grains than the table has orientations.
     """
-    table = netcdf.read(intensities, bloch_waves.BLOCH_WAVES)
-    patterns = _patterns_of(table, material, phases, grains, intensities)
-    # Independent streams: a change of the camera leaves the grains as they are.
-    particle_rng, camera_rng = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 1])
-
-    shapes = particles.make_grains(
-        shape, count=grains, scan_step_nm=scan_step_nm, thickness_nm=thickness_nm, rng=particle_rng
-    )
-    patterns = patterns[:, particle_rng.permutation(patterns.shape[1])[:grains]]
-    turns = particle_rng.uniform(0, 2 * np.pi, grains)
-    rotations = _turned(table["rotation"].values[patterns], turns)  # (phase, grain, quaternion)
-
-    formula_volumes = table["formula_volume"].values[patterns[:, 0]]
-    poor, rich, fraction = particles.neighbouring_phases(
-        [phase.ion_content for phase in phases], ion_content
-    )
-    rich_share = particles.react(
-        shapes,
-        particles.volume_share(
-            fraction, formula_volume=formula_volumes[rich], other=formula_volumes[poor]
-        ),
-        model=insertion_model,
-        front_directions=_front_directions(rotations[0], front_normal, particle_rng),
-        scan_step_nm=scan_step_nm,
-        rng=particle_rng,
-    )
-    shares = np.zeros((len(phases), *shapes.thickness.shape))
-    shares[poor] += (1 - rich_share) * (shapes.thickness > 0)
-    shares[rich] += rich_share
-
-    columns = _stack_columns(table, patterns, turns, shapes.thickness, shares)
+    grown = specimen.make_specimen(
+        scan=scan, material=material, phases=phases, ion_content=ion_content,
+        insertion_model=insertion_model, seed=seed, shape=shape, scan_step_nm=scan_step_nm,
+        grains=grains, thickness_nm=thickness_nm, front_normal=front_normal,
+        intensities=intensities,
+    )  # fmt: skip
     affine = _affine(scale_nominal * (1 + scale_error), ellipse_ratio, ellipse_angle_deg)
-    centres = _descan(shape, descan_px, camera_rng)
+    # A stream of its own: a change of the camera leaves the grains as they are.
+    centres = _descan(shape, descan_px, np.random.default_rng([seed, 1]))
     _write_block_file(
         path,
         lambda rows: _film(
-            _render_rows(table, columns, centres, affine, rows),
+            _render_rows(grown.table, grown.columns, centres, affine, rows),
             dose=dose, gamma=gamma, rng=np.random.default_rng([seed, 2, rows.start]),
         ),
-        columns=columns, shape=shape, scan_step_nm=scan_step_nm, scale_nominal=scale_nominal,
-        table=table, gamma=gamma, threads=threads,
+        columns=grown.columns, shape=shape, scan_step_nm=scan_step_nm,
+        scale_nominal=scale_nominal, table=grown.table, gamma=gamma, threads=threads,
     )  # fmt: skip
-    return _truth(phases, shapes.thickness, shares, rotations, centres, affine).assign_attrs(
+    return grown.truth(centres, affine).assign_attrs(
         {
-            "scan": scan, "seed": seed, "insertion_model": insertion_model,
-            "ion_content": ion_content, "phase_ion_content": [p.ion_content for p in phases],
-            "phase_formula_volume": list(formula_volumes), "scan_step_nm": scan_step_nm,
             "scale_error": scale_error, "ellipse_ratio": ellipse_ratio,
             "ellipse_angle_deg": ellipse_angle_deg, "dose": dose, "gamma": gamma,
         }
@@ -205,11 +157,11 @@ def film_crystals(
     Returns the orientations, frame to crystal, as quaternions (ny, nx, 4).
     """
     shape, nm = pattern.shape, thickness_nm.ravel()
-    lower, upper_weight, direct = _at_thickness(table, pattern.ravel(), nm)
-    columns = _Columns(
+    lower, upper_weight, direct = at_thickness(table, pattern.ravel(), nm)
+    columns = Columns(
         offset=np.arange(pattern.size + 1), pattern=pattern.ravel(), cosine=np.cos(turn.ravel()),
         sine=np.sin(turn.ravel()), lower=lower, upper_weight=upper_weight,
-        share=np.ones(pattern.size), direct=direct, elastic=np.exp(-nm / _DIFFUSE_PATH_NM),
+        share=np.ones(pattern.size), direct=direct, elastic=np.exp(-nm / DIFFUSE_PATH_NM),
     )  # fmt: skip
     centres, affine = np.full((*shape, 2), (CAMERA_PIXELS - 1) / 2), scale * np.eye(2)
     _write_block_file(
@@ -222,88 +174,7 @@ def film_crystals(
         gamma=1.0, threads=threads,
     )  # fmt: skip
     own = table["rotation"].values[pattern.ravel()]
-    return _turned(own[None], turn.ravel())[0].reshape(*shape, 4)
-
-
-def _patterns_of(table, material, phases, grains, source) -> np.ndarray:
-    """Rows of the table by (phase, lattice orientation)."""
-    rows = []
-    for phase in phases:
-        wanted = (table["material"].values == material) & (table["phase"].values == phase.structure)
-        if not wanted.any():
-            known = sorted(set(zip(table["material"].values, table["phase"].values, strict=True)))
-            raise InputError(
-                source, f"no intensities for {phase.structure!r} of material {material!r}",
-                remedy=f"choose among {known}, or compute them (phasefront.virtual.bloch_waves)",
-            )  # fmt: skip
-        rows.append(np.flatnonzero(wanted)[table["grain"].values[wanted].argsort()])
-    if len(rows[0]) < grains:
-        raise InputError(
-            source, f"{len(rows[0])} orientations for {grains} grains", field="grain",
-            remedy="ask for fewer grains or compute more orientations",
-        )  # fmt: skip
-    return np.array(rows)
-
-
-def _turned(rotations: np.ndarray, turns: np.ndarray) -> np.ndarray:
-    """Orientations (phase, grain, 4) of crystals turned in the plane, from x towards y."""
-    from scipy.spatial.transform import Rotation
-
-    back = Rotation.from_rotvec(-turns[:, None] * np.array([0.0, 0.0, 1.0]))
-    return np.stack(
-        [
-            (Rotation.from_quat(own, scalar_first=True) * back).as_quat(
-                canonical=True, scalar_first=True
-            )
-            for own in rotations
-        ]
-    )
-
-
-def _front_directions(rotations, normal, rng) -> np.ndarray:
-    """The crystal direction `normal` in the frame, for each grain with either sign."""
-    from scipy.spatial.transform import Rotation
-
-    unit = np.array(normal) / np.linalg.norm(normal)
-    sign = rng.choice([-1.0, 1.0], size=len(rotations))
-    return Rotation.from_quat(rotations, scalar_first=True).inv().apply(sign[:, None] * unit)
-
-
-def _stack_columns(table, patterns, turns, thickness, shares) -> _Columns:
-    """List the crystals of every position from thickness (grain, y, x) and share of each phase."""
-    y, x, grain, phase = np.nonzero(shares.transpose(2, 3, 1, 0) > 0)
-    pattern = patterns[phase, grain]
-    lower, upper_weight, entry_direct = _at_thickness(table, pattern, thickness[grain, y, x])
-    share = shares[phase, grain, y, x]
-
-    through = np.zeros(thickness.shape)
-    np.add.at(through, (grain, y, x), share * entry_direct)
-    through[thickness == 0] = 1.0
-    through_all = through.prod(axis=0)
-    share = share * through_all[y, x] / through[grain, y, x]
-    count = np.bincount(y * thickness.shape[2] + x, minlength=through_all.size)
-    return _Columns(
-        offset=np.concatenate([[0], np.cumsum(count)]),
-        pattern=pattern,
-        cosine=np.cos(turns)[grain],
-        sine=np.sin(turns)[grain],
-        lower=lower,
-        upper_weight=upper_weight,
-        share=share,
-        direct=through_all.ravel(),
-        elastic=np.exp(-thickness.sum(axis=0) / _DIFFUSE_PATH_NM).ravel(),
-    )
-
-
-def _at_thickness(table, pattern, nm) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Thickness of the table below, weight of the one above it, and the direct beam's share."""
-    steps = table["thickness"].values.astype(float)
-    lower = np.clip(np.searchsorted(steps, nm) - 1, 0, len(steps) - 2)
-    upper_weight = np.clip((nm - steps[lower]) / (steps[lower + 1] - steps[lower]), 0, 1)
-    direct = table["direct"].values
-    through = (1 - upper_weight) * direct[pattern, lower]
-    through += upper_weight * direct[pattern, lower + 1]
-    return lower, upper_weight, through
+    return turned(own[None], turn.ravel())[0].reshape(*shape, 4)
 
 
 def _affine(scale: float, ratio: float, angle_deg: float) -> np.ndarray:
@@ -349,7 +220,7 @@ def _diffuse_profile(radius: np.ndarray) -> np.ndarray:
 _TABLE_STEP = 0.05
 
 
-def _render_rows(table, columns: _Columns, centres, affine, rows: slice) -> np.ndarray:
+def _render_rows(table, columns: Columns, centres, affine, rows: slice) -> np.ndarray:
     """Share of the beam's electrons expected at each pixel, (rows, nx, pixel, pixel)."""
     first, last = rows.start * centres.shape[1], rows.stop * centres.shape[1]
     images = np.empty((last - first, CAMERA_PIXELS, CAMERA_PIXELS), np.float32)
@@ -364,7 +235,7 @@ def _render_rows(table, columns: _Columns, centres, affine, rows: slice) -> np.n
     return images.reshape(-1, centres.shape[1], CAMERA_PIXELS, CAMERA_PIXELS)
 
 
-def _render_plain(table, columns: _Columns, centres, affine, position: int) -> np.ndarray:
+def _render_plain(table, columns: Columns, centres, affine, position: int) -> np.ndarray:
     """What `_render` computes, for one position, in plain NumPy."""
     centre = centres.reshape(-1, 2)[position]
     offset, intensity = table["offset"].values, table["intensity"].values
@@ -533,32 +404,3 @@ def _header(table, scale_nominal: float, gamma: float) -> dict:
         "Note": f"Precession angle : {table.attrs['precession_deg']:g}\r\n"
         f"Precession Frequency : 100\r\nCamera gamma : {'off' if gamma == 1 else 'on'}",
     }
-
-
-def _truth(phases, thickness, shares, rotations, centres, affine) -> xr.Dataset:
-    """TRUTH from thickness (grain, y, x), shares (phase, grain, y, x) and orientations."""
-    total = thickness.sum(axis=0)
-    weight = shares * thickness / np.where(total > 0, total, 1)
-    order = np.arange(len(thickness))[:, None, None]
-    # Thickest first; of equal ones the first.
-    ranked = np.argsort(-thickness, axis=0, kind="stable")
-
-    def of_rank(rank: int) -> tuple[np.ndarray, np.ndarray]:
-        grain = ranked[rank]
-        here = np.take_along_axis(thickness, grain[None], axis=0)[0] > 0
-        rotation = np.moveaxis(rotations[:, grain], 0, 2)
-        own = np.take_along_axis(weight, grain[None, None], axis=1)[:, 0]
-        return np.where(here[..., None, None], rotation, np.nan), np.moveaxis(own, 0, -1)
-
-    second_rotation, second_weight = of_rank(1)
-    return netcdf.build(
-        layouts.TRUTH,
-        {
-            "phase": [phase.name for phase in phases],
-            "weight": np.moveaxis(weight.sum(axis=1), 0, -1), "thickness": total,
-            "grain": np.where(thickness > 0, order, -1).max(axis=0),
-            "overlap": (thickness > 0).sum(axis=0) > 1, "rotation": of_rank(0)[0],
-            "second_rotation": second_rotation, "second_weight": second_weight,
-            "centre_y": centres[..., 0], "centre_x": centres[..., 1], "affine": affine,
-        },
-    )  # fmt: skip

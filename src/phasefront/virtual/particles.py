@@ -1,7 +1,8 @@
 """A map of crystal grains, and how an insertion reaction has gone through each of them.
 
 Shapes and reaction models are made up (convex grains, wedges, steps, sharp fronts); the amounts
-are exact: the mean over all grains meets the state asked for as nearly as the model allows.
+are exact: the mean over all grains meets the state asked for as nearly as the model allows, or,
+if grains are drawn one by one, the mean of the population does.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ _INTERFACE_WIDTH = 1.5
 # Spread of the logit of the reacted fraction from grain to grain.
 _FRACTION_SPREAD = 0.7
 _SUBSETS = 1 << 14
+_NODES = 64  # of the quadrature over that spread
 
 
 @dataclass(frozen=True)
@@ -145,21 +147,45 @@ def volume_share(molar_fraction: float, *, formula_volume: float, other: float) 
     return volume / (volume + (1 - molar_fraction) * other)
 
 
+def draw_shares(
+    volumes: np.ndarray,
+    share: float,
+    *,
+    model: str,
+    independent: bool = False,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Share of the ion-rich phase in each grain (grain,), 0 or 1 in the model `all-or-none`.
+
+    Shares differ from grain to grain, whatever the grains' sizes. With `independent` each is a draw
+    from a population whose mean is `share`; without, their mean over these grains, weighted by
+    volume, is `share`, or as near to it as whole grains allow.
+    """
+    if model == "all-or-none" or share in (0.0, 1.0):
+        if independent:
+            return (rng.random(len(volumes)) < share).astype(float)
+        return _choose_grains(volumes, share, rng)
+    spread = _FRACTION_SPREAD * rng.standard_normal(len(volumes))
+    if not independent:
+        return _with_mean(share, spread, volumes)(spread)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    return _with_mean(share, _FRACTION_SPREAD * nodes, weights)(spread)
+
+
 def react(
     grains: Grains,
-    share: float,
+    shares: np.ndarray,
     *,
     model: str,
     front_directions: np.ndarray,
     scan_step_nm: float,
-    rng: np.random.Generator,
 ) -> np.ndarray:
     """Share of the ion-rich phase in every column of every grain, (grain, ny, nx) from 0 to 1.
 
     Parameters
     ----------
-    share
-        Volume share of the ion-rich phase over all grains.
+    shares
+        Volume share of the ion-rich phase in each grain, (grain,).
     model
         `all-or-none`: a whole grain has one phase. `core-shell`: ions leave through the outline,
         the core is rich. `straight-front`: a plane, fixed in the crystal, has moved across.
@@ -178,14 +204,10 @@ def react(
             "virtual experiment", f"insertion model {model!r} is unknown",
             field="insertion_model", remedy=f"choose one of {', '.join(INSERTION_MODELS)}",
         )  # fmt: skip
-    if model == "all-or-none" or share in (0.0, 1.0):
-        rich = _choose_grains(grains.volumes, share, rng)
-        return np.broadcast_to(rich[:, None, None], grains.depth.shape) * (grains.thickness > 0)
-    if model == "core-shell":
-        along, width = grains.depth, np.full(grains.depth.shape, _INTERFACE_WIDTH)
-    else:
+    if model == "straight-front":
         along, width = _along_front(grains, front_directions, scan_step_nm)
-    shares = _spread_shares(grains.volumes, share, rng)
+    else:
+        along, width = grains.depth, np.full(grains.depth.shape, _INTERFACE_WIDTH)
     return np.stack(
         [
             _behind_interface(*grain)
@@ -201,14 +223,14 @@ def _choose_grains(volumes: np.ndarray, share: float, rng: np.random.Generator) 
     return subsets[error.argmin()].astype(float)
 
 
-def _spread_shares(volumes: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
-    """Shares that differ from grain to grain and have the mean asked for."""
+def _with_mean(share: float, logits: np.ndarray, weights: np.ndarray):
+    """The function from logits to shares, a shifted logistic one, with this weighted mean."""
     from scipy.optimize import brentq
     from scipy.special import expit, logit
 
-    logits = logit(share) + _FRACTION_SPREAD * rng.standard_normal(len(volumes))
-    shift = brentq(lambda c: expit(logits + c) @ volumes / volumes.sum() - share, -20, 20)
-    return expit(logits + shift)
+    start = logit(share)
+    shift = brentq(lambda c: expit(start + logits + c) @ weights / weights.sum() - share, -20, 20)
+    return lambda values: expit(start + values + shift)
 
 
 def _along_front(grains: Grains, directions: np.ndarray, scan_step_nm: float):
@@ -226,6 +248,8 @@ def _behind_interface(along, width, thickness, share: float) -> np.ndarray:
     from scipy.optimize import brentq
 
     inside = thickness > 0
+    if share in (0.0, 1.0):
+        return share * inside
 
     def filled(place: float) -> np.ndarray:
         return np.where(inside, np.clip((along - place) / width + 0.5, 0, 1), 0)
