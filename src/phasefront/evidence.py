@@ -203,6 +203,8 @@ def decide_phases(
         {
             "scan": spots.attrs["scan"],
             "decide_above": float(decide_above),
+            "min_explained": float(min_explained),
+            "max_misfit": float(max_misfit),
             "position_sigma": experiment.position_sigma,
             "scale": float(0.5 * (distortion[0, 0] + distortion[1, 1])),
             "stretch": float(0.5 * (distortion[0, 0] - distortion[1, 1])),

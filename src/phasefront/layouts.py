@@ -26,6 +26,9 @@ SCAN = Layout(
         "max_pattern": Variable(("ky", "kx"), "f4", "count", "maximum over all patterns"),
         "bright_field": Variable(_Y_X, "f4", "count", "virtual bright field"),
         "dark_field": Variable(_Y_X, "f4", "count", "virtual annular dark field"),
+        "diffuse": Variable(
+            _Y_X, "f4", "count", "typical pixel between the spots, in a ring around the beam"
+        ),
     },
     # scan_step is NaN where the file does not say; header is JSON.
     ("scan", "file", "sha256", "dtype", "scan_step_nm", "bright_field_radius_px", "header"),
@@ -260,7 +263,7 @@ PHASES = Layout(
         ),
         "second_share": Variable(_Y_X, "f4", "1", "its share of the spots' amplitude"),
     },
-    ("scan", "decide_above"),
+    ("scan", "decide_above", "min_explained", "max_misfit"),
 )
 
 GRAINS = Layout(

@@ -20,6 +20,12 @@ from phasefront.formats import OPENERS, Scan, blamed_on
 
 # Rows of positions that are averaged to find the direct beam before the scan is streamed.
 _SAMPLE_ROWS = 8
+# Ring around the beam in which diffuse scattering is measured, in units of the camera's shorter
+# side: outside the beam's glare, inside where spots are rare.
+_RING = (0.1, 0.28)
+# Its pixels between these quantiles are averaged: below them dead ones, above them the spots. A
+# quantile alone would be a whole number of an 8-bit camera's few.
+_QUANTILES = (0.2, 0.4)
 
 
 def open_scan(path: str | Path) -> Scan:
@@ -54,8 +60,10 @@ def describe_scan(
     """What a scan is: mean and maximum pattern and virtual images, in one pass over the file.
 
     Bright field is the sum over the disk of `bright_field_radius_px` around the direct beam, dark
-    field the sum over the rest of the camera. The beam is sought in the mean of a few rows spread
-    over the scan (`find_direct_beam`). The bytes do not depend on the size of the blocks.
+    field the sum over the rest of the camera. Diffuse is the mean of the pixels between the 20 and
+    the 40 % quantile in a ring of 0.10 to 0.28 of the camera's shorter side around the beam. Spots
+    do not reach it, and it grows with the thickness. The beam is sought in the mean of a few rows
+    spread over the scan (`find_direct_beam`). The bytes do not depend on the size of the blocks.
 
     Parameters
     ----------
@@ -74,15 +82,18 @@ def describe_scan(
         If values are not finite, or all patterns are one constant, or the file cannot be read.
     """
     positions, camera = math.prod(scan.shape[:2]), scan.shape[2:]
-    disk = np.flatnonzero(direct_beam_disk(scan, radius_px=bright_field_radius_px))
+    distance = _distance_to_beam(scan, radius_px=bright_field_radius_px)
+    disk = np.flatnonzero(distance <= bright_field_radius_px)
+    ring = _ring(distance)
     floating = scan.dtype.kind == "f"
     total = np.zeros(math.prod(camera), np.float64 if floating else np.int64)
     lowest = -np.inf if floating else np.iinfo(scan.dtype).min
     maximum = np.full(total.shape, lowest, scan.dtype)
-    bright, dark = np.zeros(scan.shape[:2]), np.zeros(scan.shape[:2])
+    bright, dark, diffuse = np.zeros((3, *scan.shape[:2]))
     for rows, block in scan.blocks():
         patterns = block.reshape(*block.shape[:2], -1)
         _accumulate(patterns, disk, total, maximum, bright[rows], dark[rows])
+        diffuse[rows] = _diffuse(patterns, ring)
         if floating and not np.isfinite(dark[rows]).all():
             _refuse_non_finite(scan, rows, block)
     if total.min() == total.max() == float(maximum[0]) * positions:
@@ -97,6 +108,7 @@ def describe_scan(
             "max_pattern": maximum.reshape(camera),
             "bright_field": bright,
             "dark_field": dark,
+            "diffuse": diffuse,
         },
         {
             "scan": name,
@@ -117,13 +129,24 @@ def sample_rows(ny: int) -> np.ndarray:
 
 def direct_beam_disk(scan: Scan, *, radius_px: float) -> np.ndarray:
     """Mask (ky, kx) of the disk around the direct beam, from rows spread evenly over the scan."""
+    return _distance_to_beam(scan, radius_px=radius_px) <= radius_px
+
+
+def _distance_to_beam(scan: Scan, *, radius_px: float) -> np.ndarray:
     pattern = np.zeros(scan.shape[2:])
     with np.errstate(invalid="ignore"):
         for row in sample_rows(scan.shape[0]):
             pattern += scan.read_rows(row, row + 1)[0].mean(axis=0, dtype=np.float64)
     row, column = find_direct_beam(pattern, radius_px=radius_px)
     y, x = np.indices(pattern.shape)
-    return np.hypot(y - row, x - column) <= radius_px
+    return np.hypot(y - row, x - column)
+
+
+def _ring(distance: np.ndarray) -> np.ndarray:
+    """Indices of the pixels of the ring; of all pixels on a camera too small for one."""
+    inner, outer = np.multiply(_RING, min(distance.shape))
+    ring = np.flatnonzero((distance >= inner) & (distance < outer))
+    return ring if len(ring) else np.arange(distance.size)
 
 
 def find_direct_beam(pattern: np.ndarray, *, radius_px: float) -> tuple[float, float]:
@@ -180,6 +203,14 @@ def _accumulate_numpy(block, disk, total, maximum, bright, dark):
     np.maximum(maximum, block.max(axis=(0, 1)), out=maximum)
     bright[:] = block[..., disk].sum(axis=-1, dtype=total.dtype)
     dark[:] = block.sum(axis=-1, dtype=total.dtype) - bright
+
+
+def _diffuse(block: np.ndarray, ring: np.ndarray) -> np.ndarray:
+    """Mean (rows, nx) between two quantiles of the ring's pixels (indices), of each pattern of a
+    block (rows, nx, pixels)."""
+    low, high = (int(share * len(ring)) for share in _QUANTILES)
+    ordered = np.partition(block[..., ring], (low, high), axis=-1)
+    return ordered[..., low : high + 1].mean(axis=-1, dtype=np.float64)
 
 
 def _refuse_non_finite(scan: Scan, rows: slice, block: np.ndarray) -> None:

@@ -26,5 +26,5 @@ def build_phases(names, decision, *, scan="map", **given):
         "phase": names, "decision": decision, "share": share, "reliability": np.zeros(shape),
         "posterior": np.eye(count)[np.maximum(decision, 0)], "second_phase": np.full(shape, -1),
     }  # fmt: skip
-    attributes = {"scan": scan, "decide_above": 0.95}
+    attributes = {"scan": scan, "decide_above": 0.95, "min_explained": 0.5, "max_misfit": 4.0}
     return netcdf.build(layouts.PHASES, {**unknown, **known, **given}, attributes)

@@ -230,6 +230,7 @@ def make_scan(step_nm=STEP_NM):
             "max_pattern": patterns.max(0),
             "bright_field": bright,
             "dark_field": 260 - bright,
+            "diffuse": 300 - bright,
         },
         {
             "scan": "a",

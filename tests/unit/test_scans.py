@@ -632,6 +632,28 @@ def test_virtual_images_are_sums_in_and_out_of_the_disk(tmp_path):
     layouts.SCAN.check(described, "description")
 
 
+@pytest.mark.parametrize("camera", [(40, 40), (64, 96), (200, 160)])
+def test_diffuse_is_the_level_between_the_spots_on_any_camera(tmp_path, camera):
+    rng = np.random.default_rng(4)
+    level = np.array([[20.0, 24.5, 31.0], [20.0, 50.0, 27.0]])
+    y, x = np.indices(camera)
+    beam = np.hypot(y - camera[0] / 2, x - camera[1] / 2)
+    data = np.maximum(rng.poisson(level[..., None, None], (2, 3, *camera)), 300 * (beam < 3))
+    # Three pixels in ten are spots, one in twenty is dead.
+    data[rng.random(data.shape) < 0.3] += 90
+    data[rng.random(data.shape) < 0.05] = 0
+    described = describe(open_scan(write(tmp_path / "a.hspy", "hspy", data.astype("u2"))))
+    found = described["diffuse"].values
+    # A quantile lies below the mean by a share of the noise: ratios are what counts.
+    np.testing.assert_allclose(found / found[0, 0], level / level[0, 0], rtol=0.06)
+
+
+def test_diffuse_of_a_camera_without_room_for_a_ring(tmp_path):
+    data = np.arange(2 * 2 * 2 * 1, dtype="u2").reshape(2, 2, 2, 1) + 1
+    described = describe(open_scan(write(tmp_path / "a.hspy", "hspy", data)), radius=0.5)
+    assert np.isfinite(described["diffuse"]).all()
+
+
 @settings(deadline=None, max_examples=40)
 @given(
     row=st.floats(15, 45),
