@@ -74,7 +74,7 @@ def test_spots_land_where_the_affine_says(turn, q):
     affine = camera._affine(SCALE, 1.03, 35.0)
     centre = np.array([70.3, 72.8])
     # Without diffuse light to disturb the centroid.
-    columns = replace(one_crystal(table, turn), elastic=np.array([1 / (1 - camera._HALO_SHARE)]))
+    columns = replace(one_crystal(table, turn), elastic=np.array([1 / (1 - camera.HALO_SHARE)]))
     image = render(table, columns, centre, affine)
     cosine, sine = np.cos(turn), np.sin(turn)
     wanted = np.array([cosine * q[0] - sine * q[1], sine * q[0] + cosine * q[1]])
@@ -140,12 +140,11 @@ def test_film_counts_electrons_with_their_noise(level):
         np.full((20, size, size), level, np.float32),
         dose=dose, gamma=1.0, rng=np.random.default_rng(0),
     )  # fmt: skip
-    brightest = dose * (1 - camera._HALO_SHARE) * camera._spot_profile(np.zeros(1))[0]
-    gain = camera._OVEREXPOSURE * 255 / brightest
+    gain = camera.counts_per_electron(dose)
     row = frames[:, -1].astype(float)  # the bottom row has the most glare, so few are cut at 0
     assert row.mean() == pytest.approx(dose * level * gain + 3, abs=0.15)
     if level > 1e-5:
-        expected = dose * level * gain**2 + camera._READ_NOISE_COUNTS**2 + 1 / 12
+        expected = dose * level * gain**2 + camera.READ_NOISE_COUNTS**2 + 1 / 12
         assert row.var() == pytest.approx(expected, rel=0.1)
 
 

@@ -22,13 +22,13 @@ CAMERA_PIXELS = 144
 _DISK_RADIUS, _BLUR = 1.6, 1.05
 _STAMP_REACH = 7
 # Share of the light that the screen scatters widely.
-_HALO_SHARE = 0.2
+HALO_SHARE = 0.2
 # Diffuse background over the radius: (1 + (r / radius)^2)^-power, radius in pixels.
 _DIFFUSE_RADIUS, _DIFFUSE_POWER = 4.0, 0.62
 # The direct beam in vacuum, times what saturates the camera.
 _OVEREXPOSURE = 70.0
 # Dark level and glare at the top and at the bottom of the frame, and read noise, counts.
-_GLARE_COUNTS, _READ_NOISE_COUNTS = (0.5, 3.0), 1.1
+_GLARE_COUNTS, READ_NOISE_COUNTS = (0.5, 3.0), 1.1
 _FULL_SCALE, _COUNT_STEP = 255.0, 1 / 64
 _FEW_ELECTRONS = 30.0
 # Pixel of the header of a genuine file: 62.26 pixels per cm.
@@ -195,6 +195,17 @@ def _descan(shape, reach_px: float, rng) -> np.ndarray:
     return middle + drift * (reach_px / largest if largest > 0 else 0)
 
 
+def spot_width() -> float:
+    """Standard deviation of a spot along one axis, pixels."""
+    return float(np.hypot(_DISK_RADIUS / 2, _BLUR))
+
+
+def counts_per_electron(dose: float) -> float:
+    """The exposure follows the dose: the direct beam is as far over the camera's range at any."""
+    brightest = dose * (1 - HALO_SHARE) * _spot_profile(np.zeros(1))[0]
+    return _OVEREXPOSURE * _FULL_SCALE / brightest
+
+
 def _spot_profile(radius: np.ndarray) -> np.ndarray:
     """Light per square pixel at a distance from a spot's centre: disk under Gaussian blur."""
     from scipy.special import ive
@@ -207,7 +218,7 @@ def _spot_profile(radius: np.ndarray) -> np.ndarray:
     return integral * 2 / (2 * np.pi * _DISK_RADIUS**2 * _BLUR**2)
 
 
-def _diffuse_profile(radius: np.ndarray) -> np.ndarray:
+def diffuse_profile(radius: np.ndarray) -> np.ndarray:
     """Diffuse light per square pixel, all of it on a frame with the beam in the middle."""
 
     def shape(r):
@@ -230,7 +241,7 @@ def _render_rows(table, columns: Columns, centres, affine, rows: slice) -> np.nd
         columns.lower, columns.upper_weight, columns.share, columns.direct, columns.elastic,
         table["offset"].values, table["qx"].values, table["qy"].values, table["intensity"].values,
         _spot_profile(np.arange(0, _STAMP_REACH * 1.6, _TABLE_STEP)),
-        _diffuse_profile(np.arange(0, CAMERA_PIXELS * 1.6, _TABLE_STEP)),
+        diffuse_profile(np.arange(0, CAMERA_PIXELS * 1.6, _TABLE_STEP)),
     )  # fmt: skip
     return images.reshape(-1, centres.shape[1], CAMERA_PIXELS, CAMERA_PIXELS)
 
@@ -241,7 +252,7 @@ def _render_plain(table, columns: Columns, centres, affine, position: int) -> np
     offset, intensity = table["offset"].values, table["intensity"].values
     q = np.stack([table["qx"].values, table["qy"].values], axis=1).astype(float)
     row, column = np.mgrid[:CAMERA_PIXELS, :CAMERA_PIXELS].astype(float)
-    kept = (1 - _HALO_SHARE) * columns.elastic[position]
+    kept = (1 - HALO_SHARE) * columns.elastic[position]
     places, amounts = [centre], [kept * columns.direct[position]]
     for crystal in range(columns.offset[position], columns.offset[position + 1]):
         pattern, lower = columns.pattern[crystal], columns.lower[crystal]
@@ -252,7 +263,7 @@ def _render_plain(table, columns: Columns, centres, affine, position: int) -> np
         weight = columns.upper_weight[crystal]
         mean = (1 - weight) * intensity[spots, lower] + weight * intensity[spots, lower + 1]
         amounts.extend(kept * columns.share[crystal] * mean)
-    image = _diffuse_profile(np.hypot(row - centre[0], column - centre[1])) * (1 - sum(amounts))
+    image = diffuse_profile(np.hypot(row - centre[0], column - centre[1])) * (1 - sum(amounts))
     for (y, x), amount in zip(places, amounts, strict=True):
         near = (abs(row - np.rint(y)) <= _STAMP_REACH) & (abs(column - np.rint(x)) <= _STAMP_REACH)
         image[near] += amount * _spot_profile(np.hypot(row[near] - y, column[near] - x))
@@ -287,7 +298,7 @@ def _render(
         image, position = images[index], first + index
         image[:] = 0
         centre_y, centre_x = centres[position]
-        kept = (1 - _HALO_SHARE) * elastic[position]
+        kept = (1 - HALO_SHARE) * elastic[position]
         _stamp(image, centre_y, centre_x, kept * direct[position], spot_profile)
         diffuse = 1 - kept * direct[position]
         for crystal in range(column_offset[position], column_offset[position + 1]):
@@ -309,8 +320,6 @@ def _render(
 
 def _film(expected: np.ndarray, *, dose: float, gamma: float, rng) -> np.ndarray:
     """Stored 8-bit frames (..., pixel, pixel) from the share of electrons expected per pixel."""
-    brightest = dose * (1 - _HALO_SHARE) * _spot_profile(np.zeros(1))[0]
-    counts_per_electron = _OVEREXPOSURE * _FULL_SCALE / brightest
     glare = np.linspace(*_GLARE_COUNTS, CAMERA_PIXELS)
     counts = np.arange(0, _FULL_SCALE + _COUNT_STEP, _COUNT_STEP)
     stored = np.rint(_FULL_SCALE * (counts / _FULL_SCALE) ** gamma)
@@ -320,7 +329,7 @@ def _film(expected: np.ndarray, *, dose: float, gamma: float, rng) -> np.ndarray
     _count_electrons(
         frames.reshape(-1, CAMERA_PIXELS, CAMERA_PIXELS),
         expected.reshape(-1, CAMERA_PIXELS, CAMERA_PIXELS),
-        dose, counts_per_electron, glare, stored.astype(np.uint8), rng,
+        dose, counts_per_electron(dose), glare, stored.astype(np.uint8), rng,
     )  # fmt: skip
     return frames
 
@@ -333,10 +342,10 @@ def _count_electrons(frames, expected, dose, counts_per_electron, glare, stored,
                 mean = dose * expected[index, row, column]
                 if mean < _FEW_ELECTRONS:
                     electrons = float(rng.poisson(mean))
-                    noise = _READ_NOISE_COUNTS
+                    noise = READ_NOISE_COUNTS
                 else:  # normal to within the camera's steps, and ten times as fast
                     electrons = mean
-                    noise = np.sqrt(mean * counts_per_electron**2 + _READ_NOISE_COUNTS**2)
+                    noise = np.sqrt(mean * counts_per_electron**2 + READ_NOISE_COUNTS**2)
                 counts = electrons * counts_per_electron + glare[row]
                 counts += noise * rng.standard_normal()
                 place = int(min(max(counts, 0.0), _FULL_SCALE) / _COUNT_STEP)
