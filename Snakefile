@@ -12,6 +12,7 @@ report: "workflow/report/workflow.rst"
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/variants.smk"
 include: "workflow/rules/virtual.smk"
 include: "workflow/rules/scans.smk"
 include: "workflow/rules/calibration.smk"
@@ -36,17 +37,17 @@ rule all:
         result("comparison.csv"),
         result("figures/comparison.png"),
         result("figures/overview.png"),
-        expand(result("figures/{scan}/phases.png"), scan=PLAN.scans.index),
-        expand(result("figures/{scan}/patterns.png"), scan=PLAN.scans.index),
-        expand(result("figures/{scan}/images.png"), scan=PLAN.scans_of_kind("scan")),
+        result("figures/{scan}/phases.png", scan=PLAN.scans.index),
+        result("figures/{scan}/patterns.png", scan=PLAN.scans.index),
+        result("figures/{scan}/images.png", scan=PLAN.scans_of_kind("scan")),
         result("figures/drift.png") if PLAN.scans_of_kind("scan") else [],
-        expand(
-            result("maps/{scan}.{kind}"),
+        result(
+            "maps/{scan}.{kind}",
             scan=PLAN.scans.index,
             kind=["h5", "ang", "ctf"],
         ),
-        expand(result("figures/powder/{pattern}.png"), pattern=PLAN.patterns.index),
-        expand(result("figures/pairs/{instrument}.png"), instrument=PLAN.instruments),
-        expand(result("pairs/{instrument}.csv"), instrument=PLAN.instruments),
+        result("figures/powder/{pattern}.png", pattern=PLAN.patterns.index),
+        result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
+        result("pairs/{instrument}.csv", instrument=PLAN.instruments),
         result("notebooks/experiment.ipynb"),
-        [result("truth_check.csv")] if PLAN.experiment.virtual else [],
+        result("truth_check.csv") if PLAN.experiment.virtual else [],

@@ -18,6 +18,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     RootModel,
     ValidationError,
     model_validator,
@@ -310,6 +311,21 @@ class Virtual(Model):
     thickness_nm: Range = Field((28.0, 85.0), description="thinnest and thickest grain, nm")
 
 
+class Sweep(Model):
+    """Variants of the analysis: settings by their dotted paths, e.g. phases.decide_above."""
+
+    grid: dict[str, Annotated[list[JsonValue], Field(min_length=1)]] = Field(
+        {}, description="every combination of these values"
+    )
+    combinations: list[dict[str, JsonValue]] = Field([], description="these combinations alone")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Sweep:
+        if bool(self.grid) == bool(self.combinations):
+            raise ValueError("neither or both of grid and combinations; give one of them")
+        return self
+
+
 class Experiment(Model):
     """One experiment: what config/<run>.yaml holds."""
 
@@ -331,10 +347,18 @@ class Experiment(Model):
     fractions: FractionSettings = FractionSettings()
     powder: PowderSettings = PowderSettings()
     comparison: ComparisonSettings = ComparisonSettings()
+    sweep: Sweep | None = None
 
-    def section(self, name: str) -> str:
-        """A section as canonical JSON: what a rule passes on and Snakemake tracks."""
-        return json.dumps(getattr(self, name).model_dump(mode="json"), sort_keys=True)
+    def section(self, path: str) -> str:
+        """A section, or the value at a dotted path in it, as canonical JSON.
+
+        It is what a rule passes on and Snakemake tracks.
+        """
+        value = self
+        for part in path.split("."):
+            value = getattr(value, part)
+        content = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
+        return json.dumps(content, sort_keys=True)
 
 
 class ScanRow(Model):
@@ -389,11 +413,11 @@ def load(path: str | Path) -> Experiment:
     return parse(content, path)
 
 
-def parse(content: object, source: str | Path) -> Experiment:
-    """The experiment in an already loaded mapping; `source` is named in errors."""
+def parse(content: object, source: str | Path, prefix: str = "") -> Experiment:
+    """The experiment in an already loaded mapping; `source` and `prefix` are named in errors."""
     if not isinstance(content, dict):
         raise InputError(source, "not a mapping of sections", remedy="start from config/demo.yaml")
-    return _validated(Experiment, content, source)
+    return _validated(Experiment, content, source, prefix)
 
 
 def read_table(path: str | Path, row_model: type[Model]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from phasefront import config
+from phasefront import config, sweep
 from phasefront.errors import InputError
 
 # Correlation of powder profiles from which on two phases are looked at closely before a run;
@@ -30,6 +30,7 @@ class Plan:
     scans: pd.DataFrame
     logs: pd.DataFrame
     patterns: pd.DataFrame
+    sweep: sweep.Space
 
     @classmethod
     def load(cls, path: str | Path) -> Plan:
@@ -50,6 +51,7 @@ class Plan:
             config.read_table(tables.scans, config.ScanRow),
             _optional_table(tables.cycling, config.LogRow),
             _optional_table(tables.powder, config.PatternRow),
+            sweep.expand(experiment, str(source)),
         )
         plan._check_references()
         return plan

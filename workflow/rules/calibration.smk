@@ -13,11 +13,11 @@ if PLAN.experiment.calibration.standard:
         output:
             **recorded(calibration="calibration/standard.nc"),
         log:
-            result("logs/calibrate_standard.log"),
+            logged("calibrate_standard"),
         conda:
             "../../envs/environment.yaml"
         params:
-            settings=PLAN.experiment.calibration.standard.model_dump_json(),
+            settings=settings("calibration.standard"),
         shell:
             "python scripts/calibrate_standard.py --image {input.image}"
             " --settings {params.settings:q} --calibration {output.calibration} > {log} 2>&1"
@@ -33,7 +33,7 @@ rule calibrate_scan:
     output:
         **recorded(calibration="calibration/{scan}.nc"),
     log:
-        result("logs/calibrate_scan/{scan}.log"),
+        logged("calibrate_scan/{scan}"),
     conda:
         "../../envs/environment.yaml"
     threads: SCAN_THREADS
@@ -53,15 +53,13 @@ rule calibrate_scan:
 
 rule compare_calibrations:
     input:
-        calibrations=expand(
-            result("calibration/{scan}.nc"), scan=PLAN.scans_of_kind("scan")
-        ),
+        calibrations=result("calibration/{scan}.nc", scan=PLAN.scans_of_kind("scan")),
         code=code("compare_calibrations"),
     output:
         **recorded(table="calibration_drift.csv"),
         **pictured("figure", "figures/drift.png", "drift", "Scans"),
     log:
-        result("logs/compare_calibrations.log"),
+        logged("compare_calibrations"),
     conda:
         "../../envs/environment.yaml"
     params:

@@ -1,7 +1,7 @@
-# The plan of the run; settings, code and records, which everything below shares.
+# The plan of the run, and the code and inputs that rules share.
 #
-# Snakemake tracks only builtin values among params, and files by content only under input. So
-# settings reach scripts as JSON text, and a rule lists its code, and the lock file, as inputs.
+# Snakemake tracks files by content only under input. So a rule lists its code, and the lock file,
+# as inputs.
 
 import os
 import re
@@ -13,7 +13,7 @@ from snakemake.exceptions import WorkflowError
 from phasefront.errors import InputError
 from phasefront.plan import Plan
 from phasefront.provenance.code import closure
-from phasefront.provenance.record import LOCK, SUFFIX
+from phasefront.provenance.record import LOCK
 
 if not config:
     raise WorkflowError(
@@ -46,27 +46,11 @@ wildcard_constraints:
     pattern=any_of(PLAN.patterns.index),
 
 
-def result(path):
-    """Where an output of this run lies."""
-    return f"results/{PLAN.experiment.run}/{path}"
-
-
-def recorded(**outputs):
-    """Outputs of a rule, each with its record beside it."""
-    paths = {name: result(path) for name, path in outputs.items()}
-    return paths | {f"{name}_record": path + SUFFIX for name, path in paths.items()}
-
-
 def code(script):
     """The script, the project modules it imports, and the lock of everything else."""
     return [os.path.relpath(path) for path in closure(f"scripts/{script}.py")] + [
         str(LOCK)
     ]
-
-
-def settings(section):
-    """A section of the config as JSON."""
-    return PLAN.experiment.section(section)
 
 
 def scan_row(wildcards):
@@ -76,12 +60,18 @@ def scan_row(wildcards):
 
 def templates_of(wildcards):
     """Templates for the instrument that took the scan."""
-    return result(f"templates/{scan_row(wildcards)['instrument']}.nc")
+    return result(f"templates/{scan_row(wildcards)['instrument']}.nc")(wildcards)
 
 
 def by_method(method, files):
     """Inputs that only one way of calibrating needs."""
-    return files if PLAN.experiment.calibration.method == method else []
+
+    def find(wildcards):
+        if experiment_of(variant_of(wildcards)).calibration.method != method:
+            return []
+        return files(wildcards) if callable(files) else files
+
+    return find
 
 
 def of_raw_scan(path):
@@ -90,7 +80,7 @@ def of_raw_scan(path):
     def find(wildcards):
         if scan_row(wildcards)["kind"] == "peaks":
             return []
-        return scan_row(wildcards)["path"] if path == "raw" else result(path)
+        return scan_row(wildcards)["path"] if path == "raw" else result(path)(wildcards)
 
     return find
 

@@ -6,9 +6,9 @@
 
 rule compare_sources:
     input:
-        fractions=expand(result("fractions/{scan}.nc"), scan=PLAN.scans.index),
-        cycling=expand(result("cycling/{log}.nc"), log=PLAN.logs.index),
-        powder=expand(result("powder/{pattern}.nc"), pattern=PLAN.patterns.index),
+        fractions=result("fractions/{scan}.nc", scan=PLAN.scans.index),
+        cycling=result("cycling/{log}.nc", log=PLAN.logs.index),
+        powder=result("powder/{pattern}.nc", pattern=PLAN.patterns.index),
         code=code("compare_sources"),
     output:
         **recorded(
@@ -17,7 +17,7 @@ rule compare_sources:
             latex="comparison.tex",
         ),
     log:
-        result("logs/compare_sources.log"),
+        logged("compare_sources"),
     conda:
         "../../envs/environment.yaml"
     params:
@@ -36,12 +36,12 @@ rule compare_sources:
 rule summarise_run:
     input:
         comparison=result("comparison.nc"),
-        fractions=expand(result("fractions/{scan}.nc"), scan=PLAN.scans.index),
+        fractions=result("fractions/{scan}.nc", scan=PLAN.scans.index),
         code=code("summarise_run"),
     output:
         **recorded(summary="summary.json"),
     log:
-        result("logs/summarise_run.log"),
+        logged("summarise_run"),
     conda:
         "../../envs/environment.yaml"
     params:
@@ -56,15 +56,15 @@ if PLAN.experiment.virtual:
 
     rule check_against_truth:
         input:
-            truth=expand(result("truth/{scan}.nc"), scan=PLAN.scans.index),
-            phases=expand(result("phases/{scan}.nc"), scan=PLAN.scans.index),
-            fractions=expand(result("fractions/{scan}.nc"), scan=PLAN.scans.index),
+            truth=result("truth/{scan}.nc", scan=PLAN.scans.index),
+            phases=result("phases/{scan}.nc", scan=PLAN.scans.index),
+            fractions=result("fractions/{scan}.nc", scan=PLAN.scans.index),
             cifs=PLAN.cifs,
             code=code("check_against_truth"),
         output:
             **recorded(check="truth_check.json"),
         log:
-            result("logs/check_against_truth.log"),
+            logged("check_against_truth"),
         conda:
             "../../envs/environment.yaml"
         params:

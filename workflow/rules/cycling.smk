@@ -11,7 +11,7 @@ rule analyse_log:
     output:
         **recorded(cycling="cycling/{log}.nc"),
     log:
-        result("logs/analyse_log/{log}.log"),
+        logged("analyse_log/{log}"),
     conda:
         "../../envs/environment.yaml"
     params:

@@ -18,7 +18,7 @@ rule rate_pairs:
             instrument="{instrument}",
         ),
     log:
-        result("logs/rate_pairs/{instrument}.log"),
+        logged("rate_pairs/{instrument}"),
     conda:
         "../../envs/environment.yaml"
     params:
@@ -46,7 +46,7 @@ rule draw_pairs:
             instrument="{instrument}",
         ),
     log:
-        result("logs/draw_pairs/{instrument}.log"),
+        logged("draw_pairs/{instrument}"),
     conda:
         "../../envs/environment.yaml"
     params:

@@ -21,7 +21,7 @@ rule draw_scan:
             scan="{scan}",
         ),
     log:
-        result("logs/draw_scan/{scan}.log"),
+        logged("draw_scan/{scan}"),
     wildcard_constraints:
         scan=any_of(PLAN.scans_of_kind("scan")),
     conda:
@@ -50,7 +50,7 @@ rule draw_patterns:
             scan="{scan}",
         ),
     log:
-        result("logs/draw_patterns/{scan}.log"),
+        logged("draw_patterns/{scan}"),
     conda:
         "../../envs/environment.yaml"
     params:
@@ -96,7 +96,7 @@ rule draw_maps:
             scan="{scan}",
         ),
     log:
-        result("logs/draw_maps/{scan}.log"),
+        logged("draw_maps/{scan}"),
     conda:
         "../../envs/environment.yaml"
     params:

@@ -13,7 +13,7 @@ rule count_fractions:
     output:
         **recorded(fractions="fractions/{scan}.nc"),
     log:
-        result("logs/count_fractions/{scan}.log"),
+        logged("count_fractions/{scan}"),
     conda:
         "../../envs/environment.yaml"
     params:

@@ -12,7 +12,7 @@ rule find_grains:
     output:
         **recorded(grains="grains/{scan}.nc"),
     log:
-        result("logs/find_grains/{scan}.log"),
+        logged("find_grains/{scan}"),
     conda:
         "../../envs/environment.yaml"
     params:

@@ -17,7 +17,7 @@ rule export_maps:
             ctf="maps/{scan}.ctf",
         ),
     log:
-        result("logs/export_maps/{scan}.log"),
+        logged("export_maps/{scan}"),
     conda:
         "../../envs/environment.yaml"
     params:

@@ -11,7 +11,7 @@ rule simulate_templates:
     output:
         **recorded(templates="templates/{instrument}.nc"),
     log:
-        result("logs/simulate_templates/{instrument}.log"),
+        logged("simulate_templates/{instrument}"),
     conda:
         "../../envs/environment.yaml"
     params:
@@ -33,14 +33,14 @@ rule find_orientations:
     output:
         **recorded(orientations="orientations/{scan}.nc"),
     log:
-        result("logs/find_orientations/{scan}.log"),
+        logged("find_orientations/{scan}"),
     conda:
         "../../envs/environment.yaml"
     threads: SCAN_THREADS
     params:
         settings=settings("orientations"),
         material=settings("material"),
-        position_sigma=PLAN.experiment.spots.position_sigma,
+        position_sigma=settings("spots.position_sigma"),
     shell:
         "python scripts/find_orientations.py --spots {input.spots}"
         " --templates {input.templates} --cifs {input.cifs} --material {params.material:q}"

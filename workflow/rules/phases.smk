@@ -17,13 +17,13 @@ rule decide_phases:
     output:
         **recorded(phases="phases/{scan}.nc"),
     log:
-        result("logs/decide_phases/{scan}.log"),
+        logged("decide_phases/{scan}"),
     conda:
         "../../envs/environment.yaml"
     threads: SCAN_THREADS
     params:
         settings=settings("phases"),
-        position_sigma=PLAN.experiment.spots.position_sigma,
+        position_sigma=settings("spots.position_sigma"),
         material=settings("material"),
     shell:
         "python scripts/decide_phases.py --scan {input.scan} --calibration {input.calibration}"

@@ -12,7 +12,7 @@ rule fit_pattern:
     output:
         **recorded(powder="powder/{pattern}.nc"),
     log:
-        result("logs/fit_pattern/{pattern}.log"),
+        logged("fit_pattern/{pattern}"),
     conda:
         "../../envs/environment.yaml"
     params:

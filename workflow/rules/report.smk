@@ -17,7 +17,7 @@ rule draw_powder:
             pattern="{pattern}",
         ),
     log:
-        result("logs/draw_powder/{pattern}.log"),
+        logged("draw_powder/{pattern}"),
     conda:
         "../../envs/environment.yaml"
     params:
@@ -30,15 +30,15 @@ rule draw_powder:
 rule draw_comparison:
     input:
         comparison=result("comparison.nc"),
-        cycling=expand(result("cycling/{log}.nc"), log=PLAN.logs.index),
-        phases=expand(result("phases/{scan}.nc"), scan=PLAN.scans.index),
-        grains=expand(result("grains/{scan}.nc"), scan=PLAN.scans.index),
+        cycling=result("cycling/{log}.nc", log=PLAN.logs.index),
+        phases=result("phases/{scan}.nc", scan=PLAN.scans.index),
+        grains=result("grains/{scan}.nc", scan=PLAN.scans.index),
         code=code("draw_comparison"),
     output:
         **pictured("comparison", "figures/comparison.png", "comparison", "Comparison"),
         **pictured("overview", "figures/overview.png", "overview", "Comparison"),
     log:
-        result("logs/draw_comparison.log"),
+        logged("draw_comparison"),
     conda:
         "../../envs/environment.yaml"
     params:
@@ -55,18 +55,18 @@ rule execute_notebook:
     input:
         template="notebooks/experiment.ipynb",
         summary=result("summary.json"),
-        truth=[result("truth_check.json")] if PLAN.experiment.virtual else [],
+        truth=result("truth_check.json") if PLAN.experiment.virtual else [],
         comparison=result("comparison.nc"),
-        cycling=expand(result("cycling/{log}.nc"), log=PLAN.logs.index),
-        fractions=expand(result("fractions/{scan}.nc"), scan=PLAN.scans.index),
-        phases=expand(result("phases/{scan}.nc"), scan=PLAN.scans.index),
-        grains=expand(result("grains/{scan}.nc"), scan=PLAN.scans.index),
+        cycling=result("cycling/{log}.nc", log=PLAN.logs.index),
+        fractions=result("fractions/{scan}.nc", scan=PLAN.scans.index),
+        phases=result("phases/{scan}.nc", scan=PLAN.scans.index),
+        grains=result("grains/{scan}.nc", scan=PLAN.scans.index),
         cifs=PLAN.cifs,
         code=code("execute_notebook"),
     output:
         **recorded(notebook="notebooks/experiment.ipynb"),
     log:
-        result("logs/execute_notebook.log"),
+        logged("execute_notebook"),
     conda:
         "../../envs/environment.yaml"
     params:

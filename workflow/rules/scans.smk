@@ -11,7 +11,7 @@ rule describe_scan:
     output:
         **recorded(description="scans/{scan}.nc"),
     log:
-        result("logs/describe_scan/{scan}.log"),
+        logged("describe_scan/{scan}"),
     conda:
         "../../envs/environment.yaml"
     threads: SCAN_THREADS

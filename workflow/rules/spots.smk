@@ -12,7 +12,7 @@ rule find_spots:
     output:
         **recorded(spots="spots/{scan}.nc"),
     log:
-        result("logs/find_spots/{scan}.log"),
+        logged("find_spots/{scan}"),
     wildcard_constraints:
         scan=any_of(PLAN.scans_of_kind("scan")),
     conda:
@@ -34,7 +34,7 @@ rule import_peaks:
     output:
         **recorded(spots="spots/{scan}.nc"),
     log:
-        result("logs/import_peaks/{scan}.log"),
+        logged("import_peaks/{scan}"),
     wildcard_constraints:
         scan=any_of(PLAN.scans_of_kind("peaks")),
     conda:

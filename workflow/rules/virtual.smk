@@ -14,7 +14,7 @@ if PLAN.experiment.virtual:
         output:
             **recorded(scan="raw/{scan}.blo", truth="truth/{scan}.nc"),
         log:
-            result("logs/simulate_scan/{scan}.log"),
+            logged("simulate_scan/{scan}"),
         conda:
             "../../envs/environment.yaml"
         threads: SCAN_THREADS
@@ -38,7 +38,7 @@ if PLAN.experiment.virtual:
         output:
             **recorded(log="raw/{log}.mpt", truth="truth/{log}.json"),
         log:
-            result("logs/simulate_log/{log}.log"),
+            logged("simulate_log/{log}"),
         conda:
             "../../envs/environment.yaml"
         params:
@@ -58,7 +58,7 @@ if PLAN.experiment.virtual:
         output:
             **recorded(pattern="raw/{pattern}.xye", truth="truth/{pattern}.json"),
         log:
-            result("logs/simulate_pattern/{pattern}.log"),
+            logged("simulate_pattern/{pattern}"),
         conda:
             "../../envs/environment.yaml"
         params:
@@ -89,7 +89,7 @@ if PLAN.experiment.virtual:
             ),
             **pictured("confusion", "figures/truth/confusion.png", "confusion", "Truth"),
         log:
-            result("logs/draw_truth.log"),
+            logged("draw_truth"),
         conda:
             "../../envs/environment.yaml"
         params:

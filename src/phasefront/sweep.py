@@ -1,0 +1,177 @@
+"""A sweep: which settings each variant of an analysis changes, and what that did to its results."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from phasefront import config
+from phasefront.errors import InputError
+
+# Everything else says what was measured, or where: another experiment, with results of its own.
+SWEPT = (
+    "calibration",
+    "spots",
+    "orientations",
+    "phases",
+    "grains",
+    "fractions",
+    "powder",
+    "comparison",
+)
+
+
+@dataclass(frozen=True)
+class Space:
+    """The variants of an experiment.
+
+    `variants` holds the values that each variant changes, by dotted path; the first is the run
+    itself and changes none.
+    """
+
+    experiment: config.Experiment
+    variants: list[dict[str, object]]
+
+    @cached_property
+    def parameters(self) -> list[str]:
+        """Dotted paths of what is swept, in the config's order."""
+        return list(dict.fromkeys(path for changes in self.variants for path in changes))
+
+    @cached_property
+    def labels(self) -> list[dict[str, str]]:
+        """What each variant changes, as names fit for a path: column names and short values."""
+        return [
+            {column(path): label(value) for path, value in changes.items()}
+            for changes in self.variants
+        ]
+
+    @cached_property
+    def choices(self) -> dict[str, list[str]]:
+        """The short values that each swept parameter takes, by column name."""
+        return {
+            column(path): list(dict.fromkeys(label(c[path]) for c in self.variants if path in c))
+            for path in self.parameters
+        }
+
+    def experiment_of(self, labels: Mapping[str, str]) -> config.Experiment:
+        """The experiment with the changes that these labels, of any variant, stand for."""
+        known = {
+            (column(path), label(value)): (path, value)
+            for changes in self.variants
+            for path, value in changes.items()
+        }
+        return changed(self.experiment, dict(known[item] for item in labels.items()))
+
+
+def expand(experiment: config.Experiment, source: str) -> Space:
+    """The variants of an experiment, each checked; only the run itself where there is no sweep.
+
+    Raises InputError for a path that is no setting of the analysis, for a value that cannot be
+    used, and for variants that occur twice.
+    """
+    sweep = experiment.sweep
+    if sweep is None:
+        return Space(experiment, [{}])
+    if sweep.grid:
+        wanted = [
+            dict(zip(sweep.grid, values, strict=True))
+            for values in itertools.product(*sweep.grid.values())
+        ]
+    else:
+        wanted = sweep.combinations
+    for path in {path: None for changes in wanted for path in changes}:
+        _check_path(experiment, path, source)
+    variants, seen = [{}], set()
+    for changes in wanted:
+        varied = changed(experiment, changes, source)
+        used = {path: _value(varied, path) for path in changes}
+        differing = {path: used[path] for path in used if used[path] != _value(experiment, path)}
+        key = tuple(sorted((path, label(value)) for path, value in differing.items()))
+        if key in seen:
+            raise InputError(
+                source, f"{changes} occurs twice", field="sweep", remedy="leave one of the two out"
+            )
+        seen.add(key)
+        if differing:
+            variants.append(differing)
+    if len(variants) == 1:
+        raise InputError(
+            source, "every variant is the run itself", field="sweep", remedy="give other values"
+        )
+    return Space(experiment, variants)
+
+
+def changed(
+    experiment: config.Experiment, changes: Mapping[str, object], source: str = "sweep"
+) -> config.Experiment:
+    """The experiment with other values at some dotted paths, and without a sweep.
+
+    Raises InputError for a value that the config could not hold there.
+    """
+    content = experiment.model_dump(mode="json", exclude={"sweep"})
+    for path, value in changes.items():
+        *above, name = path.split(".")
+        node = content
+        for part in above:
+            node = node[part]
+        node[name] = value
+    return config.parse(content, source, prefix="sweep")
+
+
+def column(path: str) -> str:
+    """A dotted path as a name that Snakemake's Paramspace can hold, an identifier."""
+    return path.replace(".", "__")
+
+
+def label(value: object) -> str:
+    """A value as part of a file name: 4.0 is 4, and the parts of a list are joined by two dots."""
+    if isinstance(value, list | tuple):
+        return "..".join(map(label, value))
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return (
+        "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+
+
+def _value(experiment: config.Experiment, path: str) -> object:
+    value = experiment
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _check_path(experiment: config.Experiment, path: str, source: str) -> None:
+    """Refuse a path that is not of one setting of the analysis."""
+    section = path.partition(".")[0]
+    if section in type(experiment).model_fields and section not in SWEPT:
+        raise InputError(
+            source,
+            "a sweep varies settings of the analysis, and this is none",
+            field=f"sweep.{path}",
+            remedy=f"sweep {', '.join(SWEPT)}, or give that experiment a config of its own",
+        )
+    node = experiment
+    for part in path.split("."):
+        names = list(type(node).model_fields) if isinstance(node, config.Model) else []
+        if part not in names:
+            names = names if node is not experiment else list(SWEPT)
+            close = difflib.get_close_matches(part, names, n=1)
+            known = f"known here are {', '.join(names)}" if names else "leave it out"
+            raise InputError(
+                source,
+                f"there is no setting {part!r}",
+                field=f"sweep.{path}",
+                remedy=f"write {close[0]!r}" if close else known,
+            )
+        node = getattr(node, part)
+    if isinstance(node, config.Model) or path == "calibration.standard":
+        raise InputError(
+            source,
+            "this is a section, not a setting",
+            field=f"sweep.{path}",
+            remedy=f"name a setting in it: {path}.NAME",
+        )
