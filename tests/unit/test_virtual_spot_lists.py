@@ -136,8 +136,8 @@ def test_maxima_are_those_of_the_summed_spots(mixed):
                 np.exp(-((axis[None] - place[:, None]) ** 2) / (2 * width**2)) for place in (px, py)
             )
             image += np.einsum("n,ni,nj->ij", part, down, across)
-        at = axis[peak_local_max(image, min_distance=1, threshold_abs=1500, exclude_border=True)]
-        at = at[(np.hypot(*at.T) > 9) & (np.abs(at).max(axis=1) < 36)]
+        at = axis[peak_local_max(image, min_distance=1, threshold_abs=1400, exclude_border=True)]
+        at = at[(np.hypot(*at.T) > 8.5) & (np.abs(at).max(axis=1) < 36.5)]
         own = slice(offset[position], offset[position + 1])
         found = np.stack([y[own], x[own]], axis=1)
         away = np.linalg.norm(at[:, None] - found[None], axis=2)
