@@ -6,12 +6,12 @@ from phasefront.provenance.job import Job
 
 def describe_scan(job):
     from phasefront import layouts, netcdf, scans
-    from phasefront.provenance.record import digest
+    from phasefront.provenance.digests import Hashing
 
     description = scans.describe_scan(
         scans.open_scan(job.scan),
         name=job.name,
-        sha256=digest(job.scan),
+        hashing=Hashing(job.scan),
         bright_field_radius_px=job.settings.bright_field_radius_px,
     )
     netcdf.write(description, job.description, layouts.SCAN)

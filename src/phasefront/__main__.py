@@ -13,7 +13,7 @@ from phasefront import running
 from phasefront.errors import InputError
 from phasefront.provenance.record import SUFFIX
 
-SCHEMA = Path("workflow/schemas/experiment.schema.json")
+SCHEMAS = Path("workflow/schemas")
 
 
 def main() -> None:
@@ -30,11 +30,11 @@ def main() -> None:
     command.add_argument("config", type=Path)
     command = _command(commands, unlock, "free the folder after a run was killed")
     command.add_argument("config", type=Path)
-    command = _command(commands, verify, "re-hash a results folder and walk its records")
-    command.add_argument("folder", type=Path)
+    command = _command(commands, verify, "hash a run, or an output, again and walk its records")
+    command.add_argument("path", type=Path, help="folder of results, or one file in it")
     command = _command(commands, compile, "compile the numerical kernels ahead of the first run")
     command.add_argument("config", type=Path, help="an experiment with a virtual section")
-    _command(commands, schema, f"write the config's JSON schema to {SCHEMA}")
+    _command(commands, schema, f"write the JSON schemas of configs and records to {SCHEMAS}")
 
     arguments = vars(parser.parse_args())
     action = arguments.pop("action")
@@ -127,13 +127,15 @@ def _checked_plan(config: Path):
     return plan
 
 
-def verify(folder: Path) -> int:
-    """Exit code 0 when every record under a folder holds, 1 with the first broken link when not."""
-    from phasefront.provenance.verify import verify_folder
+def verify(path: Path) -> int:
+    """Exit code 0 when all records of a folder or an output hold, 1 with what is broken if not."""
+    from phasefront.provenance.verify import verify as verify_records
 
-    report = verify_folder(folder)
-    for line in report.problems:
-        print(line, file=sys.stderr)
+    report = verify_records(path)
+    for line in report.notes:
+        print(line)
+    for number, line in enumerate(report.problems):
+        print(line if number else f"First broken link: {line}", file=sys.stderr)
     print(f"{report.records} records, {len(report.problems)} problems")
     return 1 if report.problems else 0
 
@@ -147,11 +149,14 @@ def compile(config: Path) -> int:
 
 
 def schema() -> int:
-    """Write the JSON schema of a config."""
-    from phasefront.config import schema as experiment_schema
+    """Write the JSON schemas of a config and of a record."""
+    from phasefront import config
+    from phasefront.provenance import record
 
-    SCHEMA.parent.mkdir(parents=True, exist_ok=True)
-    SCHEMA.write_text(json.dumps(experiment_schema(), indent=2) + "\n", encoding="utf-8")
+    SCHEMAS.mkdir(parents=True, exist_ok=True)
+    for name, content in (("experiment", config.schema()), ("record", record.schema())):
+        path = SCHEMAS / f"{name}.schema.json"
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

@@ -16,6 +16,7 @@ def compile_kernels(config: str | Path) -> None:
     from phasefront.config import load
     from phasefront.crystals import read_crystals
     from phasefront.orientations import find_orientations
+    from phasefront.provenance.digests import Hashing
     from phasefront.templates import simulate_templates
     from phasefront.virtual import camera, particles
 
@@ -42,7 +43,7 @@ def compile_kernels(config: str | Path) -> None:
             grains=4,
         )
         scan = scans.open_scan(path)
-        scans.describe_scan(scan, name="small", sha256="", bright_field_radius_px=8)
+        scans.describe_scan(scan, name="small", hashing=Hashing(path), bright_field_radius_px=8)
         templates = simulate_templates(crystals, resolution_deg=4, **optics)
         calibrated = calibration.calibrate(
             scan,

@@ -25,6 +25,7 @@ from pydantic import (
 )
 
 from phasefront.errors import InputError
+from phasefront.provenance.context import Person
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -337,6 +338,8 @@ class Experiment(Model):
     tables: Tables
     states: list[State] = Field(min_length=1)
     downloads: list[Download] = []
+    people: list[Person] = Field([], description="who does the work, for the records")
+    record_host: bool = Field(False, description="whether records name the computer")
     virtual: Virtual | None = None
     scans: ScanSettings = ScanSettings()
     calibration: CalibrationSettings = CalibrationSettings()

@@ -17,6 +17,7 @@ from numba import njit
 from phasefront import layouts, netcdf
 from phasefront.errors import InputError
 from phasefront.formats import OPENERS, Scan, blamed_on
+from phasefront.provenance.digests import Hashing
 
 # Rows of positions that are averaged to find the direct beam before the scan is streamed.
 _SAMPLE_ROWS = 8
@@ -55,7 +56,7 @@ def open_scan(path: str | Path) -> Scan:
 
 
 def describe_scan(
-    scan: Scan, *, name: str, sha256: str, bright_field_radius_px: float
+    scan: Scan, *, name: str, hashing: Hashing, bright_field_radius_px: float
 ) -> xr.Dataset:
     """What a scan is: mean and maximum pattern and virtual images, in one pass over the file.
 
@@ -69,8 +70,8 @@ def describe_scan(
     ----------
     name
         Identifier of the scan, kept as attribute `scan`.
-    sha256
-        Digest of the raw file, kept as attribute.
+    hashing
+        Reads the raw file along; its digest is kept as attribute `sha256`.
 
     Returns
     -------
@@ -96,6 +97,7 @@ def describe_scan(
         diffuse[rows] = _diffuse(patterns, ring)
         if floating and not np.isfinite(dark[rows]).all():
             _refuse_non_finite(scan, rows, block)
+        hashing.advance(rows.stop / scan.shape[0])
     if total.min() == total.max() == float(maximum[0]) * positions:
         raise InputError(
             scan.path, f"every pixel of every pattern is {maximum[0]:g}",
@@ -113,7 +115,7 @@ def describe_scan(
         {
             "scan": name,
             "file": scan.path.name,
-            "sha256": sha256,
+            "sha256": hashing.finish(),
             "dtype": scan.dtype.name,
             "scan_step_nm": scan.scan_step_nm,
             "bright_field_radius_px": float(bright_field_radius_px),

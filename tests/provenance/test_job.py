@@ -9,7 +9,8 @@ import pytest
 
 from phasefront.provenance import record
 from phasefront.provenance.code import closure
-from phasefront.provenance.verify import verify_folder
+from phasefront.provenance.digests import digest
+from phasefront.provenance.verify import verify
 
 SCRIPT = '''
 """Count the lines of a text."""
@@ -69,13 +70,15 @@ def test_outputs_come_with_records_that_name_everything(folder):
     made = read_record(folder / "out/count.txt")["made"]
     assert (folder / "out/count.txt").read_text() == "4"
     assert made["output"] == {
+        "name": "count",
         "path": "out/count.txt",
-        "sha256": record.digest(folder / "out/count.txt"),
+        "sha256": digest(folder / "out/count.txt"),
         "size": 1,
+        "logical_sha256": None,
     }
-    assert made["inputs"] == [
-        {"role": "text", "path": "text.txt", "sha256": record.digest(folder / "text.txt")}
-    ]
+    text = {"role": "text", "path": "text.txt", "size": 8, "record": None}
+    assert made["inputs"] == [{**text, "sha256": digest(folder / "text.txt")}]
+    assert made["rule"] == "count_lines"
     assert made["parameters"] == {"seed": 1, "settings": {"factor": 2}}
     code = {Path(entry["path"]).name for entry in made["code"]}
     assert {"count_lines.py", "job.py", "record.py", "errors.py"} <= code
@@ -155,25 +158,23 @@ def test_records_chain_through_inputs(folder):
 def test_tampering_is_found(folder, monkeypatch, victim, sentence):
     run(folder)
     monkeypatch.chdir(folder)
-    assert verify_folder("out").problems == []
+    assert verify("out").problems == []
     path = folder / victim
     if path.suffix == ".json":
         path.write_text(path.read_text().replace('"seed": 1', '"seed": 2'))
     else:
         path.write_text(path.read_text() + "#")
-    assert verify_folder("out").problems[0].startswith(sentence)
+    assert verify("out").problems[0].startswith(sentence)
 
 
 def test_deleted_swapped_and_added_files_are_found(folder, monkeypatch):
     run(folder)
     monkeypatch.chdir(folder)
     (folder / "out/extra.txt").write_text("")
-    assert verify_folder("out").problems == [
-        "out/extra.txt: there is no record of how it was made."
-    ]
+    assert verify("out").problems == ["out/extra.txt: there is no record of how it was made."]
     (folder / "out/extra.txt").unlink()
     (folder / "out/count.txt").rename(folder / "out/kept")
-    assert any("out/count.txt: gone" in line for line in verify_folder("out").problems)
+    assert any("out/count.txt: gone" in line for line in verify("out").problems)
 
 
 def test_code_closure_follows_imports_inside_functions(tmp_path):

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from phasefront import formats, layouts, netcdf, scans
 from phasefront.errors import InputError
 from phasefront.formats import scan_index
+from phasefront.provenance.digests import Hashing
 from phasefront.scans import describe_scan, find_direct_beam, open_scan
 
 
@@ -81,7 +82,7 @@ def refusal(path):
 
 
 def describe(scan, radius=2.0):
-    return describe_scan(scan, name="s", sha256="0" * 64, bright_field_radius_px=radius)
+    return describe_scan(scan, name="s", hashing=Hashing(scan.path), bright_field_radius_px=radius)
 
 
 # ------------------------------------------------------------------------------- real files

@@ -13,7 +13,8 @@ from snakemake.exceptions import WorkflowError
 from phasefront.errors import InputError
 from phasefront.plan import Plan
 from phasefront.provenance.code import closure
-from phasefront.provenance.record import LOCK
+from phasefront.provenance.context import Context
+from phasefront.provenance.record import LOCK, describe_files
 
 if not config:
     raise WorkflowError(
@@ -39,11 +40,26 @@ def any_of(names):
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
+NAMES = {
+    "scan": any_of(PLAN.scans.index),
+    "instrument": any_of(PLAN.experiment.instruments),
+    "log": any_of(PLAN.logs.index),
+    "pattern": any_of(PLAN.patterns.index),
+}
+
+
 wildcard_constraints:
-    scan=any_of(PLAN.scans.index),
-    instrument=any_of(PLAN.experiment.instruments),
-    log=any_of(PLAN.logs.index),
-    pattern=any_of(PLAN.patterns.index),
+    **NAMES,
+
+
+# What records say of the run beside what a job knows by itself: nothing runs again for it.
+TABLES = filter(None, PLAN.experiment.tables.model_dump().values())
+CONTEXT = Context(
+    config=describe_files([*workflow.configfiles, *TABLES]),
+    people=PLAN.experiment.people,
+    host=PLAN.experiment.record_host,
+    constraints=NAMES | {"variant": "(?:sweep/.*/)?"},
+)
 
 
 def code(script):

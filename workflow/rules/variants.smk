@@ -110,6 +110,7 @@ def result(path, **values):
 def recorded(**outputs):
     """Outputs of a rule, each with its record beside it."""
     paths = {name: RUN_OR_VARIANT + path for name, path in outputs.items()}
+    CONTEXT.export_outputs(paths.values())
     return paths | {f"{name}_record": path + SUFFIX for name, path in paths.items()}
 
 

@@ -1,24 +1,133 @@
-"""Walk from an output to what it was made of."""
+"""Walk from an output to what it was made of, in any folder that the project was copied to.
+
+Records name paths relative to the project's folder. That folder, the root, follows from where a
+record lies and which output it names.
+"""
 
 from __future__ import annotations
 
-import json
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-from phasefront.provenance.record import record_path
+from phasefront.errors import InputError
+from phasefront.provenance.record import (
+    SUFFIX,
+    Input,
+    Record,
+    output_path,
+    read,
+    record_path,
+)
 
 
-def ancestors(output: str | Path) -> dict[str, dict]:
-    """Records of an output and of all recorded files it was made from, by their paths."""
-    found, waiting = {}, [Path(output)]
+@dataclass(frozen=True)
+class Records:
+    """Records by the path of their output, every output after what it was made of."""
+
+    root: Path
+    by_path: dict[str, Record]
+
+    def raw_files(self) -> dict[str, Input]:
+        """Files that were read and have no record of their own, by path."""
+        inputs = [entry for record in self.by_path.values() for entry in record.made.inputs]
+        return {entry.path: entry for entry in inputs if entry.path not in self.by_path}
+
+    def ancestors(self, path: str) -> Records:
+        """An output's record and those of all it was made of."""
+        wanted, waiting = set(), [path]
+        while waiting:
+            at = waiting.pop()
+            if at in self.by_path and at not in wanted:
+                wanted.add(at)
+                waiting.extend(entry.path for entry in self.by_path[at].made.inputs)
+        return Records(self.root, {k: v for k, v in self.by_path.items() if k in wanted})
+
+
+def collect(
+    path: str | Path, *, refuse: Callable[[Path, InputError], None] | None = None
+) -> Records:
+    """Records of the outputs in a folder, or of one output, and of all they were made of.
+
+    A file that is no intact record goes to `refuse` with the error, or else the error is raised.
+    Raises InputError where there is no record at all.
+    """
+    path = Path(path)
+    files = _record_files(path)
+    read_files: dict[Path, Record] = {}
+
+    def load(file: Path) -> Record | None:
+        try:
+            read_files[file] = read(file)
+        except InputError as error:
+            if refuse is None:
+                raise
+            refuse(file, error)
+        return read_files.get(file)
+
+    for file in files:
+        load(file)
+    root = _root(read_files)
+    by_path, seen, waiting = {}, set(files), list(read_files.values())
+    for file, record in read_files.items():
+        if (root / record.made.output.path).absolute() == output_path(file).absolute():
+            by_path[record.made.output.path] = record
+        elif refuse is not None:
+            said = f"the record is of {record.made.output.path}, not of {output_path(file)}"
+            refuse(file, InputError(file, said, remedy="put back the record that belongs there"))
     while waiting:
-        path = waiting.pop()
-        beside = record_path(path)
-        if str(path) not in found and beside.is_file():
-            record = json.loads(beside.read_text(encoding="utf-8"))
-            found[str(path)] = record
-            waiting.extend(Path(entry["path"]) for entry in record["made"]["inputs"])
-    return found
+        for entry in waiting.pop().made.inputs:
+            beside = record_path(root / entry.path)
+            if entry.path not in by_path and beside not in seen and beside.is_file():
+                seen.add(beside)
+                if record := load(beside):
+                    by_path[entry.path] = record
+                    waiting.append(record)
+    return Records(root, _upstream_first(by_path))
+
+
+def _record_files(path: Path) -> list[Path]:
+    if path.is_dir():
+        files = sorted(path.rglob(f"*{SUFFIX}"))
+    else:
+        beside = path if path.name.endswith(SUFFIX) else record_path(path)
+        files = [beside] if beside.is_file() else []
+    if not files:
+        raise InputError(
+            path, "has no record of how it was made", remedy="name an output or folder of a run"
+        )
+    return files
+
+
+def _root(records: dict[Path, Record]) -> Path:
+    """The folder that most records agree on, as short as it can be written."""
+    found: Counter[Path] = Counter()
+    for file, record in records.items():
+        place, named = output_path(file).absolute().parts, Path(record.made.output.path).parts
+        if place[-len(named) :] == named:
+            found[Path(*place[: -len(named)])] += 1
+    if not found:
+        return Path()
+    root, here = found.most_common(1)[0][0], Path.cwd()
+    near = root.is_relative_to(here) or here.is_relative_to(root)
+    return Path(os.path.relpath(root)) if near else root
+
+
+def _upstream_first(by_path: dict[str, Record]) -> dict[str, Record]:
+    order: dict[str, Record] = {}
+
+    def visit(path: str, above: tuple[str, ...]) -> None:
+        for entry in by_path[path].made.inputs:
+            if entry.path in by_path and entry.path not in order and entry.path not in above:
+                visit(entry.path, (*above, path))
+        order[path] = by_path[path]
+
+    for path in sorted(by_path):
+        if path not in order:
+            visit(path, ())
+    return order
 
 
 def seconds_spent(output: str | Path) -> float:
@@ -27,9 +136,6 @@ def seconds_spent(output: str | Path) -> float:
     Counts the recorded files of the same name (`spots/a.nc` for `fractions/a.nc`), so neither the
     templates, which scans share, nor the making of a virtual scan.
     """
-    output = Path(output)
-    return sum(
-        record["run"]["wall_seconds"]
-        for path, record in ancestors(output).items()
-        if Path(path).name == output.name
-    )
+    chain: Iterable[tuple[str, Record]] = collect(output).by_path.items()
+    name = Path(output).name
+    return sum(record.run.wall_seconds for path, record in chain if Path(path).name == name)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +18,8 @@ from pathlib import Path
 from pydantic import BaseModel, ValidationError
 
 from phasefront.errors import InputError
-from phasefront.provenance import code, record
+from phasefront.provenance import code, digests, record
+from phasefront.provenance.context import FileDigest
 
 
 class Job:
@@ -95,7 +97,13 @@ class Job:
             parsed = self._parse_settings(name, model, values[_key(name)])
             values[_key(name)] = parsed
             parameters[name] = parsed.model_dump(mode="json")
-        before, code_before = record.describe_inputs(inputs), _describe_code()
+        watched = [
+            (name, digests.Watch(file))
+            for name in sorted(inputs)
+            for path in inputs[name]
+            for file in digests.with_companions(path)
+        ]
+        code_before = _describe_code()
 
         finals = {name: values[_key(name)] for name in self._outputs}
         parts = {}
@@ -107,30 +115,31 @@ class Job:
             parts[name] = final.with_name(f".part-{os.getpid()}-{final.name}")
             values[_key(name)] = parts[name]
         try:
+            before_work = time.perf_counter()
             work(arguments)
-            after = record.describe_inputs(inputs)
-            if after != before:
-                raise InputError(
-                    _changed(before, after),
-                    "the file changed while it was being used",
-                    remedy="run again, and leave inputs alone while a run is going",
-                )
+            work_seconds = time.perf_counter() - before_work
+            used = [
+                record.describe_input(name, watch.path, watch.finish()) for name, watch in watched
+            ]
             if _describe_code() != code_before:
                 raise InputError(
                     sys.argv[0], "project code changed while it was running", remedy="run again"
                 )
-            run = record.describe_run(started)
+            outputs = [record.describe_output(name, finals[name], parts[name]) for name in finals]
+            run = record.describe_run(
+                started, script=sys.argv[0], work_seconds=work_seconds, outputs=outputs
+            )
             records = {
-                name: record.compose(
-                    output=finals[name],
-                    written=parts[name],
-                    inputs=before,
+                output.name: record.compose(
+                    script=sys.argv[0],
+                    output=output,
+                    inputs=used,
                     code=code_before,
                     command=_command(),
                     parameters=parameters,
                     run=run,
                 )
-                for name in self._outputs
+                for output in outputs
             }
             # The record goes last: an output with a fresh record is complete.
             for name, final in finals.items():
@@ -165,11 +174,8 @@ def _as_list(value) -> list[Path]:
     return list(value) if isinstance(value, list) else [value]
 
 
-def _describe_code() -> list[dict]:
-    return [
-        {"path": record.shown(path), "sha256": record.digest(path)}
-        for path in code.closure(sys.argv[0])
-    ]
+def _describe_code() -> list[FileDigest]:
+    return record.describe_files(code.closure(sys.argv[0]))
 
 
 def _command() -> list[str]:
@@ -179,9 +185,3 @@ def _command() -> list[str]:
 
 def _shown_argument(text: str) -> str:
     return record.shown(text) if text.startswith("/") else text
-
-
-def _changed(before: list[dict], after: list[dict]) -> str:
-    return next(
-        (old["path"] for old, new in zip(before, after, strict=False) if old != new), "an input"
-    )

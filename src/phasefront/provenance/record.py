@@ -1,27 +1,137 @@
 """The record `F.prov.json` that lies beside every output F.
 
-A record names the bytes of its output, of every input and of every line of project code that made
-it, each by SHA-256, and the identity of the inputs' own records. Its `id` is the SHA-256 of that
-part alone (canonical JSON), so records chain back to the raw files as a Merkle tree, and two runs
-of the same work have the same ids whenever and wherever they ran.
+Its part `made` names the bytes of the output, of every input and of every line of project code that
+made it, each by SHA-256, and the identity of the inputs' own records. The record's `id` is the
+SHA-256 of that part alone, so records chain back to the raw files as a Merkle tree, and two runs of
+the same work have the same ids whenever and wherever they ran. Its part `run` holds what varies:
+times, machine, versions, commit, the whole config. `seal` is the SHA-256 of both and of the id.
+Everything is hashed in canonical form (`canonical`), which Python's json module alone can make.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
-import subprocess
-import sys
+import socket
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from phasefront.errors import InputError
+from phasefront.provenance import environment
+from phasefront.provenance.context import Context, FileDigest, Person
+from phasefront.provenance.digests import digest, size
+from phasefront.provenance.logical import logical_digest
 
 SUFFIX = ".prov.json"
-FORMAT = "phasefront-record-1"
+FORMAT = "phasefront-record-2"
 LOCK = Path("envs/lock.txt")
-_CHUNK = 1 << 22
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+
+
+class Part(BaseModel):
+    """Base of a record's parts."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Output(Part):
+    """The file that the record is of."""
+
+    name: str = Field(description="option of the script that named it")
+    path: str = Field(description="relative to the project's folder")
+    sha256: Sha256
+    size: int = Field(ge=0, description="bytes")
+    logical_sha256: Sha256 | None = Field(
+        description="of a netCDF file's dimensions, attributes and values, however packed"
+    )
+
+
+class Input(Part):
+    """A file that was read, the same before the work and after it."""
+
+    role: str = Field(description="option of the script that named it")
+    path: str = Field(description="relative to the project's folder if inside")
+    sha256: Sha256
+    size: int = Field(ge=0, description="bytes")
+    record: Sha256 | None = Field(description="id of the input's own record; null for a raw file")
+
+
+class Made(Part):
+    """What was made, from what and how: the same whenever the same work is done."""
+
+    format: Literal["phasefront-record-2"]
+    rule: str = Field(description="rule of the workflow and name of its script")
+    output: Output
+    inputs: list[Input]
+    code: list[FileDigest] = Field(description="the script and every project module it imports")
+    lock: FileDigest | None = Field(description="versions and hashes of everything installed")
+    command: list[str]
+    parameters: dict[str, Any] = Field(description="settings and plain values, seeds too, by name")
+
+
+class Repository(Part):
+    """State of the git repository."""
+
+    commit: str
+    dirty: bool = Field(description="whether tracked files differ from the commit")
+    diff_sha256: Sha256 | None = Field(description="of `git diff HEAD --binary` where they do")
+
+
+class Interpreter(Part):
+    """The Python that ran."""
+
+    implementation: str
+    version: str
+    program: str
+
+
+class Machine(Part):
+    """Where it ran."""
+
+    platform: str
+    processor: str
+    cores: int | None
+    host: str | None = Field(description="only where the config's `record_host` asks for it")
+
+
+class Run(Part):
+    """What varies between two runs of the same work."""
+
+    started: str = Field(description="ISO 8601, UTC")
+    ended: str
+    wall_seconds: float = Field(ge=0, description="from start to end")
+    work_seconds: float = Field(ge=0, description="of them in the script's own function")
+    peak_memory_mb: float
+    wildcards: dict[str, str] = Field(description="of the rule, where a workflow ran it")
+    config: list[FileDigest] = Field(description="config and tables as the run was planned")
+    people: list[Person]
+    repository: Repository | None
+    interpreter: Interpreter
+    machine: Machine
+    threads: dict[str, str]
+    packages: dict[str, str] = Field(description="distributions imported, with their versions")
+
+
+class Record(Part):
+    """The whole record."""
+
+    id: Sha256 = Field(description="SHA-256 of the canonical form of `made`")
+    made: Made
+    run: Run
+    seal: Sha256 = Field(description="SHA-256 of the canonical form of all the rest")
+
+
+def schema() -> dict:
+    """JSON schema of a record."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **Record.model_json_schema()}
 
 
 def record_path(output: str | Path) -> Path:
@@ -29,134 +139,151 @@ def record_path(output: str | Path) -> Path:
     return Path(f"{output}{SUFFIX}")
 
 
-def digest(path: str | Path) -> str:
-    """SHA-256 of a file, or of a folder as the digest of its sorted (name, digest) list."""
-    path = Path(path)
-    total = hashlib.sha256()
-    if path.is_dir():
-        for child in sorted(p for p in path.rglob("*") if p.is_file()):
-            total.update(f"{digest(child)}  {child.relative_to(path).as_posix()}\n".encode())
-    else:
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                total.update(chunk)
-    return total.hexdigest()
+def output_path(record: str | Path) -> Path:
+    """What the record in a file is of."""
+    return Path(str(record).removesuffix(SUFFIX))
 
 
 def canonical(value) -> bytes:
     """JSON with sorted keys and no spaces: one value, one sequence of bytes."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    text = json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+    return text.encode()
 
 
-def identity(record: dict) -> str:
-    """SHA-256 of what does not vary between two runs of the same work."""
-    return hashlib.sha256(canonical(record["made"])).hexdigest()
+def identity(content: dict) -> str:
+    """The id that a record with this content must have."""
+    return hashlib.sha256(canonical(content["made"])).hexdigest()
+
+
+def seal(content: dict) -> str:
+    """The seal that a record with this content must have."""
+    return hashlib.sha256(canonical({k: content[k] for k in ("id", "made", "run")})).hexdigest()
+
+
+def read(path: str | Path) -> Record:
+    """The record in a file.
+
+    Raises InputError where it is none, or its id or seal is not that of its content.
+    """
+    path = Path(path)
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        found = Record.model_validate(content)
+    except FileNotFoundError:
+        raise InputError(path, "there is no such record", remedy="make its output again") from None
+    except (OSError, ValueError, ValidationError):
+        raise InputError(path, "not a record", remedy="make its output again") from None
+    if content["id"] != identity(content) or content["seal"] != seal(content):
+        raise InputError(
+            path, "the record was edited: it does not fit its hash", remedy="make its output again"
+        )
+    return found
 
 
 def shown(path: str | Path) -> str:
     """The path relative to the working folder where it lies inside, else as given."""
-    path = Path(path)
-    try:
-        return path.resolve().relative_to(Path.cwd()).as_posix()
-    except ValueError:
-        return path.as_posix()
+    path, here = Path(path), Path.cwd()
+    for candidate in (path.absolute(), path.resolve()):
+        if candidate.is_relative_to(here):
+            return candidate.relative_to(here).as_posix()
+    return path.as_posix()
 
 
-def describe_inputs(inputs: dict[str, list[Path]]) -> list[dict]:
-    """Role, path, digest and record id of every input file."""
-    described = []
-    for role in sorted(inputs):
-        for path in inputs[role]:
-            entry = {"role": role, "path": shown(path), "sha256": digest(path)}
-            beside = record_path(path)
-            if beside.is_file():
-                entry["record"] = json.loads(beside.read_text(encoding="utf-8"))["id"]
-            described.append(entry)
-    return described
+def describe_input(role: str, path: Path, sha256: str) -> Input:
+    """An input with what is known of how it was made."""
+    beside = record_path(path)
+    own = json.loads(beside.read_text(encoding="utf-8"))["id"] if beside.is_file() else None
+    return Input(role=role, path=shown(path), sha256=sha256, size=size(path), record=own)
 
 
-def describe_run(started: datetime) -> dict:
-    """What varies between two runs of the same work: when, where and with what it was done."""
-    ended = datetime.now(UTC)
-    return {
-        "started": started.isoformat(timespec="milliseconds"),
-        "ended": ended.isoformat(timespec="milliseconds"),
-        "wall_seconds": round((ended - started).total_seconds(), 3),
-        "peak_memory_mb": _peak_memory_mb(),
-        "commit": _git("rev-parse", "HEAD"),
-        "dirty": bool(_git("status", "--porcelain", "--untracked-files=no")),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "processor": _processor(),
-        "threads": {k: os.environ[k] for k in sorted(os.environ) if k.endswith("_NUM_THREADS")},
-        "packages": _imported_packages(),
+def describe_files(paths: Iterable[str | Path]) -> list[FileDigest]:
+    """Paths with their digests."""
+    return [FileDigest(path=shown(path), sha256=digest(path)) for path in paths]
+
+
+def describe_output(name: str, path: Path, written: Path) -> Output:
+    """The output `path`, whose bytes are at present in the file `written`."""
+    return Output(
+        name=name,
+        path=shown(path),
+        sha256=digest(written),
+        size=size(written),
+        logical_sha256=logical_digest(written) if path.suffix == ".nc" else None,
+    )
+
+
+def describe_run(
+    started: datetime, *, script: str, work_seconds: float, outputs: list[Output]
+) -> Run:
+    """When, where and with what a job was done."""
+    context = Context.of_environment()
+    machine = Machine(
+        platform=platform.platform(),
+        processor=environment.processor(),
+        cores=os.cpu_count(),
+        host=socket.gethostname() if context.host else None,
+    )
+    found = {
+        "work_seconds": round(work_seconds, 3),
+        "peak_memory_mb": environment.peak_memory_mb(),
+        "wildcards": {k: v for o in outputs for k, v in context.wildcards(o.path).items()},
+        "config": context.config,
+        "people": context.people,
+        "repository": environment.describe_repository(script),
+        "interpreter": environment.describe_interpreter(),
+        "machine": machine,
+        "threads": environment.describe_threads(),
+        "packages": environment.imported_distributions(),
     }
+    ended = datetime.now(UTC)
+    return Run(
+        started=started.isoformat(timespec="milliseconds"),
+        ended=ended.isoformat(timespec="milliseconds"),
+        wall_seconds=round((ended - started).total_seconds(), 3),
+        **found,
+    )
 
 
 def compose(
     *,
-    output: Path,
-    written: Path,
-    inputs: list[dict],
-    code: list[dict],
+    script: str,
+    output: Output,
+    inputs: list[Input],
+    code: list[FileDigest],
     command: list[str],
     parameters: dict,
-    run: dict,
+    run: Run,
 ) -> dict:
-    """The record of `output`, whose bytes are at present in the file `written`."""
-    made = {
-        "format": FORMAT,
-        "output": {
-            "path": shown(output),
-            "sha256": digest(written),
-            "size": written.stat().st_size,
-        },
-        "inputs": inputs,
-        "code": code,
-        "command": command,
-        "parameters": parameters,
-        "lock": {"path": LOCK.as_posix(), "sha256": digest(LOCK)} if LOCK.is_file() else None,
-    }
-    record = {"made": made, "run": run}
-    return {"id": identity(record), **record}
+    """The record of an output, ready to `write`."""
+    made = Made(
+        format=FORMAT,
+        rule=Path(script).stem,
+        output=output,
+        inputs=inputs,
+        code=code,
+        lock=describe_files([LOCK])[0] if LOCK.is_file() else None,
+        command=command,
+        parameters=_plain(parameters),
+    )
+    content = {"made": made.model_dump(mode="json"), "run": run.model_dump(mode="json")}
+    content = {"id": identity(content), **content}
+    return {**content, "seal": seal(content)}
 
 
-def write(record: dict, path: Path) -> None:
+def _plain(value):
+    """The value with numbers that JSON does not know as texts."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write(content: dict, path: Path) -> None:
     """Write a record, readable by a person, under a temporary name first."""
     part = path.with_name(f".{path.name}.part")
-    part.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n", encoding="utf-8")
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    part.write_text(text + "\n", encoding="utf-8")
     part.replace(path)
-
-
-def _git(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            ["git", *arguments], capture_output=True, text=True, check=True, timeout=20
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
-def _peak_memory_mb() -> float:
-    import resource
-
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return round(peak / (1 << 20 if sys.platform == "darwin" else 1 << 10), 1)
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.is_file():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
-
-
-def _imported_packages() -> dict[str, str]:
-    """Versions of the distributions whose modules this process has imported."""
-    imported = {name.partition(".")[0] for name in sys.modules}
-    owners = metadata.packages_distributions()
-    names = {owner for module in imported for owner in owners.get(module, ())}
-    return {name: metadata.version(name) for name in sorted(names, key=str.lower)}

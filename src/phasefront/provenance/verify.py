@@ -1,109 +1,153 @@
-"""Re-hash what records name, walk their chain, and say what does not hold."""
+"""Hash again what records name, walk their chain, and say what does not hold."""
 
 from __future__ import annotations
 
-import json
+import re
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from phasefront.errors import InputError
-from phasefront.provenance import record
+from phasefront.provenance import chain, record
+from phasefront.provenance.digests import digest
+from phasefront.provenance.logical import logical_digest
+from phasefront.provenance.record import Record
+from phasefront.provenance.settings import Settings
 
 # Made beside the records, from them and from outputs that have their own.
-_WITHOUT_RECORD = ("logs/", "report.html")
+_WITHOUT_RECORD = re.compile(r"(sweep/([^/]+~[^/]+/)+)?(logs/.+|report\.html|supplement\.zip)")
 
 
 @dataclass(frozen=True)
 class Verification:
-    """How many records were read, and one sentence a broken link, nearest the raw files first."""
+    """How many records were walked; a sentence a broken link, nearest the raw files first.
+
+    `notes` are changes that touch nothing that was made.
+    """
 
     records: int
     problems: list[str]
+    notes: list[str]
 
 
-def verify_folder(folder: str | Path) -> Verification:
-    """Check every record under `folder` against the files it names.
+def verify(path: str | Path, *, left_out: Collection[str] = ()) -> Verification:
+    """Check every record of a folder or of one output, and all records it goes back to.
 
-    Run it in the folder the run was made in: records name inputs and code relative to it.
-    Raises InputError when there is no record at all.
+    Every file is read again, nothing remembered is trusted. Works on a copy in any folder.
+
+    Parameters
+    ----------
+    left_out
+        Inputs, by the path that records give, that may be absent: a supplement names the raw files
+        that it leaves to an archive.
+
+    Raises InputError where there is no record at all.
     """
-    folder = Path(folder)
-    paths = sorted(folder.rglob(f"*{record.SUFFIX}"))
-    if not paths:
-        raise InputError(folder, "holds no records", remedy="name the folder of a finished run")
-    digests: dict[str, str | None] = {}
-    records, problems = {}, []
-    for path in paths:
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            intact = content["id"] == record.identity(content)
-        except (ValueError, KeyError, TypeError):
-            problems.append(f"{path}: not a record.")
-            continue
-        if not intact:
-            problems.append(f"{path}: the record was edited: its id is not that of its content.")
-        records[path] = content
-    for path in _upstream_first(records):
-        problems += _broken_links(path, records[path], digests)
-    covered = {Path(str(path).removesuffix(record.SUFFIX)) for path in paths}
-    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
-        name = path.relative_to(folder).as_posix()
-        if not (
-            path in covered or name.endswith(record.SUFFIX) or name.startswith(_WITHOUT_RECORD)
-        ):
-            problems.append(f"{path}: there is no record of how it was made.")
-    return Verification(len(paths), problems)
+    path = Path(path)
+    refused: dict[Path, str] = {}
+    records = chain.collect(path, refuse=lambda file, error: refused.setdefault(file, str(error)))
+    check = _Check(records, refused, left_out)
+    problems = [sentence for at in records.by_path for sentence in check.links(at)]
+    notes, disagreements = check.settings()
+    problems = [*refused.values(), *problems, *disagreements]
+    if path.is_dir():
+        problems += _strangers(path, records)
+    return Verification(len(records.by_path) + len(refused), list(dict.fromkeys(problems)), notes)
 
 
-def _upstream_first(records: dict[Path, dict]) -> list[Path]:
-    """Record paths in an order in which every output comes after its inputs."""
-    by_output = {content["made"]["output"]["path"]: path for path, content in records.items()}
-    order: dict[Path, None] = {}
+class _Check:
+    """The links of records, each file hashed once."""
 
-    def visit(path: Path, above: tuple[Path, ...] = ()) -> None:
-        for entry in records[path]["made"]["inputs"]:
-            parent = by_output.get(entry["path"])
-            if parent is not None and parent not in order and parent not in above:
-                visit(parent, (*above, path))
-        order[path] = None
+    def __init__(self, records: chain.Records, refused: Collection[Path], left_out):
+        self._records, self._refused, self._left_out = records, refused, left_out
+        self._digests: dict[Path, str | None] = {}
 
-    for path in sorted(records):
-        if path not in order:
-            visit(path)
-    return list(order)
+    def links(self, path: str) -> Iterator[str]:
+        """What does not hold of the record of an output."""
+        made = self._records.by_path[path].made
+        of = record.record_path(self._records.root / path)
+        yield from self._output(self._records.by_path[path], of)
+        for entry in made.inputs:
+            if entry.path in self._left_out and not (self._records.root / entry.path).exists():
+                continue
+            yield from self._file(entry.path, entry.sha256, f"the {entry.role}", of)
+            yield from self._record_of_input(entry, of)
+        for entry in made.code:
+            yield from self._file(entry.path, entry.sha256, "code", of)
+        if made.lock:
+            yield from self._file(made.lock.path, made.lock.sha256, "the lock", of)
+
+    def settings(self) -> tuple[list[str], list[str]]:
+        """Notes and problems of configs that changed since."""
+        settings = Settings(self._records.root)
+        notes, problems = [], []
+        for path, found in self._records.by_path.items():
+            of = record.record_path(self._records.root / path)
+            for file in found.run.config:
+                if self._digest(self._records.root / file.path) != file.sha256:
+                    break
+            else:
+                continue
+            difference = settings.difference(found)
+            if difference:
+                problems.append(f"{difference}; {of} was made with another.")
+            else:
+                notes.append(
+                    f"{self._records.root / file.path}: changed, but nothing that {of} used."
+                )
+        return notes, problems
+
+    def _output(self, found: Record, of: Path) -> Iterator[str]:
+        output = found.made.output
+        file = self._records.root / output.path
+        sentences = list(self._file(output.path, output.sha256, "the output", of))
+        if sentences and file.exists() and output.logical_sha256:
+            try:
+                same = logical_digest(file) == output.logical_sha256
+            except OSError:
+                same = False
+            if same:
+                sentences = [f"{sentences[0][:-1]}; its values and attributes are the same."]
+        yield from sentences
+
+    def _record_of_input(self, entry: record.Input, of: Path) -> Iterator[str]:
+        if entry.record is None:
+            return
+        beside = record.record_path(self._records.root / entry.path)
+        own = self._records.by_path.get(entry.path)
+        if own is not None and own.id != entry.record:
+            yield f"{beside}: not the record that {of} was made from."
+        elif own is None and beside not in self._refused:
+            yield f"{beside}: gone; {of} names it as its input's record."
+
+    def _file(self, path: str, expected: str, what: str, of: Path) -> Iterator[str]:
+        file = self._records.root / path
+        found = self._digest(file)
+        if found is None:
+            yield f"{file}: gone; it is {what} in {of}."
+        elif found != expected:
+            yield f"{file}: changed since it was {what} in {of}."
+
+    def _digest(self, file: Path) -> str | None:
+        if file not in self._digests:
+            self._digests[file] = digest(file) if file.exists() else None
+        return self._digests[file]
 
 
-def _broken_links(path: Path, content: dict, digests: dict[str, str | None]) -> list[str]:
-    made, problems = content["made"], []
-    output = Path(str(path).removesuffix(record.SUFFIX))
-    if output.name != Path(made["output"]["path"]).name:
-        problems.append(f"{path}: the record is of {made['output']['path']}, not of {output}.")
-    problems += _difference(output, made["output"]["sha256"], "the output", path, digests)
-    for entry in made["inputs"]:
-        source = Path(entry["path"])
-        problems += _difference(source, entry["sha256"], f"the {entry['role']}", path, digests)
-        beside = record.record_path(source)
-        if "record" in entry:
-            if not beside.is_file():
-                problems.append(f"{beside}: gone; {path} names it as its input's record.")
-            elif json.loads(beside.read_text(encoding="utf-8")).get("id") != entry["record"]:
-                problems.append(f"{beside}: not the record that {path} was made from.")
-    for entry in made["code"]:
-        problems += _difference(Path(entry["path"]), entry["sha256"], "code", path, digests)
-    if made["lock"]:
-        lock = made["lock"]
-        problems += _difference(Path(lock["path"]), lock["sha256"], "the lock", path, digests)
-    return problems
+def _strangers(folder: Path, records: chain.Records) -> list[str]:
+    """Files in the folders of results that no record accounts for."""
+    known = {(records.root / path).absolute() for path in records.by_path}
+    places = sorted({_results_folder(Path(path)) for path in records.by_path})
+    tops = [(records.root / place).absolute() for place in places]
+    found = []
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        at = file.absolute()
+        inside = [at.relative_to(top).as_posix() for top in tops if at.is_relative_to(top)]
+        accounted = at in known or at.name.endswith(record.SUFFIX)
+        if inside and not accounted and not _WITHOUT_RECORD.fullmatch(inside[0]):
+            found.append(f"{file}: there is no record of how it was made.")
+    return found
 
 
-def _difference(
-    file: Path, expected: str, what: str, source: Path, digests: dict[str, str | None]
-) -> list[str]:
-    key = str(file)
-    if key not in digests:
-        digests[key] = record.digest(file) if file.exists() else None
-    if digests[key] is None:
-        return [f"{file}: gone; it is {what} in {source}."]
-    if digests[key] != expected:
-        return [f"{file}: changed since it was {what} in {source}."]
-    return []
+def _results_folder(path: Path) -> Path:
+    """`results/<run>` of an output there, else the folder it is in."""
+    return Path(*path.parts[:2]) if path.parts[0] == "results" else path.parent

@@ -1,0 +1,79 @@
+"""What a run tells each of its jobs for their records, beside the command.
+
+It goes through the environment: nothing that Snakemake tracks, so it makes no rule run again, and a
+script that is run by hand simply does not know it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+
+from pydantic import BaseModel, ConfigDict, Field
+
+VARIABLE = "PHASEFRONT_RUN"
+_WILDCARD = re.compile(r"\{(\w+)\}")
+
+
+class FileDigest(BaseModel):
+    """A file of the project and its SHA-256."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    path: str
+    sha256: str
+
+
+class Person(BaseModel):
+    """Who does the work."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    orcid: str | None = Field(
+        None, pattern=r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$", description="such as 0000-0002-1825-0097"
+    )
+    affiliation: str | None = None
+
+
+class Context(BaseModel):
+    """The experiment's files as they were when the run was planned, and who runs it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    config: list[FileDigest] = []
+    people: list[Person] = []
+    host: bool = False
+    outputs: list[str] = []
+    constraints: dict[str, str] = {}
+
+    @classmethod
+    def of_environment(cls) -> Context:
+        """The context that `export_outputs` left; an empty one where there is none."""
+        return cls.model_validate_json(os.environ.get(VARIABLE, "{}"))
+
+    def export_outputs(self, patterns: Iterable[str]) -> None:
+        """Add patterns of outputs, and leave the context for the processes that this one starts."""
+        self.outputs.extend(patterns)
+        os.environ[VARIABLE] = self.model_dump_json()
+
+    def wildcards(self, path: str) -> dict[str, str]:
+        """The wildcards of the output pattern that a path fits, of several the most literal."""
+        found = [
+            (len(_WILDCARD.sub("", pattern)), match.groupdict())
+            for pattern in self.outputs
+            if (match := re.fullmatch(self._expression(pattern), path))
+        ]
+        return max(found, key=lambda item: item[0], default=(0, {}))[1]
+
+    def _expression(self, pattern: str) -> str:
+        """Regular expression of a pattern; a wildcard stays within a folder unless constrained."""
+        parts = _WILDCARD.split(pattern)
+        expression, seen = re.escape(parts[0]), set()
+        for name, text in zip(parts[1::2], parts[2::2], strict=True):
+            allowed = self.constraints.get(name, "[^/]+")
+            expression += f"(?P={name})" if name in seen else f"(?P<{name}>{allowed})"
+            expression += re.escape(text)
+            seen.add(name)
+        return expression

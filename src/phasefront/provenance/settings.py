@@ -1,0 +1,96 @@
+"""Whether a config still says what a record was made with.
+
+A record holds the values that its script was given, not where in a config they came from. Sections
+are found again by their keys; plain values by their names, among the sections' own and in the row
+of a table that the record's wildcards name. So a change elsewhere in a config, which makes no rule
+run again, breaks no record.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from contextlib import chdir
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phasefront.errors import InputError
+from phasefront.provenance.record import Record
+
+if TYPE_CHECKING:
+    from phasefront.plan import Plan
+
+
+class Settings:
+    """The configs under a project's folder, each read once."""
+
+    def __init__(self, root: Path):
+        self._root = root
+        self._plan = cache(self._load)
+
+    def difference(self, record: Record) -> str | None:
+        """The first setting of a record that its config no longer gives; None where all agree."""
+        config = record.run.config[0].path
+        try:
+            sections, values = _offered(self._plan(config), record)
+        except InputError as error:
+            return str(error).rstrip(".")
+        for name, made_with in record.made.parameters.items():
+            if isinstance(made_with, dict):
+                alike = [offer for offer in sections if offer.keys() == made_with.keys()]
+                if made_with not in alike:
+                    return f"{self._root / config}: {_first_difference(name, made_with, alike)}"
+            elif made_with not in values.get(name, [made_with]):
+                now = " or ".join(map(str, values[name]))
+                return f"{self._root / config}: {name} is {now}, not {made_with}"
+        return None
+
+    def _load(self, config: str) -> Plan:
+        from phasefront.plan import Plan
+
+        with chdir(self._root):
+            return Plan.load(config)
+
+
+def _offered(plan: Plan, record: Record) -> tuple[list[dict], dict[str, list]]:
+    """Sections of the config, and other values by name, that the record's rule may be given."""
+    variant = record.run.wildcards.get("variant", "")
+    labels = dict(part.split("~", 1) for part in variant.split("/") if "~" in part)
+    experiment = plan.sweep.experiment_of(labels)
+    whole = experiment.model_dump(mode="json", exclude={"sweep"})
+    sections = [value for value in whole.values() if isinstance(value, dict)]
+    sections += [value for part in sections for value in part.values() if isinstance(value, dict)]
+    rows = _rows(plan, record.run.wildcards)
+    values: dict[str, list] = {}
+    for part in [*sections, *rows]:
+        for name, value in part.items():
+            values.setdefault(name.replace("_", "-"), []).append(value)
+    steps = values.get("scan-step-nm", [])
+    wildcards = [*record.run.wildcards.values(), record.made.rule]
+    values |= {
+        "step": ["nan" if step is None or math.isnan(step) else step for step in steps],
+        "seed": [plan.seed_of(name) for name in wildcards],
+        "links": [json.loads(plan.links())],
+        "states": [json.loads(plan.states_on_log(log)) for log in plan.logs.index],
+    }
+    return [*sections, *rows], values
+
+
+def _rows(plan: Plan, wildcards: dict[str, str]) -> list[dict]:
+    """Rows of the tables that wildcards name."""
+    tables = {"scan": plan.scans, "log": plan.logs, "pattern": plan.patterns}
+    return [
+        table.loc[wildcards[kind]].to_dict()
+        for kind, table in tables.items()
+        if wildcards.get(kind) in table.index
+    ]
+
+
+def _first_difference(name: str, made_with: dict, offers: list[dict]) -> str:
+    if not offers:
+        return f"nothing in it has the keys of {name}"
+    for key, value in made_with.items():
+        if all(offer[key] != value for offer in offers):
+            return f"{name}.{key} is {offers[0][key]}, not {value}"
+    return f"{name} is not what it was"
