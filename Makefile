@@ -3,6 +3,7 @@
 # make lint    format and lint
 # make bench   phasefront beside pyxem and py4DSTEM, into results/bench/indexing.json (15 minutes)
 # make assumptions    what wrong assumptions do to phases and probabilities, into results/bench/assumptions.json
+# make coverage    do 95 % intervals of fractions hold the truth? 240 virtual scans, into results/demo/coverage.json
 # make verify RUN=demo    check every record of a run
 # make lock    resolve pyproject.toml into envs/lock.txt again
 
@@ -15,7 +16,7 @@ export MPLCONFIGDIR := $(CURDIR)/.venv/share/matplotlib
 READY := .venv/.ready
 PY4DSTEM := .venv-py4dstem
 
-.PHONY: demo limno test test-all lint bench assumptions verify lock schema
+.PHONY: demo limno test test-all lint bench assumptions coverage verify lock schema
 
 demo: $(READY)
 	$(BIN)/phasefront run config/demo.yaml --cores $(CORES)
@@ -43,6 +44,9 @@ bench: $(READY)
 
 assumptions: $(READY)
 	$(BIN)/python -m benchmarks.assumptions
+
+coverage: $(READY)
+	$(BIN)/snakemake --configfile config/demo.yaml --cores $(CORES) study_coverage
 
 verify: $(READY)
 	$(BIN)/phasefront verify results/$(RUN)

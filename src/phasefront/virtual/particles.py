@@ -168,8 +168,18 @@ def draw_shares(
     spread = _FRACTION_SPREAD * rng.standard_normal(len(volumes))
     if not independent:
         return _with_mean(share, spread, volumes)(spread)
-    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
-    return _with_mean(share, _FRACTION_SPREAD * nodes, weights)(spread)
+    return _with_mean(share, *_population())(spread)
+
+
+def population_shares(share: float) -> tuple[np.ndarray, np.ndarray]:
+    """Shares in the grains of a population with this mean, and their weights in an integral.
+
+    This is what `draw_shares` draws from in models that leave two phases in a grain.
+    """
+    if share in (0.0, 1.0):
+        return np.array([share]), np.ones(1)
+    spread, weights = _population()
+    return _with_mean(share, spread, weights)(spread), weights
 
 
 def react(
@@ -221,6 +231,12 @@ def _choose_grains(volumes: np.ndarray, share: float, rng: np.random.Generator) 
     subsets = rng.random((_SUBSETS, len(volumes))) < share
     error = np.abs(subsets @ volumes / volumes.sum() - share)
     return subsets[error.argmin()].astype(float)
+
+
+def _population() -> tuple[np.ndarray, np.ndarray]:
+    """Nodes of the spread of the logit, and their weights, which add up to 1."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    return _FRACTION_SPREAD * nodes, weights / weights.sum()
 
 
 def _with_mean(share: float, logits: np.ndarray, weights: np.ndarray):

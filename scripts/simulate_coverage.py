@@ -1,0 +1,56 @@
+"""Take many small virtual scans of known populations through the analysis, fractions included."""
+
+from phasefront.config import (
+    CoverageSettings,
+    FractionSettings,
+    GrainSettings,
+    Instrument,
+    Material,
+    OrientationSettings,
+    PhaseSettings,
+    SpotSettings,
+    Virtual,
+)
+from phasefront.provenance.job import Job
+
+SECTIONS = {
+    "material": Material,
+    "virtual": Virtual,
+    "instrument": Instrument,
+    "spots": SpotSettings,
+    "orientations": OrientationSettings,
+    "phases": PhaseSettings,
+    "grains": GrainSettings,
+    "fractions": FractionSettings,
+    "coverage": CoverageSettings,
+}
+
+
+def simulate_coverage(job):
+    import os
+
+    from phasefront.virtual import coverage
+
+    study = coverage.Study(
+        **{name: getattr(job, name) for name in SECTIONS},
+        cifs=job.cifs,
+        templates=job.templates,
+        intensities=job.intensities,
+        seed=job.seed,
+    )
+    # The job's share of the machine, as Snakemake names it.
+    processes = int(os.environ.get("OMP_NUM_THREADS", 1))
+    table = coverage.run(study, processes=processes, report=lambda line: print(line, flush=True))
+    table.to_csv(job.table, index=False)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("intensities", "table of Bloch-wave intensities")
+    job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.input("templates", "simulated spots of the phases")
+    for name, model in SECTIONS.items():
+        job.settings(name, model)
+    job.parameter("seed", "seed of grains and noise", type=int, required=True)
+    job.output("table", "csv file, a row for each scan, kind of fraction and phase")
+    job.run(simulate_coverage)

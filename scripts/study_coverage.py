@@ -1,0 +1,25 @@
+"""Say how often the intervals of simulated scans hold the truth, and draw it."""
+
+from phasefront.provenance.job import Job
+
+
+def study_coverage(job):
+    import json
+
+    import pandas as pd
+
+    from phasefront.figures import coverage, style
+    from phasefront.virtual import intervals
+
+    table = pd.read_csv(job.table)
+    found = intervals.summarise(table)
+    job.summary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    style.save(coverage.draw_coverage(table, found), job.figure)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("table", "csv file of simulated scans")
+    job.output("summary", "json file of shares of intervals and mean errors, by group")
+    job.output("figure", "PNG of the intervals, of these shares and errors")
+    job.run(study_coverage)

@@ -1,0 +1,294 @@
+"""How often the 95 % intervals of phase fractions hold the truth, on many small virtual scans.
+
+Each scan shows a few grains of a population whose phase fractions are known, and goes through the
+same steps as a real one, from spot lists on. Grains react independently of each other and of their
+size, so the fraction of the population is what the fractions of a scan are drawn around:
+
+- by volume it is the share that grains are drawn with (`particles.draw_shares`), and formula units
+  follow from it;
+- by area it is the same where whole grains react. Cores and fronts lie in thicker parts of a grain
+  than shells do, so there the area that a volume share covers is measured on grains of the same
+  population (`covered_area`) and averaged over the shares.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from phasefront import cells, config, evidence, fractions, grains, layouts, netcdf, orientations
+from phasefront.crystals import Crystal, read_crystals
+from phasefront.virtual import particles, specimen, spot_lists
+
+# Volume shares, and fields of grains at each, at which the covered area is measured.
+_SHARES = np.array([0, 0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 0.99, 1])
+_FIELDS = 32
+_STEP_NM = 10.0
+
+
+@dataclass(frozen=True)
+class Study:
+    """What all scans of a study share: sections of the config, and files."""
+
+    material: config.Material
+    virtual: config.Virtual
+    instrument: config.Instrument
+    spots: config.SpotSettings
+    orientations: config.OrientationSettings
+    phases: config.PhaseSettings
+    grains: config.GrainSettings
+    fractions: config.FractionSettings
+    coverage: config.CoverageSettings
+    cifs: Sequence[Path]  # of the phases
+    templates: Path  # TEMPLATES of the instrument
+    intensities: Path  # table of Bloch waves
+    seed: int
+
+
+def plan_scans(settings: config.CoverageSettings, contents: Sequence[float], seed: int):
+    """One row a scan: ion_content, insertion_model, grains, dose, seed.
+
+    Every value of each of these comes in equally many scans, in an order of its own; doses are
+    uniform on a logarithmic scale. `contents` are the ions per formula unit of the phases.
+    """
+    rng = np.random.default_rng([seed, 0])
+    ordered = np.sort(contents)
+
+    def balanced(values: Sequence) -> np.ndarray:
+        return rng.permutation(np.resize(np.asarray(values), settings.scans))
+
+    pair, rich = balanced(range(len(ordered) - 1)), balanced(settings.rich)
+    return pd.DataFrame(
+        {
+            "scan": np.arange(1, settings.scans + 1),
+            "ion_content": ordered[pair] + rich * (ordered[pair + 1] - ordered[pair]),
+            "insertion_model": balanced(particles.INSERTION_MODELS),
+            "grains": balanced(settings.grains),
+            "dose": np.exp(rng.uniform(*np.log(settings.dose), settings.scans)),
+            "seed": rng.integers(2**31, size=settings.scans),
+        }
+    )
+
+
+def run(
+    study: Study, *, processes: int = 1, report: Callable[[str], None] = lambda line: None
+) -> pd.DataFrame:
+    """One row for each scan, kind of fraction and phase.
+
+    Columns: those of `plan_scans`; kind; phase; role (rich or poor in ions, or absent);
+    the fraction of the population and of the scanned area; found; low and high; share of the
+    crystal that is undecided; effective grains. `report` gets a line now and then. The result does
+    not depend on the number of processes.
+    """
+    plan = plan_scans(study.coverage, study.material.ion_contents, study.seed)
+    rows, started = [], time.monotonic()
+    for number, of_scan in enumerate(_each(study, plan, processes), start=1):
+        rows.extend(of_scan)
+        if number % max(1, len(plan) // 12) == 0 or number == len(plan):
+            report(f"{number} of {len(plan)} scans, {time.monotonic() - started:.0f} s")
+    return pd.DataFrame(rows)
+
+
+def _each(study: Study, plan: pd.DataFrame, processes: int) -> Iterator[list[dict]]:
+    """What `_run_scan` says of each scan, in the order of the plan."""
+    populations = [
+        (model, count)
+        for model in particles.INSERTION_MODELS
+        for count in sorted(set(study.coverage.grains))
+    ]
+    planned = plan.to_dict("records")
+    if processes == 1:
+        _begin(study)
+        curves = dict(zip(populations, map(_covered_area, populations), strict=True))
+        yield from (_run_scan(one, curves[_population(one)]) for one in planned)
+        return
+    from concurrent.futures import ProcessPoolExecutor
+    from multiprocessing import get_context
+
+    # Spawned, because numba's threads do not survive a fork.
+    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (study,)) as pool:
+        curves = dict(zip(populations, pool.map(_covered_area, populations), strict=True))
+        yield from pool.map(_run_scan, planned, [curves[_population(one)] for one in planned])
+
+
+def _population(planned: dict) -> tuple[str, int]:
+    return planned["insertion_model"], planned["grains"]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """What a process keeps from scan to scan."""
+
+    study: Study
+    crystals: list[Crystal]
+    templates: xr.Dataset
+
+
+_prepared: _Prepared
+
+
+def _begin(study: Study) -> None:
+    """Prepare this process, whose share of the machine is one thread."""
+    import numba
+
+    global _prepared
+    _prepared = _Prepared(
+        study,
+        read_crystals(study.cifs, study.material.names),
+        netcdf.read(study.templates, layouts.TEMPLATES),
+    )
+    numba.set_num_threads(1)
+
+
+def _covered_area(population: tuple[str, int]) -> np.ndarray:
+    model, count = population
+    study = _prepared.study
+    return covered_area(model, count, study.coverage.shape, study.virtual.thickness_nm, study.seed)
+
+
+def covered_area(
+    model: str,
+    count: int,
+    shape: tuple[int, int],
+    thickness_nm: tuple[float, float],
+    seed: int,
+) -> np.ndarray:
+    """Share of the area that the ion-rich phase covers if all grains have one of `_SHARES` by
+    volume, mean over `_FIELDS` fields of `count` grains; columns count by their shares."""
+    if model == "all-or-none":
+        return _SHARES
+    rng = np.random.default_rng([seed, 1, count, particles.INSERTION_MODELS.index(model)])
+    covered, area = np.zeros(len(_SHARES)), 0
+    for _ in range(_FIELDS):
+        shapes = particles.make_grains(
+            shape, count=count, scan_step_nm=_STEP_NM, thickness_nm=thickness_nm, rng=rng
+        )
+        fronts = rng.normal(size=(count, 3))
+        fronts /= np.linalg.norm(fronts, axis=1, keepdims=True)
+        total = shapes.thickness.sum(axis=0)
+        crystal = total > 0
+        for number, share in enumerate(_SHARES):
+            rich = particles.react(
+                shapes, np.full(count, share), model=model, front_directions=fronts,
+                scan_step_nm=_STEP_NM,
+            )  # fmt: skip
+            amount = (rich * shapes.thickness).sum(axis=0)
+            covered[number] += np.sum(amount[crystal] / total[crystal])
+        area += crystal.sum()
+    return covered / area
+
+
+def _run_scan(planned: dict, curve: np.ndarray) -> list[dict]:
+    study = _prepared.study
+    material = study.material
+    grown = specimen.make_specimen(
+        scan=f"scan {planned['scan']}",
+        material=study.virtual.material,
+        phases=[
+            particles.VirtualPhase.of_cif(phase.name, phase.cif, phase.ion_content)
+            for phase in material.phases
+        ],
+        ion_content=planned["ion_content"],
+        insertion_model=planned["insertion_model"],
+        seed=planned["seed"],
+        shape=study.coverage.shape,
+        scan_step_nm=_STEP_NM,
+        grains=planned["grains"],
+        thickness_nm=study.virtual.thickness_nm,
+        independent=True,
+        intensities=study.intensities,
+    )
+    spots, truth = spot_lists.simulate_spots(
+        grown, scale=study.instrument.scale, dose=planned["dose"], seed=planned["seed"],
+        max_radius=study.spots.max_radius,
+    )  # fmt: skip
+    found = _analyse(spots, planned["seed"])
+    volumes = np.array(truth.attrs["phase_formula_volume"])
+    population = _of_population(grown, curve, volumes)
+    scanned = _of_area(truth, volumes)
+    crystal = int(np.sum(truth["thickness"].to_numpy() > 0))
+    role = np.full(len(material.phases), "absent", dtype=object)
+    role[grown.poor], role[grown.rich] = "poor", "rich"
+    return [
+        {
+            **planned, "kind": kind, "phase": name, "role": role[number],
+            "population": population[kind][number], "scanned": scanned[kind][number],
+            **{
+                column: float(found[variable].sel(kind=kind, phase=name))
+                for column, variable in _COLUMNS.items()
+            },
+            "undecided": int(found["undecided"]) / crystal,
+            "effective_grains": float(found["effective_grains"]),
+        }
+        for kind in found["kind"].to_numpy()
+        for number, name in enumerate(material.names)
+    ]  # fmt: skip
+
+
+_COLUMNS = {"found": "value", "low": "low", "high": "high"}
+
+
+def _analyse(spots: xr.Dataset, seed: int) -> xr.Dataset:
+    """FRACTIONS of a scan, by the steps and settings of the run."""
+    study, crystals, templates = _prepared.study, _prepared.crystals, _prepared.templates
+    material = study.material
+    parents = [phase.parent_axes for phase in material.phases]
+    oriented = orientations.find_orientations(
+        spots, templates, crystals, n_best=study.orientations.n_best,
+        min_spots=study.orientations.min_spots, position_sigma=study.spots.position_sigma,
+    )  # fmt: skip
+    phases = evidence.decide_phases(
+        spots, oriented, templates, crystals,
+        path=cells.Path.of(crystals, parents, material.ion_contents),
+        position_sigma=study.spots.position_sigma, **study.phases.model_dump(),
+    )  # fmt: skip
+    found = grains.find_grains(
+        phases, crystals, scan_step_nm=_STEP_NM, parents=parents,
+        parent_point_group=material.parent_point_group, **study.grains.model_dump(),
+    )  # fmt: skip
+    return fractions.phase_fractions(
+        phases, found, ion_contents=material.ion_contents,
+        formula_volumes=[
+            crystal.volume / phase.formula_units
+            for crystal, phase in zip(crystals, material.phases, strict=True)
+        ],
+        draws=study.fractions.draws, seed=seed,
+    )  # fmt: skip
+
+
+def _of_population(grown: specimen.Specimen, curve: np.ndarray, volumes: np.ndarray) -> dict:
+    """Fractions (phase,) of the population that the grains were drawn from, by kind."""
+    model = grown.attributes["insertion_model"]
+    by_area = grown.rich_share
+    if model != "all-or-none":
+        shares, weights = particles.population_shares(grown.rich_share)
+        by_area = np.interp(shares, _SHARES, curve) @ weights
+
+    def both(rich: float) -> np.ndarray:
+        out = np.zeros(len(volumes))
+        out[grown.poor] += 1 - rich
+        out[grown.rich] += rich
+        return out
+
+    return _with_molar(both(by_area), both(grown.rich_share), volumes)
+
+
+def _of_area(truth: xr.Dataset, volumes: np.ndarray) -> dict:
+    """Fractions (phase,) of the scanned area itself, by kind."""
+    weight, thickness = (truth[name].to_numpy().astype("f8") for name in ("weight", "thickness"))
+    return _with_molar(
+        weight[thickness > 0].mean(axis=0), np.average(
+            weight.reshape(-1, len(volumes)), axis=0, weights=thickness.ravel()
+        ), volumes,
+    )  # fmt: skip
+
+
+def _with_molar(area: np.ndarray, volume: np.ndarray, formula_volumes: np.ndarray) -> dict:
+    amount = volume / formula_volumes
+    return {"area": area, "thickness": volume, "molar": amount / amount.sum()}

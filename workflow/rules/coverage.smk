@@ -1,0 +1,57 @@
+# Do 95 % intervals of fractions hold the truth in 95 of 100 scans? Many small virtual scans, as lists
+# of spots. Takes minutes and is no part of `all`: ask for study_coverage.
+#
+# in:  Bloch-wave intensities that come with the package, templates/<instrument>.nc, CIFs
+# out: coverage.csv, coverage.json, figures/coverage.png
+
+
+if PLAN.experiment.virtual:
+
+    rule simulate_coverage:
+        input:
+            intensities="src/phasefront/virtual/bloch_waves.nc",
+            cifs=PLAN.cifs,
+            templates=result(f"templates/{PLAN.instruments[0]}.nc"),
+            code=code("simulate_coverage"),
+        output:
+            **recorded(table="coverage.csv"),
+        log:
+            logged("simulate_coverage"),
+        conda:
+            "../../envs/environment.yaml"
+        threads: workflow.resource_settings.cores or 1
+        params:
+            virtual=settings("virtual"),
+            material=settings("material"),
+            instrument=PLAN.instrument(PLAN.instruments[0]),
+            spots=settings("spots"),
+            orientations=settings("orientations"),
+            phases=settings("phases"),
+            grains=settings("grains"),
+            fractions=settings("fractions"),
+            coverage=settings("coverage"),
+            seed=PLAN.seed_of("coverage"),
+        shell:
+            "python scripts/simulate_coverage.py --intensities {input.intensities}"
+            " --cifs {input.cifs} --templates {input.templates}"
+            " --virtual {params.virtual:q} --material {params.material:q}"
+            " --instrument {params.instrument:q} --spots {params.spots:q}"
+            " --orientations {params.orientations:q} --phases {params.phases:q}"
+            " --grains {params.grains:q} --fractions {params.fractions:q}"
+            " --coverage {params.coverage:q} --seed {params.seed}"
+            " --table {output.table} > {log} 2>&1"
+
+    rule study_coverage:
+        input:
+            table=result("coverage.csv"),
+            code=code("study_coverage"),
+        output:
+            **recorded(summary="coverage.json"),
+            **pictured("figure", "figures/coverage.png", "coverage", "Truth"),
+        log:
+            logged("study_coverage"),
+        conda:
+            "../../envs/environment.yaml"
+        shell:
+            "python scripts/study_coverage.py --table {input.table}"
+            " --summary {output.summary} --figure {output.figure} > {log} 2>&1"
