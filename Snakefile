@@ -29,6 +29,7 @@ include: "workflow/rules/powder.smk"
 include: "workflow/rules/comparison.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/sweep.smk"
 
 
 rule all:
@@ -52,3 +53,4 @@ rule all:
         result("pairs/{instrument}.csv", instrument=PLAN.instruments),
         result("notebooks/experiment.ipynb"),
         result("truth_check.csv") if PLAN.experiment.virtual else [],
+        result("sweep.csv") if PLAN.sweep.parameters else [],

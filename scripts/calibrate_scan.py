@@ -7,14 +7,24 @@ from phasefront.provenance.job import Job
 def calibrate_scan(job):
     from phasefront import calibration, layouts, netcdf, scans
     from phasefront.crystals import read_crystals
+    from phasefront.templates import simulate_templates
 
     scan = scans.open_scan(job.scan)
     if job.settings.method == "phases":
+        crystals = read_crystals(job.cifs, job.material.names)
+        # Templates of its own: how finely a scan is indexed later does not move its calibration.
+        templates = simulate_templates(
+            crystals,
+            voltage_kv=job.instrument.voltage_kv,
+            precession_deg=job.instrument.precession_deg,
+            resolution_deg=job.settings.resolution_deg,
+            max_radius=job.spots.max_radius,
+        )
         calibrated = calibration.calibrate(
             scan,
             name=job.name,
-            crystals=read_crystals(job.cifs, job.material.names),
-            templates=netcdf.read(job.templates[0], layouts.TEMPLATES),
+            crystals=crystals,
+            templates=templates,
             scale_nominal=job.instrument.scale,
             scale_search=job.settings.scale_search,
             patterns=job.settings.patterns,
@@ -33,7 +43,6 @@ def calibrate_scan(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("scan", "raw scan").parameter("name", "identifier of the scan")
-    job.input("templates", "templates of the instrument, for method phases", many=True)
     job.input("cifs", "CIFs, in the order of the phases, for method phases", many=True)
     job.input("standard", "calibration of the standard, for method standard", many=True)
     job.settings("settings", CalibrationSettings).settings("spots", SpotSettings)

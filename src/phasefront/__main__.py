@@ -22,14 +22,14 @@ def main() -> None:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     command = _command(commands, run, "fetch, check, then run an experiment to its report")
-    command.add_argument("config", type=Path)
+    _add_configs(command)
     command.add_argument("--cores", type=int, default=os.cpu_count())
     command = _command(commands, fetch, "download the public files an experiment names")
-    command.add_argument("config", type=Path)
+    _add_configs(command)
     command = _command(commands, check, "check a config, its tables and every file they name")
-    command.add_argument("config", type=Path)
+    _add_configs(command)
     command = _command(commands, unlock, "free the folder after a run was killed")
-    command.add_argument("config", type=Path)
+    _add_configs(command)
     command = _command(commands, verify, "hash a run, or an output, again and walk its records")
     command.add_argument("path", type=Path, help="folder of results, or one file in it")
     command = _command(commands, compile, "compile the numerical kernels ahead of the first run")
@@ -51,7 +51,13 @@ def _command(commands, action, help: str) -> argparse.ArgumentParser:
     return command
 
 
-def run(config: Path, cores: int) -> int:
+def _add_configs(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "config", type=Path, nargs="+", help="config files; later ones override earlier ones"
+    )
+
+
+def run(config: list[Path], cores: int) -> int:
     """Fetch, check, run every rule that has work to do, and make the report."""
     fetch(config)
     results = Path("results") / _checked_plan(config).experiment.run
@@ -74,16 +80,16 @@ def run(config: Path, cores: int) -> int:
     return 0
 
 
-def unlock(config: Path) -> int:
+def unlock(config: list[Path]) -> int:
     """Take away the lock that a killed run left; what it finished stays, the rest runs again."""
     return subprocess.run(running.snakemake(config, "--unlock", "--quiet", "all")).returncode
 
 
-def fetch(config: Path) -> int:
+def fetch(config: list[Path]) -> int:
     """Download what is missing, and check the SHA-256 of what is there."""
     from phasefront.config import load
 
-    downloads = load(config).downloads
+    downloads = load(*config).downloads
     if not downloads:
         return 0
     import pooch
@@ -107,20 +113,21 @@ def fetch(config: Path) -> int:
     return 0
 
 
-def check(config: Path) -> int:
+def check(config: list[Path]) -> int:
     """Read the config, its tables and every file they name, and say what a run would use."""
     plan = _checked_plan(config)
     print(
-        f"{config}: {len(plan.cifs)} phases, {len(plan.scans)} scans, {len(plan.logs)} logs,"
-        f" {len(plan.patterns)} powder patterns, nothing wrong."
+        f"{plan.source}: {len(plan.cifs)} phases, {len(plan.scans)} scans, {len(plan.logs)} logs,"
+        f" {len(plan.patterns)} powder patterns, {len(plan.sweep.variants) - 1} variants,"
+        " nothing wrong."
     )
     return 0
 
 
-def _checked_plan(config: Path):
+def _checked_plan(config: list[Path]):
     from phasefront.plan import Plan
 
-    plan = Plan.load(config)
+    plan = Plan.load(*config)
     plan.check_files()
     for sentence in plan.check_pairs(thorough=True):
         print(sentence, flush=True)

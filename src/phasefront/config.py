@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -221,6 +222,9 @@ class CalibrationSettings(Model):
     standard: Standard | None = None
     scale_search: Fraction = Field(0.02, description="relative half width of the search for scale")
     patterns: int = Field(250, ge=10, description="patterns, rich in spots, that are fitted")
+    resolution_deg: Positive = Field(
+        2.0, description="step of the grid of beam directions they are indexed on"
+    )
 
     @model_validator(mode="after")
     def _standard_is_there(self) -> CalibrationSettings:
@@ -412,12 +416,33 @@ class PatternRow(Model):
     wavelength: Positive
 
 
-def load(path: str | Path) -> Experiment:
-    """The experiment in a YAML file.
+def load(*paths: str | Path) -> Experiment:
+    """The experiment in a YAML file; of several, each overrides what those before it say.
 
+    Sections are merged key by key, as Snakemake merges its config files; lists are replaced.
     Raises InputError, naming file, field and remedy, for what cannot be right.
     """
-    path = Path(path)
+    content = {}
+    for path in paths:
+        content = _merged(content, _read_yaml(Path(path)))
+    return parse(content, named(paths))
+
+
+def named(paths: Iterable[str | Path]) -> str:
+    """Config files as errors name them."""
+    return " ".join(map(str, paths))
+
+
+def _merged(below: object, above: object) -> object:
+    if not isinstance(above, dict):
+        return above
+    if not above:  # an empty section changes nothing
+        return below
+    kept = below if isinstance(below, dict) else {}
+    return kept | {key: _merged(kept.get(key, {}), value) for key, value in above.items()}
+
+
+def _read_yaml(path: Path) -> dict:
     if not path.is_file():
         raise InputError(path, "there is no such file", remedy="give the path of a config file")
     try:
@@ -430,14 +455,18 @@ def load(path: str | Path) -> Experiment:
             field=f"line {mark.line + 1}" if mark else None,
             remedy="check indentation, colons and quotes there",
         ) from None
-    return parse(content, path)
+    return _mapping(content, path)
+
+
+def _mapping(content: object, source: str | Path) -> dict:
+    if not isinstance(content, dict):
+        raise InputError(source, "not a mapping of sections", remedy="start from config/demo.yaml")
+    return content
 
 
 def parse(content: object, source: str | Path, prefix: str = "") -> Experiment:
     """The experiment in an already loaded mapping; `source` and `prefix` are named in errors."""
-    if not isinstance(content, dict):
-        raise InputError(source, "not a mapping of sections", remedy="start from config/demo.yaml")
-    return _validated(Experiment, content, source, prefix)
+    return _validated(Experiment, _mapping(content, source), source, prefix)
 
 
 def read_table(path: str | Path, row_model: type[Model]) -> pd.DataFrame:

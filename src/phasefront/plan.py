@@ -25,7 +25,7 @@ class Plan:
     `logs` and `patterns` are empty tables where the experiment has none.
     """
 
-    source: Path
+    source: str
     experiment: config.Experiment
     scans: pd.DataFrame
     logs: pd.DataFrame
@@ -33,17 +33,20 @@ class Plan:
     sweep: sweep.Space
 
     @classmethod
-    def load(cls, path: str | Path) -> Plan:
-        """The plan of a config file. Raises InputError for what does not fit together."""
-        return cls._build(config.load(path), Path(path))
+    def load(cls, *paths: str | Path) -> Plan:
+        """The plan of config files, later ones overriding earlier ones.
+
+        Raises InputError for what does not fit together.
+        """
+        return cls._build(config.load(*paths), config.named(paths))
 
     @classmethod
     def parse(cls, content: dict, source: str | Path) -> Plan:
         """The plan of an already loaded config; `source` is named in errors."""
-        return cls._build(config.parse(content, source), Path(source))
+        return cls._build(config.parse(content, source), str(source))
 
     @classmethod
-    def _build(cls, experiment: config.Experiment, source: Path) -> Plan:
+    def _build(cls, experiment: config.Experiment, source: str) -> Plan:
         tables = experiment.tables
         plan = cls(
             source,
@@ -51,7 +54,7 @@ class Plan:
             config.read_table(tables.scans, config.ScanRow),
             _optional_table(tables.cycling, config.LogRow),
             _optional_table(tables.powder, config.PatternRow),
-            sweep.expand(experiment, str(source)),
+            sweep.expand(experiment, source),
         )
         plan._check_references()
         return plan

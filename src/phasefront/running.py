@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PROFILE = "workflow/profiles/default"
@@ -16,17 +16,17 @@ _FAILED_LOG = re.compile(r"^\s+log: (.+?) \(check log file")
 _EXIT_STATUS = re.compile(r"returned non-zero exit status (\d+)")
 
 
-def snakemake(config: Path, *arguments: str) -> list[str]:
+def snakemake(configs: Iterable[Path], *options: str) -> list[str]:
     """The command that runs Snakemake on an experiment."""
-    return [sys.executable, "-m", "snakemake", "--configfile", str(config), *arguments]
+    return [sys.executable, "-m", "snakemake", "--configfile", *map(str, configs), *options]
 
 
-def run_workflow(config: Path, *, cores: int, transcript: Path) -> int:
+def run_workflow(configs: Iterable[Path], *, cores: int, transcript: Path) -> int:
     """Run all rules that have work to do; Snakemake's own words go to `transcript`.
 
     Returns 0, or 2 where a job refused its input (its sentence is on stderr), or 1.
     """
-    command = snakemake(config, "--workflow-profile", PROFILE, "--cores", str(cores))
+    command = snakemake(configs, "--workflow-profile", PROFILE, "--cores", str(cores))
     transcript.parent.mkdir(parents=True, exist_ok=True)
     with (
         transcript.open("w", encoding="utf-8") as kept,

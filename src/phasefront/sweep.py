@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import difflib
 import itertools
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from pydantic import JsonValue, RootModel
 
 from phasefront import config
 from phasefront.errors import InputError
 
+if TYPE_CHECKING:
+    import xarray as xr
+
+# What a table of a sweep calls the run itself.
+RUN = "run"
 # Everything else says what was measured, or where: another experiment, with results of its own.
 SWEPT = (
     "calibration",
@@ -49,6 +59,16 @@ class Space:
         ]
 
     @cached_property
+    def settings(self) -> list[dict[str, object]]:
+        """Values of all that is swept, of each variant, by dotted path."""
+        own = {path: _value(self.experiment, path) for path in self.parameters}
+        return [own | changes for changes in self.variants]
+
+    def as_json(self) -> str:
+        """`settings` as JSON: what the summary of the sweep is given."""
+        return json.dumps(self.settings)
+
+    @cached_property
     def choices(self) -> dict[str, list[str]]:
         """The short values that each swept parameter takes, by column name."""
         return {
@@ -64,6 +84,12 @@ class Space:
             for path, value in changes.items()
         }
         return changed(self.experiment, dict(known[item] for item in labels.items()))
+
+
+class Swept(RootModel):
+    """Values of all that is swept, of the run and then of each variant, by dotted path."""
+
+    root: list[dict[str, JsonValue]]
 
 
 def expand(experiment: config.Experiment, source: str) -> Space:
@@ -119,6 +145,41 @@ def changed(
             node = node[part]
         node[name] = value
     return config.parse(content, source, prefix="sweep")
+
+
+def tabulate(settings: Sequence[Mapping], tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The tables of all variants under each other, with each variant's name and settings.
+
+    `settings` and `tables` are those of the run itself and then of each variant; `variant` names
+    what differs from the run, which is called "run".
+    """
+    own = settings[0]
+    parts = []
+    for values, table in zip(settings, tables, strict=True):
+        differing = [f"{path}={label(values[path])}" for path in own if values[path] != own[path]]
+        part = table.copy()
+        for place, path in enumerate(own):
+            part.insert(place, path, label(values[path]))
+        part.insert(0, "variant", " ".join(differing) or RUN)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def undecided_shares(
+    scans_of_states: Mapping[str, Sequence[str]], fractions: Mapping[str, xr.Dataset]
+) -> pd.DataFrame:
+    """Share of the crystal's positions left undecided in each state, as rows of the comparison.
+
+    `fractions` are FRACTIONS by scan. States without scans have no row.
+    """
+    rows = []
+    for state, scans in scans_of_states.items():
+        found = [fractions[scan] for scan in scans]
+        crystal = sum(int(scan["patterns"]) - int(scan["vacuum"]) for scan in found)
+        if crystal:
+            share = sum(int(scan["undecided"]) for scan in found) / crystal
+            rows.append((state, "undecided", "stem", share))
+    return pd.DataFrame(rows, columns=["state", "quantity", "source", "value"])
 
 
 def column(path: str) -> str:

@@ -1,6 +1,6 @@
 # Beam centre, ellipse and scale of each raw scan.
 #
-# in:  the raw scan; CIFs and templates, or the picture of a standard
+# in:  the raw scan; CIFs, or the picture of a standard
 # out: calibration/<scan>.nc, calibration/standard.nc, calibration_drift.csv
 
 
@@ -26,7 +26,6 @@ if PLAN.experiment.calibration.standard:
 rule calibrate_scan:
     input:
         scan=lambda wildcards: scan_row(wildcards)["path"],
-        templates=by_method("phases", templates_of),
         cifs=by_method("phases", PLAN.cifs),
         standard=by_method("standard", result("calibration/standard.nc")),
         code=code("calibrate_scan"),
@@ -44,7 +43,7 @@ rule calibrate_scan:
         instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
     shell:
         "python scripts/calibrate_scan.py --scan {input.scan} --name {wildcards.scan}"
-        " --templates {input.templates} --cifs {input.cifs} --standard {input.standard}"
+        " --cifs {input.cifs} --standard {input.standard}"
         " --settings {params.settings:q}"
         " --spots {params.spots:q} --material {params.material:q}"
         " --instrument {params.instrument:q}"

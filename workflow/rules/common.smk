@@ -10,6 +10,7 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
+from phasefront.config import named
 from phasefront.errors import InputError
 from phasefront.plan import Plan
 from phasefront.provenance.code import closure
@@ -22,7 +23,7 @@ if not config:
     )
 
 try:
-    PLAN = Plan.parse(config, workflow.configfiles[-1])
+    PLAN = Plan.parse(config, named(workflow.configfiles))
     PLAN.check_files()
     if workflow.is_main_process:  # not again in every job
         PLAN.check_pairs()

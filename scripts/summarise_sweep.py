@@ -1,0 +1,38 @@
+"""Set the variants of a sweep side by side: a table, and a picture of what each setting moves."""
+
+from phasefront.config import Links, Material
+from phasefront.provenance.job import Job
+from phasefront.sweep import Swept
+
+
+def summarise_sweep(job):
+    import numpy as np
+    import pandas as pd
+
+    from phasefront import comparison, layouts, netcdf, sweep
+    from phasefront.figures import style
+    from phasefront.figures.sweep import draw_sweep
+
+    scans_of_states = {link.state: link.scans for link in job.links.root}
+    tables = []
+    of_variants = np.reshape(job.fractions, (len(job.comparisons), -1))
+    for compared, scans in zip(job.comparisons, of_variants, strict=True):
+        table = comparison.comparison_table(netcdf.read(compared, layouts.COMPARISON))
+        fractions = netcdf.read_all(scans, layouts.FRACTIONS, key="scan")
+        undecided = sweep.undecided_shares(scans_of_states, fractions)
+        tables.append(pd.concat([table, undecided], ignore_index=True))
+    table = sweep.tabulate(job.settings.root, tables)
+    table.to_csv(job.table, index=False)
+    drawn = draw_sweep(
+        table, list(job.settings.root[0]), ion=job.material.ion, labels=job.material.labels
+    )
+    style.save(drawn, job.figure)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("comparisons", "comparison of the run, and of each variant", many=True)
+    job.input("fractions", "fractions of all scans of the run, then of each variant", many=True)
+    job.settings("settings", Swept).settings("links", Links).settings("material", Material)
+    job.output("table", "csv file to write").output("figure", "PNG to write")
+    job.run(summarise_sweep)

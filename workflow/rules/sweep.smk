@@ -1,0 +1,33 @@
+# What the settings that a sweep varies do to fractions and conclusions.
+#
+# in:  comparison.nc and fractions/<scan>.nc, of the run and of each variant
+# out: sweep.csv, figures/sweep.png
+
+
+rule summarise_sweep:
+    input:
+        comparisons=lambda wildcards: [
+            located("comparison.nc", variant) for variant in VARIANTS
+        ],
+        fractions=lambda wildcards: [
+            located(f"fractions/{scan}.nc", variant)
+            for variant in VARIANTS
+            for scan in PLAN.scans.index
+        ],
+        code=code("summarise_sweep"),
+    output:
+        **recorded(table="sweep.csv"),
+        **pictured("figure", "figures/sweep.png", "sweep", "Sweep"),
+    log:
+        logged("summarise_sweep"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        settings=PLAN.sweep.as_json(),
+        links=PLAN.links(),
+        material=settings("material"),
+    shell:
+        "python scripts/summarise_sweep.py --comparisons {input.comparisons}"
+        " --fractions {input.fractions} --settings {params.settings:q}"
+        " --links {params.links:q} --material {params.material:q}"
+        " --table {output.table} --figure {output.figure} > {log} 2>&1"
