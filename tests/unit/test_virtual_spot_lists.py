@@ -104,6 +104,18 @@ def test_same_seed_same_spots(mixed):
     assert not spots.equals(simulate(grown, seed=2)[0])
 
 
+def test_level_between_the_spots_grows_with_the_thickness(mixed):
+    """As on the virtual camera's scans: 27 counts in vacuum, 18 to 19 more through 50 nm."""
+    grown, _, truth = mixed
+    level, thickness = spot_lists.simulate_diffuse(grown, seed=1), truth["thickness"].values
+    assert np.median(level[thickness == 0]) == pytest.approx(27, abs=0.5)
+    assert np.corrcoef(level[thickness > 0], thickness[thickness > 0])[0, 1] > 0.95
+    near = np.abs(thickness - 50) < 5
+    assert near.sum() > 10
+    assert level[near].mean() - 27 == pytest.approx(18.5, abs=1)
+    assert np.array_equal(level, spot_lists.simulate_diffuse(grown, seed=1))
+
+
 def test_maxima_are_those_of_the_summed_spots(mixed):
     """The image of all spots, filtered, on a fine grid: its maxima are found and no others."""
     from skimage.feature import peak_local_max

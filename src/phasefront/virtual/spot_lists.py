@@ -10,7 +10,8 @@ Three numbers were set on finished SPOTS of the virtual camera (three scans of 6
 1e7 electrons, found spots of single crystals beside the electrons that the Bloch waves put there):
 `_READ_FACTOR`, so that half of the spots of about 1200 electrons are found; `_FLOOR_PX`, the error
 of the brightest spots; `_FALSE_SPOTS`, from vacuum and from spots without a reflection. Errors of
-scale, ellipse and centre are as large as those calibrations' were.
+scale, ellipse and centre are as large as those calibrations' were, and the four numbers of the
+diffuse level are those of the SCAN datasets.
 """
 
 from __future__ import annotations
@@ -32,6 +33,10 @@ _BEAM_RADIUS_PX = 7.9  # no spots are looked for inside it
 # Standard errors of the calibration: relative ones of scale and ellipse, and of the centre.
 _DISTORTION, _CENTRE_PX = 1e-4, 0.006
 _FALSE_ALARMS = 0.1
+# Level between the spots, counts, where all of the beam is scattered diffusely; what the camera
+# adds to it, as a share of the beam; noise relative to the excess over vacuum, and in counts.
+_LEVEL, _GLARE, _LEVEL_NOISE, _LEVEL_NOISE_COUNTS = 53.0, 0.1, 0.03, 0.15
+_GAMMA = 0.567
 # Spots with less than this share of what is detected alone are background.
 _FAINT = 0.03
 _STEPS, _STILL = 60, 1e-4  # of the search for a maximum; pixels
@@ -106,6 +111,21 @@ def simulate_spots(
     )  # fmt: skip
     truth = specimen.truth(np.broadcast_to(centre[::-1], (*shape, 2)), affine)
     return spots, truth.assign_attrs({"dose": dose})
+
+
+def simulate_diffuse(specimen: Specimen, *, seed: int) -> np.ndarray:
+    """Level between the spots (ny, nx), counts of a camera with a gamma: it grows with thickness.
+
+    The diffuse share of the beam is what neither the screen's halo nor the specimen leaves over.
+    """
+    elastic = specimen.columns.elastic.reshape(specimen.thickness.shape[1:])
+
+    def level(elastic):
+        return _LEVEL * (_GLARE + 1 - (1 - camera.HALO_SHARE) * elastic) ** _GAMMA
+
+    noise = np.random.default_rng([seed, 4]).standard_normal((2, *elastic.shape))
+    excess = (level(elastic) - level(1.0)) * (1 + _LEVEL_NOISE * noise[0])
+    return level(1.0) + excess + _LEVEL_NOISE_COUNTS * noise[1]
 
 
 def expected_spots(
