@@ -281,6 +281,9 @@ class FractionSettings(Model):
     """Intervals of fractions."""
 
     draws: int = Field(2000, ge=100, description="bootstrap draws over grains")
+    confusion_positions: int = Field(
+        1500, ge=1, description="positions of each phase that are simulated to see its confusion"
+    )
 
 
 class PowderSettings(Model):

@@ -146,7 +146,7 @@ def _promised(qx, qy, intensity, best, rotation, centre, scale, first, rows, num
         if best[p] < 0:
             continue
         begin, one = end, best[p]
-        placed, share = promised_spots(
+        placed, share, _ = promised_spots(
             rotation[one], scale[one], centre[one], rows[:, first[p] : first[p + 1]], numbers
         )
         found, promised = 0.0, 0.0

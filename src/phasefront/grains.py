@@ -72,7 +72,7 @@ def find_grains(
         `parents` without `parent_point_group`, a parent matrix that is singular or not (3, 3), or
         a point group that orix does not know.
     """
-    lattices = _lattices(crystals, parents, parent_point_group)
+    lattices = lattices_of(crystals, parents, parent_point_group)
     decision = phases["decision"].values
     rotation, family = _lattice_orientations(phases, lattices)
     edges = _neighbours(family)
@@ -117,7 +117,7 @@ def find_grains(
 
 
 @dataclass(frozen=True)
-class _Lattice:
+class Lattice:
     """The lattice a phase is compared as; phases of one family are compared with each other."""
 
     family: int
@@ -125,18 +125,18 @@ class _Lattice:
     symmetry: np.ndarray  # (n, 4)
 
 
-def _lattices(
+def lattices_of(
     crystals: Sequence[Crystal], parents: Sequence | None, point_group: str | None
-) -> list[_Lattice]:
+) -> list[Lattice]:
     parents = [None] * len(crystals) if parents is None else parents
     if any(parent is not None for parent in parents):
         shared_symmetry = laue_rotations(point_group)
     lattices = []
     for number, (crystal, parent) in enumerate(zip(crystals, parents, strict=True)):
         if parent is None:
-            lattices.append(_Lattice(number, np.array([1.0, 0, 0, 0]), crystal.symmetry))
+            lattices.append(Lattice(number, np.array([1.0, 0, 0, 0]), crystal.symmetry))
         else:
-            lattices.append(_Lattice(len(crystals), to_parent(crystal, parent), shared_symmetry))
+            lattices.append(Lattice(len(crystals), to_parent(crystal, parent), shared_symmetry))
     return lattices
 
 
@@ -160,7 +160,7 @@ def to_parent(crystal: Crystal, parent: Sequence[Sequence[float]]) -> np.ndarray
 
 
 def _lattice_orientations(
-    phases: xr.Dataset, lattices: Sequence[_Lattice]
+    phases: xr.Dataset, lattices: Sequence[Lattice]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Orientation (position, 4) of the lattice of each position, and its family, -1 none."""
     decision = phases["decision"].values.ravel()
@@ -196,11 +196,11 @@ def _misorientations(
     for number, symmetry in symmetries.items():
         own = (of_edge == number).all(axis=0)
         first, second = rotation[edges[:, own]]
-        angle[own] = _nearest_either_way(first, second, symmetry)[1]
+        angle[own] = nearest_either_way(first, second, symmetry)[1]
     return angle
 
 
-def _nearest_either_way(
+def nearest_either_way(
     rotation: np.ndarray, reference: np.ndarray, symmetry: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Equivalent (n, 4) nearest to the reference, as found or half a turn on; angle; which."""
@@ -272,7 +272,7 @@ def _reduced(
     is_turned = np.empty(len(rotation), dtype=bool)
     for number, symmetry in symmetries.items():
         own = grain_family[grain] == number
-        nearest[own], angle[own], is_turned[own] = _nearest_either_way(
+        nearest[own], angle[own], is_turned[own] = nearest_either_way(
             rotation[own], mean[grain[own]], symmetry
         )
     return nearest, angle, is_turned

@@ -828,16 +828,18 @@ def _strained(rows, strain):
 
 @numba.njit(cache=True)
 def promised_spots(rotation, scale, centre, rows, numbers):
-    """Places (3, n) and weights (n,), |F| times visibility, of a crystal's reflections.
+    """Places (3, n) and weights (n,), |F| times visibility, of a crystal's reflections, and which
+    columns of `rows` these are (n,).
 
     `rows`: those of one phase in a `ReflectionTable`; `numbers`: of an `Experiment`. A kernel, for
     use in others.
     """
     matrix = matrix_of(rotation)
-    shown = _shown(matrix, rows, numbers, 0.0)
+    kept = _excited(matrix, rows, numbers, 0.0)
+    shown = _columns(rows, kept)
     placed = _placed(matrix, np.array([math.log(scale), centre[0], centre[1]]), shown)
     share, slope = np.empty(shown.shape[1]), np.empty(shown.shape[1])
     # The excitation does not know of scale and centre.
     _along(matrix, shown, 2, placed[2])
     _shares(placed[2], shown[3], shown[4], numbers, share, slope)
-    return placed, share
+    return placed, share, kept

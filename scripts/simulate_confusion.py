@@ -1,0 +1,43 @@
+"""Decide simulated patterns of each phase, at the scan's own orientations, strengths and errors."""
+
+from phasefront.config import Material, OrientationSettings, PhaseSettings
+from phasefront.provenance.job import Job
+
+
+def simulate_confusion(job):
+    from phasefront import cells, confusion, layouts, netcdf
+    from phasefront.crystals import read_crystals
+
+    crystals = read_crystals(job.cifs, job.material.names)
+    parents = [phase.parent_axes for phase in job.material.phases]
+    common = {"min_spots": job.orientations.min_spots, "position_sigma": job.position_sigma}
+    simulated = confusion.simulate_confusion(
+        netcdf.read(job.spots, layouts.SPOTS),
+        netcdf.read(job.phases, layouts.PHASES),
+        netcdf.read(job.grains, layouts.GRAINS),
+        netcdf.read(job.templates, layouts.TEMPLATES),
+        crystals,
+        parents=parents,
+        parent_point_group=job.material.parent_point_group,
+        path=cells.Path.of(crystals, parents, job.material.ion_contents),
+        positions=job.positions,
+        orientation_settings=common
+        | {"n_best": job.orientations.n_best, "device": job.orientations.device},
+        phase_settings=common | job.decisions.model_dump(),
+        seed=job.seed,
+    )
+    netcdf.write(simulated, job.confusion, layouts.CONFUSION)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("spots", "Bragg vectors").input("phases", "phase of every position")
+    job.input("grains", "grains of the scan").input("templates", "simulated spots of the phases")
+    job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.settings("material", Material).settings("orientations", OrientationSettings)
+    job.settings("decisions", PhaseSettings)
+    job.parameter("position-sigma", "largest error of a spot's position, 1/A", type=float)
+    job.parameter("positions", "simulated at most, of each phase", type=int, required=True)
+    job.parameter("seed", "seed of the simulation", type=int, required=True)
+    job.output("confusion", "netCDF file to write")
+    job.run(simulate_confusion)

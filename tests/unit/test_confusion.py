@@ -1,0 +1,316 @@
+"""Simulated confusion: of good and of bad patterns, of phases alike, and by the command line."""
+
+import dataclasses
+import json
+import subprocess
+import sys
+
+import numba
+import numpy as np
+import pytest
+from conftest import ROOT
+from hypothesis import given
+from hypothesis import strategies as st
+from kinematic import CRYSTALS, NAMES, OPTICS
+
+from phasefront import cells, confusion, evidence, grains, layouts, netcdf, rotations
+from phasefront.errors import InputError
+from phasefront.orientations import find_orientations
+from phasefront.templates import simulate_templates
+from phasefront.virtual.bloch_waves import BLOCH_WAVES, DATA_FILE
+
+PARENTS = [np.eye(3).tolist(), [[1, 1, 0], [-1, 1, 0], [0, 0, 1]], np.eye(3).tolist()]
+PATH = cells.Path.of(CRYSTALS, PARENTS, [3, 2, 1])
+LATTICE = {"parents": PARENTS, "parent_point_group": "4/mmm"}
+SIDE = 6  # positions along each side of a grain
+
+
+@pytest.fixture(scope="module")
+def templates():
+    return simulate_templates(CRYSTALS, resolution_deg=4.0, **OPTICS)
+
+
+def bloch_scan(name, *, dose, sigma, seed, count=8):
+    """SPOTS of a row of square grains of one phase, from Bloch waves; vacuum lies between them.
+
+    Counts are Poisson's, places have an error of `sigma` (1/angstrom) that grows as spots fade.
+    """
+    table = netcdf.read(DATA_FILE, BLOCH_WAVES)
+    rng = np.random.default_rng(seed)
+    usable = np.flatnonzero(table["phase"].values == name)
+    offset = table["offset"].values
+    shape = (SIDE, count * (SIDE + 1))
+    number, columns = np.zeros(shape, dtype=int), {}
+    for grain, pattern in enumerate(rng.choice(usable, count, replace=False)):
+        own = slice(offset[pattern], offset[pattern + 1])
+        q = np.stack([table["qx"].values[own], table["qy"].values[own]])
+        intensity = table["intensity"].values[own, rng.integers(2, 8)]
+        for y, x in np.ndindex(SIDE, SIDE):
+            electrons = rng.poisson(dose * rng.lognormal(0, 0.2) * intensity)
+            radius = np.hypot(*q)
+            seen = (electrons > 45) & (radius > 0.1) & (radius < 1.15)
+            spread = sigma * np.sqrt(500 / electrons[seen])
+            found = q[:, seen] + np.minimum(spread, 0.005) * rng.standard_normal((2, seen.sum()))
+            column = grain * (SIDE + 1) + x
+            number[y, column] = seen.sum()
+            columns[y * shape[1] + column] = np.vstack([found, electrons[seen]])
+    qx, qy, counts = np.concatenate([columns[at] for at in sorted(columns)], axis=1)
+    return netcdf.build(
+        layouts.SPOTS,
+        {
+            "count": number, "offset": np.concatenate([[0], number.ravel().cumsum()]),
+            "qx": qx, "qy": qy, "intensity": counts, "variance": counts,
+        },
+        {"scan": "squares", "scan_step_nm": 1.0},
+    )  # fmt: skip
+
+
+def analysed(spots, templates, crystals=CRYSTALS, path=PATH, lattice=LATTICE):
+    oriented = find_orientations(spots, templates, crystals)
+    phases = evidence.decide_phases(spots, oriented, templates, crystals, path=path)
+    found = grains.find_grains(
+        phases, crystals, misorientation_deg=5.0, min_positions=10, scan_step_nm=1.0, **lattice
+    )
+    return spots, phases, found, templates, crystals
+
+
+@pytest.fixture(scope="module")
+def good(templates):
+    return analysed(bloch_scan(NAMES[1], dose=3e5, sigma=0.001, seed=1), templates)
+
+
+@pytest.fixture(scope="module")
+def simulated(good):
+    return confusion.simulate_confusion(*good, path=PATH, positions=150, seed=3, **LATTICE)
+
+
+def rates(found):
+    """Shares (true phase, phase) decided, and (true phase,) undecided, over all grains."""
+    whole = found.sum("grain")
+    count = whole["simulated"].values
+    return whole["decided"].values / count[:, None], whole["undecided"].values / count
+
+
+def test_good_patterns_of_each_phase_are_told_apart(good, simulated):
+    layouts.CONFUSION.check(simulated, "confusion")
+    decided, undecided = rates(simulated)
+    assert (np.diag(decided) > 0.9).all()
+    assert decided[~np.eye(3, dtype=bool)].max() < 0.02
+    assert (undecided < 0.1).all()
+    assert simulated.attrs == simulated.attrs | {"scan": "squares", "seed": 3}
+
+
+def test_every_grain_gets_its_share_of_the_positions(good, simulated):
+    count = simulated["simulated"].values
+    assert len(count) == good[2].sizes["grain"] == 8
+    assert (count == count[:, :1]).all()
+    assert 140 <= count[:, 0].sum() <= 160
+    assert count.min() >= 10
+    ended = simulated["decided"].sum("phase") + simulated["undecided"]
+    assert (ended <= simulated["simulated"] + 1e-6).all()
+
+
+def test_few_electrons_confuse(templates, simulated):
+    bad = analysed(bloch_scan(NAMES[1], dose=1.2e4, sigma=0.003, seed=1), templates)
+    found = confusion.simulate_confusion(*bad, path=PATH, positions=150, seed=3, **LATTICE)
+    assert (rates(found)[1] - rates(simulated)[1]).mean() > 0.2
+
+
+def test_phases_of_one_cell_and_nearly_one_structure_are_confused():
+    sodium = CRYSTALS[0].atoms
+    poorer = sodium.assign(occupancy=np.where(sodium.element == "Na", 0.8, 1.0) * sodium.occupancy)
+    crystals = [CRYSTALS[0], dataclasses.replace(CRYSTALS[0], name="poorer", atoms=poorer)]
+    templates = simulate_templates(crystals, resolution_deg=4.0, **OPTICS)
+    lattice = {"parents": [np.eye(3).tolist()] * 2, "parent_point_group": "4/mmm"}
+    spots = bloch_scan(NAMES[0], dose=1e5, sigma=0.001, seed=2, count=5)
+    scan = analysed(spots, templates, crystals, None, lattice)
+    found = confusion.simulate_confusion(*scan, positions=100, seed=3, **lattice)
+    assert (rates(found)[1] > 0.5).all()
+    certain = confusion.simulate_confusion(
+        *scan, positions=100, seed=3, phase_settings={"decide_above": 0.5001}, **lattice
+    )
+    wrong = 1 - np.diag(rates(certain)[0] / rates(certain)[0].sum(axis=1, keepdims=True))
+    # Forced to decide, it errs often, but less often than by chance.
+    assert 0.02 < wrong.mean() < 0.55
+
+
+def test_phases_without_a_common_lattice_are_simulated_too(good):
+    found = confusion.simulate_confusion(*good, path=PATH, positions=60, seed=3)
+    decided, _ = rates(found)
+    assert (found["simulated"].values > 0).all()
+    assert (np.diag(decided) > 0.75).all()
+
+
+def test_threads_do_not_matter_and_the_seed_does(good):
+    def run(seed, threads):
+        numba.set_num_threads(threads)
+        try:
+            return confusion.simulate_confusion(
+                *good, path=PATH, positions=40, seed=seed,
+                phase_settings={"decide_above": 0.9999}, **LATTICE,
+            )  # fmt: skip
+        finally:
+            numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+
+    most = min(2, numba.config.NUMBA_NUM_THREADS)
+    first = run(3, 1)
+    assert first.identical(run(3, most))
+    assert not first["decided"].equals(run(4, 1)["decided"])
+
+
+def test_the_total_counts_of_a_position_are_the_scan_s(good):
+    spots, phases, found, templates, crystals = good
+    scan = confusion._Scan.of(spots, phases, found["label"].values.ravel(), templates, crystals)
+    rng = np.random.default_rng(0)
+    every = np.arange(len(scan.position))
+    lattices = grains.lattices_of(crystals, PARENTS, "4/mmm")
+    for phase in range(3):
+        rotation = confusion._as_phase(scan, every, phase, lattices, found["rotation"].values, rng)
+        crystal, _, counts, _ = confusion._simulate(scan, every, phase, rotation, rng)
+        assert (np.diff(crystal) >= 0).all()
+        total = np.bincount(crystal, counts, minlength=len(every))
+        assert np.median(np.abs(np.log(total / scan.strength))) < 0.1
+        number = np.bincount(crystal, minlength=len(every)).mean()
+        assert number == pytest.approx(spots["count"].values[spots["count"] > 0].mean(), rel=0.25)
+
+
+def test_orientations_are_those_of_the_grain_up_to_a_variant(good):
+    spots, phases, found, templates, crystals = good
+    scan = confusion._Scan.of(spots, phases, found["label"].values.ravel(), templates, crystals)
+    lattices = grains.lattices_of(crystals, PARENTS, "4/mmm")
+    every, mean = np.arange(len(scan.position)), found["rotation"].values
+    for phase in range(3):
+        rotation = confusion._as_phase(
+            scan, every, phase, lattices, mean, np.random.default_rng(phase)
+        )
+        lattice = lattices[phase]
+        _, angle, _ = grains.nearest_either_way(
+            rotations.multiply(lattice.to_lattice, rotation), mean[scan.grain], lattice.symmetry
+        )
+        assert angle.max() < 5
+        # One variant a grain: positions of a grain stay near each other without any symmetry.
+        for grain in range(len(mean)):
+            own = rotation[scan.grain == grain]
+            assert rotations.misorientation(own, own[:1], np.array([[1.0, 0, 0, 0]])).max() < 8
+
+
+def test_errors_of_places_keep_their_variance():
+    from phasefront.refinement import Assignment, Refined, ReflectionTable
+
+    rng = np.random.default_rng(5)
+    patterns, each = 2000, 8
+    g = rng.uniform(-1, 1, (3, patterns * each))
+    g[2] = 0
+    found = Assignment(
+        np.repeat(np.arange(patterns), each), np.arange(g.shape[1]), np.arange(g.shape[1])
+    )
+    rotation = np.tile([1.0, 0, 0, 0], (patterns, 1))
+    nothing = np.zeros(patterns)
+    refined = Refined(rotation, nothing + 1, np.zeros((patterns, 2)), *[nothing] * 4)
+    bend = np.eye(2) + rng.normal(0, 0.01, (patterns, 2, 2))
+    q = np.einsum("nij,nj->ni", bend[found.candidate], g[:2].T) + 0.003
+    q += 0.002 * rng.standard_normal(q.shape)
+    arrays = np.arange(patterns + 1) * each, *q.T, np.ones(len(q))
+    table = ReflectionTable(np.array([0, g.shape[1]]), np.vstack([g, g[:2]]))
+    error = confusion._errors(arrays, found, refined, table)
+    assert np.std(error, axis=0) == pytest.approx([0.002, 0.002], rel=0.03)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.3, 0.8])
+def test_share_in_common_is_the_intraclass_correlation(share):
+    rng = np.random.default_rng(6)
+    unit = np.repeat(np.arange(600), 8)
+    level = np.sqrt(share) * rng.standard_normal(600)[unit]
+    level += np.sqrt(1 - share) * rng.standard_normal(len(unit))
+    assert confusion._common_share(unit, np.exp(0.4 * level)) == pytest.approx(share, abs=0.05)
+
+
+def test_share_in_common_of_too_little_is_none():
+    assert confusion._common_share(np.arange(50), np.ones(50)) == 0
+    assert confusion._common_share(np.zeros(0, dtype=int), np.zeros(0)) == 0
+
+
+def test_fates_come_as_often_as_they_did():
+    rng = np.random.default_rng(7)
+    expected = np.exp(rng.uniform(0, 6, 20000))
+    found = rng.random(20000) < expected / (expected + 50)
+    ratio = np.where(found, rng.lognormal(0, 0.4, 20000), 0)
+    radius, strength = rng.uniform(0.1, 1.1, 20000), rng.lognormal(8, 0.5, 20000)
+    fates = confusion._Fates(
+        expected, radius, strength, ratio, np.zeros((20000, 2)), np.zeros(20000), 0.0
+    )
+    wanted = np.full(5000, 50.0)
+    near = rng.uniform(0.1, 1.1, 5000), rng.lognormal(8, 0.5, 5000)
+    quantile = rng.random(5000)
+    drawn = fates.draw(wanted, *near, quantile)
+    assert (ratio[drawn] > 0).mean() == pytest.approx(0.5, abs=0.08)
+    assert np.abs(np.log(expected[drawn] / 50)).max() < 0.5
+    low, high = (fates.draw(wanted, *near, np.full(5000, q)) for q in (0.1, 0.95))
+    assert (ratio[low] == 0).all()
+    assert (ratio[high] > 1).all()
+
+
+@given(grain=st.lists(st.integers(0, 9), min_size=1, max_size=300), most=st.integers(1, 400))
+def test_chosen_positions_are_spread_over_the_grains(grain, most):
+    grain = np.sort(grain)
+    chosen = confusion._spread(grain, most)
+    assert (np.diff(chosen) > 0).all()
+    assert set(grain[chosen]) == set(grain)
+    share = np.bincount(grain[chosen], minlength=10) - most * np.bincount(grain, minlength=10) / (
+        len(grain)
+    )
+    assert len(chosen) == len(grain) if len(grain) <= most else (np.abs(share) <= 1).all()
+
+
+def test_a_scan_without_grains_has_none(good):
+    spots, phases, _, templates, crystals = good
+    none = grains.find_grains(
+        phases, crystals, misorientation_deg=5.0, min_positions=10**6, scan_step_nm=1.0, **LATTICE
+    )
+    found = confusion.simulate_confusion(spots, phases, none, templates, crystals, seed=1)
+    assert found["decided"].shape == (0, 3, 3)
+    layouts.CONFUSION.check(found, "none")
+
+
+def test_bad_input_is_refused(good):
+    spots, phases, found, templates, crystals = good
+    with pytest.raises(InputError, match="do not fit the phases"):
+        confusion.simulate_confusion(
+            spots, phases, found.isel(y=slice(2)), templates, crystals, seed=1
+        )
+    with pytest.raises(InputError, match="its phases are"):
+        confusion.simulate_confusion(spots, phases, found, templates, crystals[::-1], seed=1)
+
+
+def test_the_script_does_the_same(good, tmp_path):
+    spots, phases, found, templates, _ = good
+    files = {
+        "spots": (spots, layouts.SPOTS), "phases": (phases, layouts.PHASES),
+        "grains": (found, layouts.GRAINS), "templates": (templates, layouts.TEMPLATES),
+    }  # fmt: skip
+    command = [sys.executable, str(ROOT / "scripts/simulate_confusion.py")]
+    for name, (dataset, layout) in files.items():
+        netcdf.write(dataset, tmp_path / f"{name}.nc", layout)
+        command += [f"--{name}", str(tmp_path / f"{name}.nc")]
+    material = {
+        "ion": "Na", "pristine_molar_mass": 417.8, "pristine_ion_content": 3,
+        "parent_point_group": "4/mmm",
+        "phases": [
+            {"name": name, "cif": "-", "ion_content": content, "formula_units": 4,
+             "parent_axes": parent}
+            for name, content, parent in zip(NAMES, (3, 2, 1), PARENTS, strict=True)
+        ],
+    }  # fmt: skip
+    command += ["--cifs", *(crystal.path for crystal in CRYSTALS), "--orientations", "{}"]
+    command += ["--decisions", "{}", "--material", json.dumps(material), "--position-sigma"]
+    command += ["0.005", "--positions", "40", "--seed", "3"]
+    command += ["--confusion", str(tmp_path / "confusion.nc")]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    written = netcdf.read(tmp_path / "confusion.nc", layouts.CONFUSION)
+    expected = confusion.simulate_confusion(*good, path=PATH, positions=40, seed=3, **LATTICE)
+    np.testing.assert_array_equal(written["decided"], expected["decided"])
+    (tmp_path / "spots.nc").unlink()
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "spots.nc" in done.stderr
