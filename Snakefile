@@ -49,6 +49,7 @@ rule all:
             scan=PLAN.scans.index,
             kind=["h5", "ang", "ctf"],
         ),
+        result("figures/cycling/{log}.png", log=PLAN.logs.index),
         result("figures/powder/{pattern}.png", pattern=PLAN.patterns.index),
         result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
         result("pairs/{instrument}.csv", instrument=PLAN.instruments),

@@ -7,23 +7,31 @@ from phasefront.provenance.job import Job
 def analyse_log(job):
     from phasefront import cycling, layouts, logs, netcdf
 
+    row = job.row
     analysed = cycling.analyse_log(
-        logs.read_log(job.log),
-        name=job.row.log,
+        logs.read_log(job.log, columns=row.columns),
+        name=row.log,
         states=[state.moment() for state in job.states.root],
-        mass_mg=job.row.mass_mg,
-        mass_error_mg=job.row.mass_error_mg,
+        mass_mg=row.mass_mg,
+        mass_error_mg=row.mass_error_mg,
         formula_mass=job.material.pristine_molar_mass,
         initial_content=job.material.pristine_ion_content,
         initial_error=job.material.pristine_ion_error,
-        irreversible_mAh_g=job.row.irreversible_mah_g,
-        irreversible_error_mAh_g=job.row.irreversible_error_mah_g,
+        ions_per_electron=row.ions_per_electron,
+        irreversible_mAh_g=row.irreversible_mah_g,
+        irreversible_error_mAh_g=row.irreversible_error_mah_g,
+        leakage_mA=row.leakage_ma,
+        leakage_error_mA=row.leakage_error_ma,
+        inactive_share=row.inactive_share,
+        inactive_error=row.inactive_error,
     )
     netcdf.write(analysed, job.cycling, layouts.CYCLING)
+    cycling.tidy_table(analysed).to_csv(job.table, index=False, float_format="%.9g")
 
 
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("log", "galvanostatic log").settings("row", LogRow).settings("states", StatesOnLog)
     job.settings("material", Material).output("cycling", "netCDF file to write")
+    job.output("table", "its records as csv, named as in the Battery Data Format")
     job.run(analyse_log)

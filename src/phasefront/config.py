@@ -17,6 +17,7 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     JsonValue,
@@ -43,6 +44,25 @@ def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
 
 
 Range = Annotated[tuple[Positive, Positive], AfterValidator(_ascending)]
+
+
+def _from_json(value: object) -> object:
+    """Cells of a table hold text."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except json.JSONDecodeError:
+        raise ValueError(
+            f"{value!r} is no JSON; write it as"
+            ' {"time": ["Time", "h"], "voltage": ["Ecell", "V"], "current": ["I", "mA"]}'
+        ) from None
+
+
+ColumnMap = Annotated[
+    dict[Literal["time", "voltage", "current", "step"], tuple[str, str]],
+    BeforeValidator(_from_json),
+]
 
 
 class Model(BaseModel):
@@ -137,25 +157,25 @@ class State(Model):
     time_h: float | None = Field(None, ge=0, description="hours since the start of the log")
     capacity_mah_g: float | None = Field(None, description="net charge passed, mA h per gram")
     voltage_v: float | None = Field(None, description="first crossing of this voltage")
+    fraction: Fraction | None = Field(
+        None, description="share of the half cycle's charge; 1 is the end of its current"
+    )
     rest: int | None = Field(None, ge=0, description="end of this rest, counted from 0")
-    half_cycle: int = Field(0, ge=0, description="half cycle the capacity or voltage belongs to")
+    half_cycle: int = Field(
+        0, ge=0, description="half cycle, from 0, that a capacity, voltage or fraction belongs to"
+    )
 
     @model_validator(mode="after")
     def _one_moment(self) -> State:
         if len(self._given()) != (self.log is not None):
             raise ValueError(
-                "give a log and exactly one of time_h, capacity_mah_g, voltage_v, rest"
+                "give a log and exactly one of time_h, capacity_mah_g, voltage_v, fraction, rest"
             )
         return self
 
     def _given(self) -> dict[str, float]:
-        moments = {
-            "time_h": self.time_h,
-            "capacity_mAh_g": self.capacity_mah_g,
-            "voltage_V": self.voltage_v,
-            "rest": self.rest,
-        }
-        return {key: value for key, value in moments.items() if value is not None}
+        places = {"time_h", "capacity_mah_g", "voltage_v", "fraction", "rest"}
+        return self.model_dump(include=places, exclude_none=True)
 
     def moment(self) -> dict:
         """What `cycling.locate_state` needs to find the state."""
@@ -404,10 +424,20 @@ class LogRow(Model):
 
     log: Name
     path: str
-    mass_mg: Positive
-    mass_error_mg: float = Field(0, ge=0)
-    irreversible_mah_g: float = 0
-    irreversible_error_mah_g: float = Field(0, ge=0)
+    columns: ColumnMap | None = Field(
+        None,
+        description='for text of another kind, as JSON: {"time": ["column", "unit"], "voltage":'
+        ' ..., "current": ...} and, where there is one, "step"',
+    )
+    mass_mg: Positive = Field(description="active material, all grains")
+    mass_error_mg: float = Field(0, ge=0, description="its standard uncertainty")
+    ions_per_electron: Positive = Field(1, description="1 for Li and Na, 0.5 for Mg")
+    irreversible_mah_g: float = Field(0, ge=0, description="of the first charge, side reactions'")
+    irreversible_error_mah_g: float = Field(0, ge=0, description="its standard uncertainty")
+    leakage_ma: float = Field(0, description="current that moves no ions, at rest too")
+    leakage_error_ma: float = Field(0, ge=0, description="its standard uncertainty")
+    inactive_share: float = Field(0, ge=0, lt=1, description="share of the mass without contact")
+    inactive_error: float = Field(0, ge=0, description="its standard uncertainty")
 
 
 class PatternRow(Model):

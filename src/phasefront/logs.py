@@ -1,13 +1,14 @@
 """Galvanostatic logs of any cycler as one table.
 
 Current and capacity are positive on charge (ions leave the cathode), capacity is the net charge
-passed since the first row. Half cycles and cycles are counted here, from 0, by the sign of the
-current and not by the instrument, since instruments disagree on how to count.
+passed since the first row. Steps, half cycles and cycles are counted here, from 0, and not by the
+instrument, since instruments disagree on how to count, and some skip numbers.
 """
 
 from __future__ import annotations
 
 import io
+import itertools
 import shutil
 import subprocess
 import warnings
@@ -20,8 +21,16 @@ from scipy.integrate import cumulative_trapezoid
 
 from phasefront.errors import InputError
 
-# A current below this share of the log's largest is a rest: cyclers report some offset there.
+REST, CHARGE, DISCHARGE, CONSTANT_VOLTAGE = "rest", "charge", "discharge", "constant voltage"
+STEP_TYPES = (REST, CHARGE, DISCHARGE, CONSTANT_VOLTAGE)
+
+# Where the instrument does not say what it does, a current below this share of the log's largest is
+# a rest (cyclers report some offset there), and a voltage within the tolerance of a step's last one
+# is held while the current falls below a share of the step's.
 _REST_SHARE = 1e-3
+_HELD_VOLTAGE_V = 2e-3
+_HELD_CURRENT_SHARE = 0.95
+_CURRENT_CONTROL, _VOLTAGE_CONTROL, _NO_CONTROL, _UNKNOWN_CONTROL = "current", "voltage", "no", ""
 # Time stamps of simultaneous rows differ by rounding; more than this backwards is an error.
 _BACKWARD_TOLERANCE_S = 0.01
 
@@ -37,10 +46,11 @@ _TIDY_NAME = {
     "current": "current_mA",
     "step": "instrument_step",
 }
+BDF_TIME, BDF_VOLTAGE, BDF_CURRENT = "Test Time / s", "Voltage / V", "Current / A"
 _BDF_COLUMNS = {
-    "time": ("Test Time / s", "s"),
-    "voltage": ("Voltage / V", "V"),
-    "current": ("Current / A", "A"),
+    "time": (BDF_TIME, "s"),
+    "voltage": (BDF_VOLTAGE, "V"),
+    "current": (BDF_CURRENT, "A"),
 }
 _BDF_OPTIONAL = ("Step Count / 1", "Charging Capacity / Ah", "Discharging Capacity / Ah")
 
@@ -64,10 +74,12 @@ def read_log(
     -------
     One row a record: time_s, voltage_V, current_mA (positive on charge), capacity_mAh (net charge
     since the first row, integrated), instrument_capacity_mAh (the same by the instrument's own
-    counter, NaN if it has none), and from 0: cycle, half_cycle, step. A half cycle is a run of one
-    sign of current, rests belong to the half cycle before; two half cycles make a cycle; a step is
-    a run of one step number of the instrument, or of charge, discharge or rest where it gives
-    none. `attrs["source"]` is the path.
+    counter, NaN if it has none), step_type (one of `STEP_TYPES`), and from 0: step, half_cycle,
+    cycle. A step is a run of one step number of the instrument and one type. A half cycle is a run
+    of one sign of current; a rest belongs to the half cycle before. A cycle is a charge with the
+    discharge after it, and what comes before the first charge belongs to the first cycle.
+    `attrs["source"]` is the path, `attrs["warnings"]` a list of sentences on what had to be mended:
+    where the clock starts again from zero, as after a restart of the instrument, time runs on.
 
     Raises
     ------
@@ -109,51 +121,123 @@ def _tidy(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
                 field=f"{name}, record {bad[0] + 1}",
                 remedy="export the log again or delete these records",
             )  # fmt: skip
-    time = table["time_s"].to_numpy(dtype="f8")
+    clock = table["time_s"].to_numpy(dtype="f8")
+    restarts = _restarts(clock)
+    time = _run_on(clock, restarts)
     backwards = np.flatnonzero(np.diff(time) < -_BACKWARD_TOLERANCE_S)
     if backwards.size:
         first = backwards[0]
         raise InputError(
-            path, f"time runs backwards, from {time[first]:g} s to {time[first + 1]:g} s",
+            path, f"time runs backwards, from {clock[first]:g} s to {clock[first + 1]:g} s",
             field=f"time_s, record {first + 2}",
             remedy="export the log with the total time since its start, records in order",
         )  # fmt: skip
     time = np.maximum.accumulate(time)
     current = table["current_mA"].to_numpy(dtype="f8")
-    sign = current_sign(current)
-    step = _count_runs(np.asarray(table.get("instrument_step", sign)))
+    voltage = table["voltage_V"].to_numpy(dtype="f8")
+    part = np.searchsorted(restarts, np.arange(len(table)), side="right")
+    numbered = _count_runs(part, np.asarray(table.get("instrument_step", np.zeros(len(table)))))
+    control = np.asarray(table.get("control", np.full(len(table), _UNKNOWN_CONTROL)), dtype=str)
+    sign = _current_sign(current, control, numbered)
+    step_type = _step_types(voltage, current, sign, control, numbered)
     half_cycle = _count_half_cycles(sign)
+    step = _count_runs(numbered, step_type)
     tidy = pd.DataFrame(
         {
             "time_s": time,
-            "voltage_V": table["voltage_V"].to_numpy(dtype="f8"),
+            "voltage_V": voltage,
             "current_mA": current,
             "capacity_mAh": _integrate(time, current, step),
             "instrument_capacity_mAh": table.get("instrument_capacity_mAh", np.nan),
-            "cycle": half_cycle // 2,
+            "cycle": _count_cycles(sign),
             "half_cycle": half_cycle,
             "step": step,
+            "step_type": step_type,
         }
     )
     tidy.attrs["source"] = str(path)
+    tidy.attrs["warnings"] = [
+        f"The clock starts again at record {first + 1}; time runs on from the record before, since "
+        "the pause between them is not known."
+        for first in restarts.tolist()
+    ]
     return tidy
 
 
-def current_sign(current: np.ndarray) -> np.ndarray:
-    """1 on charge, -1 on discharge, 0 at rest, (n,)."""
-    rest = np.abs(current) <= _REST_SHARE * np.abs(current).max()
-    return np.where(rest, 0, np.sign(current)).astype(int)
+def _restarts(clock: np.ndarray) -> np.ndarray:
+    """First records after a restart: the clock is back within one interval of zero, and runs on."""
+    change = np.diff(clock)
+    back = np.flatnonzero(change < -_BACKWARD_TOLERANCE_S) + 1
+    forward = change[change > 0]
+    if not forward.size:
+        return back[:0]
+    ends = np.append(back, len(clock))[1:]
+    return back[(clock[back] <= np.median(forward)) & (clock[back] >= 0) & (ends - back > 1)]
 
 
-def _count_runs(labels: np.ndarray) -> np.ndarray:
-    """Number, from 0, of the run of equal labels that each element is in."""
-    return np.concatenate([[0], np.cumsum(labels[1:] != labels[:-1])])
+def _run_on(clock: np.ndarray, restarts: np.ndarray) -> np.ndarray:
+    """The clock, with the time before each restart added to what comes after it."""
+    time = clock.copy()
+    for first in restarts:
+        time[first:] += time[first - 1]
+    return time
+
+
+def _current_sign(current: np.ndarray, control: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """1 on charge, -1 on discharge, 0 at rest, (n,).
+
+    A record without current in a step that controls current or voltage has the step's sign.
+    """
+    small = np.abs(current) <= _REST_SHARE * np.abs(current).max()
+    sign = np.where(small | (control == _NO_CONTROL), 0, np.sign(current))
+    driven = np.isin(control, (_CURRENT_CONTROL, _VOLTAGE_CONTROL))
+    within = pd.Series(np.where(sign == 0, np.nan, sign)).groupby(step)
+    return np.where(driven & (sign == 0), within.bfill().fillna(within.ffill()).fillna(0), sign)
+
+
+def _step_types(
+    voltage: np.ndarray, current: np.ndarray, sign: np.ndarray, control: np.ndarray,
+    step: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """One of STEP_TYPES for each record, (n,)."""
+    kinds = np.select([sign > 0, sign < 0], [CHARGE, DISCHARGE], REST).astype(object)
+    kinds[(control == _VOLTAGE_CONTROL) & (sign != 0)] = CONSTANT_VOLTAGE
+    runs = _count_runs(step, sign, control)
+    borders = np.concatenate([[0], np.flatnonzero(np.diff(runs)) + 1, [len(runs)]])
+    for first, end in itertools.pairwise(borders):
+        if control[first] == _UNKNOWN_CONTROL and sign[first] != 0:
+            size = np.abs(current[first:end])
+            held = np.abs(voltage[first:end] - voltage[end - 1]) <= _HELD_VOLTAGE_V
+            held &= size < _HELD_CURRENT_SHARE * np.median(size[: max(1, len(size) // 2)])
+            tail = np.flatnonzero(~held)[-1] + 1 if not held.all() else 0
+            # Two records do not tell a held voltage from the last record of a step cut short.
+            if len(held) - tail > 2:
+                kinds[first + tail : end] = CONSTANT_VOLTAGE
+    return kinds
+
+
+def _count_runs(*labels: np.ndarray) -> np.ndarray:
+    """Number, from 0, of the run of equal labels (all of them) that each record is in."""
+    changes = np.zeros(len(labels[0]) - 1, dtype=bool)
+    for values in labels:
+        changes |= values[1:] != values[:-1]
+    return np.concatenate([[0], np.cumsum(changes)])
+
+
+def _without_rests(sign: np.ndarray) -> np.ndarray:
+    """Sign of the current, of that before at a rest, and of that after at the first rest."""
+    return pd.Series(sign).replace(0, np.nan).ffill().bfill().fillna(0).to_numpy()
 
 
 def _count_half_cycles(sign: np.ndarray) -> np.ndarray:
-    """Runs of one sign, a rest with the run before it, the first rest with the run after it."""
-    filled = pd.Series(sign).replace(0, np.nan).ffill().bfill().fillna(0)
-    return _count_runs(filled.to_numpy())
+    return _count_runs(_without_rests(sign))
+
+
+def _count_cycles(sign: np.ndarray) -> np.ndarray:
+    """A new cycle begins with every charge but the first."""
+    charging = _without_rests(sign) > 0
+    begins = charging & ~np.concatenate([[False], charging[:-1]])
+    return np.maximum(np.cumsum(begins) - 1, 0)
 
 
 def _integrate(time_s: np.ndarray, current_mA: np.ndarray, step: np.ndarray) -> np.ndarray:
@@ -169,18 +253,25 @@ def _integrate(time_s: np.ndarray, current_mA: np.ndarray, step: np.ndarray) -> 
     return charge / 3600.0
 
 
+def half_cycle_charge(log: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Charge passed in each half cycle, mAh: integrated, and by the instrument's counter, (n,)."""
+    last = np.flatnonzero(np.diff(log["half_cycle"], append=-1))
+    counted = log["instrument_capacity_mAh"].to_numpy(dtype="f8")
+    return (
+        np.diff(log["capacity_mAh"].to_numpy()[last], prepend=0.0),
+        np.diff(counted[last], prepend=counted[0]),
+    )
+
+
 def capacity_difference(log: pd.DataFrame) -> float:
     """Disagreement of the integrated capacity with the instrument's own counter.
 
     The largest difference of charge over any half cycle, relative to the largest half cycle; NaN
     where the instrument keeps no counter.
     """
-    counted = log["instrument_capacity_mAh"].to_numpy()
-    if not np.isfinite(counted).all():
+    ours, theirs = half_cycle_charge(log)
+    if not np.isfinite(theirs).all():
         return float("nan")
-    last = np.flatnonzero(np.diff(log["half_cycle"], append=-1))
-    ours = np.diff(log["capacity_mAh"].to_numpy()[last], prepend=0.0)
-    theirs = np.diff(counted[last], prepend=counted[0])
     largest = np.abs(theirs).max()
     return float(np.abs(ours - theirs).max() / largest) if largest > 0 else float("nan")
 
@@ -210,6 +301,9 @@ def _parse(path: Path, kind: str, load: Callable):
             path, f"not a readable {kind} file ({type(error).__name__}: {error})",
             remedy="export it again from the cycler's software",
         ) from error  # fmt: skip
+
+
+_ECLAB_MODES = {1: _CURRENT_CONTROL, 2: _VOLTAGE_CONTROL, 3: _NO_CONTROL}
 
 
 def _read_eclab_binary(path: Path) -> pd.DataFrame:
@@ -262,10 +356,14 @@ def _from_eclab(table: pd.DataFrame, path: Path) -> pd.DataFrame:
     )
     if "Ns" in table:
         raw["instrument_step"] = _numbers(table, "Ns", path)
+    if "mode" in table:
+        mode = pd.Series(_numbers(table, "mode", path))
+        raw["control"] = mode.map(_ECLAB_MODES).fillna(_UNKNOWN_CONTROL)
     if "dq/mA.h" in table:
         raw["instrument_capacity_mAh"] = np.cumsum(_numbers(table, "dq/mA.h", path))
     elif "(Q-Qo)/mA.h" in table:
-        raw["instrument_capacity_mAh"] = _numbers(table, "(Q-Qo)/mA.h", path)
+        counter = _numbers(table, "(Q-Qo)/mA.h", path)
+        raw["instrument_capacity_mAh"] = _run_on(counter, _restarts(time))
     return raw
 
 
@@ -277,7 +375,10 @@ def _eclab_current(table: pd.DataFrame, time: np.ndarray, path: Path, remedy: st
     mode = _numbers(table, _first_column(table, ("mode",), path, remedy), path)
     control_name = _first_column(table, ("control/V/mA", "control/mA"), path, remedy)
     control = _numbers(table, control_name, path)
-    galvanostatic, potentiostatic = mode == 1, mode == 2
+    galvanostatic, potentiostatic = (
+        pd.Series(mode).map(_ECLAB_MODES).to_numpy() == wanted
+        for wanted in (_CURRENT_CONTROL, _VOLTAGE_CONTROL)
+    )
     current = np.where(galvanostatic, control, 0.0)
     if potentiostatic.any():
         charge = _numbers(table, _first_column(table, ("dq/mA.h",), path, remedy), path)
@@ -306,11 +407,18 @@ def _read_neware(path: Path) -> pd.DataFrame:
             "voltage_V": table["Voltage"].to_numpy(dtype="f8"),
             "current_mA": table["Current(mA)"].to_numpy(dtype="f8"),
             "instrument_step": step,
+            "control": table["Status"].astype(str).map(_neware_control),
             "instrument_capacity_mAh": _net_of_counters(
                 table["Charge_Capacity(mAh)"], table["Discharge_Capacity(mAh)"]
             ),
         }
     )
+
+
+def _neware_control(status: str) -> str:
+    """What a step named as 'CC_Chg', 'CV_DChg', 'Rest' ... controls; a CCCV step both in turn."""
+    known = {"Rest": _NO_CONTROL, "CC": _CURRENT_CONTROL, "CV": _VOLTAGE_CONTROL}
+    return known.get(status.partition("_")[0], _UNKNOWN_CONTROL)
 
 
 def _continuous_time(step_time: np.ndarray, step: np.ndarray) -> np.ndarray:
@@ -440,7 +548,8 @@ def _read_mapped_text(path: Path, columns: Mapping[str, Sequence[str]]) -> pd.Da
     if missing or unknown:
         raise InputError(
             path, f"the column map lacks {missing} and has unknown {unknown}", field="columns",
-            remedy="map time, voltage, current and, if there is one, step",
+            remedy="map time, voltage, current and, if there is one, step; a curve without time"
+            " is no log",
         )  # fmt: skip
     table = _delimited(path, [name for name, _ in columns.values()])
     return _mapped(table, columns, path)

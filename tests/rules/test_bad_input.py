@@ -156,7 +156,7 @@ def test_log_whose_time_runs_backwards(tmp_path):
         "analyse_log", out, log=log,
         row=json.dumps({"log": "charge", "path": str(log), "mass_mg": 3.42}),
         states=json.dumps([{"name": "x3.0", "log": "charge", "time_h": 0.1}]),
-        material=DEMO.section("material"), cycling=out / "charge.nc",
+        material=DEMO.section("material"), cycling=out / "charge.nc", table=out / "charge.csv",
     )  # fmt: skip
     assert sentence.startswith(f"{log}: time_s, record 61: time runs backwards")
 

@@ -89,13 +89,22 @@ def test_charge_of_a_lithium_iron_phosphate_cell(tmp_path, shared_data):
     }
     run_script(
         "analyse_log", log=log, row=json.dumps(row), states=json.dumps(states),
-        material=json.dumps(material), cycling=tmp_path / "lfp.nc",
+        material=json.dumps(material), cycling=tmp_path / "lfp.nc", table=tmp_path / "lfp.csv",
     )  # fmt: skip
     analysed = netcdf.read(tmp_path / "lfp.nc", layouts.CYCLING)
     charge = analysed["capacity"].values[analysed["half_cycle"].values == 1]
     assert charge.max() - charge.min() == pytest.approx(159, abs=0.5)
 
     assert list(analysed["state"].values) == ["half", "charged"]
+    header, *records = (tmp_path / "lfp.csv").read_text().splitlines()
+    assert header.startswith("Test Time / s,Voltage / V,Current / A,Cycle Count / 1,")
+    assert len(records) == 11399
+    assert sum(",rest," in record for record in records) == 1031
+    run_script(
+        "draw_log", cycling=tmp_path / "lfp.nc", material=json.dumps(material),
+        figure=tmp_path / "lfp.png",
+    )  # fmt: skip
+    assert (tmp_path / "lfp.png").stat().st_size > 1e5
     half, charged = analysed["state_ion_content"].values
     # 80 and 156.8 mAh/g net of 169.9 mAh/g, one lithium for each formula unit.
     assert half == pytest.approx(1 - 80 / 169.9, abs=0.001)

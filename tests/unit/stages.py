@@ -1,8 +1,10 @@
 """Data sets of the stages, of which a test says only what it is about."""
 
 import numpy as np
+import pandas as pd
 
 from phasefront import layouts, netcdf
+from phasefront.cycling import analyse_log
 
 
 def build_phases(names, decision, *, scan="map", **given):
@@ -28,3 +30,41 @@ def build_phases(names, decision, *, scan="map", **given):
     }  # fmt: skip
     attributes = {"scan": scan, "decide_above": 0.95, "min_explained": 0.5, "max_misfit": 4.0}
     return netcdf.build(layouts.PHASES, {**unknown, **known, **given}, attributes)
+
+
+def build_cycling(states, contents, *, cycles=False):
+    """A charge with a step at x = 1.95; with `cycles` a discharge and a charge after it."""
+    x = np.linspace(3.05, 0.95, 900)
+    step = 1 / (1 + np.exp((x - 1.95) / 0.02))
+    voltage = 3.68 + 0.5 * step + 0.05 * (3 - x) - 0.25 * np.exp(-(3.05 - x) / 0.02)
+    turns = [1, -1, 1] if cycles else [1]
+    part = len(x)
+    log = pd.DataFrame(
+        {
+            "time_s": np.linspace(0, 72000 * len(turns), part * len(turns)),
+            "voltage_V": np.concatenate([voltage[::turn] for turn in turns]),
+            "current_mA": np.repeat(turns, part) * 0.05,
+            "capacity_mAh": np.concatenate([0.003 * 64.15 * (3.05 - x[::turn]) for turn in turns]),
+            "instrument_capacity_mAh": np.nan,
+            "cycle": np.repeat([0, 0, 1][: len(turns)], part),
+            "half_cycle": np.repeat(range(len(turns)), part),
+            "step": np.repeat(range(len(turns)), part),
+            "step_type": np.repeat(["charge", "discharge", "charge"][: len(turns)], part),
+        }
+    )
+    places = 64.15 * (3.05 - contents)
+    return analyse_log(
+        log,
+        name="charge",
+        states=[
+            {"state": state, "capacity_mah_g": place}
+            for state, place in zip(states, places, strict=True)
+        ],
+        mass_mg=3.0,
+        mass_error_mg=0.03,
+        formula_mass=417.79,
+        initial_content=3.05,
+        initial_error=0.005,
+        inactive_share=0.1,
+        inactive_error=0.02,
+    )

@@ -60,21 +60,22 @@ def make_fractions(content=2.5, error=0.1, *, molar=(0.5, 0.5, 0.0), scan="s1"):
 def make_cycling(contents, error=0.02):
     contents = dict(contents)
     x, count = np.array(list(contents.values())), len(contents)
-    curve = np.linspace(3, 1, 5)
+    sizes = {"time": 5, "half": 1, "grid": 3, "plateau": 0, "state": count}
+    blank = {
+        name: np.zeros([sizes[dim] for dim in variable.dims])
+        for name, variable in layouts.CYCLING.variables.items()
+    }
     return netcdf.build(
         layouts.CYCLING,
-        {
-            **dict.fromkeys(("time", "voltage", "current", "capacity"), np.arange(5.0)),
-            **dict.fromkeys(("cycle", "half_cycle"), np.zeros(5)),
-            **{f"ion_content{end}": curve for end in ("", "_low", "_high")},
+        blank
+        | {
+            "time": np.arange(5.0),
             "state": list(contents),
-            "state_time": np.zeros(count),
-            "state_voltage": np.zeros(count),
             "state_ion_content": x,
             "state_ion_content_low": x - HALF * error,
             "state_ion_content_high": x + HALF * error,
         },
-        {"log": "charge", "file": "charge.mpt", "mass_mg": 10.0},
+        dict.fromkeys(layouts.CYCLING.attributes, 0.0) | {"log": "charge", "file": "charge.mpt"},
     )
 
 

@@ -31,16 +31,23 @@ def test_demo_is_a_complete_plan(demo):
     assert len({plan.seed_of(name) for name in plan.scans.index}) == len(plan.scans)
 
 
-@pytest.mark.parametrize("name", ["decisions", "lfp"])
-def test_virtual_experiments_without_log_and_powder_are_complete_plans(name, monkeypatch):
+def test_virtual_experiment_without_log_and_powder_is_a_complete_plan(monkeypatch):
     monkeypatch.chdir(ROOT)
-    plan = Plan.load(f"config/{name}.yaml")
+    plan = Plan.load("config/decisions.yaml")
     plan.check_files()
     assert not len(plan.logs) and not len(plan.patterns)
     assert set(plan.experiment.virtual.states) == set(plan.scans["state"])
     assert len({plan.seed_of(scan) for scan in plan.scans.index}) == len(plan.scans)
-    folder = f"results/{name}/raw/"
-    assert all(path.startswith(folder) for path in plan.raw_files())
+    assert all(path.startswith("results/decisions/raw/") for path in plan.raw_files())
+
+
+def test_virtual_scans_may_stand_beside_a_real_log(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    plan = Plan.load("config/lfp.yaml")
+    assert {download.path for download in plan.experiment.downloads} == set(plan.logs["path"])
+    assert all(path.startswith("results/lfp/raw/") for path in plan.scans["path"])
+    assert set(plan.experiment.virtual.states) == set(plan.scans["state"])
+    assert {state.log for state in plan.experiment.states} == set(plan.logs.index)
 
 
 def test_a_virtual_state_may_have_a_dose_and_a_thickness_of_its_own(monkeypatch):
@@ -111,7 +118,7 @@ def change(content, path, value):
         (
             ["states", 0, "time_h"], 3.0,
             "demo.yaml: states.0: give a log and exactly one of time_h, capacity_mah_g, voltage_v,"
-            " rest; change it.",
+            " fraction, rest; change it.",
         ),
         (
             ["instruments", "astar", "scale"], None,
@@ -161,6 +168,20 @@ def test_what_is_no_config_is_refused(tmp_path, text, sentence):
     path.write_text(text)
     with pytest.raises(InputError, match=sentence):
         config.load(path)
+
+
+def test_columns_of_a_log_are_given_as_json(tmp_path):
+    columns = '{"time": ["t", "h"], "voltage": ["E/V", "V"], "current": ["I", "-mA"]}'
+    path = tmp_path / "cycling.tsv"
+    path.write_text(f"log\tpath\tmass_mg\tcolumns\na\ta.txt\t3\t{columns}\nb\tb.mpr\t4\t\n")
+    rows = config.read_table(path, config.LogRow)
+    assert rows.loc["a", "columns"]["current"] == ("I", "-mA")
+    assert rows.loc["b", "columns"] is None
+    again = config.LogRow.model_validate_json(json.dumps(rows.loc["a"].to_dict()))
+    assert again.columns == rows.loc["a", "columns"]
+    path.write_text("log\tpath\tmass_mg\tcolumns\na\ta.txt\t3\tt in h\n")
+    with pytest.raises(InputError, match=r"row 1.columns: 't in h' is no JSON; write it as \{"):
+        config.read_table(path, config.LogRow)
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,17 @@ from phasefront import layouts, netcdf
 from phasefront.cycling import (
     FARADAY_MAH_MOL,
     analyse_log,
+    differential_capacity,
+    find_plateaus,
     ion_content,
     locate_state,
+    tidy_table,
 )
 from phasefront.errors import InputError
-from phasefront.logs import capacity_difference, read_log
+from phasefront.logs import STEP_TYPES, capacity_difference, read_log
 
 MAP = {"time": ("t", "h"), "voltage": ("E", "V"), "current": ("I", "A")}
+HALF = 1.959964
 NVPF = {"mass_mg": 5.0, "mass_error_mg": 0.0, "formula_mass": 417.79, "initial_content": 3.0}
 
 
@@ -50,17 +54,20 @@ def charge_rest_discharge(make_log):
 
 # --- real files ------------------------------------------------------------------------------
 
-# name: records, last time (s), steps, half cycles, first charge (mAh), agreement with counter
+# name: records, last time (s), steps, half cycles, cycles, first charge (mAh), agreement with
+# counter, number of records at rest, on charge, on discharge and at constant voltage
 REAL = {
-    "lfp_half_cell_c10.mpr": (11399, 269881.24, 11, 10, 0.5448, 5e-4),
-    "naxcoo2_c24.mpr": (46102, 456309.59, 14, 13, 0.9865, 5e-4),
+    "lfp_half_cell_c10.mpr": (11399, 269881.24, 21, 10, 5, 0.5448, 5e-4, (1031, 5887, 4481, 0)),
+    # EC-Lab counts its half cycles 0, 2, 3, 4 ...
+    "naxcoo2_c24.mpr": (46102, 456309.59, 14, 13, 6, 0.9865, 5e-4, (361, 23576, 22165, 0)),
     # Its half cycles are 10 records, one of them an average over the switch of current.
-    "eclab_gcpl.mpt": (132, 659.99, 12, 8, 8.33e-5, 0.02),
-    "neware.ndax": (1464, 43800.0, 4, 2, 0.5928, 2e-3),
-    "neware.nda": (439, 721.6, 6, 3, 6.9e-4, 0.01),
+    "eclab_gcpl.mpt": (132, 659.99, 12, 8, 4, 8.33e-5, 0.02, (44, 44, 44, 0)),
+    # Two steps at constant current, then constant voltage, that the instrument has as one each.
+    "neware.ndax": (1464, 43800.0, 6, 2, 1, 0.5928, 2e-3, (22, 441, 579, 422)),
+    "neware.nda": (439, 721.6, 6, 3, 1, 6.9e-4, 0.01, (286, 51, 102, 0)),
     # The converter that wrote it divided the current by 1000, and its counter starts late.
-    "arbin_example.bdf.csv": (2150, 345733.39, 17, 8, 4.835e-4, 7e-3),
-    "arbin.res": (2150, 345733.39, 17, 8, 0.4835, 1e-4),
+    "arbin_example.bdf.csv": (2150, 345733.39, 17, 8, 4, 4.835e-4, 7e-3, (769, 669, 712, 0)),
+    "arbin.res": (2150, 345733.39, 17, 8, 4, 0.4835, 1e-4, (769, 669, 712, 0)),
 }
 
 
@@ -70,12 +77,15 @@ def test_real_logs(shared_data, name):
     if path.suffix == ".res" and shutil.which("mdb-export") is None:
         pytest.skip("mdb-export (mdbtools) is not installed")
     log = read_log(path)
-    records, end, steps, half_cycles, first_charge, agreement = REAL[name]
+    records, end, steps, half_cycles, cycles, first_charge, agreement, types = REAL[name]
     assert len(log) == records
     assert log["time_s"].iloc[-1] == pytest.approx(end, abs=0.01)
     assert (log["time_s"].diff().dropna() >= 0).all()
     assert log["step"].max() + 1 == steps
     assert log["half_cycle"].max() + 1 == half_cycles
+    assert log["cycle"].max() + 1 == cycles
+    assert tuple(log["step_type"].value_counts().reindex(STEP_TYPES, fill_value=0)) == types
+    assert not log.attrs["warnings"]
     passed = log.groupby("half_cycle")["capacity_mAh"].last().diff()
     passed.iloc[0] = log.loc[log["half_cycle"] == 0, "capacity_mAh"].iloc[-1]
     assert passed[passed > 0].iloc[0] == pytest.approx(first_charge, rel=1e-2)
@@ -109,6 +119,41 @@ def test_lithium_iron_phosphate_charges_159_mAh_g_around_3_4_V(shared_data):
         log, mass_mg=3.42, mass_error_mg=0.03, formula_mass=157.76, initial_content=1.0
     )
     assert content["ion_content"].min() == pytest.approx(1 - 156.8 / 169.9, abs=0.005)
+
+
+def test_lithium_iron_phosphate_has_one_plateau(shared_data):
+    """Near 3.43 V: above it on charge and below it on discharge, by the polarisation."""
+    log = read_log(shared_data("cycling/lfp_half_cell_c10.mpr"))
+    plateaus = find_plateaus(log, mass_mg=3.42).set_index("half_cycle")
+    assert plateaus.index.tolist() == list(range(1, 10))
+    charge, discharge = plateaus.loc[[1, 3, 5, 7, 9]], plateaus.loc[[2, 4, 6, 8]]
+    assert charge["voltage"].iloc[0] == pytest.approx(3.52, abs=0.01)
+    assert charge["voltage"].iloc[1:].to_numpy() == pytest.approx(3.494, abs=0.003)
+    assert discharge["voltage"].to_numpy() == pytest.approx(3.352, abs=0.003)
+    assert (charge["voltage"].mean() + discharge["voltage"].mean()) / 2 == pytest.approx(
+        3.43, abs=0.01
+    )
+    # Most of the 159 mA h/g of the first charge.
+    assert charge["capacity_from"].iloc[0] < 5
+    assert 130 < charge["capacity_to"].iloc[0] < 140
+
+
+def test_sodium_cobalt_oxide_repeats_its_plateaus(shared_data):
+    """Eleven on charge, at the same voltages to 10 mV in every cycle after the first."""
+    log = read_log(shared_data("cycling/naxcoo2_c24.mpr"))
+    plateaus = find_plateaus(log, mass_mg=10.0)
+    steep = [3.67, 3.275, 2.974, 2.69, 2.624, 2.56, 2.454]
+    for half_cycle in (3, 5, 7, 9, 11):
+        found = plateaus.loc[plateaus["half_cycle"] == half_cycle, "voltage"].to_numpy()
+        assert np.abs(found[:, None] - steep).min(axis=0).max() < 0.01
+
+
+def test_open_circuit_curve_without_time_is_no_log(shared_data):
+    path = shared_data("cycling/nvpf_ocp_chayambuka2022.csv")
+    with pytest.raises(InputError, match=r"lacks \['time', 'current'\].*without time is no log"):
+        read_log(path, columns={"voltage": ("Positive electrode open-circuit potential [V]", "V")})
+    with pytest.raises(InputError, match=r"'Test Time / s'.*are missing; give a column map"):
+        read_log(path)
 
 
 def test_gamry_tables_of_one_file_run_on(shared_data, tmp_path):
@@ -151,7 +196,7 @@ def test_constant_current_in_any_notation(tmp_path_factory, current, hours, comm
 @given(order=st.permutations(range(6)))
 @settings(deadline=None)
 def test_records_out_of_order_are_refused(tmp_path_factory, order):
-    rows = [(float(number), 3.7, 1e-3) for number in order]
+    rows = [(100.0 + number, 3.7, 1e-3) for number in order]
     path = write_csv(tmp_path_factory.mktemp("log") / "log.csv", rows)
     if list(order) == sorted(order):
         assert len(read_log(path, columns=MAP)) == 6
@@ -182,9 +227,89 @@ def test_first_record_of_a_step_speaks_for_the_time_since_the_last(make_log):
     assert log["capacity_mAh"].tolist() == pytest.approx([0, 0, 1, 2, 1, 0])
 
 
-def test_cycles_are_pairs_of_half_cycles(make_log):
-    log = make_log(range(8), [3.7] * 8, [1, 1, -1, -1, 1, 1, -1, -1])
+@pytest.mark.parametrize(
+    ("current", "cycle"),
+    [
+        ([1, 1, -1, -1, 1, 1, -1, -1], [0, 0, 0, 0, 1, 1, 1, 1]),
+        # A short discharge at the beginning, as of a cell that lay about, makes no cycle.
+        ([-1, 1, 1, -1, 0, 1, 1, -1], [0, 0, 0, 0, 0, 1, 1, 1]),
+        ([0, -1, -1, 0, -1, -1, 0, 0], [0] * 8),
+        ([0] * 8, [0] * 8),
+    ],
+)
+def test_cycles_are_charges_with_the_discharge_after(make_log, current, cycle):
+    assert make_log(range(8), [3.7] * 8, current)["cycle"].tolist() == cycle
+
+
+def test_formation_at_a_hundredth_of_the_current_is_no_rest(make_log):
+    current = [0.02, 0.02, -0.02, -0.02, 2, 2, -2, -2]
+    log = make_log([0, 50, 50, 90, 90, 90.5, 90.5, 91], [3.7] * 8, current)
     assert log["cycle"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
+    assert log["step_type"].tolist() == ["charge", "charge", "discharge", "discharge"] * 2
+    assert log["capacity_mAh"].tolist() == pytest.approx([0, 1, 1, 0.2, 0.2, 1.2, 1.2, 0.2])
+    # What is lost on the first charge is lost in the formation.
+    lost = ion_content(log, irreversible_mAh_g=6.415, **NVPF)["ion_content"]
+    plain = ion_content(log, **NVPF)["ion_content"]
+    np.testing.assert_allclose(lost - plain, [0] + [0.1] * 7, atol=1e-5)
+
+
+def test_clock_that_starts_again_runs_on(make_log):
+    log = make_log([0, 1, 2, 3, 0.5, 1.5, 2.5], [3.7] * 7, [1.0, 1, 1, 1, 2, 2, 2])
+    assert (log["time_s"] / 3600).tolist() == pytest.approx([0, 1, 2, 3, 3.5, 4.5, 5.5])
+    assert log["capacity_mAh"].tolist() == pytest.approx([0, 1, 2, 3, 4, 6, 8])
+    assert log["step"].tolist() == [0] * 4 + [1] * 3
+    assert log["half_cycle"].tolist() == [0] * 7
+    (sentence,) = log.attrs["warnings"]
+    assert sentence.startswith("The clock starts again at record 5; ")
+    assert analyse_log(log, name="cell", states=[], **NVPF).attrs["warnings"].startswith(sentence)
+
+
+def test_counter_that_starts_again_with_the_clock(tmp_path):
+    rows = [(0, 3.7, 1, 0), (3600, 3.8, 1, 1), (7200, 3.9, 1, 2), (0, 3.9, 1, 0), (3600, 4, 1, 1)]
+    (tmp_path / "log.mpt").write_text(mpt(["time/s", "Ewe/V", "I/mA", "(Q-Qo)/mA.h"], rows))
+    log = read_log(tmp_path / "log.mpt")
+    assert log["instrument_capacity_mAh"].tolist() == [0, 1, 2, 2, 3]
+    assert capacity_difference(log) == pytest.approx(0)
+
+
+def test_counters_that_start_again_with_every_cycle(tmp_path):
+    header = f"{BDF_HEADER},Step Count / 1,Charging Capacity / Ah,Discharging Capacity / Ah"
+    rows = [
+        (0, 3.0, 1, 1, 0, 0), (3600, 4.0, 1, 1, 1, 0), (3600, 4.0, -1, 2, 1, 0),
+        (7200, 3.0, -1, 2, 1, 1), (7200, 3.0, 1, 3, 0, 0), (10800, 4.0, 1, 3, 1, 0),
+    ]  # fmt: skip
+    path = write_csv(tmp_path / "log.csv", rows, header=header, separator=",")
+    log = read_log(path)
+    assert log["instrument_capacity_mAh"].tolist() == [0, 1e3, 1e3, 0, 0, 1e3]
+    assert capacity_difference(log) == pytest.approx(0)
+
+
+def test_half_cycles_are_counted_where_eclab_skips_numbers(tmp_path):
+    names = ["mode", "Ns", "time/s", "Ewe/V", "I/mA", "half cycle"]
+    rows = [(3, 0, 0, "3,0", 0, 0), (1, 1, 10, "3,1", "-1,5", 0), (1, 2, 20, "3,2", "1,5", 2)]
+    rows += [(3, 2, 30, "3,2", "0,001", 2), (1, 3, 40, "3,1", "-1,5", 4)]
+    (tmp_path / "log.mpt").write_text(mpt(names, rows))
+    log = read_log(tmp_path / "log.mpt")
+    assert log["half_cycle"].tolist() == [0, 0, 1, 1, 2]
+    assert log["step"].tolist() == [0, 1, 2, 3, 4]
+    assert log["step_type"].tolist() == ["rest", "discharge", "charge", "rest", "discharge"]
+    assert log["voltage_V"].tolist() == [3.0, 3.1, 3.2, 3.2, 3.1]
+    assert log["current_mA"].tolist() == [0, -1.5, 1.5, 0.001, -1.5]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_held_voltage_is_found_where_the_instrument_does_not_say(make_log, sign):
+    volts = [3.6, 3.8, 4.0, 4.2, 4.2, 4.2005, 4.2, 4.2, 4.1]
+    current = np.array([1, 1, 1, 1, 0.8, 0.6, 0.4, 0.2, 0]) * sign
+    log = make_log(range(9), volts, current)
+    driven = "charge" if sign > 0 else "discharge"
+    assert log["step_type"].tolist() == [driven] * 4 + ["constant voltage"] * 4 + ["rest"]
+    assert log["half_cycle"].tolist() == [0] * 9
+
+
+def test_flat_voltage_under_constant_current_is_not_held(make_log):
+    log = make_log(range(8), [3.43] * 8, [1, 1.001, 1, 0.999, 1, 1, 1, 1])
+    assert set(log["step_type"]) == {"charge"}
 
 
 def test_column_map_skips_a_preamble_and_takes_steps(tmp_path):
@@ -222,6 +347,7 @@ def test_eclab_without_a_current_column(tmp_path):
     assert log["current_mA"].iloc[4:].tolist() == pytest.approx([0.2, 0.1])
     assert log["instrument_capacity_mAh"].iloc[-1] == pytest.approx(0.8)
     assert (log["half_cycle"] == 0).all()
+    assert log["step_type"].tolist() == ["rest"] + ["charge"] * 2 + ["constant voltage"] * 3
 
 
 # --- bad logs --------------------------------------------------------------------------------
@@ -405,6 +531,87 @@ def test_impossible_cell_data(charge_rest_discharge, change, message):
         ion_content(charge_rest_discharge, **{**NVPF, **change})
 
 
+def test_grains_without_contact_stay_while_the_others_go_further(charge_rest_discharge):
+    content = ion_content(
+        charge_rest_discharge, inactive_share=0.2, inactive_error=0.05, initial_error=0.01, **NVPF
+    )
+    mean, active = content["ion_content"], content["active_ion_content"]
+    np.testing.assert_allclose(0.2 * 3 + 0.8 * active, mean)
+    error = (content["active_ion_content_high"] - active) / HALF
+    np.testing.assert_allclose(error**2, 0.01**2 + ((3 - mean) * 0.05 / 0.8**2) ** 2)
+    # The mean does not depend on who takes part.
+    plain = ion_content(charge_rest_discharge, initial_error=0.01, **NVPF)
+    np.testing.assert_array_equal(plain["ion_content_low"], content["ion_content_low"])
+    np.testing.assert_array_equal(plain["ion_content"], plain["active_ion_content"])
+
+
+@pytest.mark.parametrize("share", [1.0, -0.1, float("nan")])
+def test_impossible_share_without_contact(charge_rest_discharge, share):
+    with pytest.raises(InputError, match=r"inactive_share: .* is not possible"):
+        ion_content(charge_rest_discharge, inactive_share=share, **NVPF)
+
+
+# --- differential capacity -------------------------------------------------------------------
+
+
+@given(
+    volts=st.lists(st.floats(2.0, 4.5), min_size=3, max_size=30),
+    current=st.floats(0.01, 5.0).flatmap(lambda size: st.sampled_from([size, -size])),
+)
+@settings(deadline=None, max_examples=40)
+def test_differential_capacity_keeps_the_charge_and_its_sign(tmp_path_factory, volts, current):
+    rows = [(float(hour), volt, current * 1e-3) for hour, volt in enumerate(volts)]
+    path = write_csv(tmp_path_factory.mktemp("log") / "log.csv", rows)
+    log = read_log(path, columns=MAP)
+    grid, slopes = differential_capacity(log, mass_mg=5.0)
+    passed = current * (len(volts) - 1) / 5e-3
+    assert np.nansum(slopes) * (grid[1] - grid[0]) == pytest.approx(passed, rel=1e-6)
+    assert np.nanmin(slopes * np.sign(current)) > -1e-6 * np.abs(passed)
+
+
+def two_plateaus(make_log, *, sign=1, noise=0.0):
+    """1 mA for 10 h over two smooth steps of charge, of 4 mAh at 3.4 V and 5 mAh at 3.9 V."""
+    volts = np.linspace(3.2, 4.1, 20001)
+    charge = (
+        (volts - 3.2) / 0.9
+        + 4 / (1 + np.exp(-(volts - 3.4) / 0.01))
+        + 5 / (1 + np.exp(-(volts - 3.9) / 0.01))
+    )
+    hours = np.linspace(0, charge[-1] - charge[0], 3000)
+    along = np.interp(hours, charge - charge[0], volts)
+    along += np.random.default_rng(0).normal(0, noise, len(along))
+    return make_log(hours, along[::sign], np.full(len(hours), float(sign)))
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("noise", [0.0, 3e-4])
+def test_plateaus_are_where_the_charge_is(make_log, sign, noise):
+    log = two_plateaus(make_log, sign=sign, noise=noise)
+    plateaus = find_plateaus(log, mass_mg=10.0)
+    assert plateaus["voltage"].tolist() == pytest.approx([3.4, 3.9][::sign], abs=0.004)
+    # The steps hold 400 and 500 mA h/g, and 95 % of each lies where a tenth of the height is left.
+    held = plateaus["capacity_to"] - plateaus["capacity_from"]
+    assert held.tolist() == pytest.approx([400, 500][::sign], rel=0.07)
+    middle = (plateaus["capacity_to"] + plateaus["capacity_from"]) / 2
+    expected = [22 + 200, 400 + 78 + 250] if sign > 0 else [22 + 250, 500 + 78 + 200]
+    assert middle.tolist() == pytest.approx(expected, abs=5)
+
+
+def test_differential_capacity_is_the_derivative(make_log):
+    grid, slopes = differential_capacity(two_plateaus(make_log), mass_mg=10.0)
+    share = 1 / (1 + np.exp(-(grid - 3.9) / 0.01))
+    expected = 100 * (1 / 0.9 + 5 * share * (1 - share) / 0.01)
+    near = (grid > 3.7) & (grid < 4.05)
+    # The filter is 16 mV wide, so it lowers a peak of 35 mV.
+    np.testing.assert_allclose(slopes[0, near], expected[near], atol=0.04 * expected.max())
+
+
+def test_voltage_without_plateau_has_none(make_log):
+    hours = np.linspace(0, 10, 500)
+    assert find_plateaus(make_log(hours, 3 + hours / 10, np.ones(500)), mass_mg=5.0).empty
+    assert find_plateaus(make_log(hours, 3 + hours / 10, np.zeros(500)), mass_mg=5.0).empty
+
+
 # --- states ----------------------------------------------------------------------------------
 
 
@@ -413,13 +620,13 @@ def test_impossible_cell_data(charge_rest_discharge, change, message):
     [
         ({"time_h": 2.5}, 2.5),
         ({"time_h": 18}, 18),
-        ({"capacity_mAh_g": 0.0}, 0.0),
-        ({"capacity_mAh_g": 30.0}, 4.0),
-        ({"capacity_mAh_g": 100.0}, 11.0),
-        ({"capacity_mAh_g": 70.0, "half_cycle": 1}, 16.0),
-        ({"voltage_V": 3.6}, 5.0),
-        ({"voltage_V": 4.0, "half_cycle": 0}, 9.0),
-        ({"voltage_V": 3.6, "half_cycle": 1}, 17.0),
+        ({"capacity_mah_g": 0.0}, 0.0),
+        ({"capacity_mah_g": 30.0}, 4.0),
+        ({"capacity_mah_g": 100.0}, 11.0),
+        ({"capacity_mah_g": 70.0, "half_cycle": 1}, 16.0),
+        ({"voltage_v": 3.6}, 5.0),
+        ({"voltage_v": 4.0, "half_cycle": 0}, 9.0),
+        ({"voltage_v": 3.6, "half_cycle": 1}, 17.0),
         ({"fraction": 0.0}, 0.0),
         ({"fraction": 0.5}, 6.0),
         ({"fraction": 1.0}, 11.0),
@@ -440,11 +647,11 @@ def test_states_are_found(charge_rest_discharge, place, hours):
         ({"time_h": 1.0, "rest": 0}, "2 of time_h"),
         ({"time_h": 19.0}, "time_h = 19 is not reached, the log has 18 h"),
         ({"time_h": -1.0}, "time_h = -1 is not reached"),
-        ({"capacity_mAh_g": 120.0}, "not reached, the log has 0 to 100 in half cycle 0"),
-        ({"voltage_V": 4.5}, "voltage_V = 4.5 is not reached"),
+        ({"capacity_mah_g": 120.0}, "not reached, the log has 0 to 100 in half cycle 0"),
+        ({"voltage_v": 4.5}, "voltage_v = 4.5 is not reached"),
         ({"fraction": 1.2}, "fraction = 1.2 is not reached"),
         ({"rest": 2}, "the log has 2 rests"),
-        ({"voltage_V": 4.0, "half_cycle": 7}, "the log has half cycles 0 to 1"),
+        ({"voltage_v": 4.0, "half_cycle": 7}, "the log has half cycles 0 to 1"),
     ],
 )
 def test_states_that_the_log_does_not_reach(charge_rest_discharge, place, message):
@@ -454,7 +661,7 @@ def test_states_that_the_log_does_not_reach(charge_rest_discharge, place, messag
 
 def test_voltage_is_not_sought_in_a_rest(make_log):
     log = make_log([0, 1, 1, 2, 3], [4.2, 3.0, 3.2, 3.4, 3.6], [0, 0, 1, 1, 1])
-    found = locate_state(log, state="here", mass_mg=5.0, voltage_V=3.5)
+    found = locate_state(log, state="here", mass_mg=5.0, voltage_v=3.5)
     assert found == pytest.approx(2.5 * 3600)
 
 
@@ -475,12 +682,50 @@ def test_analysis_is_a_file_that_reads_back(charge_rest_discharge, tmp_path):
     again = netcdf.read(tmp_path / "cell.nc", layouts.CYCLING)
     assert again["state"].to_numpy().tolist() == ["pristine", "half", "charged"]
     np.testing.assert_allclose(again["capacity"].max(), 100)
+    assert again["state_capacity"].to_numpy().tolist() == pytest.approx([0, 50, 100])
+    assert again["half_capacity"].to_numpy().tolist() == pytest.approx([100, -50])
+    assert np.isnan(again["half_capacity_counted"]).all()
+    assert again["step_type"].to_numpy().tolist() == [0, 0, 1, 1, 1, 0, 0, 2, 2]
+    assert again["step_type"].attrs["flag_meanings"].split()[3] == "constant_voltage"
+    assert again.attrs["warnings"].startswith("The instrument counts no charge")
     np.testing.assert_allclose(
         again["state_ion_content"], 3 - np.array([0, 50, 100]) / 64.15, atol=1e-4
     )
     assert again["state_voltage"].to_numpy().tolist() == pytest.approx([3.0, 3.7, 4.1])
     assert again.attrs["mass_mg"] == 5.0
     assert again.attrs["log"] == "cell"
+
+
+def test_disagreement_with_the_counter_is_said(tmp_path):
+    names = ["time/s", "Ewe/V", "I/mA", "(Q-Qo)/mA.h"]
+    for last, warned in ((2.01, False), (2.1, True)):
+        rows = [(0, 3.7, 1, 0), (3600, 3.8, 1, 1), (7200, 3.9, 1, last)]
+        (tmp_path / "log.mpt").write_text(mpt(names, rows))
+        log = read_log(tmp_path / "log.mpt")
+        cell = {**NVPF, "mass_mg": 50.0}
+        sentences = analyse_log(log, name="cell", states=[], **cell).attrs["warnings"]
+        assert ("by 4.8% of the largest half cycle" in sentences) == warned
+        assert (sentences == "") != warned
+
+
+def test_a_mass_too_small_is_said(charge_rest_discharge):
+    cell = {**NVPF, "mass_mg": 2.0, "mass_error_mg": 0.02}
+    result = analyse_log(charge_rest_discharge, name="cell", states=[], **cell)
+    assert "ion content of all grains falls to -0.90, below zero" in result.attrs["warnings"]
+    result = analyse_log(charge_rest_discharge, name="cell", states=[], inactive_share=0.6, **NVPF)
+    assert "of the active grains falls to -0.90" in result.attrs["warnings"]
+
+
+def test_tidy_table_is_battery_data_format(charge_rest_discharge, tmp_path):
+    result = analyse_log(charge_rest_discharge, name="cell", states=[], **NVPF)
+    table = tidy_table(result)
+    table.to_csv(tmp_path / "cell.csv", index=False)
+    again = read_log(tmp_path / "cell.csv")
+    for column in ("time_s", "voltage_V", "current_mA", "capacity_mAh", "half_cycle", "step"):
+        np.testing.assert_allclose(again[column], charge_rest_discharge[column], atol=1e-12)
+    assert table["Step Type"].tolist() == charge_rest_discharge["step_type"].tolist()
+    np.testing.assert_allclose(table["Net Capacity / Ah"], again["capacity_mAh"] / 1e3, atol=1e-15)
+    np.testing.assert_allclose(table["Ion Content / 1"], result["ion_content"])
 
 
 def test_long_log_is_kept_whole(shared_data, tmp_path):

@@ -16,11 +16,21 @@ from matplotlib.text import Annotation, Text
 from orix.quaternion import Rotation, symmetry
 from orix.vector import Vector3d
 from scipy import ndimage
-from stages import build_phases
+from stages import build_cycling, build_phases
 
 from phasefront import layouts, netcdf
 from phasefront.crystals import read_crystal
-from phasefront.figures import comparison, maps, pairs, patterns, powder, scans, style, truth
+from phasefront.figures import (
+    comparison,
+    cycling,
+    maps,
+    pairs,
+    patterns,
+    powder,
+    scans,
+    style,
+    truth,
+)
 from phasefront.layouts import MIXED, UNDECIDED, VACUUM
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -248,36 +258,6 @@ STATES = ["x300", "x250", "x200", "x150", "x100"]
 STATE_X = np.array([3.0, 2.5, 2.0, 1.5, 1.0])
 
 
-def make_cycling():
-    x = np.linspace(3.05, 0.95, 900)
-    step = 1 / (1 + np.exp((x - 1.95) / 0.02))
-    voltage = 3.68 + 0.5 * step + 0.05 * (3 - x) - 0.25 * np.exp(-(3.05 - x) / 0.02)
-    time = np.linspace(0, 72000, len(x))
-    spread = 0.01 + 0.02 * (3.05 - x)
-    at = np.interp(-STATE_X, -x, np.arange(len(x))).round().astype(int)
-    return netcdf.build(
-        layouts.CYCLING,
-        {
-            "time": time,
-            "voltage": voltage,
-            "current": np.full(len(x), 0.05),
-            "capacity": 64.15 * (3.05 - x),
-            "cycle": np.zeros(len(x)),
-            "half_cycle": np.zeros(len(x)),
-            "ion_content": x,
-            "ion_content_low": x - spread,
-            "ion_content_high": x + spread,
-            "state": STATES,
-            "state_time": time[at],
-            "state_voltage": voltage[at],
-            "state_ion_content": x[at],
-            "state_ion_content_low": (x - spread)[at],
-            "state_ion_content_high": (x + spread)[at],
-        },
-        {"log": "charge", "file": "charge.mpt", "mass_mg": 3.0},
-    )
-
-
 def make_comparison(powder_missing=True):
     rng = np.random.default_rng(4)
     fraction = np.array([[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0.5, 0.5], [0, 0, 1.0]])
@@ -491,10 +471,14 @@ def draw(name):
         return patterns.draw_patterns(None, positions, **common)
     if name == "comparison":
         return comparison.draw_comparison(
-            [make_cycling()], make_comparison(), ion="Na", labels=LABELS
+            [build_cycling(STATES, STATE_X)], make_comparison(), ion="Na", labels=LABELS
         )
     if name == "comparison_without_log":
         return comparison.draw_comparison([], make_comparison(), labels=LABELS)
+    if name == "log":
+        return cycling.draw_log(build_cycling(STATES, STATE_X, cycles=True), ion="Na")
+    if name == "log_charge":
+        return cycling.draw_log(build_cycling(STATES, STATE_X))
     if name == "powder":
         return powder.draw_powder(make_powder(), labels=LABELS)
     if name == "composition":
@@ -527,6 +511,8 @@ PICTURES = (
     "patterns_spots_only",
     "comparison",
     "comparison_without_log",
+    "log",
+    "log_charge",
     "powder",
     "overview",
     "composition",
@@ -575,7 +561,7 @@ def _overlap(one, other):
 
 
 @pytest.mark.parametrize(
-    "name", ["phases", "comparison", pytest.param("orientations", marks=pytest.mark.slow)]
+    "name", ["phases", "comparison", "log", pytest.param("orientations", marks=pytest.mark.slow)]
 )
 def test_the_same_data_gives_the_same_bytes_whatever_the_settings(name, tmp_path):
     style.save(draw(name), tmp_path / "one.png")
@@ -762,6 +748,26 @@ def test_a_scan_of_vacuum_is_said_to_have_nothing_to_show():
     _, other, common = pattern_arguments(make_phases(), make_orientations(make_phases()))
     figure = patterns.draw_patterns(None, positions, **common)
     assert len(other) == 7 and "No position" in figure.texts[0].get_text()
+
+
+def test_a_log_shows_its_states_its_plateaus_and_what_to_know_of_it():
+    data = build_cycling(STATES, STATE_X, cycles=True)
+    figure = cycling.draw_log(data, ion="Na")
+    voltage, content, curves, slopes = figure.axes
+    assert "counts no charge" in figure.get_supxlabel()
+    written = [text.get_text() for text in curves.texts]
+    assert written == STATES
+    bars = [line.get_ydata()[0] for line in curves.lines if line.get_linewidth() > 2]
+    first_cycle = data["plateau_half_cycle"].values < 2
+    assert bars == data["plateau_voltage"].values[first_cycle].tolist()
+    assert len(bars) == 4
+    assert {text.get_text() for text in slopes.texts} == {"3.70 V", "4.27 V"}
+    # The line of each half cycle begins where the one before ends.
+    ends = [line.get_xydata()[[0, -1]] for line in voltage.lines[:3]]
+    assert ends[1][0].tolist() == ends[0][1].tolist()
+    assert content.get_legend() is not None
+    data.attrs["warnings"] = ""
+    assert cycling.draw_log(data).get_supxlabel() == ""
 
 
 def test_sources_without_data_are_left_out_of_the_fractions():

@@ -1,7 +1,7 @@
-# Ion content along each galvanostatic log, and the states located on it.
+# Ion content along each galvanostatic log, its plateaus, and the states located on it.
 #
 # in:  the log
-# out: cycling/<log>.nc
+# out: cycling/<log>.nc, cycling/<log>.csv, figures/cycling/<log>.png
 
 
 rule analyse_log:
@@ -9,7 +9,7 @@ rule analyse_log:
         log=lambda wildcards: PLAN.logs.loc[wildcards.log, "path"],
         code=code("analyse_log"),
     output:
-        **recorded(cycling="cycling/{log}.nc"),
+        **recorded(cycling="cycling/{log}.nc", table="cycling/{log}.csv"),
     log:
         logged("analyse_log/{log}"),
     conda:
@@ -21,4 +21,23 @@ rule analyse_log:
     shell:
         "python scripts/analyse_log.py --log {input.log} --row {params.row:q}"
         " --states {params.states:q} --material {params.material:q}"
-        " --cycling {output.cycling} > {log} 2>&1"
+        " --cycling {output.cycling} --table {output.table} > {log} 2>&1"
+
+
+rule draw_log:
+    input:
+        cycling=result("cycling/{log}.nc"),
+        code=code("draw_log"),
+    output:
+        **pictured(
+            "figure", "figures/cycling/{log}.png", "cycling", "Cycling", log="{log}"
+        ),
+    log:
+        logged("draw_log/{log}"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        material=settings("material"),
+    shell:
+        "python scripts/draw_log.py --cycling {input.cycling}"
+        " --material {params.material:q} --figure {output.figure} > {log} 2>&1"
