@@ -77,12 +77,22 @@ class Space:
         }
 
     def experiment_of(self, labels: Mapping[str, str]) -> config.Experiment:
-        """The experiment with the changes that these labels, of any variant, stand for."""
+        """The experiment with the changes that these labels, of any variant, stand for.
+
+        Raises InputError for one that no variant has.
+        """
         known = {
             (column(path), label(value)): (path, value)
             for changes in self.variants
             for path, value in changes.items()
         }
+        for name, value in labels.items():
+            if (name, value) not in known:
+                raise InputError(
+                    f"{name}~{value}",
+                    "the sweep has no such variant",
+                    remedy="add it to the config's sweep, or delete its results",
+                )
         return changed(self.experiment, dict(known[item] for item in labels.items()))
 
 

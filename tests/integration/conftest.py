@@ -34,18 +34,19 @@ class Project:
         """Run `phasefront ...` in the copy."""
         return self.call([sys.executable, "-m", "phasefront", *arguments])
 
-    def run(self) -> subprocess.CompletedProcess:
-        return self.command("run", self.config, "--cores", "2")
+    def run(self, *overriding: str) -> subprocess.CompletedProcess:
+        """A complete run; config files that override the experiment's may be named."""
+        return self.command("run", self.config, *overriding, "--cores", "2")
 
     def call(self, command: list[str]) -> subprocess.CompletedProcess:
         return subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True
         )
 
-    def planned(self) -> dict[str, int]:
+    def planned(self, *overriding: str) -> dict[str, int]:
         """Rules that a run would execute now, with their numbers of jobs."""
-        command = [sys.executable, "-m", "snakemake", "--configfile", self.config, "--dry-run"]
-        done = self.call([*command, "--quiet", "rules"])
+        command = [sys.executable, "-m", "snakemake", "--configfile", self.config, *overriding]
+        done = self.call([*command, "--dry-run", "--quiet", "rules"])
         assert done.returncode == 0, done.stderr
         lines = [line.split() for line in done.stdout.splitlines()]
         counts = {

@@ -57,6 +57,12 @@ def test_combinations_are_taken_as_they_are_given(demo):
     assert space.experiment_of(space.labels[2]).powder.two_theta_range == (5, 30)
 
 
+def test_a_variant_that_the_sweep_has_no_more_is_named(demo):
+    space = Plan.parse(demo | {"sweep": grid(phases={"decide_above": [0.9]})}, "demo.yaml").sweep
+    with pytest.raises(InputError, match=r"phases__decide_above~0\.8: the sweep has no"):
+        space.experiment_of({"phases__decide_above": "0.8"})
+
+
 def test_without_a_sweep_there_is_the_run_alone(demo):
     space = Plan.parse(demo, "demo.yaml").sweep
     assert (space.variants, space.parameters) == ([{}], [])

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phasefront.config import named
 from phasefront.errors import InputError
 from phasefront.provenance.record import Record
 
@@ -31,26 +32,29 @@ class Settings:
 
     def difference(self, record: Record) -> str | None:
         """The first setting of a record that its config no longer gives; None where all agree."""
-        config = record.run.config[0].path
+        # The run's tables are listed too; config files override each other in this order.
+        listed = [file.path for file in record.run.config]
+        configs = tuple(path for path in listed if Path(path).suffix in (".yaml", ".yml", ".json"))
+        config = named(self._root / path for path in configs)
         try:
-            sections, values = _offered(self._plan(config), record)
+            sections, values = _offered(self._plan(configs), record)
         except InputError as error:
             return str(error).rstrip(".")
         for name, made_with in record.made.parameters.items():
             if isinstance(made_with, dict):
                 alike = [offer for offer in sections if offer.keys() == made_with.keys()]
                 if made_with not in alike:
-                    return f"{self._root / config}: {_first_difference(name, made_with, alike)}"
+                    return f"{config}: {_first_difference(name, made_with, alike)}"
             elif made_with not in values.get(name, [made_with]):
                 now = " or ".join(map(str, values[name]))
-                return f"{self._root / config}: {name} is {now}, not {made_with}"
+                return f"{config}: {name} is {now}, not {made_with}"
         return None
 
-    def _load(self, config: str) -> Plan:
+    def _load(self, configs: tuple[str, ...]) -> Plan:
         from phasefront.plan import Plan
 
         with chdir(self._root):
-            return Plan.load(config)
+            return Plan.load(*configs)
 
 
 def _offered(plan: Plan, record: Record) -> tuple[list[dict], dict[str, list]]:
