@@ -88,6 +88,20 @@ def test_variants_share_a_result_where_they_agree_on_all_it_depends_on(located, 
     assert (located(path, folder(one)) == located(path, folder(other))) == agree
 
 
+def test_a_sweep_in_a_file_of_its_own_is_refused_by_name(tmp_path):
+    swept = tmp_path / "sweep.yaml"
+    swept.write_text("sweep: {grid: {phases.decide_above: [0.9, 1.5]}}\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "phasefront", "check", "config/demo.yaml", swept],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"config/demo.yaml {swept}: sweep.phases.decide_above: 1.5 cannot be used: input should be"
+        " less than 1; correct the value.\n"
+    )
+
+
 def commands(*configs):
     """Commands of a complete run, as a dry run prints them, and nothing made yet."""
     done = subprocess.run(

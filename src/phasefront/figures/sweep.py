@@ -10,6 +10,7 @@ import pandas as pd
 
 from phasefront.comparison import AGREE, CANNOT_TELL, DISAGREE
 from phasefront.figures import style
+from phasefront.figures.comparison import SOURCE_NAMES
 from phasefront.sweep import RUN
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ def draw_sweep(
         len(heights), len(parameters), height_ratios=heights, sharex="col", sharey="row",
         squeeze=False,
     )  # fmt: skip
+    most = panels[-1][0]["value"].max()
+    axes[len(panels) - 1, 0].set_ylim(0, 1.15 * most if most > 0 else 0.01)
     for place, parameter in enumerate(parameters):
         choices = _ordered(table[parameter])
         others = [name for name in parameters if name != parameter]
@@ -67,7 +70,8 @@ def draw_sweep(
             ax.set_ylabel(ylabel if place == 0 else "")
         for ax, pair in zip(axes[len(panels) :, place], pairs, strict=True):
             _draw_verdicts(ax, tested[tested["source"] == pair], parameter, choices, states)
-            ax.set_ylabel(pair.replace(" - ", "\nand ") if place == 0 else "")
+            sources = [SOURCE_NAMES.get(name, name) for name in pair.split(" - ")]
+            ax.set_ylabel(",\n".join(sources) if place == 0 else "", fontsize=6)
         for ax in axes[:, place]:
             own = choices.index(table.loc[table["variant"] == RUN, parameter].iloc[0])
             ax.axvspan(own - 0.5, own + 0.5, color="0.94", linewidth=0, zorder=-2)
@@ -140,7 +144,7 @@ def _draw_verdicts(
                     align="center", color=VERDICT_COLOURS[verdict], linewidth=0,
                 )  # fmt: skip
     ax.set_yticks(range(len(states)), states, fontsize=6)
-    ax.tick_params(axis="y", length=0)
+    ax.tick_params(length=0)
     ax.set_ylim(len(states) - 0.5, -0.5)
 
 
