@@ -34,7 +34,7 @@ _WINDOW = 9
 # A plateau is a maximum that stands out by this share of its half cycle's highest, is higher than
 # the half cycle's mean by this factor, and holds this share of the largest half cycle's charge; it
 # ends where this share of its prominence is left.
-_PROMINENCE = 0.1
+_PROMINENCE = 0.2
 _OVER_MEAN = 2
 _LEAST_CHARGE = 0.02
 _PLATEAU_END = 0.1
@@ -359,7 +359,7 @@ def _charge_below(grid: np.ndarray, ends: np.ndarray, charge: np.ndarray) -> np.
 def find_plateaus(log: pd.DataFrame, *, mass_mg: float) -> pd.DataFrame:
     """Plateaus of voltage: maxima of the differential capacity that stand out (scipy.signal).
 
-    A maximum counts if its prominence is a tenth of the highest of its half cycle or more, the
+    A maximum counts if its prominence is a fifth of the highest of its half cycle or more, the
     voltage changes at less than half the mean rate there, and it holds 2 % of the largest half
     cycle's charge. It reaches to where a tenth of its prominence is left, or to the lowest place
     before the next maximum.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STATE_COLOUR = "#D55E00"
+_STATE_TEXT = "#A84800"
 _LABELLED = 4  # plateaus of a half cycle that are named, the longest ones
 
 
@@ -89,8 +90,13 @@ def _draw_content(ax: Axes, cycling: xr.Dataset) -> None:
         moment, at, yerr=interval, fmt="o", color=STATE_COLOUR, markersize=3.5, capsize=2,
         linewidth=1,
     )  # fmt: skip
-    _name_states(ax, cycling, moment, at, (5, 2), "left")
-    ax.margins(x=0.01, y=0.12)
+    for name, here, height in zip(cycling["state"].values, moment, at, strict=True):
+        late = here > 0.9 * hours[-1]
+        ax.annotate(
+            name, (here, height), xytext=(-5 if late else 5, 3), textcoords="offset points",
+            ha="right" if late else "left", fontsize=7, color=_STATE_TEXT,
+        )  # fmt: skip
+    ax.margins(x=0.01, y=0.18)
 
 
 def _draw_capacity(ax: Axes, cycling: xr.Dataset) -> None:
@@ -108,7 +114,11 @@ def _draw_capacity(ax: Axes, cycling: xr.Dataset) -> None:
             ax.plot(ends, [at, at], color="black", linewidth=2.2, solid_capstyle="butt")
     at, level = cycling["state_capacity"].values, cycling["state_voltage"].values
     ax.plot(at, level, "o", color=STATE_COLOUR, markersize=3.5, zorder=3)
-    _name_states(ax, cycling, at, level, (0, 5), "center")
+    for name, here, height in zip(cycling["state"].values, at, level, strict=True):
+        ax.annotate(
+            name, (here, height), xytext=(0, 5), textcoords="offset points", ha="center",
+            fontsize=7, color=_STATE_TEXT,
+        )  # fmt: skip
     ax.set(xlabel="net charge passed (mA h g$^{-1}$)", ylabel="voltage (V)")
     ax.margins(y=0.09)
 
@@ -124,10 +134,15 @@ def _draw_slopes(ax: Axes, cycling: xr.Dataset) -> None:
     for number, at, _, _ in plateaus:
         height = slopes[number, np.argmin(np.abs(grid - at))]
         ax.plot(height, at, "o", color=colours[number], markersize=2.5)
+    room = 0.04 * np.ptp(cycling["voltage"].values)
     for number in _longest_half_cycles(cycling):
         longest = sorted((p for p in plateaus if p[0] == number), key=lambda p: p[2] - p[3])
-        for _, at, _, _ in longest[:_LABELLED]:
+        named = []
+        for _, at, _, _ in longest:
             height = slopes[number, np.argmin(np.abs(grid - at))]
+            if len(named) == _LABELLED or any(abs(at - other) < room for other in named):
+                continue
+            named.append(at)
             ax.annotate(
                 f"{at:.2f} V", (height, at), xytext=(3 if height > 0 else -3, 2),
                 textcoords="offset points", ha="left" if height > 0 else "right", fontsize=7,
@@ -148,13 +163,3 @@ def _longest_half_cycles(cycling: xr.Dataset) -> list[int]:
     return [
         int(np.argmax(sign * charge)) for sign in (1, -1) if np.max(sign * charge, initial=0) > 0
     ]
-
-
-def _name_states(
-    ax: Axes, cycling: xr.Dataset, at: np.ndarray, level: np.ndarray, beside: tuple, side: str
-) -> None:
-    for name, here, height in zip(cycling["state"].values, at, level, strict=True):
-        ax.annotate(
-            name, (here, height), xytext=beside, textcoords="offset points", ha=side,
-            fontsize=7, color="#A84800",
-        )  # fmt: skip
