@@ -280,10 +280,18 @@ def _from_cycling(
             remedy="name the log under that state in the config",
         )  # fmt: skip
     here = names.index(state)
-    content = np.array(
-        [cycling[f"state_ion_content{end}"].to_numpy()[here] for end in ("", "_low", "_high")]
+    content, active = (
+        np.array([cycling[f"{name}{end}"].to_numpy()[here] for end in ("", "_low", "_high")])
+        for name in ("state_ion_content", "state_active_ion_content")
     )
-    return content, _lever_interval(content, ends, phase_count)
+    fraction = _lever_interval(active, ends, phase_count)
+    share = float(cycling.attrs["inactive_share"])
+    if share > 0:
+        # Grains without contact are what they were. That their share is uncertain is in the ion
+        # content of the others, where it weighs more.
+        left = lever_rule(float(cycling.attrs["initial_ion_content"]), ends, phase_count)
+        fraction = (1 - share) * fraction + share * left
+    return content, fraction
 
 
 def _lever_interval(content: Interval, ends: Sequence[tuple], phase_count: int) -> Interval:

@@ -472,6 +472,7 @@ def analyse_log(
             "log": name,
             "file": _source(log),
             "mass_mg": float(mass_mg),
+            "initial_ion_content": float(content["initial_content"]),
             "inactive_share": float(content.get("inactive_share", 0.0)),
             "capacity_difference": capacity_difference(log),
             "warnings": "\n".join(_warnings(log, contents)),

@@ -420,8 +420,11 @@ CYCLING = Layout(
         **_ion_contents("state_active_", ("state",), "ions per formula unit, grains with contact"),
     },
     # Sentences on what may be wrong with the log are the lines of warnings.
-    ("log", "file", "mass_mg", "inactive_share", "capacity_difference", "warnings"),
-)
+    (
+        "log", "file", "mass_mg", "initial_ion_content", "inactive_share", "capacity_difference",
+        "warnings",
+    ),
+)  # fmt: skip
 
 POWDER = Layout(
     "Powder pattern with its Rietveld fit",

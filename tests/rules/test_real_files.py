@@ -114,6 +114,37 @@ def test_charge_of_a_lithium_iron_phosphate_cell(tmp_path, shared_data):
     assert (analysed["state_ion_content_high"] > analysed["state_ion_content"]).all()
 
 
+def test_every_setting_of_a_log_reaches_the_analysis(tmp_path):
+    """10 h at 1 mA, as text of another kind: each setting by what it adds to the ion content."""
+    log = tmp_path / "log.txt"
+    log.write_text(
+        "t;E;I\n" + "".join(f"{hour};{3.4 + hour / 100:.2f};-1,0\n" for hour in range(11))
+    )
+    row = {
+        "log": "a", "path": str(log), "mass_mg": 100,
+        "columns": {"time": ["t", "h"], "voltage": ["E", "V"], "current": ["I", "-mA"]},
+        "mass_error_mg": 1, "ions_per_electron": 0.5, "irreversible_mah_g": 5,
+        "irreversible_error_mah_g": 2, "leakage_ma": 0.1, "leakage_error_ma": 0.02,
+        "inactive_share": 0.1, "inactive_error": 0.03,
+    }  # fmt: skip
+    states = [{"name": "end", "log": "a", "fraction": 1}]
+    run_script(
+        "analyse_log", log=log, row=json.dumps(row), states=json.dumps(states),
+        material=DEMO.section("material"), cycling=tmp_path / "a.nc", table=tmp_path / "a.csv",
+    )  # fmt: skip
+    found = netcdf.read(tmp_path / "a.nc", layouts.CYCLING)
+    scale = 0.5 * 417.79 / 26801.48
+    change = scale * (90 - 5)
+    assert found["state_ion_content"].item() == pytest.approx(3 - change, rel=1e-6)
+    assert found["state_active_ion_content"].item() == pytest.approx(3 - change / 0.9, rel=1e-6)
+    error = scale * np.sqrt((90 * 0.01) ** 2 + 2**2 + (10 * 0.02 / 0.1) ** 2)
+    mean = np.hypot(0.01, error)
+    active = np.sqrt(0.01**2 + (error / 0.9) ** 2 + (change * 0.03 / 0.9**2) ** 2)
+    for name, expected in (("state_ion_content", mean), ("state_active_ion_content", active)):
+        half_width = found[f"{name}_high"].item() - found[name].item()
+        assert half_width == pytest.approx(1.96 * expected, rel=1e-4)
+
+
 def test_pattern_of_a_synchrotron_beamline(shared_data):
     path = shared_data("powder/aps11bm_example.xye")
     pattern = read_pattern(path)

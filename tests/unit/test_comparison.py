@@ -57,9 +57,10 @@ def make_fractions(content=2.5, error=0.1, *, molar=(0.5, 0.5, 0.0), scan="s1"):
     )
 
 
-def make_cycling(contents, error=0.02):
+def make_cycling(contents, error=0.02, *, inactive=0.0):
     contents = dict(contents)
     x, count = np.array(list(contents.values())), len(contents)
+    active = 3 - (3 - x) / (1 - inactive)
     sizes = {"time": 5, "half": 1, "grid": 3, "plateau": 0, "state": count}
     blank = {
         name: np.zeros([sizes[dim] for dim in variable.dims])
@@ -74,8 +75,13 @@ def make_cycling(contents, error=0.02):
             "state_ion_content": x,
             "state_ion_content_low": x - HALF * error,
             "state_ion_content_high": x + HALF * error,
+            "state_active_ion_content": active,
+            "state_active_ion_content_low": active - HALF * error / (1 - inactive),
+            "state_active_ion_content_high": active + HALF * error / (1 - inactive),
         },
-        dict.fromkeys(layouts.CYCLING.attributes, 0.0) | {"log": "charge", "file": "charge.mpt"},
+        dict.fromkeys(layouts.CYCLING.attributes, 0.0)
+        | {"log": "charge", "file": "charge.mpt", "initial_ion_content": 3.0}
+        | {"inactive_share": inactive},
     )
 
 
@@ -152,6 +158,19 @@ def test_interval_across_a_border_holds_the_pure_phase():
     found = source(compare(cycling=cycling), "cycling")
     np.testing.assert_allclose(found["fraction_high"], [0.0492, 1, 0.0292], atol=1e-4)
     np.testing.assert_allclose(found["fraction_low"], [0, 1 - 0.0492, 0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [(2.6, [0.6, 0.4, 0]), (1.8, [0.2, 0.4, 0.4]), (1.4, [0.2, 0, 0.8]), (1.2, None)],
+)
+def test_grains_without_contact_stay_as_they_were(content, expected):
+    """A fifth of them. In the first field that makes no difference; 1.2 is beyond all fields."""
+    cycling = {"half": make_cycling({"half": content}, error=0.0, inactive=0.2)}
+    found = source(compare(cycling=cycling), "cycling")
+    np.testing.assert_allclose(found["fraction"], expected or [np.nan] * 3, atol=1e-9)
+    if expected:
+        assert found["fraction"].values @ CONTENTS == pytest.approx(content)
 
 
 @pytest.mark.parametrize(("content", "known"), [(3.02, True), (3.08, False), (1.5, False)])
