@@ -21,16 +21,14 @@ if TYPE_CHECKING:
 
 # What a table of a sweep calls the run itself.
 RUN = "run"
-# Everything else says what was measured, or where: another experiment, with results of its own.
-SWEPT = (
-    "calibration",
-    "spots",
-    "orientations",
-    "phases",
-    "grains",
-    "fractions",
-    "powder",
-    "comparison",
+# Settings of the analysis that nothing compared depends on.
+_ASIDE = {"scans", "coverage"}
+# Sections of settings, which have defaults. Everything else says what was measured, or where: that
+# is another experiment, with results of its own.
+SWEPT = tuple(
+    name
+    for name, field in config.Experiment.model_fields.items()
+    if isinstance(field.default, config.Model) and name not in _ASIDE
 )
 
 
@@ -221,7 +219,7 @@ def _check_path(experiment: config.Experiment, path: str, source: str) -> None:
     if section in type(experiment).model_fields and section not in SWEPT:
         raise InputError(
             source,
-            "a sweep varies settings of the analysis, and this is none",
+            "a sweep varies settings that results depend on, and this is none",
             field=f"sweep.{path}",
             remedy=f"sweep {', '.join(SWEPT)}, or give that experiment a config of its own",
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
@@ -72,12 +72,18 @@ def folder(changes):
     return f"sweep/{''.join(parts)}" if parts else ""
 
 
+def test_every_section_is_tried():
+    assert {change.partition(".")[0] for change in CHANGES} == set(SWEPT)
+
+
+@settings(deadline=None)  # rules are looked up, some at first use
 @given(changes=st.sets(st.sampled_from(sorted(CHANGES))), path=st.sampled_from(sorted(DEPENDS)))
 def test_a_result_lies_under_the_changes_that_it_depends_on(located, changes, path):
     of_it = {change for change in changes if change.partition(".")[0] in DEPENDS[path]}
     assert located(path, folder(changes)) == f"results/demo/{folder(of_it)}{path}"
 
 
+@settings(deadline=None)  # rules are looked up, some at first use
 @given(
     one=st.sets(st.sampled_from(sorted(CHANGES))),
     other=st.sets(st.sampled_from(sorted(CHANGES))),

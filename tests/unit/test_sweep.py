@@ -86,8 +86,9 @@ def test_without_a_sweep_there_is_the_run_alone(demo):
         ),
         (
             grid(material={"ion": ["K"]}),
-            "sweep.material.ion: a sweep varies settings of the analysis, and this is none; sweep"
-            " calibration, spots, orientations, phases, grains, fractions, powder, comparison, or"
+            "sweep.material.ion: a sweep varies settings that results depend on, and this is none;"
+            " sweep calibration,"
+            " spots, orientations, phases, grains, fractions, powder, comparison, or"
             " give that experiment a config of its own.",
         ),
         (
