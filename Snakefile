@@ -50,7 +50,7 @@ rule all:
             kind=["h5", "ang", "ctf"],
         ),
         result("figures/cycling/{log}.png", log=PLAN.logs.index),
-        result("figures/powder/{pattern}.png", pattern=PLAN.patterns.index),
+        result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
         result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
         result("pairs/{instrument}.csv", instrument=PLAN.instruments),
         result("notebooks/experiment.ipynb"),

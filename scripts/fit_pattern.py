@@ -8,6 +8,7 @@ def fit_pattern(job):
     from phasefront import layouts, netcdf, powder
     from phasefront.crystals import read_crystals
 
+    before = [netcdf.read(path, layouts.POWDER) for path in job.before]
     fitted = powder.fit_pattern(
         powder.read_pattern(job.pattern, wavelength=job.row.wavelength),
         read_crystals(job.cifs, job.material.names),
@@ -17,6 +18,7 @@ def fit_pattern(job):
         formula_units=[phase.formula_units for phase in job.material.phases],
         two_theta_range=job.settings.two_theta_range,
         background_terms=job.settings.background_terms,
+        start=before[0] if before else None,
     )
     netcdf.write(fitted, job.powder, layouts.POWDER)
 
@@ -25,6 +27,7 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("pattern", "powder pattern").settings("row", PatternRow)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.input("before", "fit of the state before, to start from", many=True)
     job.settings("material", Material).settings("settings", PowderSettings)
     job.output("powder", "netCDF file to write")
     job.run(fit_pattern)

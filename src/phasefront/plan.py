@@ -92,7 +92,27 @@ class Plan:
 
     def pattern(self, name: str) -> str:
         """A row of the powder table as JSON."""
-        return _json(self.patterns.loc[name].to_dict())
+        row = self.patterns.loc[name]
+        return _json(row[row.notna()].to_dict())
+
+    def patterns_of_kind(self, kind: str) -> list[str]:
+        """Identifiers of the powder patterns to fit, or of those refined elsewhere."""
+        return list(self.patterns.index[self.patterns["kind"] == kind])
+
+    def pattern_before(self, name: str) -> str | None:
+        """The pattern to fit that comes last before this one, at the same wavelength.
+
+        Patterns are in the order of the config's states, those of a state in the table's. None
+        without one.
+        """
+        same = self.patterns[
+            (self.patterns["kind"] == "pattern")
+            & (self.patterns["wavelength"] == self.patterns.loc[name, "wavelength"])
+        ]
+        states = [state.name for state in self.experiment.states]
+        order = [p for state in states for p in same.index[same["state"] == state]]
+        place = order.index(name)
+        return order[place - 1] if place else None
 
     def states_on_log(self, log: str) -> str:
         """The states located on a log, as JSON."""
@@ -128,6 +148,7 @@ class Plan:
         _check_known(self.scans, "instrument", set(self.experiment.instruments), tables.scans)
         if len(self.patterns):
             _check_known(self.patterns, "state", states, tables.powder)
+            self._check_refined()
         for state in self.experiment.states:
             if state.log is not None and state.log not in self.logs.index:
                 raise InputError(
@@ -145,6 +166,26 @@ class Plan:
                     field=f"instruments.{row['instrument']}.scale",
                     remedy="give it in 1/angstrom per pixel, to within 2 %",
                 )
+
+    def _check_refined(self) -> None:
+        """Rows of refined fractions need their columns, by the names of the config's phases."""
+        columns = self.experiment.powder.refined
+        refined = self.patterns_of_kind("refined")
+        if refined and columns is None:
+            raise InputError(
+                self.source,
+                f"pattern {refined[0]!r} is refined elsewhere, and its table has no columns here",
+                field="powder.refined",
+                remedy="say which column of the table holds what",
+            )
+        unknown = set(columns.phases if columns else ()) - set(self.experiment.material.names)
+        if unknown:
+            raise InputError(
+                self.source,
+                f"there is no phase {min(unknown)!r} in the material",
+                field="powder.refined.phases",
+                remedy=f"name some of {self.experiment.material.names}",
+            )
 
     def check_files(self) -> None:
         """Read every CIF, and see that every raw file is there or will be made.

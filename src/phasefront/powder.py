@@ -18,6 +18,7 @@ only), crysfml 0.8 (patterns, no refinement), dara-xrd 1.3 (drives BGMN, a progr
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import gemmi
@@ -32,12 +33,13 @@ _SUFFIXES = (".xye", ".xy", ".chi", ".csv", ".dat", ".txt")
 _COMMENT = re.compile(r"^\s*(#|!|;|'|/\*|\*)")
 _Q_UNITS = {"a^-1": 1.0, "angstrom": 1.0, "nm^-1": 0.1, "nanometre": 0.1, "nanometer": 0.1}
 
-_CELL = ("a", "b", "c", "alpha", "beta", "gamma")
+CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 _POLARISATION = 0.99  # share of the beam polarised normal to the scattering plane
 _START_GAUSS_VARIANCE = 4e-5  # degree^2, Caglioti W
 _START_LORENTZ_SIZE = 0.02  # degree, width at angle 0
 _START_LORENTZ_STRAIN = 0.1  # degree, width at tan(theta) = 1; wide, to catch a cell that is off
 _INSEPARABLE = 0.98  # correlation of two scales
+_AT_EDGE = 0.999  # of the tolerance of a cell
 _FEWEST_POINTS = 100
 
 
@@ -222,15 +224,16 @@ def fit_pattern(
     ion_contents,
     formula_units,
     two_theta_range: tuple[float, float] | None = None,
-    background_terms: int = 12,
+    background_terms: int = 20,
     cell_tolerance: float = 0.01,
+    start: xr.Dataset | None = None,
 ) -> xr.Dataset:
     """Rietveld fit of a mixture; weight and molar fractions with e.s.d.
 
     Refined: scale, cell (as its symmetry allows), Lorentzian size and strain width of each phase;
-    one Gaussian width, the zero error and a Chebyshev background for all. Atoms stay as in the
-    CIF. A scale may reach zero; while a phase is under 3 standard errors its cell and widths are
-    held, and its fraction keeps its e.s.d.
+    one Gaussian width, the zero error and a Chebyshev background for all; then Gaussian size and
+    strain of each phase too. Atoms stay as in the CIF. A scale may reach zero; while a phase is
+    under 3 standard errors its cell and widths are held, and its fraction keeps its e.s.d.
 
     Parameters
     ----------
@@ -251,13 +254,18 @@ def fit_pattern(
     cell_tolerance
         Largest relative change of a cell length against the CIF. Keep it under the difference
         between phases, lest one take another's place.
+    start
+        Of `layouts.POWDER`: an earlier fit of the same phases with the same instrument. Its cells,
+        widths and zero error are the first guess, in place of the CIFs' cells and wide lines.
 
     Returns
     -------
     Dataset of `layouts.POWDER`. Every e.s.d. comes from the full covariance of the last cycle times
     the goodness of fit, and times the factor of Berar & Lelann, J. Appl. Cryst. 24 (1991) 1, for
-    residuals that are correlated along the pattern. `notes` says which phases were held, which
-    could not be told apart and which cells ended at the tolerance.
+    residuals that are correlated along the pattern. To the fractions' it adds, in squares, how far
+    they shifted when the lines got Gaussian widths: no profile is that of the sample, and where
+    lines overlap the difference goes into the fractions, which no covariance knows. `notes` says
+    which phases were held, which could not be told apart and which cells ended at the tolerance.
 
     Weight fractions: Hill & Howard, J. Appl. Cryst. 20 (1987) 467, W ~ S (Z M) V. The share of
     formula units follows as S Z V. Where two scales correlate by more than 0.98 the split between
@@ -266,21 +274,25 @@ def fit_pattern(
     Raises
     ------
     InputError
-        Too few points in the range, a phase without a reflection in it, or no phase found.
+        Too few points in the range, a phase without a reflection in it, no phase found, or a start
+        with other phases.
     """
     source = pattern.attrs.get("file", name)
     pattern = _within(pattern, two_theta_range, source)
-    refinement, result = _refine(
+    refinement, result, first = _refine(
         pattern, crystals, wavelength=wavelength, background_terms=background_terms,
-        cell_tolerance=cell_tolerance, source=source,
+        guess=_guess(crystals, start, cell_tolerance), cell_tolerance=cell_tolerance, source=source,
     )  # fmt: skip
     cell, cell_esd = _cells_of(result, crystals)
-    volume = np.array([gemmi.UnitCell(*parameters).volume for parameters in cell])
     scale, covariance = _scales(refinement, result, len(crystals))
     cell_mass = np.array([crystal.cell_mass for crystal in crystals])
-    weight, weight_covariance = _shares(scale, covariance, cell_mass * volume)
-    molar, molar_covariance = _shares(scale, covariance, np.asarray(formula_units) * volume)
+    units = np.asarray(formula_units)
+    weight, weight_covariance, weight_shift = _fractions(scale, covariance, cell, cell_mass, first)
+    molar, molar_covariance, _ = _fractions(scale, covariance, cell, units, first)
     ions = np.asarray(ion_contents, float)
+    fitted = refinement.fitted_structure.phases
+    instrument = refinement.fitted_instrument
+    ticks = [np.asarray(result.ticks.get(crystal.name, ()), float) for crystal in crystals]
     return netcdf.build(
         layouts.POWDER,
         {
@@ -293,10 +305,19 @@ def fit_pattern(
             "contribution": _contributions(refinement, pattern["two_theta"]),
             "weight_fraction": weight,
             "weight_fraction_esd": np.sqrt(np.diag(weight_covariance)),
+            "weight_fraction_shift": weight_shift,
             "molar_fraction": molar,
             "molar_fraction_esd": np.sqrt(np.diag(molar_covariance)),
             "cell": cell,
             "cell_esd": cell_esd,
+            "lorentz_size": [phase.lor_size.value for phase in fitted],
+            "lorentz_strain": [phase.lor_strain.value for phase in fitted],
+            "gauss_size": [phase.gauss_size.value for phase in fitted],
+            "gauss_strain": [phase.gauss_strain.value for phase in fitted],
+            "gauss_variance": instrument.profile.w.value,
+            "zero_error": instrument.zero_shift.value,
+            "reflection": np.concatenate(ticks),
+            "reflection_phase": np.repeat(np.arange(len(ticks)), [len(row) for row in ticks]),
             "ion_content": molar @ ions,
             "ion_content_esd": np.sqrt(ions @ molar_covariance @ ions),
             "rwp": result.statistics.rwp,
@@ -307,6 +328,8 @@ def fit_pattern(
             "file": str(source),
             "wavelength": float(wavelength),
             "refined_with": f"rietx {result.provenance.package_version}",
+            "started_from": "" if start is None else str(start.attrs["pattern"]),
+            "iterations": first.iterations + sum(stage.n_iterations for stage in result.stages),
             "serial_correlation_factor": float(result.statistics.esd_inflation or 1.0),
             "notes": "; ".join(
                 _notes(result, crystals, cell, cell_esd, covariance, cell_tolerance)
@@ -326,19 +349,72 @@ def _within(pattern: pd.DataFrame, two_theta_range, source) -> pd.DataFrame:
     return pattern
 
 
-def _refine(pattern, crystals, *, wavelength, background_terms, cell_tolerance, source):
-    """The refinement and its result, by rietx."""
+@dataclass(frozen=True)
+class _Guess:
+    """Where a fit starts: cells (phase, 6); widths (phase,) and zero error in degrees."""
+
+    cells: np.ndarray
+    lorentz_size: np.ndarray
+    lorentz_strain: np.ndarray
+    gauss_variance: float
+    zero_error: float
+
+
+@dataclass(frozen=True)
+class _Lorentzian:
+    """A fit before lines may have Gaussian widths: scales (phase,), cells (phase, 6)."""
+
+    scale: np.ndarray
+    cell: np.ndarray
+    iterations: int
+
+
+def _guess(crystals, start: xr.Dataset | None, cell_tolerance: float) -> _Guess:
+    """From an earlier fit; from the CIFs and wide lines where there is none."""
+    cells = np.array([crystal.cell for crystal in crystals], float)
+    if start is None:
+        phases = len(crystals)
+        return _Guess(
+            cells, np.full(phases, _START_LORENTZ_SIZE), np.full(phases, _START_LORENTZ_STRAIN),
+            _START_GAUSS_VARIANCE, 0.0,
+        )  # fmt: skip
+    names = [crystal.name for crystal in crystals]
+    if list(start["phase"].to_numpy()) != names:
+        raise InputError(
+            start.attrs["pattern"], f"was fitted with other phases than {', '.join(names)}",
+            field="phase", remedy="fit it again with the phases of the config",
+        )  # fmt: skip
+    # A cell that ran to the edge is no guess.
+    found = start["cell"].to_numpy()
+    change = np.abs(found[:, :3] / cells[:, :3] - 1.0).max(axis=1)
+    cells = np.where((change < _AT_EDGE * cell_tolerance)[:, None], found, cells)
+    return _Guess(
+        cells, start["lorentz_size"].to_numpy(), start["lorentz_strain"].to_numpy(),
+        float(start["gauss_variance"]), float(start["zero_error"]),
+    )  # fmt: skip
+
+
+def _refine(pattern, crystals, *, wavelength, background_terms, guess, cell_tolerance, source):
+    """The refinement, its result, and what it was with Lorentzian widths alone; by rietx."""
     import rietx
     from rietx.schemas.instrument import BackgroundChebyshev
     from threadpoolctl import threadpool_limits
 
     instrument = rietx.Instrument.debye_scherrer(wavelength, polarization=_POLARISATION)
-    instrument.profile.w.value = _START_GAUSS_VARIANCE
+    instrument.profile.w.value = guess.gauss_variance
     instrument.profile.x.value = 0.0
+    instrument.zero_shift.value = guess.zero_error
     instrument.background = BackgroundChebyshev(
         coefficients=[rietx.Parameter(value=0.0) for _ in range(background_terms)]
     )
-    structure = rietx.Structure(phases=[_phase(crystal, cell_tolerance) for crystal in crystals])
+    structure = rietx.Structure(
+        phases=[
+            _phase(crystal, cell_tolerance, *first)
+            for crystal, *first in zip(
+                crystals, guess.cells, guess.lorentz_size, guess.lorentz_strain, strict=True
+            )
+        ]
+    )
     data = rietx.PatternData(
         two_theta=pattern["two_theta"].tolist(),
         intensity=pattern["intensity"].tolist(),
@@ -357,8 +433,15 @@ def _refine(pattern, crystals, *, wavelength, background_terms, cell_tolerance, 
     # One thread: the same sums in the same order on any machine, and no slower at this size.
     with threadpool_limits(1, user_api="blas"):
         result = refinement.fit(data, plan=plan, telemetry=False)
-    _check_found(result, source)
-    return refinement, result
+        _check_found(result, source)
+        first = _Lorentzian(
+            _scales(refinement, result, len(crystals))[0],
+            _cells_of(result, crystals)[0],
+            sum(stage.n_iterations for stage in result.stages),
+        )
+        shape = rietx.Stage("shape", ["phases.*.gauss_size", "phases.*.gauss_strain"])
+        result = refinement.run_stage(data, shape, telemetry=False)
+    return refinement, result, first
 
 
 def _check_found(result, source) -> None:
@@ -376,17 +459,17 @@ def _check_found(result, source) -> None:
         )  # fmt: skip
 
 
-def _phase(crystal, cell_tolerance: float):
-    """A rietx phase in the crystal's own axes and setting."""
+def _phase(crystal, cell_tolerance: float, cell, lorentz_size, lorentz_strain):
+    """A rietx phase in the crystal's own axes and setting; cell and widths are first guesses."""
     import rietx
 
     lengths = [
         rietx.Parameter(
-            value=value, min=value * (1 - cell_tolerance), max=value * (1 + cell_tolerance)
+            value=value, min=nominal * (1 - cell_tolerance), max=nominal * (1 + cell_tolerance)
         )
-        for value in crystal.cell[:3]
+        for value, nominal in zip(cell[:3], crystal.cell[:3], strict=True)
     ]
-    angles = [rietx.Parameter(value=value) for value in crystal.cell[3:]]
+    angles = [rietx.Parameter(value=value) for value in cell[3:]]
     atoms = [
         rietx.Atom(
             label=atom.label, species=atom.element,
@@ -402,10 +485,10 @@ def _phase(crystal, cell_tolerance: float):
         name=crystal.name,
         space_group=label,
         symmetry_operations=[operation.triplet() for operation in crystal.operations],
-        cell=rietx.Cell(**dict(zip(_CELL, lengths + angles, strict=True))),
+        cell=rietx.Cell(**dict(zip(CELL, lengths + angles, strict=True))),
         atoms=atoms,
-        lor_size=rietx.Parameter(value=_START_LORENTZ_SIZE, min=0.0),
-        lor_strain=rietx.Parameter(value=_START_LORENTZ_STRAIN, min=0.0),
+        lor_size=rietx.Parameter(value=lorentz_size, min=0.0),
+        lor_strain=rietx.Parameter(value=lorentz_strain, min=0.0),
     )
 
 
@@ -431,7 +514,7 @@ def _cells_of(result, crystals) -> tuple[np.ndarray, np.ndarray]:
     cell = np.array([crystal.cell for crystal in crystals], float)
     esd = np.zeros_like(cell)
     for phase in range(len(crystals)):
-        found = [rows.get(f"phases.{phase}.cell.{parameter}") for parameter in _CELL]
+        found = [rows.get(f"phases.{phase}.cell.{parameter}") for parameter in CELL]
         refined = any(row is not None and row.vary for row in found)
         for column, row in enumerate(found):
             if row is not None:
@@ -440,6 +523,22 @@ def _cells_of(result, crystals) -> tuple[np.ndarray, np.ndarray]:
         if not refined:
             esd[phase] = np.nan
     return cell, esd
+
+
+def _fractions(scale, covariance, cell, per_cell, first: _Lorentzian):
+    """Shares of scale * V * per_cell, (phase,), their covariance, and their shift from `first`.
+
+    No profile is that of the sample. What fractions shift from one that fits a little worse to
+    the next is taken for a standard error, of all of them together.
+    """
+    share, spread = shares(scale, covariance, per_cell * _volumes(cell))
+    before = first.scale * per_cell * _volumes(first.cell)
+    shift = share - before / before.sum()
+    return share, spread + _undetermined(share, covariance) + np.outer(shift, shift), shift
+
+
+def _volumes(cell) -> np.ndarray:
+    return np.array([gemmi.UnitCell(*parameters).volume for parameters in cell])
 
 
 def _scales(refinement, result, phases: int) -> tuple[np.ndarray, np.ndarray]:
@@ -455,18 +554,24 @@ def _scales(refinement, result, phases: int) -> tuple[np.ndarray, np.ndarray]:
     return np.array([values[path] for path in paths]), np.asarray(covariance)
 
 
-def _shares(scale, covariance, factor) -> tuple[np.ndarray, np.ndarray]:
-    """Shares scale * factor / sum and their covariance, to first order."""
+def shares(scale, covariance, factor) -> tuple[np.ndarray, np.ndarray]:
+    """Shares scale * factor / sum, (phase,), and their covariance to first order."""
     amount = scale * factor
     total = amount.sum()
     share = amount / total
     slope = (np.eye(len(scale)) - share[:, None]) * factor / total
     spread = slope @ covariance @ slope.T
-    for first, second in _inseparable(covariance):
+    return share, spread
+
+
+def _undetermined(share, scale_covariance) -> np.ndarray:
+    """What inseparable pairs add to the covariance of shares: their split may be anything."""
+    spread = np.zeros_like(scale_covariance)
+    for first, second in _inseparable(scale_covariance):
         uniform = (share[first] + share[second]) ** 2 / 12.0
         pair = np.ix_([first, second], [first, second])
         spread[pair] += uniform * np.array([[1.0, -1.0], [-1.0, 1.0]])
-    return share, spread
+    return spread
 
 
 def _inseparable(covariance) -> list[tuple[int, int]]:
@@ -502,7 +607,7 @@ def _notes(result, crystals, cell, cell_esd, covariance, cell_tolerance) -> list
         change = np.abs(lengths[:3] / np.array(crystal.cell[:3]) - 1.0)
         if np.isnan(esd).all():
             notes.append(f"{name} is under 3 standard errors: cell and widths held")
-        elif change.max() > 0.999 * cell_tolerance:
+        elif change.max() > _AT_EDGE * cell_tolerance:
             notes.append(f"the cell of {name} ended at the tolerance of {cell_tolerance:g}")
     notes += [
         f"{names[first]} and {names[second]} cannot be told apart"

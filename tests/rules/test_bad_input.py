@@ -173,6 +173,23 @@ def test_pattern_with_one_column(tmp_path):
     assert sentence.startswith(f"{pattern}: only one column")
 
 
+def test_table_of_refined_fractions_without_the_row(tmp_path):
+    table = tmp_path / "seq.csv"
+    table.write_text('"name","f","esd-f"\n"x3.0.xye",1.0,0.001\n')
+    out = tmp_path / "out"
+    row = {"pattern": "p", "state": "x3.0", "path": str(table), "kind": "refined", "row": "x2.0"}
+    columns = {
+        "program": "GSAS-II", "pattern": "name",
+        "phases": {"Na3": {"fraction": "f", "esd": "esd-f"}},
+    }  # fmt: skip
+    sentence = refused_by_script(
+        "import_fractions", out, table=table, row=json.dumps(row), cifs=CIFS,
+        material=DEMO.section("material"), settings=json.dumps({"refined": columns}),
+        powder=out / "p.nc",
+    )  # fmt: skip
+    assert sentence.startswith(f"{table}: name: row 'x2.0' is not in the table")
+
+
 CIF_WITHOUT_SYMMETRY = """data_x
 _cell_length_a 9
 _cell_length_b 9

@@ -198,3 +198,62 @@ def test_tables_are_checked_row_by_row(tmp_path, text, sentence):
     path.write_text(text)
     with pytest.raises(InputError, match=sentence):
         config.read_table(path, config.ScanRow)
+
+
+def table_of_patterns(tmp_path, demo, text):
+    path = tmp_path / "powder.tsv"
+    path.write_text(text)
+    demo["tables"]["powder"] = str(path)
+    return demo
+
+
+SERIES = (
+    "pattern\tstate\tpath\twavelength\n"
+    "late\tx1.0\ta.xye\t0.4127\n"
+    "early\tx3.0\tb.xye\t0.4127\n"
+    "other\tx2.5\tc.xye\t0.7\n"
+    "middle\tx2.0\td.xye\t0.4127\n"
+)
+
+
+def test_a_sequential_fit_starts_from_the_state_before(demo, tmp_path):
+    plan = Plan.parse(table_of_patterns(tmp_path, demo, SERIES), "demo.yaml")
+    names = ("early", "middle", "late", "other")
+    assert [plan.pattern_before(name) for name in names] == [None, "early", "middle", None]
+
+
+REFINED = "pattern\tstate\tpath\tkind\trow\np\tx2.0\tseq.csv\trefined\tx2.0.xye\n"
+COLUMNS = {"program": "GSAS-II", "pattern": "name", "phases": {"Na2": {"fraction": "0:*:WgtFrac"}}}
+
+
+def test_a_row_of_refined_fractions_needs_no_wavelength(demo, tmp_path):
+    table_of_patterns(tmp_path, demo, REFINED)
+    demo["powder"] = {"refined": COLUMNS}
+    plan = Plan.parse(demo, "demo.yaml")
+    assert plan.patterns_of_kind("refined") == ["p"]
+    assert plan.patterns_of_kind("pattern") == []
+    row = config.PatternRow.model_validate_json(plan.pattern("p"))
+    assert (row.row, row.wavelength) == ("x2.0.xye", None)
+
+
+@pytest.mark.parametrize(
+    ("table", "columns", "words"),
+    [
+        (REFINED, None, "powder.refined: pattern 'p' is refined elsewhere"),
+        (
+            REFINED,
+            COLUMNS | {"phases": {"Na4": {"fraction": "x"}}},
+            "powder.refined.phases: there is no phase 'Na4' in the material",
+        ),
+        (REFINED, COLUMNS | {"header": False}, "the table has no header"),
+        (REFINED, COLUMNS | {"goodness_of_fit": 1, "chi_squared": 2}, "are both given"),
+        (REFINED.replace("refined", "pattern"), COLUMNS, "row 1: a pattern has no wavelength"),
+        (REFINED.replace("x2.0.xye", ""), COLUMNS, "kind and row do not go together"),
+    ],
+)
+def test_refined_fractions_that_do_not_fit_together(demo, tmp_path, table, columns, words):
+    table_of_patterns(tmp_path, demo, table)
+    demo["powder"] = {"refined": columns}
+    with pytest.raises(InputError) as caught:
+        Plan.parse(demo, "demo.yaml")
+    assert words in str(caught.value)

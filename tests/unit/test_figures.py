@@ -294,11 +294,12 @@ def make_powder():
     angle = np.arange(3, 25, 0.004)
     background = 120 + 300 * np.exp(-angle / 5)
     cells = (9.03, 8.91, 8.80)
-    contribution = []
+    contribution, ticks = [], []
     for share, cell in zip((0.2, 0.5, 0.3), cells, strict=True):
         share_of = np.zeros_like(angle)
         for n in (2, 4, 5, 8, 9, 12, 16, 18, 20, 25, 29, 32):
             peak = 2 * np.degrees(np.arcsin(0.41 * np.sqrt(n) / cell / 2))
+            ticks.append(peak)
             share_of += 9000 * share / n * np.exp(-(((angle - peak) / 0.02) ** 2))
         contribution.append(share_of)
     calculated = background + np.sum(contribution, axis=0)
@@ -316,10 +317,19 @@ def make_powder():
             "contribution": contribution,
             "weight_fraction": [0.21, 0.5, 0.29],
             "weight_fraction_esd": [0.004, 0.006, 0.005],
+            "weight_fraction_shift": [0.0] * 3,
             "molar_fraction": [0.2, 0.5, 0.3],
             "molar_fraction_esd": [0.004, 0.006, 0.005],
             "cell": cell,
             "cell_esd": 1e-4 * cell,
+            "lorentz_size": [0.01] * 3,
+            "lorentz_strain": [0.03] * 3,
+            "gauss_size": [0.0] * 3,
+            "gauss_strain": [0.0] * 3,
+            "gauss_variance": 4e-5,
+            "zero_error": 0.001,
+            "reflection": ticks,
+            "reflection_phase": np.repeat([0, 1, 2], 12),
             "ion_content": 1.9,
             "ion_content_esd": 0.01,
             "rwp": 0.061,

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from benchmarks import powder as independent
 from phasefront import layouts, powder
 from phasefront.crystals import read_crystal
 from phasefront.errors import InputError
@@ -154,12 +155,12 @@ def test_what_is_written_is_read(tmp_path_factory, counts, header_lines):
 def test_covariance_of_shares_is_their_linear_response(scale, factor):
     scale, factor = np.array(scale), np.array(factor)
     covariance = np.diag((0.01 * scale) ** 2)
-    share, spread = powder._shares(scale, covariance, factor)
+    share, spread = powder.shares(scale, covariance, factor)
     np.testing.assert_allclose(share, scale * factor / (scale @ factor))
     step = 1e-6 * scale
     slope = np.array(
         [
-            (powder._shares(scale + move, covariance, factor)[0] - share) / move.sum()
+            (powder.shares(scale + move, covariance, factor)[0] - share) / move.sum()
             for move in np.diag(step)
         ]
     ).T
@@ -245,16 +246,17 @@ def test_same_input_same_numbers_and_published_esd(tmp_path, crystals):
     path = tmp_path / "a.xye"
     simulate(path, crystals, (0.3, 0.4, 0.3), seed=3, two_theta_range=(2.5, 11.0))
     pattern = read_pattern(path)
-    _, refined = powder._refine(
-        pattern, crystals, wavelength=WAVELENGTH, background_terms=12, cell_tolerance=0.01,
-        source=path,
+    _, refined, _ = powder._refine(
+        pattern, crystals, wavelength=WAVELENGTH, background_terms=20, cell_tolerance=0.01,
+        guess=powder._guess(crystals, None, 0.01), source=path,
     )  # fmt: skip
     result = fit(path, crystals)
     published = refined.qpa.phases
     assert result.weight_fraction.to_numpy() == pytest.approx(
         [row.weight_fraction for row in published], rel=1e-3
     )
-    assert result.weight_fraction_esd.to_numpy() == pytest.approx(
+    esd = np.sqrt(result.weight_fraction_esd**2 - result.weight_fraction_shift**2)
+    assert esd.to_numpy() == pytest.approx(
         [row.weight_fraction_stderr for row in published], rel=1e-3
     )
     assert np.array_equal(result.calculated.to_numpy(), refined.y_calc)
@@ -281,6 +283,53 @@ def test_too_short_a_range_and_unseen_phases_are_refused(tmp_path, crystals):
     simulate(empty, crystals, (1, 0, 0), seed=3, two_theta_range=(2.5, 8.0), peak_counts=0.0)
     with pytest.raises(InputError, match="none of the phases was found"):
         fit(empty, crystals)
+
+
+def test_a_fit_starts_from_the_one_before(tmp_path, crystals):
+    """Two states of one sample: the second starts from the first, and finds the same."""
+    paths = [tmp_path / f"{number}.xye" for number in range(2)]
+    for path, molar in zip(paths, ((0.6, 0.4, 0.0), (0.3, 0.7, 0.0)), strict=True):
+        simulate(path, crystals[:2], molar[:2], seed=8, two_theta_range=(2.5, 11.0))
+    given = {"ion_contents": ION_CONTENTS[:2], "formula_units": FORMULA_UNITS[:2]}
+    before = fit(paths[0], crystals[:2], name="before", **given)
+    cold = fit(paths[1], crystals[:2], **given)
+    warm = fit(paths[1], crystals[:2], start=before, **given)
+    assert warm.attrs["started_from"] == "before"
+    assert cold.attrs["started_from"] == ""
+    # Seed 8 gives both the same cells and widths, so the start is close to the truth.
+    assert warm.attrs["iterations"] < cold.attrs["iterations"]
+    shift = np.abs(warm.weight_fraction - cold.weight_fraction)
+    assert np.all(shift < 0.3 * cold.weight_fraction_esd)
+    assert float(warm.rwp) == pytest.approx(float(cold.rwp), rel=1e-3)
+    with pytest.raises(InputError, match="was fitted with other phases"):
+        fit(paths[1], crystals[1:], start=before, **given)
+
+
+def refined_by_another_program(system, share, *, seed):
+    phases = independent.SYSTEMS[system]
+    weights = [share] + [(1 - share) / (len(phases) - 1)] * (len(phases) - 1)
+    made = independent.mixture(phases, weights, seed=seed)
+    found = independent.refine(made)
+    return made, found, (found.weight_fraction - made.weight_fraction).to_numpy()
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5])
+def test_fractions_of_mixtures_that_another_program_made(share):
+    made, found, error = refined_by_another_program("lfp", share, seed=71)
+    assert np.all(np.abs(error) < 3 * found.weight_fraction_esd)
+    assert np.all(np.abs(error) < 0.005)
+    assert float(found.weight_fraction[0]) > 5 * float(found.weight_fraction_esd[0])
+    np.testing.assert_allclose(found.cell[:, :3], made.cells, rtol=3e-4)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.25, 0.75])
+def test_fractions_of_three_overlapping_phases_that_another_program_made(share):
+    _, found, error = refined_by_another_program("nvpf", share, seed=72)
+    assert np.all(np.abs(error) < 3 * found.weight_fraction_esd)
+    assert np.all(np.abs(error) < 0.01)
+    there = float(found.weight_fraction[0]) > 1.96 * float(found.weight_fraction_esd[0])
+    assert there == (share > 0)
 
 
 @pytest.mark.slow

@@ -1,18 +1,35 @@
-# Weight and molar fractions from each powder pattern, by Rietveld refinement.
+# Weight and molar fractions of each powder pattern: by Rietveld refinement, or from the table of
+# a program that refined it.
 #
-# in:  the pattern, CIFs
+# in:  the pattern, CIFs, the fit of the state before; or the table
 # out: powder/<pattern>.nc
+
+
+def pattern_path(wildcards):
+    """The pattern, or the table of refined fractions."""
+    return PLAN.patterns.loc[wildcards.pattern, "path"]
+
+
+def fit_before(wildcards):
+    """The fit that a sequential one starts from."""
+    before = PLAN.pattern_before(wildcards.pattern)
+    if before is None or not experiment_of(variant_of(wildcards)).powder.sequential:
+        return []
+    return result(f"powder/{before}.nc")(wildcards)
 
 
 rule fit_pattern:
     input:
-        pattern=lambda wildcards: PLAN.patterns.loc[wildcards.pattern, "path"],
+        pattern=pattern_path,
+        before=fit_before,
         cifs=PLAN.cifs,
         code=code("fit_pattern"),
     output:
         **recorded(powder="powder/{pattern}.nc"),
     log:
         logged("fit_pattern/{pattern}"),
+    wildcard_constraints:
+        pattern=any_of(PLAN.patterns_of_kind("pattern")),
     conda:
         "../../envs/environment.yaml"
     params:
@@ -21,5 +38,28 @@ rule fit_pattern:
         material=settings("material"),
     shell:
         "python scripts/fit_pattern.py --pattern {input.pattern} --row {params.row:q}"
-        " --cifs {input.cifs} --material {params.material:q} --settings {params.settings:q}"
-        " --powder {output.powder} > {log} 2>&1"
+        " --before {input.before} --cifs {input.cifs} --material {params.material:q}"
+        " --settings {params.settings:q} --powder {output.powder} > {log} 2>&1"
+
+
+rule import_fractions:
+    input:
+        table=pattern_path,
+        cifs=PLAN.cifs,
+        code=code("import_fractions"),
+    output:
+        **recorded(powder="powder/{pattern}.nc"),
+    log:
+        logged("import_fractions/{pattern}"),
+    wildcard_constraints:
+        pattern=any_of(PLAN.patterns_of_kind("refined")),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        row=lambda wildcards: PLAN.pattern(wildcards.pattern),
+        settings=settings("powder"),
+        material=settings("material"),
+    shell:
+        "python scripts/import_fractions.py --table {input.table} --row {params.row:q}"
+        " --cifs {input.cifs} --material {params.material:q}"
+        " --settings {params.settings:q} --powder {output.powder} > {log} 2>&1"

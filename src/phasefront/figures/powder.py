@@ -16,22 +16,28 @@ if TYPE_CHECKING:
 
 @style.styled
 def draw_powder(powder: xr.Dataset, *, labels: Mapping[str, str] | None = None) -> Figure:
-    """Observed, calculated and background; the share of each phase; the difference over sigma.
+    """Observed, calculated and background; the share of each phase; ticks; difference over sigma.
 
-    The right column enlarges the surroundings of the strongest reflection. Intensities are on a
-    square-root scale, on which counting noise is equally high everywhere.
+    The ticks are all reflections of each phase. The right column enlarges the surroundings of the
+    strongest reflection. Intensities are on a square-root scale, on which counting noise is
+    equally high everywhere.
     """
-    figure = style.page(style.PAGE, 5.2)
+    figure = style.page(style.PAGE, 5.4)
     axes = figure.subplots(
-        3, 2, sharex="col", sharey="row", height_ratios=[3, 1.6, 1], width_ratios=[2.6, 1]
-    )
+        4, 2, sharex="col", sharey="row", width_ratios=[2.6, 1],
+        height_ratios=[3, 1.6, 0.14 * powder.sizes["phase"], 1],
+    )  # fmt: skip
     angle = powder["two_theta"].values
     observed, calculated, background = (
         powder[name].values for name in ("observed", "calculated", "background")
     )
     residual = (observed - calculated) / powder["sigma"].values
     names = style.labels(powder["phase"].values, labels)
-    for fit, shares, difference in axes.T:
+    ticks = [
+        powder["reflection"].values[powder["reflection_phase"].values == index]
+        for index in range(len(names))
+    ]
+    for fit, shares, marks, difference in axes.T:
         fit.plot(angle, observed, ".", color="0.25", markersize=2, label="observed")
         fit.plot(angle, calculated, color="#D55E00", linewidth=0.9, label="calculated")
         fit.plot(angle, background, color="0.55", linewidth=0.9, label="background")
@@ -39,6 +45,12 @@ def draw_powder(powder: xr.Dataset, *, labels: Mapping[str, str] | None = None) 
             share = np.clip(powder["contribution"].values[index], 0, None)
             label = f"{name}: {_fraction(powder, index)}"
             shares.plot(angle, share, color=style.rgb(index), linewidth=0.9, label=label)
+        marks.eventplot(
+            ticks, colors=[style.rgb(index) for index in range(len(names))],
+            lineoffsets=np.arange(len(names))[::-1], linelengths=0.8, linewidths=0.4,
+        )  # fmt: skip
+        marks.set_ylim(-0.6, len(names) - 0.4)
+        marks.set_yticks([])
         difference.plot(angle, residual, color="0.25", linewidth=0.6)
         difference.axhline(0, color="#D55E00", linewidth=0.6)
         difference.set_xlabel("2θ (degree)")
@@ -54,7 +66,7 @@ def draw_powder(powder: xr.Dataset, *, labels: Mapping[str, str] | None = None) 
     style.title(axes[0, 1], "b", "strongest reflection")
     axes[0, 0].set_ylabel("intensity (counts, sqrt scale)")
     axes[1, 0].set_ylabel("phases (counts)")
-    axes[2, 0].set_ylabel("difference/σ")
+    axes[3, 0].set_ylabel("difference/σ")
     figure.align_ylabels(axes[:, 0])
     axes[0, 0].legend(loc="upper right")
     handles, texts = axes[1, 0].get_legend_handles_labels()
@@ -73,7 +85,7 @@ def _zoom(axes, angle, peaks, observed, residual) -> None:
     axes[0, 0].set_ylim(0.8 * np.nanmin(observed), 1.1 * np.nanmax(observed))
     axes[1, 0].set_ylim(0, 1.1 * np.nanmax(peaks))
     reach = max(4.0, 1.1 * np.nanpercentile(np.abs(residual), 99.8))
-    axes[2, 0].set_ylim(-reach, reach)
+    axes[3, 0].set_ylim(-reach, reach)
 
 
 def _fraction(powder: xr.Dataset, index: int) -> str:

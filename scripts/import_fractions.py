@@ -1,0 +1,30 @@
+"""Take the weight fractions of a powder pattern from a table that another program made."""
+
+from phasefront.config import Material, PatternRow, PowderSettings
+from phasefront.provenance.job import Job
+
+
+def import_fractions(job):
+    from phasefront import fraction_tables, layouts, netcdf
+    from phasefront.crystals import read_crystals
+
+    refined = fraction_tables.read_fractions(
+        job.table,
+        read_crystals(job.cifs, job.material.names),
+        job.settings.refined,
+        name=job.row.pattern,
+        row=job.row.row,
+        wavelength=job.row.wavelength,
+        ion_contents=job.material.ion_contents,
+        formula_units=[phase.formula_units for phase in job.material.phases],
+    )
+    netcdf.write(refined, job.powder, layouts.POWDER)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("table", "table of refined fractions").settings("row", PatternRow)
+    job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.settings("material", Material).settings("settings", PowderSettings)
+    job.output("powder", "netCDF file to write")
+    job.run(import_fractions)
