@@ -289,7 +289,7 @@ def test_a_fit_starts_from_the_one_before(tmp_path, crystals):
     """Two states of one sample: the second starts from the first, and finds the same."""
     paths = [tmp_path / f"{number}.xye" for number in range(2)]
     for path, molar in zip(paths, ((0.6, 0.4, 0.0), (0.3, 0.7, 0.0)), strict=True):
-        simulate(path, crystals[:2], molar[:2], seed=8, two_theta_range=(2.5, 11.0))
+        simulate(path, crystals, molar, seed=8, two_theta_range=(2.5, 11.0))
     given = {"ion_contents": ION_CONTENTS[:2], "formula_units": FORMULA_UNITS[:2]}
     before = fit(paths[0], crystals[:2], name="before", **given)
     cold = fit(paths[1], crystals[:2], **given)
