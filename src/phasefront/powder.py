@@ -1,18 +1,7 @@
 """Powder patterns: reading them and phase fractions by Rietveld refinement.
 
-The refinement is done by rietx (MIT licence). Tried on Python 3.11 with NumPy 2.4 and pandas 3.1,
-with three NVPF phases and 6000 points:
-
-- rietx 1.10 adds three packages and changes none, keeps Amam's axes, has analytic derivatives and
-  e.s.d. of fractions from the full covariance; a fit takes 4 to 8 s of processor time. Chosen. It
-  is young, so its minor version is pinned.
-- easydiffraction 0.11 (with cryspy 0.18; newer releases need Python 3.12) refuses the symbol
-  "A m a m" and adds 89 packages.
-- xrayutilities 1.8 reads Amam as P1, and the pattern of one phase takes 3 s after each change of
-  its cell, hence many minutes a fit.
-
-Not suitable without a trial: GSAS-II (not on PyPI, compiles Fortran), powerxrd 4 (cubic cells
-only), crysfml 0.8 (patterns, no refinement), dara-xrd 1.3 (drives BGMN, a program it downloads).
+The refinement is done by rietx (MIT licence), whose minor version is pinned; docs/powder.md says
+why, and how good the fractions are.
 """
 
 from __future__ import annotations
