@@ -32,6 +32,14 @@ def main() -> None:
     _add_configs(command)
     command = _command(commands, verify, "hash a run, or an output, again and walk its records")
     command.add_argument("path", type=Path, help="folder of results, or one file in it")
+    command = _command(commands, explain, "say what an output was made of, back to raw files")
+    command.add_argument("path", type=Path, help="an output, such as a figure or summary.json")
+    command.add_argument("--graph", type=Path, metavar="FILE.svg", help="draw it, too")
+    command = _command(commands, diff, "say which outputs of two runs differ, and why first")
+    command.add_argument("first", help="folder of results, or the name of a run")
+    command.add_argument("second", help="another")
+    command = _command(commands, reproduce, "make one output again from its record and compare")
+    command.add_argument("path", type=Path, help="an output")
     command = _command(commands, compile, "compile the numerical kernels ahead of the first run")
     command.add_argument("config", type=Path, help="an experiment with a virtual section")
     _command(commands, schema, f"write the JSON schemas of configs and records to {SCHEMAS}")
@@ -145,6 +153,40 @@ def verify(path: Path) -> int:
         print(line if number else f"First broken link: {line}", file=sys.stderr)
     print(f"{report.records} records, {len(report.problems)} problems")
     return 1 if report.problems else 0
+
+
+def explain(path: Path, graph: Path | None) -> int:
+    """Print the ancestry of an output in words, and draw its graph."""
+    from phasefront.provenance.explain import ancestry
+    from phasefront.provenance.explain import explain as in_words
+
+    records = ancestry(path)
+    print(in_words(records), end="")
+    if graph is not None:
+        from phasefront.provenance.graph import draw_graph
+
+        graph.write_text(draw_graph(records), encoding="utf-8")
+    return 0
+
+
+def diff(first: str, second: str) -> int:
+    """Exit code 0 when all outputs are the same, 1 when not."""
+    from phasefront.provenance.diff import compare, describe
+
+    comparison = compare(first, second)
+    print(describe(comparison), end="")
+    same = not (comparison.differences or comparison.only_first or comparison.only_second)
+    return 0 if same else 1
+
+
+def reproduce(path: Path) -> int:
+    """Exit code 0 when the same bytes came out, 1 when not."""
+    from phasefront.provenance.reproduce import reproduce as make_again
+
+    result = make_again(path)
+    for sentence in result.sentences:
+        print(sentence)
+    return 0 if result.same else 1
 
 
 def compile(config: Path) -> int:

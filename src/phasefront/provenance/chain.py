@@ -72,7 +72,7 @@ def collect(
     root = _root(read_files)
     by_path, seen, waiting = {}, set(files), list(read_files.values())
     for file, record in read_files.items():
-        if (root / record.made.output.path).absolute() == output_path(file).absolute():
+        if absolute(root / record.made.output.path) == absolute(output_path(file)):
             by_path[record.made.output.path] = record
         elif refuse is not None:
             said = f"the record is of {record.made.output.path}, not of {output_path(file)}"
@@ -86,6 +86,31 @@ def collect(
                     by_path[entry.path] = record
                     waiting.append(record)
     return Records(root, _upstream_first(by_path))
+
+
+def locate(path: str | Path) -> tuple[Path, Record]:
+    """The project's folder that an output lies in, and the output's record.
+
+    Raises InputError where there is no record, or it is not of this file.
+    """
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(path, "is a folder", remedy="name one output in it")
+    (file,) = _record_files(path)
+    found = read(file)
+    root = _root({file: found})
+    if absolute(root / found.made.output.path) != absolute(output_path(file)):
+        raise InputError(
+            file,
+            f"the record is of {found.made.output.path}, not of {output_path(file)}",
+            remedy="put back the record that belongs there",
+        )
+    return root, found
+
+
+def absolute(path: Path) -> Path:
+    """The path from the top without `..`, and with links as they are: a folder may be one."""
+    return Path(os.path.normpath(path.absolute()))
 
 
 def _record_files(path: Path) -> list[Path]:
@@ -105,7 +130,7 @@ def _root(records: dict[Path, Record]) -> Path:
     """The folder that most records agree on, as short as it can be written."""
     found: Counter[Path] = Counter()
     for file, record in records.items():
-        place, named = output_path(file).absolute().parts, Path(record.made.output.path).parts
+        place, named = absolute(output_path(file)).parts, Path(record.made.output.path).parts
         if place[-len(named) :] == named:
             found[Path(*place[: -len(named)])] += 1
     if not found:

@@ -135,12 +135,12 @@ class _Check:
 
 def _strangers(folder: Path, records: chain.Records) -> list[str]:
     """Files in the folders of results that no record accounts for."""
-    known = {(records.root / path).absolute() for path in records.by_path}
+    known = {chain.absolute(records.root / path) for path in records.by_path}
     places = sorted({_results_folder(Path(path)) for path in records.by_path})
-    tops = [(records.root / place).absolute() for place in places]
+    tops = [chain.absolute(records.root / place) for place in places]
     found = []
     for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-        at = file.absolute()
+        at = chain.absolute(file)
         inside = [at.relative_to(top).as_posix() for top in tops if at.is_relative_to(top)]
         accounted = at in known or at.name.endswith(record.SUFFIX)
         if inside and not accounted and not _WITHOUT_RECORD.fullmatch(inside[0]):

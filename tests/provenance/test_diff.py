@@ -1,0 +1,108 @@
+"""Two runs beside each other: what differs, and the first reason for it."""
+
+import json
+import shutil
+
+import pytest
+from conftest import Project
+
+from phasefront.provenance import record
+
+
+def test_the_same_work_differs_in_nothing(project, monkeypatch):
+    project.make(monkeypatch, run="other")
+    for first, second in (("mini", "other"), ("results/mini", "results/other")):
+        done = project.phasefront("diff", first, second)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == "5 outputs are in both runs, 0 of them differ.\n"
+
+
+def other_input(project):
+    (project.folder / "raw/0.txt").write_text("1 2 7")
+
+
+def other_parameter(project):
+    project.edit("config/demo.yaml", "run:", "grains: {misorientation_deg: 6}\nrun:")
+
+
+def other_script(project):
+    project.edit("scripts/tabulate.py", "float) *", "float) * 2 *")
+
+
+def other_module(project):
+    project.edit("src/phasefront/config.py", "5.0, description", "5.0, description=''")
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        (other_input, "input raw/0.txt (text) has other bytes"),
+        (
+            other_parameter,
+            "parameter settings.misorientation_deg is 5.0, then 6.0",
+        ),
+        (
+            other_script,
+            "code scripts/tabulate.py is another",
+        ),
+    ],
+)
+def test_the_first_cause_explains_all_that_follows(made, project, monkeypatch, change, cause):
+    change(project)
+    project.make(monkeypatch)
+    done = project.phasefront("diff", str(made.results), "results/mini")
+    assert done.returncode == 1, done.stderr
+    tables = ["grains-x2.5/table.nc", "grains-x3.0/table.nc"]
+    first = ", ".join(tables[change is other_input :])
+    assert done.stdout.splitlines()[2:] == [f"{first}:", f"  {cause}", "  and so in summary.json"]
+
+
+def test_two_causes_are_told_apart(made, project, monkeypatch):
+    other_input(project)
+    project.edit("scripts/summarise.py", "sum())", "sum() + 1)")
+    project.make(monkeypatch)
+    lines = project.phasefront("diff", str(made.results), "results/mini").stdout
+    assert "grains-x3.0/table.nc:\n  input raw/0.txt" in lines
+    # What changed upstream comes first; the script's own change stands beside it.
+    shutil.copy(made.folder / "raw/0.txt", project.folder / "raw/0.txt")
+    project.make(monkeypatch)
+    lines = project.phasefront("diff", str(made.results), "results/mini").stdout.splitlines()
+    assert lines[2:] == ["summary.json:", "  code scripts/summarise.py is another"]
+
+
+def rewrite(path, change):
+    content = json.loads(path.read_text())
+    change(content)
+    content["id"] = record.identity(content)
+    content["seal"] = record.seal(content)
+    path.write_text(json.dumps(content))
+
+
+def test_an_environment_and_work_by_chance_are_named(made, project: Project):
+    path = project.results / "summary.json.prov.json"
+
+    def other_numpy(content):
+        content["made"]["output"]["sha256"] = "0" * 64
+        content["run"]["packages"]["numpy"] = "1.0"
+
+    rewrite(path, other_numpy)
+    said = project.phasefront("diff", str(made.results), "results/mini").stdout
+    assert "summary.json:\n  environment: numpy 2" in said
+    numpy = json.loads((made.results / path.name).read_text())["run"]["packages"]["numpy"]
+    rewrite(path, lambda content: content["run"]["packages"].update(numpy=numpy))
+    said = project.phasefront("diff", str(made.results), "results/mini").stdout
+    assert "nothing recorded differs: the work is not deterministic" in said
+
+
+def test_outputs_of_one_run_alone_are_named(made, project):
+    (project.results / "summary.json").unlink()
+    (project.results / "summary.json.prov.json").unlink()
+    done = project.phasefront("diff", str(made.results), "results/mini")
+    assert done.returncode == 1
+    assert "Only in the first: summary.json." in done.stdout
+
+
+def test_a_run_that_is_not_there_is_refused(made):
+    done = made.phasefront("diff", "results/mini", "results/none")
+    assert done.returncode == 2
+    assert done.stderr == "results/none: is no folder; name the results of a run.\n"

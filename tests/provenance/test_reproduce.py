@@ -1,0 +1,86 @@
+"""One output made again from its record alone."""
+
+import json
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from phasefront.provenance import record
+
+TABLE = "results/mini/grains-x3.0/table.nc"
+SUMMARY = "results/mini/summary.json"
+
+
+@pytest.fixture(autouse=True)
+def scratch(tmp_path, monkeypatch):
+    """Where scratch folders are made."""
+    (tmp_path / "scratch").mkdir()
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "scratch"))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    return tmp_path / "scratch"
+
+
+@pytest.mark.parametrize("output", [TABLE, SUMMARY])
+def test_the_same_bytes_come_out_and_nothing_is_left_behind(made, scratch, output):
+    before = {path: path.read_bytes() for path in made.folder.rglob("*") if path.is_file()}
+    done = made.phasefront("reproduce", output)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith(f"{output}: made again by ")
+    assert done.stdout.endswith(", same bytes.\n")
+    assert {p: p.read_bytes() for p in made.folder.rglob("*") if p.is_file()} == before
+    assert not list(scratch.iterdir())
+
+
+def test_it_runs_the_step_and_not_the_output_that_lies_there(project):
+    (project.folder / TABLE).unlink()
+    assert project.phasefront("reproduce", TABLE).returncode == 0
+    assert not (project.folder / TABLE).exists()
+
+
+def test_one_step_alone_is_made(project):
+    (project.folder / "raw/0.txt").unlink()
+    assert project.phasefront("reproduce", SUMMARY).returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("victim", "output", "sentence"),
+    [
+        ("raw/0.txt", TABLE, "raw/0.txt: {}; it is the text of tabulate; put it back"),
+        (TABLE, SUMMARY, TABLE + ": {}; it is the tables of summarise; put it back"),
+        ("scripts/tabulate.py", TABLE, "scripts/tabulate.py: {}; it is code of tabulate; "),
+        ("src/phasefront/rotations.py", TABLE, "src/phasefront/rotations.py: {}; it is code"),
+    ],
+)
+def test_what_is_gone_or_another_is_named(project, victim, output, sentence, scratch):
+    path = project.folder / victim
+    content = path.read_bytes()
+    path.unlink()
+    done = project.phasefront("reproduce", output)
+    assert done.returncode == 2
+    assert done.stderr.startswith(sentence.format("gone"))
+    path.write_bytes(content + b" ")
+    done = project.phasefront("reproduce", output)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{victim}: not what it was as ")
+    assert not list(scratch.iterdir())
+
+
+def test_other_bytes_are_told_and_kept(project, scratch):
+    project.edit("scripts/summarise.py", "import json\n", "import json, time\n")
+    project.edit("scripts/summarise.py", "(sums)", "(sums | {'t': time.time()})")
+    path = record.record_path(project.folder / SUMMARY)
+    content = json.loads(path.read_text())
+    for entry in content["made"]["code"]:
+        if entry["path"] == "scripts/summarise.py":
+            (digest,) = record.describe_files([project.folder / entry["path"]])
+            entry["sha256"] = digest.sha256
+    content["id"] = record.identity(content)
+    content["seal"] = record.seal(content)
+    path.write_text(json.dumps(content))
+    done = project.phasefront("reproduce", SUMMARY)
+    assert done.returncode == 1
+    assert f"{SUMMARY}: made again by summarise, other bytes; the new file is " in done.stdout
+    new = Path(done.stdout.partition("the new file is ")[2].partition(".json")[0] + ".json")
+    assert "t" in json.loads(new.read_text())
+    assert new.is_relative_to(scratch)
