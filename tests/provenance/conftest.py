@@ -89,7 +89,8 @@ class Project:
         """What the workflow would leave in the environment."""
         monkeypatch.chdir(self.folder)
         return Context(
-            config=describe_files(["config/demo.yaml", "config/demo/scans.tsv"]),
+            config=describe_files(["config/demo.yaml"]),
+            tables=describe_files(["config/demo/scans.tsv"]),
             people=[{"name": "Ada Lovelace", "orcid": "0000-0002-1825-0097"}],
             outputs=["results/mini/{scan}/table.nc", "results/mini/summary.json"],
         ).model_dump_json()

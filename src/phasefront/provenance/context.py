@@ -43,6 +43,7 @@ class Context(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     config: list[FileDigest] = []
+    tables: list[FileDigest] = []
     people: list[Person] = []
     host: bool = False
     outputs: list[str] = []

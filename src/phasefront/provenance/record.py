@@ -111,7 +111,10 @@ class Run(Part):
     work_seconds: float = Field(ge=0, description="of them in the script's own function")
     peak_memory_mb: float
     wildcards: dict[str, str] = Field(description="of the rule, where a workflow ran it")
-    config: list[FileDigest] = Field(description="config and tables as the run was planned")
+    config: list[FileDigest] = Field(
+        description="config files as the run was planned, later ones over earlier ones"
+    )
+    tables: list[FileDigest] = Field(description="tables that the config names")
     people: list[Person]
     repository: Repository | None
     interpreter: Interpreter
@@ -230,6 +233,7 @@ def describe_run(
         "peak_memory_mb": environment.peak_memory_mb(),
         "wildcards": {k: v for o in outputs for k, v in context.wildcards(o.path).items()},
         "config": context.config,
+        "tables": context.tables,
         "people": context.people,
         "repository": environment.describe_repository(script),
         "interpreter": environment.describe_interpreter(),

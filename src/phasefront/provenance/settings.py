@@ -32,9 +32,7 @@ class Settings:
 
     def difference(self, record: Record) -> str | None:
         """The first setting of a record that its config no longer gives; None where all agree."""
-        # The run's tables are listed too; config files override each other in this order.
-        listed = [file.path for file in record.run.config]
-        configs = tuple(path for path in listed if Path(path).suffix in (".yaml", ".yml", ".json"))
+        configs = tuple(file.path for file in record.run.config)
         config = named(self._root / path for path in configs)
         try:
             sections, values = _offered(self._plan(configs), record)
@@ -85,7 +83,7 @@ def _rows(plan: Plan, wildcards: dict[str, str]) -> list[dict]:
     """Rows of the tables that wildcards name."""
     tables = {"scan": plan.scans, "log": plan.logs, "pattern": plan.patterns}
     return [
-        table.loc[wildcards[kind]].to_dict()
+        json.loads(json.dumps(table.loc[wildcards[kind]].to_dict()))
         for kind, table in tables.items()
         if wildcards.get(kind) in table.index
     ]

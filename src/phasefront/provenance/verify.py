@@ -82,7 +82,7 @@ class _Check:
         notes, problems = [], []
         for path, found in self._records.by_path.items():
             of = record.record_path(self._records.root / path)
-            for file in found.run.config:
+            for file in [*found.run.config, *found.run.tables]:
                 if self._digest(self._records.root / file.path) != file.sha256:
                     break
             else:
