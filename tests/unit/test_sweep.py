@@ -1,5 +1,8 @@
 """Sweeps: what the variants are, what is refused, and the table and picture of what they did."""
 
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -9,8 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from snakemake.utils import update_config
+from test_comparison import compare, make_fractions
 
-from phasefront import config, sweep
+from phasefront import config, layouts, netcdf, sweep
 from phasefront.errors import InputError
 from phasefront.figures.sweep import VERDICT_COLOURS, draw_sweep
 from phasefront.plan import Plan
@@ -239,3 +243,37 @@ def mpl_colour(colour):
     from matplotlib.colors import to_rgba
 
     return to_rgba(colour)
+
+
+def test_the_script_sets_the_variants_side_by_side(tmp_path):
+    """One scan; the first variant has results of its own, and the second shares them."""
+    files = {"comparisons": [], "fractions": []}
+    for number, content in enumerate([2.5, 2.6]):
+        fractions = make_fractions(content)
+        for name, data, layout in (
+            ("fractions", fractions, layouts.FRACTIONS),
+            ("comparisons", compare(stem={"half": fractions}), layouts.COMPARISON),
+        ):
+            path = tmp_path / f"{name}{number}.nc"
+            netcdf.write(data, path, layout)
+            files[name].append(path)
+    swept = [{"grains.min_positions": count} for count in (10, 20, 30)]
+    links = [{"state": "half", "scans": ["s1"], "log": None, "patterns": []}]
+    table, figure = tmp_path / "sweep.csv", tmp_path / "sweep.png"
+    done = subprocess.run(
+        [
+            sys.executable, "scripts/summarise_sweep.py",
+            "--comparisons", *files["comparisons"], files["comparisons"][1],
+            "--fractions", *files["fractions"], files["fractions"][1],
+            "--settings", json.dumps(swept), "--links", json.dumps(links),
+            "--material", config.load(ROOT / "config/demo.yaml").section("material"),
+            "--table", table, "--figure", figure,
+        ],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    made = pd.read_csv(table).set_index(["grains.min_positions", "quantity", "source"])["value"]
+    content = [made.loc[count, "ion_content", "stem"].item() for count in (10, 20, 30)]
+    assert content == [2.5, 2.6, 2.6]
+    assert made.loc[20, "undecided", "stem"].item() == pytest.approx(20 / 90)
+    assert figure.read_bytes().startswith(b"\x89PNG")
