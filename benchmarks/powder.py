@@ -1,6 +1,6 @@
 """Refined weight fractions against mixtures that another program made.
 
-    python -m benchmarks.powder            # five minutes on one core
+    python -m benchmarks.powder            # minutes on one core
     python -m benchmarks.powder --noises 1 # a look
 
 Structure factors are Dans_Diffraction's (powder_lines.py). Lines are Voigt functions with a
