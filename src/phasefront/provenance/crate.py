@@ -1,0 +1,252 @@
+"""A run as a Provenance Run Crate (https://w3id.org/ro/wfrun/provenance/0.5).
+
+Every rule is a step of the workflow with a script as its tool, every job an action with the files
+it used and made, its parameters and times, ordered by Snakemake.
+"""
+
+from __future__ import annotations
+
+import json
+import mimetypes
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from phasefront.provenance.steps import Step
+
+_PROFILES = {
+    "https://w3id.org/ro/wfrun/process/0.5": ("Process Run Crate", "0.5"),
+    "https://w3id.org/ro/wfrun/workflow/0.5": ("Workflow Run Crate", "0.5"),
+    "https://w3id.org/ro/wfrun/provenance/0.5": ("Provenance Run Crate", "0.5"),
+    "https://w3id.org/workflowhub/workflow-ro-crate/1.0": ("Workflow RO-Crate", "1.0"),
+}
+# Terms that RO-Crate 1.1 does not define, given with the crate so that it reads without a network.
+_TERMS = {
+    "sha256": "https://w3id.org/ro/terms/workflow-run#sha256",
+    "resourceUsage": "https://w3id.org/ro/terms/workflow-run#resourceUsage",
+    "environment": "https://w3id.org/ro/terms/workflow-run#environment",
+}
+_USAGE = {
+    "peak_memory_mb": ("peak memory", "https://qudt.org/vocab/unit/MegaBYTE"),
+    "wall_seconds": ("wall time", "https://qudt.org/vocab/unit/SEC"),
+}
+_WORKFLOW = "Snakefile"
+_COMPLETED = "http://schema.org/CompletedActionStatus"
+_README = "README.md"
+_MEDIA_TYPES = {".nc": "application/x-netcdf", ".tsv": "text/tab-separated-values"}
+
+
+def metadata(
+    steps: Sequence[Step],
+    *,
+    files: Mapping[str, dict],
+    absent: Mapping[str, dict],
+    name: str,
+    description: str,
+    license: str,
+    people: Sequence[dict],
+    software: Mapping[str, str],
+) -> dict:
+    """What ro-crate-metadata.json holds, as JSON-LD.
+
+    Parameters
+    ----------
+    steps
+        The run's jobs in order.
+    files
+        Size and SHA-256 of each file in the crate, `{"size", "sha256"}` by path.
+    absent
+        The same of files that jobs used and that are not in the crate, by path, with `identifier`
+        (a DOI or URL) where there is one.
+    name, description, license
+        Of the run; the licence as a URL.
+    people
+        `{"name", "orcid"}` of those who ran it; the identifier may be missing.
+    software
+        Versions of Snakemake and phasefront, by name.
+    """
+    from rocrate.rocrate import ROCrate
+
+    crate = ROCrate()
+    crate.metadata.extra_terms.update(_TERMS)
+    add = _Adder(crate)
+    ended = max(step.run["ended"] for step in steps)
+    started = min(step.run["started"] for step in steps)
+    kinds = {step.command[1]: ["File", "SoftwareSourceCode"] for step in steps}
+    kinds[_WORKFLOW] = ["File", "SoftwareSourceCode", "ComputationalWorkflow", "HowTo"]
+    for path, about in sorted(files.items()):
+        add.file(path, about, kinds.get(path, "File"))
+    for path, about in sorted(absent.items()):
+        add.absent(path, about)
+    _describe_root(crate, add, name, description, license, ended, people)
+
+    engine = add.entity(
+        "#engine", "SoftwareApplication", name="Snakemake", softwareVersion=software["snakemake"],
+        url="https://snakemake.readthedocs.io",
+    )  # fmt: skip
+    rules = list(dict.fromkeys(step.rule for step in steps))
+    tools = {rule: add.tool(rule, steps, software["phasefront"]) for rule in rules}
+    how = {
+        rule: add.entity(
+            f"{_WORKFLOW}#{rule}", "HowToStep", name=rule.replace("_", " "), position=str(number),
+            workExample=tools[rule],
+        )
+        for number, rule in enumerate(rules, start=1)
+    }  # fmt: skip
+    workflow = add.workflow(list(how.values()), list(tools.values()), software)
+    agents = [add.person(person) for person in people]
+    actions = [add.action(step, tools[step.rule], agents) for step in steps]
+    controls = [
+        add.entity(
+            f"#control/{step.name}", "ControlAction", name=f"run {step.rule}",
+            instrument=how[step.rule], object=action,
+        )
+        for step, action in zip(steps, actions, strict=True)
+    ]  # fmt: skip
+    made = {output["path"] for step in steps for output in step.outputs}
+    used = {entry["path"] for step in steps for entry in step.inputs}
+    run = add.entity(
+        "#run", "CreateAction", name=f"Run of {name}", description=description,
+        instrument=workflow, startTime=started, endTime=ended, actionStatus=_COMPLETED,
+        object=add.references(sorted(used - made)), result=add.references(sorted(made - used)),
+        agent=agents,
+    )  # fmt: skip
+    organised = add.entity(
+        "#organise", "OrganizeAction", name="Snakemake orders the jobs", instrument=engine,
+        object=controls, result=run, startTime=started, endTime=ended,
+    )  # fmt: skip
+    crate.root_dataset["mentions"] = [run, organised, *actions, *controls]
+    return _sorted(crate.metadata.generate())
+
+
+def _describe_root(crate, add: _Adder, name, description, license, published, people) -> None:
+    crate.name, crate.description = name, description
+    crate.datePublished = published
+    crate.root_dataset["license"] = add.entity(license, "CreativeWork", name=license)
+    crate.root_dataset["conformsTo"] = [
+        add.entity(url, "CreativeWork", name=title, version=version)
+        for url, (title, version) in _PROFILES.items()
+    ]
+    readme = crate.dereference(_README)
+    if readme is not None:
+        _set(readme, about=crate.root_dataset)
+    crate.metadata["conformsTo"] = [
+        {"@id": "https://w3id.org/ro/crate/1.1"},
+        {"@id": "https://w3id.org/workflowhub/workflow-ro-crate/1.0"},
+    ]
+    _set(crate.root_dataset, author=[add.person(person) for person in people])
+
+
+class _Adder:
+    """Adds entities to a crate and knows which it has."""
+
+    def __init__(self, crate):
+        self._crate = crate
+
+    def entity(self, identifier: str, kind: str | list[str], /, **properties):
+        from rocrate.model.contextentity import ContextEntity
+
+        found = self._crate.dereference(identifier)
+        if found is not None:
+            return found
+        entity = ContextEntity(self._crate, identifier, properties={"@type": kind})
+        self._crate.add(entity)
+        _set(entity, **properties)
+        return entity
+
+    def file(self, path: str, about: dict, kind: str | list[str]):
+        """A file of the crate, which the bag holds."""
+        media = _MEDIA_TYPES.get(Path(path).suffix) or mimetypes.guess_type(path)[0]
+        properties = {
+            "@type": kind, "name": Path(path).name, "contentSize": str(about["size"]),
+            "sha256": about["sha256"], "encodingFormat": media or "text/plain",
+        }  # fmt: skip
+        return self._crate.add_file(dest_path=path, properties=properties, validate_url=False)
+
+    def absent(self, path: str, about: dict):
+        """A file that was used and is not in the crate: known by its digest."""
+        return self.entity(
+            f"#absent/{path}", "CreativeWork", name=path, sha256=about["sha256"],
+            identifier=about.get("identifier") or [],
+        )  # fmt: skip
+
+    def references(self, paths: Iterable[str]) -> list:
+        found = [
+            self._crate.dereference(path) or self._crate.dereference(f"#absent/{path}")
+            for path in paths
+        ]
+        return [entity for entity in found if entity is not None]
+
+    def tool(self, rule: str, steps: Sequence[Step], version: str):
+        """The script of a rule, a file of the crate; the modules it imports are its parts."""
+        step = next(step for step in steps if step.rule == rule)
+        script = step.command[1]
+        tool = self._crate.dereference(script)
+        _set(
+            tool,
+            version=version,
+            programmingLanguage=self.language("Python", "https://www.python.org"),
+            softwareRequirements=self.references(
+                sorted(entry["path"] for entry in step.code if entry["path"] != script)
+            ),
+        )  # fmt: skip
+        return tool
+
+    def language(self, name: str, url: str):
+        return self.entity(f"#language/{name.lower()}", "ComputerLanguage", name=name, url=url)
+
+    def workflow(self, how: list, tools: list, software: Mapping[str, str]):
+        workflow = self._crate.dereference(_WORKFLOW)
+        _set(
+            workflow, name="phasefront", version=software["phasefront"], hasPart=tools, step=how,
+            programmingLanguage=self.language("Snakemake", "https://snakemake.readthedocs.io"),
+        )  # fmt: skip
+        self._crate.root_dataset["mainEntity"] = workflow
+        return workflow
+
+    def action(self, step: Step, tool, agents: list):
+        """One job. Parameters are JSON; times are those of its record."""
+        parameters = [
+            self.entity(
+                f"#parameter/{step.name}/{name}", "PropertyValue", name=name,
+                value=value if isinstance(value, str) else json.dumps(value, sort_keys=True),
+            )
+            for name, value in sorted(step.parameters.items())
+            if value is not None
+        ]  # fmt: skip
+        usage = [
+            self.entity(
+                f"#usage/{step.name}/{key}", "PropertyValue", name=name, unitCode=unit,
+                propertyID=f"https://w3id.org/ro/terms/workflow-run#{key}",
+                value=str(step.run[key]),
+            )
+            for key, (name, unit) in _USAGE.items()
+        ]  # fmt: skip
+        return self.entity(
+            f"#job/{step.name}", "CreateAction", name=step.rule.replace("_", " "), instrument=tool,
+            description=" ".join(step.command[:2]), startTime=step.run["started"],
+            endTime=step.run["ended"],
+            actionStatus=_COMPLETED,
+            object=[*self.references(entry["path"] for entry in step.inputs), *parameters],
+            result=self.references(output["path"] for output in step.outputs),
+            resourceUsage=usage, agent=agents,
+        )  # fmt: skip
+
+    def person(self, person: dict):
+        identifier = f"https://orcid.org/{person['orcid']}" if person.get("orcid") else (
+            f"#person/{person['name'].replace(' ', '-')}"
+        )  # fmt: skip
+        return self.entity(identifier, "Person", name=person["name"])
+
+
+def _set(entity, **properties) -> None:
+    """Set properties as RO-Crate wants them: one value by itself, several as a list, none not."""
+    for key, value in properties.items():
+        if value != []:
+            entity[key] = value[0] if isinstance(value, list) and len(value) == 1 else value
+
+
+def _sorted(document: dict) -> dict:
+    """The same graph in one order: the crate's own follows when entities were made."""
+    graph = sorted(document["@graph"], key=lambda entity: entity["@id"])
+    first = [entity for entity in graph if entity["@id"] in ("./", "ro-crate-metadata.json")]
+    return document | {"@graph": first + [entity for entity in graph if entity not in first]}
