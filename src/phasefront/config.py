@@ -369,6 +369,16 @@ class ComparisonSettings(Model):
     margin: Positive = Field(0.1, description="difference in ion content that does not matter")
 
 
+class SupplementSettings(Model):
+    """What goes to the journal."""
+
+    include_raw: bool = Field(False, description="pack the raw scans too")
+    raw_identifier: str | None = Field(None, description="DOI or URL where the raw scans lie")
+    license: str = Field(
+        "https://spdx.org/licenses/CC-BY-4.0", description="licence of the data, as a URL"
+    )
+
+
 class VirtualState(Model):
     """The truth of one virtual state."""
 
@@ -443,6 +453,7 @@ class Experiment(Model):
     fractions: FractionSettings = FractionSettings()
     powder: PowderSettings = PowderSettings()
     comparison: ComparisonSettings = ComparisonSettings()
+    supplement: SupplementSettings = SupplementSettings()
     coverage: CoverageSettings = CoverageSettings()
     sweep: Sweep | None = None
 

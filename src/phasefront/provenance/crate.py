@@ -7,7 +7,6 @@ it used and made, its parameters and times, ordered by Snakemake.
 from __future__ import annotations
 
 import json
-import mimetypes
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -32,7 +31,13 @@ _USAGE = {
 _WORKFLOW = "Snakefile"
 _COMPLETED = "http://schema.org/CompletedActionStatus"
 _README = "README.md"
-_MEDIA_TYPES = {".nc": "application/x-netcdf", ".tsv": "text/tab-separated-values"}
+_MEDIA_TYPES = {
+    ".cif": "chemical/x-cif", ".csv": "text/csv", ".h5": "application/x-hdf5",
+    ".html": "text/html", ".ipynb": "application/x-ipynb+json", ".json": "application/json",
+    ".md": "text/markdown", ".nc": "application/x-netcdf", ".png": "image/png",
+    ".py": "text/x-python", ".svg": "image/svg+xml", ".tex": "application/x-tex",
+    ".tsv": "text/tab-separated-values", ".yaml": "application/yaml",
+}  # fmt: skip
 
 
 def metadata(
@@ -155,10 +160,10 @@ class _Adder:
 
     def file(self, path: str, about: dict, kind: str | list[str]):
         """A file of the crate, which the bag holds."""
-        media = _MEDIA_TYPES.get(Path(path).suffix) or mimetypes.guess_type(path)[0]
         properties = {
             "@type": kind, "name": Path(path).name, "contentSize": str(about["size"]),
-            "sha256": about["sha256"], "encodingFormat": media or "text/plain",
+            "sha256": about["sha256"],
+            "encodingFormat": _MEDIA_TYPES.get(Path(path).suffix, "text/plain"),
         }  # fmt: skip
         return self._crate.add_file(dest_path=path, properties=properties, validate_url=False)
 

@@ -139,9 +139,10 @@ def _cycling(value: _Values) -> str:
 
 def _powder(value: _Values) -> str:
     return (
-        f"{value.count} powder patterns (wavelength {value('row.wavelength')} angstrom) were fitted "
-        f"by Rietveld refinement of scale, cell, profile and {value('settings.background_terms')} "
-        "background terms; standard deviations are multiplied by the goodness of fit."
+        f"{value.count} powder patterns (wavelength {value('row.wavelength')} angstrom) were "
+        f"fitted by Rietveld refinement of scale, cell, profile and "
+        f"{value('settings.background_terms')} background terms; standard deviations are "
+        "multiplied by the goodness of fit."
     )
 
 
