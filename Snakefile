@@ -30,29 +30,13 @@ include: "workflow/rules/powder.smk"
 include: "workflow/rules/comparison.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/targets.smk"
+include: "workflow/rules/supplement.smk"
 include: "workflow/rules/sweep.smk"
 
 
 rule all:
     default_target: True
     input:
-        result("summary.json"),
-        result("comparison.csv"),
-        result("figures/comparison.png"),
-        result("figures/overview.png"),
-        result("figures/{scan}/phases.png", scan=PLAN.scans.index),
-        result("figures/{scan}/patterns.png", scan=PLAN.scans.index),
-        result("figures/{scan}/images.png", scan=PLAN.scans_of_kind("scan")),
-        result("figures/drift.png") if PLAN.scans_of_kind("scan") else [],
-        result(
-            "maps/{scan}.{kind}",
-            scan=PLAN.scans.index,
-            kind=["h5", "ang", "ctf"],
-        ),
-        result("figures/cycling/{log}.png", log=PLAN.logs.index),
-        result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
-        result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
-        result("pairs/{instrument}.csv", instrument=PLAN.instruments),
-        result("notebooks/experiment.ipynb"),
-        result("truth_check.csv") if PLAN.experiment.virtual else [],
-        result("sweep.csv") if PLAN.sweep.parameters else [],
+        targets,
+        result("supplement.zip"),

@@ -5,7 +5,9 @@ from phasefront.provenance.job import Job
 
 
 def execute_notebook(job):
+    import nbformat
     import papermill
+    from nbconvert import HTMLExporter
 
     papermill.execute_notebook(
         str(job.template),
@@ -18,6 +20,14 @@ def execute_notebook(job):
         kernel_name="python3",
         progress_bar=False,
     )
+    notebook = nbformat.read(job.notebook, as_version=4)
+    # When and for how long each cell ran is in the record; here it would change the bytes.
+    for part in (notebook, *notebook.cells):
+        part.metadata.pop("papermill", None)
+        part.metadata.pop("execution", None)
+    nbformat.write(notebook, job.notebook)
+    page, _ = HTMLExporter().from_notebook_node(notebook)
+    job.page.write_text(page, encoding="utf-8")
 
 
 if __name__ == "__main__":
@@ -25,5 +35,5 @@ if __name__ == "__main__":
     job.input("template", "notebook to execute").input("used", "files it reads", many=True)
     job.parameter("folder", "folder of the run's results")
     job.settings("material", Material).settings("links", Links)
-    job.output("notebook", "notebook to write")
+    job.output("notebook", "notebook to write").output("page", "the same as HTML")
     job.run(execute_notebook)

@@ -69,6 +69,12 @@ class Plan:
         """Instruments that took at least one of the scans."""
         return sorted(set(self.scans["instrument"]))
 
+    @property
+    def tables(self) -> list[str]:
+        """Paths of the experiment's tables."""
+        tables = self.experiment.tables
+        return [path for path in (tables.scans, tables.cycling, tables.powder) if path]
+
     def scans_of_kind(self, kind: str) -> list[str]:
         """Identifiers of the scans that are raw scans or peak lists."""
         return list(self.scans.index[self.scans["kind"] == kind])

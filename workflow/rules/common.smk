@@ -4,6 +4,7 @@
 # as inputs.
 
 import os
+import pathlib
 import re
 import shlex
 import sys

@@ -64,7 +64,9 @@ rule execute_notebook:
         cifs=PLAN.cifs,
         code=code("execute_notebook"),
     output:
-        **recorded(notebook="notebooks/experiment.ipynb"),
+        **recorded(
+            notebook="notebooks/experiment.ipynb", page="notebooks/experiment.html"
+        ),
     log:
         logged("execute_notebook"),
     conda:
@@ -78,4 +80,4 @@ rule execute_notebook:
         " --used {input.summary} {input.truth} {input.comparison} {input.cycling}"
         " {input.fractions} {input.phases} {input.grains} {input.cifs}"
         " --folder {params.folder} --material {params.material:q} --links {params.links:q}"
-        " --notebook {output.notebook} > {log} 2>&1"
+        " --notebook {output.notebook} --page {output.page} > {log} 2>&1"

@@ -65,7 +65,7 @@ def metadata(
     name, description, license
         Of the run; the licence as a URL.
     people
-        `{"name", "orcid"}` of those who ran it; the identifier may be missing.
+        `{"name", "orcid", "affiliation"}` of those who ran it; the last two may be None.
     software
         Versions of Snakemake and phasefront, by name.
     """
@@ -237,10 +237,16 @@ class _Adder:
         )  # fmt: skip
 
     def person(self, person: dict):
-        identifier = f"https://orcid.org/{person['orcid']}" if person.get("orcid") else (
-            f"#person/{person['name'].replace(' ', '-')}"
-        )  # fmt: skip
-        return self.entity(identifier, "Person", name=person["name"])
+        identifier = f"#person/{person['name'].replace(' ', '-')}"
+        if person.get("orcid"):
+            identifier = f"https://orcid.org/{person['orcid']}"
+        affiliation = []
+        if person.get("affiliation"):
+            name = person["affiliation"]
+            affiliation = self.entity(
+                f"#organization/{name.replace(' ', '-')}", "Organization", name=name
+            )
+        return self.entity(identifier, "Person", name=person["name"], affiliation=affiliation)
 
 
 def _set(entity, **properties) -> None:

@@ -62,11 +62,12 @@ class _Values:
 def _software(steps: Sequence[Step], software: Mapping[str, str]) -> str:
     packages = {name: version for step in steps for name, version in step.run["packages"].items()}
     used = [f"{name} {packages[name]}" for name in _NAMED if name in packages]
-    commits = {step.run["commit"] for step in steps if step.run.get("commit")}
+    commits = {step.run["repository"]["commit"] for step in steps if step.run["repository"]}
+    with_them = f", with {_joined(used)}" if used else ""
     at = f" (commit {_joined(sorted(commit[:12] for commit in commits))})" if commits else ""
     return (
         f"Data were analysed with phasefront {software['phasefront']}{at}, a workflow in Snakemake "
-        f"{software['snakemake']} for Python {steps[0].run['python']}, with {_joined(used)}."
+        f"{software['snakemake']} for Python {steps[0].run['interpreter']['version']}{with_them}."
     )
 
 

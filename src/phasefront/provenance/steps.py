@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
-from phasefront.provenance import record
+from phasefront.provenance.record import Record, canonical
 
 
 @dataclass(frozen=True)
 class Step:
     """One job: what it used, what it made, how and when.
 
-    `inputs` and `outputs` are lists of `{"path", "sha256", ...}`, as records hold them.
+    All parts are as records hold them: `inputs`, `outputs` and `code` as `{"path", "sha256", ...}`.
     """
 
     rule: str
@@ -30,14 +29,14 @@ class Step:
         return f"{self.rule}/{self.outputs[0]['path']}"
 
 
-def steps_of(records: Iterable[dict]) -> list[Step]:
+def steps_of(records: Iterable[Record]) -> list[Step]:
     """The steps that made the outputs of `records`, each after those whose outputs it used.
 
     Records of one job have the same command, which names all its outputs.
     """
-    jobs: dict[bytes, list[dict]] = {}
-    for content in records:
-        jobs.setdefault(record.canonical(content["made"]["command"]), []).append(content)
+    jobs: dict[bytes, list[Record]] = {}
+    for record in records:
+        jobs.setdefault(canonical(record.made.command), []).append(record)
     steps = [_step(own) for own in jobs.values()]
     maker = {output["path"]: step for step in steps for output in step.outputs}
     order: dict[str, Step] = {}
@@ -56,15 +55,16 @@ def steps_of(records: Iterable[dict]) -> list[Step]:
     return list(order.values())
 
 
-def _step(records: list[dict]) -> Step:
-    first = records[0]["made"]
-    outputs = sorted((content["made"]["output"] for content in records), key=lambda o: o["path"])
+def _step(records: list[Record]) -> Step:
+    first = records[0].model_dump()
+    made = first["made"]
+    outputs = [record.made.output.model_dump() for record in records]
     return Step(
-        rule=Path(first["command"][1]).stem,
-        command=first["command"],
-        parameters=first["parameters"],
-        inputs=first["inputs"],
-        outputs=outputs,
-        code=first["code"],
-        run=records[0]["run"],
+        rule=made["rule"],
+        command=made["command"],
+        parameters=made["parameters"],
+        inputs=made["inputs"],
+        outputs=sorted(outputs, key=lambda output: output["path"]),
+        code=made["code"],
+        run=first["run"],
     )

@@ -8,7 +8,6 @@ unless asked for, and are known by their digests.
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import shutil
@@ -19,12 +18,13 @@ from importlib import metadata
 from pathlib import Path
 
 from phasefront.errors import InputError
+from phasefront.provenance import absent as absent_files
 from phasefront.provenance import crate, methods, prov_document, record
-from phasefront.provenance.chain import ancestors
+from phasefront.provenance.chain import collect
+from phasefront.provenance.digests import digest
+from phasefront.provenance.record import Record
 from phasefront.provenance.steps import Step, steps_of
 
-ABSENT = "absent.csv"
-_COLUMNS = ("path", "size", "sha256", "identifier")
 # A zip can hold no earlier time; files in it bear no other, lest bytes depend on it.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
@@ -79,7 +79,6 @@ def pack(
     license: str,
     raw_identifier: str | None = None,
     include_raw: bool = False,
-    people: Sequence[dict] = (),
 ) -> None:
     """Write the supplement of a finished run.
 
@@ -101,30 +100,31 @@ def pack(
         Of the data, as a URL.
     raw_identifier, include_raw
         DOI or URL where the raw scans lie; whether they are packed too.
-    people
-        `{"name", "orcid"}` of those who ran it.
 
     Raises
     ------
     InputError
         A target has no record, or a file that a record names is gone.
     """
-    records: dict[str, dict] = {}
+    records: dict[str, Record] = {}
     for target in targets:
-        found = ancestors(target)
-        if str(target) not in found:
-            raise InputError(target, "has no record", remedy="run the workflow again")
-        records |= found
+        records |= collect(target).by_path
     steps = steps_of(records.values())
-    left_out = _outside(steps) | (set() if include_raw else set(raw))
-    absent = _describe_absent(steps, left_out, raw_identifier)
+    # Several jobs name the same people; a dictionary keeps each once, in order.
+    people = list({str(person): person for step in steps for person in step.run["people"]}.values())
+    scans = set(raw)
+    left_out = _outside(steps) | (set() if include_raw else scans)
+    absent = _describe_absent(steps, left_out)
+    for name in scans & set(absent):
+        absent[name]["identifier"] = raw_identifier
     paths = _payload(steps, records, [*project, *config], set(absent))
     software = {name: metadata.version(name) for name in ("phasefront", "snakemake")}
     results = f"results/{run}"
     texts = {
         "README.md": _README.format(
-            title=title or run, run=run, results=results, absent=ABSENT, config=config[0],
-            license=license, identifier=" and where they lie" if raw_identifier else "",
+            title=title or run, run=run, results=results, config=config[0],
+            license=license, absent=absent_files.TABLE,
+            identifier=" and where they lie" if raw_identifier else "",
             raw=_where_raw_comes_from(absent, steps),
         ),
         "METHODS.md": methods.paragraph(steps, software=software),
@@ -136,10 +136,10 @@ def pack(
             _place(Path(name), bag / name)
         for name, text in texts.items():
             (bag / name).write_text(text, encoding="utf-8")
-        _write_absent(absent, bag / ABSENT)
+        absent_files.write(absent, bag)
         files = {
-            name: {"size": (bag / name).stat().st_size, "sha256": record.digest(bag / name)}
-            for name in [*paths, *texts, ABSENT]
+            name: {"size": (bag / name).stat().st_size, "sha256": digest(bag / name)}
+            for name in [*paths, *texts, absent_files.TABLE]
         }
         described = crate.metadata(
             steps, files=files, absent=absent, name=run, description=title or run,
@@ -152,38 +152,27 @@ def pack(
         _zip(bag, Path(path), f"phasefront-{run}")
 
 
-def read_absent(root: str | Path) -> dict[str, str]:
-    """SHA-256 of the files that a supplement names without holding them, by path."""
-    listed = Path(root) / ABSENT
-    if not listed.is_file():
-        return {}
-    with listed.open(encoding="utf-8", newline="") as stream:
-        return {row["path"]: row["sha256"] for row in csv.DictReader(stream)}
-
-
 def _outside(steps: Sequence[Step]) -> set[str]:
-    """Inputs that lie outside the project's folder, so that they have no place in the bag."""
-    paths = {entry["path"] for step in steps for entry in step.inputs}
+    """What was used from outside the project's folder, which has no place in the bag."""
+    paths = {entry["path"] for step in steps for entry in (*step.inputs, *step.code)}
     return {path for path in paths if Path(path).is_absolute() or ".." in Path(path).parts}
 
 
-def _describe_absent(
-    steps: Sequence[Step], left_out: set[str], identifier: str | None
-) -> dict[str, dict]:
-    """Size, digest and identifier of the files left out, by path, as the records know them."""
+def _describe_absent(steps: Sequence[Step], left_out: set[str]) -> dict[str, dict]:
+    """Size and digest of the files left out, by path, as the records know them."""
     known = {
-        entry["path"]: entry for step in steps for entry in (*step.inputs, *step.outputs)
-    }  # fmt: skip
-    absent = {}
-    for path in sorted(left_out & set(known)):
-        absent[path] = {"size": Path(path).stat().st_size, "sha256": known[path]["sha256"]}
-        if identifier:
-            absent[path]["identifier"] = identifier
-    return absent
+        entry["path"]: entry
+        for step in steps
+        for entry in (*step.inputs, *step.outputs, *step.code)
+    }
+    return {
+        path: {"size": Path(path).stat().st_size, "sha256": known[path]["sha256"]}
+        for path in sorted(left_out & set(known))
+    }
 
 
 def _payload(
-    steps: Sequence[Step], records: Mapping[str, dict], more: Iterable[Path], absent: set[str]
+    steps: Sequence[Step], records: Mapping[str, Record], more: Iterable[Path], absent: set[str]
 ) -> list[str]:
     """Paths of all files to pack, sorted."""
     named = {
@@ -208,7 +197,7 @@ def _where_raw_comes_from(absent: Mapping[str, dict], steps: Sequence[Step]) -> 
     made = {output["path"] for step in steps for output in step.outputs}
     if set(absent) <= made:
         return _RAW_MADE if absent else ""
-    return _RAW_NEEDED.format(absent=ABSENT)
+    return _RAW_NEEDED.format(absent=absent_files.TABLE)
 
 
 def _place(source: Path, goal: Path) -> None:
@@ -218,13 +207,6 @@ def _place(source: Path, goal: Path) -> None:
         os.link(source, goal)
     except OSError:
         shutil.copyfile(source, goal)
-
-
-def _write_absent(absent: Mapping[str, dict], path: Path) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        table = csv.DictWriter(stream, _COLUMNS, restval="", lineterminator="\n")
-        table.writeheader()
-        table.writerows({"path": name, **about} for name, about in absent.items())
 
 
 def _make_bag(folder: Path, title: str, date: str) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from phasefront.provenance import chain, record
+from phasefront.provenance import absent, chain, record
 from phasefront.provenance.digests import digest
 from phasefront.provenance.logical import logical_digest
 from phasefront.provenance.record import Record
@@ -29,36 +29,33 @@ class Verification:
     notes: list[str]
 
 
-def verify(path: str | Path, *, left_out: Collection[str] = ()) -> Verification:
+def verify(path: str | Path) -> Verification:
     """Check every record of a folder or of one output, and all records it goes back to.
 
-    Every file is read again, nothing remembered is trusted. Works on a copy in any folder.
-
-    Parameters
-    ----------
-    left_out
-        Inputs, by the path that records give, that may be absent: a supplement names the raw files
-        that it leaves to an archive.
+    Every file is read again, nothing remembered is trusted. Works on a copy in any folder. What a
+    supplement names without holding it (see `absent`) may be gone, and is told in the notes.
 
     Raises InputError where there is no record at all.
     """
     path = Path(path)
     refused: dict[Path, str] = {}
     records = chain.collect(path, refuse=lambda file, error: refused.setdefault(file, str(error)))
-    check = _Check(records, refused, left_out)
+    check = _Check(records, refused)
     problems = [sentence for at in records.by_path for sentence in check.links(at)]
     notes, disagreements = check.settings()
     problems = [*refused.values(), *problems, *disagreements]
     if path.is_dir():
         problems += _strangers(path, records)
+    notes = [*check.absent_notes(), *notes]
     return Verification(len(records.by_path) + len(refused), list(dict.fromkeys(problems)), notes)
 
 
 class _Check:
     """The links of records, each file hashed once."""
 
-    def __init__(self, records: chain.Records, refused: Collection[Path], left_out):
-        self._records, self._refused, self._left_out = records, refused, left_out
+    def __init__(self, records: chain.Records, refused: Collection[Path]):
+        self._records, self._refused = records, refused
+        self._absent, self._met_absent = absent.read(records.root), set()
         self._digests: dict[Path, str | None] = {}
 
     def links(self, path: str) -> Iterator[str]:
@@ -67,14 +64,19 @@ class _Check:
         of = record.record_path(self._records.root / path)
         yield from self._output(self._records.by_path[path], of)
         for entry in made.inputs:
-            if entry.path in self._left_out and not (self._records.root / entry.path).exists():
-                continue
             yield from self._file(entry.path, entry.sha256, f"the {entry.role}", of)
             yield from self._record_of_input(entry, of)
         for entry in made.code:
             yield from self._file(entry.path, entry.sha256, "code", of)
         if made.lock:
             yield from self._file(made.lock.path, made.lock.sha256, "the lock", of)
+
+    def absent_notes(self) -> list[str]:
+        """Files that were met in records and are known by their digest alone."""
+        return [
+            f"{path}: not here; by its digest it is what was used."
+            for path in sorted(self._met_absent)
+        ]
 
     def settings(self) -> tuple[list[str], list[str]]:
         """Notes and problems of configs that changed since."""
@@ -122,7 +124,9 @@ class _Check:
     def _file(self, path: str, expected: str, what: str, of: Path) -> Iterator[str]:
         file = self._records.root / path
         found = self._digest(file)
-        if found is None:
+        if found is None and self._absent.get(path) == expected:
+            self._met_absent.add(path)
+        elif found is None:
             yield f"{file}: gone; it is {what} in {of}."
         elif found != expected:
             yield f"{file}: changed since it was {what} in {of}."

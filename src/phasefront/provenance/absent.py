@@ -1,0 +1,27 @@
+"""Files that a supplement names without holding them: raw scans that lie in an archive."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+
+TABLE = "absent.csv"
+_COLUMNS = ("path", "size", "sha256", "identifier")
+
+
+def write(files: Mapping[str, Mapping], folder: Path) -> None:
+    """Write the table into a folder: `{"size", "sha256", "identifier"}` by path."""
+    with (folder / TABLE).open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, _COLUMNS, restval="", lineterminator="\n")
+        table.writeheader()
+        table.writerows({"path": path, **about} for path, about in files.items())
+
+
+def read(folder: str | Path) -> dict[str, str]:
+    """SHA-256 of the files, by path; empty where the folder is no supplement."""
+    table = Path(folder) / TABLE
+    if not table.is_file():
+        return {}
+    with table.open(encoding="utf-8", newline="") as stream:
+        return {row["path"]: row["sha256"] for row in csv.DictReader(stream)}

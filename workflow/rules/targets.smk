@@ -1,0 +1,49 @@
+# What a run ends with; the supplement packs it with all that it was made of.
+
+TARGETS = [
+    result("summary.json"),
+    result("comparison.csv"),
+    result("figures/comparison.png"),
+    result("figures/overview.png"),
+    result("figures/{scan}/phases.png", scan=PLAN.scans.index),
+    result("figures/{scan}/patterns.png", scan=PLAN.scans.index),
+    result("figures/{scan}/images.png", scan=PLAN.scans_of_kind("scan")),
+    result("figures/drift.png") if PLAN.scans_of_kind("scan") else [],
+    result(
+        "maps/{scan}.{kind}",
+        scan=PLAN.scans.index,
+        kind=["h5", "ang", "ctf"],
+    ),
+    result("figures/cycling/{log}.png", log=PLAN.logs.index),
+    result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
+    result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
+    result("pairs/{instrument}.csv", instrument=PLAN.instruments),
+    result("notebooks/experiment.ipynb"),
+    result("truth_check.csv") if PLAN.experiment.virtual else [],
+    result("sweep.csv") if PLAN.sweep.parameters else [],
+]
+
+
+def targets(wildcards):
+    """Their paths."""
+    found = [target(wildcards) for target in TARGETS if target]
+    return [
+        path
+        for paths in found
+        for path in ([paths] if isinstance(paths, str) else paths)
+    ]
+
+
+def project_files():
+    """What a reader needs to run the work again."""
+    names = (
+        "Snakefile Makefile pyproject.toml LICENSE CITATION.cff CHANGELOG.md".split()
+    )
+    folders = "workflow scripts src envs notebooks".split()
+    inside = [path for folder in folders for path in pathlib.Path(folder).rglob("*")]
+    made = ("__pycache__", ".egg-info")
+    return names + sorted(
+        str(path)
+        for path in inside
+        if path.is_file() and not any(part.endswith(made) for part in path.parts)
+    )
