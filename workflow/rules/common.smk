@@ -55,7 +55,7 @@ wildcard_constraints:
 
 
 # What records say of the run beside what a job knows by itself: nothing runs again for it.
-TABLES = filter(None, PLAN.experiment.tables.model_dump().values())
+
 CONTEXT = Context(
     config=describe_files(workflow.configfiles),
     tables=describe_files(TABLES),
