@@ -58,7 +58,7 @@ wildcard_constraints:
 
 CONTEXT = Context(
     config=describe_files(workflow.configfiles),
-    tables=describe_files(TABLES),
+    tables=describe_files(PLAN.tables),
     people=PLAN.experiment.people,
     host=PLAN.experiment.record_host,
     constraints=NAMES | {"variant": "(?:sweep/.*/)?"},
