@@ -5,12 +5,13 @@ from phasefront.provenance.job import Job
 
 
 def compare_sources(job):
-    from phasefront import comparison, layouts, netcdf
+    from phasefront import comparison, conclusions, layouts, netcdf, tables
     from phasefront.fractions import pool_fractions
 
     fractions = netcdf.read_all(job.fractions, layouts.FRACTIONS, key="scan")
     cycling = netcdf.read_all(job.cycling, layouts.CYCLING, key="log")
     powder = netcdf.read_all(job.powder, layouts.POWDER, key="pattern")
+    calibrating = job.material.calibrating_patterns
     compared = comparison.compare_sources(
         states=[link.state for link in job.links.root],
         stem={
@@ -20,17 +21,24 @@ def compare_sources(job):
         },
         cycling={link.state: cycling[link.log] for link in job.links.root if link.log},
         powder={
-            link.state: [powder[pattern] for pattern in link.patterns]
+            link.state: [powder[name] for name in link.patterns if name not in calibrating]
             for link in job.links.root
-            if link.patterns
+        },
+        left_out={
+            link.state: [name for name in link.patterns if name in calibrating]
+            for link in job.links.root
         },
         phases=[(phase.name, phase.ion_content) for phase in job.material.phases],
         lever_fields=job.material.two_phase_fields,
         margin=job.settings.margin,
+        fraction_margin=job.settings.fraction_margin,
     )
     netcdf.write(compared, job.comparison, layouts.COMPARISON)
-    comparison.comparison_table(compared).to_csv(job.table, index=False)
-    job.latex.write_text(comparison.latex_table(compared), encoding="utf-8")
+    tables.comparison_table(compared).to_csv(job.table, index=False)
+    tables.printed_table(compared).to_csv(job.printed, index=False)
+    job.latex.write_text(tables.latex_table(compared, job.material.labels), encoding="utf-8")
+    found = conclusions.conclude(compared, ion=job.material.ion, calibrating=calibrating)
+    job.conclusion.write_text(conclusions.conclusion_text(found), encoding="utf-8")
 
 
 if __name__ == "__main__":
@@ -41,6 +49,7 @@ if __name__ == "__main__":
     job.settings("links", Links).settings("material", Material)
     job.settings("settings", ComparisonSettings)
     job.output("comparison", "netCDF file to write").output("table", "csv file to write")
-    job.output("latex", "the same table for a paper")
+    job.output("printed", "csv file with values rounded to their errors")
+    job.output("latex", "the same for a paper").output("conclusion", "text: do they agree?")
     job.parameter("seed", "seed of the bootstrap over scans", type=int, required=True)
     job.run(compare_sources)

@@ -1,18 +1,21 @@
-"""Write summary.json: every state's fractions and ion content, every scan's counts and time."""
+"""Write summary.json: states with ion contents and fractions, what follows, scans with counts."""
 
+from phasefront.config import Material
 from phasefront.provenance.job import Job
 
 
 def summarise_run(job):
     import json
 
-    from phasefront import comparison, layouts, netcdf
+    from phasefront import conclusions, layouts, netcdf
     from phasefront.provenance.chain import seconds_spent
 
-    summary = comparison.summary(
+    summary = conclusions.summary(
         netcdf.read(job.comparison, layouts.COMPARISON),
         run=job.name,
         fractions=netcdf.read_all(job.fractions, layouts.FRACTIONS, key="scan"),
+        ion=job.material.ion,
+        calibrating=job.material.calibrating_patterns,
         seconds={path.stem: seconds_spent(path) for path in job.fractions},
     )
     job.summary.write_text(json.dumps(summary, indent=1) + "\n")
@@ -22,5 +25,6 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("comparison", "comparison of the sources")
     job.input("fractions", "fractions of the scans", many=True)
+    job.settings("material", Material)
     job.parameter("name", "name of the run").output("summary", "json file to write")
     job.run(summarise_run)

@@ -5,25 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import pandas as pd
 import xarray as xr
-from scipy import stats
 
-from phasefront import layouts, netcdf
+from phasefront import agreement, layouts, netcdf
+from phasefront.agreement import NORMAL_95, Interval
 from phasefront.errors import InputError
 
 SOURCES = ("cycling", "stem", "powder")
 PAIRS = (("stem", "cycling"), ("stem", "powder"), ("powder", "cycling"))
-
-AGREE = "agree"
-DISAGREE = "disagree"
-CANNOT_TELL = "cannot tell"
-
-_NORMAL_95 = stats.norm.ppf(0.975)
-_SIGNIFICANCE = 0.05
-
-# A value with the ends of its 95 % interval, each array of one shape, stacked on the first axis.
-Interval = np.ndarray
+# What is asked about a pair over all states.
+QUESTIONS = ("mean", "tilt", "states", "fractions")
 
 
 def compare_sources(
@@ -35,6 +26,8 @@ def compare_sources(
     phases: Sequence[tuple[str, float]],
     lever_fields: Sequence[Mapping[str, float]],
     margin: float,
+    fraction_margin: float,
+    left_out: Mapping[str, Sequence[str]] | None = None,
 ) -> xr.Dataset:
     """Put the sources side by side, with tests of their difference and of their equivalence.
 
@@ -58,29 +51,46 @@ def compare_sources(
         Outside the fields charge says nothing about phases.
     margin
         Difference of ion content that does not matter, ions per formula unit.
+    fraction_margin
+        Difference of a phase fraction that does not matter.
+    left_out
+        Names of a state's powder patterns that calibrated something and are not among `powder`.
 
     Returns
     -------
     COMPARISON data set. A source that a state lacks is NaN, and its pairs cannot be told.
-    For a pair (a, b): `z_score` is the difference a - b over its standard error on the side
-    towards zero; `equivalence_p` the larger p of two one-sided normal tests that the difference
-    lies beyond -margin or margin (Schuirmann, J. Pharmacokinet. Biopharm. 15, 657, 1987). Standard
-    errors are taken from the 95 % intervals, each side for itself, and add in squares (Zou and
-    Donner, Stat. Med. 27, 1693, 2008). Sources agree where equivalence_p < 0.05, else disagree
-    where |z| > 1.96.
+
+    A single difference `agree`s where two one-sided tests at 5 % show it to be smaller than the
+    margin, and `disagree`s where it is larger than the margin and not zero at 5 %. Fractions of one
+    state are several tests of one question, so their p-values are adjusted (Holm).
+
+    Over states, a pair is asked four questions: is there a mean difference (`mean`), does the
+    difference change along the range of ion content (`tilt`, of a line fitted with errors on both
+    axes), does a state stand out (`states`), does a phase fraction in some state (`fractions`).
+    The last two are several tests each and count with the smallest p after Holm; the four then are
+    adjusted among each other, so that sources that do not differ are called to disagree in at most
+    5 % of runs. The pair agrees where the mean difference is shown to be within the margin and no
+    question is answered by disagreement. The `verdict` of all pairs together is `agree` where every
+    pair that can be compared agrees, and `disagree` where the smallest p over pairs does after
+    Holm.
+
+    Errors that states share, the ion content at the start and the charge per ion of a log (mass and
+    losses), count in full in means and lines (see `agreement`). In means of fractions they are
+    taken to point the same way in all states, which is never too narrow. Whatever else states may
+    share (the calibration of a microscope, a wrong model of a phase) is in no interval.
 
     Raises
     ------
     InputError
         A two-phase field names no phase, or a log does not hold its state.
     """
+    names = [name for name, _ in phases]
     shape = (3, len(states), len(SOURCES))
     content = np.full(shape, np.nan)
     fraction = np.full((*shape, len(phases)), np.nan)
-    ions = np.array([content for _, content in phases], dtype="f8")
-    ends = _field_ends(lever_fields, [name for name, _ in phases])
+    ends = _field_ends(lever_fields, names)
     readers = {
-        "cycling": (cycling, lambda state, data: _from_cycling(data, state, ends, len(ions))),
+        "cycling": (cycling, lambda state, data: _from_cycling(data, state, ends, len(phases))),
         "stem": (stem, lambda _, data: _from_stem(data)),
         "powder": (powder, lambda _, data: _from_powder(data)),
     }
@@ -89,39 +99,40 @@ def compare_sources(
         for i, state in enumerate(states):
             if given.get(state):
                 content[:, i, j], fraction[:, i, j] = reader(state, given[state])
-    first, second = (content[..., [SOURCES.index(pair[side]) for pair in PAIRS]] for side in (0, 1))
-    z, p = _tests(difference(first, second), margin)
+    loading = dict.fromkeys(SOURCES, np.zeros((1, len(states))))
+    loading["cycling"] = _shared_by_logs(states, cycling)
+    compared = [
+        _compare_pair(
+            *(content[..., SOURCES.index(name)] for name in pair),
+            *(fraction[:, :, SOURCES.index(name)] for name in pair),
+            *(loading[name] for name in pair),
+            margin=margin,
+            fraction_margin=fraction_margin,
+        )
+        for pair in PAIRS
+    ]
+    stacked = {name: np.stack([found[name] for found in compared]) for name in compared[0]}
     return netcdf.build(
         layouts.COMPARISON,
         {
-            "phase": [name for name, _ in phases],
+            "phase": names,
             "state": list(states),
             "source": list(SOURCES),
             "pair": [" - ".join(pair) for pair in PAIRS],
-            "fraction": fraction[0],
-            "fraction_low": fraction[1],
-            "fraction_high": fraction[2],
-            "ion_content": content[0],
-            "ion_content_low": content[1],
-            "ion_content_high": content[2],
-            "z_score": z,
-            "equivalence_p": p,
-            "verdict": _verdict(z, p),
+            "question": list(QUESTIONS),
+            "limit": ["lower", "upper"],
+            **_ends("fraction", fraction),
+            **_ends("ion_content", content),
+            **_means(content, fraction, loading),
+            "left_out": [", ".join((left_out or {}).get(state, ())) for state in states],
+            **stacked,
         },
-        {"margin": float(margin)},
+        {
+            "margin": float(margin),
+            "fraction_margin": float(fraction_margin),
+            "verdict": _verdict_of_pairs(stacked["overall_verdict"], stacked["question_p"]),
+        },
     )
-
-
-def difference(first: Interval, second: Interval) -> Interval:
-    """First minus second, (3, ...), with the interval that the two intervals imply.
-
-    Each end adds in squares the sides of the two intervals that reach there (Zou and Donner, Stat.
-    Med. 27, 1693, 2008), so intervals may be lopsided.
-    """
-    value = first[0] - second[0]
-    below = np.hypot(first[0] - first[1], second[2] - second[0])
-    above = np.hypot(first[2] - first[0], second[0] - second[1])
-    return np.stack([value, value - below, value + above])
 
 
 def lever_rule(content: float, ends: Sequence[tuple], phase_count: int) -> np.ndarray:
@@ -139,102 +150,178 @@ def lever_rule(content: float, ends: Sequence[tuple], phase_count: int) -> np.nd
     return np.full(phase_count, np.nan)
 
 
-def comparison_table(comparison: xr.Dataset) -> pd.DataFrame:
-    """COMPARISON as one tidy table.
-
-    A row is a quantity of a state by a source (`ion_content`, or `fraction` of a phase), or the
-    difference of ion content of a pair, with its 95 % interval; z_score, equivalence_p and verdict
-    stand in the rows of pairs.
-    """
-    data = {name: comparison[name].to_numpy() for name in comparison.variables}
-    content, fraction = _triple(data, "ion_content"), _triple(data, "fraction")
-    untested = (np.nan, np.nan, "")
-    rows = []
-    for i, state in enumerate(data["state"]):
-        for j, source in enumerate(data["source"]):
-            rows.append((state, "ion_content", source, "", *content[:, i, j], *untested))
-            for k, phase in enumerate(data["phase"]):
-                rows.append((state, "fraction", source, phase, *fraction[:, i, j, k], *untested))
-        for j, pair in enumerate(data["pair"]):
-            tests = data["z_score"][i, j], data["equivalence_p"][i, j], data["verdict"][i, j]
-            apart = _pair_difference(content[:, i], data["source"], pair)
-            rows.append((state, "ion_content_difference", pair, "", *apart, *tests))
-    columns = ["state", "quantity", "source", "phase", "value", "low", "high"]
-    return pd.DataFrame(rows, columns=[*columns, "z_score", "equivalence_p", "verdict"])
-
-
-def latex_table(comparison: xr.Dataset) -> str:
-    """The ion contents with 95 % intervals and the verdicts, one state a line, as LaTeX tabular."""
-    sources, pairs = comparison["source"].to_numpy(), comparison["pair"].to_numpy()
-    head = ["state", *(f"$x$, {s}" for s in sources), *(p.replace("-", "--") for p in pairs)]
-    data = {name: comparison[name].to_numpy() for name in comparison.variables}
-    content = _triple(data, "ion_content")
-    lines = [
-        r"\begin{tabular}{" + "l" * len(head) + "}",
-        r"\hline",
-        " & ".join(head) + r" \\",
-        r"\hline",
-    ]
-    for i, state in enumerate(data["state"]):
-        cells = [_latex_value(content[:, i, j]) for j in range(len(sources))]
-        lines.append(" & ".join([str(state), *cells, *data["verdict"][i]]) + r" \\")
-    return "\n".join([*lines, r"\hline", r"\end{tabular}", ""])
-
-
-def summary(
-    comparison: xr.Dataset,
-    fractions: Mapping[str, xr.Dataset],
+def _compare_pair(
+    first: Interval,
+    second: Interval,
+    first_fraction: Interval,
+    second_fraction: Interval,
+    first_loading: np.ndarray,
+    second_loading: np.ndarray,
     *,
-    run: str,
-    seconds: Mapping[str, float],
-) -> dict:
-    """What summary.json holds, ready for `json.dumps`.
+    margin: float,
+    fraction_margin: float,
+) -> dict[str, np.ndarray]:
+    """Everything that COMPARISON says about one pair.
 
-    Parameters
-    ----------
-    comparison
-        COMPARISON data set.
-    fractions
-        FRACTIONS of each scan, by scan.
-    run
-        Name of the run.
-    seconds
-        Time that each scan's analysis took, s, by scan.
-
-    Returns
-    -------
-    `{"run", "states": [{"state", "x": {source: V}, "fractions": {"stem": {phase: V}, "powder":
-    {phase: V}}}], "scans": [{"scan", "patterns", "decided", "mixed", "undecided", "vacuum",
-    "seconds"}]}` with V = `{"value", "low", "high"}`, or None where there is no such source.
+    Ion contents (3, state), fractions (3, state, phase), loadings (cause, state).
     """
-    data = {name: comparison[name].to_numpy() for name in comparison.variables}
-    content, fraction = _triple(data, "ion_content"), _triple(data, "fraction")
-    column = {str(source): j for j, source in enumerate(data["source"])}
-    phases = [str(phase) for phase in data["phase"]]
-
-    def by_phase(values: np.ndarray) -> dict | None:
-        if np.isnan(values[0]).any():
-            return None
-        return {phase: _json_value(values[:, k]) for k, phase in enumerate(phases)}
-
-    states = [
-        {
-            "state": str(state),
-            "x": {source: _json_value(content[:, i, j]) for source, j in column.items()},
-            "fractions": {s: by_phase(fraction[:, i, column[s]]) for s in ("stem", "powder")},
-        }
-        for i, state in enumerate(data["state"])
+    apart = agreement.difference(first, second)
+    z, equivalence_p = agreement.z_and_equivalence(apart, margin)
+    p = agreement.material_p(apart, z, margin)
+    fraction_apart = agreement.difference(first_fraction, second_fraction)
+    fraction_z, fraction_equivalence_p = agreement.z_and_equivalence(
+        fraction_apart, fraction_margin
+    )
+    fraction_p = agreement.material_p(fraction_apart, fraction_z, fraction_margin)
+    adjusted_p = agreement.holm(fraction_p)
+    found = {
+        **_ends("difference", apart),
+        "z_score": z,
+        "equivalence_p": equivalence_p,
+        "verdict": agreement.verdict(p, equivalence_p),
+        **_ends("fraction_difference", fraction_apart),
+        "fraction_z_score": fraction_z,
+        "fraction_p": adjusted_p,
+        "fraction_equivalence_p": fraction_equivalence_p,
+        "fraction_verdict": agreement.verdict(adjusted_p, fraction_equivalence_p),
+    }
+    known = np.isfinite(apart[0])
+    loadings = first_loading[:, known], second_loading[:, known]
+    found |= _mean_fractions(
+        first_fraction, second_fraction, first_loading, second_loading, fraction_margin
+    )
+    mean, line = np.full(3, np.nan), None
+    if known.any():
+        mean = agreement.difference(
+            *map(agreement.mean_of_states, (first[:, known], second[:, known]), loadings)
+        )
+        # The line's x axis is the second source: 4D-STEM against charge.
+        line = agreement.fit_line(second[:, known], first[:, known], *loadings[::-1])
+    mean_z, mean_equivalence_p = agreement.z_and_equivalence(mean, margin)
+    tilt = line.tilt() if line else np.full(3, np.nan)
+    tilt_z, _ = agreement.z_and_equivalence(tilt, margin)
+    smallest = [
+        agreement.material_p(mean, mean_z, margin),
+        agreement.material_p(tilt, tilt_z, margin),
+        # One state answers this question by its mean difference.
+        _smallest(agreement.holm(p)) if known.sum() > 1 else np.nan,
+        _smallest(agreement.holm(fraction_p.ravel())),
     ]
-    counts = ("patterns", "decided", "mixed", "undecided", "vacuum")
-    scans = [
-        {
-            "scan": scan,
-            **{name: int(found[name]) for name in counts},
-            "seconds": seconds.get(scan),
-        }
-        for scan, found in fractions.items()
+    question_p = agreement.holm(np.array(smallest, dtype="f8"))
+    return found | {
+        "states_compared": known.sum(),
+        **_ends("mean_difference", mean),
+        "mean_z_score": mean_z,
+        "mean_equivalence_p": mean_equivalence_p,
+        "intercept": line.intercept if line else np.nan,
+        "slope": line.slope if line else np.nan,
+        "line_covariance": line.covariance if line else np.full((2, 2), np.nan),
+        "line_chi_squared": line.chi_squared if line else np.nan,
+        "line_p": line.one_to_one_p() if line else np.nan,
+        **_ends("tilt", tilt),
+        **_ends("limit_of_agreement", agreement.limits_of_agreement(apart[0][known])),
+        "question_p": question_p,
+        "overall_verdict": agreement.verdict(_smallest(question_p), mean_equivalence_p),
+    }
+
+
+def _mean_fractions(
+    first: Interval,
+    second: Interval,
+    first_loading: np.ndarray,
+    second_loading: np.ndarray,
+    margin: float,
+) -> dict[str, np.ndarray]:
+    """Mean differences of fractions (3, state, phase) over the states that both sources know."""
+    known = np.isfinite(first[0] - second[0]).all(axis=1)
+    mean = np.full((3, first.shape[2]), np.nan)
+    if known.any():
+        mean = agreement.difference(
+            _mean_fraction(first[:, known], first_loading[:, known]),
+            _mean_fraction(second[:, known], second_loading[:, known]),
+        )
+    z, equivalence_p = agreement.z_and_equivalence(mean, margin)
+    p = agreement.holm(agreement.material_p(mean, z, margin))
+    return {
+        **_ends("mean_fraction_difference", mean),
+        "mean_fraction_z_score": z,
+        "mean_fraction_p": p,
+        "mean_fraction_equivalence_p": equivalence_p,
+        "mean_fraction_verdict": agreement.verdict(p, equivalence_p),
+    }
+
+
+def _mean_fraction(fraction: Interval, loading: np.ndarray) -> Interval:
+    """Mean over states, (3, phase), of fractions (3, state, phase)."""
+    # How a shared error moves a fraction depends on the two-phase field; its size does not.
+    together = np.sqrt(np.sum(loading**2, axis=0, keepdims=True))
+    columns = [
+        agreement.mean_of_states(fraction[..., k], together) for k in range(fraction.shape[2])
     ]
-    return {"run": run, "states": states, "scans": scans}
+    return np.clip(np.stack(columns, axis=1), 0.0, 1.0)
+
+
+def _means(
+    content: Interval, fraction: Interval, loading: Mapping[str, np.ndarray]
+) -> dict[str, np.ndarray]:
+    """Means over the states that every source knows, of those sources that know any."""
+    found = {}
+    for name, values in (("ion_content", content), ("fraction", fraction)):
+        known = np.isfinite(values[0]).reshape(*values.shape[1:3], -1).all(axis=2)
+        common = known[:, known.any(axis=0)].all(axis=1)
+        means = np.full((3, *values.shape[2:]), np.nan)
+        for j, source in enumerate(SOURCES):
+            if common.any() and known[:, j].any():
+                take = values[:, common, j], loading[source][:, common]
+                average = _mean_fraction if name == "fraction" else agreement.mean_of_states
+                means[:, j] = average(*take)
+        found |= _ends(f"mean_{name}", means)
+    return found
+
+
+def _shared_by_logs(states: Sequence[str], cycling: Mapping[str, xr.Dataset]) -> np.ndarray:
+    """Loading (cause, state) of charge: ion content at the start, then each log's own cause.
+
+    The error at the first record is that of the ion content at the start, one for all logs. What
+    an error has grown by since then is the mass and the losses, in proportion to charge.
+    """
+    logs = list(dict.fromkeys(log.attrs["log"] for log in cycling.values()))
+    loading = np.zeros((1 + len(logs), len(states)))
+    for i, state in enumerate(states):
+        if not cycling.get(state):
+            continue
+        log = cycling[state]
+        content, _, high = _state_of_log(log, state)
+        error = (high - content) / NORMAL_95
+        start = log["ion_content"].values[0]
+        start_error = (log["ion_content_high"].values[0] - start) / NORMAL_95
+        share = min(start_error / error, 1.0) if error > 0 else 0.0
+        loading[0, i] = share
+        passed = 1.0 if content <= start else -1.0
+        if error > 0:
+            loading[1 + logs.index(log.attrs["log"]), i] = passed * np.sqrt(1 - share**2)
+    return loading
+
+
+def _verdict_of_pairs(verdicts: np.ndarray, question_p: np.ndarray) -> str:
+    """The verdict on all pairs (pair,) together from their p-values (pair, question)."""
+    p = np.array([_smallest(of_pair) for of_pair in question_p])
+    told = verdicts[np.isfinite(p)]
+    if (agreement.holm(p) < agreement.SIGNIFICANCE).any():
+        return agreement.DISAGREE
+    if len(told) and (told == agreement.AGREE).all():
+        return agreement.AGREE
+    return agreement.CANNOT_TELL
+
+
+def _smallest(p: np.ndarray) -> float:
+    """The smallest p of the tests that could be made; NaN without any."""
+    known = p[np.isfinite(p)]
+    return float(known.min()) if known.size else np.nan
+
+
+def _ends(name: str, values: Interval) -> dict[str, np.ndarray]:
+    return {f"{name}{end}": values[k] for k, end in enumerate(("", "_low", "_high"))}
 
 
 def _from_stem(fractions: xr.Dataset) -> tuple[Interval, Interval]:
@@ -267,23 +354,14 @@ def _average(value: np.ndarray, esd: np.ndarray) -> Interval:
         mean = np.sum(weight * value, axis=0) / np.sum(weight, axis=0)
         chi_squared = np.sum(weight * (value - mean) ** 2, axis=0) / (len(value) - 1)
         error = np.sqrt(np.maximum(chi_squared, 1.0) / np.sum(weight, axis=0))
-    return np.stack([mean, mean - _NORMAL_95 * error, mean + _NORMAL_95 * error])
+    return np.stack([mean, mean - NORMAL_95 * error, mean + NORMAL_95 * error])
 
 
 def _from_cycling(
     cycling: xr.Dataset, state: str, ends: Sequence[tuple], phase_count: int
 ) -> tuple[Interval, Interval]:
-    names = [str(name) for name in cycling["state"].to_numpy()]
-    if state not in names:
-        raise InputError(
-            cycling.attrs["file"], f"its table of states lacks {state!r}", field="state",
-            remedy="name the log under that state in the config",
-        )  # fmt: skip
-    here = names.index(state)
-    content, active = (
-        np.array([cycling[f"{name}{end}"].to_numpy()[here] for end in ("", "_low", "_high")])
-        for name in ("state_ion_content", "state_active_ion_content")
-    )
+    content = _state_of_log(cycling, state)
+    active = _state_of_log(cycling, state, "state_active_ion_content")
     fraction = _lever_interval(active, ends, phase_count)
     share = float(cycling.attrs["inactive_share"])
     if share > 0:
@@ -292,6 +370,18 @@ def _from_cycling(
         left = lever_rule(float(cycling.attrs["initial_ion_content"]), ends, phase_count)
         fraction = (1 - share) * fraction + share * left
     return content, fraction
+
+
+def _state_of_log(cycling: xr.Dataset, state: str, name: str = "state_ion_content") -> Interval:
+    """Ion content of a state by its log, (3,)."""
+    names = [str(name) for name in cycling["state"].to_numpy()]
+    if state not in names:
+        raise InputError(
+            cycling.attrs["file"], f"its table of states lacks {state!r}", field="state",
+            remedy="name the log under that state in the config",
+        )  # fmt: skip
+    here = names.index(state)
+    return np.array([cycling[f"{name}{end}"].to_numpy()[here] for end in ("", "_low", "_high")])
 
 
 def _lever_interval(content: Interval, ends: Sequence[tuple], phase_count: int) -> Interval:
@@ -324,46 +414,3 @@ def _field_ends(fields: Sequence[Mapping[str, float]], phases: list[str]) -> lis
         tuple(sorted((content, phases.index(name)) for name, content in field.items()))
         for field in fields
     ]
-
-
-def _tests(apart: Interval, margin: float) -> tuple[np.ndarray, np.ndarray]:
-    """z-scores and p-values of the equivalence tests of differences, of the differences' shape."""
-    value, low, high = apart
-    below, above = (value - low) / _NORMAL_95, (high - value) / _NORMAL_95
-    z = _in_errors(value, np.where(value > 0, below, above))
-    beyond_low = stats.norm.sf(_in_errors(value + margin, below))
-    beyond_high = stats.norm.sf(_in_errors(margin - value, above))
-    return z, np.maximum(beyond_low, beyond_high)
-
-
-def _in_errors(distance: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """Distance over standard error; an exact value is infinitely far from all but itself."""
-    exact = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
-    exact = np.where(np.isnan(distance), np.nan, exact)
-    return np.divide(distance, error, out=exact, where=~(error == 0))
-
-
-def _verdict(z: np.ndarray, p: np.ndarray) -> np.ndarray:
-    words = np.where(np.abs(z) > _NORMAL_95, DISAGREE, CANNOT_TELL)
-    return np.where(p < _SIGNIFICANCE, AGREE, words)
-
-
-def _triple(data: Mapping[str, np.ndarray], name: str) -> Interval:
-    return np.stack([data[name], data[f"{name}_low"], data[f"{name}_high"]])
-
-
-def _pair_difference(content: Interval, sources: np.ndarray, pair: str) -> Interval:
-    first, second = (list(sources).index(name) for name in pair.split(" - "))
-    return difference(content[:, first], content[:, second])
-
-
-def _json_value(values: Interval) -> dict | None:
-    if np.isnan(values).any():
-        return None
-    return dict(zip(("value", "low", "high"), map(float, values), strict=True))
-
-
-def _latex_value(values: Interval) -> str:
-    if np.isnan(values).any():
-        return "--"
-    return "{:.3f} [{:.3f}, {:.3f}]".format(*values)

@@ -82,6 +82,11 @@ class Phase(Model):
     parent_axes: list[list[float]] | None = Field(
         None, description="rows: axes of the lattice that phases share, in this phase's axes"
     )
+    cell_from: list[Name] = Field(
+        [],
+        description="powder patterns that the CIF's cell was refined from; what calibrated cannot"
+        " also validate, so they stay out of the comparison",
+    )
 
 
 class Material(Model):
@@ -129,6 +134,15 @@ class Material(Model):
     def labels(self) -> dict[str, str]:
         """Names of the phases for figures."""
         return {phase.name: phase.label or phase.name for phase in self.phases}
+
+    @property
+    def calibrating_patterns(self) -> dict[str, list[str]]:
+        """Phases whose cells were refined from a powder pattern, by pattern."""
+        phases: dict[str, list[str]] = {}
+        for phase in self.phases:
+            for pattern in phase.cell_from:
+                phases.setdefault(pattern, []).append(phase.name)
+        return phases
 
     @property
     def ion_contents(self) -> list[float]:
@@ -367,6 +381,9 @@ class ComparisonSettings(Model):
     """STEM against charge and powder."""
 
     margin: Positive = Field(0.1, description="difference in ion content that does not matter")
+    fraction_margin: Positive = Field(
+        0.1, description="difference in a phase fraction that does not matter"
+    )
 
 
 class SupplementSettings(Model):

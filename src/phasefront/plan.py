@@ -155,6 +155,15 @@ class Plan:
         if len(self.patterns):
             _check_known(self.patterns, "state", states, tables.powder)
             self._check_refined()
+        for phase in self.experiment.material.phases:
+            for pattern in phase.cell_from:
+                if pattern not in self.patterns.index:
+                    raise InputError(
+                        self.source,
+                        f"there is no pattern {pattern!r} in the powder table",
+                        field=f"material.phases.{phase.name}.cell_from",
+                        remedy=f"name one of {sorted(self.patterns.index)} or leave it out",
+                    )
         for state in self.experiment.states:
             if state.log is not None and state.log not in self.logs.index:
                 raise InputError(

@@ -1,7 +1,8 @@
 # The three sources side by side, the summary that others read, and the check against the truth.
 #
 # in:  fractions, cycling, powder; for virtual runs truth, phases
-# out: comparison.nc, comparison.csv, summary.json, truth_check.json
+# out: comparison.nc, .csv and .tex, comparison_table.csv, conclusion.txt, summary.json,
+#      truth_check.json
 
 
 rule compare_sources:
@@ -14,7 +15,9 @@ rule compare_sources:
         **recorded(
             comparison="comparison.nc",
             table="comparison.csv",
+            printed="comparison_table.csv",
             latex="comparison.tex",
+            conclusion="conclusion.txt",
         ),
     log:
         logged("compare_sources"),
@@ -30,7 +33,8 @@ rule compare_sources:
         " --cycling {input.cycling} --powder {input.powder}"
         " --links {params.links:q} --material {params.material:q}"
         " --settings {params.settings:q} --comparison {output.comparison}"
-        " --seed {params.seed} --table {output.table} --latex {output.latex} > {log} 2>&1"
+        " --seed {params.seed} --table {output.table} --printed {output.printed}"
+        " --latex {output.latex} --conclusion {output.conclusion} > {log} 2>&1"
 
 
 rule summarise_run:
@@ -46,10 +50,11 @@ rule summarise_run:
         "../../envs/environment.yaml"
     params:
         run=PLAN.experiment.run,
+        material=settings("material"),
     shell:
         "python scripts/summarise_run.py --comparison {input.comparison}"
         " --fractions {input.fractions} --name {params.run} --summary {output.summary}"
-        " > {log} 2>&1"
+        " --material {params.material:q} > {log} 2>&1"
 
 
 if PLAN.experiment.virtual:

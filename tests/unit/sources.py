@@ -1,0 +1,116 @@
+"""Data sets of the three sources with what they are to say about a state."""
+
+import numpy as np
+
+from phasefront import layouts, netcdf
+from phasefront.comparison import compare_sources
+
+PHASES = ["Na3", "Na2", "Na1"]
+CONTENTS = [3.0, 2.0, 1.0]
+FIELDS = [{"Na3": 3, "Na2": 2}, {"Na2": 2, "Na1": 1}]
+HALF = 1.959964
+
+
+def make_fractions(content=2.5, error=0.1, *, molar=(0.5, 0.5, 0.0), scan="s1"):
+    value = np.array([molar, molar])
+    return netcdf.build(
+        layouts.FRACTIONS,
+        {
+            "phase": PHASES,
+            "kind": ["area", "molar"],
+            "value": value,
+            "low": value - 0.05,
+            "high": value + 0.05,
+            "bound_low": value - 0.1,
+            "bound_high": value + 0.1,
+            "sample": np.repeat(value[:, None], 4, axis=1),
+            "ion_content": content,
+            "ion_content_low": content - HALF * error,
+            "ion_content_high": content + HALF * error,
+            "patterns": 100,
+            "decided": 65,
+            "mixed": 5,
+            "undecided": 20,
+            "vacuum": 10,
+            "effective_grains": 7.5,
+            "grain_area": [[70, 0, 0]],
+            "posterior_sum": np.eye(3),
+            "formula_volume": [220, 215, 210],
+            "phase_ion_content": CONTENTS,
+        },
+        {"scan": scan, "scan_step_nm": 10.0},
+    )
+
+
+def make_cycling(contents, error=0.02, *, log="charge", start=3.0, start_error=0.0, inactive=0.0):
+    """A log whose states have the given ion contents and standard errors."""
+    x, count = np.array(list(contents.values())), len(contents)
+    sizes = {"time": 5, "half": 1, "grid": 3, "plateau": 0, "state": count}
+    blank = {
+        name: np.zeros([sizes[dim] for dim in variable.dims])
+        for name, variable in layouts.CYCLING.variables.items()
+    }
+    curve = np.linspace(start, min(x), 5)
+    active = start - (start - x) / (1 - inactive)
+    return netcdf.build(
+        layouts.CYCLING,
+        blank
+        | {
+            "time": np.arange(5.0),
+            "voltage": 3.6 + 0.2 * np.arange(5),
+            "ion_content": curve,
+            "ion_content_low": curve - HALF * start_error,
+            "ion_content_high": curve + HALF * start_error,
+            "state": list(contents),
+            "state_voltage": np.interp(-x, -curve, 3.6 + 0.2 * np.arange(5)),
+            "state_ion_content": x,
+            "state_ion_content_low": x - HALF * error,
+            "state_ion_content_high": x + HALF * error,
+            "state_active_ion_content": active,
+            "state_active_ion_content_low": active - HALF * error / (1 - inactive),
+            "state_active_ion_content_high": active + HALF * error / (1 - inactive),
+        },
+        dict.fromkeys(layouts.CYCLING.attributes, 0.0)
+        | {"log": log, "file": f"{log}.mpt"}
+        | {"initial_ion_content": start, "inactive_share": inactive},
+    )
+
+
+def make_powder(molar, esd=0.01, *, content=None, content_esd=0.02):
+    molar = np.asarray(molar, dtype=float)
+    content = molar @ CONTENTS if content is None else content
+    return netcdf.build(
+        layouts.POWDER,
+        {
+            "phase": PHASES,
+            **dict.fromkeys(("two_theta", "observed", "sigma"), np.ones(3)),
+            **dict.fromkeys(("calculated", "background"), np.ones(3)),
+            "contribution": np.ones((3, 3)),
+            "weight_fraction": molar,
+            "weight_fraction_esd": np.full(3, esd),
+            "molar_fraction": molar,
+            "molar_fraction_esd": np.full(3, esd),
+            "cell": np.ones((3, 6)),
+            "cell_esd": np.ones((3, 6)),
+            **dict.fromkeys(("lorentz_size", "lorentz_strain"), np.zeros(3)),
+            **dict.fromkeys(("gauss_size", "gauss_strain", "weight_fraction_shift"), np.zeros(3)),
+            **dict.fromkeys(("gauss_variance", "zero_error"), 0.0),
+            "reflection": [],
+            "reflection_phase": [],
+            "ion_content": content,
+            "ion_content_esd": content_esd,
+            "rwp": 0.1,
+            "goodness_of_fit": 1.2,
+        },
+        {"pattern": "p", "file": "p.xye", "wavelength": 0.4, "refined_with": "nothing"},
+    )
+
+
+def compare(
+    *, stem=None, cycling=None, powder=None, states=("half",), margin=0.1, fields=FIELDS, **options
+):
+    return compare_sources(
+        states=states, stem=stem or {}, cycling=cycling or {}, powder=powder or {},
+        phases=list(zip(PHASES, CONTENTS, strict=True)), lever_fields=fields, margin=margin,
+        **{"fraction_margin": 0.1} | options,
+    )  # fmt: skip
