@@ -9,15 +9,17 @@ def summarise_sweep(job):
     import numpy as np
     import pandas as pd
 
-    from phasefront import comparison, layouts, netcdf, sweep
+    from phasefront import layouts, netcdf, sweep
     from phasefront.figures import style
     from phasefront.figures.sweep import draw_sweep
+    from phasefront.tables import ALL_STATES, comparison_table
 
     scans_of_states = {link.state: link.scans for link in job.links.root}
     tables = []
     of_variants = np.reshape(job.fractions, (len(job.comparisons), -1))
     for compared, scans in zip(job.comparisons, of_variants, strict=True):
-        table = comparison.comparison_table(netcdf.read(compared, layouts.COMPARISON))
+        table = comparison_table(netcdf.read(compared, layouts.COMPARISON))
+        table = table[table["state"] != ALL_STATES]
         fractions = netcdf.read_all(scans, layouts.FRACTIONS, key="scan")
         undecided = sweep.undecided_shares(scans_of_states, fractions)
         tables.append(pd.concat([table, undecided], ignore_index=True))

@@ -77,13 +77,6 @@ class Line:
         found, covariance = self.departure()
         return float(stats.chi2.sf(found @ np.linalg.solve(covariance, found), 2))
 
-    def band(self, x: np.ndarray) -> Interval:
-        """The line at x with its 95 % interval, (3, n)."""
-        design = np.stack([np.ones_like(x), x], axis=-1)
-        value = design @ [self.intercept, self.slope]
-        half = NORMAL_95 * np.sqrt(np.einsum("ni,ij,nj->n", design, self.covariance, design))
-        return np.stack([value, value - half, value + half])
-
 
 def difference(first: Interval, second: Interval) -> Interval:
     """First minus second, (3, ...), with the interval that the two intervals imply."""

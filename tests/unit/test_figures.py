@@ -16,6 +16,8 @@ from matplotlib.text import Annotation, Text
 from orix.quaternion import Rotation, symmetry
 from orix.vector import Vector3d
 from scipy import ndimage
+from sources import compare, make_cycling, make_fractions
+from sources import make_powder as make_powder_of
 from stages import build_cycling, build_phases
 
 from phasefront import layouts, netcdf
@@ -259,34 +261,23 @@ STATE_X = np.array([3.0, 2.5, 2.0, 1.5, 1.0])
 
 
 def make_comparison(powder_missing=True):
+    """Five states by three sources, of which powder may miss one."""
     rng = np.random.default_rng(4)
     fraction = np.array([[1, 0, 0], [0.5, 0.5, 0], [0, 1, 0], [0, 0.5, 0.5], [0, 0, 1.0]])
-    fraction = np.repeat(fraction[:, None], 3, axis=1)
-    fraction[:, 1:] = np.clip(fraction[:, 1:] + rng.normal(0, 0.03, (5, 2, 3)), 0, 1)
-    half = np.array([0.03, 0.12, 0.02])[None, :, None]
-    x = np.repeat(STATE_X[:, None], 3, axis=1) + rng.normal(0, 0.03, (5, 3))
-    x_half = np.array([0.04, 0.15, 0.02])
-    if powder_missing:
-        fraction[1, 2] = x[1, 2] = np.nan
-    return netcdf.build(
-        layouts.COMPARISON,
-        {
-            "phase": NAMES,
-            "state": STATES,
-            "source": ["cycling", "stem", "powder"],
-            "pair": ["stem-cycling", "powder-cycling", "stem-powder"],
-            "fraction": fraction,
-            "fraction_low": np.clip(fraction - half, 0, 1),
-            "fraction_high": np.clip(fraction + half, 0, 1),
-            "ion_content": x,
-            "ion_content_low": x - x_half,
-            "ion_content_high": x + x_half,
-            "z_score": np.zeros((5, 3)),
-            "equivalence_p": np.zeros((5, 3)),
-            "verdict": np.full((5, 3), "agree"),
+    found = np.clip(fraction + rng.normal(0, 0.03, (5, 3)), 0, 1)
+    found /= found.sum(axis=1, keepdims=True)
+    log = make_cycling(dict(zip(STATES, STATE_X + rng.normal(0, 0.03, 5), strict=True)))
+    kept = [k for k in range(5) if k != 1 or not powder_missing]
+    compared = compare(
+        states=STATES,
+        stem={
+            name: make_fractions(x, 0.07, molar=molar)
+            for name, x, molar in zip(STATES, found @ [3, 2, 1], found, strict=True)
         },
-        {"margin": 0.1},
+        cycling=dict.fromkeys(STATES, log),
+        powder={STATES[k]: [make_powder_of(fraction[k])] for k in kept},
     )
+    return compared.assign_coords(phase=NAMES)
 
 
 def make_powder():
@@ -784,7 +775,7 @@ def test_sources_without_data_are_left_out_of_the_fractions():
     compared = make_comparison()
     compared["fraction"][:, 2] = np.nan
     legend = comparison.draw_comparison([], compared).legends[0]
-    assert [text.get_text() for text in legend.texts] == ["cycling", "4D-STEM"]
+    assert [text.get_text() for text in legend.texts] == ["charge", "4D-STEM"]
 
 
 @pytest.mark.parametrize(

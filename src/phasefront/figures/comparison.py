@@ -1,4 +1,4 @@
-"""Charge, 4D-STEM and powder side by side."""
+"""Charge, 4D-STEM and powder side by side: one figure for a paper."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from phasefront.agreement import NORMAL_95
 from phasefront.figures import style
+from phasefront.tables import SOURCE_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,8 +18,12 @@ if TYPE_CHECKING:
 
 
 SOURCE_MARKERS = {"stem": "o", "cycling": "D", "powder": "s"}
-SOURCE_NAMES = {"stem": "4D-STEM", "cycling": "cycling", "powder": "powder XRD"}
 SOURCE_COLOURS = {"stem": "#D55E00", "cycling": "#000000", "powder": "#6A3D9A"}
+# Pairs wear the marker of what is compared and, where it is not charge, of the other source.
+PAIR_COLOURS = {
+    "stem - cycling": "#D55E00", "stem - powder": "#B8860B", "powder - cycling": "#6A3D9A",
+}  # fmt: skip
+PAIR_MARKERS = {"stem - cycling": "o", "stem - powder": "^", "powder - cycling": "s"}
 
 
 @style.styled
@@ -28,19 +34,24 @@ def draw_comparison(
     ion: str = "ions",
     labels: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Voltage against ion content with the states, ion contents against charge, and fractions.
+    """Voltage against ion content, ion contents against charge, their differences, and fractions.
 
-    Without a log only the fractions are drawn, and of those the sources that have any.
-    `cycling` holds the CYCLING data sets whose states COMPARISON names; `ion` is written in units.
+    The second panel has the lines of total least squares with their 95 % bands, the third the
+    differences of each pair against the means (Bland and Altman) with the mean difference, its
+    interval, and the limits of agreement. Without a log only the fractions are drawn, and of those
+    the sources that have any. `cycling` holds the CYCLING data sets whose states COMPARISON names;
+    `ion` is written in units.
     """
     names = style.labels(comparison["phase"].values, labels)
     if not cycling:
         figure = style.page(style.PAGE, 2.6)
         _draw_fractions(figure, comparison, names, letters="abcdefgh")
         return figure
-    figure = style.page(style.PAGE, 5.6)
-    upper, lower = figure.subfigures(2, 1, height_ratios=[1.25, 1])
-    curve, parity = upper.subplots(1, 2, width_ratios=[1.25, 1])
+    pairs = [pair for pair in PAIR_MARKERS if comparison["states_compared"].sel(pair=pair) > 0]
+    figure = style.page(style.PAGE, 7.6 if pairs else 5.6)
+    heights = [1.3, 0.95, 1] if pairs else [1.25, 1]
+    rows = figure.subfigures(len(heights), 1, height_ratios=heights)
+    curve, parity = rows[0].subplots(1, 2, width_ratios=[1.25, 1])
     unit = f"{ion} per formula unit"
     for log in cycling:
         _draw_curve(curve, log)
@@ -49,11 +60,59 @@ def draw_comparison(
     curve.invert_xaxis()
     _draw_parity(parity, comparison)
     style.title(
-        parity, "b", f"x of 4D-STEM and powder, margin ±{float(comparison.attrs['margin']):g}"
+        parity, "b", f"x by three sources (grey: 1:1 ± {float(comparison.attrs['margin']):g})"
     )
     parity.set(xlabel=f"x from charge ({unit})", ylabel=f"x measured ({unit})")
-    _draw_fractions(lower, comparison, names, letters="cdefghij")
+    if pairs:
+        _draw_differences(rows[1], comparison, pairs, unit)
+    letters = "abcdefghijklmnop"[2 + len(pairs) :]
+    _draw_fractions(rows[-1], comparison, names, letters=letters)
     return figure
+
+
+def _draw_differences(figure, comparison: xr.Dataset, pairs: Sequence[str], unit: str) -> None:
+    """A panel a pair: differences of states against their means, and what follows from them."""
+    axes = figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0]
+    margin = float(comparison.attrs["margin"])
+    shown = [margin]
+    for number, (ax, pair) in enumerate(zip(axes, pairs, strict=True)):
+        here = comparison.sel(pair=pair)
+        first, second = pair.split(" - ")
+        value, low, high = (here[f"difference{end}"].values for end in ("", "_low", "_high"))
+        mean = comparison["ion_content"].sel(source=[first, second]).mean("source", skipna=False)
+        colour = PAIR_COLOURS[pair]
+        ax.axhspan(-margin, margin, color="0.92", linewidth=0, zorder=0)
+        ax.axhline(0, color="0.6", linewidth=0.6, zorder=1)
+        ends = [here[f"mean_difference{end}"].item() for end in ("", "_low", "_high")]
+        ax.axhspan(*ends[1:], color=colour, alpha=0.18, linewidth=0, zorder=1)
+        ax.axhline(ends[0], color=colour, linewidth=1.2, zorder=2)
+        for k in range(here.sizes["limit"]):
+            ax.axhline(
+                here["limit_of_agreement"].values[k], color=colour, linestyle=(0, (4, 3)),
+                linewidth=0.9, zorder=2,
+            )  # fmt: skip
+        ax.errorbar(
+            mean, value, yerr=style.bars(value, low, high), fmt=PAIR_MARKERS[pair], color=colour,
+            markersize=4.5, capsize=2, linewidth=0.9, zorder=3,
+        )  # fmt: skip
+        _draw_limits(ax, here, colour)
+        style.title(ax, "cdefgh"[number], f"{SOURCE_NAMES[first]} − {SOURCE_NAMES[second]}")
+        ax.invert_xaxis()
+        ax.margins(x=0.12)
+        ax.set_xlabel(f"mean x ({unit})")
+        shown += [*np.abs([low, high]).ravel(), *np.abs(here["limit_of_agreement"].values)]
+    reach = 1.15 * np.nanmax(shown)
+    axes[0].set(ylabel="difference of x", ylim=(-reach, reach))
+
+
+def _draw_limits(ax: Axes, pair: xr.Dataset, colour: str) -> None:
+    """The intervals of the limits of agreement, at the right edge."""
+    value, low, high = (pair[f"limit_of_agreement{end}"].values for end in ("", "_low", "_high"))
+    if np.isfinite(value).all():
+        ax.errorbar(
+            [0.97, 0.97], value, yerr=style.bars(value, low, high), fmt="none", ecolor=colour,
+            capsize=2, linewidth=0.9, transform=ax.get_yaxis_transform(),
+        )  # fmt: skip
 
 
 def _draw_curve(ax: Axes, cycling: xr.Dataset) -> None:
@@ -89,6 +148,8 @@ def _draw_parity(ax: Axes, comparison: xr.Dataset) -> None:
     ax.fill_between(line, line - margin, line + margin, color="0.9", linewidth=0)
     ax.plot(line, line, color="0.5", linewidth=0.8)
     charge = {"source": sources.index("cycling")}
+    for name in ("powder", "stem"):
+        _draw_line(ax, comparison.sel(pair=f"{name} - cycling"), np.array(limits), name)
     # Open squares around filled disks: neither source hides the other.
     for name, size, filled in (("powder", 6.5, False), ("stem", 4.0, True)):
         if name not in sources:
@@ -110,6 +171,21 @@ def _draw_parity(ax: Axes, comparison: xr.Dataset) -> None:
         )
     ax.set(xlim=limits, ylim=limits, aspect="equal")
     ax.legend(loc="upper left")
+
+
+def _draw_line(ax: Axes, pair: xr.Dataset, ends: np.ndarray, name: str) -> None:
+    """The line of total least squares with its 95 % band."""
+    slope = pair["slope"].item()
+    if not np.isfinite(slope):
+        return
+    x = np.linspace(*ends, 50)
+    value = pair["intercept"].item() + slope * x
+    design = np.stack([np.ones_like(x), x])
+    variance = np.einsum("in,ij,jn->n", design, pair["line_covariance"].values, design)
+    half = NORMAL_95 * np.sqrt(variance)
+    colour = SOURCE_COLOURS[name]
+    ax.fill_between(x, value - half, value + half, color=colour, alpha=0.15, linewidth=0)
+    ax.plot(x, value, color=colour, linewidth=0.9, linestyle="-" if name == "stem" else "--")
 
 
 def _draw_fractions(figure, comparison: xr.Dataset, names: Sequence[str], *, letters: str) -> None:

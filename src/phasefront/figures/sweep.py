@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from phasefront.comparison import AGREE, CANNOT_TELL, DISAGREE
+from phasefront.agreement import AGREE, CANNOT_TELL, DISAGREE
 from phasefront.figures import style
 from phasefront.figures.comparison import SOURCE_NAMES
 from phasefront.sweep import RUN
