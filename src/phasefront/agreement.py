@@ -166,7 +166,11 @@ def fit_line(x: Interval, y: Interval, x_loading: np.ndarray, y_loading: np.ndar
         for error, loading in ((x_error, x_loading), (y_error, y_loading))
     ]  # fmt: skip
     fit = total_least_squares(x[0], y[0], *weights)
-    covariance = fit.cov_beta * max(1.0, fit.sum_square / (count - 2))
+    # York's covariance: ODRPACK's own is zero where the states lie on the line.
+    design = np.stack([np.ones(count), fit.xplusd])
+    effective = 1 / (1 / weights[1] + fit.beta[1] ** 2 / weights[0])
+    covariance = np.linalg.inv(effective * design @ design.T)
+    covariance *= max(1.0, fit.sum_square / (count - 2))
     moved = [(x[0] + shift, y[0]) for shift in x_loading * x_error]
     moved += [(x[0], y[0] + shift) for shift in y_loading * y_error]
     for x_moved, y_moved in moved:
