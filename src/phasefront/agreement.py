@@ -240,4 +240,5 @@ def _in_errors(distance: np.ndarray, error: np.ndarray) -> np.ndarray:
     distance, error = np.asarray(distance, dtype="f8"), np.asarray(error, dtype="f8")
     exact = np.where(distance == 0, 0.0, np.copysign(np.inf, distance))
     exact = np.where(np.isnan(distance), np.nan, exact)
-    return np.divide(distance, error, out=exact, where=~(error == 0))
+    with np.errstate(over="ignore"):
+        return np.divide(distance, error, out=exact, where=~(error == 0))
