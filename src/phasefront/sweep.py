@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # What a table of a sweep calls the run itself.
 RUN = "run"
-# Settings of the analysis that nothing compared depends on.
-_ASIDE = {"scans", "coverage"}
+# Settings that nothing which is compared depends on.
+_ASIDE = {"scans", "coverage", "supplement"}
 # Sections of settings, which have defaults. Everything else says what was measured, or where: that
 # is another experiment, with results of its own.
 SWEPT = tuple(
@@ -45,8 +45,8 @@ class Space:
 
     @cached_property
     def parameters(self) -> list[str]:
-        """Dotted paths of what is swept, in the config's order."""
-        return list(dict.fromkeys(path for changes in self.variants for path in changes))
+        """Dotted paths of what is swept, in the order of the analysis."""
+        return sorted({path for changes in self.variants for path in changes}, key=_place)
 
     @cached_property
     def labels(self) -> list[dict[str, str]]:
@@ -122,8 +122,13 @@ def expand(experiment: config.Experiment, source: str) -> Space:
     for changes in wanted:
         varied = changed(experiment, changes, source)
         used = {path: _value(varied, path) for path in changes}
-        differing = {path: used[path] for path in used if used[path] != _value(experiment, path)}
-        key = tuple(sorted((path, label(value)) for path, value in differing.items()))
+        # In one order, whatever that of the config's keys: it is the order of a variant's folders.
+        differing = {
+            path: used[path]
+            for path in sorted(used, key=_place)
+            if used[path] != _value(experiment, path)
+        }
+        key = tuple((path, label(value)) for path, value in differing.items())
         if key in seen:
             raise InputError(
                 source, f"{changes} occurs twice", field="sweep", remedy="leave one of the two out"
@@ -204,6 +209,11 @@ def label(value: object) -> str:
     return (
         "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
     )
+
+
+def _place(path: str) -> tuple[int, str]:
+    """Sorts settings by the order of their sections."""
+    return SWEPT.index(path.partition(".")[0]), path
 
 
 def _value(experiment: config.Experiment, path: str) -> object:

@@ -61,6 +61,30 @@ def test_combinations_are_taken_as_they_are_given(demo):
     assert space.experiment_of(space.labels[2]).powder.two_theta_range == (5, 30)
 
 
+CHOICES = {
+    "comparison.margin": [0.1, 0.2], "powder.background_terms": [8, 10, 12],
+    "phases.min_spots": [4, 5], "phases.decide_above": [0.9, 0.95],
+}  # fmt: skip
+COMBINATION = st.fixed_dictionaries(
+    {}, optional={k: st.sampled_from(v) for k, v in CHOICES.items()}
+)
+SHUFFLED = COMBINATION.flatmap(lambda c: st.permutations(list(c.items()))).map(dict)
+
+
+@given(st.lists(SHUFFLED, min_size=1, max_size=4))
+def test_settings_come_in_one_order_whatever_that_of_the_config(combinations):
+    experiment = config.load(ROOT / "config/demo.yaml")
+    swept = experiment.model_copy(update={"sweep": config.Sweep(combinations=combinations)})
+    try:
+        space = sweep.expand(swept, "x")
+    except InputError as error:
+        assert "twice" in str(error) or "every variant is the run" in str(error)
+        return
+    for changes, labels in zip(space.variants, space.labels, strict=True):
+        assert list(changes) == [path for path in space.parameters if path in changes]
+        assert list(labels) == [name for name in space.choices if name in labels]
+
+
 def test_a_variant_that_the_sweep_has_no_more_is_named(demo):
     space = Plan.parse(demo | {"sweep": grid(phases={"decide_above": [0.9]})}, "demo.yaml").sweep
     with pytest.raises(InputError, match=r"phases__decide_above~0\.8: the sweep has no"):
