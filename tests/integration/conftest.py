@@ -11,7 +11,10 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("Snakefile", "workflow", "scripts", "src", "config", "envs", "notebooks")
+PARTS = (
+    "Snakefile", "workflow", "scripts", "src", "config", "envs", "notebooks", "Makefile",
+    "pyproject.toml", "LICENSE", "CITATION.cff", "CHANGELOG.md",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
