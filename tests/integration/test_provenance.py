@@ -1,0 +1,117 @@
+"""The records of a whole run: by their schema, in another folder, and after a change of config."""
+
+import json
+import shutil
+
+import jsonschema
+import pytest
+from conftest import ROOT, Project
+
+from phasefront.provenance import chain
+from phasefront.provenance.settings import Settings, _offered
+
+SUMMARY = "results/small/summary.json"
+
+
+@pytest.fixture(scope="module")
+def records(finished_project):
+    return chain.collect(finished_project.results)
+
+
+def test_every_record_is_as_the_published_schema_says(finished_project, records):
+    published = json.loads((ROOT / "workflow/schemas/record.schema.json").read_text())
+    check = jsonschema.Draft202012Validator(published)
+    files = list(finished_project.results.rglob("*.prov.json"))
+    assert len(files) == len(records.by_path) > 40
+    for file in files:
+        check.validate(json.loads(file.read_text()))
+
+
+def test_records_say_what_the_workflow_knows(records):
+    record = records.by_path["results/small/maps/grains-x3.0.ang"]
+    assert record.made.rule == "export_maps"
+    assert record.run.wildcards == {"scan": "grains-x3.0"}
+    assert [file.path for file in record.run.config] == ["config/small.yaml"]
+    assert "config/small/scans.tsv" in [file.path for file in record.run.tables]
+    assert record.run.threads["OMP_NUM_THREADS"] == "1"
+    pattern = records.by_path["results/small/truth/powder-x3.0.json"]
+    assert pattern.run.wildcards == {"pattern": "powder-x3.0"}
+    assert records.by_path[SUMMARY].run.wildcards == {}
+
+
+def test_records_hold_in_a_copy_with_neither_workflow_nor_repository(finished_project, tmp_path):
+    copy = tmp_path / "unpacked"
+    for part in ("results", "src", "scripts", "config", "envs", "notebooks"):
+        shutil.copytree(finished_project.folder / part, copy / part)
+    done = Project(tmp_path).command("verify", "unpacked/results/small")
+    assert done.returncode == 0, done.stderr
+    path = copy / "results/small/raw/grains-x3.0.blo"
+    with path.open("r+b") as stream:
+        stream.seek(100_000)
+        stream.write(b"\xff\xfe")
+    done = Project(tmp_path).command("verify", "unpacked/results/small")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"First broken link: {path.relative_to(tmp_path)}: changed since")
+
+
+def test_every_plain_parameter_is_compared_with_the_config(finished_project, records):
+    """All but names of the files themselves, and what each scan's instrument is called."""
+    settings = Settings(records.root)
+    skipped = set()
+    for record in records.by_path.values():
+        assert settings.difference(record) is None, record.made.output.path
+        plan = settings._plan(tuple(file.path for file in record.run.config))
+        _, values = _offered(plan, record)
+        for name, value in record.made.parameters.items():
+            if not isinstance(value, dict) and name not in values:
+                skipped.add(name)
+    assert skipped <= {"name", "folder", "instruments"}
+
+
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [
+        ("people: [{name: Ada}]\nrecord_host: true\nfractions: {}\n", None),
+        ("seed: 7\n", "seed is "),
+        ("spots: {position_sigma: 0.006}\n", "position_sigma is 0.006, not 0.005"),
+        ("comparison: {margin: 0.2}\n", "settings.margin is 0.2, not 0.1"),
+    ],
+)
+def test_only_a_change_that_was_used_breaks_records(finished_project, tmp_path, section, said):
+    project = finished_project.copy(tmp_path / "copy")
+    path = project.folder / project.config
+    content = [line for line in path.read_text().splitlines() if not line.startswith("seed:")]
+    if said is None or not said.startswith("seed"):
+        content = path.read_text().splitlines()
+    path.write_text("\n".join(content) + "\n" + section)
+    done = project.command("verify", "results/small")
+    if said is None:
+        assert done.returncode == 0, done.stderr
+        assert "changed, but nothing that " in done.stdout
+        assert project.planned() == {}
+    else:
+        assert done.returncode == 1
+        assert said in done.stderr
+        assert set(project.planned())
+
+
+def test_a_number_is_explained_back_to_the_crystals(finished_project, tmp_path):
+    graph = tmp_path / "graph.svg"
+    done = finished_project.command("explain", SUMMARY, "--graph", str(graph))
+    assert done.returncode == 0, done.stderr
+    for said in ("bloch_waves.nc", "find_spots, 2 times", "seed ", "decide_above", "Lock file"):
+        assert said in done.stdout
+    assert "fractions/grains-x3.0.nc" in graph.read_text()
+
+
+@pytest.mark.parametrize("output", ["fractions/grains-x3.0.nc", "figures/drift.png"])
+def test_a_step_of_the_run_is_made_again_to_the_same_bytes(finished_project, output):
+    done = finished_project.command("reproduce", f"results/small/{output}")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(", same bytes.\n")
+
+
+def test_a_copy_of_the_run_differs_in_nothing(finished_project, tmp_path):
+    shutil.copytree(finished_project.folder / "results", tmp_path / "results")
+    done = finished_project.command("diff", "small", str(tmp_path / "results/small"))
+    assert done.returncode == 0, done.stdout + done.stderr
