@@ -1,6 +1,9 @@
 """A script's outputs come with records, or not at all."""
 
+import hashlib
 import json
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +12,7 @@ import pytest
 
 from phasefront.provenance import record
 from phasefront.provenance.code import closure
+from phasefront.provenance.context import VARIABLE, Context, Person
 from phasefront.provenance.digests import digest
 from phasefront.provenance.verify import verify
 
@@ -49,14 +53,16 @@ def folder(tmp_path):
     return tmp_path
 
 
-def run(folder: Path, factor: object = 2, text: str = "text.txt") -> subprocess.CompletedProcess:
+def run(
+    folder: Path, factor: object = 2, text: str = "text.txt", **variables: str
+) -> subprocess.CompletedProcess:
     return subprocess.run(
         [
             *(sys.executable, "scripts/count_lines.py", "--text", text),
             *("--settings", json.dumps({"factor": factor})),
             *("--count", "out/count.txt", "--copy", "out/copy.txt"),
         ],
-        cwd=folder, capture_output=True, text=True,
+        cwd=folder, capture_output=True, text=True, env=os.environ | variables,
     )  # fmt: skip
 
 
@@ -82,6 +88,58 @@ def test_outputs_come_with_records_that_name_everything(folder):
     assert made["parameters"] == {"seed": 1, "settings": {"factor": 2}}
     code = {Path(entry["path"]).name for entry in made["code"]}
     assert {"count_lines.py", "job.py", "record.py", "errors.py"} <= code
+
+
+def test_a_header_beside_a_raw_file_is_an_input_too(folder, monkeypatch):
+    (folder / "scan.mib").write_text("one\n")
+    (folder / "scan.hdr").write_text("header")
+    assert run(folder, text="scan.mib").returncode == 0
+    inputs = read_record(folder / "out/count.txt")["made"]["inputs"]
+    assert [(entry["role"], entry["path"]) for entry in inputs] == [
+        ("text", "scan.mib"),
+        ("text", "scan.hdr"),
+    ]
+    monkeypatch.chdir(folder)
+    (folder / "scan.hdr").write_text("Header")
+    assert verify("out").problems[0].startswith("scan.hdr: changed since it was the text")
+
+
+def test_who_and_where_are_told_only_where_the_config_says_so(folder):
+    assert run(folder).returncode == 0
+    told = read_record(folder / "out/count.txt")
+    assert told["run"]["machine"]["host"] is None and told["run"]["people"] == []
+    context = Context(people=[Person(name="Ada", orcid="0000-0002-1825-0097")], host=True)
+    done = run(folder, **{VARIABLE: context.model_dump_json()})
+    assert done.returncode == 0, done.stderr
+    again = read_record(folder / "out/count.txt")
+    assert again["run"]["machine"]["host"] == socket.gethostname()
+    assert again["run"]["people"] == [
+        {"name": "Ada", "orcid": "0000-0002-1825-0097", "affiliation": None}
+    ]
+    assert again["id"] == told["id"] and again["seal"] != told["seal"]
+
+
+def test_the_repository_is_told_with_its_changes(folder):
+    def git(*arguments):
+        done = subprocess.run(
+            ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments], cwd=folder,
+            capture_output=True, check=True,
+        )  # fmt: skip
+        return done.stdout
+
+    def told():
+        assert run(folder).returncode == 0
+        return read_record(folder / "out/count.txt")["run"]["repository"]
+
+    git("init", "-q")
+    assert told() is None  # somebody else's repository, as far as the script is concerned
+    git("add", "scripts", "text.txt")
+    git("commit", "-qm", "first")
+    commit = git("rev-parse", "HEAD").decode().strip()
+    assert told() == {"commit": commit, "dirty": False, "diff_sha256": None}
+    (folder / "text.txt").write_text("three\n")
+    changes = hashlib.sha256(git("diff", "HEAD", "--binary")).hexdigest()
+    assert told() == {"commit": commit, "dirty": True, "diff_sha256": changes}
 
 
 def test_the_same_work_has_the_same_id_in_another_folder(folder, tmp_path_factory):
