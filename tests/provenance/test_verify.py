@@ -6,7 +6,8 @@ import shutil
 import netCDF4
 import pytest
 
-from phasefront.provenance import record
+from phasefront.provenance import absent, record
+from phasefront.provenance.digests import digest
 from phasefront.provenance.verify import verify
 
 TABLE = "results/mini/grains-x3.0/table.nc"
@@ -217,13 +218,20 @@ def test_a_change_of_an_unrelated_section_is_a_note(project, monkeypatch):
     assert project.phasefront("verify", "results/mini").stdout == "5 records, 0 problems\n"
 
 
-def test_inputs_that_were_left_out_on_purpose_may_be_absent_but_not_another(project, monkeypatch):
+def test_inputs_that_a_supplement_names_may_be_absent_but_not_another(project, monkeypatch):
     monkeypatch.chdir(project.folder)
-    (project.folder / "raw/0.txt").unlink()
+    path = project.folder / "raw/0.txt"
+    sha256 = digest(path)
+    path.unlink()
     assert verify("results/mini").problems
-    assert verify("results/mini", left_out={"raw/0.txt"}).problems == []
-    (project.folder / "raw/0.txt").write_text("another")
-    assert verify("results/mini", left_out={"raw/0.txt"}).problems
+    absent.write({"raw/0.txt": {"size": 5, "sha256": "0" * 64}}, project.folder)
+    assert verify("results/mini").problems
+    absent.write({"raw/0.txt": {"size": 5, "sha256": sha256}}, project.folder)
+    report = verify("results/mini")
+    assert report.problems == []
+    assert report.notes == ["raw/0.txt: not here; by its digest it is what was used."]
+    path.write_text("another")
+    assert verify("results/mini").problems
 
 
 def test_a_folder_without_records_is_refused(project):

@@ -14,7 +14,7 @@ from phasefront.provenance.record import Record
 from phasefront.provenance.settings import Settings
 
 # Made beside the records, from them and from outputs that have their own.
-_WITHOUT_RECORD = re.compile(r"(sweep/([^/]+~[^/]+/)+)?(logs/.+|report\.html|supplement\.zip)")
+_WITHOUT_RECORD = re.compile(r"(sweep/([^/]+~[^/]+/)+)?(logs/.+|report\.html)")
 
 
 @dataclass(frozen=True)
