@@ -5,6 +5,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import stats
+from statsmodels.stats.multitest import multipletests
 
 from phasefront import agreement
 from phasefront.agreement import AGREE, DISAGREE, NORMAL_95
@@ -119,6 +120,13 @@ def test_holm_leaves_untested_ones_alone():
     p = np.array([[0.01, np.nan, 0.04], [np.nan, np.nan, np.nan]])
     np.testing.assert_allclose(agreement.holm(p)[0], [0.02, np.nan, 0.04])
     assert np.isnan(agreement.holm(p)[1]).all()
+
+
+@settings(deadline=None)
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=6))
+def test_holm_is_that_of_statsmodels(p):
+    expected = multipletests(p, method="holm")[1]
+    np.testing.assert_allclose(agreement.holm(np.array(p)), expected)
 
 
 values, sides = st.floats(-2, 2), st.floats(0, 1)
