@@ -86,8 +86,8 @@ def summary(
     -------
     `{"run", "states": [{"state", "x": {source: V}, "fractions": {"stem": {phase: V}, "powder":
     {phase: V}}}], "conclusions", "scans": [{"scan", "patterns", "decided", "mixed", "undecided",
-    "vacuum", "seconds"}]}` with V = `{"value", "low", "high"}`, or None where there is no such
-    source, and the conclusions of `conclude`.
+    "unindexed", "vacuum", "seconds"}]}` with V = `{"value", "low", "high"}`, or None where there is
+    no such source, and the conclusions of `conclude`.
     """
     sources = [str(source) for source in comparison["source"].to_numpy()]
 
@@ -107,7 +107,7 @@ def summary(
                 "fractions": {source: by_phase(by_source[source]) for source in ("stem", "powder")},
             }
         )
-    counts = ("patterns", "decided", "mixed", "undecided", "vacuum")
+    counts = ("patterns", "decided", "mixed", "undecided", "unindexed", "vacuum")
     scans = [
         {
             "scan": scan,

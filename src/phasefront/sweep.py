@@ -181,7 +181,7 @@ def tabulate(settings: Sequence[Mapping], tables: Sequence[pd.DataFrame]) -> pd.
 def undecided_shares(
     scans_of_states: Mapping[str, Sequence[str]], fractions: Mapping[str, xr.Dataset]
 ) -> pd.DataFrame:
-    """Share of the crystal's positions left undecided in each state, as rows of the comparison.
+    """Share of the crystal's positions without an answer in each state, as rows of the comparison.
 
     `fractions` are FRACTIONS by scan. States without scans have no row.
     """
@@ -190,7 +190,8 @@ def undecided_shares(
         found = [fractions[scan] for scan in scans]
         crystal = sum(int(scan["patterns"]) - int(scan["vacuum"]) for scan in found)
         if crystal:
-            share = sum(int(scan["undecided"]) for scan in found) / crystal
+            left = sum(int(scan["undecided"]) + int(scan["unindexed"]) for scan in found)
+            share = left / crystal
             rows.append((state, "undecided", "stem", share))
     return pd.DataFrame(rows, columns=["state", "quantity", "source", "value"])
 

@@ -1,6 +1,7 @@
 """Data sets of the three sources with what they are to say about a state."""
 
 import numpy as np
+from stages import build_fractions
 
 from phasefront import layouts, netcdf
 from phasefront.comparison import compare_sources
@@ -12,34 +13,12 @@ HALF = 1.959964
 
 
 def make_fractions(content=2.5, error=0.1, *, molar=(0.5, 0.5, 0.0), scan="s1"):
-    value = np.array([molar, molar])
-    return netcdf.build(
-        layouts.FRACTIONS,
-        {
-            "phase": PHASES,
-            "kind": ["area", "molar"],
-            "value": value,
-            "low": value - 0.05,
-            "high": value + 0.05,
-            "bound_low": value - 0.1,
-            "bound_high": value + 0.1,
-            "sample": np.repeat(value[:, None], 4, axis=1),
-            "ion_content": content,
-            "ion_content_low": content - HALF * error,
-            "ion_content_high": content + HALF * error,
-            "patterns": 100,
-            "decided": 65,
-            "mixed": 5,
-            "undecided": 20,
-            "vacuum": 10,
-            "effective_grains": 7.5,
-            "grain_area": [[70, 0, 0]],
-            "posterior_sum": np.eye(3),
-            "formula_volume": [220, 215, 210],
-            "phase_ion_content": CONTENTS,
-        },
-        {"scan": scan, "scan_step_nm": 10.0},
-    )
+    value = np.array([molar, molar, molar])
+    return build_fractions(
+        PHASES, scan=scan, value=value, low=value - 0.05, high=value + 0.05, ion_content=content,
+        ion_content_low=content - HALF * error, ion_content_high=content + HALF * error,
+        patterns=100, decided=65, mixed=5, undecided=16, unindexed=4, vacuum=10,
+    )  # fmt: skip
 
 
 def make_cycling(contents, error=0.02, *, log="charge", start=3.0, start_error=0.0, inactive=0.0):

@@ -68,3 +68,18 @@ def build_cycling(states, contents, *, cycles=False):
         inactive_share=0.1,
         inactive_error=0.02,
     )
+
+
+def build_fractions(names, *, scan="map", **given):
+    """FRACTIONS of two grains; what is not given is NaN, or a count of nothing."""
+    sizes = {"phase": len(names), "true_phase": len(names), "kind": 3, "draw": 4, "threshold": 3}
+    sizes |= {"exponent": 2, "unit": 2, "origin": 1, "block": 2, "simulated_grain": 0}
+    unknown = {
+        name: np.full(
+            [sizes[dim] for dim in variable.dims], 0 if variable.dtype == "i8" else np.nan
+        )
+        for name, variable in layouts.FRACTIONS.variables.items()
+    }
+    attributes = {"scan": scan, "scan_step_nm": 10.0, "molar_weight": "area", "decide_above": 0.95}
+    known = {"phase": names, "kind": ["area", "thickness", "molar"]}
+    return netcdf.build(layouts.FRACTIONS, {**unknown, **known, **given}, attributes)

@@ -11,7 +11,7 @@ from stages import build_phases
 from phasefront import layouts, netcdf
 from phasefront.errors import InputError
 from phasefront.fractions import (
-    confusion_matrix,
+    fraction_table,
     phase_fractions,
     pool_fractions,
     resample,
@@ -58,11 +58,34 @@ def make_scan(
     return phases, grains
 
 
-def fractions_of(decision, label, *, contents=CONTENTS, volumes=VOLUMES, draws=400, **scan):
+def make_confusion(rates, *, names=NAMES, grain=(0,), positions=1000.0, name="map"):
+    """CONFUSION whose grains all decide as `rates` (phase, phase) say; the rest is undecided."""
+    decided = positions * np.broadcast_to(rates, (len(grain), *np.shape(rates))).astype(float)
+    simulated = np.full(decided.shape[:2], positions)
+    return netcdf.build(
+        layouts.CONFUSION,
+        {
+            "phase": names, "grain": grain, "decided": decided, "simulated": simulated,
+            "undecided": simulated - decided.sum(axis=-1),
+        },
+        {"scan": name, "seed": 1},
+    )  # fmt: skip
+
+
+def fractions_of(
+    decision, label, *, contents=CONTENTS, volumes=VOLUMES, draws=400, confusion=None,
+    diffuse=None, exponent=(1.0, 2.0), **scan,
+):  # fmt: skip
     phases, grains = make_scan(decision, label, **scan)
     return phase_fractions(
-        phases, grains, ion_contents=contents, formula_volumes=volumes, draws=draws, seed=1
-    )
+        phases, grains, confusion, diffuse=diffuse, ion_contents=contents,
+        formula_volumes=volumes, thickness_exponent=exponent, draws=draws, seed=1,
+    )  # fmt: skip
+
+
+def of_area(found):
+    """What is known without the thickness."""
+    return found.sel(kind=["area", "molar"])
 
 
 U, V = UNDECIDED, VACUUM
@@ -79,7 +102,7 @@ def test_known_map():
     counts = {n: int(found[n]) for n in ("patterns", "decided", "undecided", "vacuum")}
     assert counts == {"patterns": 18, "decided": 10, "undecided": 2, "vacuum": 6}
     # Two grains, and the position of phase c outside them.
-    np.testing.assert_array_equal(found["grain_area"], [[5, 0, 0], [0, 4, 0], [0, 0, 1]])
+    np.testing.assert_array_equal(found["unit_amount"][0], [[5, 0, 0], [0, 4, 0], [0, 0, 1]])
     np.testing.assert_allclose(found["effective_grains"], 10**2 / (25 + 16 + 1))
 
 
@@ -91,7 +114,7 @@ def test_mixed_positions_count_for_each_phase_by_its_share():
     share[0, 1], share[0, 3], share[1, 3] = (0.75, 0.25, 0), (0, 0.5, 0.5), (0, 1, 0)
     found = fractions_of(decision, label, share=share)
     # A grain of two and a half, and a patch outside it.
-    np.testing.assert_allclose(found["grain_area"], [[2.75, 0.25, 0], [0, 1.5, 0.5]])
+    np.testing.assert_allclose(found["unit_amount"][0], [[2.75, 0.25, 0], [0, 1.5, 0.5]])
     area = found.sel(kind="area")
     np.testing.assert_allclose(area["value"], [2.75 / 5, 1.75 / 5, 0.5 / 5])
     # Only the undecided position is unknown.
@@ -99,8 +122,6 @@ def test_mixed_positions_count_for_each_phase_by_its_share():
     np.testing.assert_allclose(area["bound_high"], [3.75 / 6, 2.75 / 6, 1.5 / 6])
     counts = {n: int(found[n]) for n in ("patterns", "decided", "mixed", "undecided", "vacuum")}
     assert counts == {"patterns": 8, "decided": 3, "mixed": 2, "undecided": 1, "vacuum": 2}
-    # Mistakes are made in decisions for one phase.
-    np.testing.assert_allclose(found["posterior_sum"].sum("phase"), [2, 1, 0], atol=1e-5)
 
 
 def test_a_scan_of_mixed_positions_has_the_fractions_of_their_shares():
@@ -126,7 +147,7 @@ def test_bounds_give_all_or_no_undecided_positions_to_a_phase():
 def test_patches_outside_grains_are_resampled_as_they_hang_together():
     decision = [[0, 0, V, 1], [V, 1, V, 1], [2, V, 0, V]]
     found = fractions_of(decision, np.full((3, 4), -1))
-    assert sorted(found["grain_area"].values.tolist()) == [
+    assert sorted(found["unit_amount"].values[0].tolist()) == [
         [0, 0, 1], [0, 2, 0], [1, 0, 0], [2, 1, 0],
     ]  # fmt: skip
 
@@ -136,8 +157,10 @@ def test_nothing_decided(nothing):
     found = fractions_of(np.full((3, 3), nothing), np.full((3, 3), -1))
     assert np.isnan(found["value"]).all()
     assert np.isnan(found["ion_content"])
-    assert (found["high"] - found["low"] > 0.8).all()
     assert float(found["effective_grains"]) == 0
+    found = of_area(found)
+    assert (found["high"] - found["low"] > 0.8).all()
+    assert (found["block_high"] - found["block_low"] > 0.8).all()
     np.testing.assert_array_equal(found["bound_low"], 0)
     np.testing.assert_array_equal(found["bound_high"], 1)
 
@@ -157,7 +180,7 @@ def test_grains_that_agree_keep_an_honest_interval():
 
 def test_pure_equal_grains_give_jeffreys_interval():
     grain_area = 7.0 * np.eye(2)[[0] * 13 + [1] * 7]
-    draws = resample(grain_area, confusion=np.eye(2), draws=40000, seed=0)[:, 0]
+    draws = resample([grain_area], response=np.eye(2), draws=40000, seed=0)[:, 0]
     expected = stats.beta(13.5, 7.5).ppf([0.025, 0.5, 0.975])
     np.testing.assert_allclose(np.quantile(draws, [0.025, 0.5, 0.975]), expected, atol=0.006)
 
@@ -173,42 +196,191 @@ def test_interval_narrows_with_grains_and_not_with_positions():
     assert width(80, 5) < 0.45 * width(8, 5)
 
 
-def test_mistakes_that_the_posteriors_admit_leave_a_pure_scan_possible():
+def test_mistakes_that_the_simulation_makes_leave_a_pure_scan_possible():
     rng = np.random.default_rng(3)
     label = np.repeat(np.arange(12), 100).reshape(12, 100)
     decision = (rng.random(label.shape) < 0.02).astype(int)
-    sure, honest = (fractions_of(decision, label, names=["a", "b"], contents=CONTENTS[:2],
-                                 volumes=VOLUMES[:2], error=e) for e in (1e-6, 0.02))  # fmt: skip
+    rates = np.array([[0.98, 0.02], [0.02, 0.98]])
+    two = {"names": ["a", "b"], "contents": CONTENTS[:2], "volumes": VOLUMES[:2]}
+    sure, honest = (
+        of_area(fractions_of(decision, label, **two, confusion=confusion))
+        for confusion in (None, make_confusion(rates, names=["a", "b"], grain=range(12)))
+    )
     assert sure["high"].values[0, 0] < 0.99
     np.testing.assert_array_equal(honest["high"].values[:, 0], 1)
     np.testing.assert_array_equal(honest["low"].values[:, 1], 0)
+    np.testing.assert_array_equal(honest["block_high"].values[:, 0], 1)
     assert honest["ion_content_high"] == 3
-    np.testing.assert_array_equal(honest["value"], sure["value"])
+    np.testing.assert_array_equal(honest["found"], sure["found"])
+    np.testing.assert_array_equal(sure["found"], sure["value"])
+    assert (honest["value"][:, 0] > honest["found"][:, 0]).all()
 
 
-def test_confusion_is_what_posteriors_imply():
-    # Ten positions decided for the first phase, thirty for the second, none for the third.
-    found = confusion_matrix(np.array([[9.6, 0.3, 0.1], [0.9, 29.1, 0], [0, 0, 0]]))
-    mistakes = 1.2 / 40, 0.1 / 10, 0.0
-    np.testing.assert_allclose(found[[0, 0, 1], [1, 2, 2]], mistakes)
-    np.testing.assert_allclose(found - found.T, 0, atol=1e-12)
-    np.testing.assert_allclose(found.sum(axis=1), 1)
+def test_response_and_efficiency_weigh_simulated_grains_by_their_size():
+    label = np.array([[0, 0, 0, 1]])
+    confusion = make_confusion(np.zeros((2, 2)), names=["a", "b"], grain=[0, 1], positions=1e6)
+    # Of a, grain 0 decides all, one in ten for b; grain 1 decides nothing. Grains of b are right.
+    decided = np.array([[[0.9, 0.1], [0, 1.0]], [[0.0, 0], [0, 0.5]]]) * 1e6
+    confusion["decided"] = (("grain", "true_phase", "phase"), decided)
+    found = fractions_of([[0, 0, 0, 1]], label, names=["a", "b"], contents=CONTENTS[:2],
+                         volumes=VOLUMES[:2], confusion=confusion)  # fmt: skip
+    np.testing.assert_allclose(found["response"], [[0.9, 0.1], [0, 1]])
+    np.testing.assert_allclose(found["efficiency"], [0.75, 0.875], atol=1e-5)
+    np.testing.assert_allclose(found["condition_number"], np.linalg.cond([[0.9, 0.1], [0, 1]]))
+    # 3/4 of the decided are called a, of which 9 in 10 of a are: 5/6 before efficiency.
+    true = np.array([5 / 6 / 0.75, 1 / 6 / 0.875])
+    np.testing.assert_allclose(found.sel(kind="area")["value"], true / true.sum(), atol=1e-5)
+    np.testing.assert_allclose(found.sel(kind="area")["found"], [0.75, 0.25])
+
+
+def test_a_scan_without_a_simulated_grain_is_not_unfolded():
+    nothing = make_confusion(np.eye(3), grain=())
+    found, plain = (fractions_of(DECISION, LABEL, confusion=c) for c in (nothing, None))
+    assert found.identical(plain)
+    assert np.isnan(found["condition_number"])
+    np.testing.assert_array_equal(found["response"], np.eye(3))
+    np.testing.assert_array_equal(found["efficiency"], 1)
+
+
+def test_a_phase_that_is_never_decided_keeps_finite_fractions():
+    rates = np.diag([0.9, 0.9, 0.0])
+    found = of_area(fractions_of(DECISION, LABEL, confusion=make_confusion(rates)))
+    assert np.isfinite(found["value"]).all()
+    np.testing.assert_allclose(found["value"].sum("phase"), 1)
+
+
+THICK = np.where(LABEL == 0, 3.0, 1.0)
+
+
+def weighed_scan():
+    """DECISION on vacuum of ten counts and more of it around, with an excess of thickness."""
+    decision, label = (np.pad(m, 2, constant_values=c) for m, c in ((DECISION, V), (LABEL, -1)))
+    thick = np.pad(THICK, 2)
+    return decision, label, np.where(decision == V, 10.0, 10.0 + thick)
+
+
+def test_thickness_weighs_positions_by_a_power_of_the_excess():
+    decision, label, diffuse = weighed_scan()
+    found = fractions_of(decision, label, diffuse=diffuse, exponent=(2.0, 2.0))
+    amount = np.array([5 * 9, 4, 1])
+    np.testing.assert_allclose(found["value"].sel(kind="thickness"), amount / amount.sum())
+    moles = amount / VOLUMES
+    np.testing.assert_allclose(found["value"].sel(kind="molar"), moles / moles.sum())
+    assert found.attrs["molar_weight"] == "thickness"
+    # The undecided one in grain a weighs nine, that in grain b one.
+    thick = found.sel(kind="thickness")
+    np.testing.assert_allclose(thick["bound_low"], amount / (amount.sum() + 10))
+    np.testing.assert_allclose(thick["bound_high"], (amount + 10) / (amount.sum() + 10))
+    plain = fractions_of(decision, label)
+    np.testing.assert_allclose(found["value"].sel(kind="area"), plain["value"].sel(kind="area"))
+
+
+def test_draws_spread_over_the_exponents():
+    decision, label = np.zeros((2, 400), int), np.arange(800).reshape(2, 400) // 2
+    decision[1], decision[:, -30:], label[:, -30:] = 1, V, -1
+    label = np.unique(label, return_inverse=True)[1].reshape(label.shape) - 1
+    diffuse = np.where(decision == V, 5.0, 5.0 + np.array([[4.0], [1.0]]))
+    two = {"names": ["a", "b"], "contents": CONTENTS[:2], "volumes": VOLUMES[:2]}
+    found = fractions_of(decision, label, diffuse=diffuse, draws=2000, **two)
+    middle, low, high = (found[n].sel(kind="thickness").values[0] for n in ("value", "low", "high"))
+    assert middle == pytest.approx(4**1.5 / (4**1.5 + 1))
+    assert low < 0.82 and high > 0.93  # 4/5 to 16/17
+
+
+@pytest.mark.parametrize("diffuse", [None, np.full(DECISION.shape, 9.0)])
+def test_without_enough_vacuum_thickness_is_unknown_and_said_to_be(diffuse):
+    found = fractions_of(DECISION, LABEL, diffuse=diffuse)
+    for name in ("found", "value", "low", "high", "block_low", "bound_high", "sample"):
+        assert np.isnan(found[name].sel(kind="thickness")).all()
+    assert found.attrs["molar_weight"] == "area"
+
+
+def test_unindexed_positions_are_counted_apart():
+    phases, grains = make_scan(DECISION, LABEL)
+    phases["explained"][:] = 0.9
+    phases["explained"][1, 2] = 0.2
+    phases["explained"][0, 0] = 0.2  # decided all the same
+    options = {"ion_contents": CONTENTS, "formula_volumes": VOLUMES, "draws": 100, "seed": 1}
+    found = phase_fractions(phases, grains, **options)
+    assert (int(found["undecided"]), int(found["unindexed"])) == (1, 1)
+    assert (
+        sum(int(found[n]) for n in ("decided", "mixed", "undecided", "unindexed", "vacuum")) == 18
+    )
+    plain = fractions_of(DECISION, LABEL, draws=100)
+    np.testing.assert_array_equal(found["bound_low"], plain["bound_low"])
+
+
+def test_threshold_sweep():
+    decision = np.array([[0, 0, 1, MIXED], [U, U, U, V]])
+    sure = np.array([[0.99999, 0.96, 0.97, 0.6], [0.85, 0.93, 0.99, 0.6]])
+    best = np.array([[0, 0, 1, 0], [1, 0, 1, 0]])
+    posterior = np.where(best[..., None] == [0, 1], sure[..., None], 1 - sure[..., None])
+    phases, grains = make_scan(decision, np.zeros((2, 4), int), names=["a", "b"],
+                               posterior=posterior)  # fmt: skip
+    phases["explained"][:] = 1.0
+    phases["explained"][1, 1] = 0.1  # undecided at any threshold
+    found = phase_fractions(phases, grains, ion_contents=[2, 1], formula_volumes=[1, 1],
+                            draws=100, seed=1).set_coords("threshold")  # fmt: skip
+    area = dict(zip(found["threshold"].values, found["swept_area"].values.tolist(), strict=True))
+    # (1, 2) was refused for another reason than its posterior.
+    assert area[0.5] == area[0.8] == [2.5, 2.5]
+    assert area[0.9] == area[0.95] == [2.5, 1.5]
+    assert area[0.98] == area[0.999] == [1.5, 0.5]
+    crystal = found["swept_area"].sum("phase") + found["swept_undecided"]
+    np.testing.assert_array_equal(crystal, 7)
+    at_limit = found["swept_area"].values[list(area).index(0.95)]
+    np.testing.assert_array_equal(at_limit, found["unit_amount"].values[0].sum(axis=0))
+
+
+def test_blocks_hold_what_grains_hold():
+    rng = np.random.default_rng(1)
+    label = np.arange(6).repeat(20)[:, None].repeat(30, axis=1)  # stripes of 20 by 30
+    decision = rng.integers(0, 2, 6)[label]
+    found = fractions_of(decision, label)
+    assert found["block_side"] == round(np.sqrt(600))
+    blocks = found["block_amount"].values
+    np.testing.assert_allclose(
+        blocks[:, 0].sum(axis=1), [found["unit_amount"].values[0].sum(0)] * 16
+    )
+    assert blocks[:, 0].sum(axis=-1).max() <= found["block_side"] ** 2
+    # A grid's origin is random: not all are alike.
+    assert len(np.unique(blocks[:, 0, 0].sum(axis=-1))) > 3
 
 
 confusions = st.floats(0, 0.1).map(lambda e: np.array([[1 - e, e / 2, e / 2], [e, 1 - e, 0],
                                                        [0, e, 1 - e]]))  # fmt: skip
 
 
-@given(confusion=confusions, seed=st.integers(0, 2**31))
-def test_unfolding_finds_the_true_fractions(confusion, seed):
+efficiencies = arrays("f8", 3, elements=st.floats(0.2, 1))
+
+
+@given(response=confusions, efficiency=efficiencies, seed=st.integers(0, 2**31))
+def test_unfolding_finds_the_true_fractions(response, efficiency, seed):
     true = np.random.default_rng(seed).dirichlet([5, 5, 5], size=7)
-    np.testing.assert_allclose(unfold(true @ confusion, confusion), true, atol=1e-12)
+    decided = true * efficiency
+    found = decided / decided.sum(axis=1, keepdims=True) @ response
+    np.testing.assert_allclose(unfold(found, response, efficiency), true, atol=1e-10)
+
+
+@given(response=confusions, seed=st.integers(0, 2**31))
+def test_unfolding_is_the_nearest_on_the_simplex(response, seed):
+    rng = np.random.default_rng(seed)
+    found = rng.dirichlet([0.2, 0.2, 0.2])
+    best = unfold(found, response, np.ones(3))
+    assert (best >= 0).all()
+    np.testing.assert_allclose(best.sum(), 1)
+    others = rng.dirichlet([1, 1, 1], size=500)
+    near = np.concatenate([others, 0.99 * best + 0.01 * others])
+    distance = np.linalg.norm(found - near @ response, axis=1)
+    assert np.linalg.norm(found - best @ response) <= distance.min() + 1e-6
 
 
 def test_unfolding_stops_at_zero():
-    confusion = np.array([[0.98, 0.02], [0.02, 0.98]])
-    np.testing.assert_allclose(unfold(np.array([0.99, 0.01]), confusion), [1, 0])
-    np.testing.assert_allclose(unfold(np.array([0.97, 0.03]), confusion, 0.5)[1], 0.0202, atol=1e-4)
+    response = np.array([[0.98, 0.02], [0.02, 0.98]])
+    np.testing.assert_allclose(unfold(np.array([0.99, 0.01]), response, np.ones(2)), [1, 0])
+    # Phases that a scan cannot tell apart at all.
+    alike = unfold(np.array([0.7, 0.3]), np.full((2, 2), 0.5), np.ones(2))
+    np.testing.assert_allclose(alike, 0.5)
 
 
 def test_same_seed_same_draws():
@@ -224,13 +396,13 @@ grain_areas = arrays("f8", st.tuples(st.integers(1, 12), st.integers(2, 4)), ele
 @given(grain_area=grain_areas, error=st.floats(0, 0.05), seed=st.integers(0, 2**31))
 def test_draws_are_fractions(grain_area, error, seed):
     count = grain_area.shape[1]
-    options = {"confusion": (1 - count * error) * np.eye(count) + error, "draws": 20, "seed": seed}
-    draws = resample(grain_area, **options)
+    options = {"response": (1 - count * error) * np.eye(count) + error, "draws": 20, "seed": seed}
+    draws = resample([grain_area], **options)
     assert draws.shape == (20, count)
     assert (draws >= 0).all()
     np.testing.assert_allclose(draws.sum(axis=1), 1)
     # The unit of area does not matter.
-    np.testing.assert_allclose(draws, resample(3.7 * grain_area, **options), atol=1e-6)
+    np.testing.assert_allclose(draws, resample([3.7 * grain_area], **options), atol=1e-6)
 
 
 maps = arrays("i8", (5, 6), elements=st.integers(-3, 2))
@@ -242,11 +414,16 @@ def test_fractions_sum_to_one_and_intervals_are_ordered(decision, label):
     label[decision == VACUUM] = -1
     label = np.unique(label, return_inverse=True)[1].reshape(label.shape) - int(label.min() < 0)
     found = fractions_of(decision, label, draws=100)
+    counts = ("decided", "mixed", "undecided", "unindexed", "vacuum")
+    assert sum(int(found[name]) for name in counts) == found["patterns"] == 30
+    assert found["ion_content_low"] <= found["ion_content_high"]
+    found = of_area(found)
     assert (found["low"] <= found["high"]).all()
     assert (found["bound_low"] <= found["bound_high"]).all()
     if ((decision >= 0) | (decision == MIXED)).any():
         np.testing.assert_allclose(found["value"].sum("phase"), 1)
-        assert ((found["low"] <= found["value"]) & (found["value"] <= found["high"])).all()
+        for low, high in (("low", "high"), ("block_low", "block_high")):
+            assert ((found[low] <= found["value"]) & (found["value"] <= found[high])).all()
         assert (found["bound_low"] <= found["value"] + 1e-12).all()
         assert (found["value"] <= found["bound_high"] + 1e-12).all()
         assert found["ion_content_low"] <= found["ion_content"] <= found["ion_content_high"]
@@ -266,7 +443,7 @@ def test_order_of_phases_does_not_matter(decision, order):
         names=[NAMES[k] for k in order], contents=[CONTENTS[k] for k in order],
         volumes=[VOLUMES[k] for k in order],
     )  # fmt: skip
-    same = permuted.sel(phase=NAMES)
+    plain, same = of_area(plain), of_area(permuted.sel(phase=NAMES))
     for name in ("value", "bound_low", "bound_high"):
         np.testing.assert_allclose(plain[name], same[name])
     for name in ("low", "high", "ion_content_low"):
@@ -279,13 +456,47 @@ def test_pooled_scans_are_one_population():
     right = fractions_of(DECISION[:, 4:], np.maximum(LABEL[:, 4:] - 1, -1), name="right")
     pooled = pool_fractions([left, right], seed=1)
     assert pooled.attrs["scan"] == "left, right"
-    for name in ("value", "low", "high", "bound_low", "decided", "undecided", "ion_content_low"):
+    for name in ("value", "low", "high", "bound_low", "decided", "undecided", "ion_content_low",
+                 "swept_area", "swept_undecided", "effective_grains"):  # fmt: skip
         np.testing.assert_allclose(pooled[name], whole[name])
 
 
 def test_pool_of_one_scan_is_that_scan():
     only = fractions_of(DECISION, LABEL)
     assert pool_fractions([only]).identical(only)
+
+
+def test_pooling_unfolds_by_the_responses_of_all_scans():
+    rates = np.array([[0.9, 0.1], [0.0, 0.8]])
+    two = {"names": ["a", "b"], "contents": CONTENTS[:2], "volumes": VOLUMES[:2]}
+    confusion = make_confusion(rates, names=["a", "b"], positions=1e6)
+    one = fractions_of([[0, 0, 1]], [[0, 0, 0]], **two, confusion=confusion)
+    pooled = pool_fractions([one, one])
+    for name in ("response", "efficiency", "found", "value", "condition_number", "bound_high"):
+        np.testing.assert_allclose(pooled[name], one[name], rtol=1e-6)
+    # A scan without simulated grains is taken to answer as the others do.
+    blind = fractions_of([[0, 0, 1]], [[0, 0, 0]], **two)
+    np.testing.assert_allclose(pool_fractions([one, blind])["response"], one["response"])
+
+
+def test_pooled_thickness_is_relative_to_each_scan_and_needs_all():
+    decision, label, diffuse = weighed_scan()
+    thin = fractions_of(decision, label, diffuse=diffuse)
+    bright = fractions_of(decision, label, diffuse=20 + 7 * (diffuse - 10))
+    pooled = pool_fractions([thin, bright])
+    np.testing.assert_allclose(pooled["value"], thin["value"])
+    blind = pool_fractions([thin, fractions_of(decision, label)])
+    assert np.isnan(blind["value"].sel(kind="thickness")).all()
+    assert blind.attrs["molar_weight"] == "area"
+
+
+def test_table_has_a_row_for_each_kind_and_phase():
+    one = fractions_of(DECISION, LABEL)
+    table = fraction_table([("scan", "map", one), ("experiment", "run", one)])
+    assert len(table) == 2 * 3 * 3
+    row = table.set_index(["level", "kind", "phase"]).loc[("scan", "molar", "b")]
+    assert row["value"] == one["value"].sel(kind="molar", phase="b").item()
+    assert (row["undecided"], row["vacuum"], row["name"]) == (2, 6, "map")
 
 
 def test_pooling_weights_positions_by_their_area():
@@ -311,10 +522,19 @@ def test_unusable_input_is_refused():
     options = {"ion_contents": CONTENTS, "formula_volumes": VOLUMES, "seed": 1}
     with pytest.raises(InputError, match="do not fit"):
         phase_fractions(phases, grains, **options)
+    with pytest.raises(InputError, match="diffuse levels"):
+        fractions_of(DECISION, LABEL, diffuse=np.zeros((2, 2)))
+    with pytest.raises(InputError, match="simulated phases"):
+        fractions_of(DECISION, LABEL, confusion=make_confusion(np.eye(2), names=["a", "b"]))
+    with pytest.raises(InputError, match="grains that the scan does not have"):
+        fractions_of(DECISION, LABEL, confusion=make_confusion(np.eye(3), grain=[7]))
     with pytest.raises(InputError, match="formula volume"):
         fractions_of(DECISION, LABEL, volumes=[220, 0, 210])
     other = fractions_of(DECISION, LABEL, names=["a", "b", "d"])
     with pytest.raises(InputError, match="phases differ"):
+        pool_fractions([fractions_of(DECISION, LABEL), other], seed=1)
+    other = fractions_of(DECISION, LABEL, exponent=(1.0, 1.6))
+    with pytest.raises(InputError, match="settings differ"):
         pool_fractions([fractions_of(DECISION, LABEL), other], seed=1)
 
 
@@ -360,18 +580,35 @@ def decide(rng, areas, separation):
     return np.where(true == VACUUM, VACUUM, decision), label, posterior
 
 
+def simulate(rng, count, separation, grains):
+    """CONFUSION of 100 positions of each phase in each grain."""
+    decided = np.zeros((grains, count, count))
+    for true in range(count):
+        decision, _, _ = decide(rng, np.tile(np.eye(count)[true], (grains, 1)), separation)
+        for phase in range(count):
+            decided[:, true, phase] = np.sum(decision == phase, axis=1)
+    confusion = make_confusion(
+        np.eye(count), names=NAMES[:count], grain=range(grains), positions=100
+    )
+    return confusion.assign(
+        decided=(("grain", "true_phase", "phase"), decided),
+        undecided=(("grain", "true_phase"), 100 - decided.sum(axis=-1)),
+    )
+
+
 def coverage(population, *, grains, separation, scans, draws):
     """Share of 95 % intervals that hold the population's fractions, and errors (scan, phase)."""
     make, share = POPULATIONS[population]
     share, count = np.array(share), len(share)
     rng = np.random.default_rng(0)
+    confusion = simulate(rng, count, separation, grains)
     hits, errors = [], []
     for _ in range(scans):
         areas = rng.lognormal(sigma=0.5, size=(grains, 1)) * make(rng, share, grains)
         decision, label, posterior = decide(rng, areas, separation)
         found = fractions_of(
             decision, label, posterior=posterior, names=NAMES[:count], contents=CONTENTS[:count],
-            volumes=VOLUMES[:count], draws=draws,
+            volumes=VOLUMES[:count], draws=draws, confusion=confusion,
         ).sel(kind="area")  # fmt: skip
         # A handful of mistakes varies by itself: misses below 0.003 do not count.
         low, high = found["low"].values - 0.003, found["high"].values + 0.003

@@ -191,7 +191,7 @@ def test_labels_tell_values_apart(first, second):
 
 def build_fractions(scan, *, patterns, vacuum, undecided):
     """Of FRACTIONS only what is counted."""
-    counts = {"patterns": patterns, "vacuum": vacuum, "undecided": undecided}
+    counts = {"patterns": patterns, "vacuum": vacuum, "undecided": undecided - 1, "unindexed": 1}
     return xr.Dataset(counts, attrs={"scan": scan})
 
 

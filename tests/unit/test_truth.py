@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-from stages import build_phases
+from stages import build_fractions, build_phases
 
 from phasefront import layouts, netcdf, rotations
 from phasefront.crystals import read_crystal
@@ -65,28 +65,11 @@ def make_phases(decision, posterior=None, angle_deg=0.0, **given):
 def make_fractions(value, half_width=0.1):
     value = np.asarray(value, dtype=float)
     moles = value / VOLUMES
-    both = np.stack([value, moles / moles.sum()])
-    return netcdf.build(
-        layouts.FRACTIONS,
-        {
-            "phase": NAMES,
-            "kind": ["area", "molar"],
-            "value": both,
-            "low": both - half_width,
-            "high": both + half_width,
-            "bound_low": both,
-            "bound_high": both,
-            "sample": both[:, None],
-            **dict.fromkeys(("ion_content", "ion_content_low", "ion_content_high"), 2.5),
-            **dict.fromkeys(("patterns", "decided", "mixed", "undecided", "vacuum"), 1),
-            "effective_grains": 1.0,
-            "grain_area": [[1, 1]],
-            "posterior_sum": np.eye(2),
-            "formula_volume": VOLUMES,
-            "phase_ion_content": [3, 2],
-        },
-        {"scan": "map", "scan_step_nm": 10.0},
-    )
+    kinds = np.stack([value, value, moles / moles.sum()])
+    return build_fractions(
+        NAMES, found=kinds, value=kinds, low=kinds - half_width, high=kinds + half_width,
+        formula_volume=VOLUMES, phase_ion_content=[3, 2],
+    )  # fmt: skip
 
 
 A, B, BOTH, EMPTY = (1, 0), (0, 1), (0.6, 0.4), (0, 0)

@@ -1,13 +1,15 @@
 # Phase fractions of each scan, with intervals.
 #
-# in:  phases/<scan>.nc, grains/<scan>.nc, CIFs
-# out: fractions/<scan>.nc
+# in:  phases/<scan>.nc, grains/<scan>.nc, confusion/<scan>.nc, scans/<scan>.nc of raw scans, CIFs
+# out: fractions/<scan>.nc, fractions.csv, figures/fractions.png
 
 
 rule count_fractions:
     input:
         phases=result("phases/{scan}.nc"),
         grains=result("grains/{scan}.nc"),
+        confusion=result("confusion/{scan}.nc"),
+        scan=of_raw_scan("scans/{scan}.nc"),
         cifs=PLAN.cifs,
         code=code("count_fractions"),
     output:
@@ -22,5 +24,6 @@ rule count_fractions:
         seed=lambda wildcards: PLAN.seed_of(wildcards.scan),
     shell:
         "python scripts/count_fractions.py --phases {input.phases} --grains {input.grains}"
+        " --confusion {input.confusion} --scan {input.scan}"
         " --cifs {input.cifs} --material {params.material:q} --settings {params.settings:q}"
         " --seed {params.seed} --fractions {output.fractions} > {log} 2>&1"

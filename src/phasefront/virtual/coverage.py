@@ -208,7 +208,8 @@ def _run_scan(planned: dict, curve: np.ndarray) -> list[dict]:
         grown, scale=study.instrument.scale, dose=planned["dose"], seed=planned["seed"],
         max_radius=study.spots.max_radius,
     )  # fmt: skip
-    found = _analyse(spots, planned["seed"])
+    diffuse = spot_lists.simulate_diffuse(grown, seed=planned["seed"])
+    found = _analyse(spots, diffuse, planned["seed"])
     volumes = np.array(truth.attrs["phase_formula_volume"])
     population = _of_population(grown, curve, volumes)
     scanned = _of_area(truth, volumes)
@@ -234,7 +235,7 @@ def _run_scan(planned: dict, curve: np.ndarray) -> list[dict]:
 _COLUMNS = {"found": "value", "low": "low", "high": "high"}
 
 
-def _analyse(spots: xr.Dataset, seed: int) -> xr.Dataset:
+def _analyse(spots: xr.Dataset, diffuse: np.ndarray, seed: int) -> xr.Dataset:
     """FRACTIONS of a scan, by the steps and settings of the run."""
     study, crystals, templates = _prepared.study, _prepared.crystals, _prepared.templates
     material = study.material
@@ -253,12 +254,13 @@ def _analyse(spots: xr.Dataset, seed: int) -> xr.Dataset:
         parent_point_group=material.parent_point_group, **study.grains.model_dump(),
     )  # fmt: skip
     return fractions.phase_fractions(
-        phases, found, ion_contents=material.ion_contents,
+        phases, found, diffuse=diffuse, ion_contents=material.ion_contents,
         formula_volumes=[
             crystal.volume / phase.formula_units
             for crystal, phase in zip(crystals, material.phases, strict=True)
         ],
-        draws=study.fractions.draws, seed=seed,
+        thickness_exponent=study.fractions.thickness_exponent, draws=study.fractions.draws,
+        seed=seed,
     )  # fmt: skip
 
 

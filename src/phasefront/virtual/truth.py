@@ -80,7 +80,9 @@ def check_scan(
       truth by half a turn about the beam, which zero-order Laue zones hardly tell;
     - fraction_error_max: largest error of an area fraction against the scanned area's own, where
       each position with a crystal counts once, shared between its phases by thickness;
-      fraction_error_max_molar: the same for molar fractions;
+      fraction_error_max_found: the same before it is unfolded; fraction_error_max_thickness,
+      fraction_error_max_molar: the same for shares of the volume and of formula units, positions
+      weighed as the fractions' are;
     - fraction_intervals_covering: share of the area fractions' 95 % intervals that hold the truth
       of the scanned area (they are made for the population of grains, so nearly all should);
     - fractions_true: that truth, by phase;
@@ -113,8 +115,10 @@ def check_scan(
     right = decision == true_phase
     angle, turned_angle = _orientation_errors(truth, phases, crystals)[:, crystal & ~overlap]
     area = weight[crystal].mean(axis=0) if crystal.any() else np.full(len(names), np.nan)
-    amount = area / fractions["formula_volume"].values
-    found, low, high = (fractions[name].values for name in ("value", "low", "high"))
+    volume = _thickness_weighted(weight, truth["thickness"].values.astype("f8"))
+    weighed = volume if fractions.attrs["molar_weight"] == "thickness" else area
+    molar = weighed / fractions["formula_volume"].values
+    low, high = (fractions[name].sel(kind="area").values for name in ("low", "high"))
     judged = clear & (decision != layouts.VACUUM) & np.isfinite(phases["posterior"].values).all(-1)
     posterior, true_judged = phases["posterior"].values[judged].astype("f8"), true_phase[judged]
     confidence, correct = posterior.max(axis=-1), posterior.argmax(axis=-1) == true_judged
@@ -136,7 +140,7 @@ def check_scan(
         "vacuum_missed": decision[~crystal] != layouts.VACUUM,
         "crystal_missed": decision[crystal] == layouts.VACUUM,
         "orientation_half_turned": (angle - turned_angle >= 5)[np.isfinite(angle)],
-        "fraction_intervals_covering": (low[0] <= area) & (area <= high[0]),
+        "fraction_intervals_covering": (low <= area) & (area <= high),
         "ion_content_covering": np.abs(ion_error) <= _NORMAL_95 * ion_stderr,
         "second_lattice_right": second_right[overlap],
         "second_lattice_found": (phases["second_phase"].values >= 0)[overlap],
@@ -155,8 +159,12 @@ def check_scan(
         ),
         "orientation_error_deg_median": _quantile(angle, 0.5),
         "orientation_error_deg_p90": _quantile(angle, 0.9),
-        "fraction_error_max": _number(np.abs(found[0] - area).max()),
-        "fraction_error_max_molar": _number(np.abs(found[1] - amount / amount.sum()).max()),
+        "fraction_error_max": _fraction_error(fractions, "value", "area", area),
+        "fraction_error_max_found": _fraction_error(fractions, "found", "area", area),
+        "fraction_error_max_thickness": _fraction_error(fractions, "value", "thickness", volume),
+        "fraction_error_max_molar": _fraction_error(
+            fractions, "value", "molar", molar / molar.sum()
+        ),
         "fractions_true": {name: _number(a) for name, a in zip(names, area, strict=True)},
         "confusion": _confusion(true_phase[clear], decision[clear], names),
         "confusion_by_zone": _confusion_by_zone(
@@ -251,6 +259,16 @@ def _orientation_errors(
         either = np.stack([found, rotations.multiply(found, rotations.HALF_TURN)])
         angle[:, own] = rotations.misorientation(true, either, crystal.symmetry)
     return angle
+
+
+def _thickness_weighted(weight: np.ndarray, thickness: np.ndarray) -> np.ndarray:
+    """Share of each phase in the volume (phase,); NaN without a crystal."""
+    volume = thickness.ravel() @ weight.reshape(-1, weight.shape[-1])
+    return volume / volume.sum() if volume.sum() > 0 else np.full(len(volume), np.nan)
+
+
+def _fraction_error(fractions: xr.Dataset, name: str, kind: str, true: np.ndarray) -> float | None:
+    return _number(np.abs(fractions[name].sel(kind=kind).values - true).max())
 
 
 def _share_errors(found: np.ndarray, weight: np.ndarray) -> np.ndarray:
