@@ -35,7 +35,7 @@ class Settings:
         configs = tuple(file.path for file in record.run.config)
         config = named(self._root / path for path in configs)
         try:
-            sections, values = _offered(self._plan(configs), record)
+            sections, values = offered(self._plan(configs), record)
         except InputError as error:
             return str(error).rstrip(".")
         for name, made_with in record.made.parameters.items():
@@ -43,9 +43,8 @@ class Settings:
                 alike = [offer for offer in sections if offer.keys() == made_with.keys()]
                 if made_with not in alike:
                     return f"{config}: {_first_difference(name, made_with, alike)}"
-            elif made_with not in values.get(name, [made_with]):
-                now = " or ".join(map(str, values[name]))
-                return f"{config}: {name} is {now}, not {made_with}"
+            elif made_with not in (given := of_name(name, values) or [made_with]):
+                return f"{config}: {name} is {' or '.join(map(str, given))}, not {made_with}"
         return None
 
     def _load(self, configs: tuple[str, ...]) -> Plan:
@@ -55,7 +54,7 @@ class Settings:
             return Plan.load(*configs)
 
 
-def _offered(plan: Plan, record: Record) -> tuple[list[dict], dict[str, list]]:
+def offered(plan: Plan, record: Record) -> tuple[list[dict], dict[str, list]]:
     """Sections of the config, and other values by name, that the record's rule may be given."""
     variant = record.run.wildcards.get("variant", "")
     labels = dict(part.split("~", 1) for part in variant.split("/") if "~" in part)
@@ -65,11 +64,14 @@ def _offered(plan: Plan, record: Record) -> tuple[list[dict], dict[str, list]]:
     sections += [value for part in sections for value in part.values() if isinstance(value, dict)]
     rows = _rows(plan, record.run.wildcards)
     values: dict[str, list] = {}
-    for part in [*sections, *rows]:
+    for part in [whole, *sections, *rows]:
         for name, value in part.items():
-            values.setdefault(name.replace("_", "-"), []).append(value)
+            if not isinstance(value, dict):
+                values.setdefault(name.replace("_", "-"), []).append(value)
     steps = values.get("scan-step-nm", [])
-    wildcards = [*record.run.wildcards.values(), record.made.rule]
+    # Files have seeds of their own, and so have rules without wildcards or what they are about.
+    rule = record.made.rule
+    wildcards = [*record.run.wildcards.values(), rule, rule.partition("_")[2]]
     values |= {
         "step": ["nan" if step is None or math.isnan(step) else step for step in steps],
         "seed": [plan.seed_of(name) for name in wildcards],
@@ -77,6 +79,13 @@ def _offered(plan: Plan, record: Record) -> tuple[list[dict], dict[str, list]]:
         "states": [json.loads(plan.states_on_log(log)) for log in plan.logs.index],
     }
     return [*sections, *rows], values
+
+
+def of_name(name: str, values: dict[str, list]) -> list:
+    """Values of that name, or of one that ends in it: positions is confusion-positions."""
+    if name in values:
+        return values[name]
+    return [v for key, found in values.items() if key.endswith(f"-{name}") for v in found]
 
 
 def _rows(plan: Plan, wildcards: dict[str, str]) -> list[dict]:
