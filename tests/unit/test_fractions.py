@@ -1,6 +1,12 @@
 """Fractions of maps with known answers, and the coverage of their intervals."""
 
+import json
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -8,7 +14,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from stages import build_phases
 
-from phasefront import layouts, netcdf
+from phasefront import config, layouts, netcdf
 from phasefront.errors import InputError
 from phasefront.fractions import (
     fraction_table,
@@ -19,6 +25,7 @@ from phasefront.fractions import (
 )
 from phasefront.layouts import MIXED, UNDECIDED, VACUUM
 
+ROOT = Path(__file__).parents[2]
 NAMES = ["a", "b", "c"]
 CONTENTS = [3.0, 2.0, 1.0]
 VOLUMES = [220.0, 215.0, 210.0]
@@ -147,7 +154,7 @@ def test_bounds_give_all_or_no_undecided_positions_to_a_phase():
 def test_patches_outside_grains_are_resampled_as_they_hang_together():
     decision = [[0, 0, V, 1], [V, 1, V, 1], [2, V, 0, V]]
     found = fractions_of(decision, np.full((3, 4), -1))
-    assert sorted(found["unit_amount"].values[0].tolist()) == [
+    assert sorted(found["unit_amount"].to_numpy()[0].tolist()) == [
         [0, 0, 1], [0, 2, 0], [1, 0, 0], [2, 1, 0],
     ]  # fmt: skip
 
@@ -170,10 +177,10 @@ def test_grains_that_agree_keep_an_honest_interval():
     found = fractions_of(np.zeros((10, 20), int), label, draws=4000)
     area = found.sel(kind="area")
     np.testing.assert_array_equal(area["value"], [1, 0, 0])
-    assert area["high"].values[0] == 1
+    assert area["high"].to_numpy()[0] == 1
     # Jeffreys' interval of 10 out of 10, up to the second prior half grain of a third phase.
     jeffreys = stats.beta(10.5, 1.0).ppf(0.025)
-    assert area["low"].values[0] == pytest.approx(jeffreys, abs=0.02)
+    assert area["low"].to_numpy()[0] == pytest.approx(jeffreys, abs=0.02)
     assert found["ion_content_high"] == 3
     assert 2.3 < found["ion_content_low"] < 2.9
 
@@ -206,10 +213,10 @@ def test_mistakes_that_the_simulation_makes_leave_a_pure_scan_possible():
         of_area(fractions_of(decision, label, **two, confusion=confusion))
         for confusion in (None, make_confusion(rates, names=["a", "b"], grain=range(12)))
     )
-    assert sure["high"].values[0, 0] < 0.99
-    np.testing.assert_array_equal(honest["high"].values[:, 0], 1)
-    np.testing.assert_array_equal(honest["low"].values[:, 1], 0)
-    np.testing.assert_array_equal(honest["block_high"].values[:, 0], 1)
+    assert sure["high"].to_numpy()[0, 0] < 0.99
+    np.testing.assert_array_equal(honest["high"].to_numpy()[:, 0], 1)
+    np.testing.assert_array_equal(honest["low"].to_numpy()[:, 1], 0)
+    np.testing.assert_array_equal(honest["block_high"].to_numpy()[:, 0], 1)
     assert honest["ion_content_high"] == 3
     np.testing.assert_array_equal(honest["found"], sure["found"])
     np.testing.assert_array_equal(sure["found"], sure["value"])
@@ -282,7 +289,9 @@ def test_draws_spread_over_the_exponents():
     diffuse = np.where(decision == V, 5.0, 5.0 + np.array([[4.0], [1.0]]))
     two = {"names": ["a", "b"], "contents": CONTENTS[:2], "volumes": VOLUMES[:2]}
     found = fractions_of(decision, label, diffuse=diffuse, draws=2000, **two)
-    middle, low, high = (found[n].sel(kind="thickness").values[0] for n in ("value", "low", "high"))
+    middle, low, high = (
+        found[n].sel(kind="thickness").to_numpy()[0] for n in ("value", "low", "high")
+    )
     assert middle == pytest.approx(4**1.5 / (4**1.5 + 1))
     assert low < 0.82 and high > 0.93  # 4/5 to 16/17
 
@@ -321,15 +330,17 @@ def test_threshold_sweep():
     phases["explained"][1, 1] = 0.1  # undecided at any threshold
     found = phase_fractions(phases, grains, ion_contents=[2, 1], formula_volumes=[1, 1],
                             draws=100, seed=1).set_coords("threshold")  # fmt: skip
-    area = dict(zip(found["threshold"].values, found["swept_area"].values.tolist(), strict=True))
+    area = dict(
+        zip(found["threshold"].to_numpy(), found["swept_area"].to_numpy().tolist(), strict=True)
+    )
     # (1, 2) was refused for another reason than its posterior.
     assert area[0.5] == area[0.8] == [2.5, 2.5]
     assert area[0.9] == area[0.95] == [2.5, 1.5]
     assert area[0.98] == area[0.999] == [1.5, 0.5]
     crystal = found["swept_area"].sum("phase") + found["swept_undecided"]
     np.testing.assert_array_equal(crystal, 7)
-    at_limit = found["swept_area"].values[list(area).index(0.95)]
-    np.testing.assert_array_equal(at_limit, found["unit_amount"].values[0].sum(axis=0))
+    at_limit = found["swept_area"].to_numpy()[list(area).index(0.95)]
+    np.testing.assert_array_equal(at_limit, found["unit_amount"].to_numpy()[0].sum(axis=0))
 
 
 def test_blocks_hold_what_grains_hold():
@@ -338,9 +349,9 @@ def test_blocks_hold_what_grains_hold():
     decision = rng.integers(0, 2, 6)[label]
     found = fractions_of(decision, label)
     assert found["block_side"] == round(np.sqrt(600))
-    blocks = found["block_amount"].values
+    blocks = found["block_amount"].to_numpy()
     np.testing.assert_allclose(
-        blocks[:, 0].sum(axis=1), [found["unit_amount"].values[0].sum(0)] * 16
+        blocks[:, 0].sum(axis=1), [found["unit_amount"].to_numpy()[0].sum(0)] * 16
     )
     assert blocks[:, 0].sum(axis=-1).max() <= found["block_side"] ** 2
     # A grid's origin is random: not all are alike.
@@ -499,6 +510,39 @@ def test_table_has_a_row_for_each_kind_and_phase():
     assert (row["undecided"], row["vacuum"], row["name"]) == (2, 6, "map")
 
 
+def test_tabulate_by_its_command_line(tmp_path):
+    decision, label, diffuse = weighed_scan()
+    paths = []
+    for name in ("one", "two", "three"):
+        found = fractions_of(decision, label, diffuse=diffuse, name=name)
+        paths.append(tmp_path / f"{name}.nc")
+        netcdf.write(found, paths[-1], layouts.FRACTIONS)
+    state = {"log": None, "patterns": []}
+    scans_of = {"x": ["one", "two"], "y": ["three"], "z": []}
+    links = [{"state": name, "scans": scans, **state} for name, scans in scans_of.items()]
+    material = config.load(ROOT / "config/demo.yaml").section("material")
+    pictures = []
+    for number in (1, 2):
+        table, figure = tmp_path / f"{number}.csv", tmp_path / f"{number}.png"
+        done = subprocess.run(
+            [sys.executable, "scripts/tabulate_fractions.py", "--fractions", *paths, "--links",
+             json.dumps(links), "--material", material, "--seed", "1", "--name", "run",
+             "--table", table, "--figure", figure],
+            cwd=ROOT, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        pictures.append(figure.read_bytes())
+    assert pictures[0] == pictures[1]
+    rows = pd.read_csv(table)
+    assert rows.groupby("level").size().to_dict() == {"scan": 27, "state": 18, "experiment": 9}
+    whole = rows[(rows["level"] == "experiment") & (rows["kind"] == "area")]
+    assert (whole["patterns"] == 3 * decision.size).all()
+    # Three alike are found as one is, and known better.
+    one = rows[(rows["name"] == "one") & (rows["kind"] == "area")]
+    np.testing.assert_allclose(whole["value"], one["value"])
+    assert ((whole["high"] - whole["low"]).to_numpy() < (one["high"] - one["low"]).to_numpy()).all()
+
+
 def test_pooling_weights_positions_by_their_area():
     first = fractions_of([[0, 0]], [[0, 0]], step=10.0)
     second = fractions_of([[1]], [[0]], step=20.0)
@@ -611,9 +655,9 @@ def coverage(population, *, grains, separation, scans, draws):
             volumes=VOLUMES[:count], draws=draws, confusion=confusion,
         ).sel(kind="area")  # fmt: skip
         # A handful of mistakes varies by itself: misses below 0.003 do not count.
-        low, high = found["low"].values - 0.003, found["high"].values + 0.003
+        low, high = found["low"].to_numpy() - 0.003, found["high"].to_numpy() + 0.003
         hits.append((low <= share) & (share <= high))
-        errors.append(found["value"].values - share)
+        errors.append(found["value"].to_numpy() - share)
     return np.mean(hits), np.array(errors)
 
 

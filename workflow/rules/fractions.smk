@@ -27,3 +27,25 @@ rule count_fractions:
         " --confusion {input.confusion} --scan {input.scan}"
         " --cifs {input.cifs} --material {params.material:q} --settings {params.settings:q}"
         " --seed {params.seed} --fractions {output.fractions} > {log} 2>&1"
+
+
+rule tabulate_fractions:
+    input:
+        fractions=result("fractions/{scan}.nc", scan=PLAN.scans.index),
+        code=code("tabulate_fractions"),
+    output:
+        **recorded(table="fractions.csv"),
+        **pictured("figure", "figures/fractions.png", "fractions", "Comparison"),
+    log:
+        logged("tabulate_fractions"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        links=PLAN.links(),
+        material=settings("material"),
+        seed=PLAN.seed_of("tabulate_fractions"),
+        run=PLAN.experiment.run,
+    shell:
+        "python scripts/tabulate_fractions.py --fractions {input.fractions}"
+        " --links {params.links:q} --material {params.material:q} --seed {params.seed}"
+        " --name {params.run} --table {output.table} --figure {output.figure} > {log} 2>&1"

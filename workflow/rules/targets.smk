@@ -3,6 +3,8 @@
 TARGETS = [
     result("summary.json"),
     result("comparison.csv"),
+    result("fractions.csv"),
+    result("figures/fractions.png"),
     result("figures/comparison.png"),
     result("figures/overview.png"),
     result("figures/{scan}/phases.png", scan=PLAN.scans.index),

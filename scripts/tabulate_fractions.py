@@ -1,0 +1,31 @@
+"""Tabulate and draw the fractions of each scan, of each state and of the whole experiment."""
+
+from phasefront.config import Links, Material
+from phasefront.provenance.job import Job
+
+
+def tabulate_fractions(job):
+    from phasefront import layouts, netcdf
+    from phasefront.figures import style
+    from phasefront.figures.fractions import draw_fractions
+    from phasefront.fractions import fraction_table, pool_fractions
+
+    scans = netcdf.read_all(job.fractions, layouts.FRACTIONS, key="scan")
+    pooled = [("scan", name, found) for name, found in scans.items()]
+    for link in job.links.root:
+        if link.scans:
+            together = pool_fractions([scans[scan] for scan in link.scans], seed=job.seed)
+            pooled.append(("state", link.state, together))
+    pooled.append(("experiment", job.name, pool_fractions(list(scans.values()), seed=job.seed)))
+    fraction_table(pooled).to_csv(job.table, index=False)
+    style.save(draw_fractions(scans, labels=job.material.labels), job.figure)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("fractions", "fractions of the scans", many=True)
+    job.settings("links", Links).settings("material", Material)
+    job.parameter("seed", "seed of the bootstrap over scans", type=int, required=True)
+    job.parameter("name", "name of the run", required=True)
+    job.output("table", "csv file to write").output("figure", "PNG of the fractions")
+    job.run(tabulate_fractions)
