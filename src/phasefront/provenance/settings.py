@@ -43,7 +43,7 @@ class Settings:
                 alike = [offer for offer in sections if offer.keys() == made_with.keys()]
                 if made_with not in alike:
                     return f"{config}: {_first_difference(name, made_with, alike)}"
-            elif made_with not in (given := of_name(name, values) or [made_with]):
+            elif made_with not in (given := of_name(name, values, made_with) or [made_with]):
                 return f"{config}: {name} is {' or '.join(map(str, given))}, not {made_with}"
         return None
 
@@ -81,11 +81,14 @@ def offered(plan: Plan, record: Record) -> tuple[list[dict], dict[str, list]]:
     return [*sections, *rows], values
 
 
-def of_name(name: str, values: dict[str, list]) -> list:
-    """Values of that name, or of one that ends in it: positions is confusion-positions."""
-    if name in values:
-        return values[name]
-    return [v for key, found in values.items() if key.endswith(f"-{name}") for v in found]
+def of_name(name: str, values: dict[str, list], like: object) -> list:
+    """Values of that name, or of one that ends in it: positions is confusion-positions.
+
+    A list is compared with lists only, anything else with anything else.
+    """
+    names = [name] if name in values else [key for key in values if key.endswith(f"-{name}")]
+    found = [value for key in names for value in values[key]]
+    return [value for value in found if isinstance(value, list) == isinstance(like, list)]
 
 
 def _rows(plan: Plan, wildcards: dict[str, str]) -> list[dict]:
