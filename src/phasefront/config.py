@@ -449,6 +449,9 @@ class CoverageSettings(Model):
         description="molar fraction of the ion-rich one of two phases, as many scans with each",
     )
     dose: Range = Field((1e6, 1e7), description="fewest and most electrons in a pattern")
+    simulated: int = Field(
+        200, ge=1, description="positions of each phase that tell a scan's confusion of phases"
+    )
 
 
 class Experiment(Model):

@@ -96,7 +96,8 @@ def made_up_table(scans=40):
                 rows.append({
                     "scan": scan, "insertion_model": ("core-shell", "all-or-none")[scan % 2],
                     "kind": kind, "phase": phase, "role": role, "population": truth,
-                    "scanned": truth + 0.01, "found": truth + error, "low": low, "high": high,
+                    "scanned": truth + 0.01, "found": truth + error, "unfolded": truth + error / 2,
+                    "low": low, "high": high, "block_low": 0.0, "block_high": 1.0,
                     "effective_grains": 3.0 + scan % 9,
                 })  # fmt: skip
     return pd.DataFrame(rows)
@@ -123,11 +124,19 @@ def test_shares_and_errors_are_counted_by_group():
     assert (rich["covered_low"], rich["covered_high"]) == pytest.approx(
         (middle - half, middle + half)
     )
-    bias = {(one["kind"], one["by"], one["group"]): one for one in found["bias"]}
+    blocks = next(one for one in found["coverage"] if one["interval"] == "blocks")
+    assert (blocks["by"], blocks["covered"], blocks["width"]) == ("all", 1, 1)
+    bias = {
+        (one["kind"], one["by"], one["group"]): one
+        for one in found["bias"]
+        if one["estimate"] == "found"
+    }
     assert bias["area", "role", "rich"]["bias"] == pytest.approx(0.02)
     assert bias["area", "role", "rich"]["bias_of_area"] == pytest.approx(0.01)
     assert bias["molar", "role", "poor"]["bias"] == pytest.approx(-0.02)
     assert bias["molar", "role", "absent"]["bias_stderr"] == pytest.approx(0)
+    unfolded = next(one for one in found["bias"] if one["estimate"] == "unfolded")
+    assert (unfolded["group"], unfolded["bias"]) == ("pure", pytest.approx(0.005))
     # The errors of all phases cancel: a mean over them says nothing and is not given.
     assert ("area", "all", "all") not in bias
 
@@ -141,7 +150,7 @@ def test_figure_shows_every_group(tmp_path):
     assert labels[0] == "all" and "core-shell" in labels and "mixture" in labels
     assert len(errors.get_yticks()) == len(labels)
     legend = [text.get_text() for text in scans.get_legend().get_texts()]
-    assert legend == ["holds it (16)", "does not (8)", "found"]
+    assert legend == ["holds it (16)", "does not (8)", "value"]
     for name in ("a.png", "b.png"):
         style.save(figures.draw_coverage(table, intervals.summarise(table)), tmp_path / name)
     assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
@@ -169,7 +178,7 @@ def test_study_by_its_command_line(tmp_path, templates):
         )
     }  # fmt: skip
     sections["instrument"] = experiment.instruments["astar"].model_dump_json()
-    settings = CoverageSettings(scans=2, shape=(14, 14), grains=[3], rich=[0.5])
+    settings = CoverageSettings(scans=2, shape=(14, 14), grains=[3], rich=[0.5], simulated=20)
     sections["coverage"] = settings.model_dump_json()
     for processes, name in ((1, "one.csv"), (2, "two.csv")):
         done = subprocess.run(

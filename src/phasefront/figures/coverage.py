@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 # What is aimed at: shares of 95 % intervals that hold the truth, and largest mean error.
 WANTED, LARGEST_BIAS = (0.92, 0.98), 0.01
-_SHOWN = "area"
+# Fractions of the volume are nearly those of the formula units.
+_KINDS, _SHOWN = ("area", "molar"), "molar"
 _GROUPS = (
     "truth",
     "phase",
@@ -34,15 +36,13 @@ def draw_coverage(table: pd.DataFrame, found: Mapping[str, Sequence[Mapping]]) -
     `table` is that of `virtual.coverage.run`, `found` what `virtual.intervals.summarise` says of
     it.
     """
-    kinds = list(dict.fromkeys(table["kind"]))
     names = _group_names(found["coverage"])
-    figure = style.page(style.PAGE, 2.4 + 0.21 * len(names) + 0.5)
-    grid = figure.add_gridspec(2, 2, height_ratios=[2.0, 0.21 * len(names) + 0.3])
+    figure = style.page(style.PAGE, 2.4 + 0.25 * len(names) + 0.9)
+    grid = figure.add_gridspec(2, 2, height_ratios=[2.0, 0.25 * len(names) + 0.6])
     _draw_scans(figure.add_subplot(grid[0, :]), table)
     shares, errors = (figure.add_subplot(grid[1, column]) for column in (0, 1))
-    _draw_shares(shares, found["coverage"], names, kinds)
-    _draw_bias(errors, found["bias"], names, kinds)
-    errors.set_yticklabels([])
+    _draw_shares(shares, found["coverage"], names)
+    _draw_bias(errors, found["bias"], names)
     return figure
 
 
@@ -65,58 +65,75 @@ def _draw_scans(ax: Axes, table: pd.DataFrame) -> None:
     ):
         low, high = (own[end].to_numpy()[chosen] - truth[chosen] for end in ("low", "high"))
         ax.vlines(at[chosen], low, high, color=colour, linewidth=0.9, label=label)
-    ax.plot(at, own["found"].to_numpy() - truth, ".", color="black", markersize=2, label="found")
+    ax.plot(at, own["unfolded"].to_numpy() - truth, ".", color="black", markersize=2, label="value")
     ax.axhline(0, color="black", linewidth=0.6)
     ax.set(xlim=(-1, len(own)), ylabel=f"{_SHOWN} fraction less truth")
-    edges = np.flatnonzero(np.diff(truth) > 1e-9) + 0.5
-    for edge in edges:
-        ax.axvline(edge, color="0.9", linewidth=0.5, zorder=0)
-    ax.set_xlabel("mixtures, by the population's fraction of the ion-rich phase, 0 to 1")
-    ax.legend(ncols=3, loc="upper right", handlelength=1)
+    states, first, count = np.unique(truth.round(6), return_index=True, return_counts=True)
+    for edge in first[1:] - 0.5:
+        ax.axvline(edge, color="0.85", linewidth=0.5, zorder=0)
+    ax.set_xticks(first + (count - 1) / 2, [f"{state:g}" for state in states])
+    ax.tick_params(axis="x", length=0)
+    ax.set_xlabel(f"mixtures, by the population's {_SHOWN} fraction of the ion-rich phase")
+    ax.legend(ncols=3, loc="lower right", bbox_to_anchor=(1.0, 0.98), handlelength=1)
     style.title(ax, "a", "95 % intervals about the truth")
 
 
-def _draw_shares(ax: Axes, entries, names, kinds) -> None:
+def _draw_shares(ax: Axes, entries: Sequence[Mapping], names) -> None:
     ax.axvspan(*WANTED, color="0.9", linewidth=0)
     ax.axvline(0.95, color="0.5", linewidth=0.6)
-    for number, kind in enumerate(kinds):
-        chosen = {
-            (one["by"], one["group"]): one
-            for one in entries
-            if one["kind"] == kind and one["interval"] == "grains"
-        }
-        one = [chosen[name] for name in names]
-        value, low, high = (
-            np.array([entry[key] for entry in one])
-            for key in ("covered", "covered_low", "covered_high")
-        )
-        _points(ax, value, style.bars(value, low, high), number, kinds)
+    series = list(itertools.product(_KINDS, intervals.INTERVALS))
+    for number, (kind, interval) in enumerate(series):
+        value, low, high = _of_groups(
+            entries, names, {"kind": kind, "interval": interval},
+            ("covered", "covered_low", "covered_high"),
+        )  # fmt: skip
+        error = style.bars(value, low, high)
+        _points(ax, value, error, number, len(series), f"{kind}, {interval} resampled")
+    ax.set_xlabel("share of intervals that hold the truth")
     ax.set_yticks(range(len(names)), [_written(*name) for name in names])
-    ax.set(ylim=(len(names) - 0.5, -0.5), xlabel="share of intervals that hold the truth")
-    ax.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.0), fontsize=7, handletextpad=0.2)
     style.title(ax, "b", "Coverage, 95 % Wilson intervals")
 
 
-def _draw_bias(ax: Axes, entries, names, kinds) -> None:
+def _draw_bias(ax: Axes, entries: Sequence[Mapping], names) -> None:
     ax.axvspan(-LARGEST_BIAS, LARGEST_BIAS, color="0.9", linewidth=0)
     ax.axvline(0, color="0.5", linewidth=0.6)
-    for number, kind in enumerate(kinds):
-        chosen = {(one["by"], one["group"]): one for one in entries if one["kind"] == kind}
-        value, error = (
-            np.array([(chosen.get(name) or {}).get(key) for name in names], dtype=float)
-            for key in ("bias_of_area", "bias_of_area_stderr")
-        )
-        _points(ax, value, 1.96 * error, number, kinds)
-    ax.set_yticks(range(len(names)))
-    ax.set(ylim=(len(names) - 0.5, -0.5), xlabel="mean of found less that of the scanned area")
+    series = list(itertools.product(_KINDS, reversed(intervals.ESTIMATES)))
+    for number, (kind, estimate) in enumerate(series):
+        value, error = _of_groups(
+            entries, names, {"kind": kind, "estimate": estimate},
+            ("bias_of_area", "bias_of_area_stderr"),
+        )  # fmt: skip
+        _points(ax, value, 1.96 * error, number, len(series), f"{kind}, {estimate}")
+    ax.set_xlabel("mean error against the scanned area")
+    ax.set_yticks(range(len(names)), [])
     style.title(ax, "c", "Bias, with 95 % intervals")
 
 
-def _points(ax: Axes, value, error, number: int, kinds) -> None:
-    at = np.arange(len(value)) + 0.2 * (number - (len(kinds) - 1) / 2)
+def _of_groups(
+    entries: Sequence[Mapping], names, wanted: Mapping, columns: Sequence[str]
+) -> np.ndarray:
+    """Values (column, group) of the entries of one series, NaN where there is none."""
+    chosen = {
+        (one["by"], one["group"]): [one[column] for column in columns]
+        for one in entries
+        if all(one[key] == value for key, value in wanted.items())
+    }
+    nothing = [None] * len(columns)
+    return np.array([chosen.get(name, nothing) for name in names], dtype=float).T
+
+
+def _points(ax: Axes, value, error, number: int, count: int, label: str) -> None:
+    """One series of `count`, of which two share a colour, the second one with open markers."""
+    at = np.arange(len(value)) + 0.8 / count * (number - (count - 1) / 2)
+    colour = style.rgb(number // 2)
     ax.errorbar(
-        value, at, xerr=error, fmt="o", markersize=2.5, linewidth=0.8, capsize=1.5,
-        color=style.rgb(number), label=kinds[number],
+        value, at, xerr=error, fmt="o", markersize=2.5, linewidth=0.7, color=colour, label=label,
+        markerfacecolor="white" if number % 2 else colour, markeredgewidth=0.7,
+    )  # fmt: skip
+    ax.set_ylim(len(value) - 0.5, -0.5)
+    ax.legend(
+        ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.07), fontsize=7, columnspacing=1,
+        handletextpad=0.2,
     )  # fmt: skip
 
 

@@ -22,7 +22,17 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from phasefront import cells, config, evidence, fractions, grains, layouts, netcdf, orientations
+from phasefront import (
+    cells,
+    config,
+    confusion,
+    evidence,
+    fractions,
+    grains,
+    layouts,
+    netcdf,
+    orientations,
+)
 from phasefront.crystals import Crystal, read_crystals
 from phasefront.virtual import particles, specimen, spot_lists
 
@@ -82,9 +92,9 @@ def run(
     """One row for each scan, kind of fraction and phase.
 
     Columns: those of `plan_scans`; kind; phase; role (rich or poor in ions, or absent);
-    the fraction of the population and of the scanned area; found; low and high; share of the
-    crystal that is undecided; effective grains. `report` gets a line now and then. The result does
-    not depend on the number of processes.
+    the fraction of the population and of the scanned area; found and unfolded; low and high,
+    block_low and block_high; share of the crystal that is undecided; effective grains. `report`
+    gets a line now and then. The result does not depend on the number of processes.
     """
     plan = plan_scans(study.coverage, study.material.ion_contents, study.seed)
     rows, started = [], time.monotonic()
@@ -136,6 +146,7 @@ _prepared: _Prepared
 def _begin(study: Study) -> None:
     """Prepare this process, whose share of the machine is one thread."""
     import numba
+    from threadpoolctl import threadpool_limits
 
     global _prepared
     _prepared = _Prepared(
@@ -144,6 +155,7 @@ def _begin(study: Study) -> None:
         netcdf.read(study.templates, layouts.TEMPLATES),
     )
     numba.set_num_threads(1)
+    threadpool_limits(1)
 
 
 def _covered_area(population: tuple[str, int]) -> np.ndarray:
@@ -185,7 +197,24 @@ def covered_area(
 
 
 def _run_scan(planned: dict, curve: np.ndarray) -> list[dict]:
-    study = _prepared.study
+    return _rows(planned, _analyse(planned), curve)
+
+
+@dataclass(frozen=True)
+class _Analysed:
+    """A scan's truth, and what the analysis makes of it up to its fractions."""
+
+    grown: specimen.Specimen
+    truth: xr.Dataset
+    diffuse: np.ndarray  # (y, x)
+    phases: xr.Dataset
+    grains: xr.Dataset
+    confusion: xr.Dataset
+
+
+def _analyse(planned: dict) -> _Analysed:
+    """Simulate a scan and take it through the run's own steps with the run's own settings."""
+    study, crystals, templates = _prepared.study, _prepared.crystals, _prepared.templates
     material = study.material
     grown = specimen.make_specimen(
         scan=f"scan {planned['scan']}",
@@ -208,8 +237,51 @@ def _run_scan(planned: dict, curve: np.ndarray) -> list[dict]:
         grown, scale=study.instrument.scale, dose=planned["dose"], seed=planned["seed"],
         max_radius=study.spots.max_radius,
     )  # fmt: skip
+    lattice = {
+        "parents": [phase.parent_axes for phase in material.phases],
+        "parent_point_group": material.parent_point_group,
+    }
+    path = cells.Path.of(crystals, lattice["parents"], material.ion_contents)
+    indexing = {
+        "n_best": study.orientations.n_best, "min_spots": study.orientations.min_spots,
+        "position_sigma": study.spots.position_sigma,
+    }  # fmt: skip
+    deciding = {"position_sigma": study.spots.position_sigma, **study.phases.model_dump()}
+    oriented = orientations.find_orientations(spots, templates, crystals, **indexing)
+    phases = evidence.decide_phases(spots, oriented, templates, crystals, path=path, **deciding)
+    found = grains.find_grains(
+        phases, crystals, scan_step_nm=_STEP_NM, **lattice, **study.grains.model_dump()
+    )
+    confused = confusion.simulate_confusion(
+        spots, phases, found, templates, crystals, path=path,
+        positions=study.coverage.simulated, orientation_settings=indexing,
+        phase_settings=deciding, seed=planned["seed"], **lattice,
+    )  # fmt: skip
     diffuse = spot_lists.simulate_diffuse(grown, seed=planned["seed"])
-    found = _analyse(spots, diffuse, planned["seed"])
+    return _Analysed(grown, truth, diffuse, phases, found, confused)
+
+
+# Columns of the table, and variables of FRACTIONS that they come from.
+_COLUMNS = {
+    "found": "found", "unfolded": "value", "low": "low", "high": "high",
+    "block_low": "block_low", "block_high": "block_high",
+}  # fmt: skip
+
+
+def _rows(planned: dict, analysed: _Analysed, curve: np.ndarray) -> list[dict]:
+    """What the scan's fractions are and should be."""
+    study, material = _prepared.study, _prepared.study.material
+    grown, truth = analysed.grown, analysed.truth
+    found = fractions.phase_fractions(
+        analysed.phases, analysed.grains, analysed.confusion, diffuse=analysed.diffuse,
+        ion_contents=material.ion_contents,
+        formula_volumes=[
+            crystal.volume / phase.formula_units
+            for crystal, phase in zip(_prepared.crystals, material.phases, strict=True)
+        ],
+        thickness_exponent=study.fractions.thickness_exponent, draws=study.fractions.draws,
+        seed=planned["seed"],
+    )  # fmt: skip
     volumes = np.array(truth.attrs["phase_formula_volume"])
     population = _of_population(grown, curve, volumes)
     scanned = _of_area(truth, volumes)
@@ -224,44 +296,12 @@ def _run_scan(planned: dict, curve: np.ndarray) -> list[dict]:
                 column: float(found[variable].sel(kind=kind, phase=name))
                 for column, variable in _COLUMNS.items()
             },
-            "undecided": int(found["undecided"]) / crystal,
+            "undecided": int(found["undecided"] + found["unindexed"]) / crystal,
             "effective_grains": float(found["effective_grains"]),
         }
         for kind in found["kind"].to_numpy()
         for number, name in enumerate(material.names)
     ]  # fmt: skip
-
-
-_COLUMNS = {"found": "value", "low": "low", "high": "high"}
-
-
-def _analyse(spots: xr.Dataset, diffuse: np.ndarray, seed: int) -> xr.Dataset:
-    """FRACTIONS of a scan, by the steps and settings of the run."""
-    study, crystals, templates = _prepared.study, _prepared.crystals, _prepared.templates
-    material = study.material
-    parents = [phase.parent_axes for phase in material.phases]
-    oriented = orientations.find_orientations(
-        spots, templates, crystals, n_best=study.orientations.n_best,
-        min_spots=study.orientations.min_spots, position_sigma=study.spots.position_sigma,
-    )  # fmt: skip
-    phases = evidence.decide_phases(
-        spots, oriented, templates, crystals,
-        path=cells.Path.of(crystals, parents, material.ion_contents),
-        position_sigma=study.spots.position_sigma, **study.phases.model_dump(),
-    )  # fmt: skip
-    found = grains.find_grains(
-        phases, crystals, scan_step_nm=_STEP_NM, parents=parents,
-        parent_point_group=material.parent_point_group, **study.grains.model_dump(),
-    )  # fmt: skip
-    return fractions.phase_fractions(
-        phases, found, diffuse=diffuse, ion_contents=material.ion_contents,
-        formula_volumes=[
-            crystal.volume / phase.formula_units
-            for crystal, phase in zip(crystals, material.phases, strict=True)
-        ],
-        thickness_exponent=study.fractions.thickness_exponent, draws=study.fractions.draws,
-        seed=seed,
-    )  # fmt: skip
 
 
 def _of_population(grown: specimen.Specimen, curve: np.ndarray, volumes: np.ndarray) -> dict:

@@ -15,9 +15,9 @@ import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
 # Ends of the intervals by what was resampled.
-INTERVALS = {"grains": ("low", "high")}
-ESTIMATES = ("found",)
-_FEW_TO_MANY = (0, 4, 7, 10, np.inf)
+INTERVALS = {"grains": ("low", "high"), "blocks": ("block_low", "block_high")}
+ESTIMATES = ("found", "unfolded")
+_FEW_TO_MANY = (0, 6, 10, np.inf)
 _POOR_TO_RICH = (0, 0.2, 0.8, 1)
 
 
