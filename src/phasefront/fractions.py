@@ -584,7 +584,8 @@ def _dataset(
         ]
     )
     ions = counted["phase_ion_content"]
-    ions_low, ions_high = _interval((sample[2] @ ions)[:, None], (both[2] @ ions)[:, None])
+    content = both[2] @ ions
+    ions_low, ions_high = _interval((sample[2] @ ions)[:, None], content[:, None])
     size = units[0].sum(axis=1)
     return netcdf.build(
         layouts.FRACTIONS,
@@ -600,7 +601,7 @@ def _dataset(
             "bound_low": bounds[:, 0],
             "bound_high": bounds[:, 1],
             "sample": sample,
-            "ion_content": value[2] @ ions,
+            "ion_content": content[1],
             "ion_content_low": ions_low[0],
             "ion_content_high": ions_high[0],
             "effective_grains": _ratio(size.sum() ** 2, np.sum(size**2), empty=0.0),

@@ -645,11 +645,11 @@ def coverage(population, *, grains, separation, scans, draws):
     make, share = POPULATIONS[population]
     share, count = np.array(share), len(share)
     rng = np.random.default_rng(0)
-    confusion = simulate(rng, count, separation, grains)
     hits, errors = [], []
     for _ in range(scans):
         areas = rng.lognormal(sigma=0.5, size=(grains, 1)) * make(rng, share, grains)
         decision, label, posterior = decide(rng, areas, separation)
+        confusion = simulate(rng, count, separation, grains)
         found = fractions_of(
             decision, label, posterior=posterior, names=NAMES[:count], contents=CONTENTS[:count],
             volumes=VOLUMES[:count], draws=draws, confusion=confusion,
