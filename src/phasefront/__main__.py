@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from phasefront import running
-from phasefront.errors import InputError
+from phasefront.errors import InputError, blaming_the_disk
 from phasefront.provenance.record import SUFFIX
 
 SCHEMAS = Path("workflow/schemas")
@@ -69,10 +69,13 @@ def run(config: list[Path], cores: int) -> int:
     """Fetch, check, run every rule that has work to do, and make the report."""
     fetch(config)
     results = Path("results") / _checked_plan(config).experiment.run
-    transcript = results / "logs/snakemake.log"
-    status = running.run_workflow(config, cores=cores, transcript=transcript)
-    if status:
-        return status
+    with blaming_the_disk(results), running.only_run(results) as transcript:
+        status = running.run_workflow(config, cores=cores, transcript=transcript)
+        return status or _report(config, results)
+
+
+def _report(config: list[Path], results: Path) -> int:
+    """Make the report where anything is newer than it, and say where it is."""
     report = results / "report.html"
     made = max(path.stat().st_mtime for path in results.rglob(f"*{SUFFIX}"))
     if not report.exists() or report.stat().st_mtime < made:
@@ -90,7 +93,10 @@ def run(config: list[Path], cores: int) -> int:
 
 def unlock(config: list[Path]) -> int:
     """Take away the lock that a killed run left; what it finished stays, the rest runs again."""
-    return subprocess.run(running.snakemake(config, "--unlock", "--quiet", "all")).returncode
+    from phasefront.config import load
+
+    with running.only_run(Path("results") / load(*config).run):
+        return subprocess.run(running.snakemake(config, "--unlock", "--quiet", "all")).returncode
 
 
 def fetch(config: list[Path]) -> int:

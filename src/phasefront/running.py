@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import re
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
+
+from phasefront.errors import InputError
 
 PROFILE = "workflow/profiles/default"
 _STEPS = re.compile(r"^(\d+) of (\d+) steps")
 _RULE = re.compile(r"^(?:local)?rule (\w+):")
 _TOTAL = re.compile(r"^total\s+(\d+)")
 _FAILED_LOG = re.compile(r"^\s+log: (.+?) \(check log file")
+_LOCKED = "Directory cannot be locked"
 _EXIT_STATUS = re.compile(r"returned non-zero exit status (\d+)")
 
 
@@ -21,29 +27,57 @@ def snakemake(configs: Iterable[Path], *options: str) -> list[str]:
     return [sys.executable, "-m", "snakemake", "--configfile", *map(str, configs), *options]
 
 
-def run_workflow(configs: Iterable[Path], *, cores: int, transcript: Path) -> int:
+@contextmanager
+def only_run(results: Path) -> Iterator[TextIO]:
+    """The transcript of a run, to write; no other run gets it before this one has ended.
+
+    The system takes the lock away from a run that was killed. Where a file system has no locks,
+    Snakemake's alone must do. Raises InputError where another run is going.
+    """
+    path = results / "logs/snakemake.log"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a", encoding="utf-8") as transcript:
+        with suppress(OSError):
+            try:
+                fcntl.flock(transcript, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise InputError(
+                    results, "another run is going there", remedy="wait until it has ended"
+                ) from None
+        yield transcript
+
+
+def run_workflow(configs: list[Path], *, cores: int, transcript: TextIO) -> int:
     """Run all rules that have work to do; Snakemake's own words go to `transcript`.
 
-    Returns 0, or 2 where a job refused its input (its sentence is on stderr), or 1.
+    Returns 0, or 2 where a job refused its input (its sentence is on stderr), or 1. Raises
+    InputError where Snakemake's lock is in the way.
     """
     command = snakemake(configs, "--workflow-profile", PROFILE, "--cores", str(cores))
-    transcript.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        transcript.open("w", encoding="utf-8") as kept,
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-        ) as process,
-    ):
-        _show_progress(_keeping(process.stdout, kept))
+    transcript.truncate(0)
+    said: list[str] = []
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
+    ) as process:
+        _show_progress(_keeping(process.stdout, said, transcript))
     if process.returncode == 0:
         return 0
-    return _explain_failure(transcript)
+    if any(_LOCKED in line for line in said):
+        raise InputError(
+            Path.cwd(),
+            "another run is going in this folder, or one was killed",
+            remedy="wait until it has ended; if it was killed, free the folder with: "
+            f"phasefront unlock {' '.join(map(str, configs))}",
+        )
+    return _explain_failure(said, transcript.name)
 
 
-def _keeping(lines: Iterator[str], kept) -> Iterator[str]:
+def _keeping(lines: Iterator[str], said: list[str], transcript: TextIO) -> Iterator[str]:
     for line in lines:
-        kept.write(line)
-        kept.flush()
+        said.append(line.rstrip("\n"))
+        with suppress(OSError):  # a full disk must not stop the jobs that are going
+            transcript.write(line)
+            transcript.flush()
         yield line
 
 
@@ -77,13 +111,12 @@ def _show_bar(lines: Iterator[str]) -> None:
                 progress.update(task, completed=int(found[1]), total=int(found[2]))
 
 
-def _explain_failure(transcript: Path) -> int:
-    text = transcript.read_text(encoding="utf-8")
-    logs = [Path(found[1]) for line in text.splitlines() if (found := _FAILED_LOG.match(line))]
+def _explain_failure(said: list[str], transcript: str) -> int:
+    logs = [Path(found[1]) for line in said if (found := _FAILED_LOG.match(line))]
     for log in dict.fromkeys(logs):
         print(log.read_text(encoding="utf-8").rstrip(), file=sys.stderr)
     if not logs:
-        print("\n".join(text.splitlines()[-20:]), file=sys.stderr)
+        print("\n".join(said[-20:]), file=sys.stderr)
     print(f"The run stopped; all that Snakemake said is in {transcript}.", file=sys.stderr)
-    statuses = set(_EXIT_STATUS.findall(text))
+    statuses = set(_EXIT_STATUS.findall("\n".join(said)))
     return 2 if statuses == {"2"} else 1

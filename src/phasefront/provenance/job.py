@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from phasefront.errors import InputError
+from phasefront.errors import InputError, blaming_the_disk
 from phasefront.provenance import code, digests, record
 from phasefront.provenance.context import FileDigest
 
@@ -77,7 +78,8 @@ class Job:
         if "OMP_NUM_THREADS" in os.environ:
             os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
         try:
-            self._run(work, arguments)
+            with blaming_the_disk(vars(arguments)[_key(self._outputs[0])]):
+                self._run(work, arguments)
         except InputError as error:
             print(error, file=sys.stderr)
             sys.exit(2)
@@ -106,17 +108,15 @@ class Job:
         code_before = _describe_code()
 
         finals = {name: values[_key(name)] for name in self._outputs}
-        parts = {}
+        parts, record_parts = {}, {}
         for name, final in finals.items():
-            final.parent.mkdir(parents=True, exist_ok=True)
-            for left_by_a_kill in final.parent.glob(f".part-*-{final.name}"):
-                left_by_a_kill.unlink()
-            # The suffix stays last: writers choose their format by it.
-            parts[name] = final.with_name(f".part-{os.getpid()}-{final.name}")
+            parts[name] = _prepare(final)
+            record_parts[name] = _prepare(record.record_path(final))
             values[_key(name)] = parts[name]
         try:
             before_work = time.perf_counter()
-            work(arguments)
+            with blaming_the_disk(finals[self._outputs[0]]):  # while its parts still fill it
+                work(arguments)
             work_seconds = time.perf_counter() - before_work
             used = [
                 record.describe_input(name, watch.path, watch.finish()) for name, watch in watched
@@ -141,13 +141,15 @@ class Job:
                 )
                 for output in outputs
             }
+            for name in finals:
+                record.write(records[name], record_parts[name])
             # The record goes last: an output with a fresh record is complete.
             for name, final in finals.items():
                 record.record_path(final).unlink(missing_ok=True)
                 parts[name].replace(final)
-                record.write(records[name], record.record_path(final))
+                record_parts[name].replace(record.record_path(final))
         finally:
-            for part in parts.values():
+            for part in (*parts.values(), *record_parts.values()):
                 part.unlink(missing_ok=True)
 
     @staticmethod
@@ -162,6 +164,23 @@ class Job:
                 field=".".join(map(str, first["loc"])) or None,
                 remedy=f"give the {name} section of a config as JSON",
             ) from None
+
+
+def _prepare(final: Path) -> Path:
+    """The temporary name of a file to write, in a folder that is there and can be written to."""
+    final.parent.mkdir(parents=True, exist_ok=True)
+    # Found out before hours of work.
+    if not os.access(final.parent, os.W_OK):
+        raise InputError(
+            final.parent, "cannot be written to", remedy="allow it, or name another folder"
+        )
+    for left_by_a_kill in final.parent.glob(f".part-*-{final.name}"):
+        if left_by_a_kill.is_dir():
+            shutil.rmtree(left_by_a_kill)
+        else:
+            left_by_a_kill.unlink()
+    # The suffix stays last: writers choose their format by it.
+    return final.with_name(f".part-{os.getpid()}-{final.name}")
 
 
 def _key(name: str) -> str:

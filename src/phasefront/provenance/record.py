@@ -286,8 +286,6 @@ def _plain(value):
 
 
 def write(content: dict, path: Path) -> None:
-    """Write a record, readable by a person, under a temporary name first."""
-    part = path.with_name(f".{path.name}.part")
+    """Write a record, readable by a person."""
     text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-    part.write_text(text + "\n", encoding="utf-8")
-    part.replace(path)
+    path.write_text(text + "\n", encoding="utf-8")

@@ -130,7 +130,11 @@ def pack(
         "METHODS.md": methods.paragraph(steps, software=software),
         "prov.json": prov_document.document(steps, people=people, software=software),
     }  # fmt: skip
-    with tempfile.TemporaryDirectory(dir=Path(path).parent, prefix=".supplement-") as folder:
+    path = Path(path)
+    # The name by which the next job clears it away, should this one be killed.
+    with tempfile.TemporaryDirectory(
+        dir=path.parent, prefix=".part-", suffix=f"-{path.name}"
+    ) as folder:
         bag = Path(folder)
         for name in paths:
             _place(Path(name), bag / name)
@@ -149,7 +153,7 @@ def pack(
             json.dumps(described, indent=1) + "\n", encoding="utf-8"
         )
         _make_bag(bag, title or run, max(step.run["ended"] for step in steps)[:10])
-        _zip(bag, Path(path), f"phasefront-{run}")
+        _zip(bag, path, f"phasefront-{run}")
 
 
 def _outside(steps: Sequence[Step]) -> set[str]:
