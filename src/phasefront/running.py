@@ -13,7 +13,7 @@ from typing import TextIO
 
 from phasefront.errors import InputError
 
-PROFILE = "workflow/profiles/default"
+PROFILE = ("--workflow-profile", "workflow/profiles/default")
 _STEPS = re.compile(r"^(\d+) of (\d+) steps")
 _RULE = re.compile(r"^(?:local)?rule (\w+):")
 _TOTAL = re.compile(r"^total\s+(\d+)")
@@ -53,7 +53,7 @@ def run_workflow(configs: list[Path], *, cores: int, transcript: TextIO) -> int:
     Returns 0, or 2 where a job refused its input (its sentence is on stderr), or 1. Raises
     InputError where Snakemake's lock is in the way.
     """
-    command = snakemake(configs, "--workflow-profile", PROFILE, "--cores", str(cores))
+    command = snakemake(configs, *PROFILE, "--cores", str(cores))
     transcript.truncate(0)
     said: list[str] = []
     with subprocess.Popen(
