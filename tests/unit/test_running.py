@@ -1,6 +1,9 @@
 """What people see of a run: progress in plain lines, and the sentence of a job that failed."""
 
+import pytest
+
 from phasefront import running
+from phasefront.errors import InputError
 
 FAILED = """\
 total            3
@@ -42,3 +45,12 @@ def test_a_bug_ends_with_status_1(tmp_path, capsys):
 def test_what_snakemake_itself_refuses_is_shown(capsys):
     assert running._explain_failure(["WorkflowError: no such rule."], "snakemake.log") == 1
     assert "no such rule" in capsys.readouterr().err
+
+
+def test_only_one_run_has_the_transcript(tmp_path):
+    with running.only_run(tmp_path) as transcript:
+        transcript.write("the first\n")
+        with pytest.raises(InputError, match="another run is going"), running.only_run(tmp_path):
+            pass
+    with running.only_run(tmp_path):
+        assert (tmp_path / "logs/snakemake.log").read_text() == "the first\n"
