@@ -16,6 +16,7 @@ _REMEDIES = {
     errno.EACCES: "change its permissions and run again",
     errno.EPERM: "change its permissions and run again",
 }
+DISK_ERRORS = frozenset(_REMEDIES)
 _FULL = 1 << 16  # bytes left on a full disk: less than it takes to write a result
 
 
@@ -64,7 +65,7 @@ def blaming_the_disk(output: Path) -> Iterator[None]:
         raise
     except Exception as error:
         number = error.errno if isinstance(error, OSError) else None
-        if number not in _REMEDIES:
+        if number not in DISK_ERRORS:
             if _free(output) > _FULL:
                 raise
             number = errno.ENOSPC

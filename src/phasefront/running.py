@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
-from phasefront.errors import InputError
+from phasefront.errors import DISK_ERRORS, InputError
 
 PROFILE = ("--workflow-profile", "workflow/profiles/default")
 _STEPS = re.compile(r"^(\d+) of (\d+) steps")
@@ -19,6 +20,8 @@ _RULE = re.compile(r"^(?:local)?rule (\w+):")
 _TOTAL = re.compile(r"^total\s+(\d+)")
 _FAILED_LOG = re.compile(r"^\s+log: (.+?) \(check log file")
 _LOCKED = "Directory cannot be locked"
+# Snakemake's own; jobs write to their logs.
+_DISK_ERROR = re.compile(r"(?:OS|Permission)Error: \[Errno (\d+)\] [^:]+(?:: '(.+)')?$")
 _EXIT_STATUS = re.compile(r"returned non-zero exit status (\d+)")
 
 
@@ -51,7 +54,7 @@ def run_workflow(configs: list[Path], *, cores: int, transcript: TextIO) -> int:
     """Run all rules that have work to do; Snakemake's own words go to `transcript`.
 
     Returns 0, or 2 where a job refused its input (its sentence is on stderr), or 1. Raises
-    InputError where Snakemake's lock is in the way.
+    InputError where Snakemake's lock is in the way, and OSError where it met one of a disk.
     """
     command = snakemake(configs, *PROFILE, "--cores", str(cores))
     transcript.truncate(0)
@@ -62,6 +65,9 @@ def run_workflow(configs: list[Path], *, cores: int, transcript: TextIO) -> int:
         _show_progress(_keeping(process.stdout, said, transcript))
     if process.returncode == 0:
         return 0
+    for line in said:
+        if (found := _DISK_ERROR.match(line)) and int(found[1]) in DISK_ERRORS:
+            raise OSError(int(found[1]), os.strerror(int(found[1])), found[2])
     if any(_LOCKED in line for line in said):
         raise InputError(
             Path.cwd(),
@@ -114,7 +120,9 @@ def _show_bar(lines: Iterator[str]) -> None:
 def _explain_failure(said: list[str], transcript: str) -> int:
     logs = [Path(found[1]) for line in said if (found := _FAILED_LOG.match(line))]
     for log in dict.fromkeys(logs):
-        print(log.read_text(encoding="utf-8").rstrip(), file=sys.stderr)
+        words = log.read_text(encoding="utf-8").rstrip() if log.is_file() else ""
+        silent = f"{log}: the job failed without a word; see whether its disk is full."
+        print(words or silent, file=sys.stderr)
     if not logs:
         print("\n".join(said[-20:]), file=sys.stderr)
     print(f"The run stopped; all that Snakemake said is in {transcript}.", file=sys.stderr)

@@ -54,3 +54,11 @@ def test_only_one_run_has_the_transcript(tmp_path):
             pass
     with running.only_run(tmp_path):
         assert (tmp_path / "logs/snakemake.log").read_text() == "the first\n"
+
+
+def test_a_job_that_could_not_say_why_is_named(tmp_path, capsys):
+    log = tmp_path / "find_spots.log"
+    log.touch()
+    said = FAILED.format(log=log, status=2).splitlines()
+    assert running._explain_failure(said, "logs/snakemake.log") == 2
+    assert f"{log}: the job failed without a word" in capsys.readouterr().err

@@ -13,6 +13,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,7 +82,8 @@ class Job:
             with blaming_the_disk(vars(arguments)[_key(self._outputs[0])]):
                 self._run(work, arguments)
         except InputError as error:
-            print(error, file=sys.stderr)
+            with suppress(OSError):  # the log may lie on the disk that is full
+                print(error, file=sys.stderr)
             sys.exit(2)
 
     def _run(self, work: Callable[[argparse.Namespace], None], arguments) -> None:

@@ -7,6 +7,9 @@ compressed by the camera's gamma. The constants below were set by eye against a 
 
 from __future__ import annotations
 
+import errno
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -374,6 +377,9 @@ def _write_block_file(
         "attributes": {"_lazy": True},
     }
     bright_field = np.rint(_FULL_SCALE * columns.direct * columns.elastic).reshape(shape)
+    # The writer maps the file into memory: a disk that gets full then would kill the process.
+    if shutil.disk_usage(Path(path).parent).free < frames.nbytes:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     with dask.config.set(scheduler="threads", num_workers=threads):
         file_writer(
             str(path), signal, navigator=bright_field.astype(np.uint8), show_progressbar=False
