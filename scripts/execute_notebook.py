@@ -1,7 +1,13 @@
 """Execute the notebook that goes through an experiment's results."""
 
+from typing import TYPE_CHECKING
+
 from phasefront.config import Links, Material
 from phasefront.provenance.job import Job
+
+if TYPE_CHECKING:  # the notebook imports these: an edit of one makes it run again
+    from phasefront import crystals, layouts, netcdf  # noqa: F401
+    from phasefront.figures import comparison, maps, style  # noqa: F401
 
 
 def execute_notebook(job):

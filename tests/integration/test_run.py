@@ -82,7 +82,8 @@ READERS = {
     " draw_comparison execute_notebook check_against_truth simulate_confusion",
     "find_grains": "simulate_confusion count_fractions draw_maps draw_comparison execute_notebook",
     "simulate_confusion": "count_fractions",
-    "count_fractions": "compare_sources summarise_run execute_notebook check_against_truth",
+    "count_fractions": "tabulate_fractions compare_sources summarise_run execute_notebook"
+    " check_against_truth",
     "analyse_log": "draw_log compare_sources draw_comparison execute_notebook",
     "fit_pattern": "draw_powder compare_sources",
     "compare_sources": "summarise_run draw_comparison execute_notebook",
@@ -117,22 +118,24 @@ def jobs_after(rules, *, scans: int = 2, patterns: int = 2) -> dict[str, int]:
     return numbers | dict.fromkeys(found & OF_A_PATTERN, patterns)
 
 
+def imports(source: str) -> set[str]:
+    """Names of modules, and of what else, that a program imports."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return found
+
+
 def scripts_that_run(module: str, folder: Path) -> set[str]:
     """Scripts of the run that import a module, or one that does, by Python's own syntax tree."""
 
-    def names(path: Path) -> set[str]:
-        found = set()
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Import):
-                found |= {alias.name for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-        return found
-
     files = {path.relative_to(folder / "src").with_suffix("").as_posix().replace("/", "."): path
              for path in (folder / "src/phasefront").rglob("*.py")}  # fmt: skip
-    graph = {name: names(path) for name, path in files.items()}
-    scripts = {path.stem: names(path) for path in (folder / "scripts").glob("*.py")}
+    graph = {name: imports(path.read_text()) for name, path in files.items()}
+    scripts = {path.stem: imports(path.read_text()) for path in (folder / "scripts").glob("*.py")}
     reached = {module}
     while more := {name for name, uses in graph.items() if uses & reached} - reached:
         reached |= more
@@ -167,12 +170,20 @@ def test_an_edited_module_reruns_the_rules_that_import_it(edited, module):
     assert edited(name, lambda text: text + b"\n# edited\n") == jobs_after(rules)
 
 
-def test_known_closures():
-    """The syntax tree finds what a person finds."""
-    assert scripts_that_run("phasefront.grains", ROOT) == {"find_grains"}
-    assert "find_spots" in scripts_that_run("phasefront.netcdf", ROOT)
-    assert "simulate_scan" not in scripts_that_run("phasefront.matching", ROOT)
+def test_the_syntax_tree_finds_what_a_person_finds():
+    assert scripts_that_run("phasefront.drift", ROOT) == {"compare_calibrations"}
+    assert scripts_that_run("phasefront.cycling", ROOT) == {"analyse_log", "simulate_log"}
     assert scripts_that_run("phasefront.plan", ROOT) == set()
+
+
+def test_the_notebook_runs_again_with_what_it_imports():
+    cells = json.loads((ROOT / "notebooks/experiment.ipynb").read_text())["cells"]
+    code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    used = {name for name in imports("\n".join(code)) if name.startswith("phasefront.")}
+    files = {name for name in used if (ROOT / f"src/{name.replace('.', '/')}.py").is_file()}
+    assert len(files) > 4
+    for module in files:
+        assert "execute_notebook" in scripts_that_run(module, ROOT)
 
 
 EDITS = {
