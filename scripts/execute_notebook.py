@@ -6,7 +6,7 @@ from phasefront.config import Links, Material
 from phasefront.provenance.job import Job
 
 if TYPE_CHECKING:  # the notebook imports these: an edit of one makes it run again
-    from phasefront import crystals, layouts, netcdf  # noqa: F401
+    from phasefront import conclusions, crystals, layouts, netcdf  # noqa: F401
     from phasefront.figures import comparison, maps, style  # noqa: F401
 
 
