@@ -1,5 +1,7 @@
 """Execute the notebook that goes through an experiment's results."""
 
+import re
+import uuid
 from typing import TYPE_CHECKING
 
 from phasefront.config import Links, Material
@@ -8,6 +10,17 @@ from phasefront.provenance.job import Job
 if TYPE_CHECKING:  # the notebook imports these: an edit of one makes it run again
     from phasefront import conclusions, crystals, layouts, netcdf  # noqa: F401
     from phasefront.figures import comparison, maps, style  # noqa: F401
+
+
+UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def without_chance(text: str) -> str:
+    """The text with its UUIDs, by which xarray tells the parts of a table apart, numbered."""
+    numbers = {}
+    return UUID.sub(
+        lambda found: str(uuid.UUID(int=numbers.setdefault(found[0], len(numbers)))), text
+    )
 
 
 def execute_notebook(job):
@@ -26,11 +39,13 @@ def execute_notebook(job):
         kernel_name="python3",
         progress_bar=False,
     )
-    notebook = nbformat.read(job.notebook, as_version=4)
+    notebook = nbformat.reads(without_chance(job.notebook.read_text()), as_version=4)
     # When and for how long each cell ran is in the record; here it would change the bytes.
     for part in (notebook, *notebook.cells):
         part.metadata.pop("papermill", None)
         part.metadata.pop("execution", None)
+        if "injected-parameters" in part.metadata.get("tags", ()):
+            part.id = "injected-parameters"
     nbformat.write(notebook, job.notebook)
     page, _ = HTMLExporter().from_notebook_node(notebook)
     job.page.write_text(page, encoding="utf-8")
