@@ -38,7 +38,10 @@ class _Values:
 
     def __init__(self, steps: Sequence[Step]):
         self._steps = steps
-        self.count = len(steps)
+
+    def counted(self, noun: str) -> str:
+        """How many jobs there were, of what."""
+        return f"one {noun}" if len(self._steps) == 1 else f"{len(self._steps)} {noun}s"
 
     def __call__(self, name: str, style: str = "{}") -> str:
         """The value as text; several, in order, if jobs differ; n/a where none was given."""
@@ -73,7 +76,7 @@ def _software(steps: Sequence[Step], software: Mapping[str, str]) -> str:
 
 def _calibration(value: _Values) -> str:
     return (
-        f"Beam centre, scale and ellipse of {value.count} scans were refined (method: "
+        f"Beam centre, scale and ellipse of {value.counted('scan')} were refined (method: "
         f"{value('settings.method')}; scale within {value('settings.scale_search')} of nominal) on "
         f"up to {value('settings.patterns')} patterns each."
     )
@@ -131,8 +134,8 @@ def _fractions(value: _Values) -> str:
 
 def _cycling(value: _Values) -> str:
     return (
-        f"Ion contents along {value.count} galvanostatic logs follow from the charge by Faraday's "
-        f"law for an active mass of {value('row.mass_mg')} mg (standard error "
+        f"Ion contents along {value.counted('galvanostatic log')} follow from the charge by "
+        f"Faraday's law for an active mass of {value('row.mass_mg')} mg (standard error "
         f"{value('row.mass_error_mg')} mg) and {value('row.irreversible_mah_g')} mA h/g of "
         "irreversible capacity."
     )
@@ -140,8 +143,8 @@ def _cycling(value: _Values) -> str:
 
 def _powder(value: _Values) -> str:
     return (
-        f"{value.count} powder patterns (wavelength {value('row.wavelength')} angstrom) were "
-        f"fitted by Rietveld refinement of scale, cell, profile and "
+        f"The phases of {value.counted('powder pattern')} (wavelength {value('row.wavelength')} "
+        f"angstrom) were fitted by Rietveld refinement of scale, cell, profile and "
         f"{value('settings.background_terms')} background terms; standard deviations are "
         "multiplied by the goodness of fit."
     )
@@ -149,8 +152,10 @@ def _powder(value: _Values) -> str:
 
 def _comparison(value: _Values) -> str:
     return (
-        "Mean ion contents of the three methods were compared by z-scores and two one-sided tests "
-        f"of equivalence within {value('settings.margin')} ions per formula unit."
+        "Ion contents and phase fractions by 4D-STEM, charge and powder diffraction were compared "
+        "by z-scores and two one-sided tests of equivalence (margins "
+        f"{value('settings.margin')} ions per formula unit and {value('settings.fraction_margin')} "
+        "of a fraction), by a line with errors on both axes, and by limits of agreement."
     )
 
 

@@ -106,9 +106,7 @@ def pack(
     InputError
         A target has no record, or a file that a record names is gone.
     """
-    records: dict[str, Record] = {}
-    for target in targets:
-        records |= collect(target).by_path
+    records = _records(targets, Path("results") / run)
     steps = steps_of(records.values())
     # Several jobs name the same people; a dictionary keeps each once, in order.
     people = list({str(person): person for step in steps for person in step.run["people"]}.values())
@@ -154,6 +152,18 @@ def pack(
         )
         _make_bag(bag, title or run, max(step.run["ended"] for step in steps)[:10])
         _zip(bag, path, f"phasefront-{run}")
+
+
+def _records(targets: Iterable[Path], folder: Path) -> dict[str, Record]:
+    """Records of the targets, of all they were made from, and of what the same jobs made too."""
+    found: dict[str, Record] = {}
+    for target in targets:
+        found |= collect(target).by_path
+    commands = {tuple(record.made.command) for record in found.values()}
+    beside = collect(folder).by_path
+    return found | {
+        path: record for path, record in beside.items() if tuple(record.made.command) in commands
+    }
 
 
 def _outside(steps: Sequence[Step]) -> set[str]:
