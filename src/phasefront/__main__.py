@@ -17,7 +17,7 @@ SCHEMAS = Path("workflow/schemas")
 
 
 def main() -> None:
-    """The command line. Leaves with 0, 2 for bad input, or what a failed run left with."""
+    """The command line. Leaves with 0, 2 for bad input, 130 for Ctrl-C, or as a failed run did."""
     parser = argparse.ArgumentParser(prog="phasefront", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -51,6 +51,9 @@ def main() -> None:
     except InputError as error:
         print(error, file=sys.stderr)
         sys.exit(2)
+    except KeyboardInterrupt:
+        print("Stopped; what is complete stays for the next run.", file=sys.stderr)
+        sys.exit(130)
 
 
 def _command(commands, action, help: str) -> argparse.ArgumentParser:

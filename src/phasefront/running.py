@@ -62,7 +62,11 @@ def run_workflow(configs: list[Path], *, cores: int, transcript: TextIO) -> int:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
     ) as process:
-        _show_progress(_keeping(process.stdout, said, transcript))
+        try:
+            _show_progress(_keeping(process.stdout, said, transcript))
+        except KeyboardInterrupt:
+            process.communicate()  # it got the signal too, and ends its jobs and frees the folder
+            raise
     if process.returncode == 0:
         return 0
     for line in said:

@@ -14,7 +14,7 @@ import pytest
 
 from phasefront.provenance.record import SUFFIX, output_path
 
-KILLS = int(os.environ.get("PHASEFRONT_KILLS", "6"))
+KILLS = int(os.environ.get("PHASEFRONT_KILLS", "4"))
 AT_MOST_S = 900  # for one run on a busy machine
 
 
@@ -113,4 +113,4 @@ def test_killed_runs_go_on_to_the_same_bytes(fresh_project, finished_project, tm
             f" {outputs} of {len(records(project))} outputs were complete at the last kill and"
             f" stayed; {planning} kills fell before a run made anything"
         )
-    assert kills > 0.7 * KILLS
+    assert kills > KILLS / 2

@@ -1,4 +1,4 @@
-"""One run in a folder at a time: another one is told what is the matter and what to do."""
+"""One run in a folder at a time, others are told what to do; and one that is asked to stop."""
 
 import os
 import signal
@@ -9,19 +9,25 @@ import time
 import pytest
 
 
+def begin(project, until: str) -> subprocess.Popen:
+    """Start a run, and wait for the first file of a pattern."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "phasefront", "run", project.config, "--cores", "2"],
+        cwd=project.folder, env=project.environment, start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    latest = time.monotonic() + 300
+    while not list(project.folder.glob(until)):
+        assert process.poll() is None and time.monotonic() < latest
+        time.sleep(0.1)
+    return process
+
+
 @pytest.mark.slow
 def test_a_second_run_and_one_after_a_kill_are_told_what_to_do(fresh_project, tmp_path):
     project = fresh_project.copy(tmp_path / "twice")
-    first = subprocess.Popen(
-        [sys.executable, "-m", "phasefront", "run", project.config, "--cores", "2"],
-        cwd=project.folder, env=project.environment, start_new_session=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    first = begin(project, ".snakemake/locks/*.output.lock")
     try:
-        latest = time.monotonic() + 300
-        while not list(project.folder.glob(".snakemake/locks/*.output.lock")):
-            assert first.poll() is None and time.monotonic() < latest
-            time.sleep(0.1)
         transcript = project.results / "logs/snakemake.log"
         before = transcript.read_text()
         for done in (project.run(), project.command("unlock", project.config)):
@@ -33,7 +39,7 @@ def test_a_second_run_and_one_after_a_kill_are_told_what_to_do(fresh_project, tm
         assert list(project.folder.glob(".snakemake/locks/*.output.lock"))
     finally:
         os.killpg(first.pid, signal.SIGKILL)
-        first.wait()
+        first.communicate()
 
     done = project.run()
     assert done.returncode == 2
@@ -45,3 +51,16 @@ def test_a_second_run_and_one_after_a_kill_are_told_what_to_do(fresh_project, tm
     unlocked = project.command("unlock", project.config)
     assert unlocked.returncode == 0, unlocked.stderr
     assert not list(project.folder.glob(".snakemake/locks/*"))
+
+
+@pytest.mark.slow
+def test_a_run_that_is_asked_to_stop_leaves_nothing_behind(fresh_project, tmp_path):
+    project = fresh_project.copy(tmp_path / "stopped")
+    process = begin(project, "results/small/raw/.part-*")
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C does
+    said = process.communicate()[1]
+    assert process.returncode == 130
+    assert said.splitlines()[-1] == "Stopped; what is complete stays for the next run."
+    assert "Traceback" not in said
+    assert not list(project.folder.glob(".snakemake/locks/*"))
+    assert not list(project.results.rglob(".part-*"))
