@@ -13,6 +13,7 @@ report: "workflow/report/workflow.rst"
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/variants.smk"
+include: "workflow/rules/inputs.smk"
 include: "workflow/rules/virtual.smk"
 include: "workflow/rules/scans.smk"
 include: "workflow/rules/calibration.smk"

@@ -72,38 +72,6 @@ def code(script):
     ]
 
 
-def scan_row(wildcards):
-    """The row of the table of scans."""
-    return PLAN.scans.loc[wildcards.scan]
-
-
-def templates_of(wildcards):
-    """Templates for the instrument that took the scan."""
-    return result(f"templates/{scan_row(wildcards)['instrument']}.nc")(wildcards)
-
-
-def by_method(method, files):
-    """Inputs that only one way of calibrating needs."""
-
-    def find(wildcards):
-        if experiment_of(variant_of(wildcards)).calibration.method != method:
-            return []
-        return files(wildcards) if callable(files) else files
-
-    return find
-
-
-def of_raw_scan(path):
-    """An input that only a raw scan has, not a peak list."""
-
-    def find(wildcards):
-        if scan_row(wildcards)["kind"] == "peaks":
-            return []
-        return scan_row(wildcards)["path"] if path == "raw" else result(path)(wildcards)
-
-    return find
-
-
 def pictured(name, path, caption, category, **labels):
     """A picture with its record, shown in the report under a category."""
     outputs = recorded(**{name: path})

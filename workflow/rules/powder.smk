@@ -5,19 +5,6 @@
 # out: powder/<pattern>.nc
 
 
-def pattern_path(wildcards):
-    """The pattern, or the table of refined fractions."""
-    return PLAN.patterns.loc[wildcards.pattern, "path"]
-
-
-def fit_before(wildcards):
-    """The fit that a sequential one starts from."""
-    before = PLAN.pattern_before(wildcards.pattern)
-    if before is None or not experiment_of(variant_of(wildcards)).powder.sequential:
-        return []
-    return result(f"powder/{before}.nc")(wildcards)
-
-
 rule fit_pattern:
     input:
         pattern=pattern_path,
