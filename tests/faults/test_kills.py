@@ -14,7 +14,7 @@ import pytest
 
 from phasefront.provenance.record import SUFFIX, output_path
 
-KILLS = int(os.environ.get("PHASEFRONT_KILLS", "4"))
+KILLS = int(os.environ.get("PHASEFRONT_KILLS", "3"))
 AT_MOST_S = 900  # for one run on a busy machine
 
 

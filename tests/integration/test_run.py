@@ -245,7 +245,7 @@ def test_another_number_of_cores_in_another_folder_gives_the_same_bytes(
     fresh_project, finished_project, tmp_path
 ):
     project = fresh_project.copy(tmp_path / "elsewhere")
-    done = project.run(cores=1)
+    done = project.run(cores=4)  # two threads a scan instead of one
     assert done.returncode == 0, done.stdout + done.stderr
     expected, found = finished_project.contents(), project.contents()
     assert found.keys() == expected.keys()
