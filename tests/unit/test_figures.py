@@ -778,6 +778,14 @@ def test_sources_without_data_are_left_out_of_the_fractions():
     assert [text.get_text() for text in legend.texts] == ["charge", "4D-STEM"]
 
 
+def test_a_source_without_ion_content_is_not_named_beside_the_line():
+    compared = make_comparison()
+    compared["ion_content"][:, 2] = np.nan
+    figure = comparison.draw_comparison([make_cycling()], compared)
+    legends = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
+    assert [[text.get_text() for text in legend.texts] for legend in legends] == [["4D-STEM"]]
+
+
 @pytest.mark.parametrize(
     ("value", "error", "text"),
     [

@@ -152,9 +152,9 @@ def _draw_parity(ax: Axes, comparison: xr.Dataset) -> None:
         _draw_line(ax, comparison.sel(pair=f"{name} - cycling"), np.array(limits), name)
     # Open squares around filled disks: neither source hides the other.
     for name, size, filled in (("powder", 6.5, False), ("stem", 4.0, True)):
-        if name not in sources:
-            continue
         here = {"source": sources.index(name)}
+        if np.isnan(x[here]).all():
+            continue
         colour = SOURCE_COLOURS[name]
         ax.errorbar(
             x[charge],
@@ -170,7 +170,8 @@ def _draw_parity(ax: Axes, comparison: xr.Dataset) -> None:
             label=SOURCE_NAMES[name],
         )
     ax.set(xlim=limits, ylim=limits, aspect="equal")
-    ax.legend(loc="upper left")
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(loc="upper left")
 
 
 def _draw_line(ax: Axes, pair: xr.Dataset, ends: np.ndarray, name: str) -> None:
