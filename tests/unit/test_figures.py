@@ -781,7 +781,8 @@ def test_sources_without_data_are_left_out_of_the_fractions():
 def test_a_source_without_ion_content_is_not_named_beside_the_line():
     compared = make_comparison()
     compared["ion_content"][:, 2] = np.nan
-    figure = comparison.draw_comparison([make_cycling()], compared)
+    log = make_cycling(dict(zip(STATES, STATE_X, strict=True)))
+    figure = comparison.draw_comparison([log], compared)
     legends = [ax.get_legend() for ax in figure.axes if ax.get_legend()]
     assert [[text.get_text() for text in legend.texts] for legend in legends] == [["4D-STEM"]]
 
