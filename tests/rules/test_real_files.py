@@ -1,7 +1,6 @@
 """Files from real instruments, by the command lines that a run uses."""
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -156,23 +155,16 @@ def test_pattern_of_a_synchrotron_beamline(shared_data):
 
 
 @pytest.mark.slow
-def test_the_lithium_manganese_oxide_particle(tmp_path, shared_data):
+def test_the_lithium_manganese_oxide_particle(fresh_project, tmp_path, shared_data):
     sources = {name: shared_data(source) for name, source in LIMNO_FILES.items()}
-    ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
-    for part in ("workflow", "scripts", "src", "config", "envs", "notebooks"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=ignore)
-    shutil.copy(ROOT / "Snakefile", tmp_path)
-    (tmp_path / "data/limno").mkdir(parents=True)
+    project = fresh_project.copy(tmp_path / "limno")
+    (project.folder / "data/limno").mkdir(parents=True)
     for name, source in sources.items():
-        shutil.copy(source, tmp_path / "data/limno" / name)
-    done = subprocess.run(
-        [sys.executable, "-m", "phasefront", "run", "config/limno.yaml", "--cores", "2"],
-        cwd=tmp_path, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(tmp_path / "src")},
-    )  # fmt: skip
+        shutil.copy(source, project.folder / "data/limno" / name)
+    done = project.command("run", "config/limno.yaml", "--cores", "2")
     assert done.returncode == 0, done.stdout + done.stderr
 
-    results = tmp_path / "results/limno"
+    results = project.folder / "results/limno"
     summary = json.loads((results / "summary.json").read_text())
     (scan,) = summary["scans"]
     assert scan["patterns"] == 80 * 58

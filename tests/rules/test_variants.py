@@ -133,7 +133,7 @@ def test_a_variant_runs_what_a_run_with_its_settings_would(tmp_path):
     varied = {line for line in varied if "summarise_sweep" not in line}
     stages = {re.search(r"scripts/(\w+)\.py", line)[1] for line in varied}
     assert stages >= {"calibrate_scan", "find_spots", "simulate_templates", "fit_pattern"}
-    assert len(varied) == 5 * 7 + 1 + 1
+    assert len(varied) == 5 * 8 + 1 + 1
     assert {re.sub(r"sweep/(\w+~[^/]+/)+", "", line) for line in varied} <= expected
 
 
