@@ -131,7 +131,7 @@ class _Shipped(requests.adapters.HTTPAdapter):
         return self.build_response(request, answer)
 
 
-@pytest.mark.filterwarnings("default")  # rdflib and pyshacl use what they deprecate themselves
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # rdflib uses what it deprecates
 def test_the_crate_is_a_provenance_run_crate(unpacked, tmp_path_factory):
     from rocrate_validator import services
     from rocrate_validator.models import Severity, ValidationSettings
