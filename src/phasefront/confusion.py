@@ -29,6 +29,7 @@ from phasefront import cells, evidence, grains, layouts, netcdf, orientations, r
 from phasefront.crystals import Crystal
 from phasefront.errors import InputError
 from phasefront.refinement import (
+    LOCAL_SCALE_SIGMA,
     Assignment,
     Experiment,
     Refined,
@@ -56,8 +57,6 @@ _STEADY = 0.9
 # Of drawing fates and setting the counts that are expected right, each time by this factor at most.
 _ROUNDS, _LARGEST_STEP = 3, 2.0
 _FEWEST_UNITS = 10  # that show how alike the positions of a grain are
-# Relative standard error of one pattern's scale about the scan's, as decisions have it.
-_LOCAL_SCALE = 0.001
 
 _Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -305,7 +304,7 @@ class _Scan:
             precession_deg=templates.attrs["precession_deg"],
             window=observed_window(spots),
             position_sigma=phases.attrs["position_sigma"],
-            scale_sigma=_LOCAL_SCALE,
+            scale_sigma=LOCAL_SCALE_SIGMA,
         )
         table = reflection_table(crystals, max_radius=experiment.window[1])
         scale, stretch, shear = (phases.attrs[name] for name in ("scale", "stretch", "shear"))

@@ -23,6 +23,7 @@ from phasefront.crystals import Crystal
 from phasefront.matching import Library
 from phasefront.orientations import COARSE_DEG
 from phasefront.refinement import (
+    LOCAL_SCALE_SIGMA,
     Experiment,
     Refined,
     ReflectionTable,
@@ -65,7 +66,7 @@ def decide_phases(
     min_spots: int = 5,
     position_sigma: float = 0.005,
     distortion_sigma: float = 0.003,
-    local_scale_sigma: float = 0.001,
+    local_scale_sigma: float = LOCAL_SCALE_SIGMA,
     centre_sigma: float = 0.001,
     decide_above: float = 0.95,
     min_explained: float = 0.5,

@@ -11,6 +11,7 @@ import xarray as xr
 from phasefront.crystals import Crystal
 from phasefront.figures.patterns import Explanation, Predicted
 from phasefront.refinement import (
+    LOCAL_SCALE_SIGMA,
     Experiment,
     Refined,
     assign,
@@ -20,9 +21,6 @@ from phasefront.refinement import (
     reflection_table,
     spot_arrays,
 )
-
-# What decide_phases lets one pattern's scale and centre differ from the scan's.
-_LOCAL_SCALE_SIGMA = 0.001
 
 
 def explain(
@@ -58,7 +56,7 @@ def explain(
         precession_deg=precession_deg,
         window=observed_window(spots),
         position_sigma=float(attributes["position_sigma"]),
-        scale_sigma=_LOCAL_SCALE_SIGMA,
+        scale_sigma=LOCAL_SCALE_SIGMA,
     )
     distortion = _distortion(attributes)
     offset, qx, qy, intensity = spot_arrays(spots)

@@ -23,6 +23,8 @@ from phasefront.crystals import Crystal
 # Range of the excitation error over which a reflection fades, 1/angstrom; fitted on
 # Bloch-wave patterns 10 to 80 nm thick.
 EXCITATION_WIDTH = 0.01
+# Relative standard error of one pattern's scale about the scan's: height, local strain.
+LOCAL_SCALE_SIGMA = 0.001
 # Reflections weaker than this share of the strongest |F| are left out.
 _WEAKEST = 0.01
 # Start of the refinement: orientations are taken to be right within this, radian.

@@ -10,8 +10,8 @@ import pandas as pd
 
 from phasefront.agreement import AGREE, CANNOT_TELL, DISAGREE
 from phasefront.figures import style
-from phasefront.figures.comparison import SOURCE_NAMES
 from phasefront.sweep import RUN
+from phasefront.tables import SOURCE_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -66,7 +66,7 @@ def _steps(records: Records) -> list[str]:
         jobs = {tuple(record.made.command): record for record in members}
         times = f", {len(jobs)} times" if len(jobs) > 1 else ""
         wildcards = [
-            f"{name} {_listed(sorted(values))}"
+            f"{name} {listed(sorted(values))}"
             for name, values in _values(record.run.wildcards for record in jobs.values()).items()
             if any(values)
         ]
@@ -76,7 +76,7 @@ def _steps(records: Records) -> list[str]:
             {k: v for k, v in record.made.parameters.items() if not isinstance(v, dict | list)}
             for record in jobs.values()
         )
-        given = [f"{name} {_listed(map(str, values))}" for name, values in plain.items()]
+        given = [f"{name} {listed(map(str, values))}" for name, values in plain.items()]
         seconds = sum(record.run.wall_seconds for record in jobs.values())
         sentence = f"{number}. {rule}{times}{of}: from {'; '.join(sources) or 'settings alone'}"
         sentence += f"; with {', '.join(given)}" if given else ""
@@ -92,7 +92,7 @@ def _sources(records: Records, jobs: Iterable[Record]) -> list[str]:
             before = records.by_path.get(entry.path)
             source = Path(entry.path).name if before is None else f"of {before.made.rule}"
             found.setdefault(entry.role, {})[source] = None
-    return [f"{role} {_listed(sources)}" for role, sources in found.items()]
+    return [f"{role} {listed(sources)}" for role, sources in found.items()]
 
 
 def _settings(records: Records) -> list[str]:
@@ -107,7 +107,7 @@ def _settings(records: Records) -> list[str]:
         return ["It depends on no settings."]
     lines = ["Settings:"]
     for (name, text), rules in found.items():
-        lines += _wrapped(f"{name} of {_listed(rules)}: {text}", "  ", "     ")
+        lines += _wrapped(f"{name} of {listed(rules)}: {text}", "  ", "     ")
     return lines
 
 
@@ -128,28 +128,28 @@ def _circumstances(records: Records) -> list[str]:
             else f"commit {state.commit[:12]}"
             + (f" with changes {_short(state.diff_sha256)}" if state.dirty else "")
         ] = None
-    lines[0] += f"; {_listed(commits)}."
+    lines[0] += f"; {listed(commits)}."
     locks = {record.made.lock.sha256 for record in every if record.made.lock}
-    lines.append(f"Lock file: {_listed(map(_short, sorted(locks))) or 'none'}.")
+    lines.append(f"Lock file: {listed(map(_short, sorted(locks))) or 'none'}.")
     pythons = {
         f"{record.run.interpreter.implementation} {record.run.interpreter.version}"
         for record in every
     }
     versions = {item for record in every for item in record.run.packages.items()}
     shown = [f"{name} {version}" for name, version in sorted(versions, key=_by_name)]
-    lines += _wrapped(f"Run by {_listed(sorted(pythons))} with {', '.join(shown)}.", "", "  ")
+    lines += _wrapped(f"Run by {listed(sorted(pythons))} with {', '.join(shown)}.", "", "  ")
     machines = {
         " ".join(filter(None, (record.run.machine.host, record.run.machine.platform)))
         for record in every
     }
-    lines += _wrapped(f"On {_listed(sorted(machines))}.", "", "  ")
+    lines += _wrapped(f"On {listed(sorted(machines))}.", "", "  ")
     people = {
         person.name + (f" (ORCID {person.orcid})" if person.orcid else "")
         for record in every
         for person in record.run.people
     }
     if people:
-        lines.append(f"By {_listed(sorted(people))}.")
+        lines.append(f"By {listed(sorted(people))}.")
     return lines
 
 
@@ -173,7 +173,8 @@ def _wrapped(text: str, first: str, others: str) -> list[str]:
     )  # fmt: skip
 
 
-def _listed(items: Iterable[str]) -> str:
+def listed(items: Iterable[str]) -> str:
+    """One, several: `a`, `a and b`, `a, b and c`."""
     *most, last = list(items) or [""]
     return f"{', '.join(most)} and {last}" if most else last
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
+from phasefront.provenance.explain import listed
 from phasefront.provenance.steps import Step
 
 # Programs whose versions a methods section names, where they took part.
@@ -52,22 +53,22 @@ class _Values:
                 value = value.get(part) if isinstance(value, Mapping) else None
             if value is not None and style.format(_text(value)) not in found:
                 found.append(style.format(_text(value)))
-        return _joined(sorted(found)) if found else "n/a"
+        return listed(sorted(found)) if found else "n/a"
 
     def phases(self) -> str:
         """Names of the candidate phases with their ion contents."""
         material = self._steps[0].parameters["material"]
         named = [f"{p['name']} ({_text(p['ion_content'])} {material['ion']})"
                  for p in material["phases"]]  # fmt: skip
-        return _joined(named)
+        return listed(named)
 
 
 def _software(steps: Sequence[Step], software: Mapping[str, str]) -> str:
     packages = {name: version for step in steps for name, version in step.run["packages"].items()}
     used = [f"{name} {packages[name]}" for name in _NAMED if name in packages]
     commits = {step.run["repository"]["commit"] for step in steps if step.run["repository"]}
-    with_them = f", with {_joined(used)}" if used else ""
-    at = f" (commit {_joined(sorted(commit[:12] for commit in commits))})" if commits else ""
+    with_them = f", with {listed(used)}" if used else ""
+    at = f" (commit {listed(sorted(commit[:12] for commit in commits))})" if commits else ""
     return (
         f"Data were analysed with phasefront {software['phasefront']}{at}, a workflow in Snakemake "
         f"{software['snakemake']} for Python {steps[0].run['interpreter']['version']}{with_them}."
@@ -175,7 +176,3 @@ _SENTENCES: dict[str, Callable[[_Values], str]] = {
 
 def _text(value) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
-
-
-def _joined(items: Sequence[str]) -> str:
-    return items[0] if len(items) == 1 else ", ".join(items[:-1]) + " and " + items[-1]

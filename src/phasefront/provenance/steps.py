@@ -32,27 +32,13 @@ class Step:
 def steps_of(records: Iterable[Record]) -> list[Step]:
     """The steps that made the outputs of `records`, each after those whose outputs it used.
 
-    Records of one job have the same command, which names all its outputs.
+    Records come with every output after what it was made of, as in `chain.Records`. Those of one
+    job have the same command, which names all its outputs.
     """
     jobs: dict[bytes, list[Record]] = {}
     for record in records:
         jobs.setdefault(canonical(record.made.command), []).append(record)
-    steps = [_step(own) for own in jobs.values()]
-    maker = {output["path"]: step for step in steps for output in step.outputs}
-    order: dict[str, Step] = {}
-
-    def visit(step: Step) -> None:
-        if step.name in order:
-            return
-        for entry in step.inputs:
-            parent = maker.get(entry["path"])
-            if parent is not None and parent is not step:
-                visit(parent)
-        order[step.name] = step
-
-    for step in sorted(steps, key=lambda step: step.name):
-        visit(step)
-    return list(order.values())
+    return [_step(own) for own in jobs.values()]
 
 
 def _step(records: list[Record]) -> Step:

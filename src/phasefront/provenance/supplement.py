@@ -108,14 +108,20 @@ def pack(
     """
     records = _records(targets, Path("results") / run)
     steps = steps_of(records.values())
+    named = {
+        entry["path"]: entry["sha256"]
+        for step in steps
+        for entry in (*step.inputs, *step.outputs, *step.code)
+    }
     # Several jobs name the same people; a dictionary keeps each once, in order.
     people = list({str(person): person for step in steps for person in step.run["people"]}.values())
     scans = set(raw)
     left_out = _outside(steps) | (set() if include_raw else scans)
-    absent = _describe_absent(steps, left_out)
+    absent = _describe_absent(named, left_out)
     for name in scans & set(absent):
         absent[name]["identifier"] = raw_identifier
-    paths = _payload(steps, records, [*project, *config], set(absent))
+    beside = [record.record_path(path) for path in records]
+    paths = _payload(set(named) - set(absent), [*beside, *project, *config])
     software = {name: metadata.version(name) for name in ("phasefront", "snakemake")}
     results = f"results/{run}"
     texts = {
@@ -156,14 +162,14 @@ def pack(
 
 def _records(targets: Iterable[Path], folder: Path) -> dict[str, Record]:
     """Records of the targets, of all they were made from, and of what the same jobs made too."""
-    found: dict[str, Record] = {}
-    for target in targets:
-        found |= collect(target).by_path
-    commands = {tuple(record.made.command) for record in found.values()}
-    beside = collect(folder).by_path
-    return found | {
-        path: record for path, record in beside.items() if tuple(record.made.command) in commands
-    }
+    every = collect(folder)
+    commands = set()
+    for target in map(record.shown, targets):
+        if target not in every.by_path:
+            raise InputError(target, "has no record", remedy="run the workflow again")
+        of_target = every.ancestors(target).by_path.values()
+        commands |= {tuple(one.made.command) for one in of_target}
+    return {path: one for path, one in every.by_path.items() if tuple(one.made.command) in commands}
 
 
 def _outside(steps: Sequence[Step]) -> set[str]:
@@ -172,36 +178,22 @@ def _outside(steps: Sequence[Step]) -> set[str]:
     return {path for path in paths if Path(path).is_absolute() or ".." in Path(path).parts}
 
 
-def _describe_absent(steps: Sequence[Step], left_out: set[str]) -> dict[str, dict]:
-    """Size and digest of the files left out, by path, as the records know them."""
-    known = {
-        entry["path"]: entry
-        for step in steps
-        for entry in (*step.inputs, *step.outputs, *step.code)
-    }
+def _describe_absent(named: Mapping[str, str], left_out: set[str]) -> dict[str, dict]:
+    """Size and digest of the files left out, by path; `named` has the digests that records give."""
     return {
-        path: {"size": Path(path).stat().st_size, "sha256": known[path]["sha256"]}
-        for path in sorted(left_out & set(known))
+        path: {"size": Path(path).stat().st_size, "sha256": named[path]}
+        for path in sorted(left_out & set(named))
     }
 
 
-def _payload(
-    steps: Sequence[Step], records: Mapping[str, Record], more: Iterable[Path], absent: set[str]
-) -> list[str]:
-    """Paths of all files to pack, sorted."""
-    named = {
-        entry["path"]
-        for step in steps
-        for entry in (*step.inputs, *step.outputs, *step.code)
-    }  # fmt: skip
-    named |= {record.record_path(path).as_posix() for path in records}
-    named |= {record.shown(path) for path in more}
-    for path in sorted(named - absent):
+def _payload(named: set[str], more: Iterable[Path]) -> list[str]:
+    """Paths of all files to pack, sorted: those that records name, and more."""
+    paths = named | {record.shown(path) for path in more}
+    for path in sorted(paths):
         if not Path(path).exists():
             raise InputError(path, "is gone", remedy="run the workflow again")
     files = set()
-    for path in named - absent:
-        place = Path(path)
+    for place in map(Path, paths):
         inside = place.rglob("*") if place.is_dir() else [place]
         files |= {file.as_posix() for file in inside if file.is_file()}
     return sorted(files)
