@@ -10,6 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from phasefront import layouts, netcdf
+from phasefront.agreement import NORMAL_95
 from phasefront.errors import InputError
 from phasefront.logs import (
     BDF_CURRENT,
@@ -24,7 +25,6 @@ from phasefront.logs import (
 )
 
 FARADAY_MAH_MOL = 96485.33212 / 3.6
-NORMAL_95 = 1.959964
 
 # A larger relative disagreement with the instrument's own counter is worth a warning.
 CAPACITY_LIMIT = 0.01

@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
+from phasefront.agreement import NORMAL_95
 from phasefront.virtual.truth import axis_order
 
-_NORMAL_95 = 1.959964
 _INDEX = re.compile(r"-?\d")
 
 
@@ -108,9 +108,9 @@ def _pool_bins(several: Sequence[list[dict]]) -> list[dict]:
 def _with_intervals(bins: list[dict]) -> list[dict]:
     out = []
     for one in bins:
-        share, count, square = one["frequency"], one["count"], _NORMAL_95**2
+        share, count, square = one["frequency"], one["count"], NORMAL_95**2
         middle = (share + square / (2 * count)) / (1 + square / count)
-        half = _NORMAL_95 * np.sqrt(share * (1 - share) / count + square / (4 * count**2))
+        half = NORMAL_95 * np.sqrt(share * (1 - share) / count + square / (4 * count**2))
         half /= 1 + square / count
         # Rounding must not leave the share outside, or the ends beyond 0 and 1.
         low, high = max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))

@@ -18,6 +18,7 @@ import numpy as np
 import xarray as xr
 
 from phasefront import layouts, rotations
+from phasefront.agreement import NORMAL_95
 from phasefront.crystals import Crystal, laue_rotations
 from phasefront.errors import InputError
 from phasefront.grains import to_parent
@@ -27,7 +28,6 @@ TRACE = 0.05
 # A second lattice is the other grain's within this angle, degrees.
 SAME_LATTICE_DEG = 3.0
 CALIBRATION_BINS = 15
-_NORMAL_95 = 1.959964
 # Most posteriors are near 0 or 1, so the bins of a reliability diagram are narrow there.
 RELIABILITY_EDGES = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 
@@ -141,7 +141,7 @@ def check_scan(
         "crystal_missed": decision[crystal] == layouts.VACUUM,
         "orientation_half_turned": (angle - turned_angle >= 5)[np.isfinite(angle)],
         "fraction_intervals_covering": (low <= area) & (area <= high),
-        "ion_content_covering": np.abs(ion_error) <= _NORMAL_95 * ion_stderr,
+        "ion_content_covering": np.abs(ion_error) <= NORMAL_95 * ion_stderr,
         "second_lattice_right": second_right[overlap],
         "second_lattice_found": (phases["second_phase"].values >= 0)[overlap],
         "second_lattice_false": (phases["second_phase"].values >= 0)[crystal & ~overlap],
