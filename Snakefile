@@ -1,6 +1,6 @@
 """phasefront: from raw scans, cycling logs and powder patterns to phase fractions, compared.
 
-snakemake --configfile config/demo.yaml --workflow-profile workflow/profiles/default
+snakemake --configfile config/demo.yaml
 """
 
 from snakemake.utils import min_version

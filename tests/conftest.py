@@ -17,8 +17,8 @@ from phasefront.provenance.record import SUFFIX
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = (
-    "Snakefile", "workflow", "scripts", "src", "config", "envs", "notebooks", "Makefile",
-    "pyproject.toml", "LICENSE", "CITATION.cff", "CHANGELOG.md",
+    "Snakefile", "profiles", "workflow", "scripts", "src", "config", "envs", "notebooks",
+    "Makefile", "pyproject.toml", "LICENSE", "CITATION.cff", "CHANGELOG.md",
 )  # fmt: skip
 
 
@@ -51,10 +51,10 @@ class Project:
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True
         )
 
-    def planned(self, *overriding: str) -> dict[str, int]:
-        """Rules that a run would execute now, with their numbers of jobs."""
-        command = running.snakemake([self.config, *overriding], *running.PROFILE)
-        done = self.call([*command, "--dry-run", "--quiet", "rules"])
+    def planned(self, *overriding: str, options: tuple[str, ...] = ()) -> dict[str, int]:
+        """Rules that Snakemake would run now, with their numbers of jobs."""
+        quietly = ("--dry-run", "--quiet", "rules")
+        done = self.call(running.snakemake([self.config, *overriding], *quietly, *options))
         assert done.returncode == 0, done.stderr
         lines = [line.split() for line in done.stdout.splitlines()]
         counts = {

@@ -14,7 +14,6 @@ from typing import TextIO
 
 from phasefront.errors import DISK_ERRORS, InputError
 
-PROFILE = ("--workflow-profile", "workflow/profiles/default")
 _STEPS = re.compile(r"^(\d+) of (\d+) steps")
 _RULE = re.compile(r"^(?:local)?rule (\w+):")
 _TOTAL = re.compile(r"^total\s+(\d+)")
@@ -56,7 +55,7 @@ def run_workflow(configs: list[Path], *, cores: int, transcript: TextIO) -> int:
     Returns 0, or 2 where a job refused its input (its sentence is on stderr), or 1. Raises
     InputError where Snakemake's lock is in the way, and OSError where it met one of a disk.
     """
-    command = snakemake(configs, *PROFILE, "--cores", str(cores))
+    command = snakemake(configs, "--cores", str(cores))
     transcript.truncate(0)
     said: list[str] = []
     with subprocess.Popen(

@@ -148,3 +148,13 @@ def test_headers_and_parts_belong_to_their_scan(folder):
         "c_000.tvips": ["c_000.tvips", "c_001.tvips"],
         "d.blo": ["d.blo"],
     }
+    assert digests.parts(folder / "c_000.tvips") == [folder / "c_001.tvips"]
+    assert digests.parts(folder / "d.blo") == []
+
+
+def test_the_parts_of_a_folder_are_all_files_in_it(folder):
+    (folder / "scan.zspy/data").mkdir(parents=True)
+    for name in (".zgroup", "data/0.0", "data/0.1"):
+        (folder / "scan.zspy" / name).touch()
+    found = [path.relative_to(folder / "scan.zspy") for path in digests.parts(folder / "scan.zspy")]
+    assert [path.as_posix() for path in found] == [".zgroup", "data/0.0", "data/0.1"]

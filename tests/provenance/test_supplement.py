@@ -64,13 +64,13 @@ def run(tmp_path, monkeypatch):
     """A folder with a run of two jobs, which is the working folder."""
     for name, text in {
         "scripts/find_spots.py": FIND.lstrip(), "scripts/count_fractions.py": COUNT.lstrip(),
-        "raw/scan.blo": "raw", "config/small.yaml": "run: small\n", "Snakefile": "rule all:\n",
-        "LICENSE": "GPL\n", "envs/lock.txt": "numpy==2.0\n",
+        "raw/scan.mib": "raw", "raw/scan.hdr": "header", "config/small.yaml": "run: small\n",
+        "Snakefile": "rule all:\n", "LICENSE": "GPL\n", "envs/lock.txt": "numpy==2.0\n",
     }.items():  # fmt: skip
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     spots = ("--spots", "results/small/spots.txt")
-    call(tmp_path, "scripts/find_spots.py", "--scan", "raw/scan.blo", *spots)
+    call(tmp_path, "scripts/find_spots.py", "--scan", "raw/scan.mib", *spots)
     call(
         tmp_path, "scripts/count_fractions.py", *spots,
         "--fractions", str(TARGETS[0]), "--copy", COPY,
@@ -82,7 +82,7 @@ def run(tmp_path, monkeypatch):
 def pack(path, **changed):
     arguments = {
         "targets": TARGETS, "project": PROJECT, "config": [Path("config/small.yaml")],
-        "raw": ["raw/scan.blo"], "run": "small", "title": "A small run",
+        "raw": ["raw/scan.mib"], "run": "small", "title": "A small run",
         "license": "https://spdx.org/licenses/CC-BY-4.0",
     }  # fmt: skip
     supplement.pack(path, **(arguments | changed))
@@ -110,7 +110,7 @@ def test_it_is_a_valid_bag_and_nothing_else(unpacked):
         "data/results/small/copy.txt", "data/results/small/spots.txt.prov.json",
         "data/results/small/fractions.json.prov.json", "data/results/small/copy.txt.prov.json",
     } <= payload  # fmt: skip
-    assert "data/raw/scan.blo" not in payload
+    assert "data/raw/scan.mib" not in payload
 
 
 def test_a_changed_byte_is_found_by_the_bag(unpacked):
@@ -155,7 +155,7 @@ def test_the_crate_tells_every_job_with_its_files_and_times(unpacked):
     job = of["#job/find_spots/results/small/spots.txt"]
     assert job["instrument"] == {"@id": "scripts/find_spots.py"}
     assert job["result"] == {"@id": "results/small/spots.txt"}
-    assert {"@id": "#absent/raw/scan.blo"} in job["object"]
+    assert {"@id": "#absent/raw/scan.mib"} in job["object"]
     record = json.loads((unpacked / "data/results/small/spots.txt.prov.json").read_text())
     assert job["startTime"] == record["run"]["started"]
     parameter = of["#parameter/find_spots/results/small/spots.txt/seed"]
@@ -177,19 +177,22 @@ def test_prov_says_what_was_derived_from_what(unpacked):
         "job:count_fractions/results/small/copy.txt",
     }
     entities = {str(item.identifier) for item in document.get_records(ProvEntity)}
-    assert {"file:raw/scan.blo", "file:results/small/fractions.json"} <= entities
+    assert {"file:raw/scan.mib", "file:results/small/fractions.json"} <= entities
 
 
 def test_raw_scans_are_named_by_digest_or_packed_on_request(run, tmp_path):
     with zipfile.ZipFile(pack(tmp_path / "a.zip", raw_identifier="doi:10.1/x")) as packed:
         table = packed.read("phasefront-small/data/absent.csv").decode().splitlines()
         readme = packed.read("phasefront-small/data/README.md").decode()
-    (row,) = [line for line in table if "scan.blo" in line]
-    assert row.startswith("raw/scan.blo,3,") and row.endswith(",doi:10.1/x")
+        assert not [name for name in packed.namelist() if "data/raw" in name]
+    header, scan = [line for line in table if "scan." in line]
+    assert header.startswith("raw/scan.hdr,6,") and header.endswith(",doi:10.1/x")
+    assert scan.startswith("raw/scan.mib,3,") and scan.endswith(",doi:10.1/x")
     assert "Put the raw files" in readme
     with zipfile.ZipFile(pack(tmp_path / "b.zip", include_raw=True)) as packed:
-        assert packed.read("phasefront-small/data/raw/scan.blo") == b"raw"
-        assert b"scan.blo" not in packed.read("phasefront-small/data/absent.csv")
+        assert packed.read("phasefront-small/data/raw/scan.mib") == b"raw"
+        assert packed.read("phasefront-small/data/raw/scan.hdr") == b"header"
+        assert b"scan." not in packed.read("phasefront-small/data/absent.csv")
 
 
 def test_the_same_run_gives_the_same_bytes(run, tmp_path):

@@ -32,6 +32,12 @@ def test_every_rule_tracks_its_record_and_keeps_its_log():
         assert "> {log} 2>&1" in text, name
 
 
+def test_every_rule_that_reads_a_raw_scan_tracks_its_parts():
+    for name, text in rules().items():
+        assert ("of_raw_scan(raw)" in text) == ("of_raw_scan(parts)" in text), name
+        assert 'scan_row(wildcards)["path"]' not in text or name == "import_peaks", name
+
+
 def test_no_rule_of_the_analysis_reads_the_truth():
     for name, text in rules().items():
         reads = text.partition("output:")[0]

@@ -25,7 +25,8 @@ if PLAN.experiment.calibration.standard:
 
 rule calibrate_scan:
     input:
-        scan=lambda wildcards: scan_row(wildcards)["path"],
+        scan=of_raw_scan(raw),
+        parts=of_raw_scan(parts),
         cifs=by_method("phases", PLAN.cifs),
         standard=by_method("standard", result("calibration/standard.nc")),
         code=code("calibrate_scan"),

@@ -34,7 +34,8 @@ rule draw_scan:
 
 rule draw_patterns:
     input:
-        scan=of_raw_scan("raw"),
+        scan=of_raw_scan(raw),
+        parts=of_raw_scan(parts),
         calibration=of_raw_scan("calibration/{scan}.nc"),
         spots=result("spots/{scan}.nc"),
         orientations=result("orientations/{scan}.nc"),

@@ -1,5 +1,7 @@
 # Inputs that depend on what the tables and the config say of a scan or a pattern.
 
+from phasefront.provenance import digests
+
 
 def scan_row(wildcards):
     """The row of the table of scans."""
@@ -22,15 +24,26 @@ def by_method(method, files):
     return find
 
 
-def of_raw_scan(path):
-    """An input that only a raw scan has, not a peak list."""
+def of_raw_scan(find):
+    """An input that only a raw scan has, not a peak list: a result, or what its path leads to."""
 
-    def find(wildcards):
-        if scan_row(wildcards)["kind"] == "peaks":
+    def found(wildcards):
+        row = scan_row(wildcards)
+        if row["kind"] == "peaks":
             return []
-        return scan_row(wildcards)["path"] if path == "raw" else result(path)(wildcards)
+        return find(row["path"]) if callable(find) else result(find)(wildcards)
 
-    return find
+    return found
+
+
+def raw(path):
+    """The file or folder itself. Snakemake knows a folder by its time, so its parts stand for it."""
+    return ancient(path) if os.path.isdir(path) else path
+
+
+def parts(path):
+    """What is read along with it: a change in it counts as one in the scan."""
+    return [str(part) for part in digests.parts(pathlib.Path(path))]
 
 
 def pattern_path(wildcards):

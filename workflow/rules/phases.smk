@@ -7,7 +7,8 @@
 
 rule decide_phases:
     input:
-        scan=of_raw_scan("raw"),
+        scan=of_raw_scan(raw),
+        parts=of_raw_scan(parts),
         calibration=of_raw_scan("calibration/{scan}.nc"),
         spots=result("spots/{scan}.nc"),
         orientations=result("orientations/{scan}.nc"),

@@ -6,7 +6,8 @@
 
 rule describe_scan:
     input:
-        scan=lambda wildcards: scan_row(wildcards)["path"],
+        scan=of_raw_scan(raw),
+        parts=of_raw_scan(parts),
         code=code("describe_scan"),
     output:
         **recorded(description="scans/{scan}.nc"),

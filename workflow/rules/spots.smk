@@ -6,7 +6,8 @@
 
 rule find_spots:
     input:
-        scan=lambda wildcards: scan_row(wildcards)["path"],
+        scan=of_raw_scan(raw),
+        parts=of_raw_scan(parts),
         calibration=result("calibration/{scan}.nc"),
         code=code("find_spots"),
     output:

@@ -41,7 +41,7 @@ def project_files():
     names = (
         "Snakefile Makefile pyproject.toml LICENSE CITATION.cff CHANGELOG.md".split()
     )
-    folders = "workflow scripts src envs notebooks".split()
+    folders = "profiles workflow scripts src envs notebooks".split()
     inside = [path for folder in folders for path in pathlib.Path(folder).rglob("*")]
     made = ("__pycache__", ".egg-info")
     return names + sorted(

@@ -59,6 +59,11 @@ def with_companions(path: Path) -> list[Path]:
     return [path, *(file for file in beside if file != path and file.is_file())]
 
 
+def parts(path: Path) -> list[Path]:
+    """Files that are read along with a file, or all that a folder holds."""
+    return _files_in(path) if path.is_dir() else with_companions(path)[1:]
+
+
 def signature(path: Path) -> Signature:
     """What the file system says of a file, or of every file in a folder."""
     files = _files_in(path) if path.is_dir() else [path]

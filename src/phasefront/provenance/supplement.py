@@ -21,7 +21,7 @@ from phasefront.errors import InputError
 from phasefront.provenance import absent as absent_files
 from phasefront.provenance import crate, methods, prov_document, record
 from phasefront.provenance.chain import collect
-from phasefront.provenance.digests import digest
+from phasefront.provenance.digests import digest, size, with_companions
 from phasefront.provenance.record import Record
 from phasefront.provenance.steps import Step, steps_of
 
@@ -39,7 +39,7 @@ The results of a phasefront run (`{run}`), with everything that it takes to chec
 | how each file was made | `<file>.prov.json` beside it |
 | methods, for a paper | `METHODS.md` |
 | experiment, tables, structures | `config` |
-| code and locked environment | `Snakefile`, `workflow`, `scripts`, `src`, `envs/lock.txt` |
+| code and environment | `Snakefile`, `profiles`, `workflow`, `scripts`, `src`, `envs/lock.txt` |
 | the run for machines | `ro-crate-metadata.json` (RO-Crate), `prov.json` (W3C PROV) |
 | raw files that are not in here | `{absent}`: size, SHA-256{identifier} |
 
@@ -115,7 +115,7 @@ def pack(
     }
     # Several jobs name the same people; a dictionary keeps each once, in order.
     people = list({str(person): person for step in steps for person in step.run["people"]}.values())
-    scans = set(raw)
+    scans = {record.shown(file) for path in raw for file in with_companions(Path(path))}
     left_out = _outside(steps) | (set() if include_raw else scans)
     absent = _describe_absent(named, left_out)
     for name in scans & set(absent):
@@ -181,8 +181,7 @@ def _outside(steps: Sequence[Step]) -> set[str]:
 def _describe_absent(named: Mapping[str, str], left_out: set[str]) -> dict[str, dict]:
     """Size and digest of the files left out, by path; `named` has the digests that records give."""
     return {
-        path: {"size": Path(path).stat().st_size, "sha256": named[path]}
-        for path in sorted(left_out & set(named))
+        path: {"size": size(path), "sha256": named[path]} for path in sorted(left_out & set(named))
     }
 
 
