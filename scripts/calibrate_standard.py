@@ -7,9 +7,9 @@ from phasefront.provenance.job import Job
 def calibrate_standard(job):
     from skimage.io import imread
 
-    from phasefront import calibration, layouts, netcdf
+    from phasefront import layouts, netcdf, rings
 
-    calibrated = calibration.calibrate_rings(
+    calibrated = rings.calibrate_rings(
         imread(job.image),
         d_spacings=job.settings.d_spacings,
         scale_nominal=job.settings.scale,

@@ -8,7 +8,7 @@ import pytest
 from scipy import special
 from scipy.spatial.transform import Rotation
 
-from phasefront import calibration, layouts, netcdf, scans
+from phasefront import affine, beam, calibration, layouts, netcdf, refinement, rings, scans
 from phasefront.crystals import read_crystal
 from phasefront.errors import InputError
 
@@ -43,9 +43,7 @@ def test_centres_of_disks_whether_saturated_or_faint(counts, limit, error):
         ]
     )
     patterns = np.minimum(patterns, limit)
-    found = calibration.find_centres(
-        patterns, (47.0, 49.0), radius=radius, mask=np.ones(shape, bool)
-    )
+    found = beam.find_centres(patterns, (47.0, 49.0), radius=radius, mask=np.ones(shape, bool))
     offset = found - true
     assert np.sqrt(np.mean(offset**2)) < error
     assert np.abs(offset.mean(axis=0)).max() < error
@@ -54,12 +52,12 @@ def test_centres_of_disks_whether_saturated_or_faint(counts, limit, error):
 def test_a_pattern_without_a_beam_has_no_centre():
     empty = np.zeros((1, 64, 64))
     mask = np.ones((64, 64), bool)
-    assert np.isnan(calibration.find_centres(empty, (32, 32), radius=5.0, mask=mask)).all()
+    assert np.isnan(beam.find_centres(empty, (32, 32), radius=5.0, mask=mask)).all()
 
 
 def test_the_beam_of_a_mean_pattern_is_found_off_centre():
     pattern = 900 * disk((128, 128), 40.3, 75.6, 7.0) + halo((128, 128), 40.3, 75.6)
-    row, column, radius = calibration.find_beam(pattern)
+    row, column, radius = beam.find_beam(pattern)
     assert (row, column) == pytest.approx((40.3, 75.6), abs=0.15)
     assert radius == pytest.approx(7.0, abs=0.4)
 
@@ -74,9 +72,9 @@ def test_a_beam_stop_is_masked_and_the_centre_comes_from_symmetry():
     y, x = np.indices(shape)
     stop = (np.abs(y - row) < 9) & (x > column - 10)
     pattern = rng.poisson(20 * np.where(stop, 0.02, 1.0) * pattern) / 20
-    found = calibration.find_beam(pattern)
+    found = beam.find_beam(pattern)
     assert found[:2] == pytest.approx((row, column), abs=1.0)
-    mask = calibration.usable_pixels(pattern, (row, column))
+    mask = beam.usable_pixels(pattern, (row, column))
     radius = np.hypot(y - row, x - column)
     near = (radius > 12) & (radius < 45)  # further in, the stop is all there is
     assert mask[stop & near].mean() < 0.1
@@ -88,7 +86,7 @@ def test_hot_and_dead_pixels_are_masked():
     pattern = rng.poisson(1e4 * (1 + halo((64, 64), 32, 32, height=3.0))) / 1e3
     pattern[10, 12] *= 30
     pattern[50, 40] = 0
-    mask = calibration.usable_pixels(pattern, (32, 32))
+    mask = beam.usable_pixels(pattern, (32, 32))
     assert not mask[10, 12]
     assert not mask[50, 40]
     assert mask.sum() == mask.size - 2
@@ -101,7 +99,7 @@ def test_the_surface_follows_descan_and_ignores_outliers():
     measured = true + rng.normal(0, 0.05, true.shape)
     measured[rng.uniform(size=(30, 40)) < 0.15] += [4.0, -3.0]
     measured[3:6, 3:9] = np.nan
-    fitted, residual, error = calibration.fit_surface(measured)
+    fitted, residual, error = beam.fit_surface(measured)
     assert np.abs(fitted - true).max() < 0.02
     assert 0.001 < error < 0.01
     assert np.isnan(residual[4, 4])
@@ -118,7 +116,7 @@ def test_a_tenth_of_wild_centres_in_patches_leaves_the_surface_within_a_twentiet
     measured[30:40, 36:44] += [-1.5, 0.3]
     wild = rng.uniform(size=true.shape[:2]) < 0.02
     measured[wild] += rng.uniform(-20, 20, (wild.sum(), 2))
-    fitted, residual, error = calibration.fit_surface(measured)
+    fitted, residual, error = beam.fit_surface(measured)
     assert 0.1 < (residual > 0.5).mean() < 0.15
     assert np.sqrt(np.mean((fitted - true) ** 2)) < 0.02
     assert np.abs(fitted - true).max() < 0.05
@@ -128,7 +126,7 @@ def test_a_tenth_of_wild_centres_in_patches_leaves_the_surface_within_a_twentiet
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 2)])
 def test_the_surface_of_a_small_scan_is_a_plane_or_a_constant(shape):
     measured = np.broadcast_to([50.0, 60.0], (*shape, 2))
-    fitted, residual, error = calibration.fit_surface(measured)
+    fitted, residual, error = beam.fit_surface(measured)
     np.testing.assert_allclose(fitted, measured)
     np.testing.assert_allclose(residual, 0, atol=1e-9)
     assert error < 1e-6
@@ -149,9 +147,9 @@ def test_the_spots_own_size_is_measured_beside_a_larger_beam(sigma, probe):
     patterns = rng.poisson(np.broadcast_to(expected, (4, *shape)))
     centres = np.tile([72.0, 72.0], (4, 1))
     mask = np.ones(shape, bool)
-    found = calibration.measure_spot_radius(patterns, centres, probe_radius=probe, mask=mask)
+    found = beam.measure_spot_radius(patterns, centres, probe_radius=probe, mask=mask)
     assert found == pytest.approx(2 * sigma, rel=0.08)
-    reach = calibration.measure_beam_radius(
+    reach = beam.measure_beam_radius(
         patterns, centres, probe_radius=probe, spot_radius=found, mask=mask
     )
     assert probe + found <= reach < probe + found + 6
@@ -192,7 +190,7 @@ def nominal_spots(
     reflections = [crystal.reflections(1 / 1.2) for crystal in crystals]
     lattices = Rotation.random(grains, rng=rng)
     own_axes = [Rotation.from_euler("z", turn, degrees=True) for turn in (0, -45, 0)]
-    wavelength = calibration.electron_wavelength(VOLTAGE_KV)
+    wavelength = refinement.electron_wavelength(VOLTAGE_KV)
     counts, found, rotations = [], [], np.empty((1, patterns, len(crystals), 1, 4))
     for i in range(patterns):
         phase = rng.choice(phases)
@@ -233,7 +231,7 @@ def nominal_spots(
 
 
 def fit(spots, orientations, crystals, *, scale_search=0.02):
-    return calibration.fit_affine(
+    return affine.fit_affine(
         spots, orientations, crystals, voltage_kv=VOLTAGE_KV, precession_deg=PRECESSION_DEG,
         scale_search=scale_search,
     )  # fmt: skip
@@ -244,7 +242,7 @@ def test_scale_and_ellipse_are_recovered_although_the_phases_are_not_known(cryst
     true = distortion(1.005, 1.01, 35.0)
     rng = np.random.default_rng(len(phases))
     result = fit(*nominal_spots(crystals, rng, matrix=true, phases=phases), crystals)
-    scale, ratio, angle = calibration._shape_of(result.matrix)
+    scale, ratio, angle = affine.shape_of(result.matrix)
     assert scale == pytest.approx(1.005, abs=0.001)
     assert ratio == pytest.approx(1.01, abs=0.002)
     assert angle == pytest.approx(35.0, abs=6.0)
@@ -260,7 +258,7 @@ def test_the_scale_is_found_anywhere_in_the_range_searched(crystals, scale):
     rng = np.random.default_rng(6)
     made = nominal_spots(crystals, rng, matrix=distortion(scale, 1.0, 0.0), phases=[0, 1])
     result = fit(*made, crystals)
-    assert calibration._scale_of(result.matrix) == pytest.approx(scale, abs=0.001)
+    assert affine.scale_of(result.matrix) == pytest.approx(scale, abs=0.001)
 
 
 def test_an_outward_shift_of_the_spots_is_no_scale(crystals):
@@ -269,7 +267,7 @@ def test_an_outward_shift_of_the_spots_is_no_scale(crystals):
         crystals, rng, matrix=np.eye(2), phases=[0, 1], patterns=120, grains=20, outward=4e-4
     )
     result = fit(*made, crystals, scale_search=0.004)
-    assert calibration._scale_of(result.matrix) == pytest.approx(1, abs=7e-4)
+    assert affine.scale_of(result.matrix) == pytest.approx(1, abs=7e-4)
     outward_error = np.sqrt(result.covariance[5, 5])
     assert result.outward == pytest.approx(4e-4, abs=4 * outward_error)
     assert outward_error < 1.5e-4
@@ -295,7 +293,7 @@ def test_residuals_show_a_distortion_beyond_an_ellipse(crystals):
     spots["qx"] += moved.real.astype("f4")
     spots["qy"] += moved.imag.astype("f4")
     result = fit(spots, orientations, crystals, scale_search=0.002)
-    maps = calibration._binned(result.q / 0.0175, result.residual / 0.0175, (144, 144))
+    maps = calibration.binned(result.q / 0.0175, result.residual / 0.0175, (144, 144))
     x, y = np.meshgrid(0.0175 * maps["bin_x"], 0.0175 * maps["bin_y"])
     expected = 0.01 * np.conj(x + 1j * y) ** 2 / 0.0175
     found = maps["residual_x"] + 1j * maps["residual_y"]
@@ -331,8 +329,8 @@ def test_too_few_indexed_patterns_are_an_input_error(crystals):
 
 def test_the_likelihood_climbs_and_its_gradient_is_right(crystals):
     made = nominal_spots(crystals, np.random.default_rng(3), matrix=np.eye(2), phases=[0])
-    problem = calibration._AffineProblem(*made, crystals, VOLTAGE_KV, PRECESSION_DEG)
-    state = calibration._State.start(1.004, problem.rotation)
+    problem = affine._AffineProblem(*made, crystals, VOLTAGE_KV, PRECESSION_DEG)
+    state = affine._State.start(1.004, problem.rotation)
     climbed = [problem.climb(state, steps).log_likelihood for steps in (0, 2, 4, 8, 16)]
     assert np.all(np.diff(climbed) > -0.5)
     assert climbed[-1] - climbed[0] > 100
@@ -341,7 +339,7 @@ def test_the_likelihood_climbs_and_its_gradient_is_right(crystals):
     share = np.full(3, 1 / 3)
 
     def likelihood(parameters, rotation):
-        state = calibration._State(parameters, rotation, 0.006, share)
+        state = affine._State(parameters, rotation, 0.006, share)
         return problem.evaluate(state)
 
     start = np.array([1.001, 0.0005, 0.999, 0.0002, -0.0003, 1e-4])
@@ -356,9 +354,7 @@ def test_the_likelihood_climbs_and_its_gradient_is_right(crystals):
     for k in range(3):
         turn = np.zeros((*problem.rotation.shape[:2], 3))
         turn[..., k] = 1e-6
-        up, down = (
-            likelihood(start, calibration._turn(problem.rotation, s))[0] for s in (turn, -turn)
-        )
+        up, down = (likelihood(start, affine._turn(problem.rotation, s))[0] for s in (turn, -turn))
         close = np.isclose(gradient[..., 6 + k], (up - down) / 2e-6, rtol=2e-2, atol=3.0)
         assert close.mean() > 0.9
 
@@ -419,7 +415,7 @@ def test_rings_give_back_their_geometry():
     image = 4000 * np.exp(-q / 0.25) + 2e4 * disk((256, 256), row, column, 5.0) + 20
     for d, height in zip(GOLD, (900, 400, 300, 300, 60, 20, 60, 60), strict=True):
         image += height * np.exp(-0.5 * ((q - 1 / d) / 0.015) ** 2)
-    found = calibration.calibrate_rings(
+    found = rings.calibrate_rings(
         rng.poisson(image), d_spacings=GOLD, scale_nominal=0.0103, name="made"
     )
     layouts.CALIBRATION.check(found, "test")
@@ -435,11 +431,11 @@ def test_the_real_gold_grating_has_the_published_scale_and_ellipse(shared_data):
     from skimage.io import imread
 
     image = imread(shared_data("calibration/au_xgrating_20cm.tif"))
-    found = calibration.calibrate_rings(image, d_spacings=GOLD, scale_nominal=0.0102, name="au")
+    found = rings.calibrate_rings(image, d_spacings=GOLD, scale_nominal=0.0102, name="au")
     # Published: 0.010237 per pixel after the affine below, which maps the camera's pixels to round
     # ones and leaves their size alone along one axis.
     published = 0.010237 * np.array([[0.9758, 0.0155], [0.0155, 0.9901]])
-    scale, ratio, angle = calibration._shape_of(published)
+    scale, ratio, angle = affine.shape_of(published)
     assert float(found["scale"]) == pytest.approx(scale, rel=0.005)
     assert float(found["ellipse_ratio"]) == pytest.approx(ratio, abs=0.005)
     assert float(found["ellipse_angle"]) == pytest.approx(angle, abs=3.0)
@@ -448,7 +444,7 @@ def test_the_real_gold_grating_has_the_published_scale_and_ellipse(shared_data):
 def test_one_ring_is_not_enough():
     image = np.add(100.0, 500 * disk((64, 64), 32, 32, 4.0))
     with pytest.raises(InputError, match="1 ring is too few"):
-        calibration.calibrate_rings(image, d_spacings=[2.0], scale_nominal=0.02, name="x.tif")
+        rings.calibrate_rings(image, d_spacings=[2.0], scale_nominal=0.02, name="x.tif")
 
 
 # ---------------------------------------------------------------------------- virtual scans
@@ -487,7 +483,7 @@ def test_virtual_scans_are_calibrated_within_their_standard_errors(request, tmp_
         for axis in "yx":
             off = found[f"centre_{axis}"] - truth[f"centre_{axis}"]
             assert np.sqrt(np.mean(off**2)) < 0.05
-        scale, ratio, _ = calibration._shape_of(truth["affine"].values)
+        scale, ratio, _ = affine.shape_of(truth["affine"].values)
         assert float(found["scale"]) == pytest.approx(scale, rel=1e-3)
         assert float(found["ellipse_ratio"]) == pytest.approx(ratio, rel=1e-3)
         assert float(found["scale_stderr"]) < 5e-4 * scale

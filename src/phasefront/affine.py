@@ -1,0 +1,534 @@
+"""Scale and ellipse from spots: one affine map brings those of many patterns onto crystals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from numba import njit, prange
+
+from phasefront.errors import InputError
+from phasefront.refinement import electron_wavelength
+
+OUTLIER_SHARE = 0.07  # of spots that belong to no predicted reflection
+EXCITATION_WIDTH = 0.012  # 1/angstrom: half width of a reflection of a thin crystal, no precession
+_START_SIGMA, _LEAST_SIGMA, _MOST_SIGMA = 0.012, 0.001, 0.012  # position error, 1/angstrom
+_SAME_GRAIN_DEG = 3.0
+_SHARED = 6  # parameters of the joint fit that all patterns share
+# 1/angstrom^2, prior of a spot's outward shift times its frequency: of the order of its variance.
+_OUTWARD_SIGMA = 5e-4
+_MODEL_ERROR = 1.5e-4  # of the affine's parts, relative, that scatter among grains does not show
+_ROUGH_STEPS, _FINE_STEPS = 6, 30
+_SCALE_STEP = 0.005  # of the search for the scale, relative
+
+
+@dataclass(frozen=True)
+class AffineFit:
+    """What must be done to nominal frequencies: q_true = matrix (q - outward q / |q|^2) - shift.
+
+    `covariance` is that of (xx, xy, yy, shift x, shift y, outward) with grains as independent
+    units; `phase_share` belongs to the phases. `residual` (spots, 2) is what the fit leaves of
+    each of the spots `q` (spots, 2), nominal; NaN for one that belongs to no reflection.
+    """
+
+    matrix: np.ndarray
+    covariance: np.ndarray
+    shift: np.ndarray
+    outward: float
+    sigma: float
+    q: np.ndarray
+    residual: np.ndarray
+    patterns_used: int
+    spots_used: int
+    grains: int
+    phase_share: np.ndarray
+
+
+def fit_affine(
+    found: xr.Dataset,
+    orientations: xr.Dataset,
+    crystals: Sequence,
+    *,
+    voltage_kv: float,
+    precession_deg: float,
+    scale_search: float = 0.02,
+) -> AffineFit:
+    """Symmetric 2x2 matrix and shift that bring nominal spots onto the candidate crystals.
+
+    Parameters
+    ----------
+    found
+        SPOTS dataset in nominal 1/angstrom.
+    orientations
+        ORIENTATIONS dataset of the same positions, right to a degree or two, whatever the scale.
+    crystals
+        Candidate phases in the order of `orientations`; each pattern may be any of them.
+    scale_search
+        Relative half width of the search for the scale.
+
+    Every spot belongs to one of a pattern's predicted reflections, with a weight proportional to
+    abs(F) and to how well it is excited, or to a uniform background; every pattern to one of its
+    candidate orientations. The likelihood of this mixture is climbed by expectation and
+    maximisation with Gauss-Newton steps (Dempster et al., J. R. Stat. Soc. B 39, 1, 1977) from
+    several scales, for phases a few per cent apart mistake each other's scale. A phase that
+    predicts many reflections pays for those that are not there.
+
+    Where the diffuse background falls outwards, a camera whose response is not linear amplifies
+    the outer flank of a spot more than the inner one, and its maximum moves outwards: by its
+    variance times the slope of the response's logarithm, which under counts^gamma on a background
+    radius^-p is (1 - gamma) p / radius. So an outward shift in proportion to 1 / |q| is fitted
+    beside scale and ellipse. Ignored, it reads as a scale 0.03 to 0.05 % too small in the virtual
+    scans of a camera with a gamma of 0.57, and as none with 1.
+
+    Standard errors are of the sandwich form with grains as units (Liang and Zeger, Biometrika 73,
+    13, 1986), plus a model error of 1.5e-4, as virtual scans show it. They leave out an error of
+    the candidates' own cells, which all scans share.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than three patterns with enough spots and an orientation.
+    """
+    problem = _AffineProblem(found, orientations, crystals, voltage_kv, precession_deg)
+    steps = max(1, math.ceil(scale_search / _SCALE_STEP))
+    scales = 1 + np.linspace(-scale_search, scale_search, 2 * steps + 1)
+    starts = [
+        problem.climb(_State.start(scale, problem.rotation), _ROUGH_STEPS) for scale in scales
+    ]
+    likeliest = max(starts, key=lambda state: state.log_likelihood)
+    return problem.summary(problem.climb(likeliest, _FINE_STEPS))
+
+
+@dataclass(frozen=True)
+class _State:
+    """Parameters of the joint fit: xx, xy, yy, shift x and y, outward; rotation matrices; width."""
+
+    parameters: np.ndarray
+    rotation: np.ndarray  # (patterns, candidates, 3, 3)
+    sigma: float
+    phase_share: np.ndarray  # of candidates' phases
+    log_likelihood: float = -np.inf
+
+    @classmethod
+    def start(cls, scale: float, rotation: np.ndarray) -> _State:
+        parameters = np.array([scale, 0.0, scale, 0.0, 0.0, 0.0])
+        return cls(parameters, rotation, _START_SIGMA, np.empty(0))
+
+
+class _AffineProblem:
+    """Spots, candidate orientations and reflections in the form that the kernel takes."""
+
+    def __init__(self, found, orientations, crystals, voltage_kv, precession_deg):
+        from scipy.spatial.transform import Rotation
+
+        rotation = orientations["rotation"].values
+        rotation = rotation.reshape(-1, *rotation.shape[2:]).astype(float)  # pattern, phase, rank
+        rank = rotation.shape[2]
+        counts = found["count"].values.ravel()
+        known = np.isfinite(rotation).all(axis=-1)
+        used = np.flatnonzero(known.any(axis=(1, 2)) & (counts > 0))
+        if len(used) < 3:
+            raise InputError(
+                found.attrs.get("scan", ""), f"only {len(used)} patterns could be indexed",
+                field="scale", remedy="check the candidate phases and the nominal scale",
+            )  # fmt: skip
+        rotation = rotation[used].reshape(len(used), -1, 4)
+        known = known[used].reshape(len(used), -1)
+        rotation[~known] = [1, 0, 0, 0]
+        flat = Rotation.from_quat(rotation.reshape(-1, 4), scalar_first=True)
+        self.rotation = flat.inv().as_matrix().reshape(*known.shape, 3, 3)
+        self.known = known
+        self.phase = np.repeat(np.arange(len(crystals)), rank)
+        offset = found["offset"].values
+        q = np.stack([found["qx"].values, found["qy"].values], axis=1).astype(float)
+        self.offset = np.concatenate([[0], np.cumsum(counts[used])])
+        self.q = np.concatenate([q[offset[i] : offset[i] + counts[i]] for i in used])
+        radius = np.linalg.norm(self.q, axis=1)
+        self.q_range = (max(0.9 * radius.min(), 0.02), radius.max() + 0.02)
+        reflections = [c.reflections(1 / (1.03 * self.q_range[1])) for c in crystals]
+        self.g = np.concatenate([q for _, q, _ in reflections])
+        self.amplitude = np.concatenate(
+            [np.sqrt(power / np.mean(power)) for _, _, power in reflections]
+        )
+        self.g_offset = np.concatenate([[0], np.cumsum([len(q) for _, q, _ in reflections])])
+        self.wavelength = electron_wavelength(voltage_kv)
+        self.precession = math.radians(precession_deg)
+        self.crystals = crystals
+        self.first_orientation = rotation[:, 0]
+        self.first_known = known[:, 0]
+
+    def evaluate(self, state: _State):
+        """Log-likelihood of each candidate, its normal equations, sum of r^2 and of inliers."""
+        return _mixture(
+            self.q, self.offset, state.rotation, self.known, self.phase, self.g, self.amplitude,
+            self.g_offset, state.parameters, state.sigma, self.wavelength, self.precession,
+            self.q_range[0], self.q_range[1], OUTLIER_SHARE,
+        )  # fmt: skip
+
+    def climb(self, state: _State, steps: int) -> _State:
+        share = state.phase_share
+        if not share.size:
+            share = np.full(self.phase.max() + 1, 1 / (self.phase.max() + 1))
+        parameters, rotation, sigma = state.parameters, state.rotation, state.sigma
+        for _ in range(steps):
+            now = _State(parameters, rotation, sigma, share)
+            likelihood, normal, gradient, squares, inliers = self.evaluate(now)
+            weight, total = self._responsibility(likelihood, share)
+            move, turns = _joint_step(normal, gradient, weight, parameters)
+            parameters = parameters + move
+            rotation = _turn(rotation, turns)
+            sigma = math.sqrt((weight * squares).sum() / max(2 * (weight * inliers).sum(), 1e-9))
+            sigma = min(max(sigma, _LEAST_SIGMA), _MOST_SIGMA)
+            of_phase = np.bincount(self.phase, weight.sum(axis=0), minlength=len(share))
+            share = (of_phase + 1) / (of_phase.sum() + len(share))
+        likelihood = self.evaluate(_State(parameters, rotation, sigma, share))[0]
+        total = self._responsibility(likelihood, share)[1]
+        total -= 0.5 * (parameters[5] / _OUTWARD_SIGMA) ** 2
+        return _State(parameters, rotation, sigma, share, float(total))
+
+    def _responsibility(self, likelihood, share):
+        """Posterior of each pattern's candidates, and the log-likelihood of all patterns."""
+        joint = likelihood + np.log(share[self.phase])
+        joint[~self.known] = -np.inf
+        highest = joint.max(axis=1, keepdims=True)
+        weight = np.exp(joint - highest)
+        total = weight.sum(axis=1, keepdims=True)
+        return weight / total, float((highest + np.log(total)).sum())
+
+    def summary(self, state: _State) -> AffineFit:
+        likelihood, normal, gradient, _, _ = self.evaluate(state)
+        weight, _ = self._responsibility(likelihood, state.phase_share)
+        information, score = _trusted(*_profiled(normal, gradient, weight))
+        grain = self._grains()
+        xx, xy, yy = state.parameters[:3]
+        covariance = _covariance_by_unit(information, score, grain)
+        covariance[:3, :3] += np.diag([1.0, 0.5, 1.0]) * _MODEL_ERROR**2 * (xx * yy - xy**2)
+        return AffineFit(
+            matrix=np.array([[xx, xy], [xy, yy]]),
+            covariance=covariance,
+            shift=state.parameters[3:5],
+            outward=float(state.parameters[5]),
+            sigma=state.sigma,
+            q=self.q,
+            residual=self._residuals(state, weight.argmax(axis=1)),
+            patterns_used=len(self.known),
+            spots_used=len(self.q),
+            grains=int(grain.max() + 1),
+            phase_share=state.phase_share,
+        )
+
+    def _residuals(self, state: _State, candidate: np.ndarray) -> np.ndarray:
+        """Measured minus predicted, 1/angstrom, of spots more likely indexed than stray."""
+        residual = np.full(self.q.shape, np.nan)
+        for i, k in enumerate(candidate):
+            reflections = slice(self.g_offset[self.phase[k]], self.g_offset[self.phase[k] + 1])
+            predicted = _predict(
+                state.rotation[i, k], self.g[reflections], self.amplitude[reflections],
+                state.parameters, self.wavelength, self.precession, *self.q_range,
+            )  # fmt: skip
+            of_pattern = slice(self.offset[i], self.offset[i + 1])
+            q = _corrected(self.q[of_pattern], state.parameters)
+            off = q[:, None] - predicted[:, :2]
+            density = predicted[:, 3] * np.exp(-0.5 * np.sum(off**2, axis=-1) / state.sigma**2)
+            total = density.sum(axis=1)
+            stray = (
+                2 * state.sigma**2 * OUTLIER_SHARE / (self.q_range[1] ** 2 - self.q_range[0] ** 2)
+            )
+            indexed = total > stray
+            mean = np.einsum("sm,smi->si", density[indexed], off[indexed]) / total[indexed, None]
+            residual[of_pattern][indexed] = mean
+        return residual
+
+    def _grains(self) -> np.ndarray:
+        """Number of the grain of each pattern; patterns of one grain share their errors.
+
+        Orientations under the first phase are compared, up to the turns of a cube and the half turn
+        about the beam: those which indexing may mistake for each other, and which twins have.
+        """
+        from orix.quaternion import symmetry
+        from scipy.sparse.csgraph import connected_components
+
+        from phasefront.rotations import HALF_TURN, misorientation, multiply
+
+        own, cube = self.crystals[0].symmetry, symmetry.O.data
+        here = self.first_orientation
+        near = np.eye(len(here), dtype=bool)
+        for there in (here, multiply(here, HALF_TURN)):
+            for group in (own, cube):
+                angle = misorientation(here[:, None], there[None], group)
+                near |= angle < _SAME_GRAIN_DEG
+        near &= self.first_known[:, None] & self.first_known
+        np.fill_diagonal(near, True)
+        return connected_components(near, directed=False)[1]
+
+
+def _covariance_by_unit(information, score, unit) -> np.ndarray:
+    """Covariance of the shared parameters by leaving out one unit at a time, to first order.
+
+    The jackknife form of the sandwich (Bell and McCaffrey, Surv. Methodol. 28, 169, 2002), which
+    few units of unequal size do not make too small. Information (patterns, n, n), score (patterns,
+    n), number of each pattern's unit.
+    """
+    number = unit.max() + 1
+    total = information.sum(axis=0) + _prior_information()
+    of_unit = np.zeros((number, _SHARED, _SHARED))
+    np.add.at(of_unit, unit, information)
+    scores = np.zeros((number, _SHARED))
+    np.add.at(scores, unit, score)
+    if number <= _SHARED:  # too few to tell their own scatter
+        return np.linalg.inv(total)
+    # Not quite all of a unit, so that one which alone fixes a parameter leaves a finite matrix.
+    left = total - (1 - 1e-3) * of_unit
+    moves = np.linalg.solve(left, scores[..., None])[..., 0]
+    return (number - 1) / number * moves.T @ moves
+
+
+def _prior_information() -> np.ndarray:
+    prior = np.zeros((_SHARED, _SHARED))
+    prior[5, 5] = 1 / _OUTWARD_SIGMA**2
+    return prior
+
+
+def _corrected(q: np.ndarray, parameters: np.ndarray) -> np.ndarray:
+    """True frequencies (n, 2) of nominal ones, by the parameters of the joint fit."""
+    xx, xy, yy, shift_x, shift_y, outward = parameters
+    inwards = q * (1 - outward / np.sum(q**2, axis=1, keepdims=True))
+    return inwards @ np.array([[xx, xy], [xy, yy]]) - np.array([shift_x, shift_y])
+
+
+def _joint_step(normal, gradient, weight, parameters):
+    """Gauss-Newton step of the shared parameters, and of each candidate's rotation given it."""
+    information, score = _trusted(*_profiled(normal, gradient, weight))
+    prior = _prior_information()
+    move = np.linalg.solve(information.sum(axis=0) + prior, score.sum(axis=0) - prior @ parameters)
+    inner = np.linalg.inv(normal[..., _SHARED:, _SHARED:])
+    rest = gradient[..., _SHARED:] - normal[..., _SHARED:, :_SHARED] @ move
+    turns = np.einsum("pkij,pkj->pki", inner, rest)
+    return move, turns
+
+
+def _profiled(normal, gradient, weight):
+    """Information on the shared parameters with rotations eliminated, and score, by pattern."""
+    inner = np.linalg.inv(normal[..., _SHARED:, _SHARED:])
+    cross = normal[..., :_SHARED, _SHARED:] @ inner
+    information = normal[..., :_SHARED, :_SHARED] - cross @ normal[..., _SHARED:, :_SHARED]
+    profiled = gradient[..., :_SHARED] - np.einsum("pkij,pkj->pki", cross, gradient[..., _SHARED:])
+    return np.einsum("pk,pkij->pij", weight, information), np.einsum("pk,pki->pi", weight, profiled)
+
+
+def _trusted(information, score):
+    """Both weighted by how well each pattern agrees with the shared parameters.
+
+    A pattern of two crystals, or of a phase that is no candidate, pulls in a direction of its own.
+    Its pull is measured by score' information^-1 score and cut by Tukey's biweight, which is 0
+    where that is nine times what half of the patterns stay below.
+    """
+    ridge = 1e-6 * np.einsum("pii->p", information)[:, None, None] * np.eye(_SHARED)
+    pull = np.einsum(
+        "pi,pi->p", score, np.linalg.solve(information + ridge, score[..., None])[..., 0]
+    )
+    trust = np.clip(1 - pull / max(9 * np.median(pull), 1e-12), 0, None) ** 2
+    return information * trust[:, None, None], score * trust[:, None]
+
+
+def _turn(rotation, turns):
+    from scipy.spatial.transform import Rotation
+
+    small = Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix().reshape(rotation.shape)
+    return small @ rotation
+
+
+@njit(parallel=True, cache=True)
+def _mixture(
+    q,
+    offset,
+    rotation,
+    known,
+    phase,
+    g,
+    amplitude,
+    g_offset,
+    parameters,
+    sigma,
+    wavelength,
+    precession,
+    q_low,
+    q_high,
+    outliers,
+):  # pragma: no cover - compiled
+    patterns, candidates = known.shape
+    likelihood = np.full((patterns, candidates), -np.inf)
+    normal = np.zeros((patterns, candidates, 9, 9))
+    gradient = np.zeros((patterns, candidates, 9))
+    squares = np.zeros((patterns, candidates))
+    inliers = np.zeros((patterns, candidates))
+    for i in prange(patterns):
+        for k in range(candidates):
+            first, last = g_offset[phase[k]], g_offset[phase[k] + 1]
+            if known[i, k]:
+                predicted = _predict(
+                    rotation[i, k], g[first:last], amplitude[first:last], parameters, wavelength,
+                    precession, q_low, q_high,
+                )  # fmt: skip
+                likelihood[i, k], squares[i, k], inliers[i, k] = _compare(
+                    q[offset[i] : offset[i + 1]], predicted, parameters, sigma, q_low, q_high,
+                    outliers, normal[i, k], gradient[i, k],
+                )  # fmt: skip
+            # A step of a pattern that says nothing about its orientation stays within a degree.
+            for a in range(6, 9):
+                normal[i, k, a, a] += 1 / 0.017**2
+    return likelihood, normal, gradient, squares, inliers
+
+
+@njit(cache=True)
+def _predict(rotation, g, amplitude, parameters, wavelength, precession, q_low, q_high):
+    """Reflections near the Ewald sphere: x, y, z in the frame, weight, and its logarithm's slope.
+
+    Electrons travel along -z: the excitation error is g_z - wavelength g^2 / 2. Weights have the
+    sum 1; the slope is against z, before that is enforced.
+    """
+    scale = math.sqrt(parameters[0] * parameters[2] - parameters[1] ** 2)
+    low, high = (scale * q_low) ** 2, (scale * q_high) ** 2
+    table = np.empty((g.shape[0], 5))
+    n, total = 0, 0.0
+    for m in range(g.shape[0]):
+        z = rotation[2, 0] * g[m, 0] + rotation[2, 1] * g[m, 1] + rotation[2, 2] * g[m, 2]
+        length2 = g[m, 0] ** 2 + g[m, 1] ** 2 + g[m, 2] ** 2
+        width2 = EXCITATION_WIDTH**2 + 0.5 * precession**2 * length2
+        error = z - 0.5 * wavelength * length2
+        if error * error > 6.25 * width2:
+            continue
+        x = rotation[0, 0] * g[m, 0] + rotation[0, 1] * g[m, 1] + rotation[0, 2] * g[m, 2]
+        y = rotation[1, 0] * g[m, 0] + rotation[1, 1] * g[m, 1] + rotation[1, 2] * g[m, 2]
+        if low <= x * x + y * y <= high:
+            table[n, 0], table[n, 1], table[n, 2] = x, y, z
+            table[n, 3] = amplitude[m] * math.exp(-0.5 * error * error / width2)
+            table[n, 4] = -error / width2
+            total += table[n, 3]
+            n += 1
+    table[:n, 3] /= max(total, 1e-30)
+    return table[:n]
+
+
+@njit(cache=True)
+def _compare(q, predicted, parameters, sigma, q_low, q_high, outliers, normal, gradient):
+    """Log-likelihood of a pattern's spots; adds to the normal equations of 6 + 3 parameters.
+
+    Densities are per area of the camera in nominal units, hence the determinant; an outward shift
+    in proportion to 1 / q leaves areas alone to first order.
+    """
+    xx, xy, yy, shift_x, shift_y, outward = parameters
+    determinant = xx * yy - xy * xy
+    uniform = outliers / (math.pi * (q_high**2 - q_low**2))
+    peak = (1 - outliers) * determinant / (2 * math.pi * sigma**2)
+    total, squares, inliers = 0.0, 0.0, 0.0
+    row_x, row_y = np.zeros(9), np.zeros(9)
+    drawn_x, drawn_y = 0.0, 0.0
+    share = np.empty(predicted.shape[0])
+    for j in range(q.shape[0]):
+        length2 = q[j, 0] ** 2 + q[j, 1] ** 2
+        out_x, out_y = q[j, 0] / length2, q[j, 1] / length2
+        q_x, q_y = q[j, 0] - outward * out_x, q[j, 1] - outward * out_y
+        x = xx * q_x + xy * q_y - shift_x
+        y = xy * q_x + yy * q_y - shift_y
+        density = uniform
+        for m in range(predicted.shape[0]):
+            distance2 = (x - predicted[m, 0]) ** 2 + (y - predicted[m, 1]) ** 2
+            share[m] = 0.0
+            if distance2 < 25 * sigma**2:
+                share[m] = peak * predicted[m, 3] * math.exp(-0.5 * distance2 / sigma**2)
+                density += share[m]
+        total += math.log(density)
+        for m in range(predicted.shape[0]):
+            if share[m] < 1e-6 * density:
+                continue
+            weight = share[m] / density
+            dx, dy = x - predicted[m, 0], y - predicted[m, 1]
+            squares += weight * (dx * dx + dy * dy)
+            inliers += weight
+            row_x[0], row_x[1], row_x[3] = q_x, q_y, -1.0
+            row_y[1], row_y[2], row_y[4] = q_x, q_y, -1.0
+            row_x[5] = -(xx * out_x + xy * out_y)
+            row_y[5] = -(xy * out_x + yy * out_y)
+            row_x[7], row_x[8] = -predicted[m, 2], predicted[m, 1]
+            row_y[6], row_y[8] = predicted[m, 2], -predicted[m, 0]
+            drawn_x += weight * predicted[m, 4] * predicted[m, 1]
+            drawn_y -= weight * predicted[m, 4] * predicted[m, 0]
+            w = weight / sigma**2
+            for a in range(9):
+                gradient[a] -= w * (row_x[a] * dx + row_y[a] * dy)
+                for b in range(9):
+                    normal[a, b] += w * (row_x[a] * row_x[b] + row_y[a] * row_y[b])
+    _add_tilt(predicted, inliers, drawn_x, drawn_y, normal, gradient)
+    gradient[0] += inliers * yy / determinant
+    gradient[1] -= 2 * inliers * xy / determinant
+    gradient[2] += inliers * xx / determinant
+    return total, squares, inliers
+
+
+@njit(cache=True)
+def _add_tilt(predicted, inliers, drawn_x, drawn_y, normal, gradient):
+    """What the choice of excited reflections says about the tilt: score and Fisher information.
+
+    A turn about x moves a reflection along z by its y, a turn about y by minus its x.
+    """
+    mean_x, mean_y, square_x, square_y, product = 0.0, 0.0, 0.0, 0.0, 0.0
+    for m in range(predicted.shape[0]):
+        by_x = predicted[m, 4] * predicted[m, 1]
+        by_y = -predicted[m, 4] * predicted[m, 0]
+        mean_x += predicted[m, 3] * by_x
+        mean_y += predicted[m, 3] * by_y
+        square_x += predicted[m, 3] * by_x * by_x
+        square_y += predicted[m, 3] * by_y * by_y
+        product += predicted[m, 3] * by_x * by_y
+    gradient[6] += drawn_x - inliers * mean_x
+    gradient[7] += drawn_y - inliers * mean_y
+    normal[6, 6] += inliers * (square_x - mean_x**2)
+    normal[7, 7] += inliers * (square_y - mean_y**2)
+    normal[6, 7] += inliers * (product - mean_x * mean_y)
+    normal[7, 6] += inliers * (product - mean_x * mean_y)
+
+
+def shape_of(affine: np.ndarray) -> tuple[float, float, float]:
+    """Scale, long over short axis of a ring on the camera, and direction of the long one (degrees).
+
+    A ring is long where a pixel is worth little: along the smaller eigenvalue.
+    """
+    values, vectors = np.linalg.eigh(affine)
+    x, y = vectors[:, 0]
+    return (
+        math.sqrt(values[0] * values[1]),
+        float(values[1] / values[0]),
+        math.degrees(math.atan2(y, x)) % 180.0,
+    )
+
+
+def scale_of(affine: np.ndarray) -> float:
+    """The first of `shape_of`."""
+    return shape_of(affine)[0]
+
+
+def ratio_of(affine: np.ndarray) -> float:
+    """The second of `shape_of`."""
+    return shape_of(affine)[1]
+
+
+def propagate(
+    quantity: Callable[[np.ndarray], float], affine: np.ndarray, covariance: np.ndarray
+) -> float:
+    """Standard error of a quantity of the affine, by first-order propagation.
+
+    A ratio of nearly 1 has no derivative where it is 1: the mean over both signs of a step of one
+    standard error stands for it.
+    """
+    if not np.isfinite(covariance).all():
+        return math.nan
+    steps = np.linalg.cholesky(covariance + 1e-30 * np.eye(3)).T
+    spread = 0.0
+    for xx, xy, yy in steps:
+        step = np.array([[xx, xy], [xy, yy]])
+        spread += (0.5 * (quantity(affine + step) - quantity(affine - step))) ** 2
+    return math.sqrt(spread)

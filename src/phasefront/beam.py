@@ -1,0 +1,303 @@
+"""The direct beam of a scan: its place in every pattern, its size, and the pixels beside it."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit, prange
+
+from phasefront import spots
+
+_START_RADIUS = 4.0  # of a spot in pixels, before it is measured
+_CLUSTER = 8  # positions a side over which errors of the centre are taken for dependent
+
+
+def find_beam(pattern: np.ndarray) -> tuple[float, float, float]:
+    """Row, column and radius (pixels) of the direct beam in a mean pattern.
+
+    The beam is the region over half the maximum around it. Where a beam stop breaks it up, the
+    centre is that of the pattern's inversion symmetry, and the radius that of the stop's shadow.
+    """
+    from scipy import ndimage
+
+    smooth = ndimage.gaussian_filter(np.asarray(pattern, dtype=float), 1.0)
+    floor = np.median(smooth)
+    peak = np.unravel_index(smooth.argmax(), smooth.shape)
+    labels, _ = ndimage.label(smooth > floor + 0.5 * (smooth.max() - floor))
+    region = ndimage.binary_fill_holes(labels == labels[peak])
+    y, x = np.nonzero(region)
+    row, column, radius = y.mean(), x.mean(), math.sqrt(region.sum() / np.pi)
+    reach = np.hypot(y - row, x - column).max()
+    if reach < 1.5 * radius + 1:
+        return float(row), float(column), float(radius)
+    row, column = _inversion_centre(smooth)
+    return row, column, _shadow_radius(smooth, row, column)
+
+
+def _inversion_centre(pattern: np.ndarray) -> tuple[float, float]:
+    """Centre about which the pattern matches itself turned by 180 degrees, to half a pixel.
+
+    Masked normalised correlation (Padfield, IEEE Trans. Image Process. 21, 2706, 2012) of the
+    logarithm, without what is much darker than its surroundings.
+    """
+    from scipy import ndimage
+    from skimage.registration import phase_cross_correlation
+
+    around = ndimage.median_filter(pattern, min(pattern.shape) // 4)
+    mask = ndimage.binary_erosion(pattern > 0.5 * around, iterations=2, border_value=1)
+    contrast = np.log(np.maximum(pattern, 1e-3 * pattern.max()))
+    shift = phase_cross_correlation(
+        contrast, contrast[::-1, ::-1], reference_mask=mask, moving_mask=mask[::-1, ::-1],
+        overlap_ratio=0.3,
+    )[0]  # fmt: skip
+    row, column = (np.subtract(pattern.shape, 1) + shift) / 2
+    return float(row), float(column)
+
+
+def _shadow_radius(pattern: np.ndarray, row: float, column: float) -> float:
+    y, x = np.indices(pattern.shape)
+    ring = np.hypot(y - row, x - column).astype(int)
+    profile = np.bincount(ring.ravel(), pattern.ravel()) / np.bincount(ring.ravel())
+    return float(max(2, profile[: min(pattern.shape) // 2].argmax()))
+
+
+def usable_pixels(mean_pattern: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
+    """Mask (ky, kx) without a beam stop's shadow and without hot or dead pixels.
+
+    The shadow is what stays below 0.4 of its ring's upper quartile, in patches of 30 pixels or
+    more; a hot pixel is four times its highest neighbour, a dead one a tenth of their median.
+    """
+    from scipy import ndimage
+
+    pattern = np.asarray(mean_pattern, dtype=float)
+    y, x = np.indices(pattern.shape)
+    ring = np.hypot(y - centre[0], x - centre[1]).astype(int) // 2
+    level = ndimage.labeled_comprehension(
+        pattern, ring, np.arange(ring.max() + 1), lambda values: np.quantile(values, 0.75), float, 0
+    )[ring]
+    smooth = ndimage.median_filter(pattern, 3)
+    faint = level <= np.median(level)
+    scatter = 1.2533 * np.abs(pattern - smooth)[faint].mean()
+    dark = ndimage.binary_opening((smooth < 0.4 * level) & (level > 10 * scatter))
+    labels, _ = ndimage.label(dark)
+    size = np.bincount(labels.ravel())
+    shadow = ndimage.binary_dilation(dark & (size[labels] >= 30), iterations=2)
+    neighbours = np.ones((3, 3), bool)
+    neighbours[1, 1] = False
+    highest = ndimage.maximum_filter(pattern, footprint=neighbours)
+    hot = (pattern > 4 * highest) & (pattern - highest > 10 * scatter)
+    dead = (pattern < 0.1 * smooth) & (smooth - pattern > 10 * scatter)
+    return ~(shadow | hot | dead)
+
+
+def find_centres(
+    patterns: np.ndarray, start: tuple[float, float], *, radius: float, mask: np.ndarray
+) -> np.ndarray:
+    """Row and column of the direct beam in each pattern, (n, 2); NaN where none is seen.
+
+    Parameters
+    ----------
+    patterns
+        Counts, (n, ky, kx).
+    start
+        Row and column to start from.
+    radius
+        Of the direct beam's disk, pixels.
+
+    The disk is cut between three and nine tenths of its own mean level, so neither saturation nor
+    contrast inside the disk matters, and its centroid is taken in a window that follows it.
+    """
+    return _centres_of_disks(
+        np.ascontiguousarray(patterns, dtype=np.float32), float(start[0]), float(start[1]),
+        float(radius), np.ascontiguousarray(mask, dtype=bool),
+    )  # fmt: skip
+
+
+@njit(parallel=True, cache=True)
+def _centres_of_disks(patterns, row, column, radius, mask):  # pragma: no cover - compiled
+    centres = np.empty((patterns.shape[0], 2))
+    for i in prange(patterns.shape[0]):
+        centres[i] = _centre_of_disk(patterns[i], row, column, radius, mask)
+    return centres
+
+
+@njit(cache=True)
+def _centre_of_disk(pattern, row, column, radius, mask):  # pragma: no cover - compiled
+    ny, nx = pattern.shape
+    window = 1.5 * radius + 1
+    y, x = row, column
+    # Wide first, so that a beam that strayed by its own radius is still caught.
+    for turn in range(12):
+        reach = 2.5 * window if turn < 3 else window
+        level, pixels = 0.0, 0
+        total, sum_y, sum_x = 0.0, 0.0, 0.0
+        for v in range(max(int(y - radius), 0), min(int(y + radius) + 2, ny)):
+            for u in range(max(int(x - radius), 0), min(int(x + radius) + 2, nx)):
+                if mask[v, u] and (v - y) ** 2 + (u - x) ** 2 <= (0.7 * radius) ** 2:
+                    level += pattern[v, u]
+                    pixels += 1
+        if pixels == 0 or level <= 0:
+            return np.array([np.nan, np.nan])
+        low, high = 0.3 * level / pixels, 0.9 * level / pixels
+        for v in range(max(int(y - reach), 0), min(int(y + reach) + 2, ny)):
+            for u in range(max(int(x - reach), 0), min(int(x + reach) + 2, nx)):
+                if mask[v, u] and (v - y) ** 2 + (u - x) ** 2 <= reach**2:
+                    w = min(max((pattern[v, u] - low) / (high - low), 0.0), 1.0)
+                    total += w
+                    sum_y += w * (v - y)
+                    sum_x += w * (u - x)
+        if total <= 0:
+            return np.array([np.nan, np.nan])
+        y += sum_y / total
+        x += sum_x / total
+        if y < 0 or x < 0 or y > ny - 1 or x > nx - 1:
+            return np.array([np.nan, np.nan])
+    return np.array([y, x])
+
+
+def fit_surface(measured: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Smooth surface through measured centres (ny, nx, 2), which may hold NaN and outliers.
+
+    A quadratic in both scan directions where each has 5 positions or more, else a plane, else a
+    constant; iteratively reweighted least squares with Tukey's biweight (Huber and Ronchetti,
+    Robust Statistics, 2009).
+
+    Returns
+    -------
+    Fitted centres (ny, nx, 2), distance of the measured from the fitted ones (ny, nx; NaN where not
+    measured), and the standard error of a fitted centre in pixels. It is estimated from means
+    over squares of 8 x 8 positions, for neighbours share their errors.
+    """
+    ny, nx = measured.shape[:2]
+    basis = _surface_basis(ny, nx)
+    known = np.isfinite(measured).all(axis=-1).ravel()
+    if not known.any():
+        raise ValueError("no centre was measured")
+    if known.sum() < 2 * basis.shape[1]:
+        basis = basis[:, :1]
+    flat = measured.reshape(-1, 2)
+    weight = np.ones(known.sum())
+    for _ in range(30):
+        root = np.sqrt(weight)[:, None]
+        solution = np.linalg.lstsq(root * basis[known], root * flat[known], rcond=None)[0]
+        distance = np.linalg.norm(flat[known] - basis[known] @ solution, axis=1)
+        # Median distance of a two-dimensional Gaussian is 1.1774 sigma.
+        scaled = distance / max(4.685 * np.median(distance) / 1.1774, 1e-6)
+        weight = np.clip(1 - scaled**2, 0, None) ** 2
+    fitted = (basis @ solution).reshape(ny, nx, 2)
+    residual = np.linalg.norm(measured - fitted, axis=-1)
+    error = _surface_error(measured - fitted, weight, known, basis)
+    return fitted, residual, error
+
+
+def _surface_basis(ny: int, nx: int) -> np.ndarray:
+    y, x = np.indices((ny, nx)).reshape(2, -1)
+    y, x = y / max(ny - 1, 1) - 0.5, x / max(nx - 1, 1) - 0.5
+    columns = [np.ones(ny * nx)]
+    columns += [y] if ny > 1 else []
+    columns += [x] if nx > 1 else []
+    if min(ny, nx) >= 5:
+        columns += [y * y, y * x, x * x]
+    return np.stack(columns, axis=1)
+
+
+def _surface_error(difference, weight, known, basis) -> float:
+    """Standard error of a fitted centre, one direction, averaged over the scan: by clusters."""
+    ny, nx = difference.shape[:2]
+    y, x = np.indices((ny, nx))
+    size = _CLUSTER if known.sum() >= 16 * _CLUSTER**2 else 1
+    cluster = ((y // size) * (nx // size + 1) + x // size).ravel()[known]
+    used = basis[known]
+    bread = np.linalg.pinv((weight[:, None] * used).T @ used)
+    flat = difference.reshape(-1, 2)[known]
+    variance = 0.0
+    for axis in range(2):
+        scores = np.zeros((cluster.max() + 1, used.shape[1]))
+        np.add.at(scores, cluster, (weight * flat[:, axis])[:, None] * used)
+        covariance = bread @ (scores.T @ scores) @ bread
+        variance += np.einsum("ij,jk,ik->i", basis, covariance, basis).mean() / 2
+    return math.sqrt(variance)
+
+
+def measure_spot_radius(
+    patterns: np.ndarray, centres: np.ndarray, *, probe_radius: float, mask: np.ndarray
+) -> float:
+    """Twice the rms width of the strong spots, pixels: a disk's radius, two sigma of a Gaussian.
+
+    The width is measured under a Gaussian weight as wide as the last estimate and corrected for it
+    (adaptive moments: Bernstein and Jarvis, Astron. J. 123, 583, 2002). Without spots, the radius
+    of the direct beam stands in, which is the spots' own unless it is saturated.
+    """
+    radius = min(_START_RADIUS, probe_radius)
+    patterns = np.asarray(patterns, dtype=np.float32)
+    for _ in range(4):
+        found = spots.find_pixel_spots(
+            patterns, centres, spot_radius=radius, beam_radius=probe_radius + radius, mask=mask
+        )
+        if not found.significance.size:
+            return probe_radius
+        strong = found.significance >= max(12.0, float(np.median(found.significance)))
+        if strong.sum() < 5:
+            return radius
+        of = np.repeat(np.arange(len(patterns)), np.diff(found.offset))
+        widths = [
+            _adaptive_width(patterns[i], y, x, radius / 2)
+            for i, y, x in zip(of[strong], found.y[strong], found.x[strong], strict=True)
+        ]
+        last, radius = radius, float(np.clip(2 * np.nanmedian(widths), 1.5, 3 * probe_radius + 3))
+        if abs(radius - last) < 0.02 * radius:
+            break
+    return radius
+
+
+def _adaptive_width(pattern: np.ndarray, row: float, column: float, sigma: float) -> float:
+    """Standard deviation of a spot along one axis, pixels; NaN where it cannot be measured."""
+    for _ in range(20):
+        reach = math.ceil(4 * sigma)
+        y0, x0 = round(float(row)) - reach, round(float(column)) - reach
+        if y0 < 0 or x0 < 0:
+            return np.nan
+        window = pattern[y0 : y0 + 2 * reach + 1, x0 : x0 + 2 * reach + 1]
+        if window.shape != (2 * reach + 1, 2 * reach + 1):
+            return np.nan
+        y, x = np.indices(window.shape)
+        distance = (y + y0 - row) ** 2 + (x + x0 - column) ** 2
+        outer = distance > (3.2 * sigma) ** 2
+        weight = np.exp(-0.5 * distance / sigma**2) * (window - np.median(window[outer]))
+        if weight.sum() <= 0:
+            return np.nan
+        measured = (weight * distance).sum() / weight.sum() / 2
+        if not 0 < measured < 0.9 * sigma**2:
+            return np.nan
+        # Product of two Gaussians: 1 / measured = 1 / sigma_spot^2 + 1 / sigma_weight^2.
+        spot = 1 / math.sqrt(1 / measured - 1 / sigma**2)
+        if abs(spot - sigma) < 1e-3:
+            return spot
+        sigma = spot
+    return sigma
+
+
+def measure_beam_radius(
+    patterns: np.ndarray, centres: np.ndarray, *, probe_radius: float, spot_radius: float,
+    mask: np.ndarray,
+) -> float:  # fmt: skip
+    """Radius around the direct beam inside which no spots should be looked for, pixels.
+
+    At least the beam's and a spot's radius, and as far as the mean radial profile, from the beam
+    outwards, falls by more than a quarter over half a spot radius.
+    """
+    ny, nx = mask.shape
+    y, x = np.indices(mask.shape)
+    size = math.ceil(math.hypot(ny, nx)) + 1
+    total, number = np.zeros(size), np.zeros(size)
+    for pattern, (row, column) in zip(patterns, centres, strict=True):
+        ring = np.hypot(y - row, x - column)[mask].astype(int)
+        total += np.bincount(np.minimum(ring, size - 1), pattern[mask], size)
+        number += np.bincount(np.minimum(ring, size - 1), minlength=size)
+    profile = total[number > 0] / number[number > 0]
+    start = math.ceil(probe_radius)
+    fall = -np.diff(np.log(np.maximum(profile, 1e-12 + 1e-9 * profile.max())))
+    steep = fall[start:] * spot_radius / 2 > 0.25
+    reach = start + (len(steep) if steep.all() else int(np.argmin(steep)))
+    return float(max(probe_radius + spot_radius, min(reach, min(ny, nx) / 4)))
