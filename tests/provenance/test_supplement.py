@@ -19,6 +19,7 @@ from phasefront.errors import InputError
 from phasefront.provenance import methods, supplement
 from phasefront.provenance.record import record_path
 from phasefront.provenance.steps import Step
+from phasefront.provenance.verify import verify
 
 FIND = '''
 """Find the spots."""
@@ -234,15 +235,37 @@ def test_methods_name_the_values_that_jobs_were_given():
 
 
 def test_the_reader_verifies_it_without_the_workflow(unpacked):
-    def verify():
+    def verified():
         return subprocess.run(
             [sys.executable, "-m", "phasefront", "verify", "results/small"],
             cwd=unpacked / "data", capture_output=True, text=True,
         )  # fmt: skip
 
-    done = verify()
+    done = verified()
     assert done.returncode == 0, done.stderr
     (unpacked / "data/results/small/spots.txt").write_text("SPOTS")
-    done = verify()
+    done = verified()
     assert done.returncode == 1
     assert "results/small/spots.txt" in done.stderr
+
+
+@pytest.mark.parametrize("cwd", ["data", "."])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "data/METHODS.md", "data/absent.csv", "data/config/small.yaml", "bag-info.txt",
+        "manifest-sha256.txt", "data/results/small/copy.txt.prov.json",
+    ],
+)  # fmt: skip
+def test_verify_hashes_all_that_was_packed(unpacked, monkeypatch, name, cwd):
+    monkeypatch.chdir(unpacked / cwd)
+    path = Path("data/results/small" if cwd == "." else "results/small")
+    Path("elsewhere").mkdir()  # a virtual environment, say
+    assert verify(path).problems == []
+    file = unpacked / name
+    content = file.read_bytes()
+    file.write_bytes(content.rstrip() + b"\n\n")
+    (found,) = verify(path).problems
+    assert found.endswith(f"{Path(name).name}: changed since the supplement was packed.")
+    file.unlink()
+    assert any(f"{Path(name).name}: gone" in problem for problem in verify(path).problems)

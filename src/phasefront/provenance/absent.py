@@ -6,6 +6,8 @@ import csv
 from collections.abc import Mapping
 from pathlib import Path
 
+from phasefront.errors import InputError
+
 TABLE = "absent.csv"
 _COLUMNS = ("path", "size", "sha256", "identifier")
 
@@ -19,9 +21,17 @@ def write(files: Mapping[str, Mapping], folder: Path) -> None:
 
 
 def read(folder: str | Path) -> dict[str, str]:
-    """SHA-256 of the files, by path; empty where the folder is no supplement."""
+    """SHA-256 of the files, by path; empty where the folder is no supplement.
+
+    Raises InputError where the table is damaged.
+    """
     table = Path(folder) / TABLE
     if not table.is_file():
         return {}
-    with table.open(encoding="utf-8", newline="") as stream:
-        return {row["path"]: row["sha256"] for row in csv.DictReader(stream)}
+    try:
+        with table.open(encoding="utf-8", newline="") as stream:
+            return {row["path"]: row["sha256"] for row in csv.DictReader(stream)}
+    except (OSError, ValueError, KeyError, csv.Error):
+        raise InputError(
+            table, "no list of absent files", remedy="take it from the supplement again"
+        ) from None

@@ -7,8 +7,9 @@ record lies and which output it names.
 from __future__ import annotations
 
 import os
+import zipfile
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,7 +81,7 @@ def collect(
     while waiting:
         for entry in waiting.pop().made.inputs:
             beside = record_path(root / entry.path)
-            if entry.path not in by_path and beside not in seen and beside.is_file():
+            if entry.path not in by_path and beside not in seen and _is_file(beside):
                 seen.add(beside)
                 if record := load(beside):
                     by_path[entry.path] = record
@@ -113,12 +114,32 @@ def absolute(path: Path) -> Path:
     return Path(os.path.normpath(path.absolute()))
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a record may name what no file can be called
+        return False
+
+
+def files_below(folder: Path) -> Iterator[Path]:
+    """Everything in a folder that is no folder, also below links to folders, each folder once."""
+    seen = set()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        seen.add(os.path.realpath(place))
+        folders[:] = [
+            name for name in sorted(folders) if os.path.realpath(Path(place, name)) not in seen
+        ]
+        yield from (Path(place, name) for name in sorted(names))
+
+
 def _record_files(path: Path) -> list[Path]:
     if path.is_dir():
-        files = sorted(path.rglob(f"*{SUFFIX}"))
+        files = sorted(file for file in files_below(path) if file.name.endswith(SUFFIX))
     else:
         beside = path if path.name.endswith(SUFFIX) else record_path(path)
         files = [beside] if beside.is_file() else []
+    if not files and zipfile.is_zipfile(path):
+        raise InputError(path, "is packed", remedy="unpack it, and name the folder that comes out")
     if not files:
         raise InputError(
             path, "has no record of how it was made", remedy="name an output or folder of a run"
@@ -142,16 +163,17 @@ def _root(records: dict[Path, Record]) -> Path:
 
 def _upstream_first(by_path: dict[str, Record]) -> dict[str, Record]:
     order: dict[str, Record] = {}
-
-    def visit(path: str, above: tuple[str, ...]) -> None:
-        for entry in by_path[path].made.inputs:
-            if entry.path in by_path and entry.path not in order and entry.path not in above:
-                visit(entry.path, (*above, path))
-        order[path] = by_path[path]
-
-    for path in sorted(by_path):
-        if path not in order:
-            visit(path, ())
+    entered: set[str] = set()
+    waiting = sorted(by_path, reverse=True)
+    while waiting:  # no recursion: a chain may be longer than Python's stack
+        path = waiting[-1]
+        inputs = [] if path in entered else by_path[path].made.inputs
+        entered.add(path)
+        names = [entry.path for entry in inputs]
+        above = [name for name in names if name in by_path and name not in entered]
+        waiting.extend(reversed(above))
+        if not above:
+            order.setdefault(waiting.pop(), by_path[path])
     return order
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import site
+import sys
+import sysconfig
 from functools import cache
 from pathlib import Path
 
@@ -30,6 +33,22 @@ def closure(script: str | Path) -> list[Path]:
             found.add(path)
             waiting.extend(_imported(path))
     return sorted(found)
+
+
+def imported_from_elsewhere() -> list[Path]:
+    """Files of modules that this process has imported and nothing else tells apart, sorted.
+
+    That is all but Python's own and those of installed packages: the project's modules, and any
+    that stand before others on the path, such as a `numpy.py` beside the script.
+    """
+    paths = sysconfig.get_paths()
+    installed = {paths[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")}
+    installed |= {*site.getsitepackages(), site.getusersitepackages()}
+    tops = tuple(f"{Path(folder).absolute()}/" for folder in installed)
+    named = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    files = {str(Path(name).absolute()) for name in named if isinstance(name, str)}
+    outside = {Path(name).resolve() for name in files if not name.startswith(tops)}
+    return sorted(path for path in outside if path.is_file())
 
 
 @cache

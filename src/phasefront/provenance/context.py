@@ -9,11 +9,18 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
 VARIABLE = "PHASEFRONT_RUN"
 _WILDCARD = re.compile(r"\{(\w+)\}")
+
+Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$", description="SHA-256 of the bytes")]
+FilePath = Annotated[
+    str,
+    Field(min_length=1, description="relative to the project's folder if inside, else as given"),
+]
 
 
 class FileDigest(BaseModel):
@@ -21,8 +28,8 @@ class FileDigest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    path: str
-    sha256: str
+    path: FilePath
+    sha256: Sha256
 
 
 class Person(BaseModel):
@@ -30,11 +37,11 @@ class Person(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
+    name: str = Field(description="as it should stand in a paper")
     orcid: str | None = Field(
         None, pattern=r"^\d{4}-\d{4}-\d{4}-\d{3}[\dX]$", description="such as 0000-0002-1825-0097"
     )
-    affiliation: str | None = None
+    affiliation: str | None = Field(None, description="where the person works")
 
 
 class Context(BaseModel):

@@ -41,7 +41,8 @@ class _Side:
 
     def __init__(self, folder: Path):
         self.records = chain.collect(folder)
-        self._prefix = os.path.relpath(folder, self.records.root) + "/"
+        inside = os.path.relpath(folder, self.records.root)
+        self._prefix = "" if inside == "." else f"{inside}/"
         self.by_name = {self.name(path): r for path, r in self.records.by_path.items()}
         self.outputs = {
             self.name(path) for path in self.records.by_path if path.startswith(self._prefix)

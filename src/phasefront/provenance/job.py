@@ -136,7 +136,7 @@ class Job:
                     script=sys.argv[0],
                     output=output,
                     inputs=used,
-                    code=code_before,
+                    code=_with_unforeseen(code_before),
                     command=_command(),
                     parameters=parameters,
                     run=run,
@@ -197,6 +197,13 @@ def _as_list(value) -> list[Path]:
 
 def _describe_code() -> list[FileDigest]:
     return record.describe_files(code.closure(sys.argv[0]))
+
+
+def _with_unforeseen(foreseen: list[FileDigest]) -> list[FileDigest]:
+    """The code with modules that were imported, but that no import of the project's names."""
+    known = {entry.path for entry in foreseen}
+    more = record.describe_files(code.imported_from_elsewhere())
+    return [*foreseen, *(entry for entry in more if entry.path not in known)]
 
 
 def _command() -> list[str]:

@@ -19,21 +19,21 @@ import socket
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NoReturn
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from phasefront.errors import InputError
 from phasefront.provenance import environment
-from phasefront.provenance.context import Context, FileDigest, Person
+from phasefront.provenance.context import Context, FileDigest, FilePath, Person, Sha256
 from phasefront.provenance.digests import digest, size
 from phasefront.provenance.logical import logical_digest
 
 SUFFIX = ".prov.json"
-FORMAT = "phasefront-record-2"
+FORMAT = "phasefront-record-3"
 LOCK = Path("envs/lock.txt")
 
-Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+Bytes = Annotated[int, Field(ge=0, description="bytes, of a folder those of all files in it")]
 
 
 class Part(BaseModel):
@@ -46,11 +46,12 @@ class Output(Part):
     """The file that the record is of."""
 
     name: str = Field(description="option of the script that named it")
-    path: str = Field(description="relative to the project's folder")
+    path: FilePath
     sha256: Sha256
-    size: int = Field(ge=0, description="bytes")
+    size: Bytes
     logical_sha256: Sha256 | None = Field(
-        description="of a netCDF file's dimensions, attributes and values, however packed"
+        description="of a netCDF file's dimensions, attributes and values, however they are packed"
+        " and whatever library wrote them; null for any other file"
     )
 
 
@@ -58,29 +59,35 @@ class Input(Part):
     """A file that was read, the same before the work and after it."""
 
     role: str = Field(description="option of the script that named it")
-    path: str = Field(description="relative to the project's folder if inside")
-    sha256: Sha256
-    size: int = Field(ge=0, description="bytes")
+    path: FilePath
+    sha256: Sha256 = Field(
+        description="SHA-256 of the bytes, of a folder that of its sorted `SHA-256  name` lines;"
+        " taken before the work and again after it: where the two differ there is no record"
+    )
+    size: Bytes
     record: Sha256 | None = Field(description="id of the input's own record; null for a raw file")
 
 
 class Made(Part):
     """What was made, from what and how: the same whenever the same work is done."""
 
-    format: Literal["phasefront-record-2"]
+    format: Literal["phasefront-record-3"] = Field(description="of this file")
     rule: str = Field(description="rule of the workflow and name of its script")
     output: Output
-    inputs: list[Input]
-    code: list[FileDigest] = Field(description="the script and every project module it imports")
+    inputs: list[Input] = Field(description="every file that was read, by role")
+    code: list[FileDigest] = Field(
+        description="the script, every project module it imports, and every other module it"
+        " imported that is neither Python's own nor of an installed package"
+    )
     lock: FileDigest | None = Field(description="versions and hashes of everything installed")
-    command: list[str]
+    command: list[str] = Field(min_length=2, description="`python`, the script and its arguments")
     parameters: dict[str, Any] = Field(description="settings and plain values, seeds too, by name")
 
 
 class Repository(Part):
     """State of the git repository."""
 
-    commit: str
+    commit: str = Field(description="hash of the commit that was checked out")
     dirty: bool = Field(description="whether tracked files differ from the commit")
     diff_sha256: Sha256 | None = Field(description="of `git diff HEAD --binary` where they do")
 
@@ -88,17 +95,17 @@ class Repository(Part):
 class Interpreter(Part):
     """The Python that ran."""
 
-    implementation: str
-    version: str
-    program: str
+    implementation: str = Field(description="such as CPython")
+    version: str = Field(description="such as 3.11.7")
+    program: str = Field(description="its file: the path if inside the project, else the name")
 
 
 class Machine(Part):
     """Where it ran."""
 
-    platform: str
-    processor: str
-    cores: int | None
+    platform: str = Field(description="operating system, its version and architecture")
+    processor: str = Field(description="its name")
+    cores: int | None = Field(description="logical ones, of the whole machine")
     host: str | None = Field(description="only where the config's `record_host` asks for it")
 
 
@@ -106,27 +113,32 @@ class Run(Part):
     """What varies between two runs of the same work."""
 
     started: str = Field(description="ISO 8601, UTC")
-    ended: str
+    ended: str = Field(description="ISO 8601, UTC")
     wall_seconds: float = Field(ge=0, description="from start to end")
     work_seconds: float = Field(ge=0, description="of them in the script's own function")
-    peak_memory_mb: float
+    peak_memory_mb: float = Field(description="most memory held by the job or one it started, MB")
     wildcards: dict[str, str] = Field(description="of the rule, where a workflow ran it")
     config: list[FileDigest] = Field(
         description="config files as the run was planned, later ones over earlier ones"
     )
     tables: list[FileDigest] = Field(description="tables that the config names")
-    people: list[Person]
-    repository: Repository | None
+    people: list[Person] = Field(description="who did the work, as the config says")
+    repository: Repository | None = Field(description="null where git does not know the script")
     interpreter: Interpreter
     machine: Machine
-    threads: dict[str, str]
+    threads: dict[str, str] = Field(
+        description="variables that limit threads, such as OMP_NUM_THREADS"
+    )
     packages: dict[str, str] = Field(description="distributions imported, with their versions")
 
 
 class Record(Part):
     """The whole record."""
 
-    id: Sha256 = Field(description="SHA-256 of the canonical form of `made`")
+    id: Sha256 = Field(
+        description="SHA-256 of the canonical form of `made`: JSON in UTF-8 with sorted keys, no"
+        " spaces, and nothing escaped that need not be"
+    )
     made: Made
     run: Run
     seal: Sha256 = Field(description="SHA-256 of the canonical form of all the rest")
@@ -172,17 +184,32 @@ def read(path: str | Path) -> Record:
     """
     path = Path(path)
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(
+            path.read_text(encoding="utf-8"), object_pairs_hook=_once, parse_constant=_refuse
+        )
         found = Record.model_validate(content)
+        intact = content["id"] == identity(content) and content["seal"] == seal(content)
     except FileNotFoundError:
         raise InputError(path, "there is no such record", remedy="make its output again") from None
-    except (OSError, ValueError, ValidationError):
+    except (OSError, ValueError, RecursionError):  # pydantic's and json's are ValueErrors
         raise InputError(path, "not a record", remedy="make its output again") from None
-    if content["id"] != identity(content) or content["seal"] != seal(content):
+    if not intact:
         raise InputError(
             path, "the record was edited: it does not fit its hash", remedy="make its output again"
         )
     return found
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON. A key that stands twice would show a reader a value that is not hashed."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        raise ValueError("a key stands twice")
+    return content
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is no JSON")
 
 
 def shown(path: str | Path) -> str:
@@ -195,10 +222,16 @@ def shown(path: str | Path) -> str:
 
 
 def describe_input(role: str, path: Path, sha256: str) -> Input:
-    """An input with what is known of how it was made."""
+    """An input with what is known of how it was made.
+
+    Raises InputError where its record is damaged or is of other bytes: nothing is built on that.
+    """
     beside = record_path(path)
-    own = json.loads(beside.read_text(encoding="utf-8"))["id"] if beside.is_file() else None
-    return Input(role=role, path=shown(path), sha256=sha256, size=size(path), record=own)
+    own = read(beside) if beside.is_file() else None
+    if own is not None and own.made.output.sha256 != sha256:
+        raise InputError(path, "changed since it was made", remedy="delete it and run again")
+    record = own.id if own else None
+    return Input(role=role, path=shown(path), sha256=sha256, size=size(path), record=record)
 
 
 def describe_files(paths: Iterable[str | Path]) -> list[FileDigest]:

@@ -36,11 +36,18 @@ def reproduce(path: str | Path) -> Reproduction:
     Raises InputError where an input or a file of code is gone or is not what it was.
     """
     root, found = chain.locate(path)
+    script = found.made.command[1]
+    if script not in {entry.path for entry in found.made.code}:
+        raise InputError(
+            record.record_path(found.made.output.path),
+            f"its command runs {script}, which is not in its code",
+            remedy="do not trust it",
+        )
     scratch = Path(tempfile.mkdtemp(prefix="phasefront-"))
     result = None
     try:
         _lay_out(root, found, scratch)
-        result = _run(found, scratch)
+        result = _run(root, found, scratch)
     finally:
         if result is None or result.kept is None:
             shutil.rmtree(scratch)
@@ -52,13 +59,13 @@ def _lay_out(root: Path, found: Record, scratch: Path) -> None:
     made = found.made
     for entry in made.inputs:
         source = _checked(root / entry.path, entry.sha256, f"the {entry.role} of {made.rule}")
-        if not Path(entry.path).is_absolute():
+        if not _leaves(entry.path):
             _link(source, scratch / entry.path)
             if record.record_path(source).is_file():
                 _link(record.record_path(source), scratch / record.record_path(entry.path))
     for entry in made.code:
         source = _checked(root / entry.path, entry.sha256, f"code of {made.rule}")
-        if not Path(entry.path).is_absolute():
+        if not _leaves(entry.path):
             (scratch / entry.path).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source, scratch / entry.path)
     lock = root / record.LOCK
@@ -84,14 +91,11 @@ def _link(source: Path, target: Path) -> None:
         target.symlink_to(source.absolute())
 
 
-def _run(found: Record, scratch: Path) -> Reproduction:
+def _run(root: Path, found: Record, scratch: Path) -> Reproduction:
     made = found.made
-    # An output outside the project must not be written over.
-    read = {entry.path for entry in made.inputs}
-    command = [
-        str(_inside(part)) if part.startswith("/") and part not in read else part
-        for part in made.command[1:]
-    ]
+    # Inputs outside the project are read where they are, outputs there must not be written over.
+    read = {e.path: str((root / e.path).absolute()) for e in made.inputs if _leaves(e.path)}
+    command = [read.get(part) or _inside(part) for part in made.command[1:]]
     environment = {k: v for k, v in os.environ.items() if k != VARIABLE} | found.run.threads
     done = subprocess.run(
         [sys.executable, *command],
@@ -114,6 +118,12 @@ def _run(found: Record, scratch: Path) -> Reproduction:
     return Reproduction(False, [f"{sentence}; the new file is {new}.", *causes], scratch)
 
 
-def _inside(path: str) -> Path:
+def _leaves(path: str) -> bool:
+    """Whether an argument is the path of a file outside the project."""
+    is_json = path.startswith(("{", "["))
+    return path.startswith("/") or (os.path.normpath(path).split("/")[0] == ".." and not is_json)
+
+
+def _inside(path: str) -> str:
     """The path within the scratch folder of a file that may lie outside the project."""
-    return Path("outside", path.lstrip("/")) if path.startswith("/") else Path(path)
+    return f"outside/{os.path.normpath(path).replace('..', 'up')}" if _leaves(path) else path

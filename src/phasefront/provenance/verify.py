@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from phasefront.provenance import absent, chain, record
-from phasefront.provenance.digests import digest
+from phasefront.provenance.digests import digest, size
 from phasefront.provenance.logical import logical_digest
 from phasefront.provenance.record import Record
 from phasefront.provenance.settings import Settings
@@ -46,6 +46,8 @@ def verify(path: str | Path) -> Verification:
     problems = [*refused.values(), *problems, *disagreements]
     if path.is_dir():
         problems += _strangers(path, records)
+        named = {sentence.partition(": ")[0] for sentence in problems}
+        problems += [sentence for file, sentence in check.packed() if str(file) not in named]
     notes = [*check.absent_notes(), *notes]
     return Verification(len(records.by_path) + len(refused), list(dict.fromkeys(problems)), notes)
 
@@ -64,7 +66,8 @@ class _Check:
         of = record.record_path(self._records.root / path)
         yield from self._output(self._records.by_path[path], of)
         for entry in made.inputs:
-            yield from self._file(entry.path, entry.sha256, f"the {entry.role}", of)
+            what = f"the {entry.role}"
+            yield from self._file(entry.path, entry.sha256, what, of, of_size=entry.size)
             yield from self._record_of_input(entry, of)
         for entry in made.code:
             yield from self._file(entry.path, entry.sha256, "code", of)
@@ -85,7 +88,7 @@ class _Check:
         for path, found in self._records.by_path.items():
             of = record.record_path(self._records.root / path)
             for file in [*found.run.config, *found.run.tables]:
-                if self._digest(self._records.root / file.path) != file.sha256:
+                if list(self._file(file.path, file.sha256, "config", of)):
                     break
             else:
                 continue
@@ -98,42 +101,78 @@ class _Check:
                 )
         return notes, problems
 
+    def packed(self) -> Iterator[tuple[Path, str]]:
+        """Files of an unpacked supplement that are not what its BagIt manifests list."""
+        root = self._records.root
+        bag = chain.absolute(root).parent
+        if chain.absolute(root).name != "data" or not (bag / "bagit.txt").is_file():
+            return
+        for manifest in ("manifest-sha256.txt", "tagmanifest-sha256.txt"):
+            if not (bag / manifest).is_file():
+                yield bag / manifest, f"{bag / manifest}: gone; it is of the supplement."
+                continue
+            for line in (bag / manifest).read_text(encoding="utf-8", errors="replace").splitlines():
+                if not line.strip():
+                    continue
+                expected, _, name = line.partition(" ")
+                name = name.lstrip()
+                inside = name.startswith("data/")
+                file = root / name.removeprefix("data/") if inside else bag / name
+                found = self._digest(file)
+                if found != expected:
+                    what = "gone" if found is None else "changed"
+                    yield file, f"{file}: {what} since the supplement was packed."
+
     def _output(self, found: Record, of: Path) -> Iterator[str]:
         output = found.made.output
         file = self._records.root / output.path
-        sentences = list(self._file(output.path, output.sha256, "the output", of))
+        sentences = list(
+            self._file(output.path, output.sha256, "the output", of, of_size=output.size)
+        )
         if sentences and file.exists() and output.logical_sha256:
             try:
                 same = logical_digest(file) == output.logical_sha256
-            except OSError:
+            except Exception:  # netCDF4 has its own for every kind of damage
                 same = False
             if same:
                 sentences = [f"{sentences[0][:-1]}; its values and attributes are the same."]
         yield from sentences
 
     def _record_of_input(self, entry: record.Input, of: Path) -> Iterator[str]:
-        if entry.record is None:
-            return
         beside = record.record_path(self._records.root / entry.path)
         own = self._records.by_path.get(entry.path)
-        if own is not None and own.id != entry.record:
+        if entry.record is None:
+            if own is not None:
+                yield f"{beside}: {of} takes what it is of for a raw file."
+        elif own is not None and own.id != entry.record:
             yield f"{beside}: not the record that {of} was made from."
         elif own is None and beside not in self._refused:
             yield f"{beside}: gone; {of} names it as its input's record."
 
-    def _file(self, path: str, expected: str, what: str, of: Path) -> Iterator[str]:
+    def _file(
+        self, path: str, expected: str, what: str, of: Path, *, of_size: int | None = None
+    ) -> Iterator[str]:
         file = self._records.root / path
         found = self._digest(file)
         if found is None and self._absent.get(path) == expected:
             self._met_absent.add(path)
         elif found is None:
             yield f"{file}: gone; it is {what} in {of}."
-        elif found != expected:
+        elif not found:
+            yield f"{file}: cannot be read; it is {what} in {of}."
+        # A folder has the digest of its list of files, which a file may hold.
+        elif found != expected or (of_size is not None and size(file) != of_size):
             yield f"{file}: changed since it was {what} in {of}."
 
     def _digest(self, file: Path) -> str | None:
+        """None where there is no file or folder, empty where it cannot be read."""
         if file not in self._digests:
-            self._digests[file] = digest(file) if file.exists() else None
+            try:
+                # Anything else, such as a pipe, could be read for ever.
+                there = file.is_file() or file.is_dir()
+                self._digests[file] = digest(file) if there else None
+            except OSError:
+                self._digests[file] = ""
         return self._digests[file]
 
 
@@ -143,7 +182,7 @@ def _strangers(folder: Path, records: chain.Records) -> list[str]:
     places = sorted({_results_folder(Path(path)) for path in records.by_path})
     tops = [chain.absolute(records.root / place) for place in places]
     found = []
-    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+    for file in sorted(chain.files_below(folder)):
         at = chain.absolute(file)
         inside = [at.relative_to(top).as_posix() for top in tops if at.is_relative_to(top)]
         accounted = at in known or at.name.endswith(record.SUFFIX)
