@@ -12,6 +12,7 @@ if TYPE_CHECKING:  # the notebook imports these: an edit of one makes it run aga
     from phasefront.figures import comparison, maps, style  # noqa: F401
 
 
+SCRIPT = re.compile(r"<script\b.*?</script>\s*", re.DOTALL)
 UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -47,8 +48,10 @@ def execute_notebook(job):
         if "injected-parameters" in part.metadata.get("tags", ()):
             part.id = "injected-parameters"
     nbformat.write(notebook, job.notebook)
-    page, _ = HTMLExporter().from_notebook_node(notebook)
-    job.page.write_text(page, encoding="utf-8")
+    about = {"metadata": {"name": job.folder}}
+    page, _ = HTMLExporter().from_notebook_node(notebook, resources=about)
+    # Nothing in it needs its scripts, which would be fetched from the network, if they still exist.
+    job.page.write_text(SCRIPT.sub("", page), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -236,7 +236,7 @@ def _on_all(comparison: xr.Dataset, pairs: list[dict]) -> str:
     return f"{verbs[verdict]}: {', '.join(words)}."
 
 
-_VERBS = {AGREE: "agree", DISAGREE: "disagree", CANNOT_TELL: "cannot be told"}
+_VERBS = {AGREE: "agree", DISAGREE: "disagree", CANNOT_TELL: "remain open"}
 
 
 def _on_left_out(left_out: list[str], calibrating: Mapping[str, list[str]]) -> Iterator[str]:
@@ -260,7 +260,7 @@ def _counted(verdicts: np.ndarray, apart: xr.DataArray) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
-_COUNTED = {AGREE: "agree", DISAGREE: "disagree", CANNOT_TELL: "cannot be told"}
+_COUNTED = {AGREE: "agree", DISAGREE: "disagree", CANNOT_TELL: "remain open"}
 
 
 def _source_names(pair: xr.Dataset) -> tuple[str, str]:

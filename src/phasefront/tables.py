@@ -18,6 +18,12 @@ _COLUMNS = (
     "state", "quantity", "source", "phase", "value", "low", "high", "z_score", "p",
     "equivalence_p", "verdict", "note",
 )  # fmt: skip
+_LATEX_NOTES = (
+    r"% needs \usepackage{booktabs}",
+    r"% $x$: ions per formula unit; phases: fraction of the formula units.",
+    r"% 1.23(4): standard error of the last digits; 1.2 [1.1, 1.4]: 95 % interval.",
+    r"% Differences: = agree, \neq disagree, ? cannot tell, by the margins of the run.",
+)
 # Sides of an interval that differ by less are written as one error.
 _LOPSIDED = 0.1
 
@@ -80,7 +86,7 @@ def latex_table(comparison: xr.Dataset, labels: Mapping[str, str] | None = None)
     body = lines.index(r"\midrule") + 1
     for index in sorted(rule, reverse=True):
         lines.insert(body + index, rule[index])
-    return "\n".join(["% needs \\usepackage{booktabs}", *lines, ""])
+    return "\n".join([*_LATEX_NOTES, *lines, ""])
 
 
 def printed(values: Interval) -> str:

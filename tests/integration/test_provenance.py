@@ -1,14 +1,21 @@
 """The records of a whole run: by their schema, in another folder, and after a change of config."""
 
 import json
+import re
 import shutil
+import zipfile
 
 import jsonschema
+import numpy as np
+import pandas as pd
 import pytest
 from conftest import ROOT, Project
 
-from phasefront.provenance import chain
+from phasefront import layouts, netcdf
+from phasefront.agreement import NORMAL_95
+from phasefront.provenance import chain, columns
 from phasefront.provenance.settings import Settings, of_name, offered
+from phasefront.tables import printed
 
 SUMMARY = "results/small/summary.json"
 
@@ -68,7 +75,7 @@ def test_every_plain_parameter_is_compared_with_the_config(finished_project, rec
         for name, value in record.made.parameters.items():
             if not isinstance(value, dict) and not of_name(name, values, value):
                 skipped.add(name)
-    assert skipped <= {"name", "folder", "instruments", "raw"}
+    assert skipped <= {"name", "folder", "instruments", "raw", "fetched"}
 
 
 @pytest.mark.parametrize(
@@ -118,3 +125,58 @@ def test_a_copy_of_the_run_differs_in_nothing(finished_project, tmp_path):
     shutil.copytree(finished_project.folder / "results", tmp_path / "results")
     done = finished_project.command("diff", "small", str(tmp_path / "results/small"))
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def unpacked(finished_project, tmp_path_factory):
+    """The payload of the run's supplement, where a reader unpacked it."""
+    folder = tmp_path_factory.mktemp("reader")
+    with zipfile.ZipFile(finished_project.results / "supplement.zip") as packed:
+        packed.extractall(folder)
+    return folder / "phasefront-small/data"
+
+
+def test_the_supplement_alone_plans_the_whole_run(fresh_project, unpacked, tmp_path):
+    again = tmp_path / "again"
+    shutil.copytree(unpacked, again, ignore=shutil.ignore_patterns("results"))
+    assert Project(again).planned() == fresh_project.planned()
+
+
+def test_every_column_of_the_supplements_tables_is_explained(unpacked):
+    text, explained = (unpacked / "COLUMNS.md").read_text(), set()
+    for path in (unpacked / "results/small").rglob("*.csv"):
+        table = path.relative_to(unpacked / "results/small").as_posix()
+        (name,) = [name for name in columns.TABLES if columns.matches(name, table)]
+        assert set(pd.read_csv(path).columns) == set(columns.TABLES[name][1]), table
+        assert f"## {name}" in text
+        explained.add(name)
+    assert {"comparison.csv", "fractions.csv", "truth_check.csv"} < explained
+    assert "## sweep.csv" not in text
+
+
+def test_the_methods_tell_what_was_measured(unpacked):
+    text = (unpacked / "METHODS.md").read_text()
+    assert (
+        "simulated, not measured" in text and "astar (200 kV, precession semi-angle 0.8°)" in text
+    )
+    for path in (unpacked / "results/small/calibration").glob("*.nc"):
+        found = netcdf.read(path, layouts.CALIBRATION)
+        half = NORMAL_95 * found["scale_stderr"].item()
+        scale = printed(found["scale"].item() + half * np.array([0, -1, 1]))
+        assert f"| {path.stem} | {scale} |" in text
+    for path in (unpacked / "results/small/fractions").glob("*.nc"):
+        found = netcdf.read(path, layouts.FRACTIONS)
+        counts = " | ".join(str(found[name].item()) for name in ("patterns", "decided", "mixed"))
+        assert f"| {path.stem} | {counts} |" in text
+    for path in (unpacked / "results/small/powder").glob("*.nc"):
+        found = netcdf.read(path, layouts.POWDER)
+        assert (
+            f"| {100 * found['rwp'].item():.2f} | {found['goodness_of_fit'].item():.2f} |" in text
+        )
+
+
+def test_the_notebook_is_a_page_that_needs_no_network(unpacked):
+    page = (unpacked / "results/small/notebooks/experiment.html").read_text()
+    assert "<script" not in page and "<title>results/small</title>" in page
+    assert "data:image/png;base64" in page
+    assert not re.findall(r"""(?:src|href)=["']https?://(?!orix)""", page)

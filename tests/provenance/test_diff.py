@@ -7,6 +7,7 @@ import pytest
 from conftest import Project
 
 from phasefront.provenance import record
+from phasefront.provenance.digests import digest
 
 
 def test_the_same_work_differs_in_nothing(project, monkeypatch):
@@ -106,3 +107,20 @@ def test_a_run_that_is_not_there_is_refused(made):
     done = made.phasefront("diff", "results/mini", "results/none")
     assert done.returncode == 2
     assert done.stderr == "results/none: is no folder; name the results of a run.\n"
+
+
+@pytest.mark.parametrize(("other", "differ"), [((2.5, 1), 0), ((1.5, 2), 1), ((2.5, 2), 1)])
+def test_how_long_jobs_took_is_no_difference(project, other, differ):
+    shutil.copytree(project.results, project.folder / "results/other")
+    for run, (seconds, value) in (("mini", (1.5, 1)), ("other", other)):
+        path = project.folder / "results" / run / "summary.json"
+        path.write_text(json.dumps({"scans": [{"seconds": seconds, "value": value}]}))
+        found = json.loads(record.record_path(path).read_text())
+        found["made"]["output"] |= {
+            "sha256": digest(path), "path": f"results/{run}/summary.json"
+        }  # fmt: skip
+        found["id"] = record.identity(found)
+        found["seal"] = record.seal(found)
+        record.write(found, record.record_path(path))
+    done = project.phasefront("diff", "results/mini", "results/other")
+    assert done.stdout.startswith(f"1 outputs are in both runs, {differ} of them differ.\n")

@@ -60,7 +60,7 @@ def test_agreement_is_said_with_what_carries_it():
     )
     assert "within the margin of 0.1 Na per formula unit (p < 0.001)." in found["sentence"]
     assert "does not differ from 1:1" in found["sentence"]
-    assert "Single states: 5 agree, 0 disagree and 0 cannot be told." in found["sentence"]
+    assert "Single states: 5 agree, 0 disagree and 0 remain open." in found["sentence"]
 
 
 def test_a_mean_difference_is_disagreement():

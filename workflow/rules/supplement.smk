@@ -7,7 +7,8 @@
 rule pack_supplement:
     input:
         targets=targets,
-        config=[os.path.relpath(path) for path in workflow.configfiles] + PLAN.tables,
+        config=[os.path.relpath(path) for path in workflow.configfiles],
+        tables=PLAN.tables,
         project=project_files(),
         code=code("pack_supplement"),
     output:
@@ -21,8 +22,13 @@ rule pack_supplement:
         title=PLAN.experiment.title,
         raw=list(PLAN.scans["path"]),
         settings=settings("supplement"),
+        fetched=[
+            part
+            for item in PLAN.experiment.downloads
+            for part in (item.path, item.url)
+        ],
     shell:
         "python scripts/pack_supplement.py --targets {input.targets} --config {input.config}"
-        " --project {input.project} --raw {params.raw:q} --name {params.run}"
+        " --tables {input.tables} --project {input.project} --raw {params.raw:q} --name {params.run}"
         " --title {params.title:q} --settings {params.settings:q}"
-        " --supplement {output.supplement} > {log} 2>&1"
+        " --fetched {params.fetched:q} --supplement {output.supplement} > {log} 2>&1"

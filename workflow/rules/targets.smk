@@ -38,10 +38,9 @@ def targets(wildcards):
 
 def project_files():
     """What a reader needs to run the work again."""
-    names = (
-        "Snakefile Makefile pyproject.toml LICENSE CITATION.cff CHANGELOG.md".split()
-    )
-    folders = "profiles workflow scripts src envs notebooks".split()
+    names = "Snakefile pyproject.toml LICENSE CITATION.cff CHANGELOG.md".split()
+    names += ["envs/lock.txt", "envs/environment.yaml"]
+    folders = "profiles workflow scripts src notebooks".split()
     inside = [path for folder in folders for path in pathlib.Path(folder).rglob("*")]
     made = ("__pycache__", ".egg-info")
     return names + sorted(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from urllib.parse import quote
 
 from phasefront.provenance.steps import Step
 
@@ -31,12 +32,19 @@ _USAGE = {
 _WORKFLOW = "Snakefile"
 _COMPLETED = "http://schema.org/CompletedActionStatus"
 _README = "README.md"
-_MEDIA_TYPES = {
-    ".cif": "chemical/x-cif", ".csv": "text/csv", ".h5": "application/x-hdf5",
-    ".html": "text/html", ".ipynb": "application/x-ipynb+json", ".json": "application/json",
-    ".md": "text/markdown", ".nc": "application/x-netcdf", ".png": "image/png",
-    ".py": "text/x-python", ".svg": "image/svg+xml", ".tex": "application/x-tex",
-    ".tsv": "text/tab-separated-values", ".yaml": "application/yaml",
+_CODE_LICENSE = "https://spdx.org/licenses/GPL-3.0-or-later"
+# Of what is in no list it is known that it is bytes.
+_BYTES = "application/octet-stream"
+_MEDIA_TYPES = dict.fromkeys(
+    ("", ".ang", ".chi", ".ctf", ".dat", ".mpt", ".rst", ".smk", ".txt", ".xy", ".xye"),
+    "text/plain",
+) | {
+    ".cff": "application/yaml", ".cif": "chemical/x-cif", ".csv": "text/csv",
+    ".h5": "application/x-hdf5", ".html": "text/html", ".ipynb": "application/x-ipynb+json",
+    ".json": "application/json", ".md": "text/markdown", ".nc": "application/x-netcdf",
+    ".png": "image/png", ".py": "text/x-python", ".svg": "image/svg+xml",
+    ".tex": "application/x-tex", ".toml": "application/toml", ".tsv": "text/tab-separated-values",
+    ".yaml": "application/yaml",
 }  # fmt: skip
 
 
@@ -82,6 +90,9 @@ def metadata(
         add.file(path, about, kinds.get(path, "File"))
     for path, about in sorted(absent.items()):
         add.absent(path, about)
+    used = {entry["path"] for step in steps for entry in step.inputs}
+    for path in sorted(used - set(files) - set(absent)):
+        add.folder(path)
     _describe_root(crate, add, name, description, license, ended, people)
 
     engine = add.entity(
@@ -108,7 +119,6 @@ def metadata(
         for step, action in zip(steps, actions, strict=True)
     ]  # fmt: skip
     made = {output["path"] for step in steps for output in step.outputs}
-    used = {entry["path"] for step in steps for entry in step.inputs}
     run = add.entity(
         "#run", "CreateAction", name=f"Run of {name}", description=description,
         instrument=workflow, startTime=started, endTime=ended, actionStatus=_COMPLETED,
@@ -126,7 +136,7 @@ def metadata(
 def _describe_root(crate, add: _Adder, name, description, license, published, people) -> None:
     crate.name, crate.description = name, description
     crate.datePublished = published
-    crate.root_dataset["license"] = add.entity(license, "CreativeWork", name=license)
+    crate.root_dataset["license"] = add.license(license)
     crate.root_dataset["conformsTo"] = [
         add.entity(url, "CreativeWork", name=title, version=version)
         for url, (title, version) in _PROFILES.items()
@@ -146,6 +156,7 @@ class _Adder:
 
     def __init__(self, crate):
         self._crate = crate
+        self._of_path = {}
 
     def entity(self, identifier: str, kind: str | list[str], /, **properties):
         from rocrate.model.contextentity import ContextEntity
@@ -163,46 +174,89 @@ class _Adder:
         properties = {
             "@type": kind, "name": Path(path).name, "contentSize": str(about["size"]),
             "sha256": about["sha256"],
-            "encodingFormat": _MEDIA_TYPES.get(Path(path).suffix, "text/plain"),
+            "encodingFormat": _MEDIA_TYPES.get(Path(path).suffix, _BYTES),
         }  # fmt: skip
-        return self._crate.add_file(dest_path=path, properties=properties, validate_url=False)
+        entity = self._crate.add_file(dest_path=path, properties=properties, validate_url=False)
+        self._of_path[path] = entity
+        return entity
+
+    def folder(self, path: str) -> None:
+        """A folder that was used as one file, whose files the crate holds."""
+        properties = {"name": Path(path).name}
+        self._of_path[path] = self._crate.add_dataset(dest_path=path, properties=properties)
 
     def absent(self, path: str, about: dict):
         """A file that was used and is not in the crate: known by its digest."""
-        return self.entity(
-            f"#absent/{path}", "CreativeWork", name=path, sha256=about["sha256"],
-            identifier=about.get("identifier") or [],
+        place = about.get("identifier") or ""
+        if place.startswith(("doi:", "10.")):
+            place = f"https://doi.org/{place.removeprefix('doi:')}"
+        self._of_path[path] = self.entity(
+            f"#absent/{quote(path)}", "CreativeWork", name=path, sha256=about["sha256"],
+            contentSize=str(about["size"]), identifier=place or [],
+            encodingFormat=_MEDIA_TYPES.get(Path(path).suffix, _BYTES),
         )  # fmt: skip
+        return self._of_path[path]
+
+    def license(self, url: str):
+        return self.entity(url, "CreativeWork", name=url.rstrip("/").rpartition("/")[2], url=url)
 
     def references(self, paths: Iterable[str]) -> list:
-        found = [
-            self._crate.dereference(path) or self._crate.dereference(f"#absent/{path}")
-            for path in paths
-        ]
-        return [entity for entity in found if entity is not None]
+        """The entities of files, which the crate holds or knows to be absent."""
+        return [self._of_path[path] for path in paths]
 
     def tool(self, rule: str, steps: Sequence[Step], version: str):
-        """The script of a rule, a file of the crate; the modules it imports are its parts."""
-        step = next(step for step in steps if step.rule == rule)
-        script = step.command[1]
-        tool = self._crate.dereference(script)
+        """The script of a rule, a file of the crate; it needs the modules it imports, and the lock.
+
+        What its jobs were given and made are examples of its parameters, inputs and outputs.
+        """
+        own = [step for step in steps if step.rule == rule]
+        script = own[0].command[1]
+        tool = self._of_path[script]
+        needed = [*own[0].code, *([own[0].lock] if own[0].lock else [])]
         _set(
             tool,
             version=version,
+            license=self.license(_CODE_LICENSE),
             programmingLanguage=self.language("Python", "https://www.python.org"),
             softwareRequirements=self.references(
-                sorted(entry["path"] for entry in step.code if entry["path"] != script)
+                sorted(entry["path"] for entry in needed if entry["path"] != script)
             ),
-        )  # fmt: skip
+            input=[
+                *self._slots(rule, [(e["role"], e["path"]) for s in own for e in s.inputs]),
+                *(
+                    self._slot(rule, name, "PropertyValue")
+                    for name in sorted({name for s in own for name in _given(s)})
+                ),
+            ],
+            output=self._slots(rule, [(e["name"], e["path"]) for s in own for e in s.outputs]),
+        )
         return tool
+
+    def _slots(self, rule: str, files: Iterable[tuple[str, str]]) -> list:
+        """Inputs or outputs of a rule by name; each file says which it is an example of."""
+        slots = {}
+        for name, path in files:
+            slots[name] = self._slot(rule, name, "File")
+            entity = self._of_path[path]
+            known = entity.get("exampleOfWork") or []
+            known = known if isinstance(known, list) else [known]
+            if slots[name] not in known:
+                _set(entity, exampleOfWork=[*known, slots[name]])
+        return [slots[name] for name in sorted(slots)]
+
+    def _slot(self, rule: str, name: str, kind: str):
+        return self.entity(
+            f"#slot/{rule}/{name}", "FormalParameter", name=name, additionalType=kind
+        )
 
     def language(self, name: str, url: str):
         return self.entity(f"#language/{name.lower()}", "ComputerLanguage", name=name, url=url)
 
     def workflow(self, how: list, tools: list, software: Mapping[str, str]):
-        workflow = self._crate.dereference(_WORKFLOW)
+        workflow = self._of_path[_WORKFLOW]
         _set(
             workflow, name="phasefront", version=software["phasefront"], hasPart=tools, step=how,
+            license=self.license(_CODE_LICENSE),
             programmingLanguage=self.language("Snakemake", "https://snakemake.readthedocs.io"),
         )  # fmt: skip
         self._crate.root_dataset["mainEntity"] = workflow
@@ -214,9 +268,9 @@ class _Adder:
             self.entity(
                 f"#parameter/{step.name}/{name}", "PropertyValue", name=name,
                 value=value if isinstance(value, str) else json.dumps(value, sort_keys=True),
+                exampleOfWork=self._slot(step.rule, name, "PropertyValue"),
             )
-            for name, value in sorted(step.parameters.items())
-            if value is not None
+            for name, value in sorted(_given(step).items())
         ]  # fmt: skip
         usage = [
             self.entity(
@@ -247,6 +301,11 @@ class _Adder:
                 f"#organization/{name.replace(' ', '-')}", "Organization", name=name
             )
         return self.entity(identifier, "Person", name=person["name"], affiliation=affiliation)
+
+
+def _given(step: Step) -> dict:
+    """Parameters that a job was given."""
+    return {name: value for name, value in step.parameters.items() if value is not None}
 
 
 def _set(entity, **properties) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from urllib.parse import quote
 
 from phasefront.provenance.steps import Step
 
@@ -29,7 +30,7 @@ def document(steps: Sequence[Step], *, people: Sequence[dict], software: Mapping
         built.add_namespace(prefix, f"{_NAMESPACE}{prefix}/")
 
     def entity(about: Mapping) -> str:
-        name = f"file:{about['path']}"
+        name = f"file:{quote(about['path'])}"
         if not built.get_record(name):
             built.entity(name, {"phasefront:sha256": about["sha256"]})
         return name
@@ -39,20 +40,21 @@ def document(steps: Sequence[Step], *, people: Sequence[dict], software: Mapping
         agents.append(f"agent:{name}")
         built.agent(agents[-1], {PROV_TYPE: "prov:SoftwareAgent", "phasefront:version": version})
     for person in people:
-        agents.append(f"agent:{person['name'].replace(' ', '-')}")
+        agents.append(f"agent:{quote(person['name'].replace(' ', '-'))}")
         about = {PROV_TYPE: "prov:Person", "phasefront:name": person["name"]}
         if person.get("orcid"):
             about["phasefront:orcid"] = person["orcid"]
         built.agent(agents[-1], about)
     for step in steps:
-        job = f"job:{step.name}"
+        job = f"job:{quote(step.name)}"
         built.activity(
             job, *(datetime.fromisoformat(step.run[end]) for end in ("started", "ended")),
             {"phasefront:rule": step.rule, "phasefront:command": " ".join(step.command)},
         )  # fmt: skip
         for agent in agents:
             built.wasAssociatedWith(job, agent)
-        used = [entity(about) for about in (*step.inputs, *step.code)]
+        lock = [step.lock] if step.lock else []
+        used = [entity(about) for about in (*step.inputs, *step.code, *lock)]
         for name in dict.fromkeys(used):
             built.used(job, name)
         for output in step.outputs:

@@ -12,7 +12,8 @@ from phasefront.provenance.record import Record, canonical
 class Step:
     """One job: what it used, what it made, how and when.
 
-    All parts are as records hold them: `inputs`, `outputs` and `code` as `{"path", "sha256", ...}`.
+    All parts are as records hold them: `inputs`, `outputs` and `code` as `{"path", "sha256", ...}`,
+    and so is `lock`, if there was one.
     """
 
     rule: str
@@ -22,6 +23,7 @@ class Step:
     outputs: list[dict]
     code: list[dict]
     run: dict
+    lock: dict | None = None
 
     @property
     def name(self) -> str:
@@ -53,4 +55,5 @@ def _step(records: list[Record]) -> Step:
         outputs=sorted(outputs, key=lambda output: output["path"]),
         code=made["code"],
         run=first["run"],
+        lock=made["lock"],
     )

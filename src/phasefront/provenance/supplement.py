@@ -17,9 +17,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 
+import phasefront
 from phasefront.errors import InputError
 from phasefront.provenance import absent as absent_files
-from phasefront.provenance import crate, methods, prov_document, record
+from phasefront.provenance import columns, crate, methods, prov_document, record
 from phasefront.provenance.chain import collect
 from phasefront.provenance.digests import digest, size, with_companions
 from phasefront.provenance.record import Record
@@ -30,41 +31,70 @@ _NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 _README = """# {title}
 
-The results of a phasefront run (`{run}`), with everything that it takes to check them.
+The results of a phasefront run (`{run}`), with everything that it takes to check them and to make
+them again. This folder is the payload of a BagIt bag; paths are relative to it.
 
 | what | where |
 |---|---|
-| summary, tables and figures | `{results}/summary.json`, `{results}/*.csv`, `{results}/figures` |
-| every stage's data (netCDF) | `{results}/<stage>` |
+| what was done, for the methods section of a paper | `METHODS.md` |
+| what was found: states and scans, with 95 % intervals | `{results}/summary.json` |
+| whether the sources agree, in words | `{results}/conclusion.txt` |
+| tables, and what their columns are | `{results}/*.csv`, `COLUMNS.md` |
+| figures; a notebook that goes through the results | `{results}/figures`, `{results}/notebooks` |
+| every stage's data (netCDF, see `ncdump -h`) | `{results}/<stage>` |
 | how each file was made | `<file>.prov.json` beside it |
-| methods, for a paper | `METHODS.md` |
-| experiment, tables, structures | `config` |
+| experiment, tables of its files, structures | `config` |
 | code and environment | `Snakefile`, `profiles`, `workflow`, `scripts`, `src`, `envs/lock.txt` |
 | the run for machines | `ro-crate-metadata.json` (RO-Crate), `prov.json` (W3C PROV) |
-| raw files that are not in here | `{absent}`: size, SHA-256{identifier} |
+| files that were used and are not in here | `{absent}`: size, SHA-256, where they lie |
 
 ## Check it
 
-That no byte was changed since it was packed, with any program for BagIt, or from the folder above
-this one with `sha256sum --check manifest-sha256.txt`.
+That no byte was changed since it was packed: with any program for BagIt, or with this, in the
+folder above this one:
 
-That each result was made from what its record says, in this folder:
+    sha256sum --quiet --check manifest-sha256.txt tagmanifest-sha256.txt
 
-    python3.11 -m venv .venv
-    .venv/bin/pip install --require-hashes --requirement envs/lock.txt
-    PYTHONPATH=src .venv/bin/python -m phasefront verify {results}
+That each result was made from what its record says: that takes Python 3.11 and the packages as
+they were. They go beside the bag, for nothing may be added to it. In this folder:
+
+    python3.11 -m venv ../../environment
+    ../../environment/bin/pip install --require-hashes --requirement envs/lock.txt
+    export PYTHONPATH=src PYTHONDONTWRITEBYTECODE=1
+    ../../environment/bin/python -m phasefront verify {results}
+
+It ends with `0 problems`, and names the files that are not in here.
 
 ## Run it again
 
-{raw}Then, in a copy of this folder without `results`:
+{raw}In a copy without the results:
 
-    PYTHONPATH=src .venv/bin/python -m phasefront run {config}
-    PYTHONPATH=src .venv/bin/python -m phasefront diff {results} path/to/these/{results}
+    cp -r . ../../again
+    cd ../../again
+    rm -r results
+    export PYTHONPATH=src
+    ../environment/bin/python -m phasefront run {config}
+    ../environment/bin/python -m phasefront diff {results} {packed}/{results}
 
-Licence of the data: {license}. Licence of the code: GPL-3.0-or-later (`LICENSE`).
+It ends with `0 of them differ`, for any number of cores: all files have the same bytes, but for the
+seconds that jobs took in `summary.json`. Another kind of processor may round last digits otherwise.
+
+- Made with: Python {python}, {machine}, {minutes:.0f} minutes of all jobs together
+- By: {people}
+- Licence of the data: {license}
+- Licence of the code: GPL-3.0-or-later (`LICENSE`); to cite it: `CITATION.cff`
 """
-_RAW_MADE = "The raw files of this virtual experiment are made anew.\n"
-_RAW_NEEDED = "Put the raw files that `{absent}` names in their places.\n"
+_RAW_MADE = "The raw files of this virtual experiment are made anew. "
+_RAW_FETCHED = "Files of `{absent}` whose URL the config knows are fetched by the run. "
+_RAW_NEEDED = (
+    "First put the files that `{absent}` names at their paths there, in this folder or in the copy;"
+    " `verify` and `diff` tell when one is not the file that was used. {where} "
+)
+_RAW_AT = "They lie at {identifier}."
+_RAW_UNKNOWN = "Ask the authors where they lie."
+_OUTSIDE = (
+    "Paths that begin with `/` or `..` lie outside this folder, where they were when it was made. "
+)
 
 
 def pack(
@@ -73,7 +103,9 @@ def pack(
     targets: Iterable[Path],
     project: Iterable[Path],
     config: Sequence[Path],
+    tables: Sequence[Path],
     raw: Iterable[str],
+    downloads: Mapping[str, str],
     run: str,
     title: str,
     license: str,
@@ -90,10 +122,12 @@ def pack(
         Outputs of the run; all that they were made from comes along, by their records.
     project
         Files of the project: code, workflow, environment, licence.
-    config
-        The experiment's config file first, then its tables.
+    config, tables
+        The experiment's config files, later ones over earlier ones, and the tables they name.
     raw
         Paths of the raw scans.
+    downloads
+        URLs of the files that the run fetches, by path.
     run, title
         Name of the run, and a line that says what it is.
     license
@@ -106,6 +140,7 @@ def pack(
     InputError
         A target has no record, or a file that a record names is gone.
     """
+    title = title or run
     records = _records(targets, Path("results") / run)
     steps = steps_of(records.values())
     named = {
@@ -113,25 +148,28 @@ def pack(
         for step in steps
         for entry in (*step.inputs, *step.outputs, *step.code)
     }
+    named |= {record.shown(file): digest(file) for file in (*config, *tables)}
     # Several jobs name the same people; a dictionary keeps each once, in order.
     people = list({str(person): person for step in steps for person in step.run["people"]}.values())
-    scans = {record.shown(file) for path in raw for file in with_companions(Path(path))}
-    left_out = _outside(steps) | (set() if include_raw else scans)
-    absent = _describe_absent(named, left_out)
-    for name in scans & set(absent):
-        absent[name]["identifier"] = raw_identifier
+    scans = {record.shown(file) for scan in raw for file in with_companions(Path(scan))}
+    absent = {
+        name: {"size": size(Path(name)), "sha256": named[name]}
+        for name in sorted(named)
+        if _is_outside(name) or (name in scans and not include_raw)
+    }
+    for name, about in absent.items():
+        about["identifier"] = downloads.get(name, raw_identifier if name in scans else None)
     beside = [record.record_path(path) for path in records]
-    paths = _payload(set(named) - set(absent), [*beside, *project, *config])
-    software = {name: metadata.version(name) for name in ("phasefront", "snakemake")}
+    paths = _payload(set(named) - set(absent), [*beside, *project])
+    software = {"phasefront": phasefront.__version__, "snakemake": metadata.version("snakemake")}
     results = f"results/{run}"
     texts = {
-        "README.md": _README.format(
-            title=title or run, run=run, results=results, config=config[0],
-            license=license, absent=absent_files.TABLE,
-            identifier=" and where they lie" if raw_identifier else "",
-            raw=_where_raw_comes_from(absent, steps),
+        "README.md": _readme(
+            steps, absent, downloads, raw_identifier, people,
+            title=title, run=run, config=" ".join(map(record.shown, config)), license=license,
         ),
-        "METHODS.md": methods.paragraph(steps, software=software),
+        "METHODS.md": methods.section(steps, title=title, software=software),
+        "COLUMNS.md": columns.explain({os.path.relpath(path, results) for path in paths}),
         "prov.json": prov_document.document(steps, people=people, software=software),
     }  # fmt: skip
     path = Path(path)
@@ -150,14 +188,14 @@ def pack(
             for name in [*paths, *texts, absent_files.TABLE]
         }
         described = crate.metadata(
-            steps, files=files, absent=absent, name=run, description=title or run,
+            steps, files=files, absent=absent, name=run, description=title,
             license=license, people=people, software=software,
         )  # fmt: skip
         (bag / "ro-crate-metadata.json").write_text(
             json.dumps(described, indent=1) + "\n", encoding="utf-8"
         )
-        _make_bag(bag, title or run, max(step.run["ended"] for step in steps)[:10])
-        _zip(bag, path, f"phasefront-{run}")
+        _make_bag(bag, title, max(step.run["ended"] for step in steps)[:10])
+        _zip(bag, path, _top(run))
 
 
 def _records(targets: Iterable[Path], folder: Path) -> dict[str, Record]:
@@ -172,17 +210,9 @@ def _records(targets: Iterable[Path], folder: Path) -> dict[str, Record]:
     return {path: one for path, one in every.by_path.items() if tuple(one.made.command) in commands}
 
 
-def _outside(steps: Sequence[Step]) -> set[str]:
-    """What was used from outside the project's folder, which has no place in the bag."""
-    paths = {entry["path"] for step in steps for entry in (*step.inputs, *step.code)}
-    return {path for path in paths if Path(path).is_absolute() or ".." in Path(path).parts}
-
-
-def _describe_absent(named: Mapping[str, str], left_out: set[str]) -> dict[str, dict]:
-    """Size and digest of the files left out, by path; `named` has the digests that records give."""
-    return {
-        path: {"size": size(path), "sha256": named[path]} for path in sorted(left_out & set(named))
-    }
+def _is_outside(path: str) -> bool:
+    """Whether it lies outside the project's folder, and so has no place in the bag."""
+    return Path(path).is_absolute() or ".." in Path(path).parts
 
 
 def _payload(named: set[str], more: Iterable[Path]) -> list[str]:
@@ -198,11 +228,47 @@ def _payload(named: set[str], more: Iterable[Path]) -> list[str]:
     return sorted(files)
 
 
-def _where_raw_comes_from(absent: Mapping[str, dict], steps: Sequence[Step]) -> str:
+def _top(run: str) -> str:
+    """Name of the bag's folder in the zip."""
+    return f"phasefront-{run}"
+
+
+def _readme(
+    steps: Sequence[Step], absent: Mapping[str, dict], downloads: Mapping[str, str],
+    raw_identifier: str | None, people: Sequence[dict], *, run: str, **texts: str,
+) -> str:  # fmt: skip
+    (machine, *_) = dict.fromkeys(
+        f"{step.run['machine']['platform']} ({step.run['machine']['processor']})" for step in steps
+    )
+    (python, *_) = dict.fromkeys(step.run["interpreter"]["version"] for step in steps)
+    named = [
+        ", ".join(filter(None, (person["name"], person["affiliation"], person["orcid"])))
+        for person in people
+    ]
+    return _README.format(
+        people="; ".join(named) or "the config names nobody",
+        run=run, results=f"results/{run}", packed=f"../{_top(run)}/data", absent=absent_files.TABLE,
+        raw=where_raw_comes_from(absent, downloads, steps, raw_identifier), machine=machine,
+        python=python, minutes=sum(step.run["wall_seconds"] for step in steps) / 60, **texts,
+    )  # fmt: skip
+
+
+def where_raw_comes_from(
+    absent: Mapping[str, dict], downloads: Mapping[str, str], steps: Sequence[Step],
+    raw_identifier: str | None,
+) -> str:  # fmt: skip
+    """What a reader has to do to have the absent files, by path, in their places."""
     made = {output["path"] for step in steps for output in step.outputs}
-    if set(absent) <= made:
-        return _RAW_MADE if absent else ""
-    return _RAW_NEEDED.format(absent=absent_files.TABLE)
+    needed = set(absent) - made - set(downloads)
+    at = _RAW_AT.format(identifier=raw_identifier) if raw_identifier else _RAW_UNKNOWN
+    sentences = {
+        _RAW_MADE: bool(set(absent) & made),
+        _RAW_FETCHED: bool(set(absent) & set(downloads)),
+        _RAW_NEEDED: bool(needed),
+        _OUTSIDE: any(map(_is_outside, absent)),
+    }
+    told = [sentence for sentence, holds in sentences.items() if holds]
+    return "".join(told).format(absent=absent_files.TABLE, where=at)
 
 
 def _place(source: Path, goal: Path) -> None:
@@ -220,6 +286,10 @@ def _make_bag(folder: Path, title: str, date: str) -> None:
     bagit.make_bag(
         str(folder), {"External-Description": title, "Bagging-Date": date}, checksums=["sha256"]
     )
+    # The library calls it by the draft before RFC 8493; what it made fits either.
+    declaration = folder / "bagit.txt"
+    declaration.write_text(declaration.read_text().replace("0.97", "1.0"))
+    bagit.Bag(str(folder)).save()
 
 
 def _zip(folder: Path, path: Path, top: str) -> None:
