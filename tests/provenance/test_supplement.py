@@ -115,6 +115,9 @@ def test_it_is_a_valid_bag_and_nothing_else(unpacked):
     bag = bagit.Bag(str(unpacked))
     bag.validate()
     assert (unpacked / "bagit.txt").read_text().startswith("BagIt-Version: 1.0\n")
+    tags = (unpacked / "tagmanifest-sha256.txt").read_text()
+    named = {line.split()[1] for line in tags.splitlines()}
+    assert named == {"bag-info.txt", "bagit.txt", "manifest-sha256.txt"}
     assert bag.info["External-Description"] == "A small run"
     payload = {path for path in bag.entries if path.startswith("data/")}
     assert {

@@ -38,6 +38,13 @@ def test_every_rule_that_reads_a_raw_scan_tracks_its_parts():
         assert 'scan_row(wildcards)["path"]' not in text or name == "import_peaks", name
 
 
+def test_files_that_people_name_may_have_spaces_in_their_names():
+    """Snakemake quotes with `:q`; names of results are the workflow's own."""
+    named = r"\{input\.(cifs|config|image|log|pattern|peaks|scan|table|tables)\}"
+    for name, text in rules().items():
+        assert not re.search(named, text), name
+
+
 def test_no_rule_of_the_analysis_reads_the_truth():
     for name, text in rules().items():
         reads = text.partition("output:")[0]

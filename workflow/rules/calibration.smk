@@ -19,7 +19,7 @@ if PLAN.experiment.calibration.standard:
         params:
             settings=settings("calibration.standard"),
         shell:
-            "python scripts/calibrate_standard.py --image {input.image}"
+            "python scripts/calibrate_standard.py --image {input.image:q}"
             " --settings {params.settings:q} --calibration {output.calibration} > {log} 2>&1"
 
 
@@ -43,8 +43,8 @@ rule calibrate_scan:
         material=settings("material"),
         instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
     shell:
-        "python scripts/calibrate_scan.py --scan {input.scan} --name {wildcards.scan}"
-        " --cifs {input.cifs} --standard {input.standard}"
+        "python scripts/calibrate_scan.py --scan {input.scan:q} --name {wildcards.scan}"
+        " --cifs {input.cifs:q} --standard {input.standard}"
         " --settings {params.settings:q}"
         " --spots {params.spots:q} --material {params.material:q}"
         " --instrument {params.instrument:q}"

@@ -76,5 +76,5 @@ if PLAN.experiment.virtual:
             material=settings("material"),
         shell:
             "python scripts/check_against_truth.py --truth {input.truth}"
-            " --phases {input.phases} --fractions {input.fractions} --cifs {input.cifs}"
+            " --phases {input.phases} --fractions {input.fractions} --cifs {input.cifs:q}"
             " --material {params.material:q} --check {output.check} > {log} 2>&1"

@@ -28,7 +28,7 @@ rule simulate_confusion:
         seed=lambda wildcards: PLAN.seed_of(wildcards.scan),
     shell:
         "python scripts/simulate_confusion.py --spots {input.spots} --phases {input.phases}"
-        " --grains {input.grains} --templates {input.templates} --cifs {input.cifs}"
+        " --grains {input.grains} --templates {input.templates} --cifs {input.cifs:q}"
         " --material {params.material:q} --orientations {params.orientations:q}"
         " --decisions {params.decisions:q} --position-sigma {params.position_sigma}"
         " --positions {params.positions} --seed {params.seed}"

@@ -33,7 +33,7 @@ if PLAN.experiment.virtual:
             seed=PLAN.seed_of("coverage"),
         shell:
             "python scripts/simulate_coverage.py --intensities {input.intensities}"
-            " --cifs {input.cifs} --templates {input.templates}"
+            " --cifs {input.cifs:q} --templates {input.templates}"
             " --virtual {params.virtual:q} --material {params.material:q}"
             " --instrument {params.instrument:q} --spots {params.spots:q}"
             " --orientations {params.orientations:q} --phases {params.phases:q}"
@@ -53,5 +53,5 @@ if PLAN.experiment.virtual:
         conda:
             "../../envs/environment.yaml"
         shell:
-            "python scripts/study_coverage.py --table {input.table}"
+            "python scripts/study_coverage.py --table {input.table:q}"
             " --summary {output.summary} --figure {output.figure} > {log} 2>&1"

@@ -19,7 +19,7 @@ rule analyse_log:
         states=lambda wildcards: PLAN.states_on_log(wildcards.log),
         material=settings("material"),
     shell:
-        "python scripts/analyse_log.py --log {input.log} --row {params.row:q}"
+        "python scripts/analyse_log.py --log {input.log:q} --row {params.row:q}"
         " --states {params.states:q} --material {params.material:q}"
         " --cycling {output.cycling} --table {output.table} > {log} 2>&1"
 

@@ -27,7 +27,7 @@ rule rate_pairs:
         phases=settings("phases"),
         instrument=lambda wildcards: PLAN.instrument(wildcards.instrument),
     shell:
-        "python scripts/rate_pairs.py --cifs {input.cifs} --material {params.material:q}"
+        "python scripts/rate_pairs.py --cifs {input.cifs:q} --material {params.material:q}"
         " --instrument {params.instrument:q} --spots {params.spots:q}"
         " --phases {params.phases:q} --pairs {output.pairs} --table {output.table} > {log} 2>&1"
 
@@ -52,5 +52,5 @@ rule draw_pairs:
     params:
         material=settings("material"),
     shell:
-        "python scripts/draw_pairs.py --pairs {input.pairs} --cifs {input.cifs}"
+        "python scripts/draw_pairs.py --pairs {input.pairs} --cifs {input.cifs:q}"
         " --material {params.material:q} --figure {output.figure} > {log} 2>&1"

@@ -58,9 +58,9 @@ rule draw_patterns:
         material=settings("material"),
         instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
     shell:
-        "python scripts/draw_patterns.py --scan {input.scan} --calibration {input.calibration}"
+        "python scripts/draw_patterns.py --scan {input.scan:q} --calibration {input.calibration}"
         " --spots {input.spots} --orientations {input.orientations} --phases {input.phases}"
-        " --cifs {input.cifs} --material {params.material:q}"
+        " --cifs {input.cifs:q} --material {params.material:q}"
         " --instrument {params.instrument:q} --patterns {output.patterns} > {log} 2>&1"
 
 
@@ -104,6 +104,6 @@ rule draw_maps:
         material=settings("material"),
     shell:
         "python scripts/draw_maps.py --phases {input.phases}"
-        " --orientations {input.orientations} --grains {input.grains} --cifs {input.cifs}"
+        " --orientations {input.orientations} --grains {input.grains} --cifs {input.cifs:q}"
         " --material {params.material:q} --decision {output.decision} --ipf {output.ipf}"
         " --composition {output.composition} --reliability {output.reliability} > {log} 2>&1"

@@ -24,8 +24,8 @@ rule count_fractions:
         seed=lambda wildcards: PLAN.seed_of(wildcards.scan),
     shell:
         "python scripts/count_fractions.py --phases {input.phases} --grains {input.grains}"
-        " --confusion {input.confusion} --scan {input.scan}"
-        " --cifs {input.cifs} --material {params.material:q} --settings {params.settings:q}"
+        " --confusion {input.confusion} --scan {input.scan:q}"
+        " --cifs {input.cifs:q} --material {params.material:q} --settings {params.settings:q}"
         " --seed {params.seed} --fractions {output.fractions} > {log} 2>&1"
 
 

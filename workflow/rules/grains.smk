@@ -20,6 +20,6 @@ rule find_grains:
         material=settings("material"),
         step=lambda wildcards: PLAN.step_of(wildcards.scan),
     shell:
-        "python scripts/find_grains.py --phases {input.phases} --cifs {input.cifs}"
+        "python scripts/find_grains.py --phases {input.phases} --cifs {input.cifs:q}"
         " --material {params.material:q} --settings {params.settings:q} --step {params.step}"
         " --grains {output.grains} > {log} 2>&1"

@@ -25,6 +25,6 @@ rule export_maps:
         step=lambda wildcards: PLAN.step_of(wildcards.scan),
     shell:
         "python scripts/export_maps.py --phases {input.phases}"
-        " --orientations {input.orientations} --cifs {input.cifs}"
+        " --orientations {input.orientations} --cifs {input.cifs:q}"
         " --material {params.material:q} --step {params.step}"
         " --h5 {output.h5} --ang {output.ang} --ctf {output.ctf} > {log} 2>&1"

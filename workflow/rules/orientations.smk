@@ -19,7 +19,7 @@ rule simulate_templates:
         material=settings("material"),
         instrument=lambda wildcards: PLAN.instrument(wildcards.instrument),
     shell:
-        "python scripts/simulate_templates.py --cifs {input.cifs}"
+        "python scripts/simulate_templates.py --cifs {input.cifs:q}"
         " --material {params.material:q} --settings {params.settings:q}"
         " --instrument {params.instrument:q} --templates {output.templates} > {log} 2>&1"
 
@@ -43,6 +43,6 @@ rule find_orientations:
         position_sigma=settings("spots.position_sigma"),
     shell:
         "python scripts/find_orientations.py --spots {input.spots}"
-        " --templates {input.templates} --cifs {input.cifs} --material {params.material:q}"
+        " --templates {input.templates} --cifs {input.cifs:q} --material {params.material:q}"
         " --settings {params.settings:q} --position-sigma {params.position_sigma}"
         " --orientations {output.orientations} > {log} 2>&1"

@@ -27,8 +27,8 @@ rule decide_phases:
         position_sigma=settings("spots.position_sigma"),
         material=settings("material"),
     shell:
-        "python scripts/decide_phases.py --scan {input.scan} --calibration {input.calibration}"
+        "python scripts/decide_phases.py --scan {input.scan:q} --calibration {input.calibration}"
         " --spots {input.spots} --orientations {input.orientations}"
-        " --templates {input.templates} --cifs {input.cifs}"
+        " --templates {input.templates} --cifs {input.cifs:q}"
         " --material {params.material:q} --settings {params.settings:q}"
         " --position-sigma {params.position_sigma} --phases {output.phases} > {log} 2>&1"

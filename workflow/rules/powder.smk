@@ -24,8 +24,8 @@ rule fit_pattern:
         settings=settings("powder"),
         material=settings("material"),
     shell:
-        "python scripts/fit_pattern.py --pattern {input.pattern} --row {params.row:q}"
-        " --before {input.before} --cifs {input.cifs} --material {params.material:q}"
+        "python scripts/fit_pattern.py --pattern {input.pattern:q} --row {params.row:q}"
+        " --before {input.before} --cifs {input.cifs:q} --material {params.material:q}"
         " --settings {params.settings:q} --powder {output.powder} > {log} 2>&1"
 
 
@@ -47,6 +47,6 @@ rule import_fractions:
         settings=settings("powder"),
         material=settings("material"),
     shell:
-        "python scripts/import_fractions.py --table {input.table} --row {params.row:q}"
-        " --cifs {input.cifs} --material {params.material:q}"
+        "python scripts/import_fractions.py --table {input.table:q} --row {params.row:q}"
+        " --cifs {input.cifs:q} --material {params.material:q}"
         " --settings {params.settings:q} --powder {output.powder} > {log} 2>&1"

@@ -78,6 +78,6 @@ rule execute_notebook:
     shell:
         "python scripts/execute_notebook.py --template {input.template}"
         " --used {input.summary} {input.truth} {input.comparison} {input.cycling}"
-        " {input.fractions} {input.phases} {input.grains} {input.cifs}"
+        " {input.fractions} {input.phases} {input.grains} {input.cifs:q}"
         " --folder {params.folder} --material {params.material:q} --links {params.links:q}"
         " --notebook {output.notebook} --page {output.page} > {log} 2>&1"

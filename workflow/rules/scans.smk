@@ -19,5 +19,5 @@ rule describe_scan:
     params:
         settings=settings("scans"),
     shell:
-        "python scripts/describe_scan.py --scan {input.scan} --name {wildcards.scan}"
+        "python scripts/describe_scan.py --scan {input.scan:q} --name {wildcards.scan}"
         " --settings {params.settings:q} --description {output.description} > {log} 2>&1"

@@ -23,7 +23,7 @@ rule find_spots:
         settings=settings("spots"),
         step=lambda wildcards: PLAN.step_of(wildcards.scan),
     shell:
-        "python scripts/find_spots.py --scan {input.scan} --name {wildcards.scan}"
+        "python scripts/find_spots.py --scan {input.scan:q} --name {wildcards.scan}"
         " --calibration {input.calibration} --settings {params.settings:q}"
         " --step {params.step} --spots {output.spots} > {log} 2>&1"
 
@@ -43,5 +43,5 @@ rule import_peaks:
     params:
         step=lambda wildcards: PLAN.step_of(wildcards.scan),
     shell:
-        "python scripts/import_peaks.py --peaks {input.peaks} --name {wildcards.scan}"
+        "python scripts/import_peaks.py --peaks {input.peaks:q} --name {wildcards.scan}"
         " --step {params.step} --spots {output.spots} > {log} 2>&1"

@@ -28,7 +28,7 @@ rule pack_supplement:
             for part in (item.path, item.url)
         ],
     shell:
-        "python scripts/pack_supplement.py --targets {input.targets} --config {input.config}"
-        " --tables {input.tables} --project {input.project} --raw {params.raw:q} --name {params.run}"
+        "python scripts/pack_supplement.py --targets {input.targets} --config {input.config:q}"
+        " --tables {input.tables:q} --project {input.project} --raw {params.raw:q} --name {params.run}"
         " --title {params.title:q} --settings {params.settings:q}"
         " --fetched {params.fetched:q} --supplement {output.supplement} > {log} 2>&1"

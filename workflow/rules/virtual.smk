@@ -70,7 +70,7 @@ if PLAN.experiment.virtual:
             ],
             seed=lambda wildcards: PLAN.seed_of(wildcards.pattern),
         shell:
-            "python scripts/simulate_pattern.py --cifs {input.cifs}"
+            "python scripts/simulate_pattern.py --cifs {input.cifs:q}"
             " --virtual {params.virtual:q} --material {params.material:q}"
             " --state {params.state} --wavelength {params.wavelength} --seed {params.seed}"
             " --xye {output.pattern} --truth {output.truth} > {log} 2>&1"

@@ -289,7 +289,7 @@ def _make_bag(folder: Path, title: str, date: str) -> None:
     # The library calls it by the draft before RFC 8493; what it made fits either.
     declaration = folder / "bagit.txt"
     declaration.write_text(declaration.read_text().replace("0.97", "1.0"))
-    bagit.Bag(str(folder)).save()
+    bagit.Bag(str(folder.resolve())).save()
 
 
 def _zip(folder: Path, path: Path, top: str) -> None:
