@@ -34,6 +34,9 @@ def main() -> None:
     command.add_argument("path", type=Path, help="folder of results, or one file in it")
     command = _command(commands, explain, "say what an output was made of, back to raw files")
     command.add_argument("path", type=Path, help="an output, such as a figure or summary.json")
+    command.add_argument(
+        "--number", metavar="N", help="follow one number of it, as printed (--number=-1.2e-3)"
+    )
     command.add_argument("--graph", type=Path, metavar="FILE.svg", help="draw it, too")
     command = _command(commands, diff, "say which outputs of two runs differ, and why first")
     command.add_argument("first", help="folder of results, or the name of a run")
@@ -164,17 +167,24 @@ def verify(path: Path) -> int:
     return 1 if report.problems else 0
 
 
-def explain(path: Path, graph: Path | None) -> int:
-    """Print the ancestry of an output in words, and draw its graph."""
-    from phasefront.provenance.explain import ancestry
-    from phasefront.provenance.explain import explain as in_words
+def explain(path: Path, number: str | None, graph: Path | None) -> int:
+    """Print the ancestry of an output, or of a number in it, in words, and draw its graph."""
+    if number is None:
+        from phasefront.provenance.explain import ancestry
+        from phasefront.provenance.explain import explain as in_words
 
-    records = ancestry(path)
-    print(in_words(records), end="")
+        records = ancestry(path)
+        text = in_words(records)
+    else:
+        from phasefront.provenance.number import describe, trace
+
+        found = trace(path, number)
+        records, text = found.narrowed(), describe(found)
     if graph is not None:
-        from phasefront.provenance.graph import draw_graph
+        from phasefront.provenance.graph import write_graph
 
-        graph.write_text(draw_graph(records), encoding="utf-8")
+        write_graph(records, graph)
+    print(text, end="")
     return 0
 
 

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import zipfile
+from dataclasses import replace
 
 import jsonschema
 import numpy as np
@@ -13,7 +14,7 @@ from conftest import ROOT, Project
 
 from phasefront import layouts, netcdf
 from phasefront.agreement import NORMAL_95
-from phasefront.provenance import chain, columns
+from phasefront.provenance import chain, columns, number
 from phasefront.provenance.settings import Settings, of_name, offered
 from phasefront.tables import printed
 
@@ -112,6 +113,34 @@ def test_a_number_is_explained_back_to_the_crystals(finished_project, tmp_path):
     for said in ("bloch_waves.nc", "find_spots, 2 times", "seed ", "decide_above", "Lock file"):
         assert said in done.stdout
     assert "fractions/grains-x3.0.nc" in graph.read_text()
+
+
+@pytest.mark.parametrize("state", ["x3.0", "x2.5"])
+def test_a_fraction_is_explained_by_the_scan_of_its_state_alone(finished_project, state):
+    results = finished_project.results
+    summary = json.loads((results / "summary.json").read_text())
+    (fractions,) = (one["fractions"]["stem"] for one in summary["states"] if one["state"] == state)
+    file = results / f"fractions/grains-{state}.nc"
+    counted = netcdf.read(file, layouts.FRACTIONS)["value"].sel(kind="molar")
+    phase = max(fractions, key=lambda name: -abs(fractions[name]["value"] - 0.7))
+    value = counted.sel(phase=phase).item()
+    assert value == fractions[phase]["value"]
+    found = number.trace(results / "summary.json", f"{value:.9f}")
+    (traced,) = (one for one in found.traces if one.place.where.endswith(f"{phase} / value"))
+    assert traced.place.where == f"states {state} / fractions / stem / {phase} / value"
+    assert [(place.path, place.where) for place in traced.before][:1] == [
+        ("results/small/comparison.nc", f"fraction[state {state}, source stem, phase {phase}]")
+    ]
+    ends = {(end.path, end.where) for end in traced.ends}
+    assert (
+        f"results/small/fractions/grains-{state}.nc",
+        f"value[kind molar, phase {phase}]",
+    ) in ends
+    paths = " ".join(replace(found, traces=(traced,)).narrowed().by_path)
+    assert f"raw/grains-{state}.blo" in paths
+    assert len(set(re.findall(r"(?:grains|powder)-x\d\.\d", paths))) == 1
+    done = finished_project.command("explain", SUMMARY, "--number", f"{value:.9f}")
+    assert f"{traced.place.where} = {value!r}\n  = comparison.nc: " in done.stdout
 
 
 @pytest.mark.parametrize("output", ["fractions/grains-x3.0.nc", "figures/drift.png"])

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import os
 from html import escape
+from pathlib import Path
 
+from phasefront.errors import InputError
 from phasefront.provenance.chain import Records
 
 _CHARACTER, _LINE = 6.6, 14  # px, of the font below
 _ROW, _GAP, _MARGIN = 44, 70, 20
 _RAW, _MADE, _LAST = "#f4e3c1", "#dce9f5", "#cfe8cf"
+
+
+def write_graph(records: Records, path: Path) -> None:
+    """`draw_graph` as a file, which is replaced whole or not at all.
+
+    Raises InputError where it cannot be written.
+    """
+    text = draw_graph(records)
+    target = path.resolve()
+    # What is there and no file, a terminal or a pipe, is written to and stays what it is.
+    part = target if target.exists() and not target.is_file() else None
+    part = part or target.with_name(f".part-{os.getpid()}-{target.name}")
+    try:
+        try:
+            part.write_text(text, encoding="utf-8")
+            if part != target:
+                part.replace(target)
+        finally:
+            if part != target:
+                part.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(
+            path, f"the graph cannot be written ({os.strerror(error.errno).lower()})",
+            remedy="name a file in a folder that is there and can be written to",
+        ) from error  # fmt: skip
 
 
 def draw_graph(records: Records) -> str:
