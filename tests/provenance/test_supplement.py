@@ -269,7 +269,11 @@ def test_files_that_the_run_fetches_are_told_by_their_url(run, tmp_path):
         ([], [], ""),
         (["results/small/raw/a.blo"], [], "are made anew. "),
         (["data/a.blo"], ["data/a.blo"], "are fetched by the run. "),
-        (["data/a.blo"], [], "They lie at doi:10.1/x. "),
+        (
+            ["data/a.blo"],
+            [],
+            "They lie at doi:10.1/x. Should one not be the file that was used, `diff` says so. ",
+        ),
         (["/home/a.blo"], [], "where they were when it was made. "),
     ],
 )

@@ -87,8 +87,8 @@ seconds that jobs took in `summary.json`. Another kind of processor may round la
 _RAW_MADE = "The raw files of this virtual experiment are made anew. "
 _RAW_FETCHED = "Files of `{absent}` whose URL the config knows are fetched by the run. "
 _RAW_NEEDED = (
-    "First put the files that `{absent}` names at their paths there, in this folder or in the copy;"
-    " `verify` and `diff` tell when one is not the file that was used. {where} "
+    "After the third command, put the files that `{absent}` names at their paths in the copy, not"
+    " here. {where} Should one not be the file that was used, `diff` says so. "
 )
 _RAW_AT = "They lie at {identifier}."
 _RAW_UNKNOWN = "Ask the authors where they lie."
