@@ -35,6 +35,7 @@ _BESIDE = ""  # instead of a role: what the same job wrote
 _CONTEXT = 30  # characters of a text shown on both sides of a number
 
 Names = frozenset[str]
+Test = Callable  # from an array of numbers to a mask of those that are sought
 
 
 @dataclass(frozen=True)
@@ -494,25 +495,17 @@ def find(
     """
     import numpy as np
 
-    def equal(array, value):
+    def is_equal(array):
+        value = float(sought.written) if isinstance(sought, Number) else sought
         with np.errstate(over="ignore"):
             return array == (array.dtype.type(value) if array.dtype.kind == "f" else value)
 
+    tests = [is_equal] if exact_first or not isinstance(sought, Number) else []
     if isinstance(sought, Number):
-        tests = [lambda array: equal(array, float(sought.written))] if exact_first else []
         tests.append(sought.read_in)
-    else:
-        tests = [lambda array: equal(array, sought)]
-    read = _READERS[file.suffix.lower()]
     for test in tests:
         try:
-            if read is _in_netcdf:
-                found, count = _in_netcdf(file, path, test)
-            else:
-                places = [replace(place, path=path) for place in read(file)]
-                mask = test(np.array([place.value for place in places], float))
-                found = [place for place, hit in zip(places, mask, strict=True) if hit]
-                count = len(found)
+            found, count = _READERS[file.suffix.lower()](file, path, test)
         except InputError:
             raise
         except (OSError, RuntimeError, ValueError) as error:
@@ -522,7 +515,16 @@ def find(
     return found, count
 
 
-def _in_netcdf(file: Path, path: str, test: Callable) -> tuple[list[Place], int]:
+def _among_all(places: Iterable[Place], test: Test) -> tuple[list[Place], int]:
+    import numpy as np
+
+    places = list(places)
+    mask = test(np.array([place.value for place in places], float))
+    found = [place for place, hit in zip(places, mask, strict=True) if hit]
+    return found, len(found)
+
+
+def _in_netcdf(file: Path, path: str, test: Test) -> tuple[list[Place], int]:
     import numpy as np
     import xarray as xr
 
@@ -530,65 +532,58 @@ def _in_netcdf(file: Path, path: str, test: Callable) -> tuple[list[Place], int]
     with xr.open_dataset(
         file, engine="netcdf4", decode_times=False, mask_and_scale=False, cache=False
     ) as dataset:
-        labels = {
-            name: np.array([str(text) for text in dataset[name].to_numpy()], object)
-            for name in dataset.dims
-            if name in dataset.variables and dataset[name].dtype.kind in "OUT"
-        }
         # The attribute that names the file says what it is of: a scan, a log, a pattern.
-        of_file = frozenset(key for key, text in dataset.attrs.items() if text == file.stem)
-        of_file |= {file.stem}
+        of_file = {key for key, text in dataset.attrs.items() if text == file.stem} | {file.stem}
         for name, value in dataset.attrs.items():
             array = np.asarray(value)
             if array.dtype.kind in "iuf" and array.ndim == 0 and test(array[None])[0]:
-                place = Place(path, f"attribute {name}", array.item(), _words(name) | of_file)
-                found.append(place)
+                names = _words(name) | of_file
+                found.append(Place(path, f"attribute {name}", array.item(), names))
                 count += 1
+        labels = {
+            dim: [str(text) for text in dataset[dim].to_numpy()]
+            for dim in dataset.dims
+            if dim in dataset.variables and dataset[dim].dtype.kind in "OUT"
+        }
         for name in dataset.variables:
             variable = dataset[name]
             if variable.dtype.kind not in "iuf" or not variable.size:
                 continue
-            array = variable.to_numpy()
+            array, numbered = variable.to_numpy(), not labels.keys() >= set(variable.dims)
             mask = test(np.atleast_1d(array)).reshape(array.shape)
             count += int(mask.sum())
-            numbered = any(dim not in labels for dim in variable.dims)
             for at in np.argwhere(mask)[: HANDFUL if numbered else None]:
-                coordinates, axes, names = [], [], _words(str(name)) | of_file
-                for dim, index in zip(variable.dims, at, strict=True):
-                    if dim in labels:
-                        label = labels[dim][index]
-                        names |= _words(label)
-                        axes.append((frozenset([label]), frozenset(labels[dim])))
-                    elif dim in dataset.variables and dim != name:
-                        label = f"{dataset[dim].to_numpy()[index]:.9g}"
-                    else:
-                        label = index
-                    coordinates.append(f"{dim} {label}")
-                where = f"{name}[{', '.join(coordinates)}]" if coordinates else str(name)
-                value, single = array[tuple(at)], array.dtype == np.float32
-                found.append(
-                    Place(
-                        path,
-                        where,
-                        value.item(),
-                        names,
-                        tuple(axes),
-                        numbered,
-                        variable=_words(str(name)),
-                        single=single,
-                    )
-                )
+                indices = dict(zip(variable.dims, at, strict=True))
+                named = {dim: labels[dim][i] for dim, i in indices.items() if dim in labels}
+                axes = [(frozenset([text]), frozenset(labels[d])) for d, text in named.items()]
+                place = Place(
+                    path, _coordinates(dataset, name, indices, named), array[tuple(at)].item(),
+                    _words(name).union(of_file, *map(_words, named.values())),
+                    tuple(axes), numbered, variable=_words(name), single=array.dtype == np.float32,
+                )  # fmt: skip
+                found.append(place)
     return found, count
 
 
-def _in_json(file: Path) -> Iterator[Place]:
+def _coordinates(dataset, name: str, indices: Mapping, named: Mapping[str, str]) -> str:
+    """A value of a variable by its coordinates, or by its index where there are none."""
+    parts = []
+    for dim, index in indices.items():
+        label = named.get(dim, index)
+        if dim not in named and dim in dataset.variables and dim != name:
+            label = f"{dataset[dim].to_numpy()[index]:.9g}"
+        parts.append(f"{dim} {label}")
+    return f"{name}[{', '.join(parts)}]" if parts else name
+
+
+def _in_json(file: Path, path: str, test: Test) -> tuple[list[Place], int]:
     import json
 
-    yield from _walk(json.loads(file.read_text(encoding="utf-8")), "")
+    return _among_all(_walk(json.loads(file.read_text(encoding="utf-8")), path), test)
 
 
 def _walk(value: object, path: str) -> Iterator[Place]:
-    """Numbers in a value of JSON, by its keys; items of a list by their first text, or counted."""
+    """Numbers by the keys above them; items of a list by their name or first text, or counted."""
 
     def go(value, where: tuple[str, ...], names: Names, axes: tuple, numbered: bool):
         if isinstance(value, dict):
@@ -620,40 +615,41 @@ def _label(item: object) -> str | None:
     return next((text for text in texts if isinstance(text, str) and text), None)
 
 
-def _in_csv(file: Path) -> Iterator[Place]:
+def _in_csv(file: Path, path: str, test: Test) -> tuple[list[Place], int]:
     import pandas as pd
 
-    yield from _in_table(pd.read_csv(file, dtype=str, keep_default_na=False))
+    return _in_table(pd.read_csv(file, dtype=str, keep_default_na=False), path, test)
 
 
-def _in_table(table) -> Iterator[Place]:
-    """Numbers in a table of texts; the columns of words left of a number name its row."""
-    cells = {column: [list(_written(text)) for text in table[column]] for column in table.columns}
-    wordy = {
-        column: frozenset(table[column]) - {""}
-        for column in table.columns
-        if not any(cells[column])
-    }
-    for left, column in enumerate(table.columns):
-        rows = [name for name in table.columns[:left] if wordy.get(name)]
-        for index, numbers in enumerate(cells[column]):
-            labels = {name: table[name].iloc[index] for name in rows}
-            shown = [label for label in labels.values() if label]
-            row = ", ".join(shown) or str(index + 1)
-            names = _words(column).union(*map(_words, shown))
-            axes = tuple(
-                (frozenset([label]), wordy[name]) for name, label in labels.items() if label
-            )
-            for number, end, _ in numbers:
-                where = f"row {row}; column {column}{f', {end} end' if end else ''}"
-                yield Place(
-                    "", where, float(number.written), names | ({end} if end else set()), axes,
-                    numbered=not shown, written=number,
-                )  # fmt: skip
+def _in_table(table, path: str, test: Test) -> tuple[list[Place], int]:
+    """Of a table of texts, in which the columns of words left of a number name its row."""
+    import numpy as np
+
+    found, rows = [], []
+    for column in table.columns:
+        texts = [str(text) for text in table[column]]
+        numbers = [(row, *one) for row, text in enumerate(texts) for one in _written(text)]
+        if not numbers:
+            rows.append((texts, frozenset(texts) - {""}))
+            continue
+        mask = test(np.array([float(number.written) for _, number, _, _ in numbers]))
+        for index in np.flatnonzero(mask):
+            row, number, end, _ = numbers[index]
+            labels = [(texts[row], every) for texts, every in rows if texts[row]]
+            named = [label for label, _ in labels]
+            where = f"row {', '.join(named) or row + 1}; column {column}"
+            place = Place(
+                path, f"{where}, {end} end" if end else where, float(number.written),
+                _words(column).union([end] if end else [], *map(_words, named)),
+                tuple((frozenset([label]), every) for label, every in labels),
+                numbered=not named, written=number,
+            )  # fmt: skip
+            found.append(place)
+    return found, len(found)
 
 
-def _in_tex(file: Path) -> Iterator[Place]:
-    """Numbers of the first tabular; a blank at the start of a row repeats what is above."""
+def _in_tex(file: Path, path: str, test: Test) -> tuple[list[Place], int]:
+    """Of the rows of a tabular, in which a blank at the start repeats what is above."""
     import pandas as pd
 
     rows = [
@@ -662,26 +658,30 @@ def _in_tex(file: Path) -> Iterator[Place]:
         if "&" in line and not line.startswith("%")
     ]
     if not rows:
-        return
+        return [], 0
     head, *body = rows
     columns = [cell or f"column {index + 1}" for index, cell in enumerate(head)]
     if any(len(row) != len(head) for row in body) or len(set(columns)) < len(columns):
         raise InputError(file, "its rows have unequal columns", remedy="make it again")
     table = pd.DataFrame(body, columns=columns)
     table[columns[0]] = table[columns[0]].replace("", None).ffill().fillna("")
-    yield from _in_table(table)
+    return _in_table(table, path, test)
 
 
-def _in_text(file: Path) -> Iterator[Place]:
+def _in_text(file: Path, path: str, test: Test) -> tuple[list[Place], int]:
+    places = []
     for index, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
         for number, end, at in _written(line):
             start, stop = max(0, at - _CONTEXT), at + _CONTEXT
             context = f"{'…' * (start > 0)}{line[start:stop]}{'…' * (stop < len(line))}"
             sentence = line[line.rfind(". ", 0, at) + 1 : (line + ". ").index(". ", at)]
-            names = _words(sentence) | ({end} if end else set())
-            yield Place(
-                "", f'line {index}, "{context}"', float(number.written), names, written=number
+            places.append(
+                Place(
+                    path, f'line {index}, "{context}"', float(number.written),
+                    _words(sentence) | ({end} if end else set()), written=number,
+                )
             )  # fmt: skip
+    return _among_all(places, test)
 
 
 def _written(text: str) -> Iterator[tuple[Number, str, int]]:
@@ -704,7 +704,7 @@ def _written(text: str) -> Iterator[tuple[Number, str, int]]:
         yield Number(Decimal(sign + match[0])), end, match.start()
 
 
-_READERS: dict[str, Callable] = {
+_READERS: dict[str, Callable[[Path, str, Test], tuple[list[Place], int]]] = {
     ".nc": _in_netcdf,
     ".json": _in_json,
     ".csv": _in_csv,
