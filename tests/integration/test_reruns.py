@@ -282,3 +282,21 @@ def test_touched_files_rerun_nothing(finished_project, tmp_path):
     assert max(sizes) > 1_000_000  # from where on Snakemake by itself goes by time stamps
     assert project.planned() == {}
     assert project.planned(options=("--cores", "7")) == {}
+
+
+def test_a_change_behind_an_old_time_stamp_stops_a_run(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "hidden")
+    structure = project.folder / "config/structures/Na2V2PO42F3.cif"
+    fresh = structure.with_name("fresh.cif")
+    fresh.write_bytes(structure.read_bytes() + b"\n")
+    os.utime(fresh, (0, 0))
+    fresh.replace(structure)
+    sentence = "config/structures/Na2V2PO42F3.cif: changed, but its time stamp is older than"
+    done = project.call(running.snakemake([project.config], "--dry-run"))
+    assert done.returncode == 1
+    assert sentence in done.stderr
+    done = project.run()
+    assert done.returncode == 2
+    assert done.stderr.startswith(sentence)
+    structure.touch()
+    assert project.planned() == jobs_after(WITH_CIFS)

@@ -17,6 +17,7 @@ from phasefront.plan import Plan
 from phasefront.provenance.code import closure
 from phasefront.provenance.context import Context
 from phasefront.provenance.record import LOCK, describe_files
+from phasefront.provenance.unseen import refuse_unseen_changes
 
 if not config:
     raise WorkflowError(
@@ -28,6 +29,7 @@ try:
     PLAN.check_files()
     if workflow.is_main_process:  # not again in every job
         PLAN.check_pairs()
+        refuse_unseen_changes(pathlib.Path("results") / PLAN.experiment.run)
 except InputError as error:
     raise WorkflowError(str(error))
 

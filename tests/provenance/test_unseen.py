@@ -1,0 +1,63 @@
+"""Changes that a time stamp hides from Snakemake."""
+
+import os
+import time
+
+import pytest
+
+from phasefront.errors import InputError
+from phasefront.provenance.unseen import refuse_unseen_changes
+
+SOURCES = ["raw/0.txt", "src/phasefront/rotations.py", "envs/lock.txt"]
+
+
+def put_in_place(path, text: str, *, age_s: float) -> None:
+    """As `mv` and `rsync -a` do: another file under the name, with the time stamp that it had."""
+    fresh = path.with_name("fresh")
+    fresh.write_text(text)
+    os.utime(fresh, (time.time() - age_s,) * 2)
+    fresh.replace(path)
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_changed_file_with_an_old_time_stamp_is_refused(project, monkeypatch, name):
+    monkeypatch.chdir(project.folder)
+    path = project.folder / name
+    put_in_place(path, path.read_text() + "\n", age_s=1e6)
+    with pytest.raises(InputError, match=f"^{name}: changed, but .* touch {name}") as caught:
+        refuse_unseen_changes(project.results)
+    assert "results/mini/" in str(caught.value)
+    # Snakemake sees it from now on.
+    path.touch()
+    refuse_unseen_changes(project.results)
+
+
+def test_all_changed_files_are_named_at_once(project, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    for name in SOURCES:
+        put_in_place(project.folder / name, "other", age_s=1e6)
+    with pytest.raises(InputError, match=f"touch {' '.join(sorted(SOURCES))}"):
+        refuse_unseen_changes(project.results)
+
+
+def test_a_file_that_was_only_moved_or_copied_is_not_refused(project, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    for name in SOURCES:
+        path = project.folder / name
+        put_in_place(path, path.read_text(), age_s=1e6)
+    refuse_unseen_changes(project.results)
+
+
+def test_what_snakemake_sees_what_is_gone_and_what_is_no_record_is_left_to_others(
+    project, monkeypatch
+):
+    monkeypatch.chdir(project.folder)
+    put_in_place(project.folder / "raw/0.txt", "other", age_s=-60)
+    (project.folder / "raw/1.txt").unlink()
+    put_in_place(project.results / "summary.json.prov.json", "{}", age_s=0)
+    (project.results / "grains-x2.5/note.txt").unlink()
+    refuse_unseen_changes(project.results)
+
+
+def test_nothing_is_refused_before_the_first_run(tmp_path):
+    refuse_unseen_changes(tmp_path / "results/none")
