@@ -1,6 +1,7 @@
 """An edit runs again exactly what depends on it, and a touch nothing: plans on a finished run."""
 
 import ast
+import csv
 import json
 import os
 import random
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from phasefront import running
+from phasefront.provenance.record import SUFFIX
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,6 +90,21 @@ def scripts_that_run(module: str, folder: Path) -> set[str]:
         reached |= more
     ran = {"pack_supplement", *READERS, *" ".join(READERS.values()).split()}
     return {script for script, uses in scripts.items() if uses & reached and script in ran}
+
+
+def test_snakemake_tracks_what_records_name_and_nothing_else(finished_project):
+    done = finished_project.call(running.snakemake([finished_project.config], "--detailed-summary"))
+    assert done.returncode == 0, done.stderr
+    tracked = {
+        row["output_file"]: set(row["input-file(s)"].split(","))
+        for row in csv.DictReader(done.stdout.splitlines(), delimiter="\t")
+        if not row["output_file"].endswith(SUFFIX)
+    }
+    assert len(tracked) > 40
+    for output, files in tracked.items():
+        made = json.loads((finished_project.folder / f"{output}{SUFFIX}").read_text())["made"]
+        named = {file["path"] for file in (*made["inputs"], *made["code"], made["lock"])}
+        assert files == named, output
 
 
 def planning(project):
