@@ -311,7 +311,7 @@ def test_a_change_behind_an_old_time_stamp_stops_a_run(finished_project, tmp_pat
     sentence = "config/structures/Na2V2PO42F3.cif: changed, but its time stamp is older than"
     done = project.call(running.snakemake([project.config], "--dry-run"))
     assert done.returncode == 1
-    assert sentence in done.stderr
+    assert sentence in done.stdout
     done = project.run()
     assert done.returncode == 2
     assert done.stderr.startswith(sentence)

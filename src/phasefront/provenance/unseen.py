@@ -29,13 +29,15 @@ def refuse_unseen_changes(results: Path) -> None:
     for beside in sorted(results.rglob(f"*{SUFFIX}")):
         output = output_path(beside)
         try:
-            found, made = read(beside), output.stat().st_mtime_ns
-        except (InputError, FileNotFoundError):  # of no use to a run, and `verify` tells
+            found = read(beside)
+        except InputError:  # `verify` tells
+            continue
+        if not output.exists():  # and will be made again
             continue
         ended = datetime.fromisoformat(found.run.ended).timestamp() * 1e9
         for path, sha256 in _sources(found):
             times = [entry[3:] for entry in digests.signature(path)] if path.exists() else []
-            looks_old = all(modified <= made for modified, _ in times)
+            looks_old = all(modified < ended for modified, _ in times)
             younger = any(changed > ended for _, changed in times)
             if looks_old and younger and current(path) != sha256:
                 hidden.setdefault(path, output)
