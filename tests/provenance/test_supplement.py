@@ -132,8 +132,12 @@ def test_it_is_a_valid_bag_and_nothing_else(unpacked):
     assert "data/raw/scan.mib" not in payload
 
 
-def test_a_changed_byte_is_found_by_the_bag(unpacked):
+def test_a_changed_byte_is_found_by_the_bag_and_by_the_readmes_command(unpacked):
+    readme = (unpacked / "data/README.md").read_text()
+    (command,) = [line.split() for line in readme.splitlines() if line.startswith("    sha256sum")]
+    assert subprocess.run(command, cwd=unpacked).returncode == 0
     (unpacked / "data/results/small/copy.txt").write_text("C0PY")
+    assert subprocess.run(command, cwd=unpacked).returncode == 1
     with pytest.raises(bagit.BagValidationError):
         bagit.Bag(str(unpacked)).validate()
 
@@ -408,7 +412,7 @@ def test_methods_name_the_values_that_jobs_were_given():
     assert text.startswith("# Methods: A title\n")
     assert "one (200 kV, precession semi-angle 0.8°) and two (300 kV, no precession)" in text
     assert "Na3 (3 Na per formula unit, `Na3.cif`)" in text
-    assert "Bragg vectors found by others in a were analysed" in text
+    assert "The analysis began with Bragg vectors found by others in a; instrument: one" in text
     assert "3.42 ± 0.03 mg of active material (417.79 g/mol)" in text
     assert "leakage current of 0.001 ± 0.0005 mA" in text and "irreversible" not in text
     assert "of at least 9 positions" in text  # the variant's are not the run's

@@ -173,7 +173,7 @@ def _templates(jobs: _Jobs) -> str:
     if lists:
         told.append(f"Bragg vectors found by others in {listed(lists)}")
     return (
-        f"**Data.** {_first_upper(listed(told))} were analysed; instrument: {listed(instruments)}."
+        f"**Data.** The analysis began with {listed(told)}; instrument: {listed(instruments)}."
         f" Candidate phases were {listed(phases)}."
     )
 

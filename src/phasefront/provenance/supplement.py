@@ -53,7 +53,7 @@ them again. This folder is the payload of a BagIt bag; paths are relative to it.
 That no byte was changed since it was packed: with any program for BagIt, or with this, in the
 folder above this one:
 
-    sha256sum --quiet --check manifest-sha256.txt tagmanifest-sha256.txt
+    sha256sum --quiet --check manifest-sha256.txt
 
 That each result was made from what its record says: that takes Python 3.11 and the packages as
 they were. They go beside the bag, for nothing may be added to it. In this folder:
