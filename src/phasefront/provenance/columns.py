@@ -172,13 +172,26 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
     ),
 }  # fmt: skip
 
+_HEAD = """# Columns of the tables
+
+An empty cell means that there is no such value.
+
+## summary.json
+
+`x` is the ion content, ions per formula unit, and `fractions` are shares of the formula units, 0 to
+1, of each state by source: `cycling` (charge), `stem` (4D-STEM), `powder`. Each has its `value`
+between `low` and `high`, the ends of its 95 % interval. `conclusions` has for each pair of sources
+the mean `difference` of ion content (first minus second), `intercept` and `slope` of the line
+through the states, p-values, and a sentence. `scans` counts the positions of each scan as
+`fractions.csv` does; `seconds` is how long its analysis took."""
+
 
 def explain(tables: set[str]) -> str:
     """COLUMNS.md: the columns of those of the tables, by paths in the results, that are there.
 
     A star stands for the name of a log or an instrument.
     """
-    parts = ["# Columns of the tables\n\nAn empty cell means that there is no such value."]
+    parts = [_HEAD]
     for name, (about, columns) in TABLES.items():
         if any(matches(name, table) for table in tables):
             rows = "\n".join(f"| `{column}` | {meaning} |" for column, meaning in columns.items())

@@ -39,7 +39,7 @@ them again. This folder is the payload of a BagIt bag; paths are relative to it.
 | what was done, for the methods section of a paper | `METHODS.md` |
 | what was found: states and scans, with 95 % intervals | `{results}/summary.json` |
 | whether the sources agree, in words | `{results}/conclusion.txt` |
-| tables, and what their columns are | `{results}/*.csv`, `COLUMNS.md` |
+| tables, and what is in them and in the summary | `{results}/*.csv`, `COLUMNS.md` |
 | figures; a notebook that goes through the results | `{results}/figures`, `{results}/notebooks` |
 | every stage's data (netCDF, see `ncdump -h`) | `{results}/<stage>` |
 | how each file was made | `<file>.prov.json` beside it |
