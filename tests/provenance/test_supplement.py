@@ -14,6 +14,7 @@ import bagit
 import pytest
 import requests
 import rocrate
+import xarray as xr
 from prov.model import (
     ProvActivity,
     ProvAgent,
@@ -412,7 +413,9 @@ def test_methods_name_the_values_that_jobs_were_given():
     assert text.startswith("# Methods: A title\n")
     assert "one (200 kV, precession semi-angle 0.8°) and two (300 kV, no precession)" in text
     assert "Na3 (3 Na per formula unit, `Na3.cif`)" in text
-    assert "The analysis began with Bragg vectors found by others in a; instrument: one" in text
+    assert (
+        "The analysis began with Bragg vectors of a that were found elsewhere; instrument" in text
+    )
     assert "3.42 ± 0.03 mg of active material (417.79 g/mol)" in text
     assert "leakage current of 0.001 ± 0.0005 mA" in text and "irreversible" not in text
     assert "of at least 9 positions" in text  # the variant's are not the run's
@@ -420,6 +423,32 @@ def test_methods_name_the_values_that_jobs_were_given():
     assert "commit abababababab, with changes whose diff has the SHA-256 cdcdcdcdcdcd" in text
     assert "compare_calibrations 12345" in text
     assert "simulated, not measured" not in text and "**Bragg spots**" not in text
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        ([], "There is nothing to compare 4D-STEM with."),
+        (["import_fractions"], "of each state by 4D-STEM and powder diffraction were compared"),
+    ],
+)
+@pytest.mark.parametrize(("weight", "thickness"), [("area", False), ("thickness", True)])
+def test_methods_claim_only_what_was_there(monkeypatch, rules, said, weight, thickness):
+    made = xr.Dataset(attrs={"molar_weight": weight})
+    monkeypatch.setattr(methods.netcdf, "read", lambda *_: made)
+    fractions = {"draws": 2000, "thickness_exponent": [1.0, 2.0]}
+    compared = {"margin": 0.1, "fraction_margin": 0.2}
+    refined = {"refined": {"program": "GSAS-II 5"}}
+    steps = [
+        made_by("count_fractions", "s1.nc", settings=fractions),
+        *(made_by(rule, "p.nc", settings=refined) for rule in rules),
+        made_by("compare_sources", "c.nc", settings=compared, material={"ion": "Na"}),
+    ]
+    text = methods.section(steps, title="", software=SOFTWARE)
+    assert said in text
+    assert ("of the volume (thickness being taken" in text) == thickness
+    assert ("taken as constant" in text) != thickness
+    assert ("GSAS-II 5" in text) == bool(rules)
 
 
 def test_methods_say_that_virtual_data_are_simulated():

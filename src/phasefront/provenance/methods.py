@@ -171,7 +171,7 @@ def _templates(jobs: _Jobs) -> str:
     if scans:
         told.append(f"{_counted(len(scans), 'raw 4D-STEM scan')} ({_listed_scans(scans)})")
     if lists:
-        told.append(f"Bragg vectors found by others in {listed(lists)}")
+        told.append(f"Bragg vectors of {listed(lists)} that were found elsewhere")
     return (
         f"**Data.** The analysis began with {listed(told)}; instrument: {listed(instruments)}."
         f" Candidate phases were {listed(phases)}."
@@ -305,12 +305,19 @@ def _fractions(jobs: _Jobs) -> str:
         f" each phase (up to {confusion('positions')} positions) in the scan's own orientations."
     )
     low, high = jobs.values("settings.thickness_exponent")[0]
+    weights = {found.attrs["molar_weight"] for found in jobs.made(layouts.FRACTIONS).values()}
+    where = " of scans with vacuum" if len(weights) > 1 else ""
+    thickness = (
+        f", of the volume (thickness{where} being taken as the diffuse intensity over vacuum to a"
+        f" power between {number(low)} and {number(high)})"
+    )
+    volume = "" if weights == {"area"} else thickness
     return (
-        "**Phase fractions** are shares of the area, of the volume (thickness being taken as the"
-        f" diffuse intensity over vacuum to a power between {number(low)} and {number(high)}) and"
-        f" of formula units (molar).{unfolded if confusion.steps else ''} Their 95 % intervals are"
-        f" for the population of grains, from {jobs('settings.draws')} draws of a Bayesian"
-        " bootstrap over whole grains; others from square blocks of the scan stand beside them."
+        f"**Phase fractions** are shares of the area{volume} and of formula units (molar"
+        f"{'' if volume else ', thickness being unknown and taken as constant'})."
+        f"{unfolded if confusion.steps else ''} Their 95 % intervals are for the population of"
+        f" grains, from {jobs('settings.draws')} draws of a Bayesian bootstrap over whole grains;"
+        " others from square blocks of the scan stand beside them."
     )
 
 
@@ -383,10 +390,19 @@ def _refined(jobs: _Jobs) -> str:
 
 
 def _comparison(jobs: _Jobs) -> str:
+    powder = jobs.of("fit_pattern").steps or jobs.of("import_fractions").steps
+    sources = {
+        "4D-STEM": jobs.of("count_fractions").steps,
+        "charge": jobs.of("analyse_log").steps,
+        "powder diffraction": powder,
+    }
+    known = [source for source, steps in sources.items() if steps]
+    if len(known) < 2:
+        return f"**Comparison.** There is nothing to compare {listed(known)} with."
     ion = jobs.steps[0].parameters["material"]["ion"]
     return (
-        "**Comparison.** Ion contents and phase fractions of each state by 4D-STEM, charge and"
-        " powder diffraction were compared in pairs by z-scores and by two one-sided tests of"
+        f"**Comparison.** Ion contents and phase fractions of each state by {listed(known)}"
+        " were compared in pairs by z-scores and by two one-sided tests of"
         f" equivalence at 5 % (margins: {jobs('settings.margin')} {ion} per formula unit, and"
         f" {jobs('settings.fraction_margin')} of a fraction); over all states by the mean"
         " difference, a line fitted with errors on both axes, and limits of agreement (Bland and"
