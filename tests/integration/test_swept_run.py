@@ -8,6 +8,9 @@ import xarray as xr
 import yaml
 from test_run import digests
 
+from phasefront.provenance import number
+from phasefront.sweep import column
+
 
 def add_config(project, **sections) -> str:
     """A config file of these sections, beside the experiment's."""
@@ -46,6 +49,21 @@ def test_a_sweep_runs_what_its_settings_reach_and_no_more(
     assert project.planned(add_config(project, sweep={"grid": grid})) == expected
 
 
+def assert_traced_within_its_variant(project, table: pd.DataFrame, variant: str) -> None:
+    """A fraction of the sweep's table goes back to the comparison and the scan of its variant."""
+    row = {"variant": variant, "state": "x2.5", "quantity": "fraction", "source": "stem",
+           "phase": "Na3"}  # fmt: skip
+    value = table[(table[list(row)] == pd.Series(row)).all(axis=1)]["value"].item()
+    found = number.trace(project.results / "sweep.csv", f"{value:.12f}")
+    where = f"row {', '.join(row.values())}; column value"
+    (traced,) = (one for one in found.traces if one.place.where == where)
+    setting, _, label = variant.partition("=")
+    folder = f"results/small/sweep/{column(setting)}~{label}"
+    assert [place.path for place in traced.before] == [
+        f"{folder}/comparison.nc", f"{folder}/fractions/grains-x2.5.nc"
+    ]  # fmt: skip
+
+
 @pytest.mark.slow
 def test_a_variant_has_the_results_of_a_run_with_its_settings(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "swept")
@@ -70,6 +88,7 @@ def test_a_variant_has_the_results_of_a_run_with_its_settings(finished_project, 
     undecided = table[table["quantity"] == "undecided"].set_index(["variant", "state"])["value"]
     for state in ("x3.0", "x2.5"):
         assert undecided["phases.decide_above=0.6", state] <= undecided["run", state]
+    assert_traced_within_its_variant(project, table, "phases.decide_above=0.6")
 
     changed = finished_project.copy(tmp_path / "changed")
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "results/small/comparison.nc"]

@@ -411,7 +411,7 @@ def test_what_is_no_number_is_no_number(text):
     [
         ("0.418(47)", [0.418]),
         ("1.00 [0.90, 1.39] =", [1.00, 0.90, 1.39]),
-        ("x2.5, 4D-STEM of grains-3, v1.2.3, H2O", []),
+        ("x2.5, 4D-STEM of grains-3, v1.2.3, H2O, phases.decide_above=2", []),
         ("from -0.3 to \N{MINUS SIGN}1.5e-3, 0.1-0.2", [-0.3, -0.0015, 0.1, 0.2]),
         ("$-0.020(69)^{\\mathrm{?}}$", [-0.02]),
         ("Na$_3$V$_2$(PO$_4$)$_2$F$_3$", []),

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -28,8 +28,8 @@ _TELLING, _TELLING_TEXT = 6, 12
 _RECURRING = 3  # with fewer digits (0, 1, 0.5), all names have to agree
 _UNSIGNED = r"(?>\d+(?:\.\d+)?(?:[eE][-+]?\d+)?)"
 _TYPED = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
-# Not x2.5, 4D or 1.2.3; the sign is told from a hyphen in `_written`.
-_IN_TEXT = re.compile(rf"(?<![\w.]){_UNSIGNED}(?![A-Za-z_]|\.\d)")
+# Not x2.5, 4D, 1.2.3 or a=2; the sign is told from a hyphen in `_written`.
+_IN_TEXT = re.compile(rf"(?<![\w.=]){_UNSIGNED}(?![A-Za-z_]|\.\d)")
 _ERROR = re.compile(r"(?<=\d)\(\d+\)")
 _BESIDE = ""  # instead of a role: what the same job wrote
 _CONTEXT = 30  # characters of a text shown on both sides of a number
@@ -102,8 +102,8 @@ class Place:
     path: str
     where: str
     value: float
-    names: Names
-    axes: tuple[tuple[Names, Names], ...] = ()
+    names: Names = field(compare=False)
+    axes: tuple[tuple[Names, Names], ...] = field(default=(), compare=False)
     numbered: bool = False
     written: Number | None = None
     variable: Names = frozenset()
