@@ -59,9 +59,10 @@ def assert_traced_within_its_variant(project, table: pd.DataFrame, variant: str)
     (traced,) = (one for one in found.traces if one.place.where == where)
     setting, _, label = variant.partition("=")
     folder = f"results/small/sweep/{column(setting)}~{label}"
-    assert [place.path for place in traced.before] == [
+    # Other variants may have found the very same.
+    assert {place.path for place in traced.before} >= {
         f"{folder}/comparison.nc", f"{folder}/fractions/grains-x2.5.nc"
-    ]  # fmt: skip
+    }  # fmt: skip
 
 
 @pytest.mark.slow
