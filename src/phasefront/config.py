@@ -578,6 +578,8 @@ def _read_yaml(path: Path) -> dict:
         raise InputError(path, "there is no such file", remedy="give the path of a config file")
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError:
+        raise InputError(path, "not a text in UTF-8", remedy="save it as UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         raise InputError(
@@ -610,7 +612,12 @@ def read_table(path: str | Path, row_model: type[Model]) -> pd.DataFrame:
     path = Path(path)
     if not path.is_file():
         raise InputError(path, "there is no such file", remedy="check the config's tables section")
-    table = pd.read_csv(path, sep="\t", comment="#", dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(path, sep="\t", comment="#", dtype=str, keep_default_na=False)
+    except ValueError as error:  # no text in UTF-8, rows of several lengths
+        raise InputError(
+            path, f"not a table ({error})", remedy="separate columns by tabs, and save it as UTF-8"
+        ) from None
     rows = []
     for number, row in enumerate(table.to_dict("records"), start=1):
         given = {key: value for key, value in row.items() if value != ""}

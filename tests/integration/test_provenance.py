@@ -14,7 +14,9 @@ from conftest import ROOT, Project
 from phasefront import layouts, netcdf
 from phasefront.agreement import NORMAL_95
 from phasefront.provenance import chain, columns, number
+from phasefront.provenance.code import closure
 from phasefront.provenance.settings import Settings, of_name, offered
+from phasefront.provenance.verify import verify
 from phasefront.tables import printed
 
 SUMMARY = "results/small/summary.json"
@@ -105,6 +107,39 @@ def test_only_a_change_that_was_used_breaks_records(finished_project, tmp_path, 
         assert len(project.planned()) > 1
 
 
+def test_a_table_that_names_another_raw_file_breaks_records(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    table = project.folder / "config/small/scans.tsv"
+    names = ("raw/grains-x3.0.blo", "raw/grains-x2.5.blo")
+    text = table.read_text().replace(names[0], "?").replace(names[1], names[0])
+    table.write_text(text.replace("?", names[1]))
+    done = project.command("verify", SUMMARY)
+    assert done.returncode == 1
+    assert f"the scan is results/small/{names[0]}, not results/small/{names[1]}" in done.stderr
+
+
+def test_any_output_that_is_gone_with_its_record_is_missed(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "copy")
+    unmissed = []
+    for record in sorted(project.results.rglob("*.prov.json")):
+        output = record.with_name(record.name.removesuffix(".prov.json"))
+        kept = output.read_bytes(), record.read_bytes()
+        output.unlink(), record.unlink()
+        if not verify(project.results).problems:
+            unmissed.append(output.name)
+        output.write_bytes(kept[0]), record.write_bytes(kept[1])
+    assert unmissed == ["supplement.zip"]  # nothing is made from it
+
+
+def test_all_code_that_ran_was_known_to_the_workflow(finished_project, records):
+    """So an edit of any of it makes its rules run again."""
+    for record in records.by_path.values():
+        code = {finished_project.folder / entry.path for entry in record.made.code}
+        script = finished_project.folder / "scripts" / f"{record.made.rule}.py"
+        names = [path.relative_to(ROOT) for path in closure(ROOT / "scripts" / script.name)]
+        assert code == {finished_project.folder / name for name in names}
+
+
 def test_a_number_is_explained_back_to_the_crystals(finished_project, tmp_path):
     graph = tmp_path / "graph.svg"
     done = finished_project.command("explain", SUMMARY, "--graph", str(graph))
@@ -133,7 +168,9 @@ def test_a_fraction_is_explained_by_the_scan_of_its_state_alone(finished_project
     assert f"{traced.place.where} = {value!r}\n  = comparison.nc: " in done.stdout
 
 
-@pytest.mark.parametrize("output", ["fractions/grains-x3.0.nc", "figures/drift.png"])
+@pytest.mark.parametrize(
+    "output", ["fractions/grains-x3.0.nc", "figures/drift.png", "summary.json"]
+)
 def test_a_step_of_the_run_is_made_again_to_the_same_bytes(finished_project, output):
     done = finished_project.command("reproduce", f"results/small/{output}")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -85,21 +85,21 @@ class Project:
     def phasefront(self, *arguments: str, cwd: Path | None = None):
         return self.call("-m", "phasefront", *arguments, cwd=cwd)
 
-    def context(self, monkeypatch) -> str:
+    def context(self, monkeypatch, run: str = "mini") -> str:
         """What the workflow would leave in the environment."""
         monkeypatch.chdir(self.folder)
         return Context(
             config=describe_files(["config/demo.yaml"]),
             tables=describe_files(["config/demo/scans.tsv"]),
             people=[{"name": "Ada Lovelace", "orcid": "0000-0002-1825-0097"}],
-            outputs=["results/mini/{scan}/table.nc", "results/mini/summary.json"],
+            outputs=[f"results/{run}/{{scan}}/table.nc", f"results/{run}/summary.json"],
         ).model_dump_json()
 
     def make(self, monkeypatch, run: str = "mini", only: str = "") -> None:
         """Both steps, the first for two scans of the config."""
         from phasefront.plan import Plan
 
-        variables = {VARIABLE: self.context(monkeypatch)}
+        variables = {VARIABLE: self.context(monkeypatch, run)}
         plan = Plan.load("config/demo.yaml")
         scans = ("grains-x3.0", "grains-x2.5")
         for number, scan in enumerate(scans):

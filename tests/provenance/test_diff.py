@@ -124,3 +124,62 @@ def test_how_long_jobs_took_is_no_difference(project, other, differ):
         record.write(found, record.record_path(path))
     done = project.phasefront("diff", "results/mini", "results/other")
     assert done.stdout.startswith(f"1 outputs are in both runs, {differ} of them differ.\n")
+
+
+OTHER = {"sha256": "0" * 64}
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c["made"]["lock"].update(OTHER), "environment: the lock file is another"),
+        (lambda c: c["run"].update(threads={"OMP_NUM_THREADS": "7"}),
+         "environment: other numbers of threads"),
+        (lambda c: c["run"]["machine"].update(processor="an abacus"), ", then an abacus"),
+        (lambda c: c["run"]["machine"].update(platform="a moon"), ", then a moon"),
+        (lambda c: c["run"]["interpreter"].update(version="3.99"), ", then 3.99"),
+        (lambda c: c["run"]["packages"].pop("numpy"), ", then none"),
+        (lambda c: c["made"]["parameters"].update(seed=9), "parameter seed is only in the second"),
+        (lambda c: c["made"]["code"].pop(), "is only in the first"),
+        (lambda c: c["made"]["inputs"].pop(), "is only in the first"),
+        (lambda c: c["made"]["inputs"][0].update(role="x"), "(x) is only in the second"),
+    ],
+)  # fmt: skip
+def test_every_kind_of_cause_is_named(made, project, change, said):
+    def with_other_bytes(content):
+        change(content)
+        content["made"]["output"].update(OTHER)
+
+    rewrite(project.results / "summary.json.prov.json", with_other_bytes)
+    lines = project.phasefront("diff", str(made.results), "results/mini").stdout.splitlines()
+    assert lines[2] == "summary.json:"
+    assert any(said in line for line in lines[3:])
+    # Of what made no difference nothing is said.
+    rewrite(project.results / "summary.json.prov.json", lambda c: c["made"]["output"].update(
+        json.loads((made.results / "summary.json.prov.json").read_text())["made"]["output"]
+    ))  # fmt: skip
+    done = project.phasefront("diff", str(made.results), "results/mini")
+    assert done.stdout == "5 outputs are in both runs, 0 of them differ.\n"
+
+
+def test_several_causes_of_one_output_stand_together(made, project, monkeypatch):
+    other_input(project), other_parameter(project), other_script(project)
+    project.make(monkeypatch)
+    lines = project.phasefront("diff", str(made.results), "results/mini").stdout.splitlines()
+    both = ["  parameter settings.misorientation_deg is 5.0, then 6.0",
+            "  code scripts/tabulate.py is another"]  # fmt: skip
+    assert lines[2:5] == ["grains-x2.5/table.nc:", *both]
+    assert lines[5:] == [
+        "", "grains-x3.0/table.nc:", "  input raw/0.txt (text) has other bytes", *both,
+        "  and so in summary.json",
+    ]  # fmt: skip
+
+
+def test_whole_projects_are_compared_too(made, project):
+    """As two unpacked supplements are."""
+    done = project.phasefront("diff", str(made.folder), ".")
+    assert done.stdout == "5 outputs are in both runs, 0 of them differ.\n"
+    rewrite(project.results / "summary.json.prov.json", lambda c: c["made"]["output"].update(OTHER))
+    done = project.phasefront("diff", str(made.folder), ".")
+    assert done.returncode == 1
+    assert "results/mini/summary.json:" in done.stdout

@@ -178,6 +178,15 @@ def test_files_behind_links_and_hidden_ones_are_found(here):
     assert "results/mini/dangling: there is no record of how it was made." in problems()
 
 
+def test_a_run_is_known_through_a_link_of_another_name(here):
+    Path("paper").symlink_to(Path("results/mini").absolute())
+    Path("number.json").symlink_to(Path(SUMMARY).absolute())
+    assert problems("paper") == []
+    assert here.phasefront("explain", "number.json").returncode == 0
+    Path(TABLE).write_text("another")
+    assert problems("paper")[0].startswith(f"{TABLE}: changed since it was the output")
+
+
 @pytest.mark.parametrize("kind", ["link", "folder", "pipe", "empty"])
 def test_an_output_that_became_something_else_is_found(here, kind):
     output, kept = Path(SUMMARY), Path("kept.json")

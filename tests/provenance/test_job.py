@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -175,6 +176,15 @@ def test_bad_input_ends_in_one_sentence_and_leaves_nothing(folder, text, factor,
     assert not list(folder.glob("out/*")) and not list(folder.glob("out/.*"))
 
 
+def test_an_output_replaces_neither_a_device_nor_a_folder(folder):
+    (folder / "out").mkdir()
+    os.mkfifo(folder / "out/count.txt")
+    done = run(folder)
+    assert done.returncode == 2
+    assert done.stderr == "out/count.txt: is there and is no file; name another output.\n"
+    assert (folder / "out/count.txt").is_fifo()
+
+
 def test_a_failed_run_keeps_what_was_there_before(folder):
     run(folder)
     before = {path: path.read_bytes() for path in (folder / "out").iterdir()}
@@ -240,3 +250,35 @@ def test_code_closure_follows_imports_inside_functions(tmp_path):
     script.write_text("def main():\n    from phasefront import netcdf\n")
     names = {path.name for path in closure(script)}
     assert {"script.py", "__init__.py", "netcdf.py", "errors.py"} == names
+
+
+def test_modules_that_no_import_of_the_project_names_are_recorded(folder, monkeypatch):
+    """One beside the script, and one on the path that stands before Python's own."""
+    script = folder / "scripts/count_lines.py"
+    script.write_text(script.read_text().replace("\nfrom", "\nimport helper, colorsys\nfrom", 1))
+    (folder / "scripts/helper.py").write_text("")
+    (folder / "before").mkdir()
+    (folder / "before/colorsys.py").write_text("")
+    places = [str(folder / "before"), os.environ.get("PYTHONPATH", "")]
+    done = run(folder, PYTHONPATH=os.pathsep.join(filter(None, places)))
+    assert done.returncode == 0, done.stderr
+    code = {entry["path"] for entry in read_record(folder / "out/count.txt")["made"]["code"]}
+    assert {"scripts/helper.py", "before/colorsys.py"} <= code
+    monkeypatch.chdir(folder)
+    (folder / "scripts/helper.py").write_text("1")
+    assert verify("out").problems[0].startswith("scripts/helper.py: changed since it was code")
+
+
+def test_what_was_imported_is_the_package_of_the_record(folder):
+    """Whatever the path of modules says: the files hashed are those that ran."""
+    other = folder / "other/phasefront"
+    shutil.copytree(
+        Path(record.__file__).parents[1], other, ignore=shutil.ignore_patterns("__pycache__")
+    )
+    with (other / "errors.py").open("a") as stream:
+        stream.write("\n# another\n")
+    assert run(folder, PYTHONPATH=str(folder / "other")).returncode == 0
+    made = read_record(folder / "out/count.txt")["made"]
+    of = {entry["path"]: entry["sha256"] for entry in made["code"]}
+    assert of["other/phasefront/errors.py"] == digest(other / "errors.py")
+    assert all(path.startswith(("other/phasefront/", "scripts/")) for path in of)

@@ -3,6 +3,7 @@
 import ast
 import hashlib
 import json
+import re
 from importlib import metadata
 from pathlib import Path
 
@@ -10,9 +11,11 @@ import h5py
 import netCDF4
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from phasefront.errors import InputError
 from phasefront.provenance import environment, record
 from phasefront.provenance.code import imported_names
 from phasefront.provenance.context import Context
@@ -157,3 +160,156 @@ def test_the_logical_digest_can_be_made_without_netcdf4(tmp_path):
     ]
     stream = b"".join(json.dumps(line).encode() + b"\n" for line in lines) + values
     assert logical_digest(path) == hashlib.sha256(stream).hexdigest()
+
+
+def test_the_published_schema_says_of_every_field_what_it_is():
+    published = json.loads((ROOT / "workflow/schemas/record.schema.json").read_text())
+    for name, part in {**published["$defs"], "Record": published}.items():
+        assert part["description"], name
+        for key, field in part["properties"].items():
+            referred = published["$defs"].get(field.get("$ref", "").rpartition("/")[2], {})
+            said = field.get("description") or referred.get("description")
+            assert said and len(said) > 4, f"{name}.{key}"
+
+
+def test_no_script_and_no_rule_writes_a_record():
+    """One place does: the job."""
+    writers = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("scripts", "src", "workflow", "benchmarks")
+        for path in (ROOT / folder).rglob("*")
+        if path.suffix in (".py", ".smk") and re.search(r"record\.write\(", path.read_text())
+    ]
+    assert writers == ["src/phasefront/provenance/job.py"]
+    for path in (ROOT / "scripts").glob("*.py"):
+        assert "prov.json" not in path.read_text(), path
+
+
+@pytest.fixture
+def dataset():
+    """Numbers of several types, texts, a scalar and an empty variable, as xarray has them."""
+    return xr.Dataset(
+        {
+            "t": (
+                ("x", "y"),
+                np.array([[0.0, -0.0, np.nan], [1.5, -np.inf, 1e-320]]),
+                {"units": "µ"},
+            ),
+            "n": (("y",), np.array([1, -2, 3], "i2")),
+            "u": (("x",), np.array([0, 2**64 - 1], "u8")),
+            "s": (("y",), np.array(["a", "", "Å🜁"], object)),
+            "one": ((), np.float32(2.5)),
+            "none": (("z",), np.zeros(0)),
+        },
+        attrs={"title": "a test", "numbers": np.array([1, 2], "i4")},
+    )
+
+
+def written(dataset, path, **encoding):
+    plain = {name: {"_FillValue": None} for name in dataset if dataset[name].dtype.kind == "f"}
+    changed = {name: plain.get(name, {}) | encoding.get(name, {}) for name in dataset}
+    dataset.to_netcdf(path, engine="netcdf4", format="NETCDF4", encoding=changed)
+    return logical_digest(path)
+
+
+def test_the_packing_and_the_order_do_not_matter(dataset, tmp_path):
+    expected = written(dataset, tmp_path / "plain.nc")
+    packings = {
+        "shuffled": {"t": {"zlib": True, "shuffle": True, "complevel": 9}},
+        "checked": {"n": {"fletcher32": True, "chunksizes": (2,)}},
+    }
+    for name, packing in packings.items():
+        assert written(dataset, tmp_path / f"{name}.nc", **packing) == expected, name
+    turned = xr.Dataset(
+        {name: dataset[name] for name in reversed(list(dataset))},
+        attrs=dict(reversed(dataset.attrs.items())),
+    )
+    assert written(turned, tmp_path / "turned.nc") == expected
+
+
+def test_a_file_that_h5py_wrote_is_the_same(tmp_path):
+    texts = ["a", "", "µ"]
+    with netCDF4.Dataset(tmp_path / "netcdf4.nc", "w") as file:
+        file.title = "a test"
+        file.createDimension("x", 3)
+        file.createVariable("x", "f8", ("x",))[:] = [1, 2, 3]
+        file.createVariable("v", "f4", ("x",))[:] = [4, 5, 6]
+        file["v"].units, file["v"].range = "K", np.array([0, 9], "i4")
+        file.createVariable("s", str, ("x",))[:] = np.array(texts, object)
+    with h5py.File(tmp_path / "h5py.nc", "w") as file:
+        file["s"] = np.array(texts, h5py.string_dtype())
+        file.create_dataset("v", data=np.array([4, 5, 6], ">f4"), chunks=(2,), compression="gzip")
+        file["v"].attrs["range"] = np.array([0, 9], ">i4")
+        file["v"].attrs["units"] = "K"
+        file["x"] = [1.0, 2.0, 3.0]
+        file["x"].make_scale("x")
+        for name in ("s", "v"):
+            file[name].dims[0].attach_scale(file["x"])
+        file.attrs["title"] = np.bytes_("a test")
+    paths = [tmp_path / name for name in ("netcdf4.nc", "h5py.nc")]
+    assert logical_digest(paths[0]) == logical_digest(paths[1])
+
+
+def test_every_bit_of_a_value_and_every_type_matters(dataset, tmp_path):
+    nan = dataset["t"].values.copy()
+    nan.view("u8")[0, 2] += 1  # another NaN
+    zero = dataset["t"].values.copy()
+    zero[0, 1] = 0.0
+    changes = {
+        "NaN": dataset.assign(t=dataset["t"].copy(data=nan)),
+        "zero": dataset.assign(t=dataset["t"].copy(data=zero)),
+        "type": dataset.assign(n=dataset["n"].astype("i4")),
+        "float": dataset.assign(one=dataset["one"].astype("f8")),
+        "transposed": dataset.transpose("y", "x", "z"),
+        "characters": dataset.assign(s=dataset["s"].copy(data=np.array([b"a", b"", b"b"]))),
+        "text": dataset.assign(s=dataset["s"].copy(data=np.array(["", "a", "Å🜁"], object))),
+        "length": dataset.assign(none=(("z",), np.zeros(1))),
+        "units": dataset.assign(t=dataset["t"].assign_attrs(units="u")),
+        "attribute's type": dataset.assign_attrs(numbers=np.array([1, 2], "i8")),
+        "attribute's length": dataset.assign_attrs(numbers=np.array([1], "i4")),
+        "fill value": dataset.assign(n=dataset["n"].assign_attrs(_FillValue=np.int16(-9))),
+    }
+    digests = {name: written(one, tmp_path / f"{name}.nc") for name, one in changes.items()}
+    digests["nothing"] = written(dataset, tmp_path / "nothing.nc")
+    assert len(set(digests.values())) == len(digests)
+
+
+def test_groups_and_dimensions_have_their_places(tmp_path):
+    def grouped(name, group, *, dimension="/"):
+        with netCDF4.Dataset(tmp_path / name, "w") as file:
+            file.createGroup("a"), file.createGroup("b")
+            places = {"/": file, **file.groups}
+            places[dimension].createDimension("x", 2)
+            places[group].createVariable("v", "f4", ("x",))[:] = 1
+        return logical_digest(tmp_path / name)
+
+    digests = [
+        grouped("1.nc", "a"), grouped("2.nc", "b"), grouped("3.nc", "a", dimension="a"),
+        grouped("4.nc", "/"),
+    ]  # fmt: skip
+    assert len(set(digests)) == 4
+
+
+@pytest.mark.parametrize("format", ["NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF4_CLASSIC"])
+def test_older_formats_say_the_same_where_they_can(tmp_path, format):
+    def write(name, format):
+        with netCDF4.Dataset(tmp_path / name, "w", format=format) as file:
+            file.title = "é"
+            file.createDimension("x", None)
+            variable = file.createVariable("v", "f8", ("x",))
+            variable.units, variable.factor = "K", 1.5
+            variable[:] = [1, 2]
+        return logical_digest(tmp_path / name)
+
+    assert write("old.nc", format) == write("new.nc", "NETCDF4")
+
+
+def test_a_type_without_a_documented_form_is_refused(tmp_path):
+    """Its values would be hashed as places in memory."""
+    path = tmp_path / "ragged.nc"
+    with netCDF4.Dataset(path, "w") as file:
+        file.createDimension("x", 2)
+        ragged = file.createVariable("v", file.createVLType("i4", "ragged"), ("x",))
+        ragged[0], ragged[1] = np.array([1, 2], "i4"), np.array([3], "i4")
+    with pytest.raises(InputError, match="variable 'v' is of a type of its own"):
+        logical_digest(path)

@@ -1,6 +1,9 @@
 """One output made again from its record alone."""
 
+import importlib.util
 import json
+import marshal
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -90,3 +93,64 @@ def test_other_bytes_are_told_and_kept(project, scratch):
     new = Path(done.stdout.partition("the new file is ")[2].partition(".json")[0] + ".json")
     assert "t" in json.loads(new.read_text())
     assert new.is_relative_to(scratch)
+
+
+def forge(output, change):
+    path = record.record_path(output)
+    content = json.loads(path.read_text())
+    change(content["made"])
+    content["id"] = record.identity(content)
+    content["seal"] = record.seal(content)
+    path.write_text(json.dumps(content))
+
+
+def test_a_command_that_is_none_of_the_recorded_code_is_not_run(project):
+    program = "import pathlib; pathlib.Path('/tmp/never').touch()"
+    forge(project.folder / SUMMARY, lambda made: made.update(command=["python", "-c", program]))
+    done = project.phasefront("reproduce", SUMMARY)
+    assert done.returncode == 2
+    assert f"{SUMMARY}.prov.json: its command runs -c, which is not in its code; " in done.stderr
+
+
+def test_files_outside_the_project_are_read_there_and_never_written(project, scratch):
+    outside = project.folder.parent / "outside"
+    outside.mkdir()
+    shutil.copy(project.folder / "raw/0.txt", outside / "0.txt")
+    command = json.loads(record.record_path(project.folder / TABLE).read_text())["made"]["command"]
+    places = {
+        "raw/0.txt": "../outside/0.txt", TABLE: "../outside/table.nc",
+        TABLE.replace("table.nc", "note.txt"): str(outside / "note.txt"),
+    }  # fmt: skip
+    done = project.call(*(places.get(part, part) for part in command[1:]))
+    assert done.returncode == 0, done.stderr
+    before = contents(outside)
+    for name in ("table.nc", "note.txt"):
+        done = project.phasefront("reproduce", f"../outside/{name}")
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert contents(outside) == before
+    assert not list(scratch.iterdir())
+
+
+def test_a_module_that_was_compiled_from_other_text_is_found(project, monkeypatch):
+    """Python runs what lies in __pycache__ where the source's time and size fit; records hash the
+    source. Made again, the source is what runs."""
+    source = project.folder / "src/phasefront/rotations.py"
+    text, stat = source.read_text(), source.stat()
+    fake = f"{text}\nimport json\ntrue = json.dumps\n"
+    fake += "json.dumps = lambda *a, **b: true(*a, **b) if b else '{}'\n"
+    header = importlib.util.MAGIC_NUMBER + bytes(4)
+    header += int(stat.st_mtime).to_bytes(4, "little") + stat.st_size.to_bytes(4, "little")
+    compiled = Path(importlib.util.cache_from_source(source))
+    compiled.parent.mkdir(exist_ok=True)
+    compiled.write_bytes(header + marshal.dumps(compile(fake, str(source), "exec")))
+    project.edit(
+        "scripts/summarise.py",
+        "    import json\n",
+        "    from phasefront import rotations\n    import json\n",
+    )
+    project.make(monkeypatch)
+    assert (project.folder / SUMMARY).read_text() == "{}"
+    assert project.phasefront("verify", SUMMARY).returncode == 0
+    done = project.phasefront("reproduce", SUMMARY)
+    assert done.returncode == 1
+    assert "made again by summarise, other bytes" in done.stdout

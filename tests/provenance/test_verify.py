@@ -79,13 +79,17 @@ def change_record(*keys):
     return change
 
 
-def forge_record(path):
-    """Change a parameter and make id and seal fit again."""
-    content = json.loads(path.read_text())
-    content["made"]["parameters"]["seed"] = 1
-    content["id"] = record.identity(content)
-    content["seal"] = record.seal(content)
-    path.write_text(json.dumps(content))
+def forge_record(part, value):
+    """Change a part of a record and make id and seal fit again."""
+
+    def forge(path):
+        content = json.loads(path.read_text())
+        content["made"][part] = value
+        content["id"] = record.identity(content)
+        content["seal"] = record.seal(content)
+        path.write_text(json.dumps(content))
+
+    return forge
 
 
 def swap(path):
@@ -102,6 +106,11 @@ def swap_with_records(path):
 
 def remove(path):
     path.unlink()
+
+
+def remove_with_record(path):
+    path.unlink()
+    record.record_path(path).unlink()
 
 
 def replace_in(old, new):
@@ -141,13 +150,18 @@ CONFIG = "config/demo.yaml"
         (SUMMARY + record.SUFFIX, change_record("made", "inputs", 0, "path"), EDITED),
         (TABLE + record.SUFFIX, change_record("seal"), "{}: not a record; "),
         (TABLE + record.SUFFIX, append, None),
-        (TABLE + record.SUFFIX, forge_record, "{}: not the record that "),
+        (TABLE + record.SUFFIX, forge_record("rule", "x"), "{}: not the record that "),
+        (TABLE + record.SUFFIX, forge_record("parameters", {"seed": 1}), CONFIG + ": seed is "),
+        (SUMMARY + record.SUFFIX, forge_record("parameters", {"material": {"ion": "Na"}}),
+         CONFIG + ": nothing in it has the keys of material; "),
         (TABLE, remove, "{}: gone; it is the output in "),
         (SUMMARY, remove, "{}: gone; it is the output in "),
         ("raw/0.txt", remove, "{}: gone; it is the text in "),
         ("scripts/summarise.py", remove, "{}: gone; it is code in "),
         (TABLE + record.SUFFIX, remove, "{}: gone; results/mini/summary.json.prov.json names it"),
-        (NOTE + record.SUFFIX, remove, NOTE + ": there is no record of how it was made."),
+        (NOTE + record.SUFFIX, remove, "{}: gone; the job of " + TABLE),
+        (SUMMARY + record.SUFFIX, remove, SUMMARY + ": there is no record of how it was made."),
+        (NOTE, remove_with_record, NOTE + record.SUFFIX + ": gone; the job of " + TABLE),
         (TABLE, swap, "changed since it was the output in "),
         (TABLE + record.SUFFIX, swap, "the record is of results/mini/"),
         (TABLE, swap_with_records, "the record is of results/mini/"),

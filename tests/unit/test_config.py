@@ -257,3 +257,14 @@ def test_refined_fractions_that_do_not_fit_together(demo, tmp_path, table, colum
     with pytest.raises(InputError) as caught:
         Plan.parse(demo, "demo.yaml")
     assert words in str(caught.value)
+
+
+def test_a_config_or_table_that_is_no_text_is_named(tmp_path):
+    path = tmp_path / "a.yaml"
+    path.write_bytes(b"run: \xff\n")
+    with pytest.raises(InputError, match=r"a\.yaml: not a text in UTF-8; save it as UTF-8"):
+        config.load(path)
+    for table in (b"scan\tstate\tpath\n\xff\t1\t2\n", b"scan\tstate\na\tb\nc\td\te\n", b""):
+        path.write_bytes(table)
+        with pytest.raises(InputError, match=r"a\.yaml: not a table \("):
+            config.read_table(path, config.ScanRow)

@@ -71,6 +71,10 @@ def collect(
     for file in files:
         load(file)
     root = _root(read_files)
+    if root is None:
+        if read_files and path.resolve() != absolute(path):
+            return collect(path.resolve(), refuse=refuse)
+        root = Path()
     by_path, seen, waiting = {}, set(files), list(read_files.values())
     for file, record in read_files.items():
         if absolute(root / record.made.output.path) == absolute(output_path(file)):
@@ -81,7 +85,7 @@ def collect(
     while waiting:
         for entry in waiting.pop().made.inputs:
             beside = record_path(root / entry.path)
-            if entry.path not in by_path and beside not in seen and _is_file(beside):
+            if entry.path not in by_path and beside not in seen and is_file(beside):
                 seen.add(beside)
                 if record := load(beside):
                     by_path[entry.path] = record
@@ -100,6 +104,9 @@ def locate(path: str | Path) -> tuple[Path, Record]:
     (file,) = _record_files(path)
     found = read(file)
     root = _root({file: found})
+    if root is None and path.resolve() != absolute(path):
+        return locate(path.resolve())
+    root = root or Path()
     if absolute(root / found.made.output.path) != absolute(output_path(file)):
         raise InputError(
             file,
@@ -114,10 +121,11 @@ def absolute(path: Path) -> Path:
     return Path(os.path.normpath(path.absolute()))
 
 
-def _is_file(path: Path) -> bool:
+def is_file(path: Path) -> bool:
+    """Whether there is such a file; not where no file can be called that."""
     try:
         return path.is_file()
-    except OSError:  # a record may name what no file can be called
+    except OSError:
         return False
 
 
@@ -137,7 +145,8 @@ def _record_files(path: Path) -> list[Path]:
         files = sorted(file for file in files_below(path) if file.name.endswith(SUFFIX))
     else:
         beside = path if path.name.endswith(SUFFIX) else record_path(path)
-        files = [beside] if beside.is_file() else []
+        of_goal = record_path(path.resolve())  # a link may lie where no record does
+        files = [file for file in (beside, of_goal) if file.is_file()][:1]
     if not files and zipfile.is_zipfile(path):
         raise InputError(path, "is packed", remedy="unpack it, and name the folder that comes out")
     if not files:
@@ -147,15 +156,18 @@ def _record_files(path: Path) -> list[Path]:
     return files
 
 
-def _root(records: dict[Path, Record]) -> Path:
-    """The folder that most records agree on, as short as it can be written."""
+def _root(records: dict[Path, Record]) -> Path | None:
+    """The folder that most records agree on, as short as it can be written.
+
+    None if no record is of the file that it lies beside: a link may have another name.
+    """
     found: Counter[Path] = Counter()
     for file, record in records.items():
         place, named = absolute(output_path(file)).parts, Path(record.made.output.path).parts
         if place[-len(named) :] == named:
             found[Path(*place[: -len(named)])] += 1
     if not found:
-        return Path()
+        return None
     root, here = found.most_common(1)[0][0], Path.cwd()
     near = root.is_relative_to(here) or here.is_relative_to(root)
     return Path(os.path.relpath(root)) if near else root

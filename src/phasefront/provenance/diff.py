@@ -82,9 +82,11 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
         return name, tuple(_causes(one, other, a, b))
 
     groups: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
-    for name in one.by_name:  # upstream first
-        if name in both and _differ(one, other, name):
-            first, causes = origin(name)
+    for name in one.by_name:  # upstream first: `origin` needs not go deep
+        if not _differ(one, other, name):
+            continue
+        first, causes = origin(name)
+        if name in both:
             groups.setdefault(causes, ([], []))[first != name].append(name)
     return Comparison(
         len(both),

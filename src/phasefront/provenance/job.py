@@ -135,6 +135,7 @@ class Job:
                 output.name: record.compose(
                     script=sys.argv[0],
                     output=output,
+                    outputs={one.name: one.path for one in outputs},
                     inputs=used,
                     code=_with_unforeseen(code_before),
                     command=_command(),
@@ -171,7 +172,9 @@ class Job:
 def _prepare(final: Path) -> Path:
     """The temporary name of a file to write, in a folder that is there and can be written to."""
     final.parent.mkdir(parents=True, exist_ok=True)
-    # Found out before hours of work.
+    # Found out before hours of work. What is renamed to a device, or a folder, would replace it.
+    if final.exists() and not final.is_file():
+        raise InputError(final, "is there and is no file", remedy="name another output")
     if not os.access(final.parent, os.W_OK):
         raise InputError(
             final.parent, "cannot be written to", remedy="allow it, or name another folder"

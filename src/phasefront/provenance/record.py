@@ -74,6 +74,7 @@ class Made(Part):
     format: Literal["phasefront-record-3"] = Field(description="of this file")
     rule: str = Field(description="rule of the workflow and name of its script")
     output: Output
+    outputs: dict[str, FilePath] = Field(description="all that the job made: paths by option")
     inputs: list[Input] = Field(description="every file that was read, by role")
     code: list[FileDigest] = Field(
         description="the script, every project module it imports, and every other module it"
@@ -287,6 +288,7 @@ def compose(
     *,
     script: str,
     output: Output,
+    outputs: dict[str, str],
     inputs: list[Input],
     code: list[FileDigest],
     command: list[str],
@@ -298,6 +300,7 @@ def compose(
         format=FORMAT,
         rule=Path(script).stem,
         output=output,
+        outputs=outputs,
         inputs=inputs,
         code=code,
         lock=describe_files([LOCK])[0] if LOCK.is_file() else None,

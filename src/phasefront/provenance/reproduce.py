@@ -61,8 +61,11 @@ def _lay_out(root: Path, found: Record, scratch: Path) -> None:
         source = _checked(root / entry.path, entry.sha256, f"the {entry.role} of {made.rule}")
         if not _leaves(entry.path):
             _link(source, scratch / entry.path)
-            if record.record_path(source).is_file():
-                _link(record.record_path(source), scratch / record.record_path(entry.path))
+    # A summary tells the time of all that led to it.
+    output = record.record_path(root / made.output.path)
+    for name in chain.collect(output, refuse=lambda *_: None).by_path.keys() - {made.output.path}:
+        if not _leaves(name):
+            _link(record.record_path(root / name), scratch / record.record_path(name))
     for entry in made.code:
         source = _checked(root / entry.path, entry.sha256, f"code of {made.rule}")
         if not _leaves(entry.path):

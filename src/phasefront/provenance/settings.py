@@ -38,12 +38,19 @@ class Settings:
             sections, values = offered(self._plan(configs), record)
         except InputError as error:
             return str(error).rstrip(".")
+        if (other := _other_file(self._plan(configs), record)) is not None:
+            return f"{config}: {other}"
         for name, made_with in record.made.parameters.items():
             if isinstance(made_with, dict):
                 alike = [offer for offer in sections if offer.keys() == made_with.keys()]
                 if made_with not in alike:
-                    return f"{config}: {_first_difference(name, made_with, alike)}"
+                    if not alike:
+                        return f"{config}: nothing in it has the keys of {name}"
+                    nearest = min(alike, key=lambda offer: _unlike(made_with, offer))
+                    return f"{config}: {_first_difference(name, made_with, nearest)}"
             elif made_with not in (given := of_name(name, values, made_with) or [made_with]):
+                if len(given) == 1:
+                    return f"{config}: {_first_difference(name, made_with, given[0])}"
                 return f"{config}: {name} is {' or '.join(map(str, given))}, not {made_with}"
         return None
 
@@ -62,7 +69,7 @@ def offered(plan: Plan, record: Record) -> tuple[list[dict], dict[str, list]]:
     whole = experiment.model_dump(mode="json", exclude={"sweep"})
     sections = [value for value in whole.values() if isinstance(value, dict)]
     sections += [value for part in sections for value in part.values() if isinstance(value, dict)]
-    rows = _rows(plan, record.run.wildcards)
+    rows = [*_rows(plan, record.run.wildcards).values()]
     values: dict[str, list] = {}
     for part in [whole, *sections, *rows]:
         for name, value in part.items():
@@ -91,20 +98,43 @@ def of_name(name: str, values: dict[str, list], like: object) -> list:
     return [value for value in found if isinstance(value, list) == isinstance(like, list)]
 
 
-def _rows(plan: Plan, wildcards: dict[str, str]) -> list[dict]:
-    """Rows of the tables that wildcards name."""
+def _rows(plan: Plan, wildcards: dict[str, str]) -> dict[str, dict]:
+    """Rows of the tables that wildcards name, by the wildcard."""
     tables = {"scan": plan.scans, "log": plan.logs, "pattern": plan.patterns}
-    return [
-        json.loads(json.dumps(table.loc[wildcards[kind]].to_dict()))
+    return {
+        kind: json.loads(json.dumps(table.loc[wildcards[kind]].to_dict()))
         for kind, table in tables.items()
         if wildcards.get(kind) in table.index
-    ]
+    }
 
 
-def _first_difference(name: str, made_with: dict, offers: list[dict]) -> str:
-    if not offers:
-        return f"nothing in it has the keys of {name}"
-    for key, value in made_with.items():
-        if all(offer[key] != value for offer in offers):
-            return f"{name}.{key} is {offers[0][key]}, not {value}"
-    return f"{name} is not what it was"
+def _other_file(plan: Plan, record: Record) -> str | None:
+    """The raw file that a table names, where it is not the one that was read."""
+    for kind, row in _rows(plan, record.run.wildcards).items():
+        named = Path(row["path"])
+        # A raw file has no record, unless it is of a virtual experiment.
+        raw = [e for e in record.made.inputs if not e.record or Path(e.path).parent.name == "raw"]
+        read = [entry.path for entry in raw if entry.role == kind]
+        # An absolute path is another in every copy of the project.
+        if read and not named.is_absolute() and named not in map(Path, read):
+            return f"the {kind} is {named}, not {read[0]}"
+    return None
+
+
+def _unlike(one: dict, other: dict) -> int:
+    """How many values differ under the same keys."""
+    return sum(other[key] != value for key, value in one.items())
+
+
+def _first_difference(name: str, made_with: object, given: object) -> str:
+    """The innermost part that is another, by its dotted name."""
+    if isinstance(made_with, list) and isinstance(given, list) and len(made_with) == len(given):
+        parts = [(str(i), *both) for i, both in enumerate(zip(made_with, given, strict=True))]
+    elif (
+        isinstance(made_with, dict) and isinstance(given, dict) and made_with.keys() == given.keys()
+    ):
+        parts = [(key, value, given[key]) for key, value in made_with.items()]
+    else:
+        return f"{name} is {given}, not {made_with}"
+    key, *both = next(part for part in parts if part[1] != part[2])
+    return _first_difference(f"{name}.{key}", *both)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,15 +42,15 @@ def verify(path: str | Path) -> Verification:
     refused: dict[Path, str] = {}
     records = chain.collect(path, refuse=lambda file, error: refused.setdefault(file, str(error)))
     check = _Check(records, refused)
-    problems = [sentence for at in records.by_path for sentence in check.links(at)]
-    notes, disagreements = check.settings()
-    problems = [*refused.values(), *problems, *disagreements]
+    problems = [*refused.values()]
+    for at in records.by_path:
+        problems += [*check.links(at), *check.settings(at)]
     if path.is_dir():
-        problems += _strangers(path, records)
+        problems += [*check.siblings(), *_strangers(path, records)]
         named = {sentence.partition(": ")[0] for sentence in problems}
         problems += [sentence for file, sentence in check.packed() if str(file) not in named]
-    notes = [*check.absent_notes(), *notes]
-    return Verification(len(records.by_path) + len(refused), list(dict.fromkeys(problems)), notes)
+    number = len(records.by_path) + len(refused)
+    return Verification(number, list(dict.fromkeys(problems)), check.notes())
 
 
 class _Check:
@@ -58,6 +59,7 @@ class _Check:
     def __init__(self, records: chain.Records, refused: Collection[Path]):
         self._records, self._refused = records, refused
         self._absent, self._met_absent = absent.read(records.root), set()
+        self._settings, self._changed = Settings(records.root), Counter()
         self._digests: dict[Path, str | None] = {}
 
     def links(self, path: str) -> Iterator[str]:
@@ -74,32 +76,37 @@ class _Check:
         if made.lock:
             yield from self._file(made.lock.path, made.lock.sha256, "the lock", of)
 
-    def absent_notes(self) -> list[str]:
-        """Files that were met in records and are known by their digest alone."""
-        return [
+    def notes(self) -> list[str]:
+        """Files known by their digest alone, and configs that changed where nobody looked."""
+        absent_ones = [
             f"{path}: not here; by its digest it is what was used."
             for path in sorted(self._met_absent)
         ]
+        return absent_ones + [
+            f"{file}: changed, but nothing that {number} of the records used."
+            for file, number in self._changed.items()
+        ]
 
-    def settings(self) -> tuple[list[str], list[str]]:
-        """Notes and problems of configs that changed since."""
-        settings = Settings(self._records.root)
-        notes, problems = [], []
+    def settings(self, path: str) -> Iterator[str]:
+        """The first setting of an output's record that its config no longer gives."""
+        found = self._records.by_path[path]
+        of = record.record_path(self._records.root / path)
+        difference = self._settings.difference(found) if found.run.config else None
+        if difference:
+            yield f"{difference}; {of} was made with another."
+            return
+        for file in [*found.run.config, *found.run.tables]:
+            if list(self._file(file.path, file.sha256, "config", of)):
+                self._changed[self._records.root / file.path] += 1
+
+    def siblings(self) -> Iterator[str]:
+        """Outputs that are gone with their records, while others of the same job are here."""
         for path, found in self._records.by_path.items():
-            of = record.record_path(self._records.root / path)
-            for file in [*found.run.config, *found.run.tables]:
-                if list(self._file(file.path, file.sha256, "config", of)):
-                    break
-            else:
-                continue
-            difference = settings.difference(found)
-            if difference:
-                problems.append(f"{difference}; {of} was made with another.")
-            else:
-                notes.append(
-                    f"{self._records.root / file.path}: changed, but nothing that {of} used."
-                )
-        return notes, problems
+            for sibling in found.made.outputs.values():
+                beside = record.record_path(self._records.root / sibling)
+                if sibling not in self._records.by_path and not chain.is_file(beside):
+                    of = record.record_path(self._records.root / path)
+                    yield f"{beside}: gone; the job of {of} made it, too."
 
     def packed(self) -> Iterator[tuple[Path, str]]:
         """Files of an unpacked supplement that are not what its BagIt manifests list."""
