@@ -41,6 +41,8 @@ def count(job):
             "value": (("kind", "phase"), value),
             "high": (("kind", "phase"), np.ones((2, 2))),
             "decided": ((), np.int64(2833)),
+            # Of many draws some are any number, as far as single precision tells.
+            "sample": (("draw",), np.array([1 / 7, 2 / 7, 3 / 7], "f4")),
         },
         {"kind": ["area", "molar"], "phase": ["Na3", "Na2"]},
         {"scan": job.fractions.stem, "margin": job.margin},

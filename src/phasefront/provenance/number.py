@@ -175,7 +175,8 @@ def _sources(place: Place, records: Records) -> Iterator[Place]:
     for entry in records.by_path[place.path].made.inputs:
         file = records.root / entry.path
         if entry.path in records.by_path and file.suffix in KINDS and file.is_file():
-            same = find(file, entry.path, lambda array: array == place.value)
+            # NumPy would round the value to an array of single precision, where many are equal.
+            same = find(file, entry.path, lambda array: array.astype(float) == place.value)
             yield from itertools.islice(same, HANDFUL)
 
 
