@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from conftest import Project
@@ -183,3 +184,40 @@ def test_whole_projects_are_compared_too(made, project):
     done = project.phasefront("diff", str(made.folder), ".")
     assert done.returncode == 1
     assert "results/mini/summary.json:" in done.stdout
+
+
+def test_a_raw_file_may_have_the_name_of_an_output(made, project, monkeypatch):
+    """As the notebook's template has that of the notebook."""
+    for number, side in enumerate((made, project)):
+        (project.folder / "note.txt").write_text(f"{number}")
+        monkeypatch.chdir(project.folder)
+        entry = record.describe_input("text", Path("note.txt"), digest("note.txt"))
+        shutil.copytree(side.results, project.folder / f"results/run{number}")
+        for path in (project.folder / f"results/run{number}").rglob("*.prov.json"):
+
+            def change(content, run=f"results/run{number}", entry=entry, number=number):
+                output = content["made"]["output"]
+                output["path"] = output["path"].replace("results/mini", run)
+                content["made"]["inputs"] = []
+                if output["name"] == "summary":
+                    output |= {"sha256": f"{number}" * 64, "path": f"{run}/note.txt"}
+                    content["made"]["inputs"] = [entry.model_dump()]
+
+            rewrite(path, change)
+        folder = project.folder / f"results/run{number}"
+        (folder / "summary.json.prov.json").rename(folder / "note.txt.prov.json")
+    done = project.phasefront("diff", "run0", "run1")
+    assert done.stdout.splitlines()[2:] == [
+        "note.txt:", "  input note.txt (text) has other bytes",
+    ]  # fmt: skip
+
+
+def test_a_path_that_stands_in_an_output_is_named(project, monkeypatch):
+    """Two runs of one project under two names: the work is the same."""
+    project.edit("scripts/summarise.py", "sums[path.parent.name]", "sums[str(path)]")
+    project.make(monkeypatch)
+    project.make(monkeypatch, run="other")
+    lines = project.phasefront("diff", "mini", "other").stdout.splitlines()
+    name = "grains-x3.0/table.nc"
+    assert lines[2] == "summary.json:"
+    assert f"  input {name} (tables) is results/mini/{name}, then results/other/{name}" in lines

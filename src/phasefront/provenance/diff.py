@@ -11,7 +11,7 @@ from pathlib import Path
 from phasefront.errors import InputError
 from phasefront.provenance import chain
 from phasefront.provenance.digests import digest
-from phasefront.provenance.record import Record
+from phasefront.provenance.record import Input, Record
 
 
 @dataclass(frozen=True)
@@ -74,12 +74,11 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
     def origin(name: str) -> tuple[str, tuple[str, ...]]:
         a, b = one.by_name[name], other.by_name[name]
         for entry in a.made.inputs:
-            source = one.name(entry.path)
-            if _differ(one, other, source):
-                found = origin(source)
+            if _made_otherwise(one, other, entry):
+                found = origin(one.name(entry.path))
                 if found[1]:
                     return found
-        return name, tuple(_causes(one, other, a, b))
+        return name, tuple(_causes(one, other, a, b) or _of_paths(one, other, a, b))
 
     groups: dict[tuple[str, ...], tuple[list[str], list[str]]] = {}
     for name in one.by_name:  # upstream first: `origin` needs not go deep
@@ -103,6 +102,11 @@ def _folder(place: str | Path) -> Path:
     if not folder.is_dir():
         raise InputError(folder, "is no folder", remedy="name the results of a run")
     return folder
+
+
+def _made_otherwise(one: _Side, other: _Side, entry: Input) -> bool:
+    """Whether an input is an output that differs; a raw file may have the name of one."""
+    return entry.path in one.records.by_path and _differ(one, other, one.name(entry.path))
 
 
 def _differ(one: _Side, other: _Side, name: str) -> bool:
@@ -146,9 +150,20 @@ def _of_inputs(one: _Side, other: _Side, a: Record, b: Record) -> list[str]:
         what = f"input {key[1]} ({key[0]})"
         if None in entries:
             causes.append(f"{what} is only in the {'second' if entries[0] is None else 'first'}")
-        elif entries[0].sha256 != entries[1].sha256 and not _differ(one, other, key[1]):
+        elif entries[0].sha256 != entries[1].sha256 and not _made_otherwise(one, other, entries[0]):
             causes.append(f"{what} has other bytes")
     return causes
+
+
+def _of_paths(one: _Side, other: _Side, a: Record, b: Record) -> list[str]:
+    """Inputs with the same bytes, each in its run's folder: their paths may stand in the output."""
+    paths = {(entry.role, other.name(entry.path)): entry.path for entry in b.made.inputs}
+    found = [(entry, paths.get((entry.role, one.name(entry.path)))) for entry in a.made.inputs]
+    return [
+        f"input {one.name(entry.path)} ({entry.role}) is {entry.path}, then {path}"
+        for entry, path in found
+        if path not in (None, entry.path)
+    ]
 
 
 def _of_parameters(one: _Side, other: _Side, a: Record, b: Record) -> list[str]:
