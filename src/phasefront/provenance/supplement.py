@@ -76,8 +76,9 @@ It ends with `0 problems`, and names the files that are not in here.
     ../environment/bin/python -m phasefront run {config}
     ../environment/bin/python -m phasefront diff {results} {packed}/{results}
 
-It ends with `0 of them differ`, for any number of cores: all files have the same bytes, but for the
-seconds that jobs took in `summary.json`. Another kind of processor may round last digits otherwise.
+It says `0 of them differ`, for any number of cores: all files have the same bytes, but for the
+seconds that jobs took in `summary.json`. The new run's `supplement.zip` is not in this one. Another
+kind of processor may round last digits otherwise.
 
 - Made with: Python {python}, {machine}, {minutes:.0f} minutes of all jobs together
 - By: {people}
