@@ -154,3 +154,13 @@ def test_a_module_that_was_compiled_from_other_text_is_found(project, monkeypatc
     done = project.phasefront("reproduce", SUMMARY)
     assert done.returncode == 1
     assert "made again by summarise, other bytes" in done.stdout
+
+
+def test_a_job_may_read_the_code_that_runs(project):
+    """As the packing of a supplement does."""
+    project.edit("scripts/tabulate.py", "job.text.read_text()", "str(len(job.text.read_text()))")
+    command = json.loads(record.record_path(project.folder / TABLE).read_text())["made"]["command"]
+    places = {"raw/0.txt": "scripts/tabulate.py"}
+    done = project.call(*(places.get(part, part) for part in command[1:]))
+    assert done.returncode == 0, done.stderr
+    assert project.phasefront("reproduce", TABLE).returncode == 0

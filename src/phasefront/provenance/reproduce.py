@@ -57,6 +57,12 @@ def reproduce(path: str | Path) -> Reproduction:
 def _lay_out(root: Path, found: Record, scratch: Path) -> None:
     """Put everything that the record names where its command looks for it."""
     made = found.made
+    # Before inputs: a job may read code, which is copied so that what it compiles lies apart.
+    for entry in made.code:
+        source = _checked(root / entry.path, entry.sha256, f"code of {made.rule}")
+        if not _leaves(entry.path):
+            (scratch / entry.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(source, scratch / entry.path)
     for entry in made.inputs:
         source = _checked(root / entry.path, entry.sha256, f"the {entry.role} of {made.rule}")
         if not _leaves(entry.path):
@@ -66,11 +72,6 @@ def _lay_out(root: Path, found: Record, scratch: Path) -> None:
     for name in chain.collect(output, refuse=lambda *_: None).by_path.keys() - {made.output.path}:
         if not _leaves(name):
             _link(record.record_path(root / name), scratch / record.record_path(name))
-    for entry in made.code:
-        source = _checked(root / entry.path, entry.sha256, f"code of {made.rule}")
-        if not _leaves(entry.path):
-            (scratch / entry.path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, scratch / entry.path)
     lock = root / record.LOCK
     if made.lock and lock.is_file():
         _link(lock, scratch / record.LOCK)
