@@ -146,11 +146,11 @@ def check(config: list[Path]) -> int:
 
 def _checked_plan(config: list[Path]):
     from phasefront.plan import Plan
-    from phasefront.provenance.unseen import refuse_unseen_changes
+    from phasefront.provenance.sources import Sources
 
     plan = Plan.load(*config)
     plan.check_files()
-    refuse_unseen_changes(Path("results") / plan.experiment.run)
+    Sources(Path("results") / plan.experiment.run).refuse_hidden_changes()
     for sentence in plan.check_pairs(thorough=True):
         print(sentence, flush=True)
     return plan

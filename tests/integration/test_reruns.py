@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import random
+import shutil
 import time
 from pathlib import Path
 
@@ -299,6 +300,22 @@ def test_touched_files_rerun_nothing(finished_project, tmp_path):
     assert max(sizes) > 1_000_000  # from where on Snakemake by itself goes by time stamps
     assert project.planned() == {}
     assert project.planned(options=("--cores", "7")) == {}
+
+
+def test_a_scan_too_large_for_snakemake_to_hash_may_be_touched(finished_project, tmp_path):
+    project = finished_project.copy(tmp_path / "large")
+    scan, table = project.folder / "data/a.blo", project.folder / "config/small/scans.tsv"
+    scan.parent.mkdir(exist_ok=True)
+    shutil.copy(project.results / "raw/grains-x2.5.blo", scan)
+    table.write_text(table.read_text().replace("results/small/raw/grains-x2.5.blo", "data/a.blo"))
+    until = ("--until", "describe_scan", "--max-checksum-file-size", "0")
+    done = project.call(running.snakemake([project.config], *until))
+    assert done.returncode == 0, done.stderr
+    scan.touch()
+    assert project.planned(options=until) == {}
+    content = scan.read_bytes()
+    scan.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    assert project.planned(options=until) == {"describe_scan": 1}
 
 
 def test_a_change_behind_an_old_time_stamp_stops_a_run(finished_project, tmp_path):

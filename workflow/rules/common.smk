@@ -17,7 +17,7 @@ from phasefront.plan import Plan
 from phasefront.provenance.code import closure
 from phasefront.provenance.context import Context
 from phasefront.provenance.record import LOCK, describe_files
-from phasefront.provenance.unseen import refuse_unseen_changes
+from phasefront.provenance.sources import Sources
 
 if not config:
     raise WorkflowError(
@@ -27,9 +27,10 @@ if not config:
 try:
     PLAN = Plan.parse(config, named(workflow.configfiles))
     PLAN.check_files()
+    SOURCES = Sources(pathlib.Path("results") / PLAN.experiment.run)
     if workflow.is_main_process:  # not again in every job
         PLAN.check_pairs()
-        refuse_unseen_changes(pathlib.Path("results") / PLAN.experiment.run)
+        SOURCES.refuse_hidden_changes()
 except InputError as error:
     raise WorkflowError(str(error))
 

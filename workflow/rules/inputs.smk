@@ -37,13 +37,20 @@ def of_raw_scan(find):
 
 
 def raw(path):
-    """The file or folder itself. Snakemake knows a folder by its time, so its parts stand for it."""
-    return ancient(path) if os.path.isdir(path) else path
+    """The file, or the folder, which Snakemake knows by its time, so its parts stand for it."""
+    return ancient(path) if os.path.isdir(path) else unless_touched(path)
 
 
 def parts(path):
     """What is read along with it: a change in it counts as one in the scan."""
-    return [str(part) for part in digests.parts(pathlib.Path(path))]
+    return [unless_touched(str(part)) for part in digests.parts(pathlib.Path(path))]
+
+
+def unless_touched(path):
+    """The file, without its time where that is all that is new. A job asks for nothing again."""
+    planning = workflow.is_main_process
+    touched = planning and SOURCES.only_touched(pathlib.Path(path))
+    return ancient(path) if touched else path
 
 
 def pattern_path(wildcards):

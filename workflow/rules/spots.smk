@@ -30,7 +30,7 @@ rule find_spots:
 
 rule import_peaks:
     input:
-        peaks=lambda wildcards: scan_row(wildcards)["path"],
+        peaks=lambda wildcards: raw(scan_row(wildcards)["path"]),
         code=code("import_peaks"),
     output:
         **recorded(spots="spots/{scan}.nc"),

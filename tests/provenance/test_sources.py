@@ -1,12 +1,14 @@
-"""Changes that a time stamp hides from Snakemake."""
+"""What time stamps hide from Snakemake: changes that look old, and touches that look new."""
 
 import os
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from phasefront.errors import InputError
-from phasefront.provenance.unseen import refuse_unseen_changes
+from phasefront.provenance.sources import Sources
 
 SOURCES = ["raw/0.txt", "src/phasefront/rotations.py", "envs/lock.txt"]
 
@@ -25,11 +27,11 @@ def test_a_changed_file_with_an_old_time_stamp_is_refused(project, monkeypatch, 
     path = project.folder / name
     put_in_place(path, path.read_text() + "\n", age_s=1e6)
     with pytest.raises(InputError, match=f"^{name}: changed, but .* touch {name}") as caught:
-        refuse_unseen_changes(project.results)
+        Sources(project.results).refuse_hidden_changes()
     assert "results/mini/" in str(caught.value)
     # Snakemake sees it from now on.
     path.touch()
-    refuse_unseen_changes(project.results)
+    Sources(project.results).refuse_hidden_changes()
 
 
 def test_all_changed_files_are_named_at_once(project, monkeypatch):
@@ -37,7 +39,7 @@ def test_all_changed_files_are_named_at_once(project, monkeypatch):
     for name in SOURCES:
         put_in_place(project.folder / name, "other", age_s=1e6)
     with pytest.raises(InputError, match=f"touch {' '.join(sorted(SOURCES))}"):
-        refuse_unseen_changes(project.results)
+        Sources(project.results).refuse_hidden_changes()
 
 
 def test_a_file_that_was_only_moved_or_copied_is_not_refused(project, monkeypatch):
@@ -45,7 +47,7 @@ def test_a_file_that_was_only_moved_or_copied_is_not_refused(project, monkeypatc
     for name in SOURCES:
         path = project.folder / name
         put_in_place(path, path.read_text(), age_s=1e6)
-    refuse_unseen_changes(project.results)
+    Sources(project.results).refuse_hidden_changes()
 
 
 def test_what_snakemake_sees_what_is_gone_and_what_is_no_record_is_left_to_others(
@@ -56,8 +58,31 @@ def test_what_snakemake_sees_what_is_gone_and_what_is_no_record_is_left_to_other
     (project.folder / "raw/1.txt").unlink()
     put_in_place(project.results / "summary.json.prov.json", "{}", age_s=0)
     (project.results / "grains-x2.5/note.txt").unlink()
-    refuse_unseen_changes(project.results)
+    Sources(project.results).refuse_hidden_changes()
 
 
 def test_nothing_is_refused_before_the_first_run(tmp_path):
-    refuse_unseen_changes(tmp_path / "results/none")
+    Sources(tmp_path / "results/none").refuse_hidden_changes()
+
+
+def test_a_touched_file_is_told_from_a_changed_one(project, monkeypatch):
+    monkeypatch.chdir(project.folder)
+    path = Path("raw/0.txt")
+    assert not Sources(project.results).only_touched(path)  # older than what was made of it
+    path.touch()
+    assert Sources(project.results).only_touched(path)
+    path.write_text("other")
+    assert not Sources(project.results).only_touched(path)
+    assert not Sources(project.results).only_touched(Path("raw/unknown.txt"))
+    path.unlink()
+    assert not Sources(project.results).only_touched(path)
+
+
+def test_a_file_that_outputs_saw_differently_is_not_taken_for_touched(project, monkeypatch):
+    """As after a run that was killed halfway: what was not made again has to be."""
+    monkeypatch.chdir(project.folder)
+    path = Path("raw/0.txt")
+    path.touch()
+    sources = Sources(project.results)
+    sources._uses[path].append(replace(sources._uses[path][0], sha256="0" * 64))
+    assert not sources.only_touched(path)
