@@ -4,6 +4,9 @@ from xml.etree import ElementTree
 
 import pytest
 
+from phasefront.provenance.chain import Records
+from phasefront.provenance.explain import ancestry, explain
+
 SUMMARY = "results/mini/summary.json"
 
 
@@ -23,6 +26,14 @@ def test_words_name_raw_files_steps_settings_code_and_people(made):
     ):
         assert said in text, said
     assert all(len(line) <= 100 for line in done.stdout.splitlines())
+
+
+def test_scans_and_what_they_were_made_from_stand_in_the_same_order(made):
+    records = ancestry(made.folder / SUMMARY)
+    *others, last = records.by_path.items()
+    for order in (others, others[::-1]):
+        text = explain(Records(records.root, dict([*order, last])))
+        assert "(scan grains-x2.5 and grains-x3.0): from text 1.txt and 0.txt;" in text
 
 
 def test_the_graph_holds_every_file_and_edge_and_is_the_same_each_time(made, tmp_path):

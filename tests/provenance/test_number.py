@@ -232,17 +232,23 @@ def test_what_is_not_here_is_not_searched(counted, tmp_path):
 @pytest.mark.parametrize(
     ("path", "typed", "sentence"),
     [
-        (SUMS, "0.77", "sums.json: no number in it reads 0.77; give the digits that the file sho"),
+        (SUMS, "0.77", "sums.json: no number in it reads 0.77; name a file such as summary.json ("
+         ".csv, .json or .nc), with digits that it shows."),
         (SUMS, "-0.286", "sums.json: no number in it reads -0.286; "),
         (SUMS, "0.286(3)", "--number: '0.286(3)' is not a number; give one such as 0.49 or"),
-        ("results/mini/sums.png", "1", "sums.png: numbers are not followed from a file of this "
-         "kind; name one of the kinds .csv, .json and .nc, such as summary.json."),
+        ("results/mini/sums.png", "0.77", "sums.png: numbers are not followed from a file of this "
+         "kind; name a file such as summary.json"),
         ("raw/0.txt", "1", "raw/0.txt: has no record of how it was made; "),
     ],
 )  # fmt: skip
 def test_what_cannot_be_followed_is_refused(counted, path, typed, sentence):
     with pytest.raises(InputError, match=re.escape(sentence)):
         number.trace(counted.folder / path, typed)
+
+
+def test_a_printed_number_is_sought_where_its_step_wrote_it_in_full(counted):
+    with pytest.raises(InputError, match=f"; name {SUMS}, where the same step wrote it in full"):
+        number.trace(counted.folder / "results/mini/sums.png", "0.286")
 
 
 def test_a_refusal_is_one_sentence_and_exit_code_2(counted):

@@ -63,10 +63,12 @@ def _steps(records: Records) -> list[str]:
         groups.setdefault(record.made.rule, []).append(record)
     lines = [f"through {_count(len(groups), 'step')}:"]
     for number, (rule, members) in enumerate(groups.items(), start=1):
+        # In order of the wildcards, so that the first seed is that of the first scan.
+        members.sort(key=lambda record: sorted(record.run.wildcards.items()))
         jobs = {tuple(record.made.command): record for record in members}
         times = f", {len(jobs)} times" if len(jobs) > 1 else ""
         wildcards = [
-            f"{name} {listed(sorted(values))}"
+            f"{name} {listed(values)}"
             for name, values in _values(record.run.wildcards for record in jobs.values()).items()
             if any(values)
         ]
@@ -173,10 +175,10 @@ def _wrapped(text: str, first: str, others: str) -> list[str]:
     )  # fmt: skip
 
 
-def listed(items: Iterable[str]) -> str:
+def listed(items: Iterable[str], word: str = "and") -> str:
     """One, several: `a`, `a and b`, `a, b and c`."""
     *most, last = list(items) or [""]
-    return f"{', '.join(most)} and {last}" if most else last
+    return f"{', '.join(most)} {word} {last}" if most else last
 
 
 def _count(number: int, noun: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -103,28 +103,41 @@ def trace(path: str | Path, number: str) -> Found:
     Raises
     ------
     InputError
-        `number` is none, the file is of another kind or does not hold it; a record is missing or
-        damaged.
+        `number` is none, the file is of another kind or does not hold it (a table may print it
+        rounded, with its error); a record is missing or damaged.
     """
     reads_so = rounded(number)
     root, record = chain.locate(path)
     name = record.made.output.path
-    if Path(name).suffix not in KINDS:
-        raise InputError(
-            path, "numbers are not followed from a file of this kind",
-            remedy=f"name one of the kinds {listed(KINDS)}, such as summary.json",
-        )  # fmt: skip
-    places = list(find(root / name, name, reads_so))
+    followed = Path(name).suffix in KINDS
+    places = list(find(root / name, name, reads_so)) if followed else []
     if not places:
         raise InputError(
-            path, f"no number in it reads {number}",
-            remedy="give the digits that the file shows, or fewer",
-        )  # fmt: skip
+            path,
+            f"no number in it reads {number}"
+            if followed
+            else "numbers are not followed from a file of this kind",
+            remedy=_elsewhere(root, record.made.outputs.values(), reads_so),
+        )
     # What is the number to the last digit comes first.
     places.sort(key=lambda place: place.value != float(_decimal(number)))
     records = chain.collect(path).ancestors(name)
     traces = tuple(_follow(place, records) for place in places[:HANDFUL])
     return Found(number, name, records, traces, len(places))
+
+
+def _elsewhere(root: Path, outputs: Iterable[str], reads_so: Test) -> str:
+    """What to do about a file without the number: one of its step may hold what it rounds."""
+    holding = [
+        name
+        for name in outputs
+        if Path(name).suffix in KINDS
+        and (root / name).is_file()
+        and next(find(root / name, name, reads_so), None)
+    ]
+    if holding:
+        return f"name {listed(holding, 'or')}, where the same step wrote it in full"
+    return f"name a file such as summary.json ({listed(KINDS, 'or')}), with digits that it shows"
 
 
 def rounded(number: str) -> Test:
