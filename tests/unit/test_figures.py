@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
+from matplotlib.collections import PolyCollection
 from matplotlib.colors import to_hex
 from matplotlib.text import Annotation, Text
 from orix.quaternion import Rotation, symmetry
@@ -769,6 +770,14 @@ def test_a_log_shows_its_states_its_plateaus_and_what_to_know_of_it():
     assert content.get_legend() is not None
     data.attrs["warnings"] = ""
     assert cycling.draw_log(data).get_supxlabel() == ""
+
+
+def test_the_band_of_a_log_holds_each_half_cycle_by_itself():
+    """In one polygon charge and discharge turn opposite ways, and what both cover stays white."""
+    log = build_cycling(STATES, STATE_X, cycles=True)
+    curve = comparison.draw_comparison([log], make_comparison()).axes[0]
+    bands = [band for band in curve.collections if isinstance(band, PolyCollection)]
+    assert len(bands) == log.sizes["half"] > 2
 
 
 def test_sources_without_data_are_left_out_of_the_fractions():

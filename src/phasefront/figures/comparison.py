@@ -59,9 +59,7 @@ def draw_comparison(
     curve.set(xlabel=f"x from charge ({unit})", ylabel="cell voltage (V)")
     curve.invert_xaxis()
     _draw_parity(parity, comparison)
-    style.title(
-        parity, "b", f"x by three sources (grey: 1:1 ± {float(comparison.attrs['margin']):g})"
-    )
+    style.title(parity, "b", f"x beside charge (grey: 1:1 ± {float(comparison.attrs['margin']):g})")
     parity.set(xlabel=f"x from charge ({unit})", ylabel=f"x measured ({unit})")
     if pairs:
         _draw_differences(rows[1], comparison, pairs, unit)
@@ -119,7 +117,10 @@ def _draw_curve(ax: Axes, cycling: xr.Dataset) -> None:
     """One log: the curve with its interval, and the states on it."""
     voltage, x = cycling["voltage"].values, cycling["ion_content"].values
     low, high = cycling["ion_content_low"].values, cycling["ion_content_high"].values
-    ax.fill_betweenx(voltage, low, high, color="0.85", linewidth=0)
+    # Each half cycle by itself: areas of charge and discharge in one polygon cancel.
+    for half in np.unique(cycling["half_cycle"].values):
+        here = cycling["half_cycle"].values == half
+        ax.fill_betweenx(voltage[here], low[here], high[here], color="0.85", linewidth=0)
     ax.plot(x, voltage, color="0.35", linewidth=0.9)
     at, level = cycling["state_ion_content"].values, cycling["state_voltage"].values
     interval = style.bars(
