@@ -20,7 +20,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numba
 import numpy as np
 import xarray as xr
 from scipy.special import ndtr
@@ -32,13 +31,14 @@ from phasefront.refinement import (
     LOCAL_SCALE_SIGMA,
     Assignment,
     Experiment,
+    Promise,
     Refined,
     ReflectionTable,
     assign,
     observed_window,
     owner,
     place,
-    promised_spots,
+    promised_reflections,
     refine,
     reflection_table,
     spot_arrays,
@@ -174,62 +174,6 @@ def _decide(
 
 
 @dataclass(frozen=True)
-class _Promise:
-    """Reflections that crystals should show, one entry each."""
-
-    crystal: np.ndarray  # (m,) ascending
-    reflection: np.ndarray  # (m,) column of the reflection table
-    q: np.ndarray  # (m, 2) in the pattern, 1/angstrom
-    share: np.ndarray  # (m,) of what the crystal promises
-
-    @classmethod
-    def of(
-        cls, phase: np.ndarray, refined: Refined, table: ReflectionTable, experiment: Experiment
-    ) -> _Promise:  # fmt: skip
-        count = np.zeros(len(phase), dtype=np.int64)
-        arguments = (
-            phase, refined.rotation, refined.scale_factor, refined.centre, table.first, table.rows,
-            experiment.numbers(),
-        )  # fmt: skip
-        nothing = np.zeros((0, 3))
-        _promise_all(*arguments, np.zeros(len(phase) + 1, dtype=np.int64), count, nothing, count)
-        edge = np.concatenate([[0], np.cumsum(count)])
-        out, reflection = np.empty((edge[-1], 3)), np.empty(edge[-1], dtype=np.int64)
-        _promise_all(*arguments, edge, count, out, reflection)
-        crystal = np.repeat(np.arange(len(phase)), count)
-        return cls(crystal, reflection, out[:, :2], out[:, 2])
-
-
-@numba.njit(cache=True, parallel=True)
-def _promise_all(
-    phase, rotation, scale, centre, first, rows, numbers, edge, count, out, reflection
-):  # fmt: skip
-    """Fill the number of each crystal's reflections, or, where `out` has room, these."""
-    for crystal in numba.prange(len(phase)):
-        low, high = first[phase[crystal]], first[phase[crystal] + 1]
-        placed, share, kept = promised_spots(
-            rotation[crystal], scale[crystal], centre[crystal], rows[:, low:high], numbers
-        )
-        total = 0.0
-        for i in range(len(share)):
-            square = placed[0, i] ** 2 + placed[1, i] ** 2
-            if not numbers[3] ** 2 < square < numbers[4] ** 2:
-                share[i] = 0.0
-            total += share[i]
-        found = 0
-        for i in range(len(share)):
-            if share[i] > _FAINT * total:
-                if len(out):
-                    at = edge[crystal] + found
-                    out[at, 0], out[at, 1] = placed[0, i], placed[1, i]
-                    out[at, 2] = share[i] / total
-                    reflection[at] = low + kept[i]
-                found += 1
-        if not len(out):
-            count[crystal] = found
-
-
-@dataclass(frozen=True)
 class _Fates:
     """What became of the reflections that a scan's crystals promised, one entry each."""
 
@@ -345,7 +289,7 @@ def _fates(
     wide = replace(experiment, position_sigma=_WIDER * experiment.position_sigma)
     near = assign(arrays, position, phase, refined, table, wide)
     error = _errors(arrays, near, refined, table)
-    promise = _Promise.of(phase, refined, table, experiment)
+    promise = promised_reflections(phase, refined, table, experiment, faint=_FAINT)
     row = _rows_of(promise, near, arrays[3], table.rows.shape[1])
     found, row = row >= 0, row[row >= 0]
     counts, errors, spread = (np.zeros((len(found), *rest)) for rest in ((), (2,), ()))
@@ -371,7 +315,7 @@ def _fates(
 
 
 def _rows_of(
-    promise: _Promise, near: Assignment, intensity: np.ndarray, columns: int
+    promise: Promise, near: Assignment, intensity: np.ndarray, columns: int
 ) -> np.ndarray:  # fmt: skip
     """Row in `near` of the strongest spot near each reflection promised, -1 where there is none."""
     promised = promise.crystal * columns + promise.reflection
@@ -485,7 +429,7 @@ def _simulate(
     refined = scan.refined.taken(chosen)
     refined = replace(refined, rotation=rotation)
     kind = np.full(len(chosen), phase)
-    promise = _Promise.of(kind, refined, scan.table, scan.experiment)
+    promise = promised_reflections(kind, refined, scan.table, scan.experiment, faint=_FAINT)
     grain = scan.grain[chosen][promise.crystal]
     columns = scan.table.rows.shape[1]
     _, unit = np.unique(grain * columns + promise.reflection, return_inverse=True)

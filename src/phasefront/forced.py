@@ -14,11 +14,17 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from phasefront.refinement import Experiment, Refined, ReflectionTable, promised_spots
+from phasefront.refinement import (
+    Experiment,
+    Refined,
+    ReflectionTable,
+    promised_reflections,
+)
 
 # A place counts if one phase promises this share of its strongest spot there, and another phase
 # less than a fifth of that; the strongest places of a pattern, at most so many.
 _PROMISED, _ABSENT, _MOST = 0.05, 0.2, 48
+_BLOCK = 4096  # positions looked at together
 # Apertures in radii of a spot: the light, and the frame around it for the background.
 _APERTURE, _FRAME_INNER, _FRAME_OUTER = 1.25, 1.75, 3.0
 _TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
@@ -64,41 +70,54 @@ def find_places(
     Expected counts are the weights of the likelihood, |F| times visibility, times what makes those
     near the spots found add up to the spots' intensity.
     """
+    parts = [
+        _in_block(
+            spots, slice(start, start + _BLOCK), refined, best, table, experiment, spot_radius
+        )
+        for start in range(0, max(len(best), 1), _BLOCK)
+    ]
+    return Places(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def _in_block(
+    spots, block, refined, best, table, experiment, spot_radius
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Fields of `Places` of a few positions: what all phases promise there takes memory."""
     offset, qx, qy, intensity = spots
-    positions, phases = best.shape
-    room = np.zeros((positions, _MOST, 2 + phases))
-    count = np.zeros(positions, dtype=np.int64)
+    own = best[block]
+    position, phase = np.nonzero(own >= 0)
+    promise = promised_reflections(phase, refined.taken(own[position, phase]), table, experiment)
+    edge = np.searchsorted(position[promise.crystal], np.arange(len(own) + 1))
+    room = np.zeros((len(own), _MOST, 2 + own.shape[1]))
+    count = np.zeros(len(own), dtype=np.int64)
     _find_all(
-        offset, qx, qy, intensity, best, refined.rotation, refined.centre, refined.scale_factor,
-        table.first, table.rows, experiment.numbers(), spot_radius, room, count,
+        offset[block.start : block.start + len(own) + 1], qx, qy, intensity, own >= 0, edge,
+        phase[promise.crystal], promise.q, promise.share, spot_radius, room, count,
     )  # fmt: skip
     kept = room[np.arange(_MOST) < count[:, None]]
-    return Places(np.repeat(np.arange(positions), count), kept[:, :2], kept[:, 2:])
+    return np.repeat(block.start + np.arange(len(own)), count), kept[:, :2], kept[:, 2:]
 
 
 @numba.njit(cache=True, parallel=True)
 def _find_all(
-    offset, qx, qy, intensity, best, rotation, centre, scale, first, rows, numbers, radius, room,
-    count,
+    offset, qx, qy, intensity, known, edge, phase, promised, share, radius, room, count
 ):  # fmt: skip
-    for position in numba.prange(best.shape[0]):
+    for position in numba.prange(len(known)):
         own = slice(offset[position], offset[position + 1])
+        all_promised = slice(edge[position], edge[position + 1])
         if offset[position + 1] > offset[position]:
             count[position] = _find_in_pattern(
-                qx[own], qy[own], intensity[own], best[position], rotation, centre, scale, first,
-                rows, numbers, radius, room[position],
+                qx[own], qy[own], intensity[own], known[position], phase[all_promised],
+                promised[all_promised], share[all_promised], radius, room[position],
             )  # fmt: skip
 
 
-@numba.njit(cache=True)
-def _find_in_pattern(
-    qx, qy, intensity, best, rotation, centre, scale, first, rows, numbers, radius, room
-):  # fmt: skip
+@numba.njit
+def _find_in_pattern(qx, qy, intensity, known, phase, promised, share, radius, room):
     """Fill rows (x, y, counts of each phase) of `room`, strongest first; returns their number."""
-    phases = len(best)
-    x, y, counts, phase = _promised(
-        qx, qy, intensity, best, rotation, centre, scale, first, rows, numbers, radius
-    )
+    phases = len(known)
+    x, y = promised[:, 0], promised[:, 1]
+    counts = _counts(qx, qy, intensity, phases, phase, x, y, share, radius)
     strongest = np.zeros(phases)
     for i in range(len(x)):
         strongest[phase[i]] = max(strongest[phase[i]], counts[i])
@@ -119,13 +138,13 @@ def _find_in_pattern(
                 room[kept, 2 + phase[j]] += counts[j] * math.exp(-2 * square / radius**2)
         least, most = np.inf, 0.0
         for p in range(phases):
-            if best[p] >= 0:
+            if known[p]:
                 least, most = min(least, room[kept, 2 + p]), max(most, room[kept, 2 + p])
         kept += least < _ABSENT * most
     return kept
 
 
-@numba.njit(cache=True)
+@numba.njit
 def _near(x, y, others_x, others_y, radius):
     for other in range(len(others_x)):
         if (x - others_x[other]) ** 2 + (y - others_y[other]) ** 2 < radius * radius:
@@ -133,37 +152,25 @@ def _near(x, y, others_x, others_y, radius):
     return False
 
 
-@numba.njit(cache=True)
-def _promised(qx, qy, intensity, best, rotation, centre, scale, first, rows, numbers, radius):
-    """Place, counts and phase of every reflection that any phase promises."""
-    length = 0
-    for p in range(len(best)):
-        length += first[p + 1] - first[p] if best[p] >= 0 else 0
-    x, y, counts = np.empty(length), np.empty(length), np.empty(length)
-    phase = np.empty(length, dtype=np.int64)
+@numba.njit
+def _counts(qx, qy, intensity, phases, phase, x, y, share, radius):
+    """Counts of the reflections promised: their shares of what makes up for the spots near them."""
+    counts = share.copy()
     end = 0
-    for p in range(len(best)):
-        if best[p] < 0:
-            continue
-        begin, one = end, best[p]
-        placed, share, _ = promised_spots(
-            rotation[one], scale[one], centre[one], rows[:, first[p] : first[p + 1]], numbers
-        )
+    for p in range(phases):
+        begin = end
+        while end < len(x) and phase[end] == p:
+            end += 1
         found, promised = 0.0, 0.0
-        for i in range(len(share)):
-            square = placed[0, i] ** 2 + placed[1, i] ** 2
-            if numbers[3] ** 2 < square < numbers[4] ** 2:
-                x[end], y[end], counts[end], phase[end] = placed[0, i], placed[1, i], share[i], p
-                end += 1
         for spot in range(len(qx)):
             near = 0.0
             for i in range(begin, end):
                 if (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2 < radius * radius:
-                    near = max(near, counts[i])
+                    near = max(near, share[i])
             promised += near
             found += intensity[spot] if near > 0 else 0.0
         counts[begin:end] *= found / promised if promised > 0 else 0.0
-    return x[:end], y[:end], counts[:end], phase[:end]
+    return counts
 
 
 @numba.njit(cache=True, parallel=True)
@@ -190,7 +197,7 @@ def measure(patterns, pattern, x, y, radius, mask):
     return measured
 
 
-@numba.njit(cache=True)
+@numba.njit
 def _measure_one(pattern, cx, cy, radius, mask):
     reach = math.ceil(_FRAME_OUTER * radius)
     frame = np.empty((2 * reach + 1) ** 2)

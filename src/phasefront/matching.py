@@ -479,14 +479,14 @@ def _search(
                 new = True
                 # Among better ones, taken or not: near a better one is no maximum.
                 for other in order[:place]:
-                    new = new and cosine_half_angle(found[index], found[other], operators) < apart
+                    new = new and _cosine_half_angle(found[index], found[other], operators) < apart
                 if new:
                     quaternions[pattern, phase, taken] = found[index]
                     scores[pattern, phase, taken] = found_value[index]
                     taken += 1
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(nogil=True)
 def _best_coarse(score, low, high, value, chosen):
     """Fill value and chosen (mirrored, coarse) with the largest scores, best first; how many."""
     kept = 0
@@ -507,7 +507,7 @@ def _best_coarse(score, low, high, value, chosen):
     return kept
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+@numba.njit(nogil=True, fastmath=_FAST)
 def _best_near(pattern, template, mirrored, start, room):
     """Largest correlation within a few steps of the angle `start`, and the angle in radian."""
     sign = np.float32(-1.0 if mirrored else 1.0)
@@ -535,7 +535,7 @@ def _best_near(pattern, template, mirrored, start, room):
     return value, (first + j + shift) * 2.0 * np.pi / _ANGLES
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(nogil=True)
 def _orient(rotation, mirrored, angle, out):
     """Fill the orientation whose pattern is the template's, mirrored in x if so, then turned."""
     w, x, y, z = rotation
@@ -548,8 +548,8 @@ def _orient(rotation, mirrored, angle, out):
     out[1], out[2] = x * cosine + y * sine, y * cosine - x * sine
 
 
-@numba.njit(cache=True, nogil=True)
-def cosine_half_angle(first, second, operators):
+@numba.njit(nogil=True)
+def _cosine_half_angle(first, second, operators):
     """Cosine of half the smallest angle between two orientations that symmetry allows."""
     a, b, c, d = first
     w, x, y, z = second
@@ -566,3 +566,31 @@ def cosine_half_angle(first, second, operators):
         )
         largest = max(largest, abs(scalar))
     return largest
+
+
+@numba.njit(cache=True)
+def rank_distinct(
+    group, phase, rotation, likelihood, symmetry, edge, cosine, n_best, rank
+):  # fmt: skip
+    """Fill the ranks of orientations that differ from all better ones of their group, others stay.
+
+    Groups are contiguous; `edge`: where each phase's operators begin in `symmetry`; `cosine`: of
+    half the angle from which two orientations differ.
+    """
+    start = 0
+    while start < len(group):
+        stop = start + 1
+        while stop < len(group) and group[stop] == group[start]:
+            stop += 1
+        operators = symmetry[edge[phase[start]] : edge[phase[start] + 1]]
+        kept = 0
+        for index in start + np.argsort(-likelihood[start:stop]):
+            new = kept < n_best
+            for other in range(start, stop):
+                if rank[other] >= 0:
+                    nearest = _cosine_half_angle(rotation[index], rotation[other], operators)
+                    new = new and nearest < cosine
+            if new:
+                rank[index] = kept
+                kept += 1
+        start = stop

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import numba
 import numpy as np
 import xarray as xr
 
 from phasefront import layouts, netcdf, rotations
 from phasefront.crystals import Crystal
-from phasefront.matching import Library, Matches, cosine_half_angle, match
+from phasefront.matching import Library, Matches, match, rank_distinct
 from phasefront.refinement import (
     Experiment,
     ReflectionTable,
@@ -188,32 +187,9 @@ def _rank(
     group = position * library.phases + phase
     order = np.argsort(group, kind="stable")
     rank, ordered = np.empty(len(group), dtype=int), np.full(len(group), -1)
-    _rank_distinct(
+    rank_distinct(
         group[order], phase[order], rotation[order], likelihood[order], library.symmetry,
         library.symmetry_edge, np.cos(np.deg2rad(distinct_deg) / 2), n_best, ordered,
     )  # fmt: skip
     rank[order] = ordered
     return rank
-
-
-@numba.njit(cache=True)
-def _rank_distinct(
-    group, phase, rotation, likelihood, symmetry, edge, cosine, n_best, rank
-):  # fmt: skip
-    start = 0
-    while start < len(group):
-        stop = start + 1
-        while stop < len(group) and group[stop] == group[start]:
-            stop += 1
-        operators = symmetry[edge[phase[start]] : edge[phase[start] + 1]]
-        kept = 0
-        for index in start + np.argsort(-likelihood[start:stop]):
-            new = kept < n_best
-            for other in range(start, stop):
-                if rank[other] >= 0:
-                    nearest = cosine_half_angle(rotation[index], rotation[other], operators)
-                    new = new and nearest < cosine
-            if new:
-                rank[index] = kept
-                kept += 1
-        start = stop

@@ -18,6 +18,7 @@ import numba
 import numpy as np
 import xarray as xr
 
+from phasefront import rotations
 from phasefront.crystals import Crystal
 
 # Range of the excitation error over which a reflection fades, 1/angstrom; fitted on
@@ -173,7 +174,7 @@ def predict_spots(
     amplitude = np.sqrt(intensity)
     kept = amplitude > _WEAKEST * amplitude.max()
     hkl, g, amplitude = hkl[kept], g[kept], amplitude[kept]
-    q = g @ matrix_of(np.asarray(rotation, dtype=float))
+    q = g @ rotations.matrices(np.asarray(rotation, dtype=float))
     bend = 0.5 * experiment.wavelength * (q**2).sum(axis=1)
     steep = (np.pi / EXCITATION_WIDTH) ** 2
     error = bend - q[:, 2]
@@ -220,10 +221,9 @@ def refine(
     weight = _spot_weights(offset, intensity, intensity_power)
     out = np.full((len(position), 11), np.nan)
     _refine_all(
-        offset, qx.astype(np.float64), qy.astype(np.float64), weight,
-        np.sqrt(weight), np.asarray(position), np.asarray(phase),
-        np.asarray(rotation, dtype=np.float64), table.first, table.rows, experiment.numbers(),
-        coarse, out,
+        offset, qx.astype(np.float64), qy.astype(np.float64), weight, np.sqrt(weight),
+        *_in_rows(position, phase), *_in_rows(np.asarray(rotation, dtype=np.float64)),
+        table.first, table.rows, experiment.numbers(), coarse, out,
     )  # fmt: skip
     return Refined(
         rotation=out[:, :4],
@@ -234,6 +234,49 @@ def refine(
         indexed=out[:, 8].astype(np.int16),
         centre=out[:, 9:],
     )
+
+
+def _in_rows(*arrays: np.ndarray) -> list[np.ndarray]:
+    """Arrays in one layout, so that kernels are compiled once: for each takes half a minute."""
+    return [np.ascontiguousarray(array) for array in arrays]
+
+
+@dataclass(frozen=True)
+class Promise:
+    """Reflections that crystals should show, one entry each."""
+
+    crystal: np.ndarray  # (m,) ascending
+    reflection: np.ndarray  # (m,) column of the reflection table
+    q: np.ndarray  # (m, 2) in the pattern, 1/angstrom
+    share: np.ndarray  # (m,) of what the crystal promises
+
+
+def promised_reflections(
+    phase: np.ndarray,
+    refined: Refined,
+    table: ReflectionTable,
+    experiment: Experiment,
+    *,
+    faint: float = 0.0,
+) -> Promise:
+    """Reflections that crystals of these phases (n,), refined so, should show in the window.
+
+    Their shares are |F| times visibility over the sum of all; those with less than `faint` are left
+    out.
+    """
+    count = np.zeros(len(phase), dtype=np.int64)
+    arguments = (
+        *_in_rows(phase, refined.rotation, refined.scale_factor, refined.centre), table.first,
+        table.rows, experiment.numbers(), faint,
+    )  # fmt: skip
+    nothing = np.zeros((0, 3))
+    _promise_all(*arguments, np.zeros(len(phase) + 1, dtype=np.int64), count, nothing, count)
+    edge = np.concatenate([[0], np.cumsum(count)])
+    out, reflection = np.empty((edge[-1], 3)), np.empty(edge[-1], dtype=np.int64)
+    if edge[-1]:
+        _promise_all(*arguments, edge, count, out, reflection)
+    crystal = np.repeat(np.arange(len(phase)), count)
+    return Promise(crystal, reflection, out[:, :2], out[:, 2])
 
 
 @dataclass(frozen=True)
@@ -265,15 +308,14 @@ def assign(
         (n, 3, 3): each reciprocal lattice is taken as (1 + strain) g, in the crystal's axes.
     """
     offset, qx, qy, _ = spots
-    position = np.asarray(position)
     if strain is None:
         strain = np.zeros((len(position), 3, 3))
     edge = np.concatenate([[0], np.cumsum(np.diff(offset)[position])])
     reflection = np.empty(edge[-1], dtype=np.int64)
     _assign_all(
-        offset, qx, qy, position, np.asarray(phase), refined.rotation, refined.centre,
-        refined.scale_factor, strain, table.first, table.rows, experiment.numbers(), edge,
-        reflection,
+        offset, qx, qy, *_in_rows(position, phase),
+        *_in_rows(refined.rotation, refined.centre, refined.scale_factor, strain), table.first,
+        table.rows, experiment.numbers(), edge, reflection,
     )  # fmt: skip
     candidate = np.repeat(np.arange(len(position)), np.diff(edge))
     spot = np.arange(edge[-1]) - edge[candidate] + offset[position[candidate]]
@@ -291,12 +333,10 @@ def place(
 
     `rotation` (n, 4) and `strain` (n, 3, 3) are the candidates'; see `assign`.
     """
-    from phasefront.rotations import matrices
-
     g = table.rows[:3, assignment.reflection].T
     if strain is not None:
         g = g + np.einsum("mij,mj->mi", strain[assignment.candidate], g)
-    return np.einsum("mij,mi->mj", matrices(rotation)[assignment.candidate], g)
+    return np.einsum("mij,mi->mj", rotations.matrices(rotation)[assignment.candidate], g)
 
 
 def common_distortion(
@@ -355,7 +395,7 @@ def _refine_all(
         )  # fmt: skip
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out):
     sigma = numbers[5]
     matrix, trial_matrix = matrix_of(rotation), np.empty((3, 3))
@@ -410,13 +450,13 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out)
     out[9:] = nuisance[1:]
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _shown(matrix, rows, numbers, reach):
     """Columns of `rows` whose reflections may be excited by a turn of up to `reach` (radian)."""
     return _columns(rows, _excited(matrix, rows, numbers, reach))
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _excited(matrix, rows, numbers, reach):
     n = rows.shape[1]
     excess = np.empty(n)
@@ -435,7 +475,7 @@ def _excited(matrix, rows, numbers, reach):
     return kept[:count]
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _columns(rows, kept):
     shown = np.empty((5, len(kept)))
     for row in range(5):
@@ -444,7 +484,7 @@ def _columns(rows, kept):
     return shown
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _placed(matrix, nuisance, shown):
     """Where each reflection lies in the pattern (x, y), and its component along z."""
     scale = math.exp(nuisance[0])
@@ -456,7 +496,7 @@ def _placed(matrix, nuisance, shown):
     return placed
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _pairs(qx, qy, placed, reach):
     """Reflections within `reach` of each spot, spot by spot, and where each spot's begin."""
     x, y = placed[0], placed[1]
@@ -480,7 +520,7 @@ def _pairs(qx, qy, placed, reach):
     return found[:count], edge
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _strips(x):
     """Indices sorted into strips of equal width; where each strip begins; the first strip's edge
     and the number of strips per length."""
@@ -501,7 +541,7 @@ def _strips(x):
     return order, edge, low, per_length
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _visibility(error, length, numbers):
     """Visibility of a reflection under precession, and the derivative of its logarithm.
 
@@ -520,7 +560,7 @@ def _visibility(error, length, numbers):
     return visible, slope
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _shares(z, length, strength, numbers, share, slope):
     """Fill |F| times visibility of each reflection, and its logarithm's slope in the error."""
     for i in range(len(length)):
@@ -529,7 +569,7 @@ def _shares(z, length, strength, numbers, share, slope):
         share[i] = strength[i] * visible
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _along(matrix, shown, axis, out):
     """Fill the component of each reflection along an axis of the frame."""
     a, b, c = matrix[0, axis], matrix[1, axis], matrix[2, axis]
@@ -538,7 +578,7 @@ def _along(matrix, shown, axis, out):
         out[i] = a * gx[i] + b * gy[i] + c * gz[i]
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _expand(
     qx, qy, weight, matrix, nuisance, shown, pairs, numbers, sigma, work, terms, gradient,
     information,
@@ -647,7 +687,7 @@ def _expand(
     return value
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _damped_step(information, gradient, damping, lower, step):
     """Solve (information + damping diagonal) step = gradient by Cholesky's method."""
     n = len(gradient)
@@ -675,7 +715,7 @@ def _damped_step(information, gradient, damping, lower, step):
             step[a] *= 0.02 / turn
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _turn(matrix, step, out):
     """Fill the orientation after the crystal is turned by step[:3] about the frame's axes."""
     angle = math.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
@@ -694,7 +734,7 @@ def _turn(matrix, step, out):
         out[row, 2] = c * cosine + (x * b - y * a) * sine + z * along
 
 
-@numba.njit(cache=True)
+@numba.njit
 def matrix_of(quaternion):
     w, x, y, z = quaternion / math.sqrt(np.sum(quaternion * quaternion))
     return np.array(
@@ -706,7 +746,7 @@ def matrix_of(quaternion):
     )
 
 
-@numba.njit(cache=True)
+@numba.njit
 def quaternion_of(matrix):
     """Quaternion (w, x, y, z) of a rotation matrix, w not negative (Shepperd's method)."""
     m = matrix
@@ -727,7 +767,7 @@ def quaternion_of(matrix):
     return q if q[0] >= 0 else -q
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _correlation(qx, qy, amplitude, pairs, shown, placed, numbers):
     """Normalised correlation of spot amplitudes, each reflection paired with at most one spot.
 
@@ -761,7 +801,7 @@ def _correlation(qx, qy, amplitude, pairs, shown, placed, numbers):
     return overlap / math.sqrt(max(norm * power, 1e-300))
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _nearest(x, y, of_spot, shown, placed, numbers):
     """Of reflections near a spot the one that it belongs to, -1 for none, and their distance^2."""
     chosen, nearest = -1, 9.0 * numbers[5] ** 2
@@ -775,7 +815,7 @@ def _nearest(x, y, of_spot, shown, placed, numbers):
     return chosen, nearest
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _residual(qx, qy, pairs, shown, placed, numbers):
     """Root mean square distance of the spots that belong to a reflection, and their number."""
     of_pair, edge = pairs
@@ -815,7 +855,7 @@ def _assign_all(
             reflection[edge[candidate] + spot] = low + kept[chosen] if chosen >= 0 else -1
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(error_model="numpy", fastmath=_FAST)
 def _strained(rows, strain):
     """Reflections after a strain of the reciprocal lattice."""
     out = rows.copy()
@@ -828,14 +868,38 @@ def _strained(rows, strain):
     return out
 
 
-@numba.njit(cache=True)
-def promised_spots(rotation, scale, centre, rows, numbers):
-    """Places (3, n) and weights (n,), |F| times visibility, of a crystal's reflections, and which
-    columns of `rows` these are (n,).
+@numba.njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
+def _promise_all(
+    phase, rotation, scale, centre, first, rows, numbers, faint, edge, count, out, reflection
+):  # fmt: skip
+    """Fill the number of each crystal's reflections, or, where `out` has room, these."""
+    for crystal in numba.prange(len(phase)):
+        low, high = first[phase[crystal]], first[phase[crystal] + 1]
+        placed, share, kept = _promised(
+            rotation[crystal], scale[crystal], centre[crystal], rows[:, low:high], numbers
+        )
+        total = 0.0
+        for i in range(len(share)):
+            square = placed[0, i] ** 2 + placed[1, i] ** 2
+            if not numbers[3] ** 2 < square < numbers[4] ** 2:
+                share[i] = 0.0
+            total += share[i]
+        found = 0
+        for i in range(len(share)):
+            if share[i] > faint * total:
+                if len(out):
+                    at = edge[crystal] + found
+                    out[at, 0], out[at, 1] = placed[0, i], placed[1, i]
+                    out[at, 2] = share[i] / total
+                    reflection[at] = low + kept[i]
+                found += 1
+        if not len(out):
+            count[crystal] = found
 
-    `rows`: those of one phase in a `ReflectionTable`; `numbers`: of an `Experiment`. A kernel, for
-    use in others.
-    """
+
+@numba.njit(error_model="numpy", fastmath=_FAST)
+def _promised(rotation, scale, centre, rows, numbers):
+    """Places (3, n) and weights (n,) of a crystal's reflections, and their columns of `rows`."""
     matrix = matrix_of(rotation)
     kept = _excited(matrix, rows, numbers, 0.0)
     shown = _columns(rows, kept)

@@ -169,7 +169,14 @@ def test_a_fraction_is_explained_by_the_scan_of_its_state_alone(finished_project
 
 
 @pytest.mark.parametrize(
-    "output", ["fractions/grains-x3.0.nc", "figures/drift.png", "summary.json"]
+    "output",
+    [
+        "fractions/grains-x3.0.nc",
+        "figures/drift.png",
+        "summary.json",
+        # Compiled anew and alone, where the run had kernels that other rules compiled.
+        pytest.param("phases/grains-x2.5.nc", marks=pytest.mark.slow),
+    ],
 )
 def test_a_step_of_the_run_is_made_again_to_the_same_bytes(finished_project, output):
     done = finished_project.command("reproduce", f"results/small/{output}")

@@ -146,7 +146,7 @@ def test_angle_under_symmetry_is_that_of_orix():
             ]
         )
         ours = [
-            2 * np.arccos(matching.cosine_half_angle(a, b, crystal.symmetry))
+            2 * np.arccos(matching._cosine_half_angle(a, b, crystal.symmetry))
             for a, b in zip(
                 first.as_quat(scalar_first=True), second.as_quat(scalar_first=True), strict=True
             )
