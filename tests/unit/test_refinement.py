@@ -92,6 +92,33 @@ def expansion(spots, rotation, nuisance):
     return value, gradient, information
 
 
+def test_promised_reflections_are_those_of_plain_numpy():
+    turns = Rotation.random(4, rng=5)
+    centre = np.array([0.003, -0.002])
+    crystals = refinement.Refined(
+        quaternion(turns), np.ones(4), np.tile(centre, (4, 1)), *np.zeros((4, 4))
+    )
+    phase = np.zeros(4, dtype=int)
+    every = refinement.promised_reflections(phase, crystals, TABLE, EXPERIMENT)
+    for crystal in range(4):
+        own = every.crystal == crystal
+        qx, qy, _, weight = refinement.predict_spots(
+            CRYSTAL, quaternion(turns[crystal]), EXPERIMENT
+        )
+        gap = np.linalg.norm(every.q[own][:, None] - np.stack([qx, qy], axis=1) - centre, axis=2)
+        # Plain NumPy counts what is far from the Ewald sphere, too; the centre moves the window.
+        strong = (weight > 0.01) & (abs(np.hypot(qx, qy) - 0.6) < 0.49)
+        assert strong.sum() >= 10
+        assert gap.min(axis=0)[strong].max() < 1e-12
+        share = every.share[own][gap.argmin(axis=0)][strong]
+        np.testing.assert_allclose(share / share.sum(), weight[strong] / weight[strong].sum())
+        assert every.share[own].sum() == pytest.approx(1)
+    kept = every.share > 0.01
+    faintless = refinement.promised_reflections(phase, crystals, TABLE, EXPERIMENT, faint=0.01)
+    for name, values in vars(faintless).items():
+        np.testing.assert_array_equal(values, getattr(every, name)[kept])
+
+
 def test_gradient_is_the_derivative_of_the_likelihood():
     rotation = Rotation.random(random_state=5)
     spots = drawn_spots(rotation, sigma=0.003)
