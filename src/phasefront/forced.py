@@ -112,7 +112,7 @@ def _find_all(
             )  # fmt: skip
 
 
-@numba.njit
+@numba.njit(cache=True)
 def _find_in_pattern(qx, qy, intensity, known, phase, promised, share, radius, room):
     """Fill rows (x, y, counts of each phase) of `room`, strongest first; returns their number."""
     phases = len(known)
@@ -144,7 +144,7 @@ def _find_in_pattern(qx, qy, intensity, known, phase, promised, share, radius, r
     return kept
 
 
-@numba.njit
+@numba.njit(cache=True)
 def _near(x, y, others_x, others_y, radius):
     for other in range(len(others_x)):
         if (x - others_x[other]) ** 2 + (y - others_y[other]) ** 2 < radius * radius:
@@ -152,7 +152,7 @@ def _near(x, y, others_x, others_y, radius):
     return False
 
 
-@numba.njit
+@numba.njit(cache=True)
 def _counts(qx, qy, intensity, phases, phase, x, y, share, radius):
     """Counts of the reflections promised: their shares of what makes up for the spots near them."""
     counts = share.copy()
@@ -197,7 +197,7 @@ def measure(patterns, pattern, x, y, radius, mask):
     return measured
 
 
-@numba.njit
+@numba.njit(cache=True)
 def _measure_one(pattern, cx, cy, radius, mask):
     reach = math.ceil(_FRAME_OUTER * radius)
     frame = np.empty((2 * reach + 1) ** 2)

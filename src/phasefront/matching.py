@@ -51,7 +51,6 @@ _COSINE, _SINE = (
 )
 # Rows of all matrix products: real and imaginary part of each harmonic, the odd ones first.
 _ROWS, _ODD_ROWS = 2 * len(_COARSE_ORDERS), 2 * len(_ODD_ORDERS)
-_FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
 @dataclass(frozen=True)
@@ -373,7 +372,7 @@ def _cover(directions: np.ndarray, radius: float) -> Iterator[int]:
             yield index
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FAST)
+@numba.njit(cache=True, nogil=True)
 def _transform(offset, qx, qy, amplitude, chosen, shells, out):
     """Normalised harmonics (chosen, shells, 2, harmonics) of lists of spots.
 
@@ -486,7 +485,7 @@ def _search(
                     taken += 1
 
 
-@numba.njit(nogil=True)
+@numba.njit(cache=True, nogil=True)
 def _best_coarse(score, low, high, value, chosen):
     """Fill value and chosen (mirrored, coarse) with the largest scores, best first; how many."""
     kept = 0
@@ -507,7 +506,7 @@ def _best_coarse(score, low, high, value, chosen):
     return kept
 
 
-@numba.njit(nogil=True, fastmath=_FAST)
+@numba.njit(cache=True, nogil=True)
 def _best_near(pattern, template, mirrored, start, room):
     """Largest correlation within a few steps of the angle `start`, and the angle in radian."""
     sign = np.float32(-1.0 if mirrored else 1.0)
@@ -535,7 +534,7 @@ def _best_near(pattern, template, mirrored, start, room):
     return value, (first + j + shift) * 2.0 * np.pi / _ANGLES
 
 
-@numba.njit(nogil=True)
+@numba.njit(cache=True, nogil=True)
 def _orient(rotation, mirrored, angle, out):
     """Fill the orientation whose pattern is the template's, mirrored in x if so, then turned."""
     w, x, y, z = rotation
@@ -548,7 +547,7 @@ def _orient(rotation, mirrored, angle, out):
     out[1], out[2] = x * cosine + y * sine, y * cosine - x * sine
 
 
-@numba.njit(nogil=True)
+@numba.njit(cache=True, nogil=True)
 def _cosine_half_angle(first, second, operators):
     """Cosine of half the smallest angle between two orientations that symmetry allows."""
     a, b, c, d = first

@@ -36,7 +36,6 @@ _NEAR = 0.02
 _GAIN = 0.01
 _MANY_SPOTS = 1_000_000
 _STRIPS = 32  # of a pattern, in which reflections near a spot are looked up
-_FAST = {"reassoc", "contract", "arcp", "nsz"}
 
 
 @dataclass(frozen=True)
@@ -382,7 +381,7 @@ def _spot_weights(offset: np.ndarray, intensity: np.ndarray, power: float) -> np
     return raw * np.repeat(count / np.maximum(total, 1e-300), count)
 
 
-@numba.njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, parallel=True, error_model="numpy")
 def _refine_all(
     offset, qx, qy, weight, amplitude, position, phase, rotation, first, rows, numbers, coarse, out
 ):
@@ -395,7 +394,7 @@ def _refine_all(
         )  # fmt: skip
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out):
     sigma = numbers[5]
     matrix, trial_matrix = matrix_of(rotation), np.empty((3, 3))
@@ -450,13 +449,13 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out)
     out[9:] = nuisance[1:]
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _shown(matrix, rows, numbers, reach):
     """Columns of `rows` whose reflections may be excited by a turn of up to `reach` (radian)."""
     return _columns(rows, _excited(matrix, rows, numbers, reach))
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _excited(matrix, rows, numbers, reach):
     n = rows.shape[1]
     excess = np.empty(n)
@@ -475,7 +474,7 @@ def _excited(matrix, rows, numbers, reach):
     return kept[:count]
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _columns(rows, kept):
     shown = np.empty((5, len(kept)))
     for row in range(5):
@@ -484,7 +483,7 @@ def _columns(rows, kept):
     return shown
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _placed(matrix, nuisance, shown):
     """Where each reflection lies in the pattern (x, y), and its component along z."""
     scale = math.exp(nuisance[0])
@@ -496,7 +495,7 @@ def _placed(matrix, nuisance, shown):
     return placed
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _pairs(qx, qy, placed, reach):
     """Reflections within `reach` of each spot, spot by spot, and where each spot's begin."""
     x, y = placed[0], placed[1]
@@ -520,7 +519,7 @@ def _pairs(qx, qy, placed, reach):
     return found[:count], edge
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _strips(x):
     """Indices sorted into strips of equal width; where each strip begins; the first strip's edge
     and the number of strips per length."""
@@ -541,7 +540,7 @@ def _strips(x):
     return order, edge, low, per_length
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _visibility(error, length, numbers):
     """Visibility of a reflection under precession, and the derivative of its logarithm.
 
@@ -560,7 +559,7 @@ def _visibility(error, length, numbers):
     return visible, slope
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _shares(z, length, strength, numbers, share, slope):
     """Fill |F| times visibility of each reflection, and its logarithm's slope in the error."""
     for i in range(len(length)):
@@ -569,7 +568,7 @@ def _shares(z, length, strength, numbers, share, slope):
         share[i] = strength[i] * visible
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _along(matrix, shown, axis, out):
     """Fill the component of each reflection along an axis of the frame."""
     a, b, c = matrix[0, axis], matrix[1, axis], matrix[2, axis]
@@ -578,7 +577,7 @@ def _along(matrix, shown, axis, out):
         out[i] = a * gx[i] + b * gy[i] + c * gz[i]
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _expand(
     qx, qy, weight, matrix, nuisance, shown, pairs, numbers, sigma, work, terms, gradient,
     information,
@@ -687,7 +686,7 @@ def _expand(
     return value
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _damped_step(information, gradient, damping, lower, step):
     """Solve (information + damping diagonal) step = gradient by Cholesky's method."""
     n = len(gradient)
@@ -715,7 +714,7 @@ def _damped_step(information, gradient, damping, lower, step):
             step[a] *= 0.02 / turn
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _turn(matrix, step, out):
     """Fill the orientation after the crystal is turned by step[:3] about the frame's axes."""
     angle = math.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
@@ -734,7 +733,7 @@ def _turn(matrix, step, out):
         out[row, 2] = c * cosine + (x * b - y * a) * sine + z * along
 
 
-@numba.njit
+@numba.njit(cache=True)
 def matrix_of(quaternion):
     w, x, y, z = quaternion / math.sqrt(np.sum(quaternion * quaternion))
     return np.array(
@@ -746,7 +745,7 @@ def matrix_of(quaternion):
     )
 
 
-@numba.njit
+@numba.njit(cache=True)
 def quaternion_of(matrix):
     """Quaternion (w, x, y, z) of a rotation matrix, w not negative (Shepperd's method)."""
     m = matrix
@@ -767,7 +766,7 @@ def quaternion_of(matrix):
     return q if q[0] >= 0 else -q
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _correlation(qx, qy, amplitude, pairs, shown, placed, numbers):
     """Normalised correlation of spot amplitudes, each reflection paired with at most one spot.
 
@@ -801,7 +800,7 @@ def _correlation(qx, qy, amplitude, pairs, shown, placed, numbers):
     return overlap / math.sqrt(max(norm * power, 1e-300))
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _nearest(x, y, of_spot, shown, placed, numbers):
     """Of reflections near a spot the one that it belongs to, -1 for none, and their distance^2."""
     chosen, nearest = -1, 9.0 * numbers[5] ** 2
@@ -815,7 +814,7 @@ def _nearest(x, y, of_spot, shown, placed, numbers):
     return chosen, nearest
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _residual(qx, qy, pairs, shown, placed, numbers):
     """Root mean square distance of the spots that belong to a reflection, and their number."""
     of_pair, edge = pairs
@@ -829,7 +828,7 @@ def _residual(qx, qy, pairs, shown, placed, numbers):
     return math.sqrt(squares / max(count, 1)), count
 
 
-@numba.njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, parallel=True, error_model="numpy")
 def _assign_all(
     offset, qx, qy, position, phase, rotation, centre, scale, strain, first, rows, numbers, edge,
     reflection,
@@ -855,7 +854,7 @@ def _assign_all(
             reflection[edge[candidate] + spot] = low + kept[chosen] if chosen >= 0 else -1
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _strained(rows, strain):
     """Reflections after a strain of the reciprocal lattice."""
     out = rows.copy()
@@ -868,7 +867,7 @@ def _strained(rows, strain):
     return out
 
 
-@numba.njit(cache=True, parallel=True, error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, parallel=True, error_model="numpy")
 def _promise_all(
     phase, rotation, scale, centre, first, rows, numbers, faint, edge, count, out, reflection
 ):  # fmt: skip
@@ -897,7 +896,7 @@ def _promise_all(
             count[crystal] = found
 
 
-@numba.njit(error_model="numpy", fastmath=_FAST)
+@numba.njit(cache=True, error_model="numpy")
 def _promised(rotation, scale, centre, rows, numbers):
     """Places (3, n) and weights (n,) of a crystal's reflections, and their columns of `rows`."""
     matrix = matrix_of(rotation)

@@ -52,6 +52,7 @@ _LEAN = 60.0  # samples that a tile's neighbours weigh in its noise
 _APART = 8  # cells between two that are counted one after the other
 _GAUSSIAN_ABOVE = 1e4  # electrons under the filter; above, Poisson is Gaussian
 _CANDIDATE = 0.75  # of the threshold, for maxima on the grid, before the exact height is known
+_EXACT = {"nsz", "reassoc"}  # for sums that are the same in any order
 
 
 @dataclass(frozen=True)
@@ -276,7 +277,7 @@ def _find_in_stack(patterns, centres, taps, valid, weight, noise, step, threshol
     return count, table
 
 
-@njit
+@njit(cache=True)
 def _loaded(counts, valid):
     """Counts as float32, 0 where they cannot be used."""
     pattern = np.empty(counts.shape, np.float32)
@@ -286,7 +287,7 @@ def _loaded(counts, valid):
     return pattern
 
 
-@njit
+@njit(cache=True)
 def _find_in_pattern(pattern, cy, cx, taps, valid, weight, noise, step, threshold, beam_radius,
                      spot_radius, table):  # fmt: skip
     background, variance, gain, filtered, outside = _background_and_noise(
@@ -298,7 +299,7 @@ def _find_in_pattern(pattern, cy, cx, taps, valid, weight, noise, step, threshol
     )  # fmt: skip
 
 
-@njit
+@njit(cache=True)
 def _background_and_noise(pattern, cy, cx, taps, valid, weight, step, beam_radius, sigma):
     """Background and variance of the filtered pattern on the grid, and counts per electron."""
     filtered = _filter(pattern, taps, weight, step)
@@ -398,7 +399,7 @@ def _frame_mean_numpy(values, used, inner, outer):
     return total / np.maximum(convolve(used.astype(float), frame, mode="constant").round(), 1)
 
 
-@njit
+@njit(cache=True)
 def _ceiling(local, variance, factor, together, ceiling):
     """Most that counts for the background: what noise reaches, or a few electrons together."""
     clip = np.float32(_CLIP * math.sqrt(factor))
@@ -407,7 +408,7 @@ def _ceiling(local, variance, factor, together, ceiling):
             ceiling[j, i] = local[j, i] + clip * np.sqrt(variance[j, i]) + np.float32(together)
 
 
-@njit(fastmath={"contract", "nsz"})
+@njit(cache=True)
 def _filter(pattern, taps, weight, step):
     """Normalised separable Gaussian at every step-th pixel; masked pixels are 0 in `pattern`.
 
@@ -450,25 +451,25 @@ def _filter(pattern, taps, weight, step):
     return out
 
 
-@njit
+@njit(cache=True)
 def _weigh(values, tap, out):
     for i in range(out.size):
         out[i] = tap * values[i]
 
 
-@njit(fastmath={"contract", "nsz"})
+@njit(cache=True)
 def _add(values, tap, out):
     for i in range(out.size):
         out[i] += tap * values[i]
 
 
-@njit(fastmath={"contract", "nsz"})
+@njit(cache=True)
 def _add_pair(one, other, tap, out):
     for i in range(out.size):
         out[i] += tap * (one[i] + other[i])
 
 
-@njit
+@njit(cache=True)
 def _rings(weight, cy, cx, step, beam_radius, sigma):
     """Radius in steps, quarter of a wide ring, and validity outside the beam of each cell."""
     radius = np.empty(weight.shape, np.float32)
@@ -490,7 +491,7 @@ def _rings(weight, cy, cx, step, beam_radius, sigma):
     return radius, tile, outside
 
 
-@njit
+@njit(cache=True)
 def _ring_medians(filtered, radius, outside):
     """Median of the filtered pattern in each ring, smoothed over a sixth of the radius."""
     flat, cells, chosen = filtered.ravel(), radius.ravel(), outside.ravel()
@@ -519,7 +520,7 @@ def _ring_medians(filtered, radius, outside):
     return _smooth_outwards(raw, samples)
 
 
-@njit
+@njit(cache=True)
 def _smooth_outwards(raw, samples):
     """Weighted line through neighbouring rings, more of them further out; NaN-free."""
     bins = raw.size
@@ -547,7 +548,7 @@ def _smooth_outwards(raw, samples):
     return level
 
 
-@njit
+@njit(cache=True)
 def _select(values, k):
     """k-th smallest: bisection between values, by counts of those below, which are vectorised."""
     low = high = values[0]
@@ -569,7 +570,7 @@ def _select(values, k):
     return float(_sum_between(values, low, high))
 
 
-@njit(fastmath={"nsz", "reassoc"})
+@njit(cache=True, fastmath=_EXACT)
 def _count(values, most):
     """Number of values up to `most`; exact up to 2^24."""
     number = np.float32(0)
@@ -578,7 +579,7 @@ def _count(values, most):
     return int(number)
 
 
-@njit(fastmath={"nsz", "reassoc"})
+@njit(cache=True, fastmath=_EXACT)
 def _sum_between(values, low, high):
     """The one value above `low` and up to `high`, as a sum."""
     total = np.float32(0)
@@ -587,7 +588,7 @@ def _sum_between(values, low, high):
     return total
 
 
-@njit
+@njit(cache=True)
 def _above_rings(filtered, radius, outside, level):
     """Filtered pattern less the ring level, interpolated between rings; 0 in the beam."""
     above = np.empty(filtered.shape, np.float32)
@@ -602,7 +603,7 @@ def _above_rings(filtered, radius, outside, level):
     return above
 
 
-@njit
+@njit(cache=True)
 def _median_absolute(above, local, chosen):
     """Median distance of `above` from `local` over every other chosen cell either way."""
     absolute = np.empty(above.size, np.float32)
@@ -615,7 +616,7 @@ def _median_absolute(above, local, chosen):
     return _select(absolute[:n], n // 2) if n > 0 else 0.0
 
 
-@njit
+@njit(cache=True)
 def _sparse_unit(pattern, valid, cy, cx, beam_radius, step):
     """Median of the nonzero pixels where most pixels are zero (single electrons), else 0."""
     found, used = 0, 0
@@ -636,7 +637,7 @@ def _sparse_unit(pattern, valid, cy, cx, beam_radius, step):
     return max(_select(nonzero[:found], found // 2), 0.0)
 
 
-@njit(fastmath={"nsz", "reassoc"})
+@njit(cache=True, fastmath=_EXACT)
 def _nonzero(row, valid, beyond, cx):
     """Pixels of a row that are not 0, and all that are valid, outside the beam."""
     found, used = np.float32(0), np.float32(0)
@@ -649,7 +650,7 @@ def _nonzero(row, valid, beyond, cx):
     return int(found), int(used)
 
 
-@njit
+@njit(cache=True)
 def _frame(filtered, outside, unit, step, sigma):
     """Half widths, in cells, of the frame; wide enough for some electrons where they are few."""
     inner = int(_FRAME_INNER * sigma / step)
@@ -667,7 +668,7 @@ def _frame(filtered, outside, unit, step, sigma):
     return inner, outer
 
 
-@njit
+@njit(cache=True)
 def _frame_mean(values, ceiling, outside, inner, outer, mean):
     """Mean over a square frame around each cell of the values below `ceiling`; 0 without any."""
     ny, nx = values.shape
@@ -691,7 +692,7 @@ def _frame_mean(values, ceiling, outside, inner, outer, mean):
             _running_mean(change[: nx + outer], change[width:], outer, mean[j])
 
 
-@njit
+@njit(cache=True)
 def _move(cells, enters, leaves, sums):
     """Add one row to the sums of the columns and take another away, where they exist."""
     nothing = cells.shape[0] - 1
@@ -701,7 +702,7 @@ def _move(cells, enters, leaves, sums):
         sums[i] += np.float64(new[i]) - np.float64(old[i])
 
 
-@njit
+@njit(cache=True)
 def _change(whole, hole, inner, outer, change):
     """What the frame gains on its way from each cell of a row to the next, from `outer` before."""
     enters, fills, clears = whole[2 * outer + 1 :], hole[outer + inner + 1 :], hole[outer - inner :]
@@ -709,7 +710,7 @@ def _change(whole, hole, inner, outer, change):
         change[i] = (enters[i] - whole[i]) - (fills[i] - clears[i])
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _running_mean(change, change_number, outer, mean):
     """Quotient of the running sums of two rows, from `outer` on; the rows are overwritten."""
     total, number = 0.0, 0.0
@@ -723,7 +724,7 @@ def _running_mean(change, change_number, outer, mean):
         mean[i] = sums[i] / max(numbers[i], 1.0)
 
 
-@njit
+@njit(cache=True)
 def _noise(pattern, filtered, above, local, tile, outside, step, taps):
     """Variance of the filtered pattern if pixels were independent, and counts per electron.
 
@@ -740,7 +741,7 @@ def _noise(pattern, filtered, above, local, tile, outside, step, taps):
     return variance, _slope(mean, pixel, samples)
 
 
-@njit
+@njit(cache=True)
 def _shared(taps):
     """Variance of the filtered pattern over that of a pixel, if pixels are independent."""
     squares = 0.0
@@ -749,7 +750,7 @@ def _shared(taps):
     return squares**2
 
 
-@njit
+@njit(cache=True)
 def _poisson_variance(filtered, above, local, outside, unit, taps, variance):
     """Variance where single electrons are counted; a quarter of the mean where there are none."""
     floor = 0.0
@@ -764,7 +765,7 @@ def _poisson_variance(filtered, above, local, outside, unit, taps, variance):
             variance[j, i] = scale * max(variance[j, i], floor)
 
 
-@njit
+@njit(cache=True)
 def _tile_scatter(pattern, filtered, above, local, tile, outside, step):
     """Mean distance of pixels from the filtered pattern, per quarter of a ring, away from spots."""
     tiles = 4 * (tile.max() // 4 + 1)
@@ -795,7 +796,7 @@ def _tile_scatter(pattern, filtered, above, local, tile, outside, step):
     return deviation, mean, samples
 
 
-@njit
+@njit(cache=True)
 def _slope(level, variance, samples):
     """Slope of variance against level by weighted least squares; it and the offset are not < 0."""
     s, sx, sy, sxx, sxy = 0.0, 0.0, 0.0, 0.0, 0.0
@@ -815,7 +816,7 @@ def _slope(level, variance, samples):
     return max(slope, 0.0)
 
 
-@njit(error_model="numpy")
+@njit(cache=True, error_model="numpy")
 def _structure(above, local, variance, outside):
     """Squared scatter of the filtered pattern over what independent pixels give, 1 or more.
 
@@ -835,7 +836,7 @@ def _structure(above, local, variance, outside):
     return max(1.0, _MAD**2 * _select(below[:n], n // 2))
 
 
-@njit
+@njit(cache=True)
 def _significance(height, variance, gain, area):
     """Standard deviations that `height` stands above the background.
 
@@ -870,7 +871,7 @@ def _significance(height, variance, gain, area):
     return math.sqrt(max(electrons * area * (tau * ratio - series), 0.0))
 
 
-@njit
+@njit(cache=True)
 def _collect(pattern, filtered, background, variance, noise, gain, valid, outside, cy, cx, step,
              threshold, beam_radius, spot_radius, table):  # fmt: skip
     sigma = 0.5 * spot_radius
@@ -906,7 +907,7 @@ def _collect(pattern, filtered, background, variance, noise, gain, valid, outsid
     return found
 
 
-@njit
+@njit(cache=True)
 def _standing(response, variance, noise, outside, candidate):
     """Whether each cell stands out of its noise by `candidate` standard deviations."""
     standing = np.empty(response.shape, np.bool_)
@@ -919,7 +920,7 @@ def _standing(response, variance, noise, outside, candidate):
     return standing
 
 
-@njit
+@njit(cache=True)
 def _is_maximum(response, j, i):
     """Above the neighbours read before it, not below those read after it."""
     ny, nx = response.shape
@@ -932,7 +933,7 @@ def _is_maximum(response, j, i):
     return True
 
 
-@njit
+@njit(cache=True)
 def _inside(py, px, shape, y, x, sigma, spot_radius):
     """Whether the centroid stayed near its start and its core lies on the camera."""
     return (
@@ -942,7 +943,7 @@ def _inside(py, px, shape, y, x, sigma, spot_radius):
     )
 
 
-@njit
+@njit(cache=True)
 def _plane(background, outside, j, i, step):
     """Background at a cell and its slopes per pixel, 0 where a neighbour is missing."""
     slope_y, slope_x = 0.0, 0.0
@@ -953,7 +954,7 @@ def _plane(background, outside, j, i, step):
     return float(background[j, i]), slope_y, slope_x
 
 
-@njit
+@njit(cache=True)
 def _locate(pattern, valid, y, x, back, slope_y, slope_x, sigma):
     """Maximum of the Gaussian filter's response, and its height: fixed point of weighted centroids.
 
@@ -996,7 +997,7 @@ def _locate(pattern, valid, y, x, back, slope_y, slope_x, sigma):
     return py, px, height
 
 
-@njit
+@njit(cache=True)
 def _gaussian(first, sigma, out):
     """Gaussian at `first` and the places one, two, ... pixels on; by products, not exponentials."""
     value = math.exp(-0.5 * (first / sigma) ** 2)
@@ -1008,7 +1009,7 @@ def _gaussian(first, sigma, out):
         ratio *= shrink
 
 
-@njit
+@njit(cache=True)
 def _integrate(pattern, valid, py, px, back, slope_y, slope_x, spot_radius, pixel_variance, gain):
     """Counts above the background within 1.25 spot radii, and their variance.
 
@@ -1031,7 +1032,7 @@ def _integrate(pattern, valid, py, px, back, slope_y, slope_x, spot_radius, pixe
     return total, variance
 
 
-@njit
+@njit(cache=True)
 def _keep(table, found, px, py, intensity, error, significance, spot_radius):
     """Add a spot unless a stronger one is within a radius; drop weaker ones; count them."""
     for k in range(found):

@@ -1,8 +1,8 @@
 """What compiled code must be for its results not to depend on what was compiled before.
 
-Numba keeps a kernel that it compiled for as long as the kernel's own file stays. It does not see
-other files; and a kernel that it builds of kept parts is optimised otherwise than one built whole,
-which changes last digits where sums may be reordered.
+Numba keeps what it compiled for as long as the kernel's own file stays: it does not see changes in
+other files. And how it builds one kernel into another depends on which of them were compiled
+before, which changes last digits where the compiler may reorder sums or fuse a product with a sum.
 """
 
 import ast
@@ -13,60 +13,34 @@ import pytest
 import phasefront
 
 SOURCES = sorted(Path(phasefront.__file__).parent.rglob("*.py"))
+# Their sums are of whole numbers below 2^24, or of one number and zeros: exact in any order.
+EXACT = {"_count", "_sum_between", "_nonzero"}
 
 
-class Kernel:
-    """A compiled function of a module: how it is compiled, and what it names."""
-
-    def __init__(self, function: ast.FunctionDef, decorator: str):
-        self.name = function.name
-        self.kept, self.fast = "cache=True" in decorator, "fastmath" in decorator
-        self.names = {
-            node.id
-            for statement in function.body
-            for node in ast.walk(statement)
-            if isinstance(node, ast.Name)
-        }
-
-    def tree(self, kernels: dict[str, "Kernel"]) -> set[str]:
-        """Names of all kernels that are compiled into this one."""
-        found, waiting = set(), {self.name}
-        while waiting:
-            name = waiting.pop()
-            inner = (self if name == self.name else kernels[name]).names & kernels.keys()
-            waiting |= inner - found
-            found |= inner
-        return found
-
-
-def kernels_of(text: str) -> tuple[dict[str, Kernel], set[str]]:
-    """Kernels of a module by name, and what it imports from the package."""
-    kernels, imported = {}, set()
-    for node in ast.parse(text).body:
-        if isinstance(node, ast.FunctionDef):
-            for decorator in map(ast.unparse, node.decorator_list):
-                if "njit" in decorator:
-                    kernels[node.name] = Kernel(node, decorator)
-        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("phasefront"):
-            imported |= {alias.asname or alias.name for alias in node.names}
-    return kernels, imported
+def kernels_of(text: str) -> list[tuple[ast.FunctionDef, str]]:
+    """Compiled functions of a module, and how they are compiled."""
+    return [
+        (node, decorator)
+        for node in ast.parse(text).body
+        if isinstance(node, ast.FunctionDef)
+        for decorator in map(ast.unparse, node.decorator_list)
+        if "njit" in decorator
+    ]
 
 
 def faults(text: str) -> list[str]:
-    kernels, imported = kernels_of(text)
-    found = [
-        f"{kernel.name} uses {name} of another module"
-        for kernel in kernels.values()
-        for name in sorted(kernel.names & imported)
-    ]
-    for kernel in kernels.values():
-        tree = kernel.tree(kernels)
-        if kernel.fast or any(kernels[name].fast for name in tree):
-            found += [
-                f"{name} is kept, and is part of {kernel.name}"
-                for name in sorted(tree)
-                if kernels[name].kept
-            ]
+    imported = {
+        alias.asname or alias.name
+        for node in ast.parse(text).body
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("phasefront")
+        for alias in node.names
+    }
+    found = []
+    for kernel, decorator in kernels_of(text):
+        names = {n.id for part in kernel.body for n in ast.walk(part) if isinstance(n, ast.Name)}
+        found += [f"{kernel.name} uses {name} of another module" for name in names & imported]
+        if "fastmath" in decorator and kernel.name not in EXACT:
+            found.append(f"{kernel.name} may be reordered")
     return found
 
 
@@ -75,27 +49,22 @@ def test_kernels_do_not_depend_on_what_was_compiled_before(path):
     assert faults(path.read_text(encoding="utf-8")) == []
 
 
-def test_the_package_has_kernels_with_reordered_sums_to_look_at():
-    assert any(k.fast for path in SOURCES for k in kernels_of(path.read_text())[0].values())
+def test_all_that_are_excepted_are_there():
+    names = {kernel.name for path in SOURCES for kernel, _ in kernels_of(path.read_text())}
+    assert names >= EXACT
+    assert len(names) > 50
 
 
 def test_faults_are_found():
     text = """
 from phasefront.other import weight
 
-@njit(cache=True, fastmath={"reassoc"})
+@njit(cache=True, fastmath=True)
 def outer(x):
-    return middle(x) + weight
+    return weight * inner(x)
 
-@njit(cache=True)
-def middle(x):
-    return inner(x)
-
-@njit
+@numba.njit
 def inner(x):
     return x
 """
-    assert faults(text) == [
-        "outer uses weight of another module", "middle is kept, and is part of outer"
-    ]  # fmt: skip
-    assert faults(text.replace(', fastmath={"reassoc"}', "").replace("+ weight", "")) == []
+    assert faults(text) == ["outer uses weight of another module", "outer may be reordered"]
