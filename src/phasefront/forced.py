@@ -14,17 +14,12 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-from phasefront.refinement import (
-    Experiment,
-    Refined,
-    ReflectionTable,
-    promised_reflections,
-)
+from phasefront.refinement import Experiment, Refined, ReflectionTable, promised_reflections
 
 # A place counts if one phase promises this share of its strongest spot there, and another phase
 # less than a fifth of that; the strongest places of a pattern, at most so many.
 _PROMISED, _ABSENT, _MOST = 0.05, 0.2, 48
-_BLOCK = 4096  # positions looked at together
+_BLOCK = 4096  # positions in memory at a time
 # Apertures in radii of a spot: the light, and the frame around it for the background.
 _APERTURE, _FRAME_INNER, _FRAME_OUTER = 1.25, 1.75, 3.0
 _TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
@@ -71,44 +66,41 @@ def find_places(
     near the spots found add up to the spots' intensity.
     """
     parts = [
-        _in_block(
-            spots, slice(start, start + _BLOCK), refined, best, table, experiment, spot_radius
-        )
-        for start in range(0, max(len(best), 1), _BLOCK)
+        _find_in_block(own, spots, refined, best[own], table, experiment, spot_radius)
+        for own in np.split(np.arange(len(best)), range(_BLOCK, len(best), _BLOCK))
     ]
     return Places(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
-def _in_block(
-    spots, block, refined, best, table, experiment, spot_radius
+def _find_in_block(
+    own, spots, refined, best, table, experiment, spot_radius
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Fields of `Places` of a few positions: what all phases promise there takes memory."""
-    offset, qx, qy, intensity = spots
-    own = best[block]
-    position, phase = np.nonzero(own >= 0)
-    promise = promised_reflections(phase, refined.taken(own[position, phase]), table, experiment)
-    edge = np.searchsorted(position[promise.crystal], np.arange(len(own) + 1))
-    room = np.zeros((len(own), _MOST, 2 + own.shape[1]))
+    """Fields of `Places` of some positions: what all phases promise there takes memory."""
+    known = best >= 0
+    place, phase = np.nonzero(known)
+    promise = promised_reflections(phase, refined.taken(best[known]), table, experiment)
+    edge = np.searchsorted(place[promise.crystal], np.arange(len(own) + 1))
+    room = np.zeros((len(own), _MOST, 2 + best.shape[1]))
     count = np.zeros(len(own), dtype=np.int64)
     _find_all(
-        offset[block.start : block.start + len(own) + 1], qx, qy, intensity, own >= 0, edge,
-        phase[promise.crystal], promise.q, promise.share, spot_radius, room, count,
+        own, *spots, known, edge, phase[promise.crystal], promise.q, promise.share, spot_radius,
+        room, count,
     )  # fmt: skip
     kept = room[np.arange(_MOST) < count[:, None]]
-    return np.repeat(block.start + np.arange(len(own)), count), kept[:, :2], kept[:, 2:]
+    return np.repeat(own, count), kept[:, :2], kept[:, 2:]
 
 
 @numba.njit(cache=True, parallel=True)
 def _find_all(
-    offset, qx, qy, intensity, known, edge, phase, promised, share, radius, room, count
+    position, offset, qx, qy, intensity, known, edge, phase, promised, share, radius, room, count
 ):  # fmt: skip
-    for position in numba.prange(len(known)):
-        own = slice(offset[position], offset[position + 1])
-        all_promised = slice(edge[position], edge[position + 1])
-        if offset[position + 1] > offset[position]:
-            count[position] = _find_in_pattern(
-                qx[own], qy[own], intensity[own], known[position], phase[all_promised],
-                promised[all_promised], share[all_promised], radius, room[position],
+    for i in numba.prange(len(position)):
+        found = slice(offset[position[i]], offset[position[i] + 1])
+        expected = slice(edge[i], edge[i + 1])
+        if found.stop > found.start:
+            count[i] = _find_in_pattern(
+                qx[found], qy[found], intensity[found], known[i], phase[expected],
+                promised[expected], share[expected], radius, room[i],
             )  # fmt: skip
 
 

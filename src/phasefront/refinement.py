@@ -221,8 +221,8 @@ def refine(
     out = np.full((len(position), 11), np.nan)
     _refine_all(
         offset, qx.astype(np.float64), qy.astype(np.float64), weight, np.sqrt(weight),
-        *_in_rows(position, phase), *_in_rows(np.asarray(rotation, dtype=np.float64)),
-        table.first, table.rows, experiment.numbers(), coarse, out,
+        *_in_rows(position, phase, np.asarray(rotation, dtype=np.float64)), table.first,
+        table.rows, experiment.numbers(), coarse, out,
     )  # fmt: skip
     return Refined(
         rotation=out[:, :4],
@@ -312,9 +312,11 @@ def assign(
     edge = np.concatenate([[0], np.cumsum(np.diff(offset)[position])])
     reflection = np.empty(edge[-1], dtype=np.int64)
     _assign_all(
-        offset, qx, qy, *_in_rows(position, phase),
-        *_in_rows(refined.rotation, refined.centre, refined.scale_factor, strain), table.first,
-        table.rows, experiment.numbers(), edge, reflection,
+        offset, qx, qy,
+        *_in_rows(
+            position, phase, refined.rotation, refined.centre, refined.scale_factor, strain
+        ),
+        table.first, table.rows, experiment.numbers(), edge, reflection,
     )  # fmt: skip
     candidate = np.repeat(np.arange(len(position)), np.diff(edge))
     spot = np.arange(edge[-1]) - edge[candidate] + offset[position[candidate]]

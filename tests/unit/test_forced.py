@@ -67,6 +67,29 @@ def test_positions_without_spots_or_candidates_have_no_places():
     np.testing.assert_array_equal(forced.weigh(none, np.zeros((0, 2)), 2), 0)
 
 
+def test_places_do_not_depend_on_how_many_positions_are_in_memory(monkeypatch):
+    rotation = Rotation.random(3, rng=2)
+    shown = [refinement.predict_spots(CRYSTALS[0], quaternion(one), EXPERIMENT) for one in rotation]
+    qx, qy, _, weight = (np.concatenate(values) for values in zip(*shown, strict=True))
+    offset = np.concatenate([[0], np.cumsum([len(one[0]) for one in shown])])
+    each = Refined(
+        np.tile(quaternion(rotation), (2, 1)), np.ones(6), np.zeros((6, 2)), *np.zeros((4, 6))
+    )
+    best = np.array([[0, 3], [1, -1], [2, 5]])
+    found = []
+    for block in (forced._BLOCK, 2, 1):
+        monkeypatch.setattr(forced, "_BLOCK", block)
+        found.append(
+            forced.find_places(
+                (offset, qx, qy, 1e4 * weight), each, best, TABLE, EXPERIMENT, spot_radius=RADIUS
+            )
+        )
+    assert set(found[0].position) == {0, 2}
+    for other in found[1:]:
+        for name, values in vars(found[0]).items():
+            np.testing.assert_array_equal(getattr(other, name), values)
+
+
 def test_aperture_counts_a_disk_above_its_background():
     y, x = np.mgrid[:41, :41]
     pattern = 7.0 + 0.05 * (x - 20) + 100.0 * ((x - 20.2) ** 2 + (y - 19.7) ** 2 < 2.5**2)
