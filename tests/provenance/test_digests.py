@@ -72,6 +72,18 @@ def test_a_file_changed_a_moment_ago_is_hashed_before_and_after(folder, counted)
     assert not list(folder.glob(".phasefront/digests/*"))
 
 
+@pytest.mark.parametrize("move_times", [lambda path: os.link(path, f"{path}.link"), os.utime])
+def test_a_file_whose_times_move_after_it_was_read_is_known_by_its_bytes(
+    folder, settled, move_times
+):
+    path = large_file(folder / "scan.blo")
+    watch = Watch(path)
+    expected = Hashing(path).finish()
+    time.sleep(0.02)
+    move_times(path)
+    assert watch.finish() == expected
+
+
 def edit_in_place(path):
     """One byte is another, and size, inode and time of modification are what they were."""
     stat = path.stat()

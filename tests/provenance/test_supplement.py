@@ -29,6 +29,7 @@ from urllib3 import HTTPResponse
 
 from phasefront.errors import InputError
 from phasefront.provenance import methods, supplement
+from phasefront.provenance.digests import signature
 from phasefront.provenance.record import record_path
 from phasefront.provenance.steps import Step
 from phasefront.provenance.verify import verify
@@ -357,6 +358,20 @@ def test_people_are_authors_with_their_orcid(run, tmp_path):
 def test_the_same_run_gives_the_same_bytes(run, tmp_path):
     first, second = pack(tmp_path / "a.zip"), pack(tmp_path / "b.zip")
     assert first.read_bytes() == second.read_bytes()
+
+
+def test_packing_leaves_no_trace_on_what_it_packs(run, tmp_path):
+    before = {path: signature(path) for path in run.rglob("*") if path.is_file()}
+    pack(tmp_path / "elsewhere.zip", include_raw=True)
+    assert {path: signature(path) for path in before} == before
+
+
+def test_a_title_of_several_lines_leaves_a_valid_bag(run, tmp_path):
+    with zipfile.ZipFile(pack(tmp_path / "a.zip", title="Two\nlines: ä $x")) as packed:
+        packed.extractall(tmp_path / "reader")
+    bag = bagit.Bag(str(tmp_path / "reader/phasefront-small"))
+    assert bag.is_valid()
+    assert bag.info["External-Description"] == "Two lines: ä $x"
 
 
 def test_a_gone_file_and_a_missing_record_are_named(run, tmp_path):

@@ -238,9 +238,10 @@ def test_inputs_that_a_supplement_names_may_be_absent_but_not_another(project, m
     sha256 = digest(path)
     path.unlink()
     assert verify("results/mini").problems
-    absent.write({"raw/0.txt": {"size": 5, "sha256": "0" * 64}}, project.folder)
+    table = project.folder / absent.TABLE
+    table.write_text(absent.table({"raw/0.txt": {"size": 5, "sha256": "0" * 64}}))
     assert verify("results/mini").problems
-    absent.write({"raw/0.txt": {"size": 5, "sha256": sha256}}, project.folder)
+    table.write_text(absent.table({"raw/0.txt": {"size": 5, "sha256": sha256}}))
     report = verify("results/mini")
     assert report.problems == []
     assert report.notes == ["raw/0.txt: not here; by its digest it is what was used."]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,12 +13,13 @@ TABLE = "absent.csv"
 _COLUMNS = ("path", "size", "sha256", "identifier")
 
 
-def write(files: Mapping[str, Mapping], folder: Path) -> None:
-    """Write the table into a folder: `{"size", "sha256", "identifier"}` by path."""
-    with (folder / TABLE).open("w", encoding="utf-8", newline="") as stream:
-        table = csv.DictWriter(stream, _COLUMNS, restval="", lineterminator="\n")
-        table.writeheader()
-        table.writerows({"path": path, **about} for path, about in files.items())
+def table(files: Mapping[str, Mapping]) -> str:
+    """The table as text: `{"size", "sha256", "identifier"}` by path."""
+    stream = io.StringIO()
+    rows = csv.DictWriter(stream, _COLUMNS, restval="", lineterminator="\n")
+    rows.writeheader()
+    rows.writerows({"path": path, **about} for path, about in files.items())
+    return stream.getvalue()
 
 
 def read(folder: str | Path) -> dict[str, str]:

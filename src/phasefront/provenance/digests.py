@@ -94,9 +94,9 @@ class Watch:
         try:
             after = signature(self.path)
             stayed = self._settled and after == self._before
-            if stayed:
+            if self._settled:
                 # Another job, or this one while it read the file, may have hashed it meanwhile.
-                self._sha256 = self._sha256 or _remembered(self.path, after)
+                self._sha256 = self._sha256 or _remembered(self.path, self._before)
             if stayed and self._sha256:
                 return self._sha256
             now = digest(self.path)

@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
-import tempfile
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
@@ -21,13 +19,11 @@ import phasefront
 from phasefront.errors import InputError
 from phasefront.provenance import absent as absent_files
 from phasefront.provenance import columns, crate, methods, prov_document, record
+from phasefront.provenance.bag import Bag
 from phasefront.provenance.chain import collect
 from phasefront.provenance.digests import digest, size, with_companions
 from phasefront.provenance.record import Record
 from phasefront.provenance.steps import Step, steps_of
-
-# A zip can hold no earlier time; files in it bear no other, lest bytes depend on it.
-_NO_TIME = (1980, 1, 1, 0, 0, 0)
 
 _README = """# {title}
 
@@ -172,31 +168,18 @@ def pack(
         "METHODS.md": methods.section(steps, title=title, software=software),
         "COLUMNS.md": columns.explain({os.path.relpath(path, results) for path in paths}),
         "prov.json": prov_document.document(steps, people=people, software=software),
+        absent_files.TABLE: absent_files.table(absent),
     }  # fmt: skip
-    path = Path(path)
-    # The name by which the next job clears it away, should this one be killed.
-    with tempfile.TemporaryDirectory(
-        dir=path.parent, prefix=".part-", suffix=f"-{path.name}"
-    ) as folder:
-        bag = Path(folder)
-        for name in paths:
-            _place(Path(name), bag / name)
-        for name, text in texts.items():
-            (bag / name).write_text(text, encoding="utf-8")
-        absent_files.write(absent, bag)
-        files = {
-            name: {"size": (bag / name).stat().st_size, "sha256": digest(bag / name)}
-            for name in [*paths, *texts, absent_files.TABLE]
-        }
+    with zipfile.ZipFile(path, "w") as packed:
+        bag = Bag(packed, _top(run))
+        files = {name: bag.add_file(name, Path(name)) for name in paths}
+        files |= {name: bag.add_text(name, text) for name, text in texts.items()}
         described = crate.metadata(
             steps, files=files, absent=absent, name=run, description=title,
             license=license, people=people, software=software,
         )  # fmt: skip
-        (bag / "ro-crate-metadata.json").write_text(
-            json.dumps(described, indent=1) + "\n", encoding="utf-8"
-        )
-        _make_bag(bag, title, max(step.run["ended"] for step in steps)[:10])
-        _zip(bag, path, _top(run))
+        bag.add_text("ro-crate-metadata.json", json.dumps(described, indent=1) + "\n")
+        bag.finish(title, max(step.run["ended"] for step in steps)[:10])
 
 
 def _records(targets: Iterable[Path], folder: Path) -> dict[str, Record]:
@@ -270,34 +253,3 @@ def where_raw_comes_from(
     }
     told = [sentence for sentence, holds in sentences.items() if holds]
     return "".join(told).format(absent=absent_files.TABLE, where=at)
-
-
-def _place(source: Path, goal: Path) -> None:
-    """Link where the file system allows it: raw scans are large."""
-    goal.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        os.link(source, goal)
-    except OSError:
-        shutil.copyfile(source, goal)
-
-
-def _make_bag(folder: Path, title: str, date: str) -> None:
-    import bagit
-
-    bagit.make_bag(
-        str(folder), {"External-Description": title, "Bagging-Date": date}, checksums=["sha256"]
-    )
-    # The library calls it by the draft before RFC 8493; what it made fits either.
-    declaration = folder / "bagit.txt"
-    declaration.write_text(declaration.read_text().replace("0.97", "1.0"))
-    bagit.Bag(str(folder.resolve())).save()
-
-
-def _zip(folder: Path, path: Path, top: str) -> None:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as packed:
-        for file in sorted(p for p in folder.rglob("*") if p.is_file()):
-            entry = zipfile.ZipInfo(f"{top}/{file.relative_to(folder).as_posix()}", _NO_TIME)
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            entry.external_attr = 0o644 << 16
-            with file.open("rb") as stream, packed.open(entry, "w", force_zip64=True) as goal:
-                shutil.copyfileobj(stream, goal, 1 << 22)
