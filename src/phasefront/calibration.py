@@ -152,7 +152,7 @@ class _Geometry:
         )
         if not np.isfinite(measured).any():
             measured = np.broadcast_to(np.array([row, column]), measured.shape)
-        centres, residual, stderr = beam.fit_surface(measured)
+        centres, residual, stderr = beam.fit_surface(measured, radius=probe_radius)
         at = centres.reshape(-1, 2)[places]
         few, at_few = (values[:: max(1, len(sample) // 64)] for values in (sample, at))
         spot_radius = beam.measure_spot_radius(few, at_few, probe_radius=probe_radius, mask=mask)

@@ -123,6 +123,33 @@ def test_a_tenth_of_wild_centres_in_patches_leaves_the_surface_within_a_twentiet
     assert 0.002 < error < 0.05
 
 
+PART = np.indices((48, 48)).transpose(1, 2, 0)
+ASTRAY = {
+    "joined from parts": 70 + np.tile(0.08 * PART, (3, 3, 1)),
+    "turned at every part": 70 + 0.08 * np.pad(PART, ((0, 96), (0, 96), (0, 0)), "reflect"),
+    "one jump": 70 + 2.0 * (np.indices((144, 144)).transpose(1, 2, 0) >= 100),
+}
+
+
+@pytest.mark.parametrize("truth", ASTRAY.values(), ids=ASTRAY.keys())
+def test_centres_that_keep_to_no_surface_are_followed(truth):
+    rng = np.random.default_rng(4)
+    measured = truth + rng.normal(0, 0.05, truth.shape)
+    measured[rng.random(truth.shape[:2]) < 0.1] = np.nan
+    wild = rng.random(truth.shape[:2]) < 0.1
+    measured[wild] += rng.uniform(-7, 7, (wild.sum(), 2))
+    fitted, _, error = beam.fit_surface(measured, radius=5)
+    off = np.abs(fitted - truth)
+    assert np.median(off) < 0.04
+    assert np.quantile(off, 0.9) < 0.1  # all but the seams
+    assert 0.3 < error / np.sqrt(np.median(off**2) / 0.455) < 3
+    # What a patch of bad patterns shows is no descan.
+    plane = 70 + 0.01 * np.indices((144, 144)).transpose(1, 2, 0)
+    bad = plane + rng.normal(0, 0.05, truth.shape)
+    bad[40:85, 50:90] += 3
+    assert np.abs(beam.fit_surface(bad, radius=5)[0] - plane).max() < 0.05
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 2)])
 def test_the_surface_of_a_small_scan_is_a_plane_or_a_constant(shape):
     measured = np.broadcast_to([50.0, 60.0], (*shape, 2))
