@@ -21,6 +21,7 @@ from phasefront.scans import sample_rows
 _SAMPLE_BYTES = 128 * 2**20  # of patterns held at once to fit scale and ellipse
 _BINS = 12  # a side of the map of residuals over the camera
 _LEAST_IN_BIN = 15
+_LEAST_PATTERNS = 3  # with spots; fewer say nothing that the nominal scale does not
 
 
 def calibrate(
@@ -57,6 +58,8 @@ def calibrate(
     ------
     InputError
         Values that are not finite, patterns without a direct beam, or too few that can be indexed.
+
+    Where fewer than three patterns have six spots, the scale stays nominal, without an error.
     """
     geometry = _Geometry.measure(scan, 4 * patterns)
     found = spots.find_pixel_spots(
@@ -70,6 +73,9 @@ def calibrate(
         patterns,
         float(templates.attrs["max_radius"]),
     )
+    if nominal["count"].size < _LEAST_PATTERNS:
+        found = f"{nominal['count'].size} of {len(geometry.sample)} patterns"
+        return geometry.nominal(name, scale_nominal, f"nominal scale: {found} have enough spots")
     fit = index_and_fit(nominal.assign_attrs(scan=name), crystals, templates, scale_search)
     affine = scale_nominal * fit.matrix
     return geometry.dataset(
@@ -96,13 +102,7 @@ def calibrate_centres(scan, *, name: str, scale_nominal: float) -> xr.Dataset:
 
     Like `calibrate`, but affine is `scale_nominal` times the identity and its errors are NaN.
     """
-    return _Geometry.measure(scan, 64).dataset(
-        affine=scale_nominal * np.eye(2), affine_covariance=np.full((3, 3), np.nan),
-        shift=np.zeros(2), residuals=binned(np.empty((0, 2)), np.empty((0, 2)), (2, 2)),
-        attributes={
-            "scan": name, "method": "nominal scale", "spots_used": 0, "residual_rms": np.nan,
-        },
-    )  # fmt: skip
+    return _Geometry.measure(scan, 64).nominal(name, scale_nominal, "nominal scale")
 
 
 def calibrate_with_standard(scan, *, name: str, standard: xr.Dataset) -> xr.Dataset:
@@ -162,6 +162,14 @@ class _Geometry:
         return cls(
             centres, residual, stderr, probe_radius, spot_radius, beam_radius, mask, sample, at
         )
+
+    def nominal(self, name: str, scale: float, method: str) -> xr.Dataset:
+        """CALIBRATION with a scale and ellipse that nothing was measured of."""
+        return self.dataset(
+            affine=scale * np.eye(2), affine_covariance=np.full((3, 3), np.nan), shift=np.zeros(2),
+            residuals=binned(np.empty((0, 2)), np.empty((0, 2)), (2, 2)),
+            attributes={"scan": name, "method": method, "spots_used": 0, "residual_rms": np.nan},
+        )  # fmt: skip
 
     def dataset(self, *, shift, shift_variance=0.0, **fitted) -> xr.Dataset:
         return dataset(

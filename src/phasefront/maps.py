@@ -16,6 +16,7 @@ along a* and e3 along c, which orix does not undo when it reads one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,8 +57,7 @@ def crystal_map(
     Raises
     ------
     InputError
-        The crystals are not the phases of the file, or there is a single position, which a .ang
-        cannot hold.
+        The crystals are not the phases of the file.
     """
     from orix.crystal_map import CrystalMap, PhaseList
     from orix.quaternion import Rotation
@@ -69,11 +69,6 @@ def crystal_map(
             field="phase", remedy="give the CIFs of the phases it was decided between, in order",
         )  # fmt: skip
     decision = phases["decision"]
-    if decision.size == 1:
-        raise InputError(
-            phases.attrs["scan"], "it has a single position, which is no map",
-            remedy="give a scan of several positions",
-        )  # fmt: skip
     likeliest = phases["posterior"].fillna(-1).argmax("phase")
     chosen = decision.where(decision != MIXED, likeliest)
     indexed = chosen.values.ravel() >= 0
@@ -122,7 +117,7 @@ def write_ang(crystal_map: CrystalMap, path: str | Path) -> None:
     """
     from orix import io
 
-    copy = crystal_map.deepcopy()
+    copy = crystal_map.deepcopy() if crystal_map.size > 3 else _of_four(crystal_map)
     # orix writes a point group's rotations, 2 for mm2; the format means its Laue group's, 222.
     for _, phase in _crystals_of(copy):
         phase.space_group = None
@@ -135,6 +130,33 @@ def write_ang(crystal_map: CrystalMap, path: str | Path) -> None:
         confidence_index_prop="posterior",
         extra_prop="reliability",
     )
+    added = copy.size - crystal_map.size
+    if added:
+        lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)[:-added]
+        text = re.sub(
+            rf"(NCOLS_ODD|NCOLS_EVEN|NROWS): {copy.size}",
+            rf"\1: {crystal_map.size}",
+            "".join(lines),
+        )
+        Path(path).write_text(text, encoding="utf-8")
+
+
+def _of_four(crystal_map: CrystalMap) -> CrystalMap:
+    """The map, its last position repeated until there are four: orix writes no .ang of fewer."""
+    from orix.crystal_map import CrystalMap
+    from orix.quaternion import Rotation
+
+    taken = np.minimum(np.arange(4), crystal_map.size - 1)
+    along = "y" if crystal_map.dy else "x"
+    padded = CrystalMap(
+        Rotation(crystal_map.rotations.data[taken]),
+        phase_id=crystal_map.phase_id[taken],
+        scan_unit=crystal_map.scan_unit,
+        prop={name: values[taken] for name, values in crystal_map.prop.items()},
+        **{along: np.arange(4) * float(crystal_map.dx or crystal_map.dy or 1)},
+    )
+    padded.phases = crystal_map.phases.deepcopy()
+    return padded
 
 
 def write_ctf(crystal_map: CrystalMap, path: str | Path) -> None:

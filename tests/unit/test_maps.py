@@ -334,6 +334,25 @@ def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
         assert (tmp_path / "out" / f"{path.name}.prov.json").is_file()
 
 
-def test_a_single_position_is_no_map(sodium):
-    with pytest.raises(InputError, match="a single position, which is no map"):
-        maps.crystal_map(*stages(list(CIFS), shape=(1, 1)), sodium, step_nm=10.0)
+@pytest.mark.parametrize("first", range(5))
+@pytest.mark.parametrize(("ny", "nx"), [(1, 1), (1, 2), (3, 1), (1, 3), (2, 2)])
+def test_maps_of_few_positions_are_written_too(sodium, tmp_path, ny, nx, first):
+    phases, orientations = stages(list(CIFS))
+    at = {"y": slice(first, first + ny), "x": slice(0, nx)}
+    found = maps.crystal_map(phases.isel(at), orientations.isel(at), sodium, step_nm=10.0)
+    paths = written(found, tmp_path)
+    assert np.loadtxt(paths["ang"], ndmin=2).shape[0] == ny * nx
+    for suffix in ("ang", "h5")[ny * nx == 1 :]:  # orix reads no .ang of one position
+        read = io.load(paths[suffix])
+        assert read.size == ny * nx
+        np.testing.assert_array_equal(read.is_indexed, found.is_indexed)
+        indexed = found.is_indexed
+        np.testing.assert_array_equal(read.phase_id[indexed], found.phase_id[indexed])
+        turned = (~found.rotations * read.rotations).angle[indexed]
+        np.testing.assert_allclose(np.degrees(turned), 0, atol=0.02)
+    header, _, table = paths["ctf"].read_text().partition("\nPhase\t")
+    assert f"XCells\t{nx}\nYCells\t{ny}" in header
+    assert len(table.splitlines()) == 1 + ny * nx
+    ang = paths["ang"].read_text()
+    assert f"NCOLS_ODD: {nx}" in ang
+    assert f"NROWS: {ny}" in ang
