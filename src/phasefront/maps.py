@@ -130,15 +130,17 @@ def write_ang(crystal_map: CrystalMap, path: str | Path) -> None:
         confidence_index_prop="posterior",
         extra_prop="reliability",
     )
-    added = copy.size - crystal_map.size
-    if added:
-        lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)[:-added]
-        text = re.sub(
-            rf"(NCOLS_ODD|NCOLS_EVEN|NROWS): {copy.size}",
-            rf"\1: {crystal_map.size}",
-            "".join(lines),
-        )
-        Path(path).write_text(text, encoding="utf-8")
+    # orix takes a single column for a row, and has had to be given four positions.
+    lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
+    text = "".join(lines[: len(lines) - copy.size + crystal_map.size])
+    columns = crystal_map.size if crystal_map.dy == 0 else len(np.unique(crystal_map.x))
+    for name, number in (
+        ("COLS_ODD", columns),
+        ("COLS_EVEN", columns),
+        ("ROWS", crystal_map.size // columns),
+    ):
+        text = re.sub(rf"N{name}: \d+", f"N{name}: {number}", text)
+    Path(path).write_text(text, encoding="utf-8")
 
 
 def _of_four(crystal_map: CrystalMap) -> CrystalMap:
