@@ -27,7 +27,7 @@ if __name__ == "__main__":
     job.input("config", "config files, later ones over earlier ones", many=True)
     job.input("tables", "tables that the config names", many=True)
     job.input("project", "code, workflow, environment and licence", many=True)
-    job.parameter("raw", "paths of the raw scans", nargs="+", required=True)
+    job.parameter("raw", "paths of the raw scans", nargs="*", default=[])
     job.parameter("name", "name of the run", required=True)
     job.parameter("title", "what the run is", default="")
     job.parameter("fetched", "path and URL of each file the run fetches", nargs="*", default=[])

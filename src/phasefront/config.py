@@ -220,9 +220,15 @@ class Links(RootModel):
 class Tables(Model):
     """Tab-separated tables that name files, states and instruments."""
 
-    scans: str
+    scans: str | None = None
     cycling: str | None = None
     powder: str | None = None
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> Tables:
+        if not (self.scans or self.cycling or self.powder):
+            raise ValueError("no table is named; give one or more of scans, cycling and powder")
+        return self
 
 
 class Download(Model):
@@ -461,7 +467,7 @@ class Experiment(Model):
     title: str = ""
     seed: int = Field(0, ge=0)
     material: Material
-    instruments: dict[Name, Instrument] = Field(min_length=1)
+    instruments: dict[Name, Instrument] = {}
     tables: Tables
     states: list[State] = Field(min_length=1)
     downloads: list[Download] = []

@@ -582,11 +582,10 @@ def _scan(
         axes = [Axis("y", 1, math.nan, ""), *axes]
     axes = tuple(Axis(axis.name, axis.size, axis.scale, _unit(axis.unit)) for axis in axes)
     shape = tuple(axis.size for axis in axes)
-    if math.prod(shape[:2]) < 2 or 0 in shape:
+    if 0 in shape:
         raise InputError(
-            path, f"it holds {math.prod(shape[:2])} pattern of {shape[2]} x {shape[3]} pixels, no "
-            "scan", remedy="name the file with the scan itself",
-        )  # fmt: skip
+            path, f"its scan is empty: {_times(shape)}", remedy="name the file with the scan itself"
+        )
     metadata = {key: value for key, value in metadata.items() if key != "_HyperSpy"}
     metadata.get("General", {}).pop("FileIO", None)  # when it was read, by which version
     return Scan(

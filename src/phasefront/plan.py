@@ -22,7 +22,7 @@ _ALIKE = 0.97
 class Plan:
     """An experiment with its tables (pandas, indexed by their first column).
 
-    `logs` and `patterns` are empty tables where the experiment has none.
+    Tables are empty where the experiment has none.
     """
 
     source: str
@@ -51,7 +51,7 @@ class Plan:
         plan = cls(
             source,
             experiment,
-            config.read_table(tables.scans, config.ScanRow),
+            _optional_table(tables.scans, config.ScanRow),
             _optional_table(tables.cycling, config.LogRow),
             _optional_table(tables.powder, config.PatternRow),
             sweep.expand(experiment, source),
@@ -150,8 +150,9 @@ class Plan:
     def _check_references(self) -> None:
         states = {state.name for state in self.experiment.states}
         tables = self.experiment.tables
-        _check_known(self.scans, "state", states, tables.scans)
-        _check_known(self.scans, "instrument", set(self.experiment.instruments), tables.scans)
+        if len(self.scans):
+            _check_known(self.scans, "state", states, tables.scans)
+            _check_known(self.scans, "instrument", set(self.experiment.instruments), tables.scans)
         if len(self.patterns):
             _check_known(self.patterns, "state", states, tables.powder)
             self._check_refined()

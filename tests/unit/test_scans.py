@@ -401,9 +401,11 @@ def test_line_scan_has_one_row(tmp_path):
     assert describe(scan).bright_field.shape == (1, 6)
 
 
-def test_one_pattern_is_no_scan(tmp_path):
-    path = write(tmp_path / "a.hspy", "hspy", patterns((1, 1, 12, 10)))
-    assert "it holds 1 pattern of 12 x 10 pixels, no scan" in refusal(path)
+def test_a_scan_of_one_position_is_one_where_its_file_says_so(tmp_path):
+    data = patterns((1, 1, 12, 10))
+    scan = open_scan(write(tmp_path / "a.hspy", "hspy", data))
+    assert scan.shape == (1, 1, 12, 10)
+    assert np.array_equal(whole(scan), data)
 
 
 def test_spectra_are_no_scan(tmp_path):

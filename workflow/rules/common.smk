@@ -37,7 +37,9 @@ except InputError as error:
 # Scripts run with the Python that runs Snakemake.
 shell.prefix(f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")
 # Scans share the machine: many small ones run side by side, a single one gets every core.
-SCAN_THREADS = max(1, (workflow.resource_settings.cores or 1) // len(PLAN.scans))
+SCAN_THREADS = max(
+    1, (workflow.resource_settings.cores or 1) // max(1, len(PLAN.scans))
+)
 
 
 def any_of(names):

@@ -3,10 +3,15 @@
 TARGETS = [
     result("summary.json"),
     result("comparison.csv"),
-    result("fractions.csv"),
-    result("figures/fractions.png"),
     result("figures/comparison.png"),
-    result("figures/overview.png"),
+    *map(
+        result,
+        (
+            ["fractions.csv", "figures/fractions.png", "figures/overview.png"]
+            if len(PLAN.scans)
+            else []
+        ),
+    ),
     result("figures/{scan}/phases.png", scan=PLAN.scans.index),
     result("figures/{scan}/patterns.png", scan=PLAN.scans.index),
     result("figures/{scan}/images.png", scan=PLAN.scans_of_kind("scan")),

@@ -39,18 +39,21 @@ def draw_comparison(
     The second panel has the lines of total least squares with their 95 % bands, the third the
     differences of each pair against the means (Bland and Altman) with the mean difference, its
     interval, and the limits of agreement. Without a log only the fractions are drawn, and of those
-    the sources that have any. `cycling` holds the CYCLING data sets whose states COMPARISON names;
-    `ion` is written in units.
+    the sources that have any; without any, a sentence says so. `cycling` holds the CYCLING data
+    sets whose states COMPARISON names; `ion` is written in units.
     """
     names = style.labels(comparison["phase"].values, labels)
+    has_fractions = bool(np.isfinite(comparison["fraction"].values).any())
+    if not (cycling or has_fractions):
+        return style.sentence("No source gives a phase fraction of any state: nothing to compare.")
     if not cycling:
         figure = style.page(style.PAGE, 2.6)
         _draw_fractions(figure, comparison, names, letters="abcdefgh")
         return figure
     pairs = [pair for pair in PAIR_MARKERS if comparison["states_compared"].sel(pair=pair) > 0]
-    figure = style.page(style.PAGE, 7.6 if pairs else 5.6)
-    heights = [1.3, 0.95, 1] if pairs else [1.25, 1]
-    rows = figure.subfigures(len(heights), 1, height_ratios=heights)
+    heights = [2.8, *[2.2] * bool(pairs), *[2.6] * has_fractions]
+    figure = style.page(style.PAGE, sum(heights))
+    rows = np.ravel(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False))
     curve, parity = rows[0].subplots(1, 2, width_ratios=[1.25, 1])
     unit = f"{ion} per formula unit"
     for log in cycling:
@@ -63,8 +66,9 @@ def draw_comparison(
     parity.set(xlabel=f"x from charge ({unit})", ylabel=f"x measured ({unit})")
     if pairs:
         _draw_differences(rows[1], comparison, pairs, unit)
-    letters = "abcdefghijklmnop"[2 + len(pairs) :]
-    _draw_fractions(rows[-1], comparison, names, letters=letters)
+    if has_fractions:
+        letters = "abcdefghijklmnop"[2 + len(pairs) :]
+        _draw_fractions(rows[-1], comparison, names, letters=letters)
     return figure
 
 

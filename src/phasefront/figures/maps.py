@@ -63,6 +63,8 @@ def draw_phase_map_overview(
     labels: Mapping[str, str] | None = None,
 ) -> Figure:
     """The decisions of several scans side by side, at most five in a row; one title each."""
+    if not phases:
+        return style.sentence("This experiment has no scans.")
     grains = [None] * len(phases) if grains is None else grains
     steps = [np.nan] * len(phases) if scan_steps_nm is None else scan_steps_nm
     columns = min(5, len(phases))
