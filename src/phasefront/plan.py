@@ -236,7 +236,7 @@ class Plan:
         pairs = list(combinations(found, 2))
         if not thorough:
             pairs = [pair for pair in pairs if resemblance(*pair) > _ALIKE]
-        if not pairs:
+        if not pairs or not self.instruments:
             return []
         from phasefront.discrimination import Assumptions, share_impossible
 
