@@ -267,4 +267,5 @@ def test_the_notebook_is_a_page_that_needs_no_network(unpacked):
     page = (unpacked / "results/small/notebooks/experiment.html").read_text()
     assert "<script" not in page and "<title>results/small</title>" in page
     assert "data:image/png;base64" in page
+    assert "camera rotation not stated: directions on the map are relative to the camera" in page
     assert not re.findall(r"""(?:src|href)=["']https?://(?!orix)""", page)

@@ -304,9 +304,7 @@ def _directions(jobs: _Jobs) -> str:
     for name, step in zip(jobs.names, jobs.steps, strict=True):
         stated = CameraOfScan.model_validate(step.parameters["camera"]).root
         scans.setdefault(frames.statement(stated), []).append(name)
-    told = "; ".join(
-        f"{listed(names)}: {text}" if len(scans) > 1 else text for text, names in scans.items()
-    )
+    told = "; ".join(f"{text} ({listed(names)})" for text, names in scans.items())
     return f"**Directions.** {_first_upper(told)}."
 
 
