@@ -655,7 +655,8 @@ TRUTH = Layout(
             ("y", "x", "phase", "quaternion"),
             "f4",
             "1",
-            "orientation of the thickest grain described as each phase; NaN in vacuum",
+            "orientation of the thickest grain described as each phase, frame of patterns to "
+            "crystal; NaN in vacuum",
         ),
         "second_rotation": Variable(
             ("y", "x", "phase", "quaternion"),
