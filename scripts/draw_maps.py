@@ -1,6 +1,6 @@
 """Draw a scan's maps: phases with grain outlines, orientations, composition, reliability."""
 
-from phasefront.config import Material
+from phasefront.config import CameraOfScan, Material
 from phasefront.provenance.job import Job
 
 
@@ -16,7 +16,9 @@ def draw_maps(job):
     step, labels = grains.attrs["scan_step_nm"], job.material.labels
     drawn = maps.draw_phase_map(phases, grains, scan_step_nm=step, labels=labels)
     style.save(drawn, job.decision)
-    drawn = maps.draw_orientation_map(phases, crystals, scan_step_nm=step, labels=labels)
+    drawn = maps.draw_orientation_map(
+        phases, crystals, camera=job.camera.root, scan_step_nm=step, labels=labels
+    )
     style.save(drawn, job.ipf)
     drawn = maps.draw_composition(phases, grains, scan_step_nm=step, ion=job.material.ion)
     style.save(drawn, job.composition)
@@ -29,7 +31,8 @@ if __name__ == "__main__":
     job.input("phases", "phase of every position").input("grains", "grains of the scan")
     job.input("orientations", "orientations under each phase")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("material", Material).output("decision", "PNG of the phase map")
+    job.settings("material", Material).settings("camera", CameraOfScan)
+    job.output("decision", "PNG of the phase map")
     job.output("ipf", "PNG of the orientation maps").output("reliability", "PNG of its maps")
     job.output("composition", "PNG of the maps of ion content and axial ratio")
     job.run(draw_maps)

@@ -4,11 +4,11 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
-from phasefront.config import Links, Material
+from phasefront.config import CamerasOfScans, Links, Material
 from phasefront.provenance.job import Job
 
 if TYPE_CHECKING:  # the notebook imports these: an edit of one makes it run again
-    from phasefront import conclusions, crystals, layouts, netcdf  # noqa: F401
+    from phasefront import conclusions, crystals, frames, layouts, netcdf  # noqa: F401
     from phasefront.figures import comparison, maps, style  # noqa: F401
 
 
@@ -36,6 +36,7 @@ def execute_notebook(job):
             "folder": job.folder,
             "material": job.material.model_dump(mode="json"),
             "links": job.links.model_dump(mode="json"),
+            "cameras": job.cameras.model_dump(mode="json"),
         },
         kernel_name="python3",
         progress_bar=False,
@@ -59,5 +60,6 @@ if __name__ == "__main__":
     job.input("template", "notebook to execute").input("used", "files it reads", many=True)
     job.parameter("folder", "folder of the run's results")
     job.settings("material", Material).settings("links", Links)
+    job.settings("cameras", CamerasOfScans)
     job.output("notebook", "notebook to write").output("page", "the same as HTML")
     job.run(execute_notebook)

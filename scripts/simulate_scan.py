@@ -27,6 +27,7 @@ def simulate_scan(job):
         scale_nominal=job.instrument.scale,
         scan_step_nm=job.step,
         seed=job.seed,
+        camera=job.virtual.camera,
     )
     netcdf.write(truth, job.truth, layouts.TRUTH)
 

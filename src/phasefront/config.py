@@ -163,6 +163,50 @@ class Instrument(Model):
     scale: Positive | None = Field(None, description="nominal scale of the camera, 1/A per pixel")
 
 
+class Camera(Model):
+    """How patterns lie to the image of the scan; `phasefront.frames` defines the convention."""
+
+    rotation_deg: float = Field(
+        ge=-360,
+        le=360,
+        description="where the image's x axis, along its rows, points in the pattern: degrees from"
+        " the pattern's x axis towards its y axis, clockwise as drawn with rows downwards",
+    )
+    mirrored: bool = Field(
+        description="whether the image's y axis points 90 degrees to the other side of that"
+    )
+
+
+class StatedCamera(Camera):
+    """What is known of it."""
+
+    rotation_error_deg: float | None = Field(
+        None, ge=0, lt=90, description="standard error of rotation_deg; unknown where absent"
+    )
+
+
+class InstrumentSection(Instrument):
+    """An instrument, with what only directions on the map depend on."""
+
+    camera: StatedCamera | None = Field(
+        None,
+        description="how patterns lie to the image of the scan (docs/camera.md); where absent,"
+        " directions on the map are relative to the camera, and outputs say so",
+    )
+
+
+class CameraOfScan(RootModel):
+    """The camera that took a scan; null where the config does not state how it stands."""
+
+    root: StatedCamera | None
+
+
+class CamerasOfScans(RootModel):
+    """The same of every scan, by its name."""
+
+    root: dict[Name, StatedCamera | None]
+
+
 class State(Model):
     """A state of charge and, where there is a log, the one moment of it that the state is."""
 
@@ -424,6 +468,9 @@ class Virtual(Model):
     grains: int = Field(14, ge=2, description="grains in each scan")
     dose: Positive = Field(1e7, description="electrons in a pattern")
     thickness_nm: Range = Field((28.0, 85.0), description="thinnest and thickest grain, nm")
+    camera: Camera | None = Field(
+        None, description="how the virtual patterns lie to the scan; as the scan where absent"
+    )
 
 
 class Sweep(Model):
@@ -467,7 +514,7 @@ class Experiment(Model):
     title: str = ""
     seed: int = Field(0, ge=0)
     material: Material
-    instruments: dict[Name, Instrument] = {}
+    instruments: dict[Name, InstrumentSection] = {}
     tables: Tables
     states: list[State] = Field(min_length=1)
     downloads: list[Download] = []

@@ -4,7 +4,8 @@ Frame of all patterns: x along the columns of the camera, y along its rows (down
 z = x cross y. Electrons travel along -z, as in diffsims. Orientations are orix rotations from this
 frame to the crystal's (v_crystal = O v_frame); crystals have e1 along a and e3 along c*, so a
 reflection g of the crystal lies at ~O g in the pattern. Spatial frequencies are 1/d in
-1/angstrom, without 2 pi.
+1/angstrom, without 2 pi. Rows and columns of the scan (y, x) have a frame of their own:
+`phasefront.frames` says how the two lie to each other, and turns orientations to the scan's.
 """
 
 from __future__ import annotations
@@ -209,7 +210,10 @@ PHASES = Layout(
     {
         "phase": _PHASE_NAME,
         "rotation": Variable(
-            ("y", "x", "phase", "quaternion"), "f4", "1", "orientation under each phase"
+            ("y", "x", "phase", "quaternion"),
+            "f4",
+            "1",
+            "orientation under each phase, frame of patterns to crystal",
         ),
         "log_evidence": Variable(_PER_PHASE, "f4", "1", "natural logarithm of the evidence"),
         "forced_evidence": Variable(
@@ -277,7 +281,9 @@ GRAINS = Layout(
         "phase_count": Variable(("grain", "phase"), "i4", "1", "positions decided for each phase"),
         "mixed_count": Variable(("grain",), "i4", "1", "positions that hold two phases"),
         "undecided_count": Variable(("grain",), "i4", "1", "positions left undecided"),
-        "rotation": Variable(("grain", "quaternion"), "f4", "1", "mean orientation, parent cell"),
+        "rotation": Variable(
+            ("grain", "quaternion"), "f4", "1", "mean orientation, frame of patterns to parent cell"
+        ),
         "spread": Variable(("grain",), "f4", "degree", "rms misorientation to the mean"),
         "centroid_y": Variable(("grain",), "f4", "1", "row of the centroid in positions"),
         "centroid_x": Variable(("grain",), "f4", "1", "column of the centroid in positions"),
@@ -649,7 +655,8 @@ TRUTH = Layout(
             ("y", "x", "phase", "quaternion"),
             "f4",
             "1",
-            "orientation of the thickest grain described as each phase; NaN in vacuum",
+            "orientation of the thickest grain described as each phase, frame of patterns to "
+            "crystal; NaN in vacuum",
         ),
         "second_rotation": Variable(
             ("y", "x", "phase", "quaternion"),

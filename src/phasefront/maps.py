@@ -1,9 +1,13 @@
 """Maps of phases and orientations for other programs: orix's CrystalMap as .h5, .ang and .ctf.
 
-Angles and positions refer to one frame: x along the columns of the scan, y down its rows, z into
-the page. So a reader's correction for microscopes where they differ stays off (MTEX:
-``'EulerCorrection', rotation.id``). Phases have the numbers 1, 2, ... of the experiment in every
-file, whether they occur in it or not; undecided positions and vacuum are not indexed.
+Angles and positions refer to one frame, that of the scan's image (`phasefront.frames`): x to the
+right, along its rows, y down, z into the page. So a reader's correction for microscopes where they
+differ stays off (MTEX: ``'EulerCorrection', rotation.id``). Where the config does not state how the
+camera stands to the scan, angles refer to the camera's frame instead. Each file says which: a .ang
+in its first line, a .ctf in the line of its project, a .h5 in attributes of `crystal_map`.
+
+Phases have the numbers 1, 2, ... of the experiment in every file, whether they occur in it or not;
+undecided positions and vacuum are not indexed.
 
 These formats have one phase a position. A mixed position is indexed under its likeliest phase, in
 the orientation of its first lattice, so that boundaries between phases are no gaps between grains;
@@ -24,6 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from phasefront import frames
 from phasefront.crystals import Crystal
 from phasefront.errors import InputError
 from phasefront.layouts import MIXED
@@ -31,6 +36,8 @@ from phasefront.layouts import MIXED
 if TYPE_CHECKING:
     from orix.crystal_map import CrystalMap, Phase
     from orix.quaternion import Rotation
+
+    from phasefront.config import StatedCamera
 
 # Numbers of the Laue groups in a .ctf, by orix's names of their rotations.
 LAUE_NUMBERS = {
@@ -44,11 +51,13 @@ _CTF_NO_SOLUTION = 3
 
 
 def crystal_map(
-    phases: xr.Dataset, orientations: xr.Dataset, crystals: Sequence[Crystal], *, step_nm: float
-) -> CrystalMap:
+    phases: xr.Dataset, orientations: xr.Dataset, crystals: Sequence[Crystal], *, step_nm: float,
+    camera: StatedCamera | None,
+) -> CrystalMap:  # fmt: skip
     """The decided phase and its orientation at every position, rows first.
 
-    Mixed positions have their likeliest phase. Properties, all 0 where not indexed: of the phase's
+    Orientations are in the frame of the scan, or of the patterns where `camera` is None. Mixed
+    positions have their likeliest phase. Properties, all 0 where not indexed: of the phase's
     best orientation `score`, `spots` and `half_turn_gap` (correlation, number of spots indexed, and
     what half a turn about the beam costs in log-likelihood), `posterior` of the phase, its `share`
     of the crystal there (1 where decided), and `reliability`. Coordinates are in nm, or count
@@ -83,7 +92,8 @@ def crystal_map(
         "share": phases["share"].isel(phase=chosen),
         "reliability": phases["reliability"],
     }
-    rotation = phases["rotation"].isel(phase=chosen).values.reshape(-1, 4)
+    rotation = phases["rotation"].isel(phase=chosen).values.reshape(-1, 4).astype("f8")
+    rotation = frames.on_scan(rotation, camera)
     known = np.isfinite(step_nm)
     y, x = np.indices(decision.shape).reshape(2, -1) * (float(step_nm) if known else 1.0)
     found = CrystalMap(
@@ -101,14 +111,25 @@ def crystal_map(
     return found
 
 
-def write_h5(crystal_map: CrystalMap, path: str | Path) -> None:
-    """Write orix's own HDF5 file, which `orix.io.load` reads back as it was."""
+def write_h5(crystal_map: CrystalMap, path: str | Path, *, camera: StatedCamera | None) -> None:
+    """Write orix's own HDF5 file, which `orix.io.load` reads back as it was.
+
+    Attributes of its group `crystal_map` tell `directions`, what they refer to, and of a stated
+    `camera` each value that is known, by its name in the config behind `camera_`.
+    """
+    import h5py
     from orix import io
 
     io.save(path, crystal_map, overwrite=True)
+    known = {} if camera is None else camera.model_dump(exclude_none=True)
+    with h5py.File(path, "r+") as file:
+        group = file["crystal_map"]
+        group.attrs["directions"] = frames.statement(camera)
+        for name, value in known.items():
+            group.attrs[f"camera_{name}"] = value
 
 
-def write_ang(crystal_map: CrystalMap, path: str | Path) -> None:
+def write_ang(crystal_map: CrystalMap, path: str | Path, *, camera: StatedCamera | None) -> None:
     """Write a .ang as EDAX does.
 
     Score stands as image quality, where ASTAR has its correlation index; the posterior as
@@ -131,7 +152,8 @@ def write_ang(crystal_map: CrystalMap, path: str | Path) -> None:
         extra_prop="reliability",
     )
     # orix takes a single column for a row, and has had to be given four positions.
-    lines = Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
+    path = Path(path)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     text = "".join(lines[: len(lines) - copy.size + crystal_map.size])
     columns = crystal_map.size if crystal_map.dy == 0 else len(np.unique(crystal_map.x))
     for name, number in (
@@ -140,7 +162,7 @@ def write_ang(crystal_map: CrystalMap, path: str | Path) -> None:
         ("ROWS", crystal_map.size // columns),
     ):
         text = re.sub(rf"N{name}: \d+", f"N{name}: {number}", text)
-    Path(path).write_text(text, encoding="utf-8")
+    path.write_text(f"# {frames.statement(camera)}\n{text}", encoding="utf-8")
 
 
 def _of_four(crystal_map: CrystalMap) -> CrystalMap:
@@ -161,7 +183,7 @@ def _of_four(crystal_map: CrystalMap) -> CrystalMap:
     return padded
 
 
-def write_ctf(crystal_map: CrystalMap, path: str | Path) -> None:
+def write_ctf(crystal_map: CrystalMap, path: str | Path, *, camera: StatedCamera | None) -> None:
     """Write a Channel 5 text file (.ctf).
 
     What orix.io.plugins.ctf and MTEX's loadEBSD_ctf read: micrometres, Bunge angles in degrees
@@ -184,7 +206,7 @@ def write_ctf(crystal_map: CrystalMap, path: str | Path) -> None:
     step = micrometres * (crystal_map.dx or crystal_map.dy)
     lines = [
         "Channel Text File",
-        "Prj\tphasefront",
+        f"Prj\tphasefront; {frames.statement(camera)}",
         "Author\tphasefront",
         "JobMode\tGrid",
         f"XCells\t{len(np.unique(x))}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,12 +81,27 @@ class Plan:
         return list(self.scans.index[self.scans["kind"] == kind])
 
     def instrument(self, name: str) -> str:
-        """An instrument as JSON."""
-        return _json(self.experiment.instruments[name].model_dump(mode="json"))
+        """An instrument as JSON, without its camera's place to the scan: few rules need that."""
+        return _json(self.experiment.instruments[name].model_dump(mode="json", exclude={"camera"}))
 
     def instrument_of_scan(self, scan: str) -> str:
         """The instrument that took a scan, as JSON."""
         return self.instrument(self.scans.loc[scan, "instrument"])
+
+    def camera_of_scan(self, scan: str) -> str:
+        """How the camera stands to a scan, as JSON; null where the config does not say."""
+        return _json(self._cameras([scan])[scan])
+
+    def cameras(self) -> str:
+        """The same of every scan, by its name."""
+        return _json(self._cameras(self.scans.index))
+
+    def _cameras(self, scans: Iterable[str]) -> dict[str, dict | None]:
+        stated = {
+            scan: self.experiment.instruments[self.scans.loc[scan, "instrument"]].camera
+            for scan in scans
+        }
+        return {scan: camera and camera.model_dump(mode="json") for scan, camera in stated.items()}
 
     def step_of(self, scan: str) -> float:
         """Scan step, nm; NaN where the table does not say."""

@@ -9,6 +9,7 @@ import jsonschema
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from conftest import ROOT, Project
 
 from phasefront import layouts, netcdf
@@ -105,6 +106,30 @@ def test_only_a_change_that_was_used_breaks_records(finished_project, tmp_path, 
         assert done.returncode == 1
         assert said in done.stderr
         assert len(project.planned()) > 1
+
+
+def test_a_camera_is_compared_where_directions_are_given_and_nowhere_else(
+    finished_project, tmp_path
+):
+    project = finished_project.copy(tmp_path / "copy")
+    path = project.folder / project.config
+    stated = {"rotation_deg": 12.0, "mirrored": True, "rotation_error_deg": None}
+    content = yaml.safe_load(path.read_text())
+    content["instruments"]["astar"]["camera"] = stated
+    path.write_text(yaml.safe_dump(content))
+    settings, broken = Settings(project.folder), {}
+    for record in chain.collect(project.results).by_path.values():
+        if said := settings.difference(record):
+            broken[record.made.rule] = said
+            given = record.made.parameters
+            for name in {"camera", "cameras"} & given.keys():
+                scans = dict.fromkeys(["grains-x3.0", "grains-x2.5"], stated)
+                given[name] = stated if name == "camera" else scans
+                assert settings.difference(record) is None
+                given[name] = json.loads(json.dumps(given[name]).replace("12.0", "13.0"))
+                assert "12.0, not 13.0" in settings.difference(record)
+    assert broken.keys() == {"draw_maps", "export_maps", "execute_notebook"}
+    assert all(said.endswith(", not None") for said in broken.values())
 
 
 def test_a_table_that_names_another_raw_file_breaks_records(finished_project, tmp_path):
@@ -242,4 +267,5 @@ def test_the_notebook_is_a_page_that_needs_no_network(unpacked):
     page = (unpacked / "results/small/notebooks/experiment.html").read_text()
     assert "<script" not in page and "<title>results/small</title>" in page
     assert "data:image/png;base64" in page
+    assert "camera rotation not stated: directions on the map are relative to the camera" in page
     assert not re.findall(r"""(?:src|href)=["']https?://(?!orix)""", page)

@@ -218,6 +218,11 @@ REPLACED = {
         "config/small/powder.tsv", "x2.5.xye\t0.4127", "x2.5.xye\t0.4128",
         {"simulate_pattern", "fit_pattern"}, {"patterns": 1},
     ),
+    "camera of an instrument": (
+        "config/small.yaml", "instruments:\n  astar:\n",
+        "instruments:\n  astar:\n    camera: {rotation_deg: 12, mirrored: true}\n",
+        {"draw_maps", "export_maps", "execute_notebook"}, {},
+    ),
     "command of a rule": (
         "workflow/rules/grains.smk", "python scripts", "python -O scripts", {"find_grains"}, {}
     ),

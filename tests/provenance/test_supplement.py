@@ -478,6 +478,20 @@ def test_methods_say_that_virtual_data_are_simulated():
     assert "where the config gives a state no other" in text
 
 
+def test_methods_say_what_directions_refer_to():
+    turned = {"rotation_deg": 30.0, "mirrored": True, "rotation_error_deg": 0.5}
+    cameras = {"a": None, "b": turned, "c": turned}
+    steps = [
+        made_by("export_maps", f"maps/{scan}.h5", camera=camera) for scan, camera in cameras.items()
+    ]
+    text = methods.section(steps, title="", software=SOFTWARE)
+    assert (
+        "**Directions.** Camera rotation not stated: directions on the map are relative to the"
+        " camera (a); camera rotation 30 degrees (standard error 0.5), mirrored: directions on the"
+        " map are those of the scan (b and c).\n"
+    ) in text
+
+
 @pytest.mark.parametrize(
     ("value", "text"),
     [(1e7, "10⁷"), (2.5e-7, "2.5 × 10⁻⁷"), (0.01, "0.01"), (3.0, "3"), (float("nan"), "–")],

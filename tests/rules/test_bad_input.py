@@ -16,7 +16,7 @@ from phasefront import config
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = config.load(ROOT / "config/demo.yaml")
-ASTAR = DEMO.instruments["astar"].model_dump_json()
+ASTAR = DEMO.instruments["astar"].model_dump_json(exclude={"camera"})
 PLUGINS = {
     ".blo": (
         blockfile,

@@ -6,14 +6,16 @@ import sys
 import numpy as np
 import pytest
 from conftest import ROOT
+from matplotlib.image import imread
 from scipy.spatial.transform import Rotation
 
 from phasefront import rotations
 from phasefront.crystals import read_crystal
+from phasefront.figures import style
 
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import indexing, scan, systems
+from benchmarks import camera_figure, indexing, scan, systems
 from benchmarks.score import score
 
 NAMES = ["LiFePO4", "FePO4"]
@@ -122,3 +124,10 @@ def test_phasefront_and_pyxem_side_by_side():
     assert result["settings"]["other"]["phases"] == ["Na3V2PO42F3", "Na2V2PO42F3"]
     assert result["scaling"]["phases"][0]["phases"] == 2
     assert 0 < result["matrix_products"]["share_of_peak"] < 1.5
+
+
+def test_the_docs_drawing_of_a_camera_is_that_of_the_convention(tmp_path):
+    style.save(camera_figure.draw(), tmp_path / "camera.png")
+    drawn, shown = (imread(path) for path in (tmp_path / "camera.png", camera_figure.FIGURE))
+    assert drawn.shape == shown.shape
+    assert np.abs(drawn - shown).mean() < 1e-3

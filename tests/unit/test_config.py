@@ -1,6 +1,7 @@
 """The config: drift of its schema, and every error naming file, field and remedy."""
 
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,25 @@ def change(content, path, value):
             ["instruments", "astar", "scale"], None,
             "demo.yaml: instruments.astar.scale: scan 'grains-x3.0' needs the camera's nominal"
             " scale; give it in 1/angstrom per pixel, to within 2 %.",
+        ),
+        (
+            ["instruments", "astar", "camera"], {"rotation_deg": 12},
+            "demo.yaml: instruments.astar.camera.mirrored: missing; add it.",
+        ),
+        (
+            ["instruments", "astar", "camera"], {"rotation_deg": math.nan, "mirrored": False},
+            "demo.yaml: instruments.astar.camera.rotation_deg: nan cannot be used: input should be"
+            " less than or equal to 360; correct the value.",
+        ),
+        (
+            ["instruments", "astar", "camera"],
+            {"rotation_deg": 12, "mirrored": False, "rotation_error_deg": -1},
+            "demo.yaml: instruments.astar.camera.rotation_error_deg: -1 cannot be used: input"
+            " should be greater than or equal to 0; correct the value.",
+        ),
+        (
+            ["instruments", "astar", "camera"], {"rotation": 12, "mirrored": False},
+            "demo.yaml: instruments.astar.camera.rotation: unknown key; write 'rotation_deg'.",
         ),
         (
             ["virtual", "states", "x2.5", "thickness_nm"], [85, 28],
@@ -268,3 +288,16 @@ def test_a_config_or_table_that_is_no_text_is_named(tmp_path):
         path.write_bytes(table)
         with pytest.raises(InputError, match=r"a\.yaml: not a table \("):
             config.read_table(path, config.ScanRow)
+
+
+def test_a_camera_reaches_what_draws_directions_and_no_other_rule(demo):
+    unstated = Plan.parse(demo, "demo.yaml")
+    scan = unstated.scans.index[0]
+    camera = {"rotation_deg": -40.0, "mirrored": True, "rotation_error_deg": None}
+    demo["instruments"]["astar"]["camera"] = {"rotation_deg": -40, "mirrored": True}
+    stated = Plan.parse(demo, "demo.yaml")
+    assert stated.instrument_of_scan(scan) == unstated.instrument_of_scan(scan)
+    assert "camera" not in stated.instrument("astar")
+    assert unstated.camera_of_scan(scan) == "null"
+    assert json.loads(stated.camera_of_scan(scan)) == camera
+    assert json.loads(stated.cameras()) == dict.fromkeys(stated.scans.index, camera)

@@ -22,6 +22,7 @@ from sources import make_powder as make_powder_of
 from stages import build_cycling, build_phases
 
 from phasefront import layouts, netcdf
+from phasefront.config import StatedCamera
 from phasefront.crystals import read_crystal
 from phasefront.figures import (
     comparison,
@@ -45,6 +46,7 @@ LABELS = {
 }
 SHAPE = (48, 56)
 STEP_NM = 12.8
+TURNED = StatedCamera(rotation_deg=30, mirrored=True, rotation_error_deg=1.5)
 CAMERA = 96
 SCALE = 0.025
 
@@ -459,7 +461,7 @@ def draw(name):
         return maps.draw_phase_map(phases)
     if name == "orientations":
         return maps.draw_orientation_map(
-            phases, make_crystals(), scan_step_nm=STEP_NM, labels=LABELS
+            phases, make_crystals(), camera=TURNED, scan_step_nm=STEP_NM, labels=LABELS
         )
     if name == "reliability":
         return maps.draw_reliability(phases, make_orientations(phases), scan_step_nm=STEP_NM)

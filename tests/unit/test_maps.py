@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import h5py
 import numpy as np
 import pytest
 from conftest import ROOT
@@ -11,7 +12,8 @@ from orix.quaternion import Orientation, Rotation, symmetry
 from scipy.spatial.transform import Rotation as ScipyRotation
 from stages import build_phases
 
-from phasefront import config, layouts, maps, netcdf
+from phasefront import config, frames, layouts, maps, netcdf
+from phasefront.config import StatedCamera
 from phasefront.crystals import read_crystal
 from phasefront.errors import InputError
 from phasefront.layouts import MIXED, UNDECIDED, VACUUM
@@ -23,6 +25,7 @@ STEMS = {"Na3": "Na3V2PO42F3", "Na2": "Na2V2PO42F3", "Na1": "NaV2PO42F3"}
 CIFS = {name: ROOT / f"config/structures/{stem}.cif" for name, stem in STEMS.items()}
 SHAPE = (5, 7)
 SUFFIXES = ("h5", "ang", "ctf")
+UNSTATED = "camera rotation not stated: directions on the map are relative to the camera"
 
 CIF = """data_{name}
 _cell_length_a {a}
@@ -90,15 +93,15 @@ def stages(names, *, shape=SHAPE, absent=()):
 def made(crystals, *, step_nm=2.345, **options):
     """A map with the PHASES and ORIENTATIONS it is made of."""
     phases, orientations = stages([crystal.name for crystal in crystals], **options)
-    found = maps.crystal_map(phases, orientations, crystals, step_nm=step_nm)
+    found = maps.crystal_map(phases, orientations, crystals, step_nm=step_nm, camera=None)
     return found, phases, orientations
 
 
-def written(found, folder):
+def written(found, folder, camera=None):
     """Path of each format after writing the map."""
     paths = {suffix: folder / f"map.{suffix}" for suffix in SUFFIXES}
     for suffix, path in paths.items():
-        getattr(maps, f"write_{suffix}")(found, path)
+        getattr(maps, f"write_{suffix}")(found, path, camera=camera)
     return paths
 
 
@@ -141,7 +144,7 @@ def test_mixed_positions_are_indexed_as_their_likeliest_phase(tmp_path, sodium):
     for row, column in places:
         phases["decision"][row, column] = MIXED
         phases["share"][row, column] = [0.25, 0.75, 0]
-    found = maps.crystal_map(phases, orientations, sodium, step_nm=2.0)
+    found = maps.crystal_map(phases, orientations, sodium, step_nm=2.0, camera=None)
     read = io.load(written(found, tmp_path)["h5"])
     for row, column in places:
         at = row * SHAPE[1] + column
@@ -232,7 +235,7 @@ def test_a_reflection_lies_where_the_rotation_says(tmp_path, sodium):
     to_crystal = ScipyRotation.from_matrix([[0, 0, 1], [1, 0, 0], [0, 1, 0]])
     phases["decision"][:] = 0
     phases["rotation"][:] = to_crystal.as_quat(scalar_first=True)
-    found = maps.crystal_map(phases, orientations, [crystal], step_nm=1)
+    found = maps.crystal_map(phases, orientations, [crystal], step_nm=1, camera=None)
     for path in written(found, tmp_path).values():
         read = io.load(path)
         for hkl, direction in [((0, 4, 0), (1, 0, 0)), ((0, 0, 2), (0, 1, 0))]:
@@ -298,7 +301,7 @@ def test_a_single_row(tmp_path, sodium):
 def test_nothing_decided_and_no_step(tmp_path, sodium):
     phases, orientations = stages(list(STEMS))
     phases["decision"][:] = UNDECIDED
-    found = maps.crystal_map(phases, orientations, sodium, step_nm=np.nan)
+    found = maps.crystal_map(phases, orientations, sodium, step_nm=np.nan, camera=None)
     assert (found.dx, found.dy, found.scan_unit) == (1, 1, "px")
     for path in written(found, tmp_path).values():
         read = io.load(path)
@@ -309,7 +312,7 @@ def test_nothing_decided_and_no_step(tmp_path, sodium):
 def test_other_phases_than_decided_between(sodium):
     phases, orientations = stages(list(STEMS))
     with pytest.raises(InputError, match=r"s: phase: its phases are .*give the CIFs"):
-        maps.crystal_map(phases, orientations, sodium[::-1], step_nm=1)
+        maps.crystal_map(phases, orientations, sodium[::-1], step_nm=1, camera=None)
 
 
 def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
@@ -320,6 +323,7 @@ def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
         sys.executable, "scripts/export_maps.py", "--phases", tmp_path / "phases.nc",
         "--orientations", tmp_path / "orientations.nc", "--cifs", *CIFS.values(),
         "--material", config.load(ROOT / "config/demo.yaml").section("material"), "--step", "10",
+        "--camera", "null",
     ]  # fmt: skip
     for suffix in SUFFIXES:
         command += [f"--{suffix}", tmp_path / "out" / f"map.{suffix}"]
@@ -328,7 +332,7 @@ def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == done.stdout == ""
-    again = maps.crystal_map(phases, orientations, sodium, step_nm=10)
+    again = maps.crystal_map(phases, orientations, sodium, step_nm=10, camera=None)
     for path in written(again, tmp_path).values():
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
         assert (tmp_path / "out" / f"{path.name}.prov.json").is_file()
@@ -339,7 +343,9 @@ def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
 def test_maps_of_few_positions_are_written_too(sodium, tmp_path, ny, nx, first):
     phases, orientations = stages(list(CIFS))
     at = {"y": slice(first, first + ny), "x": slice(0, nx)}
-    found = maps.crystal_map(phases.isel(at), orientations.isel(at), sodium, step_nm=10.0)
+    found = maps.crystal_map(
+        phases.isel(at), orientations.isel(at), sodium, step_nm=10.0, camera=None
+    )
     paths = written(found, tmp_path)
     assert np.loadtxt(paths["ang"], ndmin=2).shape[0] == ny * nx
     for suffix in ("ang", "h5") if ny * nx > 1 else ():  # orix reads no map of one position
@@ -356,3 +362,32 @@ def test_maps_of_few_positions_are_written_too(sodium, tmp_path, ny, nx, first):
     ang = paths["ang"].read_text()
     assert f"NCOLS_ODD: {nx}" in ang
     assert f"NROWS: {ny}" in ang
+
+
+@pytest.mark.parametrize(
+    ("camera", "told"),
+    [
+        (None, UNSTATED),
+        (
+            StatedCamera(rotation_deg=-12.5, mirrored=True, rotation_error_deg=1.5),
+            "camera rotation -12.5 degrees (standard error 1.5), mirrored:"
+            " directions on the map are those of the scan",
+        ),
+        (
+            StatedCamera(rotation_deg=0, mirrored=False),
+            "camera rotation 0 degrees (error not stated), not mirrored:"
+            " directions on the map are those of the scan",
+        ),
+    ],
+    ids=["unstated", "stated", "error unknown"],
+)
+def test_every_export_says_what_its_directions_refer_to(tmp_path, sodium, camera, told):
+    assert frames.statement(camera) == told
+    written(made(sodium)[0], tmp_path, camera)
+    assert (tmp_path / "map.ang").read_text().splitlines()[0] == f"# {told}"
+    assert (tmp_path / "map.ctf").read_text().splitlines()[1] == f"Prj\tphasefront; {told}"
+    with h5py.File(tmp_path / "map.h5") as file:
+        attributes = dict(file["crystal_map"].attrs)
+    assert attributes.pop("directions") == told
+    known = {} if camera is None else camera.model_dump(exclude_none=True)
+    assert attributes == {f"camera_{name}": value for name, value in known.items()}

@@ -102,8 +102,10 @@ rule draw_maps:
         "../../envs/environment.yaml"
     params:
         material=settings("material"),
+        camera=lambda wildcards: PLAN.camera_of_scan(wildcards.scan),
     shell:
         "python scripts/draw_maps.py --phases {input.phases}"
         " --orientations {input.orientations} --grains {input.grains} --cifs {input.cifs:q}"
-        " --material {params.material:q} --decision {output.decision} --ipf {output.ipf}"
+        " --material {params.material:q} --camera {params.camera:q}"
+        " --decision {output.decision} --ipf {output.ipf}"
         " --composition {output.composition} --reliability {output.reliability} > {log} 2>&1"

@@ -23,8 +23,9 @@ rule export_maps:
     params:
         material=settings("material"),
         step=lambda wildcards: PLAN.step_of(wildcards.scan),
+        camera=lambda wildcards: PLAN.camera_of_scan(wildcards.scan),
     shell:
         "python scripts/export_maps.py --phases {input.phases}"
         " --orientations {input.orientations} --cifs {input.cifs:q}"
-        " --material {params.material:q} --step {params.step}"
+        " --material {params.material:q} --step {params.step} --camera {params.camera:q}"
         " --h5 {output.h5} --ang {output.ang} --ctf {output.ctf} > {log} 2>&1"

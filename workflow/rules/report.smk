@@ -75,9 +75,11 @@ rule execute_notebook:
         folder=lambda wildcards, input: os.path.dirname(input.summary),
         material=settings("material"),
         links=PLAN.links(),
+        cameras=PLAN.cameras(),
     shell:
         "python scripts/execute_notebook.py --template {input.template}"
         " --used {input.summary} {input.truth} {input.comparison} {input.cycling}"
         " {input.fractions} {input.phases} {input.grains} {input.cifs:q}"
         " --folder {params.folder} --material {params.material:q} --links {params.links:q}"
+        " --cameras {params.cameras:q}"
         " --notebook {output.notebook} --page {output.page} > {log} 2>&1"

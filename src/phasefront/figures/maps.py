@@ -11,12 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from phasefront import frames
 from phasefront.figures import style
 from phasefront.layouts import MIXED, UNDECIDED, VACUUM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+    from phasefront.config import Camera, StatedCamera
 
 
 UNDECIDED_COLOUR = "#666666"
@@ -92,13 +95,15 @@ def draw_orientation_map(
     phases: xr.Dataset,
     crystals: Mapping[str, object],
     *,
+    camera: StatedCamera | None,
     scan_step_nm: float = np.nan,
     labels: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Crystal direction along the frame's x, y and z per position.
+    """Crystal direction along x, y and z of the scan per position, or of its camera if not stated.
 
-    Each decided position takes the colour key of its phase's Laue group (orix, TSL), drawn beside.
-    `crystals` maps the names of the phases to crystals (`orix_point_group()`).
+    Which of them it is stands below. Each decided position takes the colour key of its phase's
+    Laue group (orix, TSL), drawn beside. `crystals` maps the names of the phases to crystals
+    (`orix_point_group()`).
     """
     import orix.plot  # noqa: F401  registers the projection of the colour keys
     from orix.vector import Vector3d
@@ -106,23 +111,29 @@ def draw_orientation_map(
     names = [str(name) for name in phases["phase"].values]
     groups = {name: crystals[name].orix_point_group().laue for name in names}
     directions = {"x": Vector3d.xvector(), "y": Vector3d.yvector(), "z": Vector3d.zvector()}
-    words = {"x": "IPF-X, along columns", "y": "IPF-Y, along rows", "z": "IPF-Z, along the beam"}
+    of = "the scan's" if camera else "the camera's"
+    words = {"x": f"IPF-X, {of} x", "y": f"IPF-Y, {of} y", "z": "IPF-Z, along the beam"}
     shape = phases["decision"].shape
     figure = style.page(style.PAGE, max(3.4, style.map_height(shape, columns=3) + 1.7))
     maps, keys = figure.subfigures(2, 1, height_ratios=[style.map_height(shape, columns=3), 1.5])
     for ax, letter, axis in zip(maps.subplots(1, 3), "abc", "xyz", strict=True):
-        ax.imshow(direction_colours(phases, groups, directions[axis]))
+        ax.imshow(direction_colours(phases, groups, directions[axis], camera=camera))
         style.title(ax, letter, words[axis])
         style.scan_axes(ax, scan_step_nm, with_labels=axis == "x")
     _draw_keys(keys, groups, labels)
+    told = frames.statement(camera)
+    figure.supxlabel(f"{told[:1].upper()}{told[1:]}.", fontsize=7)
     return figure
 
 
-def direction_colours(phases: xr.Dataset, groups: Mapping[str, object], direction) -> np.ndarray:
-    """Colours (y, x, 3) of a frame direction (orix Vector3d) in the crystal of each position.
+def direction_colours(
+    phases: xr.Dataset, groups: Mapping[str, object], direction, *, camera: Camera | None = None
+) -> np.ndarray:
+    """Colours (y, x, 3) of a direction (orix Vector3d) in the crystal of each position.
 
-    `groups` maps phases to orix Laue groups; undecided and vacuum positions have their own greys.
-    Mixed positions take their likeliest phase, whose orientation is that of the first lattice.
+    The direction is one of the scan, or of the patterns where `camera` is None. `groups` maps
+    phases to orix Laue groups; undecided and vacuum positions have their own greys. Mixed positions
+    take their likeliest phase, whose orientation is that of the first lattice.
     """
     from matplotlib.colors import to_rgb
     from orix.plot import DirectionColorKeyTSL
@@ -135,7 +146,8 @@ def direction_colours(phases: xr.Dataset, groups: Mapping[str, object], directio
     for index, name in enumerate(phases["phase"].values):
         here = decision == index
         if here.any():
-            rotation = Rotation(phases["rotation"].values[here, index].astype(float))
+            seen = phases["rotation"].values[here, index].astype(float)
+            rotation = Rotation(frames.on_scan(seen, camera))
             key = DirectionColorKeyTSL(groups[str(name)])
             colours[here] = key.direction2color(rotation * direction)
     return np.clip(colours, 0, 1)

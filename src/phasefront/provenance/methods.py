@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from phasefront import layouts, netcdf
+from phasefront import frames, layouts, netcdf
 from phasefront.agreement import NORMAL_95
+from phasefront.config import CameraOfScan
 from phasefront.netcdf import Layout
 from phasefront.provenance.citations import CITATIONS
 from phasefront.provenance.explain import listed
@@ -298,6 +299,15 @@ def _grains(jobs: _Jobs) -> str:
     )
 
 
+def _directions(jobs: _Jobs) -> str:
+    scans: dict[str, list[str]] = {}
+    for name, step in zip(jobs.names, jobs.steps, strict=True):
+        stated = CameraOfScan.model_validate(step.parameters["camera"]).root
+        scans.setdefault(frames.statement(stated), []).append(name)
+    told = "; ".join(f"{text} ({listed(names)})" for text, names in scans.items())
+    return f"**Directions.** {_first_upper(told)}."
+
+
 def _fractions(jobs: _Jobs) -> str:
     confusion = jobs.of("simulate_confusion")
     unfolded = (
@@ -428,6 +438,7 @@ _SENTENCES: dict[str, Callable[[_Jobs], str]] = {
     "find_orientations": _orientations,
     "decide_phases": _phases,
     "find_grains": _grains,
+    "export_maps": _directions,
     "count_fractions": _fractions,
     "analyse_log": _cycling,
     "fit_pattern": _powder,

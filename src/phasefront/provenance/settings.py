@@ -78,13 +78,19 @@ def offered(plan: Plan, record: Record) -> tuple[list[dict], dict[str, list]]:
     steps = values.get("scan-step-nm", [])
     # Files have seeds of their own, and so have rules without wildcards or what they are about.
     rule = record.made.rule
+    cameras = json.loads(plan.cameras())
+    of_scan = [cameras[scan] for scan in cameras if scan == record.run.wildcards.get("scan")]
     wildcards = [*record.run.wildcards.values(), rule, rule.partition("_")[2]]
     values |= {
         "step": ["nan" if step is None or math.isnan(step) else step for step in steps],
         "seed": [plan.seed_of(name) for name in wildcards],
         "links": [json.loads(plan.links())],
+        "camera": of_scan,
         "states": [json.loads(plan.states_on_log(log)) for log in plan.logs.index],
     }
+    # A rule is given an instrument without its camera, and cameras apart from it.
+    sections += [json.loads(plan.instrument(name)) for name in experiment.instruments]
+    sections += [cameras, *(camera for camera in of_scan if camera is not None)]
     return [*sections, *rows], values
 
 

@@ -11,14 +11,19 @@ import errno
 import os
 import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
 from numba import njit
 
+from phasefront import frames
 from phasefront.virtual import bloch_waves, specimen
 from phasefront.virtual.particles import VirtualPhase
 from phasefront.virtual.specimen import DIFFUSE_PATH_NM, Columns, at_thickness, turned
+
+if TYPE_CHECKING:
+    from phasefront.config import Camera
 
 CAMERA_PIXELS = 144
 # Radius of the beam's disk and standard deviation of the blur of screen and lens, pixels.
@@ -61,6 +66,7 @@ def simulate_scan(
     descan_px: float = 2.5,
     dose: float = 1e7,
     gamma: float = 0.567,
+    camera: Camera | None = None,
     threads: int = 1,
     intensities: str | Path = bloch_waves.DATA_FILE,
 ) -> xr.Dataset:
@@ -91,13 +97,16 @@ def simulate_scan(
         Electrons per pattern.
     gamma
         Stored value = 255 (counts / 255)^gamma; 1 for a linear camera.
+    camera
+        How the patterns lie to the image of the scan; as it where None.
     threads
         Rows rendered at the same time; the bytes do not depend on it.
 
     Returns
     -------
-    TRUTH dataset. Beyond the layout its attributes hold the arguments that shape the scan, and
-    phase_ion_content and phase_formula_volume (angstrom^3), one value a phase.
+    TRUTH dataset, with orientations in the frame of the patterns. Beyond the layout its attributes
+    hold the arguments that shape the scan, and phase_ion_content and phase_formula_volume
+    (angstrom^3), one value a phase.
 
     Raises
     ------
@@ -112,18 +121,23 @@ def simulate_scan(
         intensities=intensities,
     )  # fmt: skip
     affine = _affine(scale_nominal * (1 + scale_error), ellipse_ratio, ellipse_angle_deg)
+    to_scan = np.eye(2) if camera is None else frames.plane_matrix(camera).T
     # A stream of its own: a change of the camera leaves the grains as they are.
     centres = _descan(shape, descan_px, np.random.default_rng([seed, 1]))
     _write_block_file(
         path,
         lambda rows: _film(
-            _render_rows(grown.table, grown.columns, centres, affine, rows),
+            _render_rows(grown.table, grown.columns, centres, to_scan @ affine, rows),
             dose=dose, gamma=gamma, rng=np.random.default_rng([seed, 2, rows.start]),
         ),
         columns=grown.columns, shape=shape, scan_step_nm=scan_step_nm,
         scale_nominal=scale_nominal, table=grown.table, gamma=gamma, threads=threads,
     )  # fmt: skip
-    return grown.truth(centres, affine).assign_attrs(
+    truth = grown.truth(centres, affine)
+    for name in ("rotation", "second_rotation"):
+        seen = frames.in_pattern(truth[name].values.astype("f8"), camera)
+        truth[name] = truth[name].copy(data=seen.astype("f4"))
+    return truth.assign_attrs(
         {
             "scale_error": scale_error, "ellipse_ratio": ellipse_ratio,
             "ellipse_angle_deg": ellipse_angle_deg, "dose": dose, "gamma": gamma,
