@@ -823,3 +823,45 @@ def test_scale_bars_are_round_and_fill_the_room_they_have(length):
 def test_miller_indices_bear_bars_and_are_set_apart_where_two_digits_occur():
     assert style.miller(np.array([2, -1, 0])) == r"$2\overline{1}0$"
     assert style.miller(np.array([10, 0, -2])) == r"$10\,0\,\overline{2}$"
+
+
+# ------------------------------------------------------------------------------ no answer
+
+ANSWERS = {"undecided": UNDECIDED, "vacuum": VACUUM, "mixed": MIXED, "one phase": 1}
+
+
+@pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
+@pytest.mark.parametrize("shape", [(1, 1), (1, 40), (6, 1)])
+def test_maps_of_any_shape_with_one_answer_everywhere_are_drawn(shape, answer):
+    at = {"y": slice(0, shape[0]), "x": slice(0, shape[1])}
+    orientations = make_orientations(make_phases()).isel(at)
+    phases = build_phases(NAMES, np.full(shape, answer))
+    if answer != VACUUM:
+        phases["rotation"][:] = [1, 0, 0, 0]
+    drawn = [
+        maps.draw_phase_map(phases, labels=LABELS),
+        maps.draw_phase_map_overview([phases], titles=["s"], scan_steps_nm=[np.nan], labels=LABELS),
+        maps.draw_orientation_map(phases, make_crystals(), camera=None, labels=LABELS),
+        maps.draw_reliability(phases, orientations),
+        maps.draw_composition(phases),
+    ]
+    for figure in drawn:
+        assert list(texts_drawn(figure))
+    for where, reason in zip(*patterns.choose_positions(phases, orientations), strict=True):
+        assert answer != VACUUM
+        assert (where < shape).all()
+        assert reason
+
+
+def test_a_comparison_of_nothing_says_so_and_one_without_fractions_leaves_their_row_out():
+    nothing = make_comparison()
+    for name in nothing.data_vars:
+        if nothing[name].dtype.kind == "f":
+            nothing[name] = nothing[name] * np.nan
+    nothing["states_compared"] = 0 * nothing["states_compared"]
+    figure = comparison.draw_comparison([], nothing)
+    assert "nothing to compare" in str(list(texts_drawn(figure)))
+    assert "no scans" in str(list(texts_drawn(maps.draw_phase_map_overview([], titles=[]))))
+    log = build_cycling(["a", "b"], np.array([2.9, 2.1]))
+    figure = comparison.draw_comparison([log], nothing)
+    assert "molar phase fraction" not in str(list(texts_drawn(figure)))
