@@ -148,6 +148,11 @@ def _draw_parity(ax: Axes, comparison: xr.Dataset) -> None:
     margin = float(comparison.attrs["margin"])
     sources = [str(name) for name in comparison["source"].values]
     reach = np.array([low.min(), high.max(), x.min(), x.max()], dtype=float)
+    if np.isnan(reach).all():
+        ax.set(xticks=[], yticks=[])
+        ax.text(0.5, 0.5, "no source has an\nion content of a state", transform=ax.transAxes,
+                ha="center", va="center", color="0.35")  # fmt: skip
+        return
     limits = np.nanmin(reach) - 0.1, np.nanmax(reach) + 0.1
     line = np.array(limits)
     ax.fill_between(line, line - margin, line + margin, color="0.9", linewidth=0)
