@@ -180,7 +180,7 @@ def test_same_structure_twice_is_refused_even_in_another_setting(tmp_path):
         check_distinct([crystal(AMAM), crystal(I4MMM), read_crystal(copy)])
     assert str(copy) in str(caught.value)
     moved = tmp_path / "moved.cif"
-    moved.write_text(CIF.replace("F m -3 m", "F d -3 m"))
+    moved.write_text(CIF.replace("F m -3 m", "F d -3 m :1"))
     check_distinct([crystal(AMAM), crystal(I4MMM), crystal(CMC21), read_crystal(moved)])
 
 

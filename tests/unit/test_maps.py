@@ -42,9 +42,9 @@ Mn1 Mn 0 0 0
 O1 O 0.21 0.13 0.34
 """
 CELLS = {
-    "cubic": {"a": 8.2, "b": 8.2, "c": 8.2, "beta": 90, "gamma": 90, "group": "F d -3 m"},
+    "cubic": {"a": 8.2, "b": 8.2, "c": 8.2, "beta": 90, "gamma": 90, "group": "F d -3 m:1"},
     "monoclinic": {"a": 5, "b": 8.5, "c": 5.1, "beta": 109.4, "gamma": 90, "group": "C 1 2/m 1"},
-    "hexagonal": {"a": 2.8, "b": 2.8, "c": 14, "beta": 90, "gamma": 120, "group": "P 63/m m c"},
+    "hexagonal": {"a": 5, "b": 5, "c": 14, "beta": 90, "gamma": 120, "group": "P 63/m m c"},
 }
 
 
