@@ -67,6 +67,7 @@ def _printable(text: str) -> str:
 
 FilePath = Annotated[str, AfterValidator(_plain_path)]
 Text = Annotated[str, AfterValidator(_printable)]
+Line = Annotated[Text, AfterValidator(lambda text: " ".join(text.split()))]
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
@@ -491,7 +492,7 @@ class Experiment(Model):
     """One experiment: what config/<run>.yaml holds."""
 
     run: Name = Field(description="results go to results/<run>")
-    title: Text = ""
+    title: Line = ""
     seed: int = Field(0, ge=0)
     material: Material
     instruments: dict[Name, Instrument] = Field(min_length=1)

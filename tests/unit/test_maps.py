@@ -38,8 +38,9 @@ _atom_site_type_symbol
 _atom_site_fract_x
 _atom_site_fract_y
 _atom_site_fract_z
-Mn1 Mn 0 0 0
-O1 O 0.21 0.13 0.34
+_atom_site_occupancy
+Mn1 Mn 0 0 0 1
+O1 O 0.21 0.13 0.34 0.1
 """
 CELLS = {
     "cubic": {"a": 8.2, "b": 8.2, "c": 8.2, "beta": 90, "gamma": 90, "group": "F d -3 m:1"},
