@@ -65,8 +65,16 @@ def _printable(text: str) -> str:
     return text
 
 
+def _web_address(text: str) -> str:
+    scheme, colon, rest = text.partition(":")
+    if not (scheme.isalpha() and colon and rest.isprintable() and " " not in text):
+        raise ValueError(f"{text!r} is no URL; write it as https://... or doi:...")
+    return text
+
+
 FilePath = Annotated[str, AfterValidator(_plain_path)]
 Text = Annotated[str, AfterValidator(_printable)]
+Url = Annotated[str, AfterValidator(_web_address)]
 Line = Annotated[Text, AfterValidator(lambda text: " ".join(text.split()))]
 
 
@@ -261,7 +269,7 @@ class Download(Model):
     """A public file the experiment needs."""
 
     path: FilePath
-    url: Text
+    url: Url
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
