@@ -134,7 +134,10 @@ def fetch(config: list[Path]) -> int:
 
 
 def check(config: list[Path]) -> int:
-    """Read the config, its tables and every file they name, and say what a run would use."""
+    """Open every file that a config and its tables name, and say in a line what each holds.
+
+    Exit code 2 with a sentence for each file that cannot be used.
+    """
     plan = _checked_plan(config)
     print(
         f"{plan.source}: {len(plan.cifs)} phases, {len(plan.scans)} scans, {len(plan.logs)} logs,"
@@ -145,10 +148,21 @@ def check(config: list[Path]) -> int:
 
 
 def _checked_plan(config: list[Path]):
+    from phasefront.inspection import inspect
     from phasefront.plan import Plan
     from phasefront.provenance.sources import Sources
 
     plan = Plan.load(*config)
+    wrong = []
+    for found in inspect(plan):
+        if isinstance(found, InputError):
+            wrong.append(found)
+        else:
+            print(found, flush=True)
+    for error in wrong[:-1]:
+        print(error, file=sys.stderr)
+    if wrong:
+        raise wrong[-1]
     plan.check_files()
     Sources(Path("results") / plan.experiment.run).refuse_hidden_changes()
     for sentence in plan.check_pairs(thorough=True):

@@ -32,9 +32,50 @@ from phasefront.provenance.context import Person
 if TYPE_CHECKING:
     import pandas as pd
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9.+-]*$")]
+# What stands in paths of results: a file's name may have 255 signs, and its suffixes take some.
+_NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$"
+Name = Annotated[str, Field(pattern=_NAME_PATTERN, max_length=100)]
+_IN_A_NAME = "a name has letters a to z, digits and . _ + - and begins with a letter or digit"
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+# Spatial frequencies and their errors, 1/A: electrons of 1 MeV see nothing beyond.
+Radius = Annotated[float, Field(gt=0, le=10)]
+Side = Annotated[int, Field(ge=1, le=100_000)]
+Axis = Annotated[list[float], Field(min_length=3, max_length=3)]
+# Of a refused value, this many signs are shown.
+_LONGEST_SHOWN = 200
+# Nodes of a config as it reads with every alias written out, and levels of it.
+_MOST_NODES, _MOST_LEVELS = 100_000, 50
+
+
+def _plain_path(path: str) -> str:
+    """A path that Snakemake, a shell and a program's arguments take as it is, once quoted."""
+    if not path.strip():
+        raise ValueError("the path is empty; name the file")
+    if path != path.strip() or path.startswith("-"):
+        raise ValueError(f"{path!r} begins or ends with a space, or begins with -; rename the file")
+    if not path.isprintable() or set(path) & set("{}"):
+        raise ValueError(f"{path!r} has signs that no path may have, as {{ or }}; rename the file")
+    return path
+
+
+def _printable(text: str) -> str:
+    if any(not (sign.isprintable() or sign in "\n\t") for sign in text):
+        raise ValueError("the text has control characters; leave them out")
+    return text
+
+
+def _web_address(text: str) -> str:
+    scheme, colon, rest = text.partition(":")
+    if not (scheme.isalpha() and colon and rest.isprintable() and " " not in text):
+        raise ValueError(f"{text!r} is no URL; write it as https://... or doi:...")
+    return text
+
+
+FilePath = Annotated[str, AfterValidator(_plain_path)]
+Text = Annotated[str, AfterValidator(_printable)]
+Url = Annotated[str, AfterValidator(_web_address)]
+Line = Annotated[Text, AfterValidator(lambda text: " ".join(text.split()))]
 
 
 def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
@@ -43,6 +84,7 @@ def _ascending(pair: tuple[float, float]) -> tuple[float, float]:
     return pair
 
 
+Angle = Annotated[float, Field(ge=0, le=180)]
 Range = Annotated[tuple[Positive, Positive], AfterValidator(_ascending)]
 
 
@@ -68,18 +110,18 @@ ColumnMap = Annotated[
 class Model(BaseModel):
     """Base of all sections: unknown keys are errors, values are fixed once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Phase(Model):
     """A candidate phase."""
 
     name: Name = Field(description="short name, used in every table and figure")
-    label: str = Field("", description="name for figures, may hold LaTeX; the name where empty")
-    cif: str = Field(description="path of its CIF")
+    label: Text = Field("", description="name for figures, may hold LaTeX; the name where empty")
+    cif: FilePath = Field(description="path of its CIF")
     ion_content: float = Field(ge=0, description="ions per formula unit")
     formula_units: int = Field(gt=0, description="formula units in the CIF's cell")
-    parent_axes: list[list[float]] | None = Field(
+    parent_axes: Annotated[list[Axis], Field(min_length=3, max_length=3)] | None = Field(
         None, description="rows: axes of the lattice that phases share, in this phase's axes"
     )
     cell_from: list[Name] = Field(
@@ -108,9 +150,7 @@ class Material(Model):
 
     @model_validator(mode="after")
     def _phases_are_distinct(self) -> Material:
-        names = [phase.name for phase in self.phases]
-        if len(set(names)) < len(names):
-            raise ValueError("two phases have the same name; give each its own")
+        _refuse_same_names([phase.name for phase in self.phases], "phases")
         if any(phase.parent_axes for phase in self.phases) and self.parent_point_group is None:
             raise ValueError("phases have parent_axes; name the parent_point_group too")
         return self
@@ -158,7 +198,7 @@ class Material(Model):
 class Instrument(Model):
     """A microscope as it was set."""
 
-    voltage_kv: Positive = Field(description="acceleration voltage, kV")
+    voltage_kv: float = Field(ge=30, le=3000, description="acceleration voltage, kV")
     precession_deg: float = Field(0, ge=0, lt=5, description="precession semi-angle, degrees")
     scale: Positive | None = Field(None, description="nominal scale of the camera, 1/A per pixel")
 
@@ -264,9 +304,9 @@ class Links(RootModel):
 class Tables(Model):
     """Tab-separated tables that name files, states and instruments."""
 
-    scans: str | None = None
-    cycling: str | None = None
-    powder: str | None = None
+    scans: FilePath | None = None
+    cycling: FilePath | None = None
+    powder: FilePath | None = None
 
     @model_validator(mode="after")
     def _one_at_least(self) -> Tables:
@@ -278,8 +318,8 @@ class Tables(Model):
 class Download(Model):
     """A public file the experiment needs."""
 
-    path: str
-    url: str
+    path: FilePath
+    url: Url
     sha256: str = Field(pattern="^[0-9a-f]{64}$")
 
 
@@ -292,7 +332,7 @@ class ScanSettings(Model):
 class Standard(Model):
     """A picture of a polycrystalline standard, taken by the same camera as the scans."""
 
-    image: str = Field(description="path of a TIFF with the rings")
+    image: FilePath = Field(description="path of a TIFF with the rings")
     d_spacings: list[Positive] = Field(min_length=2, description="spacings of its rings, angstrom")
     scale: Positive = Field(description="nominal scale, 1/A per pixel, to within 5 %")
 
@@ -321,15 +361,15 @@ class SpotSettings(Model):
     """Bragg vectors."""
 
     false_alarms: Positive = Field(0.1, description="false spots per pattern that noise may make")
-    max_radius: Positive = Field(1.2, description="largest spatial frequency used, 1/A")
-    position_sigma: Positive = Field(0.005, description="largest error of a position, 1/A")
+    max_radius: Radius = Field(1.2, description="largest spatial frequency used, 1/A")
+    position_sigma: Radius = Field(0.005, description="largest error of a position, 1/A")
 
 
 class OrientationSettings(Model):
     """Indexing against simulated templates."""
 
     resolution_deg: Positive = Field(2.0, description="step of the grid of beam directions")
-    max_radius: Positive = Field(1.2, description="largest spatial frequency matched, 1/A")
+    max_radius: Radius = Field(1.2, description="largest spatial frequency matched, 1/A")
     n_best: int = Field(2, ge=1, le=10, description="distinct orientations kept per phase")
     min_spots: int = Field(5, ge=3, description="fewer spots than this are not indexed")
     device: Literal["cpu", "gpu"] = Field("cpu", description="where templates are correlated")
@@ -421,7 +461,9 @@ class FractionColumns(Model):
 class PowderSettings(Model):
     """Rietveld fits, and tables of fractions that another program refined."""
 
-    two_theta_range: tuple[float, float] | None = Field(None, description="fitted, degrees")
+    two_theta_range: Annotated[tuple[Angle, Angle], AfterValidator(_ascending)] | None = Field(
+        None, description="fitted, degrees"
+    )
     background_terms: int = Field(20, ge=1, description="terms of the Chebyshev background")
     sequential: bool = Field(
         False, description="start from the fit of the state before, at the same wavelength"
@@ -464,7 +506,7 @@ class Virtual(Model):
 
     material: Name = Field(description="material in the table of Bloch-wave intensities")
     states: dict[Name, VirtualState]
-    shape: tuple[int, int] = Field((64, 64), description="rows and columns of positions")
+    shape: tuple[Side, Side] = Field((64, 64), description="rows and columns of positions")
     grains: int = Field(14, ge=2, description="grains in each scan")
     dose: Positive = Field(1e7, description="electrons in a pattern")
     thickness_nm: Range = Field((28.0, 85.0), description="thinnest and thickest grain, nm")
@@ -492,7 +534,7 @@ class CoverageSettings(Model):
     """Virtual scans on which the intervals of fractions are put to the test."""
 
     scans: int = Field(240, ge=1)
-    shape: tuple[int, int] = Field((28, 28), description="rows and columns of positions")
+    shape: tuple[Side, Side] = Field((28, 28), description="rows and columns of positions")
     grains: list[Annotated[int, Field(ge=2)]] = Field(
         [5, 9, 14], min_length=1, description="grains in a scan, as many scans with each number"
     )
@@ -511,7 +553,7 @@ class Experiment(Model):
     """One experiment: what config/<run>.yaml holds."""
 
     run: Name = Field(description="results go to results/<run>")
-    title: str = ""
+    title: Line = ""
     seed: int = Field(0, ge=0)
     material: Material
     instruments: dict[Name, InstrumentSection] = {}
@@ -534,6 +576,12 @@ class Experiment(Model):
     coverage: CoverageSettings = CoverageSettings()
     sweep: Sweep | None = None
 
+    @model_validator(mode="after")
+    def _names_are_distinct(self) -> Experiment:
+        _refuse_same_names([state.name for state in self.states], "states")
+        _refuse_same_names(list(self.instruments), "instruments")
+        return self
+
     def section(self, path: str) -> str:
         """A section, or the value at a dotted path in it, as canonical JSON.
 
@@ -551,7 +599,7 @@ class ScanRow(Model):
 
     scan: Name
     state: Name
-    path: str
+    path: FilePath
     kind: Literal["scan", "peaks"] = "scan"
     instrument: Name
     scan_step_nm: Positive | None = None
@@ -561,7 +609,7 @@ class LogRow(Model):
     """A row of the table of cycling logs."""
 
     log: Name
-    path: str
+    path: FilePath
     columns: ColumnMap | None = Field(
         None,
         description='for text of another kind, as JSON: {"time": ["column", "unit"], "voltage":'
@@ -583,7 +631,7 @@ class PatternRow(Model):
 
     pattern: Name
     state: Name
-    path: str
+    path: FilePath
     kind: Literal["pattern", "refined"] = "pattern"
     wavelength: Positive | None = Field(None, description="angstrom; a pattern needs it")
     row: str | None = Field(None, description="what the table of refined fractions calls it")
@@ -608,8 +656,23 @@ def load(*paths: str | Path) -> Experiment:
     """
     content = {}
     for path in paths:
-        content = _merged(content, _read_yaml(Path(path)))
+        content = _merged(content, read_yaml(Path(path)))
     return parse(content, named(paths))
+
+
+def _refuse_same_names(names: list[str], what: str) -> None:
+    """Raise ValueError for two names that are the same, or the same file on some systems."""
+    seen: dict[str, str] = {}
+    for name in names:
+        other = seen.get(name.casefold())
+        if other == name:
+            raise ValueError(f"two {what} have the same name; give each its own")
+        if other is not None:
+            raise ValueError(
+                f"the {what} {other!r} and {name!r} differ by capitals alone, which some file"
+                " systems do not tell apart; give each another name"
+            )
+        seen[name.casefold()] = name
 
 
 def named(paths: Iterable[str | Path]) -> str:
@@ -626,22 +689,80 @@ def _merged(below: object, above: object) -> object:
     return kept | {key: _merged(kept.get(key, {}), value) for key, value in above.items()}
 
 
-def _read_yaml(path: Path) -> dict:
+class _Loader(yaml.SafeLoader):
+    """YAML as `yaml.safe_load` reads it, but a key may not be given twice."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for number, (key, _) in enumerate(node.value):
+            if isinstance(key, yaml.ScalarNode) and key.value in keys[:number]:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} is given twice", key.start_mark
+                )
+        return super().construct_mapping(node, deep)
+
+
+def read_yaml(path: Path) -> dict:
+    """The mapping in a YAML file.
+
+    Raises InputError where there is no such file, no YAML in UTF-8 or no mapping, for a key given
+    twice, and for what would not fit into memory: nested too deeply, or by aliases.
+    """
     if not path.is_file():
         raise InputError(path, "there is no such file", remedy="give the path of a config file")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except UnicodeDecodeError:
         raise InputError(path, "not a text in UTF-8", remedy="save it as UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
+        twice = str(getattr(error, "problem", "")).endswith("is given twice")
         raise InputError(
             path,
-            "not valid YAML",
+            error.problem if twice else "not valid YAML",
             field=f"line {mark.line + 1}" if mark else None,
-            remedy="check indentation, colons and quotes there",
+            remedy="leave one of them out"
+            if twice
+            else "check indentation, colons and quotes there",
         ) from None
-    return _mapping(content, path)
+    except RecursionError:
+        raise _too_large(path) from None
+    except (ValueError, OverflowError) as error:  # dates and numbers that are none
+        raise InputError(
+            path, f"not valid YAML ({error})", remedy="put what is no number or date in quotes"
+        ) from None
+    content = _mapping(content, path)
+    if not _fits(content):
+        raise _too_large(path)
+    return content
+
+
+def _too_large(path: str | Path) -> InputError:
+    return InputError(
+        path,
+        f"nested more than {_MOST_LEVELS} levels deep, or of more than {_MOST_NODES:,} values",
+        remedy="write it as config/demo.yaml is written",
+    )
+
+
+def _fits(content: object) -> bool:
+    """Whether a loaded YAML is of a config's size when every alias is written out."""
+    sizes: dict[int, int] = {}
+
+    def size(node: object, level: int) -> int:
+        if level > _MOST_LEVELS:
+            raise RecursionError
+        if not isinstance(node, dict | list):
+            return 1
+        if id(node) not in sizes:
+            parts = node.values() if isinstance(node, dict) else node
+            sizes[id(node)] = 1 + sum(size(part, level + 1) for part in parts)
+        return sizes[id(node)]
+
+    try:
+        return size(content, 0) <= _MOST_NODES
+    except RecursionError:  # an alias may hold itself
+        return False
 
 
 def _mapping(content: object, source: str | Path) -> dict:
@@ -652,7 +773,9 @@ def _mapping(content: object, source: str | Path) -> dict:
 
 def parse(content: object, source: str | Path, prefix: str = "") -> Experiment:
     """The experiment in an already loaded mapping; `source` and `prefix` are named in errors."""
-    return _validated(Experiment, _mapping(content, source), source, prefix)
+    if not _fits(_mapping(content, source)):
+        raise _too_large(source)
+    return _validated(Experiment, content, source, prefix)
 
 
 def read_table(path: str | Path, row_model: type[Model]) -> pd.DataFrame:
@@ -684,6 +807,11 @@ def read_table(path: str | Path, row_model: type[Model]) -> pd.DataFrame:
         raise InputError(
             path, f"{repeated.iloc[0]!r} occurs twice", field=identifier, remedy="name rows apart"
         )
+    try:
+        _refuse_same_names(checked[identifier].tolist(), "rows")
+    except ValueError as error:
+        problem, _, remedy = str(error).partition("; ")
+        raise InputError(path, problem, field=identifier, remedy=remedy) from None
     return checked.set_index(identifier, drop=False)
 
 
@@ -715,8 +843,12 @@ def _sentence(model: type[Model], error: dict) -> tuple[str, str]:
     if error["type"] == "value_error":
         problem, _, remedy = str(error["ctx"]["error"]).partition("; ")
         return problem, remedy or "change it"
+    if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] == _NAME_PATTERN:
+        return f"{error['input']!r} is no name", _IN_A_NAME
     message = error["msg"][0].lower() + error["msg"][1:]
-    return f"{error['input']!r} cannot be used: {message}", "correct the value"
+    given = repr(error["input"])
+    shown = given if len(given) <= _LONGEST_SHOWN else f"{given[:_LONGEST_SHOWN]}..."
+    return f"{shown} cannot be used: {message}", "correct the value"
 
 
 def _names_beside(model: type[Model], location: tuple) -> list[str]:

@@ -10,12 +10,9 @@ import gemmi
 import numpy as np
 import pandas as pd
 
+from phasefront import cifs
 from phasefront.errors import InputError
 
-# Refined occupancies slightly over 1 are common in good published files.
-OCCUPANCY_LIMIT = 1.05
-# Isotropic displacement for files that give none, angstrom^2; a typical value in oxides at 300 K.
-U_ISO_ASSUMED = 0.008
 # Images of an atom closer than this are one atom on a special position, angstrom.
 _SAME_SITE = 0.05
 # Blur, 1/angstrom, and relative error of the scale, with which phases are compared at first.
@@ -131,17 +128,21 @@ def read_crystal(path: str | Path, *, name: str | None = None) -> Crystal:
     Raises
     ------
     InputError
-        No such file, not a CIF, no cell, no atoms, no symmetry, operators that contradict the
-        symbol, an unknown element, or an occupancy outside 0 to 1.05.
+        No such file, not a CIF, no or several structures, no cell, no symmetry or one that is not
+        clear, an element that is not clear, occupancies outside 0 to 1.05 or of more than one atom
+        on a site, and a volume, formula, Z, weight or density that is not that of the cell.
     """
-    block = _structure_block(path)
+    block = cifs.structure_block(path)
     structure = gemmi.make_small_structure_from_block(block)
-    _check_cell(block, path)
-    operations = _operations(structure, path)
-    sites, notes = _checked_sites(structure, path)
     cell = structure.cell
+    notes = cifs.check_cell(block, cell, path)
+    operations, of_symmetry = cifs.operations(structure, path)
+    sites, of_sites = cifs.checked_sites(structure, block, path)
     atoms = _fill_cell(sites, operations, cell)
+    cifs.check_no_site_is_overfull(atoms, np.array(cell.orth.mat.tolist()), path)
     amounts = atoms.groupby("element", sort=True)["occupancy"].sum()
+    notes += of_symmetry + of_sites
+    notes += cifs.check_statements(block, amounts.to_dict(), cell.volume, path)
     reciprocal = np.array(cell.frac.mat.tolist())
     return Crystal(
         name=name or Path(path).stem,
@@ -231,108 +232,6 @@ def _profile(radius: np.ndarray, intensity: np.ndarray, width: float) -> np.ndar
     kernel = np.exp(-0.5 * (np.arange(-5 * width, 5 * width + step / 2, step) / width) ** 2)
     profile = np.convolve(counts, kernel, mode="same")
     return profile / np.linalg.norm(profile)
-
-
-def _structure_block(path: str | Path) -> gemmi.cif.Block:
-    if not Path(path).is_file():
-        raise InputError(path, "there is no such file", remedy="correct the path of the CIF")
-    try:
-        document = gemmi.cif.read(str(path))
-    except (RuntimeError, ValueError, UnicodeDecodeError) as error:
-        raise InputError(
-            path, f"not a readable CIF ({error})", remedy="export the structure again as a CIF"
-        ) from error
-    for block in document:
-        if block.find_loop("_atom_site_fract_x") or block.find_loop("_atom_site_label"):
-            return block
-    raise InputError(
-        path, "no atoms", field="_atom_site_fract_x", remedy="give a CIF that lists the atoms"
-    )
-
-
-def _check_cell(block: gemmi.cif.Block, path: str | Path) -> None:
-    for item in ("length_a", "length_b", "length_c", "angle_alpha", "angle_beta", "angle_gamma"):
-        tag = f"_cell_{item}"
-        value = block.find_value(tag)
-        number = gemmi.cif.as_number(value) if value else np.nan
-        if not (np.isfinite(number) and number > 0):
-            raise InputError(
-                path, "no cell: this parameter is missing or not a positive number", field=tag,
-                remedy="give all six cell parameters in angstrom and degrees",
-            )  # fmt: skip
-
-
-def _operations(structure: gemmi.SmallStructure, path: str | Path) -> gemmi.GroupOps:
-    named = _named_group(structure)
-    if structure.symops:
-        try:
-            operations = gemmi.GroupOps([gemmi.Op(text) for text in structure.symops])
-        except (RuntimeError, ValueError) as error:
-            raise InputError(
-                path, f"symmetry operators cannot be read ({error})", field="symop_operation_xyz",
-                remedy="write them as x,y,z triplets",
-            ) from error  # fmt: skip
-        if named and len(operations) != len(named.operations()):
-            raise InputError(
-                path, f"lists {len(operations)} symmetry operators, {named.xhm()!r} has "
-                f"{len(named.operations())}", field="symop_operation_xyz",
-                remedy="make operators and space-group symbol agree",
-            )  # fmt: skip
-        return operations
-    if named:
-        return named.operations()
-    raise InputError(
-        path, "no symmetry: neither operators nor a known space-group symbol",
-        field="_space_group_symop_operation_xyz",
-        remedy="list the symmetry operators, or give the Hermann-Mauguin or Hall symbol",
-    )  # fmt: skip
-
-
-def _named_group(structure: gemmi.SmallStructure) -> gemmi.SpaceGroup | None:
-    if structure.spacegroup_hall:
-        try:
-            operations = gemmi.symops_from_hall(structure.spacegroup_hall)
-        except (RuntimeError, ValueError):
-            return None
-        return gemmi.find_spacegroup_by_ops(operations)
-    cell = structure.cell
-    return gemmi.find_spacegroup_by_name(structure.spacegroup_hm, cell.alpha, cell.gamma)
-
-
-def _checked_sites(
-    structure: gemmi.SmallStructure, path: str | Path
-) -> tuple[list[gemmi.SmallStructure.Site], tuple[str, ...]]:
-    sites = list(structure.sites)
-    if not sites:
-        raise InputError(
-            path, "no atoms", field="_atom_site_fract_x", remedy="give a CIF that lists the atoms"
-        )
-    notes = []
-    for site in sites:
-        if site.element.atomic_number == 0:
-            raise InputError(
-                path, f"unknown element {site.type_symbol or site.label!r} of atom {site.label!r}",
-                field="_atom_site_type_symbol", remedy="use the symbol of a chemical element",
-            )  # fmt: skip
-        if not np.all(np.isfinite(site.fract.tolist())):
-            raise InputError(
-                path, f"atom {site.label!r} has no position", field="_atom_site_fract_x",
-                remedy="give its fractional coordinates or leave it out",
-            )  # fmt: skip
-        if not 0.0 <= site.occ <= OCCUPANCY_LIMIT:
-            raise InputError(
-                path, f"atom {site.label!r} has occupancy {site.occ:g}",
-                field="_atom_site_occupancy", remedy=f"give a value from 0 to {OCCUPANCY_LIMIT}",
-            )  # fmt: skip
-        if site.occ > 1.0:
-            notes.append(f"occupancy {site.occ:g} of {site.label} is over 1, used as it is")
-        if site.u_iso <= 0.0 and site.aniso.nonzero():
-            site.u_iso = structure.cell.calculate_u_eq(site.aniso)
-    if all(site.u_iso <= 0.0 for site in sites):
-        for site in sites:
-            site.u_iso = U_ISO_ASSUMED
-        notes.append(f"no displacement parameters: {U_ISO_ASSUMED} angstrom^2 assumed")
-    return sites, tuple(notes)
 
 
 def _fill_cell(

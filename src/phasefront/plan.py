@@ -189,6 +189,7 @@ class Plan:
                     field=f"states.{state.name}.log",
                     remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
                 )
+        self._check_virtual()
         for scan, row in self.scans.iterrows():
             scale = self.experiment.instruments[row["instrument"]].scale
             if row["kind"] == "scan" and scale is None:
@@ -197,6 +198,74 @@ class Plan:
                     f"scan {scan!r} needs the camera's nominal scale",
                     field=f"instruments.{row['instrument']}.scale",
                     remedy="give it in 1/angstrom per pixel, to within 2 %",
+                )
+
+    def made(self) -> dict[str, str]:
+        """Raw files that a virtual run makes, each with the state it is of, None for a log's."""
+        if self.experiment.virtual is None:
+            return {}
+        raw = f"results/{self.experiment.run}/raw"
+        scans = self.scans.index[self.scans["kind"] == "scan"]
+        patterns = self.patterns.index[self.patterns["kind"] == "pattern"]
+        return (
+            {f"{raw}/{scan}.blo": self.scans.loc[scan, "state"] for scan in scans}
+            | {f"{raw}/{log}.mpt": None for log in self.logs.index}
+            | {f"{raw}/{pattern}.xye": self.patterns.loc[pattern, "state"] for pattern in patterns}
+        )
+
+    def _check_virtual(self) -> None:
+        """A virtual run makes all scans, and what else the tables name among its raw files."""
+        virtual, made = self.experiment.virtual, self.made()
+        if virtual is None:
+            return
+        tables = self.experiment.tables
+        folder = f"results/{self.experiment.run}/raw/"
+        used = set(self.raw_files())
+        if not used & set(made):
+            raise InputError(
+                self.source,
+                f"it says what virtual files to make, but the tables name none of {folder}",
+                field="virtual",
+                remedy="leave the section out where the files are real",
+            )
+        rows = [
+            (source, identifier, path)
+            for source, table in (
+                (tables.scans, self.scans),
+                (tables.cycling, self.logs),
+                (tables.powder, self.patterns),
+            )
+            for identifier, path in table["path"].items()
+        ]
+        for source, identifier, path in rows:
+            wanted = [name for name in made if Path(name).stem == identifier]
+            real = path not in made and (path.startswith(folder) or source == tables.scans)
+            if real or (path in made and path not in wanted):
+                raise InputError(
+                    source,
+                    f"{path!r} is not what the virtual run makes, {wanted[0]!r}"
+                    if wanted
+                    else f"{path!r} is real, while the config has a virtual section",
+                    field=f"{identifier}.path",
+                    remedy="correct the path, or leave the virtual section out",
+                )
+        states = {state.name for state in self.experiment.states}
+        needed = {made[path] for path in used & set(made)} - {None}
+        needed |= {
+            state.name
+            for state in self.experiment.states
+            if state.log is not None and f"{folder}{state.log}.mpt" in used
+        }
+        for missing, remedy in (
+            (needed - set(virtual.states), "say what is true of it, as of the others"),
+            (set(virtual.states) - states, f"name some of {sorted(states)}"),
+        ):
+            if missing:
+                raise InputError(
+                    self.source,
+                    f"the state {min(missing)!r} is not in both, states and virtual.states",
+                    field="virtual.states",
+                    remedy=remedy,
                 )
 
     def _check_refined(self) -> None:
@@ -219,22 +288,30 @@ class Plan:
                 remedy=f"name some of {self.experiment.material.names}",
             )
 
+    def check_present(self, path: str) -> None:
+        """Raise InputError where a file is missing; one to download has a remedy of its own."""
+        if not Path(path).exists():
+            known = {item.path for item in self.experiment.downloads}
+            remedy = "check the path in the config and its tables"
+            if path in known:
+                remedy = f"fetch it: phasefront fetch {self.source}"
+            raise InputError(path, "there is no such file", remedy=remedy)
+
     def check_files(self) -> None:
         """Read every CIF, and see that every raw file is there or will be made.
 
-        Raises InputError for a missing or unusable file, and for phases with the same structure.
+        Raises InputError for a missing or unusable file, for phases with the same structure, and
+        for a material that is not that of the CIFs.
         """
-        from phasefront import crystals
+        from phasefront import consistency, crystals
 
-        known = {item.path for item in self.experiment.downloads}
-        made = f"results/{self.experiment.run}/raw/" if self.experiment.virtual else None
+        made = self.made()
         for path in [*self.cifs, *self.raw_files()]:
-            if not Path(path).exists() and not (made and path.startswith(made)):
-                remedy = "check the path in the config and its tables"
-                if path in known:
-                    remedy = f"fetch it: phasefront fetch {self.source}"
-                raise InputError(path, "there is no such file", remedy=remedy)
-        crystals.check_distinct(crystals.read_crystals(self.cifs, self.experiment.material.names))
+            if path not in made:
+                self.check_present(path)
+        found = crystals.read_crystals(self.cifs, self.experiment.material.names)
+        crystals.check_distinct(found)
+        consistency.check_material(self.experiment.material, found, self.source)
 
     def check_pairs(self, *, thorough: bool = False) -> list[str]:
         """See whether the phases can be told apart at the errors in the config.

@@ -256,8 +256,8 @@ CHECKED = {
         "leave one of the two phases out.",
     ),
     "missing file": (
-        replace_in("config/demo/scans.tsv", "results/demo/raw/grains-x2.0.blo", "data/gone.blo"),
-        "data/gone.blo: there is no such file; check the path in the config and its tables.",
+        replace_in("config/demo/powder.tsv", "results/demo/raw/powder-x2.0.xye", "data/gone.xye"),
+        "data/gone.xye: there is no such file; check the path in the config and its tables.",
     ),
 }
 

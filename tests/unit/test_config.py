@@ -301,3 +301,105 @@ def test_a_camera_reaches_what_draws_directions_and_no_other_rule(demo):
     assert unstated.camera_of_scan(scan) == "null"
     assert json.loads(stated.camera_of_scan(scan)) == camera
     assert json.loads(stated.cameras()) == dict.fromkeys(stated.scans.index, camera)
+
+
+# ------------------------------------------------------------------------ what no config can be
+
+LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{chr(98 + n)}: &{chr(98 + n)} [{', '.join([f'*{chr(97 + n)}'] * 10)}]\n" for n in range(8)
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("run: a\nseed: 1\nrun: b\n", "line 3: the key 'run' is given twice; leave one of them"),
+        ("run: a\nspots: {max_radius: 1, max_radius: 2}\n", "the key 'max_radius' is given twice"),
+        ("run: " + "[" * 3000 + "]" * 3000, "nested more than 50 levels deep"),
+        ("run: " + "[" * 60 + "]" * 60, "nested more than 50 levels deep"),
+        (LAUGHS, "or of more than 100,000 values"),
+        ("run: &a\n  b: *a\n", "nested more than 50 levels deep"),
+        ("run: 2026-13-45\n", "not valid YAML"),
+        ("seed: " + "9" * 5000 + "\n", "not valid YAML"),
+        ("? [a, b]\n: 1\n", "not valid YAML"),
+    ],
+)
+def test_a_yaml_that_is_no_config_ends_in_one_sentence(tmp_path, text, sentence):
+    path = tmp_path / "x.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError) as caught:
+        config.load(path)
+    assert sentence in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_name_may_have_an_underscore_and_a_refused_one_is_told_which_signs_it_may_have(demo):
+    demo["states"][0]["name"] = "x_3.0"
+    assert config.parse(demo, "x").states[0].name == "x_3.0"
+    demo["states"][0]["name"] = "x/3"
+    with pytest.raises(InputError) as caught:
+        config.parse(demo, "x")
+    assert str(caught.value) == (
+        "x: states.0.name: 'x/3' is no name; a name has letters a to z, digits and . _ + - and"
+        " begins with a letter or digit."
+    )
+
+
+def test_rows_whose_names_differ_by_capitals_are_refused(tmp_path):
+    path = tmp_path / "scans.tsv"
+    path.write_text("scan\tstate\tpath\tinstrument\na\ts\tp\ti\nA\ts\tp\ti\n")
+    with pytest.raises(InputError, match="'a' and 'A' differ by capitals alone"):
+        config.read_table(path, config.ScanRow)
+
+
+def leaves(model, values, path=()):
+    """Paths of every field of an experiment, sections and lists entered."""
+    for name in model.model_fields:
+        yield (*path, name)
+        value = getattr(values, name)
+        if isinstance(value, config.Model):
+            yield from leaves(type(value), value, (*path, name))
+        elif isinstance(value, list | dict) and value:
+            key = 0 if isinstance(value, list) else next(iter(value))
+            if isinstance(value[key], config.Model):
+                yield from leaves(type(value[key]), value[key], (*path, name, key))
+
+
+FILLED = {
+    "calibration": {
+        "method": "standard",
+        "standard": {"image": "a.tif", "d_spacings": [2.0, 1.0], "scale": 0.01},
+    },
+    "people": [{"name": "A"}],
+    "downloads": [{"path": "a", "url": "b", "sha256": "0" * 64}],
+    "powder": {"refined": COLUMNS},
+}
+DEMO = yaml.safe_load((ROOT / "config/demo.yaml").read_text()) | FILLED
+LEAVES = list(leaves(config.Experiment, config.parse(DEMO, "demo.yaml")))
+ODD = [
+    float("nan"), float("inf"), -float("inf"), -1, 0, 1e30, 10**400, "text", "", "nan", [], [1], {},
+    True, None, [float("nan")] * 3, {"a": float("inf")}, "a\x00b", "\ud800",
+]  # fmt: skip
+
+
+def test_every_section_has_fields_that_are_tried():
+    assert {path[0] for path in LEAVES} == set(config.Experiment.model_fields)
+    assert len(LEAVES) > 100
+
+
+@pytest.mark.parametrize("path", LEAVES, ids=lambda path: ".".join(map(str, path)))
+def test_no_value_of_any_field_ends_in_a_traceback(demo, path):
+    for value in ODD:
+        content = json.loads(json.dumps(DEMO))
+        node = content
+        for part in path[:-1]:
+            node = node.setdefault(part, {}) if isinstance(node, dict) else node[part]
+        node[path[-1]] = value
+        try:
+            plan = Plan.parse(content, "demo.yaml")
+            if path[0] == "material":  # held against the CIFs
+                plan.check_files()
+        except InputError as error:
+            assert "\n" not in str(error)
+            assert str(error).endswith(".")
+            str(error).encode()  # fit to be printed

@@ -180,7 +180,7 @@ def test_same_structure_twice_is_refused_even_in_another_setting(tmp_path):
         check_distinct([crystal(AMAM), crystal(I4MMM), read_crystal(copy)])
     assert str(copy) in str(caught.value)
     moved = tmp_path / "moved.cif"
-    moved.write_text(CIF.replace("F m -3 m", "F d -3 m"))
+    moved.write_text(CIF.replace("F m -3 m", "F d -3 m :1"))
     check_distinct([crystal(AMAM), crystal(I4MMM), crystal(CMC21), read_crystal(moved)])
 
 
@@ -205,3 +205,213 @@ def test_laue_rotations_agree_with_orix(point_group):
 def test_what_is_no_point_group_is_refused(point_group):
     with pytest.raises(InputError, match=r"parent_point_group: .* is no point group"):
         laue_rotations(point_group)
+
+
+# ------------------------------------------------------------------------ ambiguous or at odds
+
+SPINEL = """data_spinel
+_chemical_formula_sum 'Li Mn2 O4'
+_cell_formula_units_Z 8
+_cell_length_a 8.245
+_cell_length_b 8.245
+_cell_length_c 8.245
+_cell_angle_alpha 90
+_cell_angle_beta 90
+_cell_angle_gamma 90
+_cell_volume 560.5
+_space_group_name_H-M_alt 'F d -3 m :2'
+_space_group_IT_number 227
+loop_
+_atom_site_label
+_atom_site_type_symbol
+_atom_site_fract_x
+_atom_site_fract_y
+_atom_site_fract_z
+_atom_site_occupancy
+_atom_site_U_iso_or_equiv
+Li1 Li1+ 0.125 0.125 0.125 1 0.006
+Mn1 Mn3.5+ 0.5 0.5 0.5 1 0.004
+O1 O2- 0.2632 0.2632 0.2632 1 0.005
+"""
+
+
+def written(folder, *changes, text=SPINEL):
+    """The spinel's CIF with texts replaced."""
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new)
+    path = folder / "spinel.cif"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refused(path):
+    with pytest.raises(InputError) as caught:
+        read_crystal(path)
+    assert str(path) in str(caught.value)
+    return str(caught.value)
+
+
+FORMULA, Z = "_chemical_formula_sum 'Li Mn2 O4'\n", "_cell_formula_units_Z 8\n"
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        [],
+        [(FORMULA, "")],
+        [(Z, "")],
+        [("'Li Mn2 O4'", "'Li1.0 Mn2.0 O4.0'")],
+        [("'Li Mn2 O4'", "'Li0.96 Mn2 O4'")],  # occupancies are refined, formulas analysed
+        [("'Li Mn2 O4'", "'Li Mn2 O4, x(H2 O)'")],  # nothing that can be held against sites
+        [("Li1+", "Li"), ("Mn3.5+", "Mn+3.5"), ("O2-", "O-2")],
+        [("Li1+", "LI"), ("Mn3.5+", "MN")],
+        [("data_spinel", "\ufeffdata_spinel")],
+        [("data_spinel", "data_global\n_publ_author 'J\u00f6rg'\ndata_spinel")],
+        [("'F d -3 m :2'", "'F d -3 m Z'\n_space_group_name_Hall '-F 4vw 2vw 3'")],
+    ],
+)  # fmt: skip
+def test_a_cif_that_agrees_with_itself_is_read(tmp_path, changes):
+    found = read_crystal(written(tmp_path, *changes))
+    assert found.formula == pytest.approx({"Li": 8, "Mn": 16, "O": 32})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ([(":2", ":1")], "are within"),  # oxygens meet at the other origin
+        ([(" :2", ""), (Z, "")], "'F d -3 m' has two origins, and the file does not say which"),
+        ([("Mn2", "Mn3")], "states Li8 Mn24 O32 in the cell, but sites and symmetry give Li8 Mn16"),
+        ([("Mn2", "Mn3"), (Z, "")], "but sites and symmetry give"),
+        ([("Li Mn2", "Na Mn2")], "states Mn16 Na8 O32 in the cell"),
+        ([("Z 8", "Z 4")], "states Li4 Mn8 O16 in the cell"),
+        ([("Z 8", "Z 0")], "0 formula units in the cell"),
+        ([("formula_sum 'Li Mn2", "formula_moiety 'Li1 Mn1")], "_chemical_formula_moiety: states"),
+        ([("Li1 Li1+ 0.125 0.125 0.125", "Li1 Li1+ 0 0 0"), ("Mn1 Mn3.5+ 0.5 0.5 0.5",
+          "Mn1 Mn3.5+ 0.125 0.125 0.125")], "sites and symmetry give Li16 Mn8 O32"),
+        ([(FORMULA, "_chemical_formula_weight 90.4\n")], "_chemical_formula_weight: states 723"),
+        ([(FORMULA + Z, "_exptl_crystal_density_diffrn 2.1\n")], "states 2.1 g/cm^3, but"),
+        ([("560.5", "280.2")], "_cell_volume: states 280.2 angstrom^3, but"),
+        ([("number 227", "number 225")], "225 is another space group than 'F d -3 m:2'"),
+        ([("'F d -3 m :2'", "'F 41/d -3 2/m'")], "no symmetry"),
+        ([("'F d -3 m :2'", "'F 41/d -3 2/m'\nloop_\n_symmetry_equiv_pos_as_xyz\nx,y,z"),
+          ("_space_group_IT_number 227\n", "")],
+         "the space group 'F 41/d -3 2/m' is not known"),
+        ([("'F d -3 m :2'", "'P -1'\nloop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n-x,y,-z")],
+         "is another space group"),
+        ([("'F d -3 m :2'", "?\nloop_\n_symmetry_equiv_pos_as_xyz\nx,y,z\n-x,-y,z\nx,-y,-z")],
+         "lists 3 symmetry operators, which make 4 when combined"),
+        ([("1 0.006", "1.02 0.006\nNa1 Na1+ 0.125 0.125 0.125 0.3 0.006")],
+         "1.32 atoms (Li1, Na1)"),
+        ([("0.125 0.125 0.125 1", "0.125 0.125 0.125 full")], "full is no occupancy"),
+        ([("1 0.004", "1 4.0")], "atom 'Mn1' has a displacement of 4 angstrom^2"),
+        ([("8.245\n", "82.45\n"), ("560.5", "?")], "g/cm^3"),
+        ([("8.245\n", "0.8245\n"), ("560.5", "?")], "are within"),
+        ([("gamma 90", "gamma 179"), ("alpha 90", "alpha 20")], "have no volume"),
+    ],
+)  # fmt: skip
+def test_a_cif_that_is_at_odds_with_itself_is_refused(tmp_path, changes, words):
+    assert words in refused(written(tmp_path, *changes))
+
+
+@pytest.mark.parametrize(
+    "symbol",
+    [
+        "NH4",
+        "H2O",
+        "'Fe,Mn'",
+        "FeMn",
+        "Fe/Mn",
+        "OH",
+        "CO",
+        "NI",
+        "X",
+        "M1",
+        "Wat",
+        "Fe3",
+        "?",
+        "D2O",
+    ],
+)
+def test_a_type_symbol_is_one_element_or_refused(tmp_path, symbol):
+    path = written(tmp_path, ("Mn3.5+", symbol), (FORMULA + Z, ""))
+    assert "_atom_site_type_symbol: " in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("label", "element"),
+    [("Fe1", "Fe"), ("FE2", "Fe"), ("O1A", "O"), ("Na1_a", "Na"), ("N", "N"), ("P(1)", "P"),
+     ("OW1", None), ("H2O", None), ("M1", None), ("FeMn", None), ("Fe,Mn1", None), ("Wat1", None)],
+)  # fmt: skip
+def test_a_label_names_its_element_where_there_is_no_type(tmp_path, label, element):
+    untyped = [line.split() for line in CIF.splitlines()]
+    rows = [row[:1] + row[2:] if row[:1] in (["Mg1"], ["O1"]) else row for row in untyped]
+    text = "\n".join(" ".join(row) for row in rows if row != ["_atom_site_type_symbol"]) + "\n"
+    path = written(tmp_path, ("Mg1", label), text=text)
+    if element is None:
+        refused(path)
+    else:
+        assert read_crystal(path).formula == pytest.approx(
+            {element: 4} | {"O": 4.16} if element != "O" else {"O": 8.16}
+        )
+
+
+def test_displacements_of_drawing_programs_are_taken_as_unknown_and_said(tmp_path):
+    lines = [line.rsplit(" ", 1)[0] + " 1.0" if " 0.00" in line else line
+             for line in SPINEL.splitlines()]  # fmt: skip
+    found = read_crystal(written(tmp_path, text="\n".join(lines)))
+    assert set(found.atoms["u_iso"]) == {0.008}
+    assert any("as drawing programs write it" in note for note in found.notes)
+    _, _, intensity = found.reflections(0.9)
+    assert (intensity > 1).any()
+
+
+def test_hydrogen_without_a_site_is_said_and_not_refused(tmp_path):
+    found = read_crystal(written(tmp_path, ("'Li Mn2 O4'", "'H0.5 Li Mn2 O4'")))
+    assert found.notes == ("the formula holds H, the sites do not",)
+
+
+def test_an_edited_cell_keeps_its_old_volume_and_that_is_said(tmp_path):
+    found = read_crystal(written(tmp_path, ("560.5", "580.5")))
+    assert found.notes == (
+        "states 580.5 angstrom^3, but lengths and angles give 560.5, which is used",
+    )
+
+
+def test_one_structure_of_two_is_not_chosen(tmp_path):
+    text = SPINEL + SPINEL.replace("data_spinel", "data_other")
+    assert "holds 2 structures (spinel, other)" in refused(written(tmp_path, text=text))
+
+
+CASES = {
+    "cif-unknown-symbol/nacl.cif": None,
+    "cif-two/two_blocks.cif": None,
+    "cif-element/symbol_NH4.cif": None,
+    "cif-element/symbol_H2O.cif": None,
+    "cif-element/symbol_Fe_Mn.cif": None,
+    "cif-element/symbol_FeMn.cif": None,
+    "cif-element/site_over.cif": None,
+    "cif-bom/bom.cif": {"Li": 8, "Mn": 16, "O": 32},
+    "cif-displacement/fcc.cif": {"Fe": 4},
+    "cif-displacement/th6mn23.cif": {"Mn": 24, "Ni": 64, "Si": 28},
+}
+
+
+@pytest.mark.parametrize(("name", "formula"), CASES.items(), ids=CASES)
+def test_cases_that_went_wrong_are_read_or_refused(shared_data, name, formula):
+    path = shared_data(f"cases/{name}")
+    if formula is None:
+        refused(path)
+        return
+    found = read_crystal(path)
+    assert found.formula == pytest.approx(formula)
+    assert len(found.reflections(0.9)[0])
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["LCO", "Li2MnO3", "LiFePO4_COD4001848", "LiMn2O4", "FePO4_heterosite_lab_cell",
+     "heterosite_AMCSD", "Na3V2PO42F3_P42mnm_model"],
+)  # fmt: skip
+def test_published_cifs_are_read(shared_data, name):
+    assert read_crystal(shared_data(f"structures/{name}.cif")).cell_mass > 100

@@ -41,13 +41,14 @@ _atom_site_type_symbol
 _atom_site_fract_x
 _atom_site_fract_y
 _atom_site_fract_z
-Mn1 Mn 0 0 0
-O1 O 0.21 0.13 0.34
+_atom_site_occupancy
+Mn1 Mn 0 0 0 1
+O1 O 0.21 0.13 0.34 0.1
 """
 CELLS = {
-    "cubic": {"a": 8.2, "b": 8.2, "c": 8.2, "beta": 90, "gamma": 90, "group": "F d -3 m"},
+    "cubic": {"a": 8.2, "b": 8.2, "c": 8.2, "beta": 90, "gamma": 90, "group": "F d -3 m:1"},
     "monoclinic": {"a": 5, "b": 8.5, "c": 5.1, "beta": 109.4, "gamma": 90, "group": "C 1 2/m 1"},
-    "hexagonal": {"a": 2.8, "b": 2.8, "c": 14, "beta": 90, "gamma": 120, "group": "P 63/m m c"},
+    "hexagonal": {"a": 5, "b": 5, "c": 14, "beta": 90, "gamma": 120, "group": "P 63/m m c"},
 }
 
 

@@ -11,7 +11,7 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
-from phasefront.config import named
+from phasefront.config import named, read_yaml
 from phasefront.errors import InputError
 from phasefront.plan import Plan
 from phasefront.provenance.code import closure
@@ -25,6 +25,8 @@ if not config:
     )
 
 try:
+    for path in workflow.configfiles:
+        read_yaml(pathlib.Path(path))  # Snakemake takes the last of a key given twice
     PLAN = Plan.parse(config, named(workflow.configfiles))
     PLAN.check_files()
     SOURCES = Sources(pathlib.Path("results") / PLAN.experiment.run)
@@ -68,6 +70,14 @@ CONTEXT = Context(
     host=PLAN.experiment.record_host,
     constraints=NAMES | {"variant": "(?:sweep/.*/)?"},
 )
+
+
+def as_it_is(value):
+    """A parameter in whose text Snakemake looks for no wildcards.
+
+    In a shell command empty text is no argument, and text may begin with -: write --key={params.x:q}.
+    """
+    return lambda wildcards: value
 
 
 def code(script):

@@ -19,16 +19,18 @@ rule pack_supplement:
         "../../envs/environment.yaml"
     params:
         run=PLAN.experiment.run,
-        title=PLAN.experiment.title,
-        raw=list(PLAN.scans["path"]),
+        title=as_it_is(PLAN.experiment.title),
+        raw=as_it_is(list(PLAN.scans["path"])),
         settings=settings("supplement"),
-        fetched=[
-            part
-            for item in PLAN.experiment.downloads
-            for part in (item.path, item.url)
-        ],
+        fetched=as_it_is(
+            [
+                part
+                for item in PLAN.experiment.downloads
+                for part in (item.path, item.url)
+            ]
+        ),
     shell:
         "python scripts/pack_supplement.py --targets {input.targets} --config {input.config:q}"
         " --tables {input.tables:q} --project {input.project} --raw {params.raw:q} --name {params.run}"
-        " --title {params.title:q} --settings {params.settings:q}"
+        " --title={params.title:q} --settings {params.settings:q}"
         " --fetched {params.fetched:q} --supplement {output.supplement} > {log} 2>&1"

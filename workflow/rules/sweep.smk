@@ -23,7 +23,7 @@ rule summarise_sweep:
     conda:
         "../../envs/environment.yaml"
     params:
-        settings=PLAN.sweep.as_json(),
+        settings=as_it_is(PLAN.sweep.as_json()),
         links=PLAN.links(),
         material=settings("material"),
     shell:

@@ -1,0 +1,146 @@
+"""What `check` says of each file: a wrong unit is seen before an hour of computing."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from conftest import ROOT
+from rsciio import blockfile
+
+from phasefront.inspection import inspect
+from phasefront.plan import Plan
+
+SCAN, LOG, PATTERN = "scan.blo", "charge.csv", "p.xye"
+
+
+def write_scan(path, step_nm, pixels=64):
+    axes = [
+        {"name": name, "size": size, "scale": step_nm, "offset": 0.0, "units": unit,
+         "navigate": i < 2, "index_in_array": i, "_type": "UniformDataAxis"}
+        for i, (name, size, unit) in enumerate(
+            zip(("y", "x", "ky", "kx"), (3, 4, pixels, pixels), ("nm", "nm", "cm", "cm"),
+                strict=True)
+        )
+    ]  # fmt: skip
+    data = np.random.default_rng(0).integers(0, 200, (3, 4, pixels, pixels)).astype("uint8")
+    blockfile.file_writer(
+        str(path),
+        {"data": data, "axes": axes, "metadata": {}, "original_metadata": {},
+         "attributes": {"_lazy": False}},
+        intensity_scaling=None, navigator=None, show_progressbar=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """An experiment with one real file of each kind, made here; the working folder."""
+    monkeypatch.chdir(tmp_path)
+    write_scan(tmp_path / SCAN, 5.0)
+    time = np.arange(0.0, 7200.1, 10.0)
+    log = {"Test Time / s": time, "Voltage / V": 3.4 + time / 1e4, "Current / A": 1e-4}
+    pd.DataFrame(log).to_csv(tmp_path / LOG, index=False)
+    angle = np.arange(4.0, 12.0, 0.05)
+    (tmp_path / PATTERN).write_text("".join(f"{a:.4f} 1000 31.6\n" for a in angle))
+    demo = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    del demo["virtual"]
+    demo["instruments"]["astar"]["scale"] = 0.04
+    demo["states"] = [{"name": "x3.0", "log": "charge", "fraction": 1}]
+    demo["tables"] = {name: f"{name}.tsv" for name in demo["tables"]}
+    for phase in demo["material"]["phases"]:
+        phase["cif"] = str(ROOT / phase["cif"])
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(demo))
+    tables = {
+        "scans": f"scan\tstate\tpath\tinstrument\tscan_step_nm\ns\tx3.0\t{SCAN}\tastar\t5\n",
+        "cycling": f"log\tpath\tmass_mg\ncharge\t{LOG}\t2\n",
+        "powder": f"pattern\tstate\tpath\twavelength\np\tx3.0\t{PATTERN}\t0.4127\n",
+    }
+    for name, text in tables.items():
+        (tmp_path / f"{name}.tsv").write_text(text)
+    return tmp_path
+
+
+def lines():
+    """What is said of each file, by its name."""
+    return {str(line).partition(": ")[0].rpartition("/")[2]: str(line)
+            for line in inspect(Plan.load("mine.yaml"))}  # fmt: skip
+
+
+def replace(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_each_file_is_opened_and_described(folder):
+    said = lines()
+    assert "phase Na2, F6 Na4 O16 P4 V4 in the cell, as 2 formula units" in said["Na2V2PO42F3.cif"]
+    assert "I 4/m m m, a = 6.3000, b = 6.3000, c = 10.8500" in said["Na2V2PO42F3.cif"]
+    scan = said[SCAN]
+    assert "scan s, 3 x 4 positions, camera of 64 x 64 pixels, uint8, step 5 nm" in scan
+    assert "voltage 200 kV by the config" in scan
+    assert "1.28 1/angstrom from centre to edge" in scan
+    assert "BUT" not in scan
+    assert said[LOG].startswith(
+        f"{LOG}: log charge, 721 records in 2 h, 1 half cycles, 0.2 mAh between its most and least"
+        " charged, 100 mAh/g of 2 mg, 3.4 to 4.12 V, 0.1 to 0.1 mA"
+    )
+    assert said[PATTERN].startswith(
+        f"{PATTERN}: pattern p, 160 points, 4 to 11.95 degrees at 0.4127 angstrom, d from 5.913 to"
+        " 1.982 angstrom, intensity to 1000"
+    )
+
+
+def test_what_a_header_and_the_config_say_otherwise_stands_out(folder):
+    write_scan(folder / SCAN, 12.0)
+    assert "step 12 nm in it, BUT 5 nm by the table, which is used" in lines()[SCAN]
+
+
+def test_every_file_that_cannot_be_used_is_named(folder):
+    replace(folder / "mine.yaml", "scale: 0.04", "scale: 4.0")
+    (folder / LOG).write_text("a,b\n1,2\n")
+    (folder / PATTERN).unlink()
+    command = [sys.executable, "-m", "phasefront", "check", "mine.yaml"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 2, done.stderr
+    said = done.stderr.splitlines()
+    assert len(said) == 3
+    assert said[0].startswith("mine.yaml: instruments.astar.scale: at 4 1/angstrom per pixel the")
+    assert said[1].startswith(f"{LOG}: ")
+    assert said[2].startswith(f"{PATTERN}: there is no such file")
+    assert done.stdout.count("formula units of") == 3  # what is right is said all the same
+
+
+def test_what_a_virtual_run_makes_is_named_as_such(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    said = [str(line) for line in inspect(Plan.load("config/demo.yaml"))]
+    assert sum(line.endswith(", made by the run") for line in said) == 11
+    assert len(said) == 14
+
+
+def test_real_files_are_described(folder, shared_data):
+    real = {
+        "scans/astar_3x2.blo": "3 x 2 positions, camera of 144 x 144 pixels, uint8, step 12.8 nm,"
+        " voltage 200 kV in it, BUT 300 kV by the config, which is used",
+        "peaks/limno_particle_80x58.h5": "80 x 58 positions, 116750 spots",
+    }
+    rows = [
+        f"s{n}\tx3.0\t{shared_data(name)}\tastar\t{'scan' if 'scans' in name else 'peaks'}\n"
+        for n, name in enumerate(real)
+    ]
+    (folder / "scans.tsv").write_text("scan\tstate\tpath\tinstrument\tkind\n" + "".join(rows))
+    replace(folder / "mine.yaml", "scale: 0.04", "scale: 0.0175")
+    replace(folder / "mine.yaml", "voltage_kv: 200", "voltage_kv: 300")
+    standard = shared_data("calibration/au_xgrating_20cm.tif")
+    with (folder / "mine.yaml").open("a") as file:
+        file.write(f"calibration: {{method: standard, standard: {{image: {standard},"
+                   " d_spacings: [2.355, 2.039, 1.442], scale: 0.01}}\n")  # fmt: skip
+    said = lines()
+    for name, words in real.items():
+        assert words in said[name.rpartition("/")[2]]
+    assert "256 x 256 pixels, float32" in said["au_xgrating_20cm.tif"]
+    assert "3 of 3 rings inside" in said["au_xgrating_20cm.tif"]
+    replace(folder / "mine.yaml", "1.442], scale: 0.01", "1.442], scale: 0.001")
+    assert "0 of the rings are inside" in lines()["au_xgrating_20cm.tif"]
