@@ -15,9 +15,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasefront import formats, layouts, netcdf, scans
+from phasefront import layouts, netcdf, scans
 from phasefront.errors import InputError
-from phasefront.formats import scan_index
+from phasefront.formats import scan as blocks_of_scans
+from phasefront.formats.headers import plain
+from phasefront.formats.tvips import scan_index
 from phasefront.provenance.digests import Hashing
 from phasefront.scans import describe_scan, find_direct_beam, open_scan
 
@@ -558,8 +560,8 @@ def test_memory_does_not_grow_with_the_scan(tmp_path, suffix):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert max(sizes) <= 4 * formats.BLOCK_BYTES
-    assert peak < 12 * formats.BLOCK_BYTES
+    assert max(sizes) <= 4 * blocks_of_scans.BLOCK_BYTES
+    assert peak < 12 * blocks_of_scans.BLOCK_BYTES
 
 
 def test_blocks_follow_the_chunks_of_the_file(tmp_path):
@@ -586,7 +588,7 @@ def test_bytes_do_not_depend_on_the_blocks(tmp_path, dtype, monkeypatch):
     scan = open_scan(write(tmp_path / "a.hspy", "hspy", data, chunks=(1, 4, 12, 10)))
     written = []
     for target in (1, 10**9):
-        monkeypatch.setattr(formats, "BLOCK_BYTES", target)
+        monkeypatch.setattr(blocks_of_scans, "BLOCK_BYTES", target)
         netcdf.write(describe(scan), tmp_path / "a.nc", layouts.SCAN)
         written.append((tmp_path / "a.nc").read_bytes())
     assert written[0] == written[1]
@@ -677,12 +679,12 @@ def test_steps_that_differ_are_no_step(tmp_path):
 
 
 def test_header_holds_plain_values_only():
-    plain = formats._plain(
+    found = plain(
         {"a": np.float32(1.5), 2: b"x", "n": float("nan"), "t": (1, np.int8(2)), "p": Path("q"),
          "l": list(range(100)), "big": np.zeros(1000), "small": np.arange(2)}
     )  # fmt: skip
-    assert plain == {
+    assert found == {
         "a": 1.5, "2": "x", "n": "nan", "t": [1, 2], "p": "q",
         "l": "100 values", "big": "1000 values", "small": [0, 1],
     }  # fmt: skip
-    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
