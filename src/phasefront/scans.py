@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +18,7 @@ from phasefront import layouts, netcdf
 from phasefront.config import Instrument, ScanLayout
 from phasefront.errors import InputError
 from phasefront.formats import OPENERS, STREAMS
+from phasefront.formats.headers import NANOMETRES
 from phasefront.formats.scan import Scan, blamed_on, times
 from phasefront.provenance.digests import Hashing
 
@@ -33,6 +33,9 @@ _QUANTILES = (0.2, 0.4)
 # Relative difference of voltages, and ratio of steps, that headers and config may have.
 _SAME_VOLTAGE = 0.02
 _SAME_STEP = 1.5
+# Nominal scales of headers are off by tens of per cent: only another unit or length is refused.
+_SAME_SCALE = 2.0
+_RADIANS = {"rad": 1.0, "mrad": 1e-3}
 
 
 def open_scan(path: str | Path, layout: ScanLayout | None = None) -> Scan:
@@ -85,13 +88,14 @@ def _refuse_other_layout(scan: Scan, layout: ScanLayout) -> None:
 
 
 def check_instrument(scan: Scan, instrument: Instrument) -> None:
-    """Hold voltage and precession in a scan's header against the config.
+    """Hold voltage, precession and scale in a scan's header against the config.
 
     Raises
     ------
     InputError
-        If the header gives a voltage that is off by more than 2 %, or a precession angle that is
-        off by more than a tenth and 0.05 degrees.
+        If the header gives a voltage that is off by more than 2 %, a precession angle that is off
+        by more than a tenth and 0.05 degrees, or a scale in 1/length or as an angle that is off by
+        more than a factor of 2.
     """
     given = _number(scan.header["metadata"], "Acquisition_instrument", "TEM", "beam_energy")
     if given > 0 and not math.isclose(given, instrument.voltage_kv, rel_tol=_SAME_VOLTAGE):
@@ -99,17 +103,35 @@ def check_instrument(scan: Scan, instrument: Instrument) -> None:
             scan.path, f"its header says {given:g} kV, the config {instrument.voltage_kv:g} kV",
             field="voltage", remedy="correct voltage_kv of its instrument, or name the right file",
         )  # fmt: skip
-    note = str(scan.header["original"].get("blockfile_header", {}).get("Note", ""))
-    angle = re.search(r"^Precession angle *: *(\d+(?:\.\d+)?)\s*$", note, re.MULTILINE)
-    if angle is None:
-        return
-    degrees = float(angle[1])
-    if not math.isclose(degrees, instrument.precession_deg, rel_tol=0.1, abs_tol=0.05):
+    degrees = _number(scan.header["metadata"], "Acquisition_instrument", "TEM", "precession_deg")
+    if degrees >= 0 and not math.isclose(
+        degrees, instrument.precession_deg, rel_tol=0.1, abs_tol=0.05
+    ):
         raise InputError(
             scan.path, f"its header says a precession of {degrees:g} degrees, the config "
             f"{instrument.precession_deg:g}", field="precession",
             remedy="correct precession_deg of its instrument, or name the right file",
         )  # fmt: skip
+    scale = _reciprocal_scale(scan, instrument.voltage_kv)
+    nominal = instrument.scale
+    if nominal and max(scale / nominal, nominal / scale) > _SAME_SCALE:
+        raise InputError(
+            scan.path, f"its header says {scale:.3g} 1/angstrom per pixel, the config "
+            f"{nominal:g}", field="scale",
+            remedy="correct scale of its instrument, or name the right file",
+        )  # fmt: skip
+
+
+def _reciprocal_scale(scan: Scan, voltage_kv: float) -> float:
+    """Camera's scale in the header, 1/angstrom per pixel; NaN where it is none, or a length."""
+    from diffsims.utils.sim_utils import get_electron_wavelength
+
+    scale, unit = scan.scale or (math.nan, "")
+    if unit.startswith("1/") and unit[2:] in NANOMETRES:
+        return scale / (10 * NANOMETRES[unit[2:]])
+    if unit in _RADIANS:
+        return scale * _RADIANS[unit] / get_electron_wavelength(voltage_kv)
+    return math.nan
 
 
 def step_of(scan: Scan, table_nm: float) -> float:

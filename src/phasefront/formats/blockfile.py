@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ _HEADER = np.dtype(
 # Before each pattern: a mark, and its number from 0.
 _FRAME_HEADER = np.dtype([("mark", "<u2"), ("number", "<u4")])
 _MARK = 0x55AA
+_PRECESSION = re.compile(r"^Precession angle *: *(\d+(?:\.\d+)?)\s*$", re.MULTILINE)
 
 
 def open_blo(path: Path) -> Scan:
@@ -59,7 +61,12 @@ def open_blo(path: Path) -> Scan:
         )  # fmt: skip
     for number in sorted({0, 1, nx, ny * nx - 1} & set(range(ny * nx))):
         _refuse_unmarked(path, first + number * frame, number)
-    return from_signal(path, map_signals(path, "blockfile")[0], (path,), rows_together=1)
+    signal = map_signals(path, "blockfile")[0]
+    note = str(signal["original_metadata"]["blockfile_header"].get("Note", ""))
+    if angle := _PRECESSION.search(note):
+        place = signal["metadata"].setdefault("Acquisition_instrument", {}).setdefault("TEM", {})
+        place["precession_deg"] = float(angle[1])
+    return from_signal(path, signal, (path,), rows_together=1)
 
 
 def _first(start: bytes) -> np.void:

@@ -26,7 +26,7 @@ _LONGEST_HDR = 2**20
 _FRAMES, _PER_TRIGGER = "Frames in Acquisition (Number)", "Frames per Trigger (Number)"
 # A pause between lines is at least so many times the longest within them, and they differ by no
 # more than this share.
-_PAUSE, _PAUSE_SPREAD = 2.0, 0.2
+_PAUSE, _PAUSE_SPREAD = 3.0, 0.2
 _GIVE_SHAPE = "give scan_shape, such as 4 x 6 (rows x columns), in the table of scans"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import suppress
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -35,7 +37,20 @@ def open_topspin(path: Path) -> Scan:
                 file[f"{name}/{i}/Data"].read_direct(pattern)
         return block
 
-    return build_scan(path, (path,), axes, dtype, {}, header, read)
+    return build_scan(path, (path,), axes, dtype, _microscope(header), header, read)
+
+
+def _microscope(header: dict) -> dict:
+    """Voltage, kV, and precession, degrees, in rosettasciio's common terms and one of ours."""
+    found = {}
+    with suppress(KeyError, ValueError):
+        found["beam_energy"] = float(header["GunHighVoltage"]) / 1e3
+    with suppress(KeyError, ValueError):
+        if header["IsPrecessionEnabled"] == "True":
+            found["precession_deg"] = math.degrees(
+                float(header["PrecessionHardwarePrecessionAngle"])
+            )
+    return {"Acquisition_instrument": {"TEM": found}} if found else {}
 
 
 def _topspin_positions(path: Path, group) -> list[Axis]:
