@@ -15,14 +15,16 @@ _START = b"IMGBLO\x02\x01"
 _HEADER_BYTES = 4096
 _HEADER = np.dtype(
     {
-        "names": ["Data_offset_1", "Data_offset_2", "DP_SZ", "NX", "NY"],
-        "formats": ["<u4", "<u4", "<u2", "<u2", "<u2"],
-        "offsets": [8, 12, 20, 24, 26],
+        "names": ["Data_offset_1", "Data_offset_2", "DP_SZ", "NX", "NY", "Acquisition_time"],
+        "formats": ["<u4", "<u4", "<u2", "<u2", "<u2", "<f8"],
+        "offsets": [8, 12, 20, 24, 26, 56],
     }
 )
 # Before each pattern: a mark, and its number from 0.
 _FRAME_HEADER = np.dtype([("mark", "<u2"), ("number", "<u4")])
 _MARK = 0x55AA
+# Days since 1899-12-30, up to the year 9999.
+_LAST_DAY = 2_900_000
 _PRECESSION = re.compile(r"^Precession angle *: *(\d+(?:\.\d+)?)\s*$", re.MULTILINE)
 
 
@@ -38,9 +40,15 @@ def open_blo(path: Path) -> Scan:
         raise InputError(path, "it is no ASTAR block file", remedy="check its suffix")
     if len(start) < _HEADER_BYTES:
         raise InputError(path, "the file is truncated within its header", remedy=COMPLETE)
-    header = {name: int(value) for name, value in zip(_HEADER.names, _first(start), strict=True)}
-    ny, nx, size = header["NY"], header["NX"], header["DP_SZ"]
-    first, navigator = header["Data_offset_2"], header["Data_offset_1"]
+    header = np.frombuffer(start, _HEADER, 1)[0]
+    ny, nx, size, first, navigator = (
+        int(header[name]) for name in ("NY", "NX", "DP_SZ", "Data_offset_2", "Data_offset_1")
+    )
+    if not 0 <= header["Acquisition_time"] < _LAST_DAY:
+        raise InputError(
+            path, f"its header says that it was taken on day {header['Acquisition_time']:g}",
+            field="Acquisition_time", remedy=f"the header is damaged: {COMPLETE}",
+        )  # fmt: skip
     if 0 in (ny, nx, size):
         raise InputError(
             path, f"its header promises {ny} x {nx} patterns of {size}x{size} pixels",
@@ -67,10 +75,6 @@ def open_blo(path: Path) -> Scan:
         place = signal["metadata"].setdefault("Acquisition_instrument", {}).setdefault("TEM", {})
         place["precession_deg"] = float(angle[1])
     return from_signal(path, signal, (path,), rows_together=1)
-
-
-def _first(start: bytes) -> np.void:
-    return np.frombuffer(start, _HEADER, 1)[0]
 
 
 def _refuse_unmarked(path: Path, offset: int, number: int) -> None:

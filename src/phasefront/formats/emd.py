@@ -26,6 +26,8 @@ def open_hdf5(path: Path) -> Scan:
         if "Experiments" in file and text(file.attrs.get("file_format", "")) == "HyperSpy":
             return open_hspy(path)
         if "Data/Image" in file and "Version" in file:
+            for image in file["Data/Image"].values():
+                refuse_unwritten(path, image["Data"])
             images = read_signals(path, "emd", select_type="images")
             return from_signal(path, choose(path, images), (path,))
         items = []

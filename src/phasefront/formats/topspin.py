@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from phasefront.errors import InputError
+from phasefront.formats.hdf5 import refuse_unwritten
 from phasefront.formats.scan import Axis, Scan, build_scan, the_only
 
 
@@ -26,6 +27,7 @@ def open_topspin(path: Path) -> Scan:
         name = the_only(path, [group.name for group in groups if "0/Data" in group])
         group = file[name]
         axes = [*_topspin_positions(path, group), *_topspin_camera(group)]
+        refuse_unwritten(path, group["0/Data"])
         dtype = group["0/Data"].dtype
         header = _leaves(_xml(group.parent["Metadata"]))
     nx, *camera = (axis.size for axis in axes[1:])
@@ -34,7 +36,8 @@ def open_topspin(path: Path) -> Scan:
         block = np.empty((stop - start, nx, *camera), dtype)
         with h5py.File(path) as file:
             for i, pattern in enumerate(block.reshape(-1, *camera), start * nx):
-                file[f"{name}/{i}/Data"].read_direct(pattern)
+                refuse_unwritten(path, stored := file[f"{name}/{i}/Data"])
+                stored.read_direct(pattern)
         return block
 
     return build_scan(path, (path,), axes, dtype, _microscope(header), header, read)
@@ -66,7 +69,8 @@ def _topspin_positions(path: Path, group) -> list[Axis]:
     nx = 1
     while nx < frames and position(nx)[0] == origin[0]:
         nx += 1
-    if frames % nx or (frames > nx and position(nx)[1] != origin[1]):
+    starts = {nx * row for row in range(1, frames // nx)} & {nx, frames - nx}
+    if frames % nx or any(position(start)[1] != origin[1] for start in starts):
         raise InputError(
             path, f"its {frames} patterns do not make full lines of {nx}", field=group.name,
             remedy="export the scan from TopSpin again, complete",

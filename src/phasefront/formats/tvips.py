@@ -113,7 +113,7 @@ def _refuse_damaged_index(path: Path, rotators: np.ndarray) -> None:
     lost = index[-1] - np.unique(index).size
     if (np.diff(index) < 0).any():
         problem = "its scan index runs backwards: it is damaged, or there is more than one scan"
-    elif lost > _MOST_LOST * index[-1] + 1:
+    elif lost > _MOST_LOST * index[-1]:
         problem = f"its scan index runs to {index[-1]}, and {lost} of these have no frame"
     else:
         return
