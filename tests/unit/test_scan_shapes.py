@@ -428,3 +428,20 @@ def test_the_table_may_calibrate_a_step_but_not_contradict_it(tmp_path):
     unknown = open_scan(write(tmp_path / "b.hspy", "hspy", patterns(), description=endless))
     assert np.isnan(step_of(unknown, np.nan))
     assert step_of(unknown, 2.0) == 2.0
+
+
+def test_a_zspy_folder_that_lost_a_chunk_is_refused(tmp_path):
+    path = write(tmp_path / "a.zspy", "zspy", patterns((4, 4, 12, 10)), chunks=(1, 4, 12, 10))
+    (lost,) = path.glob("Experiments/*/data/2/0/0/0")
+    lost.unlink()
+    assert "of its 4 chunks 3 are there; copy the whole folder again" in refusal(path)
+
+
+def test_peaks_that_were_never_written_are_refused(tmp_path):
+    from phasefront.peaks import read_peaks
+
+    fields = np.dtype([("qx", "f8"), ("qy", "f8"), ("intensity", "f8")])
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file.create_dataset("lists", (10**5, 10**5), h5py.vlen_dtype(fields))
+    with pytest.raises(InputError, match=r"/lists: of its \d+ bytes 0 are written"):
+        read_peaks(tmp_path / "a.h5", name="s")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from phasefront.errors import InputError
 from phasefront.formats.hdf5 import refuse_unwritten
 from phasefront.formats.scan import Scan
 from phasefront.formats.signals import choose, from_signal, read_signals
@@ -22,5 +23,20 @@ def open_hspy(path: Path) -> Scan:
 
 def open_zspy(path: Path) -> Scan:
     """The one scan in HyperSpy's Zarr, a folder or one file."""
+    _refuse_lost_chunks(path)
     files = tuple(sorted(p for p in path.rglob("*") if p.is_file())) if path.is_dir() else (path,)
     return from_signal(path, choose(path, read_signals(path, "zspy")), files)
+
+
+def _refuse_lost_chunks(path: Path) -> None:
+    """Zarr gives zeros for a chunk that is not there, as if no electron had been counted."""
+    import zarr
+
+    store = zarr.storage.ZipStore(str(path), mode="r") if path.is_file() else str(path)
+    for experiment in zarr.open_group(store, mode="r")["Experiments"].values():
+        array = experiment.get("data")
+        if isinstance(array, zarr.Array) and array.nchunks_initialized < array.nchunks:
+            raise InputError(
+                path, f"of its {array.nchunks} chunks {array.nchunks_initialized} are there",
+                field=array.name, remedy="copy the whole folder again, or save the scan again",
+            )  # fmt: skip
