@@ -35,8 +35,13 @@ def _refuse_lost_chunks(path: Path) -> None:
     store = zarr.storage.ZipStore(str(path), mode="r") if path.is_file() else str(path)
     for experiment in zarr.open_group(store, mode="r")["Experiments"].values():
         array = experiment.get("data")
-        if isinstance(array, zarr.Array) and array.nchunks_initialized < array.nchunks:
+        if not isinstance(array, zarr.Array):
+            continue
+        # zarr's own count takes the folders of nested chunks for chunks.
+        names = (key.removeprefix(f"{array.path}/") for key in array.chunk_store)
+        written = sum(name[0].isdecimal() for name in names)
+        if written < array.nchunks:
             raise InputError(
-                path, f"of its {array.nchunks} chunks {array.nchunks_initialized} are there",
-                field=array.name, remedy="copy the whole folder again, or save the scan again",
+                path, f"of its {array.nchunks} chunks {written} are there", field=array.name,
+                remedy="copy the whole folder again, or save the scan again",
             )  # fmt: skip
