@@ -445,3 +445,11 @@ def test_peaks_that_were_never_written_are_refused(tmp_path):
         file.create_dataset("lists", (10**5, 10**5), h5py.vlen_dtype(fields))
     with pytest.raises(InputError, match=r"/lists: of its \d+ bytes 0 are written"):
         read_peaks(tmp_path / "a.h5", name="s")
+
+
+def test_merlin_frames_that_do_not_begin_where_they_should_are_refused(tmp_path):
+    """12 frames of 6 x 64 pixels, taken for 8 of 12 x 64."""
+    content = merlin_frames(patterns((12, 6, 64), "uint8"))
+    path = tmp_path / "a.mib"
+    path.write_bytes(content.replace(b",0064,0006,", b",0064,0012,", 1))
+    assert "frame 1 does not begin where" in refused(path, scan_shape=(2, 4))

@@ -137,10 +137,20 @@ def _read_hdr(path: Path) -> dict[str, str]:
 
 
 def _refuse_lost(path: Path, frames: FrameFile, count: int) -> None:
-    """Merlin numbers its frames: a gap in the numbers is a position that was lost."""
-    first, last = (
-        frames.map(i, i + 1)["header"][0].decode("latin-1").split(",")[1] for i in (0, count - 1)
-    )
+    """Merlin numbers its frames: a gap in the numbers is a position that was lost.
+
+    And each begins with its header, if the first one's gives the size of a frame rightly.
+    """
+    numbers = []
+    for i in sorted({0, 1, count - 1} & set(range(count))):
+        header = frames.map(i, i + 1)["header"][0]
+        if not header.startswith(b"MQ1,"):
+            raise InputError(
+                path, f"frame {i} does not begin where the first one's header places it",
+                remedy="export the scan again, with frames of one size",
+            )  # fmt: skip
+        numbers.append(header.decode("latin-1").split(",")[1])
+    first, last = numbers[0], numbers[-1]
     if first.isdecimal() and last.isdecimal() and int(last) - int(first) >= count:
         raise InputError(
             path, f"its frames are numbered {int(first)} to {int(last)}, but {count} are there",

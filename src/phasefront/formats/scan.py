@@ -187,6 +187,5 @@ def blamed_on(path: Path, place: str | None = None):
     except Exception as error:
         lines = str(error).strip().splitlines()
         reason = lines[0] if lines else type(error).__name__
-        raise InputError(
-            path, f"cannot be read ({reason})", field=place, remedy=COMPLETE
-        ) from error
+        remedy = COMPLETE if place else "check that it is complete, and what its suffix says"
+        raise InputError(path, f"cannot be read ({reason})", field=place, remedy=remedy) from error

@@ -23,8 +23,8 @@ def read_signals(path: Path, plugin: str, **options) -> list[dict]:
     reader = import_module(f"rsciio.{plugin}").file_reader
     log = logging.getLogger("rsciio")
     level = log.level
-    # Its warnings are about metadata that could not be parsed, a missing .hdr and sizes that do
-    # not fit the header. The first do not matter here and sizes are checked by each opener.
+    # Its warnings are about metadata that could not be parsed and sizes that do not fit the
+    # header. The first do not matter here and sizes are checked by each opener.
     log.setLevel(logging.ERROR)
     try:
         with warnings.catch_warnings():
