@@ -453,3 +453,11 @@ def test_merlin_frames_that_do_not_begin_where_they_should_are_refused(tmp_path)
     path = tmp_path / "a.mib"
     path.write_bytes(content.replace(b",0064,0006,", b",0064,0012,", 1))
     assert "frame 1 does not begin where" in refused(path, scan_shape=(2, 4))
+
+
+def test_hyperspy_axes_that_are_not_the_array_are_refused(tmp_path):
+    path = write(tmp_path / "a.hspy", "hspy", patterns())
+    with h5py.File(path, "a") as file:
+        file["Experiments/one scan/axis-0"].attrs["size"] = 4
+        file["Experiments/one scan/axis-1"].attrs["size"] = 3
+    assert "its axes are 4 x 3 x 12 x 10, its array 3 x 4 x 12 x 10" in refusal(path)

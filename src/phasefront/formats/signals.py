@@ -78,6 +78,12 @@ def from_signal(
     """
     # HyperSpy from 2.0 on does not store the index: axes without it stand in the array's order.
     described = sorted(signal["axes"], key=lambda axis: axis.get("index_in_array", 0))
+    sizes = tuple(axis["size"] for axis in described)
+    if sizes != signal["data"].shape:
+        raise InputError(
+            path, f"its axes are {times(sizes)}, its array {times(signal['data'].shape)}",
+            remedy="save it again: axes and array do not belong together",
+        )  # fmt: skip
     axes = [
         Axis(str(axis["name"] or ""), size, float(axis["scale"]), str(axis["units"] or ""))
         for axis, size in zip(described, signal["data"].shape, strict=True)
