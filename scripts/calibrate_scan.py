@@ -1,6 +1,6 @@
 """Calibrate a raw scan: beam centre per position, ellipse and scale."""
 
-from phasefront.config import CalibrationSettings, Instrument, Material, SpotSettings
+from phasefront.config import CalibrationSettings, Instrument, Material, ScanLayout, SpotSettings
 from phasefront.provenance.job import Job
 
 
@@ -9,7 +9,8 @@ def calibrate_scan(job):
     from phasefront.crystals import read_crystals
     from phasefront.templates import simulate_templates
 
-    scan = scans.open_scan(job.scan)
+    scan = scans.open_scan(job.scan, job.layout)
+    scans.check_instrument(scan, job.instrument)
     if job.settings.method == "phases":
         crystals = read_crystals(job.cifs, job.material.names)
         # Templates of its own: how finely a scan is indexed later does not move its calibration.
@@ -47,5 +48,6 @@ if __name__ == "__main__":
     job.input("standard", "calibration of the standard, for method standard", many=True)
     job.settings("settings", CalibrationSettings).settings("spots", SpotSettings)
     job.settings("material", Material).settings("instrument", Instrument)
+    job.settings("layout", ScanLayout, default="{}")
     job.output("calibration", "netCDF file to write")
     job.run(calibrate_scan)

@@ -1,6 +1,6 @@
 """Weigh the phases at every position and decide, or leave it undecided."""
 
-from phasefront.config import Material, PhaseSettings
+from phasefront.config import Material, PhaseSettings, ScanLayout
 from phasefront.provenance.job import Job
 
 
@@ -12,7 +12,7 @@ def decide_phases(job):
     raw = None
     if job.scan:
         calibration = netcdf.read(job.calibration[0], layouts.CALIBRATION)
-        raw = scans.open_scan(job.scan[0]), calibration
+        raw = scans.open_scan(job.scan[0], job.layout), calibration
     phases = evidence.decide_phases(
         netcdf.read(job.spots, layouts.SPOTS),
         netcdf.read(job.orientations, layouts.ORIENTATIONS),
@@ -39,5 +39,6 @@ if __name__ == "__main__":
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.settings("material", Material).settings("settings", PhaseSettings)
     job.parameter("position-sigma", "largest error of a spot's position, 1/A", type=float)
+    job.settings("layout", ScanLayout, default="{}")
     job.output("phases", "netCDF file to write")
     job.run(decide_phases)

@@ -1,6 +1,6 @@
 """Say what a raw scan is: shape, header, mean and maximum pattern, virtual images."""
 
-from phasefront.config import ScanSettings
+from phasefront.config import ScanLayout, ScanSettings
 from phasefront.provenance.job import Job
 
 
@@ -9,7 +9,7 @@ def describe_scan(job):
     from phasefront.provenance.digests import Hashing
 
     description = scans.describe_scan(
-        scans.open_scan(job.scan),
+        scans.open_scan(job.scan, job.layout),
         name=job.name,
         hashing=Hashing(job.scan),
         bright_field_radius_px=job.settings.bright_field_radius_px,
@@ -21,5 +21,6 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("scan", "raw scan").parameter("name", "identifier of the scan")
     job.settings("settings", ScanSettings)
+    job.settings("layout", ScanLayout, default="{}")
     job.output("description", "netCDF file to write")
     job.run(describe_scan)

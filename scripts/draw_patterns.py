@@ -1,6 +1,6 @@
 """Draw a few patterns, each as the likeliest phase and as the runner-up explain it."""
 
-from phasefront.config import Instrument, Material
+from phasefront.config import Instrument, Material, ScanLayout
 from phasefront.provenance.job import Job
 
 
@@ -18,7 +18,7 @@ def draw_patterns(job):
     positions, reasons = pictures.choose_positions(phases, orientations)
     patterns = calibration = None
     if job.scan:
-        scan = scans.open_scan(job.scan[0])
+        scan = scans.open_scan(job.scan[0], job.layout)
         patterns = np.array([scan.read_rows(y, y + 1)[0, x] for y, x in positions])
         calibration = netcdf.read(job.calibration[0], layouts.CALIBRATION)
     drawn = pictures.draw_patterns(
@@ -49,5 +49,6 @@ if __name__ == "__main__":
     job.input("orientations", "orientations under each phase")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.settings("material", Material).settings("instrument", Instrument)
+    job.settings("layout", ScanLayout, default="{}")
     job.output("patterns", "PNG to write")
     job.run(draw_patterns)

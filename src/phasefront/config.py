@@ -594,6 +594,32 @@ class Experiment(Model):
         return json.dumps(content, sort_keys=True)
 
 
+def _shape_from_text(value: object) -> object:
+    """Cells of a table hold text."""
+    if not isinstance(value, str):
+        return value
+    sizes = value.replace("×", "x").lower().split("x")
+    if len(sizes) != 2 or not all(size.strip().isdecimal() for size in sizes):
+        raise ValueError(f"{value!r} is no shape; write rows x columns, such as 4 x 6")
+    return [int(size) for size in sizes]
+
+
+ScanShape = Annotated[
+    tuple[Annotated[int, Field(ge=1)], Annotated[int, Field(ge=1)]],
+    BeforeValidator(_shape_from_text),
+]
+
+
+class ScanLayout(Model):
+    """How frames lie on a scan, where its file (.mib, .tvips) may not say."""
+
+    scan_shape: ScanShape | None = Field(
+        None, description="positions, rows x columns, such as 4 x 6"
+    )
+    skip: int = Field(0, ge=0, description="frames before the first position")
+    flyback: int = Field(0, ge=0, description="frames after each row that are no positions")
+
+
 class ScanRow(Model):
     """A row of the table of scans."""
 
@@ -603,6 +629,19 @@ class ScanRow(Model):
     kind: Literal["scan", "peaks"] = "scan"
     instrument: Name
     scan_step_nm: Positive | None = None
+    scan_shape: ScanShape | None = Field(
+        None, description="positions, rows x columns, such as 4 x 6, where the file does not say"
+    )
+    skip: int = Field(0, ge=0, description="frames before the first position")
+    flyback: int = Field(0, ge=0, description="frames after each row that are no positions")
+
+    @model_validator(mode="after")
+    def _peaks_have_positions(self) -> ScanRow:
+        if self.kind == "peaks" and (self.scan_shape or self.skip or self.flyback):
+            raise ValueError(
+                "a list of peaks says its shape itself; leave out scan_shape, skip and flyback"
+            )
+        return self
 
 
 class LogRow(Model):

@@ -10,7 +10,8 @@ import xarray as xr
 
 from phasefront import layouts, netcdf
 from phasefront.errors import InputError
-from phasefront.formats import NANOMETRES
+from phasefront.formats.hdf5 import refuse_unwritten
+from phasefront.formats.headers import NANOMETRES
 
 _FIELDS = ("qx", "qy", "intensity")
 # Electron patterns end below this; positions in pixels do not.
@@ -60,9 +61,10 @@ def read_peaks(
     try:
         with h5py.File(path) as file:
             dataset = _point_list_array(path, file)
+            refuse_unwritten(path, dataset)
             field, lists = dataset.name, dataset[()]
             in_pixels = dataset.parent.name.endswith("_v_uncal")
-            calibration = _calibration(file)
+            calibration = _calibration(path, file)
     except OSError as error:
         raise InputError(
             path, f"cannot be read ({str(error).splitlines()[0]})",
@@ -140,14 +142,17 @@ def _point_list_array(path: Path, file):
     raise InputError(path, problem, remedy="save one set of peaks from py4DSTEM alone in a file")
 
 
-def _calibration(file) -> dict:
+def _calibration(path: Path, file) -> dict:
     """py4DSTEM's calibration of the first root group that has one; empty without."""
     import h5py
 
     for root in file.values():
         group = root.get("metadatabundle/calibration") if isinstance(root, h5py.Group) else None
         if group is not None:
-            return {key: value[()] for key, value in group.items() if hasattr(value, "shape")}
+            values = {key: item for key, item in group.items() if hasattr(item, "shape")}
+            for item in values.values():
+                refuse_unwritten(path, item)
+            return {key: item[()] for key, item in values.items()}
     return {}
 
 

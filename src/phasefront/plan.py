@@ -108,6 +108,12 @@ class Plan:
         step = self.scans.loc[scan, "scan_step_nm"]
         return math.nan if step is None else float(step)
 
+    def layout_of(self, scan: str) -> str:
+        """How the frames of a scan lie on its positions, as JSON; see `config.ScanLayout`."""
+        row = self.scans.loc[scan]
+        layout = {name: row[name] for name in config.ScanLayout.model_fields}
+        return _json(config.ScanLayout.model_validate(layout).model_dump(mode="json"))
+
     def log(self, name: str) -> str:
         """A row of the cycling table as JSON."""
         return _json(self.logs.loc[name].to_dict())

@@ -73,6 +73,17 @@ def test_spots_of_an_astar_scan_of_unknown_phases(tmp_path, shared_data):
     assert (spots["intensity"] / np.sqrt(spots["variance"])).min() > 2
 
 
+def test_a_merlin_scan_whose_shape_the_table_gives(tmp_path, shared_data):
+    path = shared_data("scans/merlin_4x2_6bit.mib")
+    given = {"scan": path, "name": "merlin", "settings": "{}"}
+    layout = config.ScanLayout(scan_shape=(2, 4)).model_dump_json()
+    run_script("describe_scan", **given, layout=layout, description=tmp_path / "a.nc")
+    described = netcdf.read(tmp_path / "a.nc", layouts.SCAN)
+    raw = np.fromfile(path, np.uint8).reshape(2, 4, -1)[:, :, 384:]
+    total = described["bright_field"] + described["dark_field"]
+    np.testing.assert_array_equal(total, raw.sum(axis=-1))
+
+
 def test_charge_of_a_lithium_iron_phosphate_cell(tmp_path, shared_data):
     log = shared_data("cycling/lfp_half_cell_c10.mpr")
     row = {"log": "lfp", "path": str(log), "mass_mg": 3.42, "mass_error_mg": 0.03}

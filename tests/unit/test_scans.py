@@ -6,6 +6,7 @@ import os
 import struct
 import tracemalloc
 import warnings
+import zlib
 from importlib import import_module
 from pathlib import Path
 
@@ -15,9 +16,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasefront import formats, layouts, netcdf, scans
+from phasefront import layouts, netcdf, scans
+from phasefront.config import ScanLayout
 from phasefront.errors import InputError
-from phasefront.formats import scan_index
+from phasefront.formats import scan as blocks_of_scans
+from phasefront.formats.headers import plain
+from phasefront.formats.tvips import scan_index
 from phasefront.provenance.digests import Hashing
 from phasefront.scans import describe_scan, find_direct_beam, open_scan
 
@@ -107,13 +111,16 @@ def test_astar_block_file(shared_data):
 
 def test_merlin(shared_data):
     path = shared_data("scans/merlin_4x2_6bit.mib")
-    scan = open_scan(path)
+    assert "nothing says how its 8 frames make rows and columns" in refusal(path)
+    scan = open_scan(path, ScanLayout(scan_shape=(2, 4)))
     assert scan.shape == (2, 4, 256, 256)
     assert scan.dtype == np.uint8
     assert math.isnan(scan.scan_step_nm)
     assert scan.scale is None
     assert [file.name for file in scan.files] == ["merlin_4x2_6bit.mib", "merlin_4x2_6bit.hdr"]
-    assert scan.header["original"]["hdr_file"]["Chip Mode  (SPM, CSM, CM, CSCM)"] == "SPM"
+    header = scan.header["original"]["hdr_file"]
+    assert header["Chip Mode  (SPM, CSM, CM, CSCM)"] == "SPM"
+    assert header["Software Version"] == "0.76.1.101"
     # rosettasciio turns Merlin's images upside up; each frame has a header of 384 bytes.
     raw = np.fromfile(path, np.uint8).reshape(8, 384 + 256 * 256)[:, 384:]
     expected = raw.reshape(2, 4, 256, 256)[:, :, ::-1]
@@ -159,9 +166,12 @@ def test_py4dstem_datacube(shared_data):
         assert np.array_equal(whole(scan), file["datacube_root/datacube/data"][()])
 
 
-@pytest.mark.parametrize("name", ["astar_3x2.blo", "merlin_4x2_6bit.mib", "topspin_3x7.app5"])
-def test_real_scans_can_be_described_and_stored(shared_data, tmp_path, name):
-    scan = open_scan(shared_data(f"scans/{name}"))
+@pytest.mark.parametrize(
+    ("name", "shape"),
+    [("astar_3x2.blo", None), ("merlin_4x2_6bit.mib", (2, 4)), ("topspin_3x7.app5", None)],
+)
+def test_real_scans_can_be_described_and_stored(shared_data, tmp_path, name, shape):
+    scan = open_scan(shared_data(f"scans/{name}"), ScanLayout(scan_shape=shape))
     described = describe(scan, radius=5.0)
     netcdf.write(described, tmp_path / "scan.nc", layouts.SCAN)
     again = netcdf.read(tmp_path / "scan.nc", layouts.SCAN)
@@ -194,7 +204,7 @@ def test_tvips_stream_in_several_files(tmp_path):
     data = patterns((4, 4, 12, 10))
     one_frame = 60 + data[0, 0].nbytes
     write(tmp_path / "a_000.tvips", "tvips", data, max_file_size=256 + 5 * one_frame)
-    scan = open_scan(tmp_path / "a_000.tvips")
+    scan = open_scan(tmp_path / "a_000.tvips", ScanLayout(scan_shape=(4, 4)))
     assert len(scan.files) == 4
     assert scan.shape == data.shape
     assert scan.header["original"]["tvips_header"]["ht"] == 200
@@ -203,9 +213,13 @@ def test_tvips_stream_in_several_files(tmp_path):
     assert scan.scale is None
 
 
-def test_tvips_stream_that_is_no_square_is_refused(tmp_path):
-    write(tmp_path / "a_000.tvips", "tvips", patterns((3, 4, 12, 10)))
-    assert "12 scan positions in 12 frames make no square scan" in refusal(tmp_path / "a_000.tvips")
+def test_tvips_stream_without_a_shape_is_refused(tmp_path):
+    """16 positions may be 4 x 4, 2 x 8 or 8 x 2."""
+    path = write(tmp_path / "a_000.tvips", "tvips", patterns((2, 8, 12, 10)))
+    assert "does not store the shape of its scan, here of 16 positions; give scan_shape" in refusal(
+        path
+    )
+    assert open_scan(path, ScanLayout(scan_shape=(2, 8))).shape == (2, 8, 12, 10)
 
 
 def test_tvips_stream_that_is_cut_or_starts_later_is_refused(tmp_path):
@@ -215,7 +229,7 @@ def test_tvips_stream_that_is_cut_or_starts_later_is_refused(tmp_path):
     os.truncate(path, path.stat().st_size - 1)
     assert "the file ends within a frame" in refusal(path)
     os.truncate(path, 20)
-    assert "cannot be read" in refusal(path)
+    assert "the file is truncated within its header" in refusal(path)
 
 
 @pytest.mark.parametrize(
@@ -460,7 +474,12 @@ def write_blo(path, shape=(3, 4, 10, 10)):
     first = 4096 + nx * ny
     header[12:16] = struct.pack("<I", first)
     path.write_bytes(header)
-    os.truncate(path, first + nx * ny * (6 + size**2))
+    frame = 6 + size**2
+    with path.open("r+b") as file:
+        for number in {0, 1, nx, nx * ny - 1}:
+            file.seek(first + number * frame)
+            file.write(struct.pack("<HI", 0x55AA, number))
+    os.truncate(path, first + nx * ny * frame)
     return path
 
 
@@ -485,10 +504,13 @@ def test_block_file_of_another_format_is_refused(tmp_path):
 
 def test_truncated_merlin_file_is_refused(tmp_path, shared_data):
     path = tmp_path / "cut.mib"
-    path.write_bytes(shared_data("scans/merlin_4x2_6bit.mib").read_bytes()[:-70000])
+    frame = 384 + 256 * 256
+    path.write_bytes(shared_data("scans/merlin_4x2_6bit.mib").read_bytes()[: -2 * frame])
     header = shared_data("scans/merlin_4x2_6bit.hdr").read_bytes()
     path.with_suffix(".hdr").write_bytes(header)
     assert "8 frames are expected, 6 are there" in refusal(path)
+    os.truncate(path, path.stat().st_size - 1)
+    assert "the file ends within a frame" in refusal(path)
 
 
 @pytest.mark.parametrize(
@@ -539,9 +561,18 @@ def test_constant_scan_is_refused(tmp_path, dtype, value):
 # ---------------------------------------------------------------------------- streaming
 
 
+def _write_alike_chunks(group, shape, chunks):
+    """An array of zeros of which every chunk is written, each as one compressed kilobyte."""
+    array = group.create_dataset("data", shape, "u1", chunks=chunks, compression="gzip")
+    content = zlib.compress(bytes(math.prod(chunks)))
+    for rows in range(0, shape[0], chunks[0]):
+        for columns in range(0, shape[1], chunks[1]):
+            array.id.write_direct_chunk((rows, columns, 0, 0), content)
+
+
 @pytest.mark.parametrize("suffix", ["blo", "hspy"])
 def test_memory_does_not_grow_with_the_scan(tmp_path, suffix):
-    """A scan of 16 GB, sparse on disk, is read in blocks of about 32 MB."""
+    """A scan of 16 GB, sparse or compressed on disk, is read in blocks of about 32 MB."""
     shape = (1024, 1024, 128, 128)
     if suffix == "blo":
         path = write_blo(tmp_path / "big.blo", shape)
@@ -550,7 +581,7 @@ def test_memory_does_not_grow_with_the_scan(tmp_path, suffix):
         with h5py.File(path, "a") as file:
             group = file["Experiments/one scan"]
             del group["data"]
-            group.create_dataset("data", shape, "u1", chunks=(8, 8, 128, 128))
+            _write_alike_chunks(group, shape, (8, 8, 128, 128))
     tracemalloc.start()
     try:
         scan = open_scan(path)
@@ -560,8 +591,8 @@ def test_memory_does_not_grow_with_the_scan(tmp_path, suffix):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert max(sizes) <= 4 * formats.BLOCK_BYTES
-    assert peak < 12 * formats.BLOCK_BYTES
+    assert max(sizes) <= 4 * blocks_of_scans.BLOCK_BYTES
+    assert peak < 12 * blocks_of_scans.BLOCK_BYTES
 
 
 def test_blocks_follow_the_chunks_of_the_file(tmp_path):
@@ -588,7 +619,7 @@ def test_bytes_do_not_depend_on_the_blocks(tmp_path, dtype, monkeypatch):
     scan = open_scan(write(tmp_path / "a.hspy", "hspy", data, chunks=(1, 4, 12, 10)))
     written = []
     for target in (1, 10**9):
-        monkeypatch.setattr(formats, "BLOCK_BYTES", target)
+        monkeypatch.setattr(blocks_of_scans, "BLOCK_BYTES", target)
         netcdf.write(describe(scan), tmp_path / "a.nc", layouts.SCAN)
         written.append((tmp_path / "a.nc").read_bytes())
     assert written[0] == written[1]
@@ -613,8 +644,8 @@ def test_accumulate_agrees_with_numpy(shape, dtype, seed):
         bright, dark = np.zeros((rows, nx)), np.zeros((rows, nx))
         accumulate(block, disk, total, maximum, bright, dark)
         results.append((total, maximum, bright, dark))
-    for compiled, plain in zip(*results, strict=True):
-        np.testing.assert_array_equal(compiled, plain)
+    for compiled, expected in zip(*results, strict=True):
+        np.testing.assert_array_equal(compiled, expected)
 
 
 # ------------------------------------------------------------------------- virtual images
@@ -679,12 +710,12 @@ def test_steps_that_differ_are_no_step(tmp_path):
 
 
 def test_header_holds_plain_values_only():
-    plain = formats._plain(
+    found = plain(
         {"a": np.float32(1.5), 2: b"x", "n": float("nan"), "t": (1, np.int8(2)), "p": Path("q"),
          "l": list(range(100)), "big": np.zeros(1000), "small": np.arange(2)}
     )  # fmt: skip
-    assert plain == {
+    assert found == {
         "a": 1.5, "2": "x", "n": "nan", "t": [1, 2], "p": "q",
         "l": "100 values", "big": "1000 values", "small": [0, 1],
     }  # fmt: skip
-    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert json.loads(json.dumps(found, allow_nan=False)) == found

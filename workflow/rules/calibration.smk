@@ -41,13 +41,14 @@ rule calibrate_scan:
         settings=settings("calibration"),
         spots=settings("spots"),
         material=settings("material"),
+        layout=lambda wildcards: PLAN.layout_of(wildcards.scan),
         instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
     shell:
         "python scripts/calibrate_scan.py --scan {input.scan:q} --name {wildcards.scan}"
         " --cifs {input.cifs:q} --standard {input.standard}"
         " --settings {params.settings:q}"
         " --spots {params.spots:q} --material {params.material:q}"
-        " --instrument {params.instrument:q}"
+        " --instrument {params.instrument:q} --layout {params.layout:q}"
         " --calibration {output.calibration} > {log} 2>&1"
 
 

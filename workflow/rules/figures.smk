@@ -56,12 +56,14 @@ rule draw_patterns:
         "../../envs/environment.yaml"
     params:
         material=settings("material"),
+        layout=lambda wildcards: PLAN.layout_of(wildcards.scan),
         instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
     shell:
         "python scripts/draw_patterns.py --scan {input.scan:q} --calibration {input.calibration}"
         " --spots {input.spots} --orientations {input.orientations} --phases {input.phases}"
         " --cifs {input.cifs:q} --material {params.material:q}"
-        " --instrument {params.instrument:q} --patterns {output.patterns} > {log} 2>&1"
+        " --instrument {params.instrument:q} --layout {params.layout:q}"
+        " --patterns {output.patterns} > {log} 2>&1"
 
 
 rule draw_maps:

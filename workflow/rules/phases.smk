@@ -25,10 +25,12 @@ rule decide_phases:
     params:
         settings=settings("phases"),
         position_sigma=settings("spots.position_sigma"),
+        layout=lambda wildcards: PLAN.layout_of(wildcards.scan),
         material=settings("material"),
     shell:
         "python scripts/decide_phases.py --scan {input.scan:q} --calibration {input.calibration}"
         " --spots {input.spots} --orientations {input.orientations}"
         " --templates {input.templates} --cifs {input.cifs:q}"
         " --material {params.material:q} --settings {params.settings:q}"
+        " --layout {params.layout:q}"
         " --position-sigma {params.position_sigma} --phases {output.phases} > {log} 2>&1"

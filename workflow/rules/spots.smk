@@ -21,10 +21,12 @@ rule find_spots:
     threads: SCAN_THREADS
     params:
         settings=settings("spots"),
+        layout=lambda wildcards: PLAN.layout_of(wildcards.scan),
         step=lambda wildcards: PLAN.step_of(wildcards.scan),
     shell:
         "python scripts/find_spots.py --scan {input.scan:q} --name {wildcards.scan}"
         " --calibration {input.calibration} --settings {params.settings:q}"
+        " --layout {params.layout:q}"
         " --step {params.step} --spots {output.spots} > {log} 2>&1"
 
 

@@ -58,11 +58,12 @@ class Job:
         self._outputs.append(name)
         return self
 
-    def settings(self, name: str, model: type[BaseModel]) -> Job:
+    def settings(self, name: str, model: type[BaseModel], *, default: str | None = None) -> Job:
         """The ``name`` section of the config as JSON text; the function gets the model."""
         self._parser.add_argument(
-            f"--{name}", help=f"the {name} section of the config, as JSON", required=True
-        )
+            f"--{name}", help=f"the {name} section of the config, as JSON",
+            required=default is None, default=default,
+        )  # fmt: skip
         self._settings[name] = model
         return self
 
