@@ -371,7 +371,7 @@ FILLED = {
         "standard": {"image": "a.tif", "d_spacings": [2.0, 1.0], "scale": 0.01},
     },
     "people": [{"name": "A"}],
-    "downloads": [{"path": "a", "url": "b", "sha256": "0" * 64}],
+    "downloads": [{"path": "a", "url": "https://b.org/a", "sha256": "0" * 64}],
     "powder": {"refined": COLUMNS},
 }
 DEMO = yaml.safe_load((ROOT / "config/demo.yaml").read_text()) | FILLED
