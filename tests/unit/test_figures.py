@@ -326,8 +326,9 @@ def make_powder():
             "ion_content_esd": 0.01,
             "rwp": 0.061,
             "goodness_of_fit": 1.21,
+            **dict.fromkeys(("unexplained_two_theta", "unexplained_d", "unexplained_height"), ()),
         },
-        {"pattern": "p", "file": "p.xye", "wavelength": 0.41, "refined_with": "x"},
+        {"pattern": "p", "file": "p.xye", "wavelength": 0.41, "refined_with": "x", "refused": ""},
     )
 
 
