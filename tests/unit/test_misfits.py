@@ -67,7 +67,7 @@ def test_lines_that_no_phase_explains_are_named(pattern, crystals, d, height):
     assert f"at d = {found['unexplained_d'].item():.4g} A" in found.attrs["notes"]
     drawn = pictures.draw_powder(found)
     texts = [text.get_text() for ax in drawn.axes for text in ax.texts]
-    assert f"{found['unexplained_d'].item():.3g} Å" in texts
+    assert f"{found['unexplained_d'].item():.4g} Å" in texts
 
 
 def test_a_fit_of_other_phases_is_refused_and_has_no_fractions(pattern, crystals):

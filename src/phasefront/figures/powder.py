@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _REFUSED = "#B00020"
+_MOST_ARROWS = 5
 
 
 @style.styled
@@ -88,15 +89,18 @@ def draw_powder(powder: xr.Dataset, *, labels: Mapping[str, str] | None = None) 
 
 
 def _mark_unexplained(panels, powder: xr.Dataset, observed: np.ndarray) -> None:
-    angles = powder["unexplained_two_theta"].values
+    """Arrows at the strongest lines that no phase explains, with their spacings."""
+    angles = powder["unexplained_two_theta"].values[:_MOST_ARROWS]
     tops = np.interp(angles, powder["two_theta"].values, observed)
     spacings = powder["unexplained_d"].values
+    if len(angles):
+        panels[0].set_ylim(top=1.8 * np.nanmax(observed))  # room for arrows
     for ax in panels:
         low, high = ax.get_xlim()
-        for angle, top, spacing in zip(angles, tops, spacings, strict=True):
+        for angle, top, spacing in zip(angles, tops, spacings, strict=False):
             if low <= angle <= high:
                 ax.annotate(
-                    f"{spacing:.3g} Å", (angle, top), (0, 16), textcoords="offset points",
+                    f"{spacing:.4g} Å", (angle, top), (0, 16), textcoords="offset points",
                     ha="center", fontsize="small", color=_REFUSED,
                     arrowprops={"arrowstyle": "->", "color": _REFUSED},
                 )  # fmt: skip
