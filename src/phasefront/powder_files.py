@@ -14,34 +14,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from phasefront import powder_axes
+from phasefront import powder_axes, powder_columns
 from phasefront.errors import InputError
+from phasefront.powder_columns import COMMENT
 
 _SUFFIXES = (".xye", ".xy", ".chi", ".csv", ".dat", ".txt")
-_COMMENT = re.compile(r"^\s*(#|!|;|'|%|//|/\*|\*)+")
 _NUMBER = re.compile(
     r"[-+]?(?:(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?|nan|inf|infinity)", re.IGNORECASE
 )
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+\.\d*|[-+]?\d{1,3}(?:\.\d{3})+,\d*")
-_ROLES = {
-    "weight": re.compile(r"^(weight|wt|w)s?\b"),
-    "sigma": re.compile(
-        r"sigma|^sig\b|σ|esd|e\.s\.d|err|\bunc|uncert|std|^d_?[iy]\b|^[es]$|deviation"
-    ),
-    "intensity": re.compile(
-        r"^(i|y|y_?obs|int|intensity|intensities|counts?|cts|z(ä|ae)hler|iobs|obs|observed)\b"
-        r"|intens|count|^i[\s_(\[]|^y[\s_(\[]"
-    ),
-}
-_MARKED_WEIGHT = re.compile(r"\bweights?\b", re.IGNORECASE)
-_FEWEST_TO_JUDGE = 10  # points from which the form of a column says something
-_WEIGHT_RANK = -0.5  # of correlation with the intensity, below which a column is no uncertainty
-_SIGMA_RANK = 0.5  # above which it may be one
-_SIGMA_SPREAD = 4.0  # of sigma^2 / intensity, 90th over 10th percentile, for counts times a factor
-_REMEDY_COLUMNS = (
-    'say in the table of powder patterns what stands where, e.g. columns {"axis": 0, "intensity":'
-    ' 1, "sigma": 2}; "weight" in place of "sigma" is 1/sigma^2'
-)
 
 
 def read_pattern(
@@ -93,24 +74,17 @@ def read_pattern(
     for number, line in enumerate(text.splitlines(), start=1):
         lines.take(number, line)
     lines.finish()
-    names = _column_names(lines)
-    known = names if names and any(map(_means_something, names)) else None
     numbers = np.array(lines.rows)
-    if numbers.shape[1] < 2:
+    width = numbers.shape[1]
+    if width < 2:
         raise InputError(
             path, "only one column", remedy="give angle, intensity and, best, its uncertainty"
         )
-    if columns is None:
-        places = _usual_places(path, lines, known, numbers.shape[1])
-    else:
-        width = numbers.shape[1]
-        places = {role: _place(path, names, width, role, at) for role, at in columns.items()}
-        for role in ("axis", "intensity"):
-            if role not in places:
-                raise InputError(
-                    path, f"no column is given for {role}", field="columns",
-                    remedy=f"name it, among {names or list(range(width))}",
-                )  # fmt: skip
+    names = None
+    if lines.label is None:
+        names = powder_columns.in_header(path, lines.header, width)
+    places = powder_columns.places(path, lines.header, names, width, columns)
+    known = powder_columns.says_something(names)
     picked = {role: numbers[:, place] for role, place in places.items()}
     for role, values in picked.items():
         wrong = np.flatnonzero(~np.isfinite(values))
@@ -121,15 +95,14 @@ def read_pattern(
             )  # fmt: skip
     picked, notes = _without_empty_ends(picked)
     if columns is None:
-        _check_uncertainty(
-            path, picked, declared=known is not None or path.suffix.lower() == ".xye"
-        )
+        named = known or path.suffix.lower() == ".xye"
+        powder_columns.check_uncertainty(path, picked, declared=named)
     label = names[places["axis"]] if known else lines.label
     stated = powder_axes.settle(path, lines.header, label, axis=axis, unit=unit)
     wavelength = powder_axes.settle_wavelength(path, lines.header, wavelength)
     angle, order = powder_axes.as_two_theta(path, picked["axis"], stated, wavelength)
     table = pd.DataFrame({"two_theta": angle, "intensity": picked["intensity"][order]})
-    table["sigma"] = _sigma(path, picked)[order]
+    table["sigma"] = powder_columns.sigma(path, picked)[order]
     table.attrs = {
         "file": str(path), "axis": str(stated), "axis_stated": stated.said, "notes": notes,
     }  # fmt: skip
@@ -176,7 +149,7 @@ class _Lines:
     def take(self, number: int, line: str) -> None:
         if not line.strip():
             return
-        comment = _COMMENT.match(line)
+        comment = COMMENT.match(line)
         cells = _cells(line)
         whole = not comment and all(_NUMBER.fullmatch(cell) for cell in cells)
         # Fit2D's fourth header line is the number of points.
@@ -220,7 +193,7 @@ class _Lines:
         """A first row that is damaged must not pass for a header, lest the point be lost."""
         last = self.header[-1] if self.header else ""
         found = _cells(last)
-        if _COMMENT.match(last) or len(found) != len(cells):
+        if COMMENT.match(last) or len(found) != len(cells):
             return
         if any(_NUMBER.fullmatch(cell) for cell in found):
             raise InputError(
@@ -257,73 +230,6 @@ def _cells(line: str) -> list[str]:
     return [cell.strip().strip('"') for cell in cells]
 
 
-def _column_names(lines: _Lines) -> list[str] | None:
-    """Names in the last header line, where it has as many as there are columns."""
-    width = len(lines.rows[0])
-    if not lines.header or lines.label is not None:
-        return None
-    line = _COMMENT.sub("", lines.header[-1]).strip()
-    glued = re.sub(r"[ \t]+(?=[(\[])", "", line)  # 2theta (deg)
-    for separator in (";", ",", "\t", r"\s{2,}", r"\s+"):
-        names = [name.strip().strip('"') for name in re.split(separator, glued)]
-        if len(names) == width:
-            return names
-    names = re.split(r"[,;]?\s+", glued.rpartition(":")[2].strip())
-    if len(names) == width:
-        return names
-    named = [name for name in re.split(r"[,;\t]", line) if name.strip()]
-    if len(named) > 1 and any(role.search(named[1].strip().lower()) for role in _ROLES.values()):
-        raise InputError(
-            lines.path, f"{len(named)} names over {width} columns", field="header",
-            remedy="export the pattern again with a name for each column",
-        )  # fmt: skip
-    return None
-
-
-def _usual_places(path, lines, names, width) -> dict[str, int]:
-    """Positions of axis, intensity and, where there is one, sigma or weight."""
-    roles = [_role(name) for name in names] if names else [None] * width
-    axes = [bool(powder_axes.of_label(name)) for name in names] if names else []
-    # GSAS-II writes x, and q in a later column.
-    astray = any(axes) and not axes[0] and names[0].lower() != "x"
-    if astray or roles[0] or roles[1] in ("sigma", "weight"):
-        raise InputError(
-            path, f"the columns are {', '.join(names)}: not axis, intensity and uncertainty",
-            field="header", remedy=_REMEDY_COLUMNS,
-        )  # fmt: skip
-    places = {"axis": 0, "intensity": 1}
-    for role in ("sigma", "weight"):
-        if roles.count(role) == 1:
-            return places | {role: roles.index(role)}
-    if width == 2:
-        return places
-    if names or _MARKED_WEIGHT.search(lines.header[-1] if lines.header else ""):
-        named = f" {names[2]!r}" if names else ""
-        raise InputError(
-            path, f"the third column{named} may be no uncertainty", field="header",
-            remedy=_REMEDY_COLUMNS,
-        )  # fmt: skip
-    return places | {"sigma": 2}
-
-
-def _place(path, names, width, role, wanted) -> int:
-    position = names.index(wanted) if names and names.count(wanted) == 1 else wanted
-    if not isinstance(position, int) or not 0 <= position < width:
-        raise InputError(
-            path, f"there is no column {wanted!r} for {role}", field=str(wanted),
-            remedy=f"choose among {names or list(range(width))}",
-        )  # fmt: skip
-    return position
-
-
-def _means_something(name: str) -> bool:
-    return bool(_role(name) or powder_axes.of_label(name))
-
-
-def _role(name: str) -> str | None:
-    return next((role for role, words in _ROLES.items() if words.search(name.lower())), None)
-
-
 def _without_empty_ends(picked: dict) -> tuple[dict, list[str]]:
     """Rows at either end with neither intensity nor uncertainty lie outside the detector."""
     known = picked.get("sigma", picked.get("weight"))
@@ -337,43 +243,3 @@ def _without_empty_ends(picked: dict) -> tuple[dict, list[str]]:
     points = "point" if empty == 1 else "points"
     notes = [f"{empty} empty {points} at the ends of the file left out"] if empty else []
     return {role: values[kept] for role, values in picked.items()}, notes
-
-
-def _check_uncertainty(path: Path, picked: dict, *, declared: bool) -> None:
-    """Whether a third column can be the uncertainty of the second.
-
-    That of counts times a factor, background taken off or not, rises with the intensity; its
-    square is nearly proportional. A weight falls with it. A column that nothing names must show
-    the form of an uncertainty; one that is named must not show that of a weight.
-    """
-    if "sigma" not in picked:
-        return
-    sigma, intensity = picked["sigma"], picked["intensity"]
-    there = (sigma > 0) & (intensity > 0)
-    weights = sigmas = False
-    if there.sum() >= _FEWEST_TO_JUDGE:
-        sigma, intensity = sigma[there], intensity[there]
-        rank = pd.Series(intensity).corr(pd.Series(sigma), method="spearman")
-        low, high = np.percentile(sigma**2 / intensity, [10, 90])
-        weights = rank < _WEIGHT_RANK
-        sigmas = high < _SIGMA_SPREAD * low and (rank > _SIGMA_RANK or 0.3 < low < high < 3.0)
-    if weights or not (declared or sigmas):
-        looks = "falls where the intensity rises, as weights do" if weights else "is not named"
-        raise InputError(
-            path, f"the third column {looks}", field="sigma", remedy=_REMEDY_COLUMNS
-        )  # fmt: skip
-
-
-def _sigma(path: Path, picked: dict) -> np.ndarray:
-    role = "weight" if "weight" in picked else "sigma"
-    if role not in picked:
-        intensity = picked["intensity"]
-        positive = intensity[intensity > 0]
-        return np.sqrt(np.maximum(intensity, positive.min() if len(positive) else 1.0))
-    wrong = np.flatnonzero(picked[role] <= 0)
-    if wrong.size:
-        raise InputError(
-            path, f"{wrong.size} uncertainties are not positive, first in row {wrong[0] + 1}",
-            field=role, remedy="leave the column out or give each point its uncertainty",
-        )  # fmt: skip
-    return picked[role] if role == "sigma" else 1.0 / np.sqrt(picked[role])

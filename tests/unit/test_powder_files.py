@@ -199,6 +199,8 @@ ROWS = "\n4.0 100 10\n4.1 400 20\n4.2 900 30\n"
         ("# Wavelength: 1.54e-10 m", {}, "wavelength is 1.54 angstrom by its header"),
         ("# 2theta_deg sigma I", {}, "not axis, intensity and uncertainty"),
         ("# I 2theta_deg sigma", {}, "not axis, intensity and uncertainty"),
+        ("# 2theta_deg T I", {}, "not axis, intensity and uncertainty"),
+        ("# 2theta_deg y_calc y_obs", {}, "not axis, intensity and uncertainty"),
         ("# 2theta_deg I y_calc", {}, "third column 'y_calc' may be no uncertainty"),
         ("# exported: 2theta and counts and weights", {}, "may be no uncertainty"),
         ("4.0? 100 10", {}, "is neither names nor a row of numbers"),
@@ -257,6 +259,16 @@ def test_a_third_column_without_a_name_may_be_that_of_scaled_counts(tmp_path, fa
     path = tmp_path / "a.dat"
     np.savetxt(path, np.column_stack([angle, factor * counts, factor * np.sqrt(counts)]))
     np.testing.assert_allclose(read_pattern(path)["sigma"], factor * np.sqrt(counts))
+
+
+def test_a_flat_pattern_has_the_uncertainty_of_counts_or_is_asked_about(tmp_path):
+    flat = np.column_stack([4.0 + np.arange(20), np.full(20, 50.0), np.full(20, np.sqrt(50.0))])
+    path = tmp_path / "a.dat"
+    np.savetxt(path, flat)
+    np.testing.assert_allclose(read_pattern(path)["sigma"], np.sqrt(50.0))
+    np.savetxt(path, flat * [1, 1, 0.001])
+    with pytest.raises(InputError, match="third column is not named"):
+        read_pattern(path)
 
 
 @pytest.mark.parametrize("kind", ["fit", "background"])
