@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+from scipy import stats
 
 from phasefront import powder_axes
 from phasefront.errors import InputError
@@ -144,7 +144,9 @@ def check_uncertainty(path: Path, picked: dict, *, declared: bool) -> None:
     weights = sigmas = False
     if there.sum() >= _FEWEST_TO_JUDGE:
         sigma, intensity = sigma[there], intensity[there]
-        rank = pd.Series(intensity).corr(pd.Series(sigma), method="spearman")
+        rank = 0.0
+        if np.ptp(sigma) > 0 and np.ptp(intensity) > 0:
+            rank = stats.spearmanr(intensity, sigma).statistic
         low, high = np.percentile(sigma**2 / intensity, [10, 90])
         weights = rank < _WEIGHT_RANK
         sigmas = high < _SIGMA_SPREAD * low and (rank > _SIGMA_RANK or 0.3 < low < high < 3.0)
