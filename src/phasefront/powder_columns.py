@@ -149,7 +149,7 @@ def check_uncertainty(path: Path, picked: dict, *, declared: bool) -> None:
             rank = stats.spearmanr(intensity, sigma).statistic
         low, high = np.percentile(sigma**2 / intensity, [10, 90])
         weights = rank < _WEIGHT_RANK
-        sigmas = high < _SIGMA_SPREAD * low and (rank > _SIGMA_RANK or 0.3 < low < high < 3.0)
+        sigmas = high < _SIGMA_SPREAD * low and (rank > _SIGMA_RANK or 0.3 < low <= high < 3.0)
     if weights or not (declared or sigmas):
         looks = "falls where the intensity rises, as weights do" if weights else "is not named"
         raise InputError(
