@@ -5,12 +5,18 @@ from phasefront.provenance.job import Job
 
 
 def fit_pattern(job):
-    from phasefront import layouts, netcdf, powder
+    from phasefront import layouts, netcdf, powder, powder_files
     from phasefront.crystals import read_crystals
 
     before = [netcdf.read(path, layouts.POWDER) for path in job.before]
     fitted = powder.fit_pattern(
-        powder.read_pattern(job.pattern, wavelength=job.row.wavelength),
+        powder_files.read_pattern(
+            job.pattern,
+            wavelength=job.row.wavelength,
+            axis=job.row.axis,
+            unit=job.row.unit,
+            columns=job.row.columns,
+        ),
         read_crystals(job.cifs, job.material.names),
         name=job.row.pattern,
         wavelength=job.row.wavelength,
@@ -20,6 +26,8 @@ def fit_pattern(job):
         background_terms=job.settings.background_terms,
         start=before[0] if before else None,
     )
+    for said in filter(None, (fitted.attrs["notes"], fitted.attrs["refused"])):
+        print(said)
     netcdf.write(fitted, job.powder, layouts.POWDER)
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 
-from phasefront import agreement, layouts, netcdf
+from phasefront import agreement, layouts, misfits, netcdf
 from phasefront.agreement import NORMAL_95, Interval
 from phasefront.errors import InputError
 
@@ -42,6 +42,7 @@ def compare_sources(
     powder
         POWDER data sets of a state, by state. Several are averaged by inverse variance, with the
         Birge ratio where they scatter more than their e.s.d. say (Birge, Phys. Rev. 40, 207, 1932).
+        Those whose fit was refused are named and do not count.
     phases
         Name and ions per formula unit of each phase.
     lever_fields
@@ -89,10 +90,14 @@ def compare_sources(
     content = np.full(shape, np.nan)
     fraction = np.full((*shape, len(phases)), np.nan)
     ends = _field_ends(lever_fields, names)
+    results = {
+        state: [found for found in patterns if not found.attrs["refused"]]
+        for state, patterns in powder.items()
+    }
     readers = {
         "cycling": (cycling, lambda state, data: _from_cycling(data, state, ends, len(phases))),
         "stem": (stem, lambda _, data: _from_stem(data)),
-        "powder": (powder, lambda _, data: _from_powder(data)),
+        "powder": (results, lambda _, data: _from_powder(data)),
     }
     for j, source in enumerate(SOURCES):
         given, reader = readers[source]
@@ -125,6 +130,8 @@ def compare_sources(
             **_ends("ion_content", content),
             **_means(content, fraction, loading),
             "left_out": [", ".join((left_out or {}).get(state, ())) for state in states],
+            "refused": [_said(powder.get(state, ()), _refusal) for state in states],
+            "unexplained": [_said(powder.get(state, ()), _unexplained) for state in states],
             **stacked,
         },
         {
@@ -330,6 +337,22 @@ def _from_stem(fractions: xr.Dataset) -> tuple[Interval, Interval]:
     }
     content = [fractions[f"ion_content{end}"].item() for end in ("", "_low", "_high")]
     return np.array(content), np.stack(list(molar.values()))
+
+
+def _said(patterns: Sequence[xr.Dataset], about: Callable[[xr.Dataset], str]) -> str:
+    """What there is to say about some of a state's patterns, each after its name."""
+    texts = {str(found.attrs["pattern"]): about(found) for found in patterns}
+    return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
+
+
+def _refusal(pattern: xr.Dataset) -> str:
+    return str(pattern.attrs["refused"])
+
+
+def _unexplained(pattern: xr.Dataset) -> str:
+    return misfits.lines_in_words(
+        pattern["unexplained_d"].to_numpy(), pattern["unexplained_height"].to_numpy()
+    )
 
 
 def _from_powder(patterns: Sequence[xr.Dataset]) -> tuple[Interval, Interval]:

@@ -32,7 +32,8 @@ def conclude(
 
     Returns
     -------
-    `{"verdict", "sentence", "margin", "fraction_margin", "left_out": [pattern], "pairs": [{"pair",
+    `{"verdict", "sentence", "margin", "fraction_margin", "left_out": [pattern], "refused":
+    [text], "unexplained": [text], "pairs": [{"pair",
     "verdict", "states", "difference": V, "slope": V, "intercept": V, "p_one_to_one",
     "equivalence_p", "sentence"}]}` with V = `{"value", "low", "high"}`, None where there is none.
     """
@@ -41,13 +42,20 @@ def conclude(
         _conclude_pair(comparison.sel(pair=pair), unit) for pair in comparison["pair"].to_numpy()
     ]
     left_out = _left_out(comparison)
-    sentences = [_on_all(comparison, pairs), *_on_left_out(left_out, calibrating or {})]
+    sentences = [
+        _on_all(comparison, pairs),
+        *_on_left_out(left_out, calibrating or {}),
+        *(f"Powder pattern refused: {text}." for text in _texts(comparison, "refused")),
+        *(f"Powder pattern {text}." for text in _texts(comparison, "unexplained")),
+    ]
     return {
         "verdict": str(comparison.attrs["verdict"]),
         "sentence": " ".join(sentences),
         "margin": float(comparison.attrs["margin"]),
         "fraction_margin": float(comparison.attrs["fraction_margin"]),
         "left_out": left_out,
+        "refused": _texts(comparison, "refused"),
+        "unexplained": _texts(comparison, "unexplained"),
         "pairs": pairs,
     }
 
@@ -250,8 +258,12 @@ def _on_left_out(left_out: list[str], calibrating: Mapping[str, list[str]]) -> I
 
 
 def _left_out(comparison: xr.Dataset) -> list[str]:
-    texts = [str(text) for text in comparison["left_out"].to_numpy()]
-    return [name for text in texts if text for name in text.split(", ")]
+    return [name for text in _texts(comparison, "left_out") for name in text.split(", ")]
+
+
+def _texts(comparison: xr.Dataset, name: str) -> list[str]:
+    """What a variable says of the states of which it says anything."""
+    return [str(text) for text in comparison[name].to_numpy() if text]
 
 
 def _counted(verdicts: np.ndarray, apart: xr.DataArray) -> str:

@@ -88,22 +88,28 @@ Angle = Annotated[float, Field(ge=0, le=180)]
 Range = Annotated[tuple[Positive, Positive], AfterValidator(_ascending)]
 
 
-def _from_json(value: object) -> object:
+_LOG_EXAMPLE = '{"time": ["Time", "h"], "voltage": ["Ecell", "V"], "current": ["I", "mA"]}'
+
+
+def _from_json(value: object, example: str = _LOG_EXAMPLE) -> object:
     """Cells of a table hold text."""
     if not isinstance(value, str):
         return value
     try:
         return json.loads(value)
     except json.JSONDecodeError:
-        raise ValueError(
-            f"{value!r} is no JSON; write it as"
-            ' {"time": ["Time", "h"], "voltage": ["Ecell", "V"], "current": ["I", "mA"]}'
-        ) from None
+        raise ValueError(f"{value!r} is no JSON; write it as {example}") from None
 
 
 ColumnMap = Annotated[
     dict[Literal["time", "voltage", "current", "step"], tuple[str, str]],
     BeforeValidator(_from_json),
+]
+
+
+PatternColumns = Annotated[
+    dict[Literal["axis", "intensity", "sigma", "weight"], int | str],
+    BeforeValidator(lambda cell: _from_json(cell, '{"axis": 0, "intensity": 1, "sigma": 2}')),
 ]
 
 
@@ -674,6 +680,19 @@ class PatternRow(Model):
     kind: Literal["pattern", "refined"] = "pattern"
     wavelength: Positive | None = Field(None, description="angstrom; a pattern needs it")
     row: str | None = Field(None, description="what the table of refined fractions calls it")
+    axis: Literal["two_theta", "q", "d"] | None = Field(
+        None, description="what the axis is, where the file does not say it"
+    )
+    unit: Literal["degree", "radian", "1/A", "1/nm", "A", "nm"] | None = Field(
+        None, description="unit of the axis: degree or radian of 2theta, 1/A or 1/nm of q, A or nm"
+        " of d",
+    )  # fmt: skip
+    columns: PatternColumns | None = Field(
+        None,
+        description="what stands in which column, by name or position from 0, as JSON: axis,"
+        ' intensity and, where there is one, sigma or weight (1/sigma^2), e.g. {"axis": 0,'
+        ' "intensity": 1, "weight": 2}',
+    )
 
     @model_validator(mode="after")
     def _kind_has_what_it_needs(self) -> PatternRow:
@@ -684,6 +703,18 @@ class PatternRow(Model):
                 "kind and row do not go together; name the row of the table where kind is refined,"
                 " and only there"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _columns_are_complete(self) -> PatternRow:
+        if self.columns is None:
+            return self
+        if not {"axis", "intensity"} <= set(self.columns):
+            raise ValueError("columns lack axis or intensity; say where each stands")
+        if {"sigma", "weight"} <= set(self.columns):
+            raise ValueError("columns have sigma and weight; name one of them")
+        if len(set(self.columns.values())) < len(self.columns):
+            raise ValueError("one column has two roles; give each its own")
         return self
 
 

@@ -16,9 +16,10 @@ import pandas as pd
 import xarray as xr
 from scipy.optimize import nnls
 
-from phasefront import layouts, netcdf
+from phasefront import layouts, misfits, netcdf
 from phasefront.errors import InputError
-from phasefront.powder import CELL, shares
+from phasefront.powder import shares, without_fractions
+from phasefront.rietveld import CELL
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 # 0.254, 0.254(3), 25.41( 2.25), TOPAS's 0.254`_0.003 and 0.254 +- 0.003
@@ -110,42 +111,49 @@ def read_fractions(
         [_lattice(path, cells, columns, crystal) for crystal in crystals], (1, 0, 2)
     )
     unknown = np.full(len(names), np.nan)
+    # Every program gives the profile's R factor in percent.
+    rwp = 0.01 * _optional(path, cells, columns.rwp, columns)
+    refused = misfits.why_poor(rwp, quality)
+    data = {
+        "phase": names,
+        **{
+            part: np.empty(0)
+            for part in ("two_theta", "observed", "sigma", "calculated", "background")
+        },
+        "contribution": np.empty((len(names), 0)),
+        "weight_fraction": weight,
+        "weight_fraction_esd": deviation,
+        "weight_fraction_shift": unknown,
+        "molar_fraction": molar,
+        "molar_fraction_esd": np.sqrt(np.diag(molar_covariance)),
+        "cell": lattice,
+        "cell_esd": lattice_esd,
+        "lorentz_size": unknown,
+        "lorentz_strain": unknown,
+        "gauss_size": unknown,
+        "gauss_strain": unknown,
+        "gauss_variance": np.nan,
+        "zero_error": np.nan,
+        "reflection": np.empty(0),
+        "reflection_phase": np.empty(0),
+        "ion_content": molar @ ions,
+        "ion_content_esd": np.sqrt(ions @ molar_covariance @ ions),
+        "rwp": rwp,
+        "goodness_of_fit": quality,
+        **dict.fromkeys(
+            ("unexplained_two_theta", "unexplained_d", "unexplained_height"), np.empty(0)
+        ),
+    }
     return netcdf.build(
         layouts.POWDER,
-        {
-            "phase": names,
-            **{
-                part: np.empty(0)
-                for part in ("two_theta", "observed", "sigma", "calculated", "background")
-            },
-            "contribution": np.empty((len(names), 0)),
-            "weight_fraction": weight,
-            "weight_fraction_esd": deviation,
-            "weight_fraction_shift": unknown,
-            "molar_fraction": molar,
-            "molar_fraction_esd": np.sqrt(np.diag(molar_covariance)),
-            "cell": lattice,
-            "cell_esd": lattice_esd,
-            "lorentz_size": unknown,
-            "lorentz_strain": unknown,
-            "gauss_size": unknown,
-            "gauss_strain": unknown,
-            "gauss_variance": np.nan,
-            "zero_error": np.nan,
-            "reflection": np.empty(0),
-            "reflection_phase": np.empty(0),
-            "ion_content": molar @ ions,
-            "ion_content_esd": np.sqrt(ions @ molar_covariance @ ions),
-            # Every program gives the profile's R factor in percent.
-            "rwp": 0.01 * _optional(path, cells, columns.rwp, columns),
-            "goodness_of_fit": quality,
-        },
+        without_fractions(data) if refused else data,
         {
             "pattern": name,
             "file": str(path),
             "wavelength": np.nan if wavelength is None else float(wavelength),
             "refined_with": columns.program,
             "started_from": "",
+            "refused": refused,
             "notes": "; ".join(_notes(names, weight, total)),
         },
     )

@@ -161,13 +161,16 @@ def _pattern(plan: Plan, name: str) -> str:
     row = PatternRow.model_validate_json(plan.pattern(name))
     if row.kind == "refined":
         return _fractions(plan, row)
-    from phasefront.powder import read_pattern
+    from phasefront.powder_files import read_pattern
 
-    return describe_pattern(read_pattern(row.path, wavelength=row.wavelength), row)
+    pattern = read_pattern(
+        row.path, wavelength=row.wavelength, axis=row.axis, unit=row.unit, columns=row.columns
+    )
+    return describe_pattern(pattern, row)
 
 
 def describe_pattern(pattern: pd.DataFrame, row) -> str:
-    """Points and range of a pattern (see `powder.read_pattern`), in degrees and as spacings."""
+    """Points and range of a pattern (see `powder_files.read_pattern`), in degrees and as spacings."""
     low, high = pattern["two_theta"].iloc[[0, -1]]
     longest, shortest = (
         row.wavelength / (2 * math.sin(math.radians(angle / 2))) if angle > 0 else math.inf
@@ -177,6 +180,7 @@ def describe_pattern(pattern: pd.DataFrame, row) -> str:
         f"pattern {row.pattern}, {len(pattern)} points, {low:g} to {high:g} degrees at"
         f" {row.wavelength:g} angstrom, d from {longest:.4g} to {shortest:.4g} angstrom,"
         f" intensity to {pattern['intensity'].max():.4g}"
+        + "".join(f"; {note}" for note in pattern.attrs["notes"])
     )
 
 

@@ -509,8 +509,15 @@ POWDER = Layout(
         "ion_content_esd": Variable((), "f8", "1", "its e.s.d. times goodness of fit"),
         "rwp": Variable((), "f8", "1", "weighted profile R factor"),
         "goodness_of_fit": Variable((), "f8", "1", "square root of reduced chi squared"),
+        "unexplained_two_theta": Variable(
+            ("line",), "f8", "degree", "angle of lines that no phase explains, strongest first"
+        ),
+        "unexplained_d": Variable(("line",), "f8", "angstrom", "their spacing"),
+        "unexplained_height": Variable(
+            ("line",), "f8", "1", "their height, as a share of the strongest line's"
+        ),
     },
-    ("pattern", "file", "wavelength", "refined_with"),
+    ("pattern", "file", "wavelength", "refined_with", "refused"),
 )
 
 _PAIR_STATE = ("pair", "state")
@@ -556,6 +563,12 @@ COMPARISON = Layout(
         ),
         "left_out": Variable(
             ("state",), "str", "", "powder patterns left out, because a cell was refined from them"
+        ),
+        "refused": Variable(
+            ("state",), "str", "", "powder patterns whose fit is no result, each with the reason"
+        ),
+        "unexplained": Variable(
+            ("state",), "str", "", "powder patterns with lines that no phase explains, by spacing"
         ),
         **_with_ends("difference", _PAIR_STATE, "difference of ions per formula unit"),
         "z_score": Variable(_PAIR_STATE, "f8", "1", "difference of ion content over its s.e."),

@@ -36,7 +36,7 @@ def comparison_table(comparison: xr.Dataset) -> pd.DataFrame:
     there a pair also has its limits of agreement, and slope and intercept of its line. z_score,
     equivalence_p and verdict stand in the rows of pairs; p of fractions is adjusted for their
     number, that of ion contents is not, and that of the slope is of the line 1:1. Notes name the
-    powder patterns that were left out.
+    powder patterns that were left out or refused, and lines that no phase explains.
     """
     return pd.DataFrame(_rows(comparison), columns=list(_COLUMNS))
 
@@ -127,9 +127,7 @@ def _rows(comparison: xr.Dataset) -> Iterator[tuple]:
     for state, i in [*((s, k) for k, s in enumerate(data["state"])), (ALL_STATES, None)]:
         mean, here = ("mean_", ()) if i is None else ("", (i,))
         for j, source in enumerate(data["source"]):
-            left_out = data["left_out"] if i is None else data["left_out"][[i]]
-            note = ", ".join(filter(None, left_out)) if source == "powder" else ""
-            note = f"left out: {note}" if note else ""
+            note = _note(data, slice(None) if i is None else [i]) if source == "powder" else ""
             at = (*here, j)
             yield (state, "ion_content", source, "", *interval(f"{mean}ion_content", *at),
                    *none, note)  # fmt: skip
@@ -150,6 +148,14 @@ def _rows(comparison: xr.Dataset) -> Iterator[tuple]:
                 yield (state, "fraction_difference", pair, phase, *values, *tests, word, "")
             if i is None:
                 yield from _rows_of_line(data, j, pair)
+
+
+def _note(data: Mapping[str, np.ndarray], at: slice | list[int]) -> str:
+    """Which powder patterns of some states were left out or refused, and what they do not show."""
+    left_out = ", ".join(filter(None, data["left_out"][at]))
+    notes = [f"left out: {left_out}"] if left_out else []
+    notes += [f"refused: {text}" for text in data["refused"][at] if text]
+    return "; ".join([*notes, *filter(None, data["unexplained"][at])])
 
 
 def _rows_of_line(data: Mapping[str, np.ndarray], j: int, pair: str) -> Iterator[tuple]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from phasefront import config, layouts, netcdf
-from phasefront.powder import read_pattern
+from phasefront.powder_files import read_pattern
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = config.load(ROOT / "config/demo.yaml")

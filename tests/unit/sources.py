@@ -80,8 +80,10 @@ def make_powder(molar, esd=0.01, *, content=None, content_esd=0.02):
             "ion_content_esd": content_esd,
             "rwp": 0.1,
             "goodness_of_fit": 1.2,
+            **dict.fromkeys(("unexplained_two_theta", "unexplained_d", "unexplained_height"), ()),
         },
-        {"pattern": "p", "file": "p.xye", "wavelength": 0.4, "refined_with": "nothing"},
+        {"pattern": "p", "file": "p.xye", "wavelength": 0.4, "refined_with": "nothing"}
+        | {"refused": ""},
     )
 
 

@@ -152,6 +152,37 @@ def test_patterns_that_calibrated_are_named():
     assert set(noted["source"]) == {"powder"} and set(noted["note"]) == {"left out: p1, p2"}
 
 
+def test_patterns_that_were_refused_are_named_and_do_not_count():
+    """The reason stands in the table, the text and the summary, and no value anywhere."""
+    refused = make_powder(np.full(3, np.nan)).assign_attrs(pattern="p1", refused="R_wp is 0.69")
+    strange = make_powder([0.2, 0.5, 0.3]).assign_attrs(pattern="p2")
+    strange = strange.drop_dims("line").assign(
+        {f"unexplained_{name}": ("line", [value]) for name, value in
+         (("two_theta", 2.2), ("d", 10.96), ("height", 0.4))}
+    )  # fmt: skip
+    states = ("half", "both")
+    compared = compare(
+        states=states, stem={name: make_fractions() for name in states},
+        powder={"half": [refused], "both": [refused, strange]},
+    )  # fmt: skip
+    written = conclusions.summary(compared, {}, run="r", seconds={})
+    json.dumps(written, allow_nan=False)
+    half, both = written["states"]
+    assert half["x"]["powder"] is None and half["fractions"]["powder"] is None
+    assert both["fractions"]["powder"]["Na3"]["value"] == pytest.approx(0.2)
+    assert written["conclusions"]["refused"] == ["p1: R_wp is 0.69"] * 2
+    line = "p2: no phase explains lines at d = 10.96 A (40%), of the strongest line"
+    assert written["conclusions"]["unexplained"] == [line]
+    sentence = written["conclusions"]["sentence"]
+    assert "Powder pattern refused: p1: R_wp is 0.69." in sentence
+    assert f"Powder pattern {line}." in sentence
+    table = tables.comparison_table(compared)
+    notes = table[table["source"] == "powder"].groupby("state")["note"].first()
+    assert notes["half"] == "refused: p1: R_wp is 0.69"
+    assert notes["both"] == f"refused: p1: R_wp is 0.69; {line}"
+    assert table[(table["state"] == "half") & (table["source"] == "powder")]["value"].isna().all()
+
+
 def test_the_mass_of_a_log_is_one_error_in_all_its_states():
     """Five states of one log err together, those of five logs do not."""
     one = compare(

@@ -328,8 +328,9 @@ def make_powder():
             "ion_content_esd": 0.01,
             "rwp": 0.061,
             "goodness_of_fit": 1.21,
+            **dict.fromkeys(("unexplained_two_theta", "unexplained_d", "unexplained_height"), ()),
         },
-        {"pattern": "p", "file": "p.xye", "wavelength": 0.41, "refined_with": "x"},
+        {"pattern": "p", "file": "p.xye", "wavelength": 0.41, "refined_with": "x", "refused": ""},
     )
 
 
@@ -787,6 +788,17 @@ def test_sources_without_data_are_left_out_of_the_fractions():
     compared["fraction"][:, 2] = np.nan
     legend = comparison.draw_comparison([], compared).legends[0]
     assert [text.get_text() for text in legend.texts] == ["charge", "4D-STEM"]
+
+
+def test_a_refused_powder_pattern_is_a_cross_among_the_fractions():
+    compared = make_comparison()
+    compared["refused"][1] = "p1: R_wp is 0.69"
+    figure = comparison.draw_comparison([], compared)
+    texts = [text.get_text() for text in figure.legends[0].texts]
+    assert "powder diffraction, refused" in texts or "powder XRD, refused" in texts
+    crosses = [line for ax in figure.axes for line in ax.lines if line.get_marker() == "x"]
+    assert len(crosses) == compared.sizes["phase"]
+    assert all(len(line.get_xdata()) == 1 for line in crosses)
 
 
 def test_a_source_without_ion_content_is_not_named_beside_the_line():

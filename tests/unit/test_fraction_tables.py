@@ -233,3 +233,14 @@ def test_covariance_of_independent_scales_is_found_again(scale, relative):
     weight, covariance = shares(scale, spread, np.ones(len(scale)))
     found = independent_scales(weight, np.sqrt(np.diag(covariance)))
     np.testing.assert_allclose(found, covariance, rtol=1e-4, atol=1e-4 * covariance.max())
+
+
+def test_a_poor_fit_of_another_program_is_no_result(read):
+    """R_wp of 69 % where counts could not be few: the goodness of fit says so."""
+    poor = GSAS.replace("5.214,1.43", "69.0,14.3")
+    result = read(poor, GSAS_COLUMNS, "x2.5.xye Bank 1")
+    layouts.POWDER.check(result, "table")
+    assert result.attrs["refused"] == "R_wp is 0.69, over 0.3, and not for noise"
+    for name in ("weight_fraction", "molar_fraction", "ion_content", "ion_content_esd", "cell"):
+        assert np.isnan(result[name].to_numpy()).all(), name
+    assert read(GSAS, GSAS_COLUMNS, "x2.5.xye Bank 1").attrs["refused"] == ""

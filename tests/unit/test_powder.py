@@ -7,16 +7,16 @@ import dataclasses
 
 import gemmi
 import numpy as np
-import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import powder as independent
-from phasefront import layouts, powder
+from phasefront import layouts, powder, rietveld
 from phasefront.crystals import read_crystal
 from phasefront.errors import InputError
-from phasefront.powder import fit_pattern, read_pattern
+from phasefront.powder import fit_pattern
+from phasefront.powder_files import read_pattern
 from phasefront.virtual.pattern import simulate_pattern
 
 WAVELENGTH = 0.4127
@@ -47,104 +47,6 @@ def fit(path, crystals, **changes):
     return fit_pattern(read_pattern(path), crystals, **(kept | changes))
 
 
-# Reading
-
-
-def write(tmp_path, name, text):
-    path = tmp_path / name
-    path.write_text(text)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("name", "rows", "first"),
-    [
-        ("powder/aps11bm_example.xye", None, None),
-        ("powder/mac_example.xye", 599, (0.0, 11.632, 2.650)),
-    ],
-)
-def test_reads_real_beamline_files(shared_data, name, rows, first):
-    path = shared_data(name)
-    table = read_pattern(path)
-    assert list(table.columns) == ["two_theta", "intensity", "sigma"]
-    assert table.attrs["file"] == str(path)
-    assert np.diff(table["two_theta"]) == pytest.approx(np.diff(table["two_theta"])[0], rel=1e-3)
-    if first:
-        assert len(table) == rows
-        assert tuple(table.iloc[0]) == first
-    else:
-        assert tuple(table.iloc[-1]) == (1.073103125, 196.446337, 20.526220)
-
-
-def test_without_sigma_it_is_the_square_root_of_counts(tmp_path):
-    table = read_pattern(write(tmp_path, "a.xy", "# angle counts\n1 100\n2 0\n3 25\n"))
-    assert table["sigma"].tolist() == [10.0, 5.0, 5.0]
-
-
-def test_reads_fit2d_angles_and_q(tmp_path):
-    header = "run 7\n{}\nIntensity\n   3\n"
-    rows = "1.0 5.0\n2.0 6.0\n3.0 7.0\n"
-    angles = write(tmp_path, "a.chi", header.format("2-Theta Angle (Degrees)") + rows)
-    assert read_pattern(angles)["two_theta"].tolist() == [1.0, 2.0, 3.0]
-    q = write(tmp_path, "b.chi", header.format("q (nm^-1)") + rows)
-    expected = np.degrees(2 * np.arcsin(np.array([0.1, 0.2, 0.3]) * WAVELENGTH / (4 * np.pi)))
-    found = read_pattern(q, wavelength=WAVELENGTH)["two_theta"]
-    np.testing.assert_allclose(found, expected)
-    with pytest.raises(InputError, match="wavelength"):
-        read_pattern(q)
-
-
-def test_reads_csv_by_name_and_by_position(tmp_path):
-    path = write(tmp_path, "a.csv", "temperature,tth,I,dI\n300,1.0,9,3\n300,2.0,16,4\n")
-    by_name = read_pattern(path, columns={"two_theta": "tth", "intensity": "I", "sigma": "dI"})
-    by_position = read_pattern(path, columns={"two_theta": 1, "intensity": 2, "sigma": 3})
-    pd.testing.assert_frame_equal(by_name, by_position)
-    assert by_name["sigma"].tolist() == [3.0, 4.0]
-    with pytest.raises(InputError, match=r"no column 'counts' for intensity.*'tth', 'I'"):
-        read_pattern(path, columns={"two_theta": "tth", "intensity": "counts"})
-    with pytest.raises(InputError, match="no column is given for intensity"):
-        read_pattern(path, columns={"two_theta": "tth"})
-
-
-@pytest.mark.parametrize(
-    ("text", "words"),
-    [
-        ("1\n2\n3\n", "only one column"),
-        ("1 5 1\n3 5 1\n2 5 1\n", "two_theta: the angle does not increase after row 2"),
-        ("1 5 1\n1 5 1\n", "two_theta: the angle does not increase after row 1"),
-        ("1 5 1\n2 5 0\n", "sigma: 1 uncertainties are not positive, first in row 2"),
-        ("1 5 1\n2 nan 1\n", "intensity: 1 values are not finite, first in row 2"),
-        ("1 5 1\n2 inf 1\n", "intensity: 1 values are not finite, first in row 2"),
-        ("1 5 1\n2 5\n", "line 2: 2 columns, 3 before"),
-        ("1 5 1\n2 five 1\n", "line 2: '2 five 1' is not a row of numbers"),
-        ("# nothing\n", "no numbers"),
-    ],
-)
-def test_bad_files_are_refused_in_one_sentence(tmp_path, text, words):
-    path = write(tmp_path, "bad.xye", text)
-    with pytest.raises(InputError) as caught:
-        read_pattern(path)
-    assert str(path) in str(caught.value)
-    assert words in str(caught.value)
-
-
-def test_missing_file_and_unknown_format_are_refused(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        read_pattern(tmp_path / "a.xye")
-    with pytest.raises(InputError, match=r"no reader for '\.raw'"):
-        read_pattern(write(tmp_path, "a.raw", "1 2 3"))
-
-
-@settings(max_examples=25, deadline=None)
-@given(st.lists(st.integers(1, 10**6), min_size=2, max_size=30), st.integers(0, 3))
-def test_what_is_written_is_read(tmp_path_factory, counts, header_lines):
-    path = tmp_path_factory.mktemp("round") / "a.xye"
-    angle = 1.0 + 0.01 * np.arange(len(counts))
-    written = np.column_stack([angle, counts, np.sqrt(counts)])
-    np.savetxt(path, written, fmt="%.8f", header="\n".join(["text"] * header_lines))
-    np.testing.assert_allclose(read_pattern(path).to_numpy(), written, atol=1e-8)
-
-
 # Shares of phases
 
 
@@ -172,7 +74,7 @@ def test_asymmetric_unit_is_that_of_the_file(shared_data):
     for name in ("LiFePO4_COD4001848", "LCO", "Li2MnO3", "LiMn2O4", "Na3V2PO42F3_Amam_model"):
         path = shared_data(f"structures/{name}.cif")
         sites = gemmi.read_small_structure(str(path)).sites
-        found = powder._asymmetric_unit(read_crystal(path))
+        found = rietveld.asymmetric_unit(read_crystal(path))
         assert found["label"].tolist() == [site.label for site in sites]
 
 
@@ -246,9 +148,9 @@ def test_same_input_same_numbers_and_published_esd(tmp_path, crystals):
     path = tmp_path / "a.xye"
     simulate(path, crystals, (0.3, 0.4, 0.3), seed=3, two_theta_range=(2.5, 11.0))
     pattern = read_pattern(path)
-    _, refined, _ = powder._refine(
+    _, refined, _ = rietveld.refine(
         pattern, crystals, wavelength=WAVELENGTH, background_terms=20, cell_tolerance=0.01,
-        guess=powder._guess(crystals, None, 0.01), source=path,
+        guess=rietveld.first_guess(crystals, None, 0.01), source=path,
     )  # fmt: skip
     result = fit(path, crystals)
     published = refined.qpa.phases

@@ -200,9 +200,14 @@ def _draw_line(ax: Axes, pair: xr.Dataset, ends: np.ndarray, name: str) -> None:
 
 
 def _draw_fractions(figure, comparison: xr.Dataset, names: Sequence[str], *, letters: str) -> None:
-    """One panel a phase: fraction of each state by each source, with 95 % bars."""
+    """One panel a phase: fraction of each state by each source, with 95 % bars.
+
+    A cross stands where the fit of a state's powder patterns was refused.
+    """
     axes = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     known = np.isfinite(comparison["fraction"].values).any(axis=(0, 2))
+    refused = np.array([bool(text) for text in comparison["refused"].values])
+    known |= refused.any() & (comparison["source"].values == "powder")
     comparison = comparison.isel(source=np.flatnonzero(known))
     sources = [str(name) for name in comparison["source"].values]
     places = np.arange(comparison.sizes["state"])
@@ -221,6 +226,12 @@ def _draw_fractions(figure, comparison: xr.Dataset, names: Sequence[str], *, let
                 marker=SOURCE_MARKERS[source], color=SOURCE_COLOURS[source], markersize=4.5,
                 capsize=2, linewidth=1, label=SOURCE_NAMES[source], clip_on=False,
             )  # fmt: skip
+            lost = refused & np.isnan(value)
+            if source == "powder" and lost.any():
+                ax.plot(
+                    places[lost] + offset, np.zeros(lost.sum()), "x", clip_on=False,
+                    color=SOURCE_COLOURS[source], label=f"{SOURCE_NAMES[source]}, refused",
+                )  # fmt: skip
         states = [str(state) for state in comparison["state"].values]
         crowded = sum(map(len, states)) * len(names) > 100
         ax.set_xticks(places, states, rotation=45 if crowded else 0)
@@ -229,4 +240,4 @@ def _draw_fractions(figure, comparison: xr.Dataset, names: Sequence[str], *, let
         style.title(ax, letters[index], name)
     axes[0].set_ylabel("molar phase fraction")
     handles, texts = axes[0].get_legend_handles_labels()
-    figure.legend(handles, texts, loc="outside lower center", ncols=len(sources))
+    figure.legend(handles, texts, loc="outside lower center", ncols=len(handles))

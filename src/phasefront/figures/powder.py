@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -14,13 +15,18 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_REFUSED = "#B00020"
+_MOST_ARROWS = 5
+
+
 @style.styled
 def draw_powder(powder: xr.Dataset, *, labels: Mapping[str, str] | None = None) -> Figure:
     """Observed, calculated and background; the share of each phase; ticks; difference over sigma.
 
     The ticks are all reflections of each phase. The right column enlarges the surroundings of the
-    strongest reflection. Intensities are on a square-root scale, on which counting noise is
-    equally high everywhere.
+    strongest reflection. Arrows show lines that no phase explains. A fit that was refused has its
+    reason over the panels and no fractions. Intensities are on a square-root scale, on which
+    counting noise is equally high everywhere.
     """
     figure = style.page(style.PAGE, 5.4)
     axes = figure.subplots(
@@ -62,7 +68,12 @@ def draw_powder(powder: xr.Dataset, *, labels: Mapping[str, str] | None = None) 
         f"$R_{{wp}}$ = {100 * float(powder['rwp']):.1f} %, goodness of fit "
         f"{float(powder['goodness_of_fit']):.2f}, λ = {wavelength:g} Å"
     )
-    style.title(axes[0, 0], "a", quality)
+    refused = str(powder.attrs["refused"])
+    style.title(axes[0, 0], "a", f"REFUSED; {quality}" if refused else quality)
+    if refused:
+        reason = textwrap.fill(f"no result: {refused}", 100)
+        figure.suptitle(reason, fontsize="medium", color=_REFUSED, x=0.01, ha="left")
+    _mark_unexplained(axes[0], powder, observed)
     style.title(axes[0, 1], "b", "strongest reflection")
     axes[0, 0].set_ylabel("intensity (counts, sqrt scale)")
     axes[1, 0].set_ylabel("phases (counts)")
@@ -77,6 +88,24 @@ def draw_powder(powder: xr.Dataset, *, labels: Mapping[str, str] | None = None) 
     return figure
 
 
+def _mark_unexplained(panels, powder: xr.Dataset, observed: np.ndarray) -> None:
+    """Arrows at the strongest lines that no phase explains, with their spacings."""
+    angles = powder["unexplained_two_theta"].values[:_MOST_ARROWS]
+    tops = np.interp(angles, powder["two_theta"].values, observed)
+    spacings = powder["unexplained_d"].values
+    if len(angles):
+        panels[0].set_ylim(top=1.8 * np.nanmax(observed))  # room for arrows
+    for ax in panels:
+        low, high = ax.get_xlim()
+        for angle, top, spacing in zip(angles, tops, spacings, strict=False):
+            if low <= angle <= high:
+                ax.annotate(
+                    f"{spacing:.4g} Å", (angle, top), (0, 16), textcoords="offset points",
+                    ha="center", fontsize="small", color=_REFUSED,
+                    arrowprops={"arrowstyle": "->", "color": _REFUSED},
+                )  # fmt: skip
+
+
 def _zoom(axes, angle, peaks, observed, residual) -> None:
     centre = angle[np.nanargmax(peaks)]
     half = 0.02 * (angle[-1] - angle[0])
@@ -89,6 +118,8 @@ def _zoom(axes, angle, peaks, observed, residual) -> None:
 
 
 def _fraction(powder: xr.Dataset, index: int) -> str:
+    if powder.attrs["refused"]:
+        return "refused"
     weight, molar = (
         style.with_error(float(powder[name][index]), float(powder[f"{name}_esd"][index]))
         for name in ("weight_fraction", "molar_fraction")

@@ -24,7 +24,8 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "of the slope that of the line 1:1",
             "equivalence_p": "p-value of a difference beyond the margin (two one-sided tests)",
             "verdict": "agree, disagree or cannot tell",
-            "note": "powder patterns left out, because a cell was refined from them",
+            "note": "powder patterns left out, because a cell was refined from them; those whose "
+            "fit is no result, with the reason; lines that no phase explains, by their spacing",
         },
     ),
     "comparison_table.csv": (

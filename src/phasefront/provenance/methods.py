@@ -373,10 +373,14 @@ def _powder(jobs: _Jobs) -> str:
             str(found.sizes["two_theta"]),
             number(100 * found["rwp"].item(), ".2f"),
             number(found["goodness_of_fit"].item(), ".2f"),
+            "refused" if found.attrs["refused"] else "yes",
         ]
         for name, found in sorted(jobs.made(layouts.POWDER).items())
     ]
-    heads = ["pattern", "wavelength (Å)", "2θ fitted (°)", "points", "Rwp (%)", "goodness of fit"]
+    heads = [
+        "pattern", "wavelength (Å)", "2θ fitted (°)", "points", "Rwp (%)", "goodness of fit",
+        "a result",
+    ]  # fmt: skip
     after = (
         " Each fit started from that of the state before."
         if any(entry["role"] == "before" for step in jobs.steps for entry in step.inputs)
