@@ -21,5 +21,5 @@ CITATIONS = {
     "odrpack": "https://github.com/HugoMVale/odrpack-python",
     "galvani": "https://github.com/echemdata/galvani",
     "datalab-org-galvani": "https://github.com/datalab-org/galvani-mirror",
-    "NewareNDA": "https://github.com/d-cogswell/NewareNDA",
+    "fastnda": "https://github.com/empaeconversion/fastnda",
 }
