@@ -45,7 +45,7 @@ def read(path: Path) -> pd.DataFrame:
     content = text.Delimited(table, content.separator)
     quantities = {q: column for q, column in _QUANTITIES.items() if column[0] in table}
     raw = mapped.convert(content, quantities, path)
-    mapped.refuse_lost_sign(raw, path)
+    mapped.refuse_wrong_sign(raw, path)
     numbers = {
         name: text.numbers(table, name, path)
         for name in (_NET, _CHARGE, _DISCHARGE)

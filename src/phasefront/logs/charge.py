@@ -11,7 +11,7 @@ from phasefront.errors import InputError
 
 # An integral that is further from the count, as a share of the largest half cycle, is no check but
 # another quantity: a wrong unit, a wrong column, a damaged file.
-_IMPOSSIBLE_DIFFERENCE = 0.5
+_IMPOSSIBLE_DIFFERENCE = 0.3
 
 
 def integrated_gain(

@@ -32,8 +32,8 @@ def continuous(clock: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray, l
     Raises
     ------
     InputError
-        The clock runs backwards other than by starting again, single stamps are zero, or the log
-        would last for decades.
+        The clock stands still, or runs backwards other than by starting again; single stamps are
+        zero; or the log would last for decades.
     """
     starts = restarts(clock, path)
     time = run_on(clock, starts)
@@ -44,6 +44,11 @@ def continuous(clock: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray, l
             path, f"time runs backwards, from {clock[first]:g} s to {clock[first + 1]:g} s",
             field=f"time_s, record {first + 2}",
             remedy="export the log with the total time since its start, records in order",
+        )  # fmt: skip
+    if time[-1] <= time[0]:
+        raise InputError(
+            path, f"time stands still at {time[0]:g} s", field="time_s",
+            remedy="export the log with the total time since its start",
         )  # fmt: skip
     if time[-1] - time[0] > _LONGEST_S:
         jump = np.argmax(np.diff(time)) + 1
@@ -82,18 +87,21 @@ def restarts(clock: np.ndarray, path: Path) -> np.ndarray:
     interval = np.median(forward)
     found = (clock[back] <= interval) & (clock[back] >= 0) & (ends - back > 1)
     for first, end in zip(back[found], ends[found], strict=True):
-        _refuse_lost_stamps(clock, first, end, path)
+        _refuse_lost_stamps(clock, first, end, interval, path)
     return back[found]
 
 
-def _refuse_lost_stamps(clock: np.ndarray, first: int, end: int, path: Path) -> None:
-    """A clock that is at once beyond where it was did not start again: its stamps were lost."""
-    later = clock[first:end]
+def _refuse_lost_stamps(
+    clock: np.ndarray, first: int, end: int, interval: float, path: Path
+) -> None:
+    """A clock that is at once where it was, or beyond, did not start again: it lost stamps."""
+    later, before = clock[first:end], clock[first - 1]
     on = later[later > later[0] + _BACKWARD_TOLERANCE_S]
-    if on.size and on[0] > clock[first - 1]:
+    if not on.size or on[0] > before or (on[0] == before and on[0] - later[0] > 2 * interval):
+        then = f"at once to {on[0]:.10g} s" if on.size else "stays there"
         raise InputError(
-            path, f"the clock goes from {clock[first - 1]:.10g} s to {clock[first]:.10g} s and at"
-            f" once to {on[0]:.10g} s, so that it did not start again",
+            path, f"the clock goes from {before:.10g} s to {clock[first]:.10g} s and"
+            f" {then}, so that it did not start again",
             field=f"time_s, record {first + 1}",
             remedy="export the log again, or delete the records whose stamp was lost",
         )  # fmt: skip

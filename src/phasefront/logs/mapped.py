@@ -54,7 +54,7 @@ def read(path: Path, columns: Mapping) -> pd.DataFrame:
     )  # fmt: skip
     if _STATE in columns:
         return _with_states(raw, content.table, *columns[_STATE], path)
-    refuse_lost_sign(raw, path)
+    refuse_wrong_sign(raw, path)
     return raw
 
 
@@ -128,27 +128,41 @@ def _is_driven(current: np.ndarray) -> np.ndarray:
     return np.abs(current) > _OFFSET_SHARE * np.abs(current).max(initial=0.0)
 
 
-def refuse_lost_sign(raw: pd.DataFrame, path: Path) -> None:
-    """Raise InputError where all currents have one sign but the voltage goes both ways.
+def refuse_wrong_sign(raw: pd.DataFrame, path: Path) -> None:
+    """Raise InputError where the voltage shows that the current has no sign, or the wrong one.
 
-    Under a current of one sign the voltage of a cell goes one way, but for peaks of some tens of
-    millivolts; here it goes through more than half of the log's range, and of `_TWO_WAYS_V`, in
-    either direction, each within one run of records under current.
+    On charge the voltage of a cell rises and on discharge it falls, but for peaks of some tens of
+    millivolts. Runs of records under current of one sign, within a step, in which it goes through
+    more than half of the log's range, and of `_TWO_WAYS_V`, have to agree with that.
     """
     current, voltage = (raw[name].to_numpy(dtype="f8") for name in ("current_mA", "voltage_V"))
-    driven = _is_driven(current)
-    if len(raw) < 2 or (current[driven] > 0).any() == (current[driven] < 0).any():
+    sign = np.where(_is_driven(current), np.sign(current), 0.0)
+    if not sign.any():
         return
     step = np.asarray(raw.get("instrument_step", np.zeros(len(raw))))
-    begins = (np.diff(driven, prepend=False) != 0) | (np.diff(step, prepend=step[:1]) != 0)
+    begins = (np.diff(sign, prepend=0.0) != 0) | (np.diff(step, prepend=step[:1]) != 0)
+    driven = sign != 0
     run = pd.Series(voltage[driven]).groupby(np.cumsum(begins)[driven])
-    rise = np.max(voltage[driven] - run.cummin())
-    fall = np.max(run.cummax() - voltage[driven])
-    if min(rise, fall) > max(np.ptp(voltage) / 2, _TWO_WAYS_V):
+    rises = (voltage[driven] - run.cummin()).to_numpy()
+    falls = (run.cummax() - voltage[driven]).to_numpy()
+    least = max(np.ptp(voltage) / 2, _TWO_WAYS_V)
+    charging = sign[driven] > 0
+    if charging.all() or not charging.any():
+        if min(rises.max(), falls.max()) > least:
+            raise InputError(
+                path, f"the current never changes its sign, but the voltage under it rises by"
+                f" {rises.max():.3g} V and falls by {falls.max():.3g} V, as on charge and on"
+                " discharge",
+                field="current_mA",
+                remedy='map the column that tells them apart: "state": ["column", {"charge":'
+                ' ["C"], "discharge": ["D"], "rest": ["R"]}]',
+            )  # fmt: skip
+        return
+    wrong = min(falls[charging].max(), rises[~charging].max())
+    if wrong > least > max(rises[charging].max(), falls[~charging].max()):
         raise InputError(
-            path, f"the current never changes its sign, but under it the voltage rises by"
-            f" {rise:.3g} V and falls by {fall:.3g} V, as on charge and discharge",
-            field="current_mA",
-            remedy='map the column that tells them apart: "state": ["column", {"charge": ["C"],'
-            ' "discharge": ["D"], "rest": ["R"]}]',
+            path, f"the voltage falls by {falls[charging].max():.3g} V on charge and rises by"
+            f" {rises[~charging].max():.3g} V on discharge", field="current_mA",
+            remedy="put a minus sign before the unit of current in the column map, where the file"
+            " counts discharge as positive",
         )  # fmt: skip

@@ -164,7 +164,7 @@ def numbers(
     """A column as float64, (n,); what is no number is an error."""
     column = table[name]
     if column.dtype.kind in "fiub":
-        return column.to_numpy(dtype="f8")
+        return _finite(column.to_numpy(dtype="f8"), column, name, path, notation)
     cells = column.str.strip()
     if notation.thousands:
         group = rf"(?:{re.escape(notation.thousands)}\d{{3}})"
@@ -178,16 +178,23 @@ def numbers(
     if notation.decimal != ".":
         cells = cells.str.replace(",", ".", regex=False)
     values = pd.to_numeric(cells, errors="coerce")
-    bad = np.flatnonzero(values.isna())
+    return _finite(values.to_numpy(dtype="f8"), column, name, path, notation)
+
+
+def _finite(
+    values: np.ndarray, column: pd.Series, name: str, path: Path, notation: Notation
+) -> np.ndarray:
+    bad = np.flatnonzero(~np.isfinite(values))
     if bad.size:
+        cell = str(column.iloc[bad[0]])
         raise InputError(
-            path, f"{column.iloc[bad[0]]!r} is no number", field=f"{name}, record {bad[0] + 1}",
-            remedy=_remedy(column.iloc[bad[0]]),
+            path, f"{cell!r} is no number", field=f"{name}, record {bad[0] + 1}",
+            remedy=_remedy(cell, notation),
         )  # fmt: skip
-    return values.to_numpy(dtype="f8")
+    return values
 
 
-def _remedy(cell: str) -> str:
+def _remedy(cell: str, notation: Notation) -> str:
     """What helps with a cell that is no number, by what it looks like."""
     cell = cell.strip()
     for unit, pattern in _CLOCKS.items():
@@ -200,6 +207,8 @@ def _remedy(cell: str) -> str:
         return 'for dates, give a column map with a format as unit of time, as "%d/%m/%Y %H:%M:%S"'
     if re.fullmatch(r"[+-]?\d{1,3}(?:[ '’\xa0\u202f.,]\d{3})+(?:[.,]\d*)?", cell):
         return 'state the signs in numbers in a column map: "thousands" and "decimal"'
+    if notation.decimal == "," or notation.thousands:
+        return 'correct "thousands" and "decimal" in the column map, or delete this record'
     return "export the log again or delete this record"
 
 
