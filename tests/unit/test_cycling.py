@@ -1,6 +1,7 @@
 """Logs of every cycler as one table, ion content with intervals, states and the lever rule."""
 
-import shutil
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -74,8 +75,6 @@ REAL = {
 @pytest.mark.parametrize("name", REAL)
 def test_real_logs(shared_data, name):
     path = shared_data(f"cycling/{name}")
-    if path.suffix == ".res" and shutil.which("mdb-export") is None:
-        pytest.skip("mdb-export (mdbtools) is not installed")
     log = read_log(path)
     records, end, steps, half_cycles, cycles, first_charge, agreement, types = REAL[name]
     assert len(log) == records
@@ -415,38 +414,80 @@ def test_truncated_binary_logs(shared_data, tmp_path, name):
         read_log(tmp_path / name)
 
 
-def test_arbin_without_mdbtools(tmp_path, monkeypatch):
-    (tmp_path / "log.res").write_bytes(b"")
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError, match="install mdbtools"):
-        read_log(tmp_path / "log.res")
-
-
 def test_arbin_that_is_no_database(tmp_path):
-    if shutil.which("mdb-export") is None:
-        pytest.skip("mdb-export (mdbtools) is not installed")
     (tmp_path / "log.res").write_bytes(b"no database")
     with pytest.raises(InputError, match=r"not a readable Arbin \.res"):
         read_log(tmp_path / "log.res")
 
 
+@pytest.mark.parametrize("size", [300_000, 419_840, 500_000])
+def test_arbin_databases_cut_short(shared_data, tmp_path, size):
+    content = shared_data("cycling/arbin.res").read_bytes()
+    (tmp_path / "log.res").write_bytes(content[:size])
+    with pytest.raises(InputError, match=r"not a readable Arbin|2150 records are announced, \d+"):
+        read_log(tmp_path / "log.res")
+
+
 @pytest.mark.parametrize(
-    ("table", "message"),
+    ("change", "message"),
     [
-        ("Test_ID,Data_Point\n1,1\n2,1\n", "holds 2 tests"),
-        ("Test_ID,Data_Point\n1,1\n1,2\n", "Test_Time: the column is missing"),
+        ({"Test_ID": [1, 2, 2]}, "Test_ID: the file holds 2 tests"),
+        ({"Data_Point": [1, 2, 4]}, "Data_Point: records are missing .* after number 2"),
+        ({"Voltage": None}, "Voltage: the column is missing"),
+        ({}, None),
     ],
 )
-def test_arbin_tables_that_cannot_be_used(tmp_path, monkeypatch, table, message):
-    program = tmp_path / "mdb-export"
-    program.write_text(
-        f"#!/bin/sh\nprintf '{table}'\n".replace("\n1,", "\\n1,").replace("\n2,", "\\n2,")
-    )
-    program.chmod(0o755)
+def test_arbin_tables_that_cannot_be_used(tmp_path, monkeypatch, change, message):
+    table = {"Test_ID": [1, 1, 1], "Data_Point": [3, 1, 2], "Test_Time": [2, 0, 1]}
+    names = ("Voltage", "Current", "Step_Index", "Charge_Capacity", "Discharge_Capacity")
+    table |= {name: [0, 0, 0] for name in names}
+    table = {name: values for name, values in (table | change).items() if values is not None}
+
+    class Database:
+        table_header = SimpleNamespace(number_of_rows=3)
+
+        def __init__(self, path):
+            pass
+
+        def get_table(self, name):
+            return self
+
+        def parse(self):
+            return table
+
+    monkeypatch.setattr("access_parser.AccessParser", Database)
     (tmp_path / "log.res").write_bytes(b"")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(InputError, match=message):
-        read_log(tmp_path / "log.res")
+    if message is None:
+        assert read_log(tmp_path / "log.res")["time_s"].tolist() == [0, 1, 2]
+    else:
+        with pytest.raises(InputError, match=message):
+            read_log(tmp_path / "log.res")
+
+
+def test_what_the_reader_of_neware_files_doubts_is_said(shared_data, monkeypatch):
+    import fastnda
+
+    genuine = fastnda.read
+
+    def doubting(path):
+        warnings.warn("a layout not seen before", UserWarning, stacklevel=1)
+        return genuine(path)
+
+    monkeypatch.setattr(fastnda, "read", doubting)
+    log = read_log(shared_data("cycling/neware.ndax"))
+    assert log.attrs["warnings"] == [
+        "The reader of Neware files doubts this one: a layout not seen before"
+    ]
+
+
+def test_neware_times_that_add_up_to_more_than_it_took_are_refused(shared_data, monkeypatch):
+    import fastnda
+
+    table = fastnda.read(shared_data("cycling/neware.ndax"))
+    doubled = table.with_columns(total_time_s=table["total_time_s"] * 2)
+    monkeypatch.setattr(fastnda, "read", lambda path: doubled)
+    with pytest.raises(InputError, match="add up to 87600 s, but by its absolute times it took"):
+        read_log(shared_data("cycling/neware.ndax"))
 
 
 # --- ion content -----------------------------------------------------------------------------

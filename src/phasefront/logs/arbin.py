@@ -1,9 +1,7 @@
-"""Arbin .res: an Access database, of which mdb-export of mdbtools gives the table of records."""
+"""Arbin .res: an Access database, whose table of records access_parser reads."""
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -11,26 +9,35 @@ import pandas as pd
 
 from phasefront.errors import InputError
 from phasefront.logs import charge
-from phasefront.logs.text import first_column, numbers, read_table
+from phasefront.logs.text import first_column, numbers, parse
+
+_TABLE = "Channel_Normal_Table"
+_COLUMNS = (
+    "Data_Point", "Test_Time", "Voltage", "Current", "Step_Index", "Charge_Capacity",
+    "Discharge_Capacity",
+)  # fmt: skip
 
 
 def read(path: Path) -> pd.DataFrame:
-    program = shutil.which("mdb-export")
-    if program is None:
+    """Columns of `records.tidy` from a .res file that holds one test.
+
+    Raises
+    ------
+    InputError
+        The file is no such database, holds several tests, or lacks a column or records.
+    """
+    from access_parser import AccessParser
+
+    def load():
+        found = AccessParser(str(path)).get_table(_TABLE)
+        return pd.DataFrame(found.parse()), found.table_header.number_of_rows
+
+    table, announced = parse(path, "Arbin .res", load)
+    if len(table) != announced:
         raise InputError(
-            path, "Arbin .res files need the program mdb-export",
-            remedy="install mdbtools from your distribution, or export the log as csv",
+            path, f"{announced} records are announced, {len(table)} can be read", field=_TABLE,
+            remedy="the file is cut short or damaged: copy or export it again",
         )  # fmt: skip
-    done = subprocess.run(
-        [program, str(path), "Channel_Normal_Table"], capture_output=True, text=True, check=False
-    )
-    # mdb-export reports an unreadable file on stderr, but ends with 0 on some of them.
-    if done.returncode != 0 or not done.stdout.strip():
-        raise InputError(
-            path, "not a readable Arbin .res file, or without a Channel_Normal_Table",
-            remedy="export it again from the cycler's software",
-        )  # fmt: skip
-    table = read_table(done.stdout, ",", path)
     tests = table["Test_ID"].nunique() if "Test_ID" in table else 1
     if tests > 1:
         raise InputError(
@@ -39,13 +46,17 @@ def read(path: Path) -> pd.DataFrame:
         )  # fmt: skip
     column = {
         name: numbers(table, first_column(table, (name,), path, "export the log as csv"), path)
-        for name in (
-            "Data_Point", "Test_Time", "Voltage", "Current", "Step_Index",
-            "Charge_Capacity", "Discharge_Capacity",
-        )
-    }  # fmt: skip
+        for name in _COLUMNS
+    }
     order = np.argsort(column["Data_Point"], kind="stable")
     column = {name: values[order] for name, values in column.items()}
+    gaps = np.flatnonzero(np.diff(column["Data_Point"]) != 1)
+    if gaps.size:
+        point = column["Data_Point"][gaps[0]]
+        raise InputError(
+            path, f"records are missing or stand twice after number {point:.0f}",
+            field="Data_Point", remedy="export the test again, or as csv",
+        )  # fmt: skip
     return pd.DataFrame(
         {
             "time_s": column["Test_Time"],
