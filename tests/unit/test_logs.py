@@ -271,7 +271,7 @@ def test_any_unit_locale_and_sign_is_right_or_refused(
         (["0;3;1;C", "1;3;1;C"], {"decimal": ",", "thousands": ","}, "',' cannot be both"),
         (["0;3;2,50;C", "1;3;1;C"], {"thousands": ","}, "'2,50' is no number; correct \"thous"),
         (["0;3;2.5;C", "1;3;1;C"], {"decimal": ","}, "'2.5' is no number; correct \"thous"),
-        (["0;3;1,5;C", "1;3;2.5;C"], {}, "the comma in '1,5' may be a decimal sign"),
+        (["0;3;1,5;C", "1;3;2.500;C"], {}, "the comma in '1,5' may be a decimal sign"),
         (["0;3;1 000;C", "1;3;1;C"], {}, 'state the signs in numbers in a column map'),
         (["0;3000;1;C", "1;3100;1;C"], {}, "3100 V is no voltage of a cell; correct the unit"),
     ],

@@ -127,7 +127,8 @@ def find_notation(
     """Signs in the numbers of some columns: as stated, or as only one reading is possible.
 
     A comma is a decimal sign where some number cannot be read otherwise: groups of thousands have
-    three digits and do not begin with 0. A point is one where no comma stands in any number.
+    three digits and do not begin with 0. Beside it, a point is one where no number with a point
+    could be such groups.
 
     Raises
     ------
@@ -147,9 +148,9 @@ def find_notation(
     if commas.empty:
         return Notation(".")
     grouped = commas.str.fullmatch(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?")
-    pointed = cells.str.fullmatch(r"[+-]?\d*\.\d*([eE][+-]?\d+)?").any()
+    pointed = cells.str.fullmatch(r"[+-]?[1-9]\d{0,2}(\.\d{3})+").any()
     if not grouped.all() and not pointed and (commas.str.count(",") == 1).all():
-        return Notation(",")
+        return EITHER_DECIMAL
     example = commas[grouped].iloc[0] if grouped.any() else commas.iloc[0]
     raise InputError(
         path, f"the comma in {example!r} may be a decimal sign or one between thousands",
