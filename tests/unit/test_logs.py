@@ -284,6 +284,16 @@ def test_maps_that_do_not_fit_are_refused(tmp_path, rows, change, message):
         read_log(path, columns=columns | {"state": ("State", STATES)} | change)
 
 
+def test_cells_beyond_the_header_are_empty_or_refused(tmp_path):
+    path = tmp_path / "log.txt"
+    columns = {"time": ("Time", "h"), "voltage": ("U", "V"), "current": ("I", "mA")}
+    path.write_text("Time;U;I\n0;3;1;\n1;3;1;\n")
+    assert half_cycle_charge(read_log(path, columns=columns)) == pytest.approx([1])
+    path.write_text("Time;U;I\n0;3;1;7\n1;3;1;7\n")
+    with pytest.raises(InputError, match="not a table of equal columns"):
+        read_log(path, columns=columns)
+
+
 def test_a_column_that_stands_twice_is_refused(tmp_path):
     (tmp_path / "log.txt").write_text("Time;U;I;I\n0;3;1;2\n1;3;1;2\n")
     with pytest.raises(InputError, match="I: 2 columns have this name"):
@@ -306,11 +316,54 @@ def test_currents_that_lost_their_sign_are_refused(tmp_path_factory, rest, sign,
     with pytest.raises(InputError, match=r"never changes its sign.*rises by 1 V and falls by 1"):
         read_log(path)
     write_bdf(path, clock[keep], -levels[keep], volts=np.array(volts)[keep], step=step)
-    with pytest.raises(InputError, match=r"falls by 1 V on charge.*put a minus sign"):
+    with pytest.raises(InputError, match=r"falls by 1 V on charge.*a minus sign"):
         read_log(path)
     write_bdf(path, clock[keep], levels[keep], volts=np.array(volts)[keep], step=step)
     # Without the rest, its hour is the discharge's.
     assert half_cycle_charge(read_log(path)) == pytest.approx([1, -1 if rest else -2])
+
+
+def test_states_whose_words_are_exchanged_are_refused(shared_data):
+    words = {"charge": ["D"], "discharge": ["C"], "rest": ["R"]}
+    with pytest.raises(InputError, match=r"falls by 1 V on charge.*exchange the states' words"):
+        read_log(
+            shared_data("cases/magnitude/maccor.txt"), columns={**MACCOR, "state": ("State", words)}
+        )
+
+
+def test_mean_currents_of_a_mapped_text_are_means(shared_data, tmp_path):
+    lines = shared_data("cases/mean-current/gcpl.mpt").read_text().splitlines()
+    (tmp_path / "log.txt").write_text("\n".join(lines[3:]) + "\n")
+    columns = {"time": ("time/s", "s"), "voltage": ("Ewe/V", "V"), "current": ("<I>/mA", "mA")}
+    log = read_log(tmp_path / "log.txt", columns={**columns, "step": ("Ns", "1")})
+    assert half_cycle_charge(log) == pytest.approx([0.002, -0.002], rel=1e-4)
+
+
+STARTS = [
+    b"", b"\xff\xfe", b"NEWARE", b"PK\x03\x04", BDF.encode() + b"\n", b"Time;U;I\n",
+    b"EC-Lab ASCII FILE\nNb header lines : 3\ntime/s\tEwe/V\tI/mA\n",
+    b"CURVE\tTABLE\n\tT\tVf\tIm\n\ts\tV\tA\n",
+]  # fmt: skip
+
+
+@given(
+    ending=st.sampled_from(["csv", "mpt", "mpr", "nda", "ndax", "res", "dta", "txt"]),
+    start=st.sampled_from(STARTS),
+    rest=st.one_of(st.binary(max_size=300), st.text("0123456789.,;\t\n-e \"'", max_size=200)),
+)  # fmt: skip
+@settings(deadline=None, max_examples=150)
+def test_any_file_is_a_log_or_refused(tmp_path_factory, ending, start, rest):
+    path = tmp_path_factory.mktemp("log") / f"log.{ending}"
+    path.write_bytes(start + (rest if isinstance(rest, bytes) else rest.encode()))
+    columns = {"time": ("Time", "h"), "voltage": ("U", "V"), "current": ("I", "mA")}
+    try:
+        log = read_log(path, columns=columns if ending == "txt" else None)
+    except InputError as error:
+        assert str(error).startswith(str(path))
+        assert error.remedy
+    else:
+        assert np.isfinite(log["capacity_mAh"]).all()
+        assert len(log) >= 2
 
 
 def test_the_column_map_of_a_table_holds_states_and_signs(tmp_path):

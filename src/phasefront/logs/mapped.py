@@ -52,8 +52,10 @@ def read(path: Path, columns: Mapping) -> pd.DataFrame:
         content, quantities, path, decimal=columns.get("decimal"),
         thousands=columns.get("thousands"),
     )  # fmt: skip
+    # EC-Lab's brackets: the mean over the interval before a record.
+    raw.attrs["mean_current"] = columns["current"][0].startswith("<")
     if _STATE in columns:
-        return _with_states(raw, content.table, *columns[_STATE], path)
+        raw = _with_states(raw, content.table, *columns[_STATE], path)
     refuse_wrong_sign(raw, path)
     return raw
 
@@ -163,6 +165,6 @@ def refuse_wrong_sign(raw: pd.DataFrame, path: Path) -> None:
         raise InputError(
             path, f"the voltage falls by {falls[charging].max():.3g} V on charge and rises by"
             f" {rises[~charging].max():.3g} V on discharge", field="current_mA",
-            remedy="put a minus sign before the unit of current in the column map, where the file"
-            " counts discharge as positive",
+            remedy="in the column map, put a minus sign before the unit of current where the file"
+            " counts discharge as positive, or exchange the states' words",
         )  # fmt: skip

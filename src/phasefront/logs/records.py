@@ -146,9 +146,8 @@ def _without_strays(
         found = (sign != 0) & (of_nothing[half_cycle] | (alone[run] & small))
         if not found.any():
             return sign, sorted(strays)
-        for number in np.unique(run[found]):
-            records = np.flatnonzero(run == number)
-            strays.append((int(records[0]), int(records[-1]) + 1))
+        borders = np.append(np.flatnonzero(np.diff(run, prepend=-1)), len(run)).tolist()
+        strays += [(borders[number], borders[number + 1]) for number in np.unique(run[found])]
         sign[found] = 0
 
 

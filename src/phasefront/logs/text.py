@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -84,7 +85,7 @@ def read_delimited(path: Path, wanted: Sequence[str]) -> Delimited:
 def _find_header(lines: list[str], wanted: Sequence[str], path: Path) -> tuple[int, str]:
     for number, line in enumerate(lines[:_HEADER_WITHIN]):
         for separator in _SEPARATORS:
-            cells = [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
+            cells = _cells(line, separator)
             if set(wanted) <= set(cells):
                 for name in wanted:
                     if cells.count(name) > 1:
@@ -96,17 +97,42 @@ def _find_header(lines: list[str], wanted: Sequence[str], path: Path) -> tuple[i
     return 0, next((mark for mark in _SEPARATORS if mark in lines[0]), ",")
 
 
-def read_table(text: str, separator: str, path: Path) -> pd.DataFrame:
-    """Cells as text; lines cut short are filled with empty cells."""
+def _cells(line: str, separator: str) -> list[str]:
     try:
-        table = pd.read_csv(
-            io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False
-        )
-    except (pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator), [])]
+    except csv.Error:  # no line of a table, but of some binary file
+        return []
+
+
+def read_table(text: str, separator: str, path: Path) -> pd.DataFrame:
+    """Cells as text; lines cut short are filled with empty cells.
+
+    A separator at the end of each row, but not of the header, is allowed; cells without a name are
+    not.
+    """
+    header, _, rows = text.partition("\n")
+    try:
+        try:
+            table = _parsed(text, separator)
+        except pd.errors.ParserWarning:
+            table = _parsed(f"{header}{separator}\n{rows}", separator)
+            if table.iloc[:, -1].str.strip().any():
+                raise
+            table = table.iloc[:, :-1]
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, pd.errors.ParserWarning) as error:
         raise InputError(
             path, f"not a table of equal columns ({error})", remedy="export the log again"
         ) from error
     return table.rename(columns=str.strip)
+
+
+def _parsed(text: str, separator: str) -> pd.DataFrame:
+    with warnings.catch_warnings():
+        # It says that cells beyond the header are lost.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        return pd.read_csv(
+            io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False
+        )
 
 
 def first_column(table: pd.DataFrame, names: Sequence[str], path: Path, remedy: str) -> str:
