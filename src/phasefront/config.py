@@ -25,6 +25,7 @@ from pydantic import (
     ValidationError,
     model_validator,
 )
+from typing_extensions import TypedDict
 
 from phasefront.errors import InputError
 from phasefront.provenance.context import Person
@@ -101,10 +102,21 @@ def _from_json(value: object, example: str = _LOG_EXAMPLE) -> object:
         raise ValueError(f"{value!r} is no JSON; write it as {example}") from None
 
 
-ColumnMap = Annotated[
-    dict[Literal["time", "voltage", "current", "step"], tuple[str, str]],
-    BeforeValidator(_from_json),
-]
+class Columns(TypedDict, total=False):
+    """Columns of a text log, each with its unit; those of states and how numbers are written."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    time: tuple[str, str]
+    voltage: tuple[str, str]
+    current: tuple[str, str]
+    step: tuple[str, str]
+    state: tuple[str, dict[Literal["charge", "discharge", "rest"], list[str]]]
+    decimal: Literal[".", ","]
+    thousands: Literal[",", ".", " ", "'"]
+
+
+ColumnMap = Annotated[Columns, BeforeValidator(_from_json)]
 
 
 PatternColumns = Annotated[
@@ -126,7 +138,7 @@ class Phase(Model):
     label: Text = Field("", description="name for figures, may hold LaTeX; the name where empty")
     cif: FilePath = Field(description="path of its CIF")
     ion_content: float = Field(ge=0, description="ions per formula unit")
-    formula_units: int = Field(gt=0, description="formula units in the CIF's cell")
+    formula_units: int = Field(gt=0, le=1000, description="formula units in the CIF's cell")
     parent_axes: Annotated[list[Axis], Field(min_length=3, max_length=3)] | None = Field(
         None, description="rows: axes of the lattice that phases share, in this phase's axes"
     )
@@ -658,7 +670,9 @@ class LogRow(Model):
     columns: ColumnMap | None = Field(
         None,
         description='for text of another kind, as JSON: {"time": ["column", "unit"], "voltage":'
-        ' ..., "current": ...} and, where there is one, "step"',
+        ' ..., "current": ...} and, where there are any, "step"; "state": ["column", {"charge":'
+        ' ["word"], "discharge": [...], "rest": [...]}]; "decimal" and "thousands", the signs in'
+        " numbers",
     )
     mass_mg: Positive = Field(description="active material, all grains")
     mass_error_mg: float = Field(0, ge=0, description="its standard uncertainty")

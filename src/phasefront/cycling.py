@@ -435,7 +435,6 @@ def analyse_log(
     moments = np.array([_locate(log, state, mass_mg) for state in states], dtype="f8")
     time = log["time_s"].to_numpy()
     capacity = log["capacity_mAh"] / (1e-3 * mass_mg)
-    integrated, counted = half_cycle_charge(log)
     grid, slopes = differential_capacity(log, mass_mg=mass_mg)
     plateaus = find_plateaus(log, mass_mg=mass_mg)
 
@@ -454,8 +453,9 @@ def analyse_log(
             "step": log["step"],
             "step_type": [STEP_TYPES.index(kind) for kind in log["step_type"]],
             **{column: contents[column] for column in contents},
-            "half_capacity": integrated / (1e-3 * mass_mg),
-            "half_capacity_counted": counted / (1e-3 * mass_mg),
+            "half_capacity": half_cycle_charge(log) / (1e-3 * mass_mg),
+            "half_capacity_integrated": half_cycle_charge(log, "integrated_capacity_mAh")
+            / (1e-3 * mass_mg),
             "grid_voltage": grid,
             "charge_per_voltage": slopes,
             "plateau_half_cycle": plateaus["half_cycle"],
@@ -486,12 +486,14 @@ def _warnings(log: pd.DataFrame, contents: pd.DataFrame) -> list[str]:
     difference = capacity_difference(log)
     if difference > CAPACITY_LIMIT:
         sentences.append(
-            f"The integrated charge of a half cycle differs from the instrument's own count by "
-            f"{difference:.1%} of the largest half cycle, more than {CAPACITY_LIMIT:.0%}: records "
-            "may be missing, or too far apart."
+            f"The integrated charge of a half cycle differs from the instrument's own count, which "
+            f"is taken, by {difference:.1%} of the largest half cycle, more than "
+            f"{CAPACITY_LIMIT:.0%}: records may be missing, or too far apart."
         )
     elif np.isnan(difference):
-        sentences.append("The instrument counts no charge that the integrated one can be held to.")
+        sentences.append(
+            "The instrument counts no charge; the integrated one is taken, which nothing checks."
+        )
     for column, whose in (("ion_content", "all"), ("active_ion_content", "the active")):
         if (contents[f"{column}_high"] < 0).any():
             sentences.append(

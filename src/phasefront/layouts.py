@@ -439,8 +439,8 @@ CYCLING = Layout(
         "half_capacity": Variable(
             ("half",), "f8", "mA h g-1", "charge passed in each half cycle, negative on discharge"
         ),
-        "half_capacity_counted": Variable(
-            ("half",), "f8", "mA h g-1", "the same by the instrument; NaN where it does not count"
+        "half_capacity_integrated": Variable(
+            ("half",), "f8", "mA h g-1", "the same, integrated over the recorded current"
         ),
         "grid_voltage": Variable(("grid",), "f8", "V", "voltages of charge_per_voltage"),
         "charge_per_voltage": Variable(

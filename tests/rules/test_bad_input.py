@@ -161,6 +161,29 @@ def test_log_whose_time_runs_backwards(tmp_path):
     assert sentence.startswith(f"{log}: time_s, record 61: time runs backwards")
 
 
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("7200,inf,0.001,0.002", "Voltage / V, record 3: 'inf' is no number"),
+        ("7200,nan,0.001,0.002", "Voltage / V, record 3: 'nan' is no number"),
+        ("8.7e9,3.7,0.001,0.002", "time_s, record 3: the log lasts 276 years"),
+        ("7200,3.7,0.001,0.02", "half cycle 0: the instrument counts 20 mAh"),
+    ],
+)
+def test_a_log_that_lies_is_refused_in_one_sentence(tmp_path, row, words):
+    log = tmp_path / "log.csv"
+    header = "Test Time / s,Voltage / V,Current / A,Net Capacity / Ah\n"
+    log.write_text(f"{header}0,3.5,0.001,0\n3600,3.6,0.001,0.001\n{row}\n")
+    out = tmp_path / "out"
+    sentence = refused_by_script(
+        "analyse_log", out, log=log,
+        row=json.dumps({"log": "charge", "path": str(log), "mass_mg": 3.42}),
+        states=json.dumps([{"name": "x3.0", "log": "charge", "time_h": 0.1}]),
+        material=DEMO.section("material"), cycling=out / "charge.nc", table=out / "charge.csv",
+    )  # fmt: skip
+    assert sentence.startswith(f"{log}: {words}")
+
+
 def test_pattern_with_one_column(tmp_path):
     pattern = tmp_path / "one.xye"
     pattern.write_text("".join(f"{angle:.2f}\n" for angle in np.arange(5, 30, 0.01)))

@@ -45,6 +45,7 @@ def build_cycling(states, contents, *, cycles=False):
             "voltage_V": np.concatenate([voltage[::turn] for turn in turns]),
             "current_mA": np.repeat(turns, part) * 0.05,
             "capacity_mAh": np.concatenate([0.003 * 64.15 * (3.05 - x[::turn]) for turn in turns]),
+            "integrated_capacity_mAh": np.nan,
             "instrument_capacity_mAh": np.nan,
             "cycle": np.repeat([0, 0, 1][: len(turns)], part),
             "half_cycle": np.repeat(range(len(turns)), part),

@@ -1,6 +1,7 @@
 """Logs of every cycler as one table, ion content with intervals, states and the lever rule."""
 
-import shutil
+import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -74,8 +75,6 @@ REAL = {
 @pytest.mark.parametrize("name", REAL)
 def test_real_logs(shared_data, name):
     path = shared_data(f"cycling/{name}")
-    if path.suffix == ".res" and shutil.which("mdb-export") is None:
-        pytest.skip("mdb-export (mdbtools) is not installed")
     log = read_log(path)
     records, end, steps, half_cycles, cycles, first_charge, agreement, types = REAL[name]
     assert len(log) == records
@@ -260,7 +259,7 @@ def test_clock_that_starts_again_runs_on(make_log):
     assert log["step"].tolist() == [0] * 4 + [1] * 3
     assert log["half_cycle"].tolist() == [0] * 7
     (sentence,) = log.attrs["warnings"]
-    assert sentence.startswith("The clock starts again at record 5; ")
+    assert sentence.startswith("The clock starts again at record 5 (10800 s); ")
     assert analyse_log(log, name="cell", states=[], **NVPF).attrs["warnings"].startswith(sentence)
 
 
@@ -364,7 +363,11 @@ BAD = {
         None,
         "Voltage / V, record 2: 'nan' is no number",
     ),
-    "inf.csv": (f"{BDF_HEADER}\n0,3,1\n1,inf,1\n", None, "voltage_V, record 2: 1 values are no"),
+    "inf.csv": (
+        f"{BDF_HEADER}\n0,3,1\n1,inf,1\n",
+        None,
+        "Voltage / V, record 2: 'inf' is no number",
+    ),
     "word.csv": (f"{BDF_HEADER}\n0,3,1\n1,3,over\n", None, "Current / A, record 2: 'over'"),
     "cut.csv": (f"{BDF_HEADER}\n0,3,1\n1,3\n", None, "Current / A, record 2"),
     "ragged.csv": (f"{BDF_HEADER}\n0,3,1\n1,3,1,7,7\n2,3,1\n", None, "not a table"),
@@ -411,38 +414,80 @@ def test_truncated_binary_logs(shared_data, tmp_path, name):
         read_log(tmp_path / name)
 
 
-def test_arbin_without_mdbtools(tmp_path, monkeypatch):
-    (tmp_path / "log.res").write_bytes(b"")
-    monkeypatch.setenv("PATH", "")
-    with pytest.raises(InputError, match="install mdbtools"):
-        read_log(tmp_path / "log.res")
-
-
 def test_arbin_that_is_no_database(tmp_path):
-    if shutil.which("mdb-export") is None:
-        pytest.skip("mdb-export (mdbtools) is not installed")
     (tmp_path / "log.res").write_bytes(b"no database")
     with pytest.raises(InputError, match=r"not a readable Arbin \.res"):
         read_log(tmp_path / "log.res")
 
 
+@pytest.mark.parametrize("size", [300_000, 419_840, 500_000])
+def test_arbin_databases_cut_short(shared_data, tmp_path, size):
+    content = shared_data("cycling/arbin.res").read_bytes()
+    (tmp_path / "log.res").write_bytes(content[:size])
+    with pytest.raises(InputError, match=r"not a readable Arbin|2150 records are announced, \d+"):
+        read_log(tmp_path / "log.res")
+
+
 @pytest.mark.parametrize(
-    ("table", "message"),
+    ("change", "message"),
     [
-        ("Test_ID,Data_Point\n1,1\n2,1\n", "holds 2 tests"),
-        ("Test_ID,Data_Point\n1,1\n1,2\n", "Test_Time: the column is missing"),
+        ({"Test_ID": [1, 2, 2]}, "Test_ID: the file holds 2 tests"),
+        ({"Data_Point": [1, 2, 4]}, "Data_Point: records are missing .* after number 2"),
+        ({"Voltage": None}, "Voltage: the column is missing"),
+        ({}, None),
     ],
 )
-def test_arbin_tables_that_cannot_be_used(tmp_path, monkeypatch, table, message):
-    program = tmp_path / "mdb-export"
-    program.write_text(
-        f"#!/bin/sh\nprintf '{table}'\n".replace("\n1,", "\\n1,").replace("\n2,", "\\n2,")
-    )
-    program.chmod(0o755)
+def test_arbin_tables_that_cannot_be_used(tmp_path, monkeypatch, change, message):
+    table = {"Test_ID": [1, 1, 1], "Data_Point": [3, 1, 2], "Test_Time": [2, 0, 1]}
+    names = ("Voltage", "Current", "Step_Index", "Charge_Capacity", "Discharge_Capacity")
+    table |= {name: [0, 0, 0] for name in names}
+    table = {name: values for name, values in (table | change).items() if values is not None}
+
+    class Database:
+        table_header = SimpleNamespace(number_of_rows=3)
+
+        def __init__(self, path):
+            pass
+
+        def get_table(self, name):
+            return self
+
+        def parse(self):
+            return table
+
+    monkeypatch.setattr("access_parser.AccessParser", Database)
     (tmp_path / "log.res").write_bytes(b"")
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    with pytest.raises(InputError, match=message):
-        read_log(tmp_path / "log.res")
+    if message is None:
+        assert read_log(tmp_path / "log.res")["time_s"].tolist() == [0, 1, 2]
+    else:
+        with pytest.raises(InputError, match=message):
+            read_log(tmp_path / "log.res")
+
+
+def test_what_the_reader_of_neware_files_doubts_is_said(shared_data, monkeypatch):
+    import fastnda
+
+    genuine = fastnda.read
+
+    def doubting(path):
+        warnings.warn("a layout not seen before", UserWarning, stacklevel=1)
+        return genuine(path)
+
+    monkeypatch.setattr(fastnda, "read", doubting)
+    log = read_log(shared_data("cycling/neware.ndax"))
+    assert log.attrs["warnings"] == [
+        "The reader of Neware files doubts this one: a layout not seen before"
+    ]
+
+
+def test_neware_times_that_add_up_to_more_than_it_took_are_refused(shared_data, monkeypatch):
+    import fastnda
+
+    table = fastnda.read(shared_data("cycling/neware.ndax"))
+    doubled = table.with_columns(total_time_s=table["total_time_s"] * 2)
+    monkeypatch.setattr(fastnda, "read", lambda path: doubled)
+    with pytest.raises(InputError, match="add up to 87600 s, but by its absolute times it took"):
+        read_log(shared_data("cycling/neware.ndax"))
 
 
 # --- ion content -----------------------------------------------------------------------------
@@ -560,9 +605,10 @@ def test_impossible_share_without_contact(charge_rest_discharge, share):
 )
 @settings(deadline=None, max_examples=40)
 def test_differential_capacity_keeps_the_charge_and_its_sign(tmp_path_factory, volts, current):
-    rows = [(float(hour), volt, current * 1e-3) for hour, volt in enumerate(volts)]
-    path = write_csv(tmp_path_factory.mktemp("log") / "log.csv", rows)
-    log = read_log(path, columns=MAP)
+    rows = [(3600.0 * hour, volt, current) for hour, volt in enumerate(volts)]
+    path = tmp_path_factory.mktemp("log") / "log.mpt"
+    path.write_text(mpt(["time/s", "Ewe/V", "I/mA"], rows))
+    log = read_log(path)
     grid, slopes = differential_capacity(log, mass_mg=5.0)
     passed = current * (len(volts) - 1) / 5e-3
     assert np.nansum(slopes) * (grid[1] - grid[0]) == pytest.approx(passed, rel=1e-6)
@@ -684,7 +730,7 @@ def test_analysis_is_a_file_that_reads_back(charge_rest_discharge, tmp_path):
     np.testing.assert_allclose(again["capacity"].max(), 100)
     assert again["state_capacity"].to_numpy().tolist() == pytest.approx([0, 50, 100])
     assert again["half_capacity"].to_numpy().tolist() == pytest.approx([100, -50])
-    assert np.isnan(again["half_capacity_counted"]).all()
+    assert again["half_capacity_integrated"].to_numpy().tolist() == pytest.approx([100, -50])
     assert again["step_type"].to_numpy().tolist() == [0, 0, 1, 1, 1, 0, 0, 2, 2]
     assert again["step_type"].attrs["flag_meanings"].split()[3] == "constant_voltage"
     assert again.attrs["warnings"].startswith("The instrument counts no charge")

@@ -20,6 +20,7 @@ CITATIONS = {
     "rietx": "https://github.com/yue-here/rietx",
     "odrpack": "https://github.com/HugoMVale/odrpack-python",
     "galvani": "https://github.com/echemdata/galvani",
+    "access_parser": "https://github.com/ClarotyICS/access_parser",
     "datalab-org-galvani": "https://github.com/datalab-org/galvani-mirror",
-    "NewareNDA": "https://github.com/d-cogswell/NewareNDA",
+    "fastnda": "https://github.com/empaeconversion/fastnda",
 }
