@@ -53,7 +53,11 @@ def check_material(material: Material, crystals: Sequence[Crystal], source: str)
 
 
 def _check_ion(material: Material, crystals: Sequence[Crystal], source: str) -> None:
-    if material.ion == "X" or gemmi.Element(material.ion).name != material.ion:
+    if (
+        not material.ion.isascii()
+        or material.ion == "X"
+        or gemmi.Element(material.ion).name != material.ion
+    ):
         raise InputError(
             source, f"{material.ion!r} is no element", field="material.ion",
             remedy="give its symbol, as Li or Na",

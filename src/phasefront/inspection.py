@@ -170,7 +170,7 @@ def _pattern(plan: Plan, name: str) -> str:
 
 
 def describe_pattern(pattern: pd.DataFrame, row) -> str:
-    """Points and range of a pattern (see `powder_files.read_pattern`), in degrees and as spacings."""
+    """Points and range of a pattern of `powder_files.read_pattern`, in degrees and as spacings."""
     low, high = pattern["two_theta"].iloc[[0, -1]]
     longest, shortest = (
         row.wavelength / (2 * math.sin(math.radians(angle / 2))) if angle > 0 else math.inf
