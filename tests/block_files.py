@@ -24,7 +24,7 @@ def rearrange(source: Path, goal: Path, places: np.ndarray) -> Path:
         stream.write(images[places.ravel()].tobytes())
         for number, row in enumerate(places):
             block = frames[row]
-            block["number"] = number * nx + np.arange(1, nx + 1)
+            block["number"] = number * nx + np.arange(nx)
             stream.write(block.tobytes())
     return goal
 

@@ -133,7 +133,7 @@ def change(content, path, value):
         (
             ["instruments", "astar", "camera"], {"rotation_deg": math.nan, "mirrored": False},
             "demo.yaml: instruments.astar.camera.rotation_deg: nan cannot be used: input should be"
-            " less than or equal to 360; correct the value.",
+            " a finite number; correct the value.",
         ),
         (
             ["instruments", "astar", "camera"],

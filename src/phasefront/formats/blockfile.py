@@ -78,9 +78,12 @@ def open_blo(path: Path) -> Scan:
 
 
 def _refuse_unmarked(path: Path, offset: int, number: int) -> None:
-    """A pattern starts with its mark and number if the header gives size and offset rightly."""
+    """A pattern starts with its mark if the header gives size and offset rightly.
+
+    Its number is no sign: programs that cut or join scans leave the old ones.
+    """
     found = np.fromfile(path, _FRAME_HEADER, 1, offset=offset)[0]
-    if found["mark"] != _MARK or found["number"] != number:
+    if found["mark"] != _MARK:
         raise InputError(
             path, f"pattern {number} does not begin at byte {offset}, where its header places it",
             remedy="export the scan again: its header and its patterns do not belong together",
