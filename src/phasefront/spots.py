@@ -5,8 +5,8 @@ The method, in the order of the kernel:
 1. The pattern is filtered with a Gaussian of the spots' width, the matched filter of a Gaussian
    spot in white noise (Turin, IRE Trans. Inf. Theory 6, 311, 1960); for a uniform disk it keeps
    0.87 or more of the best signal to noise. The result is smooth and kept on a coarser grid.
-2. The background is the median of each ring around the direct beam, then the clipped mean of
-   a square frame around each cell.
+2. The background is the median of each ring around the direct beam, smoothed by local parabolas
+   that follow a liquid's diffuse ring, then the clipped mean of a square frame around each cell.
 3. The noise comes from the pixels' scatter about the filtered pattern, in quarters of rings, times
    one factor for the whole pattern that compares it with the scatter of the filtered pattern
    itself: camera blur, gain and diffuse structure are in it. Where most pixels are empty it is
@@ -41,6 +41,8 @@ _CELL = 1.5  # largest step of the grid; a maximum between its points loses a qu
 _FRAME_INNER = 3.0  # frame of the local background, half widths
 _FRAME_OUTER = 7.0
 _TILE = 4.0  # width of a ring quarter in which noise is measured
+_SMOOTH = 5  # rings either side that a ring's level is smoothed over by a parabola, at most
+_SMOOTH_CELLS = 250  # where these hold fewer cells, in the camera's corners, by a line over more
 
 _CLIP = 2.5  # standard deviations above the local background that still count for it
 _ELECTRONS_TOGETHER = 2.5  # at one place, that still count for a background of few electrons
@@ -340,7 +342,8 @@ def _background_and_noise_numpy(pattern, cy, cx, plan, beam_radius):
     filtered = _separable(np.where(plan.valid, pattern, 0), plan.taps)[::step, ::step] * plan.weight
     y, x = np.indices(filtered.shape) * step
     radius = np.hypot(y - cy, x - cx)
-    ring = (radius / step).astype(int)
+    width = max(1.0, 0.5 * step)
+    ring = (radius / width).astype(int)
     quarter = 2 * (y > cy) + (x > cx)
     tile = 4 * (radius / (_TILE * sigma)).astype(int) + quarter
     outside = (radius >= beam_radius) & (plan.weight > 0)
@@ -348,8 +351,12 @@ def _background_and_noise_numpy(pattern, cy, cx, plan, beam_radius):
     samples = np.bincount(ring[outside], minlength=ring.max() + 2)
     raw = np.array([_upper_median(filtered[outside & (ring == b)]) for b in range(len(samples))])
     level = _smooth_outwards(raw, samples.astype(float))
-    at = np.maximum(radius / step - 0.5, 0)
-    above = np.where(outside, filtered - np.interp(at, np.arange(len(level)), level), 0)
+    at = np.maximum(radius / width - 0.5, 0)
+    first = at.astype(int)
+    p, q, r, s = (level[np.clip(first + k, 0, len(level) - 1)] for k in (-1, 0, 1, 2))
+    t = at - first
+    between = q + 0.5 * t * (r - p + t * (2 * p - 5 * q + 4 * r - s + t * (3 * (q - r) + s - p)))
+    above = np.where(outside, filtered - between, 0)
 
     inner = int(_FRAME_INNER * sigma / step)
     outer = max(inner + 1, int(_FRAME_OUTER * sigma / step))
@@ -471,11 +478,15 @@ def _add_pair(one, other, tap, out):
 
 @njit(cache=True)
 def _rings(weight, cy, cx, step, beam_radius, sigma):
-    """Radius in steps, quarter of a wide ring, and validity outside the beam of each cell."""
+    """Ring as a real number, quarter of a wide ring, and validity outside the beam of each cell.
+
+    Rings are half a step wide, a pixel at least.
+    """
     radius = np.empty(weight.shape, np.float32)
     tile = np.empty(weight.shape, np.int32)
     outside = np.empty(weight.shape, np.bool_)
-    inverse, inverse_tile = np.float32(1 / step), np.float32(1 / (_TILE * sigma))
+    inverse = np.float32(1 / max(1.0, 0.5 * step))
+    inverse_tile = np.float32(1 / (_TILE * sigma))
     beam_radius = np.float32(beam_radius)
     across = (np.arange(weight.shape[1]) * step - cx).astype(np.float32)
     right = (across > 0).astype(np.int32)
@@ -493,7 +504,7 @@ def _rings(weight, cy, cx, step, beam_radius, sigma):
 
 @njit(cache=True)
 def _ring_medians(filtered, radius, outside):
-    """Median of the filtered pattern in each ring, smoothed over a sixth of the radius."""
+    """Median of the filtered pattern in each ring, smoothed."""
     flat, cells, chosen = filtered.ravel(), radius.ravel(), outside.ravel()
     bins = int(radius.max()) + 2
     fill = np.zeros(bins + 2, np.int32)  # the last ring is for the cells of none
@@ -520,26 +531,44 @@ def _ring_medians(filtered, radius, outside):
     return _smooth_outwards(raw, samples)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _smooth_outwards(raw, samples):
-    """Weighted line through neighbouring rings, more of them further out; NaN-free."""
+    """Weighted parabola through neighbouring rings, a line where cells are few; NaN-free.
+
+    A line would cut off the crest of a liquid's ring, and leave there what looks like spots.
+    """
     bins = raw.size
     level = np.empty(bins)
     last = 0.0
     first = -1
     for b in range(bins):
-        half = b // 6
-        s, sx, sy, sxx, sxy = 0.0, 0.0, 0.0, 0.0, 0.0
+        half = min(b // 6, _SMOOTH)
+        inside = samples[max(b - half, 0) : b + half + 1].sum()
+        while half < b // 6 and inside < _SMOOTH_CELLS:
+            half += 1
+            inside = samples[max(b - half, 0) : b + half + 1].sum()
+        s0, s1, s2, s3, s4, t0, t1, t2 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for c in range(max(b - half, 0), min(b + half + 1, bins)):
             w, x = samples[c], float(c - b)
-            s += w
-            sx += w * x
-            sy += w * raw[c]
-            sxx += w * x * x
-            sxy += w * x * raw[c]
-        determinant = s * sxx - sx * sx
-        if s > 0:
-            last = (sxx * sy - sx * sxy) / determinant if determinant > 1e-9 * s * s else sy / s
+            s0 += w
+            s1 += w * x
+            s2 += w * x * x
+            s3 += w * x * x * x
+            s4 += w * x * x * x * x
+            t0 += w * raw[c]
+            t1 += w * x * raw[c]
+            t2 += w * x * x * raw[c]
+        if s0 > 0:
+            # Cramer's rule for the constant; a line, or the mean, where rings are too few.
+            c0, c1, c2 = s2 * s4 - s3 * s3, s1 * s4 - s2 * s3, s1 * s3 - s2 * s2
+            determinant = s0 * c0 - s1 * c1 + s2 * c2
+            of_line = s0 * s2 - s1 * s1
+            if half <= _SMOOTH and determinant > 1e-6 * s0 * s0 * s0:
+                last = (t0 * c0 - s1 * (t1 * s4 - t2 * s3) + s2 * (t1 * s3 - t2 * s2)) / determinant
+            elif of_line > 1e-9 * s0 * s0:
+                last = (s2 * t0 - s1 * t1) / of_line
+            else:
+                last = t0 / s0
             if first < 0:
                 first = b
         level[b] = last
@@ -590,15 +619,26 @@ def _sum_between(values, low, high):
 
 @njit(cache=True)
 def _above_rings(filtered, radius, outside, level):
-    """Filtered pattern less the ring level, interpolated between rings; 0 in the beam."""
+    """Filtered pattern less the ring level, by cubics between rings; 0 in the beam.
+
+    The cubics have the slope between a ring's neighbours at each ring (Catmull and Rom, 1974).
+    """
     above = np.empty(filtered.shape, np.float32)
-    start = level[:-1].astype(np.float32)
-    rise = np.diff(level).astype(np.float32)
+    last = level.size - 1
+    cubic = np.empty((level.size, 4), np.float32)
+    for b in range(level.size):
+        p, q = level[max(b - 1, 0)], level[b]
+        r, s = level[min(b + 1, last)], level[min(b + 2, last)]
+        cubic[b, 0] = q
+        cubic[b, 1] = 0.5 * (r - p)
+        cubic[b, 2] = 0.5 * (2 * p - 5 * q + 4 * r - s)
+        cubic[b, 3] = 0.5 * (3 * (q - r) + s - p)
     for j in range(filtered.shape[0]):
         for i in range(filtered.shape[1]):
             at = max(radius[j, i] - np.float32(0.5), np.float32(0))
             b = np.uint32(at)
-            value = filtered[j, i] - start[b] - (at - np.float32(b)) * rise[b]
+            t, of = at - np.float32(b), cubic[b]
+            value = filtered[j, i] - (of[0] + t * (of[1] + t * (of[2] + t * of[3])))
             above[j, i] = value if outside[j, i] else np.float32(0)
     return above
 
