@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
-# Share of the light that comes through a beam stop, and width of its edge's penumbra, pixels.
-_THROUGH, _EDGE = 0.01, 0.7
+_EDGE = 0.7  # width of the penumbra of a stop's edge, pixels
 # Ring of a liquid: radius and width (standard deviation), 1/angstrom, as water and carbonates have.
 LIQUID_RADIUS, _LIQUID_WIDTH = 0.32, 0.07
 
@@ -16,7 +16,8 @@ LIQUID_RADIUS, _LIQUID_WIDTH = 0.32, 0.07
 class Stop:
     """Shadow of a beam stop: a disk, and an arm from it to the edge of the camera; pixels.
 
-    `arm_deg` is the arm's direction, from x towards y. An arm as wide as the disk is a bar.
+    `arm_deg` is the arm's direction, from x towards y; `through` is the share of the light that a
+    thin stop lets pass. An arm as wide as the disk is a bar.
     """
 
     row: float
@@ -24,6 +25,7 @@ class Stop:
     radius: float
     arm_width: float = 0.0
     arm_deg: float = 0.0
+    through: float = 0.0
 
     def transmission(self, shape: tuple[int, int]) -> np.ndarray:
         """Share of the light (ky, kx) that passes."""
@@ -33,9 +35,8 @@ class Stop:
         along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
         depth = self.radius - np.hypot(y, x)
         arm = np.where(along > 0, self.arm_width / 2 - np.abs(across), -np.inf)
-        from scipy.special import expit
-
-        return _THROUGH + (1 - _THROUGH) * expit(-np.maximum(depth, arm) / _EDGE)
+        open_share = expit(-np.maximum(depth, arm) / _EDGE)
+        return self.through + (1 - self.through) * open_share
 
 
 @dataclass(frozen=True)
