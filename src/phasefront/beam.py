@@ -30,7 +30,8 @@ def find_beam(pattern: np.ndarray) -> Beam:
     """The direct beam in a mean pattern.
 
     The beam is the region over half the maximum around it. A beam stop hides it if the region is
-    broken up, or if the pattern is dark where its inversion symmetry has its centre; see `covered`.
+    broken up or has a hole, or if the pattern is dark where its inversion symmetry has its centre;
+    see `covered`.
     """
     from scipy import ndimage
 
@@ -38,23 +39,42 @@ def find_beam(pattern: np.ndarray) -> Beam:
     floor = np.median(smooth)
     peak = np.unravel_index(smooth.argmax(), smooth.shape)
     labels, _ = ndimage.label(smooth > floor + 0.5 * (smooth.max() - floor))
-    region = ndimage.binary_fill_holes(labels == labels[peak])
+    over = labels == labels[peak]
+    region = ndimage.binary_fill_holes(over)
     y, x = np.nonzero(region)
     row, column, radius = y.mean(), x.mean(), math.sqrt(region.sum() / np.pi)
     reach = np.hypot(y - row, x - column).max()
-    centre = friedel.inversion_centre(smooth)
-    if reach < 1.5 * radius + 1 and not _in_shadow(smooth, centre):
+    centre = friedel.inversion_centre(smooth)[:2]
+    whole = over.sum() > 0.95 * region.sum() and reach < 1.5 * radius + 1
+    if whole and not _in_shadow(smooth, centre):
         return Beam(float(row), float(column), float(radius))
     return covered(pattern)
 
 
-def covered(pattern: np.ndarray) -> Beam:
-    """A beam that a stop hides: centre of inversion symmetry, radius of the shadow there."""
+def covered(pattern: np.ndarray, near: tuple[float, float] | None = None) -> Beam:
+    """A beam that a stop hides: centre of inversion symmetry, radius of the shadow there.
+
+    With a centre `near`, the symmetry is that of the pixels outside the shadow as seen from there.
+    """
     from scipy import ndimage
 
     smooth = ndimage.gaussian_filter(np.asarray(pattern, dtype=float), 1.0)
-    centre = friedel.inversion_centre(smooth)
-    return Beam(*centre, _shadow_radius(smooth, *centre), hidden=True)
+    mask = None if near is None else usable_pixels(pattern, near, hidden=True)
+    row, column, _ = friedel.inversion_centre(smooth, mask)
+    return Beam(row, column, _shadow_radius(smooth, row, column), hidden=True)
+
+
+def likeliest(pattern: np.ndarray, candidates: np.ndarray) -> Beam:
+    """Of hidden beams near candidates (n, 2) the one about which the pattern is most symmetric."""
+    from scipy import ndimage
+
+    smooth = ndimage.gaussian_filter(np.asarray(pattern, dtype=float), 1.0)
+    found = [covered(pattern, tuple(near)) for near in candidates]
+    likeness = [
+        friedel.inversion_centre(smooth, usable_pixels(pattern, one[:2], hidden=True))[2]
+        for one in found
+    ]
+    return found[int(np.argmax(likeness))]
 
 
 def is_seen_through(mask: np.ndarray, found: Beam) -> bool:

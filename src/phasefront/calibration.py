@@ -21,9 +21,11 @@ from phasefront.scans import sample_rows
 _SAMPLE_BYTES = 128 * 2**20  # of patterns held at once to fit scale and ellipse
 _OVERVIEW = 256  # patterns of which a low quantile is taken
 _HIDDEN_SPOT = 3.0  # of a spot in pixels, before it is measured
-_HIDDEN_ROUNDS = 3  # of centres on the sample, where the beam is hidden
+# How far from its start a hidden beam is sought, pixels; again about the surface that was found.
+_HIDDEN_REACHES = (6.0, 3.0, 2.0)
 _LEAST_CENTRES = 3  # patterns that show it then
-_MOST_CENTRE_ERROR = 0.5  # pixels
+_MOST_SCATTER = 0.08  # of their centres about the surface, in spot radii
+_LOOSE = 0.5  # pixels that centres of a beam that is seen scatter at most
 _MOST_RESIDUAL = 0.0115  # 1/angstrom; the fit allows for 0.012
 _SECTOR_DEG, _EMPTY = 15, 0.1  # width of a sector; spots in an empty one, of the mean
 _BINS = 12  # a side of the map of residuals over the camera
@@ -160,33 +162,41 @@ class _Geometry:
         mask = beam.usable_pixels(mean, start, low_pattern=low, hidden=found.hidden)
         if not found.hidden and beam.is_seen_through(mask, found):
             found = beam.covered(mean)
-            mask = beam.usable_pixels(mean, found[:2], low_pattern=low, hidden=True)
         if found.hidden:
-            return cls._of_hidden(scan, found, mask, wanted)
+            return cls._of_hidden(scan, found, mean, low, wanted)
         measured, sample, places = _centres_and_sample(
             scan, lambda _, flat: beam.find_centres(flat, start, radius=found.radius, mask=mask),
             wanted,
         )  # fmt: skip
         if not np.isfinite(measured).any():
             measured = np.broadcast_to(np.array(start), measured.shape)
-        return cls._of_centres(measured, sample, places, found.radius, mask)
+        geometry = cls._of_centres(measured, sample, places, found.radius, mask)
+        if geometry.scatter() > _LOOSE:
+            # What was followed may be the rim of a stop; pairs of spots agree better then.
+            try:
+                return cls._of_hidden(scan, beam.covered(mean), mean, low, wanted)
+            except InputError:
+                return geometry
+        return geometry
 
     @classmethod
-    def _of_hidden(cls, scan, found: beam.Beam, mask: np.ndarray, wanted: int) -> _Geometry:
+    def _of_hidden(cls, scan, found: beam.Beam, mean, low, wanted: int) -> _Geometry:
         """Centres from Friedel pairs, on a sample first: the surface through these starts the rest.
 
         The beam's radius is that of the shadow, and nothing is looked for inside it.
         """
-        start = np.broadcast_to([found.row, found.column], (*scan.shape[:2], 2))
+        shape = (*scan.shape[:2], 2)
         _, sample, places = _centres_and_sample(
-            scan, lambda rows, _: start[rows].reshape(-1, 2), wanted
+            scan, lambda _, flat: np.nan * flat[:, 0, :2], wanted
         )
-        voted = friedel.vote_centre(
-            sample, (found.row, found.column), spot_radius=_HIDDEN_SPOT,
-            beam_radius=found.radius + _HIDDEN_SPOT, mask=mask,
-        )  # fmt: skip
-        start = np.broadcast_to(voted, start.shape)
-        for _ in range(_HIDDEN_ROUNDS):
+        mask = beam.usable_pixels(mean, found[:2], low_pattern=low, hidden=True)
+        voted = friedel.vote_centres(
+            sample, found[:2], spot_radius=_HIDDEN_SPOT, beam_radius=2 * _HIDDEN_SPOT, mask=mask
+        )
+        found = beam.likeliest(mean, np.concatenate([[found[:2]], voted]))
+        mask = beam.usable_pixels(mean, found[:2], low_pattern=low, hidden=True)
+        start = np.broadcast_to(found[:2], shape)
+        for reach in _HIDDEN_REACHES:
             at = start.reshape(-1, 2)[places]
             few, at_few = (values[:: max(1, len(sample) // 64)] for values in (sample, at))
             spot_radius = beam.measure_spot_radius(
@@ -196,7 +206,7 @@ class _Geometry:
                 "spot_radius": spot_radius, "beam_radius": found.radius + spot_radius, "mask": mask
             }  # fmt: skip
             measured = np.full((scan.shape[0] * scan.shape[1], 2), np.nan)
-            measured[places] = friedel.find_centres(sample, at, **sizes)
+            measured[places] = friedel.find_centres(sample, at, reach=reach, **sizes)
             known = int(np.isfinite(measured).all(axis=1).sum())
             if known < _LEAST_CENTRES:
                 raise InputError(
@@ -205,17 +215,19 @@ class _Geometry:
                     field="beam centre",
                     remedy="move the beam stop aside, or record crystals that show both sides",
                 )  # fmt: skip
-            start = beam.fit_surface(measured.reshape(start.shape))[0]
+            start = beam.fit_surface(measured.reshape(shape))[0]
         measured, sample, places = _centres_and_sample(
             scan,
-            lambda rows, flat: friedel.find_centres(flat, start[rows].reshape(-1, 2), **sizes),
+            lambda rows, flat: friedel.find_centres(
+                flat, start[rows].reshape(-1, 2), reach=reach, **sizes
+            ),
             wanted,
         )
         geometry = cls._of_centres(measured, sample, places, found.radius, mask, seen=False)
-        if not geometry.stderr < _MOST_CENTRE_ERROR:
+        if not geometry.scatter() < _MOST_SCATTER * geometry.spot_radius:
             raise InputError(
-                scan.path, f"the direct beam is hidden, and pairs of spots tell its place to "
-                f"{geometry.stderr:.2g} pixels only", field="beam centre",
+                scan.path, "the direct beam is hidden, and pairs of spots of different patterns "
+                f"disagree on its place by {geometry.scatter():.2g} pixels", field="beam centre",
                 remedy="move the beam stop aside, or scan a field with more crystals",
             )  # fmt: skip
         return geometry
@@ -233,6 +245,10 @@ class _Geometry:
             centres, residual, stderr, probe_radius, spot_radius, beam_radius, mask, sample, at,
             "direct beam" if seen else "Friedel pairs of spots, the beam being hidden",
         )  # fmt: skip
+
+    def scatter(self) -> float:
+        """Median distance of measured centres from the surface through them, pixels."""
+        return float(np.nanmedian(self.residual))
 
     def dataset(self, *, shift, attributes, shift_variance=0.0, **fitted) -> xr.Dataset:
         return dataset(

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from phasefront.figures import style
-from phasefront.layouts import MIXED, UNDECIDED, VACUUM
+from phasefront.layouts import MIXED, UNANSWERED, UNDECIDED, UNINDEXED, VACUUM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 UNDECIDED_COLOUR = "#666666"
+UNINDEXED_COLOUR = "#A3A3A3"
 # Hatched in white, so that it is told from every phase without its colour, too.
 MIXED_COLOUR = "#4B1D73"
 _MIXED_HATCH = "//////"
@@ -119,7 +120,8 @@ def draw_orientation_map(
 def direction_colours(phases: xr.Dataset, groups: Mapping[str, object], direction) -> np.ndarray:
     """Colours (y, x, 3) of a frame direction (orix Vector3d) in the crystal of each position.
 
-    `groups` maps phases to orix Laue groups; undecided and vacuum positions have their own greys.
+    `groups` maps phases to orix Laue groups; undecided, unindexed and vacuum positions have their
+    own greys.
     Mixed positions take their likeliest phase, whose orientation is that of the first lattice.
     """
     from matplotlib.colors import to_rgb
@@ -130,6 +132,7 @@ def direction_colours(phases: xr.Dataset, groups: Mapping[str, object], directio
     colours = np.empty((*decision.shape, 3))
     colours[decision == VACUUM] = to_rgb(style.VACUUM_COLOUR)
     colours[decision == UNDECIDED] = to_rgb(UNDECIDED_COLOUR)
+    colours[decision == UNINDEXED] = to_rgb(UNINDEXED_COLOUR)
     for index, name in enumerate(phases["phase"].values):
         here = decision == index
         if here.any():
@@ -166,7 +169,7 @@ def draw_reliability(
     likeliest one.
     """
     decision = phases["decision"]
-    chosen = decision.copy(data=style.with_likeliest(phases, MIXED, UNDECIDED, VACUUM))
+    chosen = decision.copy(data=style.with_likeliest(phases, MIXED, *UNANSWERED, VACUUM))
     best = orientations.isel(rank=0, phase=chosen)
     crystal = decision != VACUUM
     panels = (
@@ -241,9 +244,10 @@ def _draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> N
 
     decision = phases["decision"].values.astype(int)
     answers = {MIXED: MIXED_COLOUR, VACUUM: style.VACUUM_COLOUR, UNDECIDED: UNDECIDED_COLOUR}
+    answers[UNINDEXED] = UNINDEXED_COLOUR
     answers |= {index: style.rgb(index) for index in range(phases.sizes["phase"])}
-    colours = np.array([to_rgb(answers[value]) for value in range(MIXED, max(answers) + 1)])
-    ax.imshow(colours[decision - MIXED])
+    colours = np.array([to_rgb(answers[value]) for value in range(UNINDEXED, max(answers) + 1)])
+    ax.imshow(colours[decision - UNINDEXED])
     y, x = np.nonzero(decision == MIXED)
     corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
     ax.add_collection(
@@ -259,7 +263,7 @@ def _draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> N
 def _draw_boundaries(ax: Axes, phases: xr.Dataset, grains: xr.Dataset) -> None:
     from matplotlib.collections import LineCollection
 
-    edges = _boundaries(grains["label"].values, phases["decision"].values == UNDECIDED)
+    edges = _boundaries(grains["label"].values, np.isin(phases["decision"].values, UNANSWERED))
     ax.add_collection(LineCollection(edges, colors="black", linewidths=0.5, capstyle="round"))
 
 
@@ -295,6 +299,7 @@ def _phase_legend(
         )
     )  # fmt: skip
     handles.append(Patch(color=UNDECIDED_COLOUR, label="undecided"))
+    handles.append(Patch(color=UNINDEXED_COLOUR, label="unindexed"))
     handles.append(
         Patch(facecolor=style.VACUUM_COLOUR, edgecolor="0.6", linewidth=0.5, label="vacuum")
     )
