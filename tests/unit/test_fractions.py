@@ -306,7 +306,7 @@ def test_without_enough_vacuum_thickness_is_unknown_and_said_to_be(diffuse):
 
 def test_unindexed_positions_are_counted_apart():
     phases, grains = make_scan(DECISION, LABEL)
-    undecided = np.argwhere(phases["decision"].values == U)
+    undecided = np.argwhere(phases["decision"].to_numpy() == U)
     phases["decision"][tuple(undecided[0])] = UNINDEXED
     options = {"ion_contents": CONTENTS, "formula_volumes": VOLUMES, "draws": 100, "seed": 1}
     found = phase_fractions(phases, grains, **options)
