@@ -3,7 +3,8 @@
 Virtual scans of Na3V2(PO4)2F3 with dynamical intensities go through calibration, spots,
 orientations and decisions as the workflow runs them, with one assumption wrong at a time. Writes
 `results/bench/assumptions.json` and draws `docs/assumptions.png`; docs/assumptions.md says what the
-numbers mean. Nothing in the analysis was fitted on these scans.
+numbers mean. Nothing in the analysis was fitted on these scans. Names of parts (cases, missing,
+conditions) as arguments measure these only, and leave the others' numbers as they are.
 
 The packaged table has perfect crystals only. `mosaic.nc` beside this file has crystals of seven
 blocks, tilted by 2 degrees rms about each axis in the plane of the pattern; it was made in
@@ -18,8 +19,10 @@ config/structures, with abTEM, by
 
 from __future__ import annotations
 
+import hashlib
 import json
 import multiprocessing
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -33,10 +36,12 @@ import xarray as xr
 from benchmarks import machine
 from phasefront import calibration, cells, evidence, layouts, netcdf, orientations, scans, spots
 from phasefront.crystals import Crystal, read_crystal
+from phasefront.errors import InputError
 from phasefront.refinement import observed_window
 from phasefront.rotations import misorientation
 from phasefront.templates import simulate_templates
 from phasefront.virtual import bloch_waves, camera
+from phasefront.virtual.conditions import Conditions, Stop
 from phasefront.virtual.particles import VirtualPhase
 from phasefront.virtual.truth import CLEAR, expected_calibration_error
 
@@ -79,6 +84,8 @@ class Film:
     dose: float = 1e7
     ellipse_ratio: float = 1.01
     mosaic: str = "none"  # none, turned, tilted, both
+    conditions: Conditions = field(default_factory=Conditions)
+    grains: int | None = None  # as many as the study has
 
 
 @dataclass(frozen=True)
@@ -159,6 +166,32 @@ MISSING = tuple(
 )
 
 
+# The beam is within 4 pixels of the camera's middle (71.5, 71.5).
+_DISK = Stop(71.0, 73.0, radius=9.0, arm_width=7.0, arm_deg=20.0)
+_BAR = Stop(69.0, 71.0, radius=11.0, arm_width=22.0, arm_deg=90.0)
+_BESIDE = Stop(80.0, 88.0, radius=8.0, arm_width=8.0, arm_deg=0.0)
+_BAD = {"hot": 0.002, "dead": 0.002, "seed": 1}
+_SCANS = tuple(Film(content, 71011 + number) for number, content in enumerate((3.0, 2.5, 1.5)))
+CONDITIONS = tuple(
+    Case(name, Assumed(), tuple(replace(film, **changes) for film in _SCANS))
+    for name, changes in (
+        ("nothing in the way", {}),
+        ("beam stop over the beam", {"conditions": Conditions(stop=_DISK)}),
+        ("wide bar over the beam", {"conditions": Conditions(stop=_BAR)}),
+        ("beam stop beside the beam", {"conditions": Conditions(stop=_BESIDE)}),
+        ("hot and dead pixels, 0.2 % each", {"conditions": Conditions(**_BAD)}),
+        *(
+            (f"liquid's ring, {times} times the counts", {"conditions": Conditions(liquid=times)})
+            for times in (1, 3, 5)
+        ),
+        ("two grains in all", {"grains": 2}),
+        ("stop over the beam, ring 3 times, bad pixels, two grains", {
+            "conditions": Conditions(stop=_DISK, liquid=3, **_BAD), "grains": 2,
+        }),
+    )
+)  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Outcome:
     """Answers at the positions of one scan, (n,) unless stated; phases as in PHASES."""
@@ -174,6 +207,7 @@ class Outcome:
     evidence: np.ndarray  # log-evidence of the likeliest phase over that of strays, a spot
     scale_error: float  # relative, after all corrections
     position_sigma: float  # error of a spot's position that the analysis found, 1/angstrom
+    centre_error: float = np.nan  # rms distance of the beam from its true place, pixels
 
 
 class Study:
@@ -228,7 +262,11 @@ class Study:
             min_spots=MIN_SPOTS, position_sigma=POSITION_SIGMA,
         )  # fmt: skip
         scale = np.sqrt(np.linalg.det(affine) / np.linalg.det(truth["affine"].values))
-        return gather(truth, phases, found, crystals, scale / phases.attrs["scale"] - 1)
+        off = [geometry[name].values - truth[name].values for name in ("centre_y", "centre_x")]
+        return replace(
+            gather(truth, phases, found, crystals, scale / phases.attrs["scale"] - 1),
+            centre_error=float(np.sqrt(np.mean(np.square(off).sum(axis=0)))),
+        )
 
     def _once(self, key: tuple, make: Callable):
         if key not in self._made:
@@ -236,7 +274,7 @@ class Study:
         return self._made[key]
 
     def _film(self, film: Film) -> tuple[Path, xr.Dataset]:
-        name = f"{film.seed}_{film.dose:g}_{film.ellipse_ratio:g}_{film.mosaic}"
+        name = hashlib.sha256(repr(film).encode()).hexdigest()[:16]
         path = self.folder / f"{name}.blo"
         truth = camera.simulate_scan(
             path, scan="virtual", material="nvpf",
@@ -246,7 +284,8 @@ class Study:
             ],
             ion_content=film.ion_content, insertion_model="all-or-none", scale_nominal=SCALE,
             scale_error=0.0, ellipse_ratio=film.ellipse_ratio, dose=film.dose, seed=film.seed,
-            shape=self.shape, grains=self.grains, intensities=self._intensities(film, name),
+            shape=self.shape, grains=film.grains or self.grains, conditions=film.conditions,
+            intensities=self._intensities(film, name),
         )  # fmt: skip
         return path, truth
 
@@ -403,7 +442,9 @@ def summarise(outcomes: Sequence[Outcome], missing: str | None = None) -> dict:
     - explained, cell_misfit, evidence_per_spot, confidence: medians of the share of spots indexed,
       the refined cell's distance from the candidates', the log-evidence of the likeliest phase
       over that of strays, a spot, and the likeliest phase's posterior;
-    - scale_error, position_sigma: of the scan where either is largest.
+    - scale_error, position_sigma, centre_error: of the scan where each is largest;
+    - vacuum_found, vacuum_false: share of the positions without a crystal, and of all with one,
+      that are called vacuum; unindexed: share of clear positions.
     """
     pooled = {
         name: np.concatenate([getattr(outcome, name) for outcome in outcomes])
@@ -420,13 +461,14 @@ def summarise(outcomes: Sequence[Outcome], missing: str | None = None) -> dict:
     seen = asked & (decision != layouts.VACUUM)
     posterior = pooled["posterior"][seen]
     confidence, likeliest = posterior.max(axis=1), posterior.argmax(axis=1)
+    crystal = weight.sum(axis=1) > 0
     scale_errors = [outcome.scale_error for outcome in outcomes]
     return {
         "positions": int(asked.sum()),
         "right": _mean(right[asked]),
         "wrong": _mean(((decision >= 0) & ~right)[asked]),
         "mixed": _mean((decision == layouts.MIXED)[asked]),
-        "undecided": _mean((decision == layouts.UNDECIDED)[asked]),
+        "undecided": _mean(np.isin(decision, layouts.UNANSWERED)[asked]),
         "vacuum": _mean((decision == layouts.VACUUM)[asked]),
         "accuracy_decided": _mean(right[asked & (decision >= 0)]),
         "right_others": _mean(right[clear & ~asked]),
@@ -442,6 +484,10 @@ def summarise(outcomes: Sequence[Outcome], missing: str | None = None) -> dict:
         "confidence": _median(confidence),
         "scale_error": max(scale_errors, key=abs),
         "position_sigma": max(outcome.position_sigma for outcome in outcomes),
+        "centre_error": max(outcome.centre_error for outcome in outcomes),
+        "vacuum_found": _mean((decision == layouts.VACUUM)[~crystal]),
+        "vacuum_false": _mean((decision == layouts.VACUUM)[crystal]),
+        "unindexed": _mean((decision == layouts.UNINDEXED)[asked]),
     }
 
 
@@ -467,6 +513,7 @@ def _median(values: np.ndarray) -> float | None:
 def measure(
     cases: Sequence[Case] = CASES,
     missing: Sequence[Case] = MISSING,
+    conditions: Sequence[Case] = (),
     *,
     shape: tuple[int, int] = (32, 32),
     grains: int = 10,
@@ -477,7 +524,7 @@ def measure(
     Each scan is filmed and analysed under all its cases by one process, on one thread.
     """
     tasks: dict[Film, list[Assumed]] = {}
-    for case in (*cases, *missing):
+    for case in (*cases, *missing, *conditions):
         for film in case.films:
             tasks.setdefault(film, []).append(case.assumed)
     with tempfile.TemporaryDirectory() as folder, _workers() as pool:
@@ -490,11 +537,14 @@ def measure(
             for (film, assumptions), found in zip(tasks.items(), done, strict=True)
             for assumed, outcome in zip(assumptions, found, strict=True)
         }
-    result = {"cases": {}, "missing": {}}
-    for key, of_kind in (("cases", cases), ("missing", missing)):
+    result = {"cases": {}, "missing": {}, "conditions": {}}
+    for key, of_kind in (("cases", cases), ("missing", missing), ("conditions", conditions)):
         for case in of_kind:
             lost = next((name for name in NAMES if name not in case.assumed.candidates), None)
-            numbers = summarise([outcomes[film, case.assumed] for film in case.films], lost)
+            found = [outcomes[film, case.assumed] for film in case.films]
+            answered = [outcome for outcome in found if outcome is not None]
+            numbers = summarise(answered, lost) if answered else {}
+            numbers["refused"] = len(found) - len(answered)
             result[key][case.name] = numbers
             report(f"{case.name}: {_told(numbers)}")
     return result
@@ -515,31 +565,46 @@ def _keep_to_one_thread() -> None:
     threadpool_limits(1)
 
 
-def _analyse_all(folder, shape, grains, film, assumptions) -> list[Outcome]:
-    study = Study(folder, shape, grains)
-    return [study.analyse(film, assumed) for assumed in assumptions]
+def _analyse_all(folder, shape, grains, film, assumptions) -> list[Outcome | None]:
+    """What becomes of a film under each assumption; None where the analysis refuses it."""
+    study, outcomes = Study(folder, shape, grains), []
+    for assumed in assumptions:
+        try:
+            outcomes.append(study.analyse(film, assumed))
+        except InputError as refusal:
+            print(f"{film}: {refusal}")
+            outcomes.append(None)
+    return outcomes
 
 
 def _told(numbers: dict) -> str:
-    return ", ".join(
-        f"{name} {numbers[name]:.3f}" for name in ("right", "wrong", "mixed", "undecided")
-    )
+    shares = ("right", "wrong", "mixed", "undecided")
+    told = ", ".join(f"{name} {numbers[name]:.3f}" for name in shares if name in numbers)
+    return told + (f", {numbers['refused']} refused" if numbers["refused"] else "")
 
 
-def main() -> None:
+def main(parts: Sequence[str]) -> None:
     from benchmarks.assumptions_figure import draw
     from phasefront.figures.style import save
 
+    every = {"cases": CASES, "missing": MISSING, "conditions": CONDITIONS}
+    if unknown := set(parts) - set(every):
+        raise SystemExit(f"no such part: {', '.join(sorted(unknown))}; give {', '.join(every)}")
+    chosen = {name: own if name in parts or not parts else () for name, own in every.items()}
     start = time.perf_counter()
-    result = measure() | {"machine": machine.describe()}
-    result["seconds"] = time.perf_counter() - start
+    measured = measure(**chosen)
+    result = json.loads(OUT.read_text()) if parts and OUT.exists() else {}
+    result |= {name: measured[name] for name, own in chosen.items() if own}
+    result |= {"machine": machine.describe(), "seconds": time.perf_counter() - start}
     OUT.parent.mkdir(parents=True, exist_ok=True)
     unfinished = OUT.with_suffix(".part")
     unfinished.write_text(json.dumps(result, indent=1) + "\n")
     unfinished.replace(OUT)
-    save(draw(result), FIGURE)
-    print(f"written to {OUT.relative_to(ROOT)} and {FIGURE.relative_to(ROOT)}")
+    print(f"written to {OUT.relative_to(ROOT)}")
+    if "cases" in result and "missing" in result:
+        save(draw(result), FIGURE)
+        print(f"drawn to {FIGURE.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -29,7 +29,7 @@ from phasefront import explanations, layouts, netcdf
 from phasefront.config import Experiment, load
 from phasefront.crystals import Crystal, read_crystals
 from phasefront.figures import patterns, style
-from phasefront.layouts import MIXED, UNDECIDED, VACUUM
+from phasefront.layouts import MIXED, UNDECIDED, UNINDEXED, VACUUM
 from phasefront.peaks import read_peaks
 
 CONFIG = ROOT / "config" / "limno.yaml"
@@ -56,7 +56,8 @@ class Particle:
 
     @property
     def decision(self) -> np.ndarray:
-        return self.phases["decision"].values.astype(int)
+        decision = self.phases["decision"].values.astype(int)
+        return np.where(decision == UNINDEXED, UNDECIDED, decision)
 
     @property
     def posterior(self) -> np.ndarray:

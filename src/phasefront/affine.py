@@ -326,7 +326,9 @@ def _trusted(information, score):
     Its pull is measured by score' information^-1 score and cut by Tukey's biweight, which is 0
     where that is nine times what half of the patterns stay below.
     """
-    ridge = 1e-6 * np.einsum("pii->p", information)[:, None, None] * np.eye(_SHARED)
+    # A pattern none of whose spots is indexed says nothing, and pulls nowhere.
+    amount = np.maximum(np.einsum("pii->p", information), 1e-12)
+    ridge = 1e-6 * amount[:, None, None] * np.eye(_SHARED)
     pull = np.einsum(
         "pi,pi->p", score, np.linalg.solve(information + ridge, score[..., None])[..., 0]
     )

@@ -3,24 +3,38 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 
-from phasefront import spots
+from phasefront import friedel, spots
 
 _START_RADIUS = 4.0  # of a spot in pixels, before it is measured
+# Shares of a ring's level in the mean and in the low pattern: sure shadow, and what belongs to it.
+_DARK, _LOW_DARK = (0.4, 0.7), (0.6, 0.8)
+_NEAR_BEAM = 12.0  # pixels
 _CLUSTER = 8  # positions a side over which errors of the centre are taken for dependent
 _FOLLOWED = 7  # positions a side of the medians that stand for a surface where none fits
 _ASTRAY = 0.05  # of the disk's radius; on the demo's scans medians are off by 0.004 of it (rms)
 _ASTRAY_SHARE = 0.15
 
 
-def find_beam(pattern: np.ndarray) -> tuple[float, float, float]:
-    """Row, column and radius (pixels) of the direct beam in a mean pattern.
+class Beam(NamedTuple):
+    """Row, column and radius (pixels) of the direct beam; of a stop's shadow where it is hidden."""
 
-    The beam is the region over half the maximum around it. Where a beam stop breaks it up, the
-    centre is that of the pattern's inversion symmetry, and the radius that of the stop's shadow.
+    row: float
+    column: float
+    radius: float
+    hidden: bool = False
+
+
+def find_beam(pattern: np.ndarray) -> Beam:
+    """The direct beam in a mean pattern.
+
+    The beam is the region over half the maximum around it. A beam stop hides it if the region is
+    broken up or has a hole, or if the pattern is dark where its inversion symmetry has its centre;
+    see `covered`.
     """
     from scipy import ndimage
 
@@ -28,34 +42,61 @@ def find_beam(pattern: np.ndarray) -> tuple[float, float, float]:
     floor = np.median(smooth)
     peak = np.unravel_index(smooth.argmax(), smooth.shape)
     labels, _ = ndimage.label(smooth > floor + 0.5 * (smooth.max() - floor))
-    region = ndimage.binary_fill_holes(labels == labels[peak])
+    over = labels == labels[peak]
+    region = ndimage.binary_fill_holes(over)
     y, x = np.nonzero(region)
     row, column, radius = y.mean(), x.mean(), math.sqrt(region.sum() / np.pi)
     reach = np.hypot(y - row, x - column).max()
-    if reach < 1.5 * radius + 1:
-        return float(row), float(column), float(radius)
-    row, column = _inversion_centre(smooth)
-    return row, column, _shadow_radius(smooth, row, column)
+    centre = friedel.inversion_centre(smooth)[:2]
+    whole = over.sum() > 0.95 * region.sum() and reach < 1.5 * radius + 1
+    if whole and not _in_shadow(smooth, centre):
+        return Beam(float(row), float(column), float(radius))
+    return covered(pattern)
 
 
-def _inversion_centre(pattern: np.ndarray) -> tuple[float, float]:
-    """Centre about which the pattern matches itself turned by 180 degrees, to half a pixel.
+def covered(pattern: np.ndarray, near: tuple[float, float] | None = None) -> Beam:
+    """A beam that a stop hides: centre of inversion symmetry, radius of the shadow there.
 
-    Masked normalised correlation (Padfield, IEEE Trans. Image Process. 21, 2706, 2012) of the
-    logarithm, without what is much darker than its surroundings.
+    With a centre `near`, the symmetry is that of the pixels outside the shadow as seen from there.
     """
     from scipy import ndimage
-    from skimage.registration import phase_cross_correlation
 
-    around = ndimage.median_filter(pattern, min(pattern.shape) // 4)
-    mask = ndimage.binary_erosion(pattern > 0.5 * around, iterations=2, border_value=1)
-    contrast = np.log(np.maximum(pattern, 1e-3 * pattern.max()))
-    shift = phase_cross_correlation(
-        contrast, contrast[::-1, ::-1], reference_mask=mask, moving_mask=mask[::-1, ::-1],
-        overlap_ratio=0.3,
-    )[0]  # fmt: skip
-    row, column = (np.subtract(pattern.shape, 1) + shift) / 2
-    return float(row), float(column)
+    smooth = ndimage.gaussian_filter(np.asarray(pattern, dtype=float), 1.0)
+    mask = None if near is None else usable_pixels(pattern, near, hidden=True)
+    row, column, _ = friedel.inversion_centre(smooth, mask)
+    return Beam(row, column, _shadow_radius(smooth, row, column), hidden=True)
+
+
+def likeliest(pattern: np.ndarray, candidates: np.ndarray) -> Beam:
+    """Of hidden beams near candidates (n, 2) the one about which the pattern is most symmetric."""
+    from scipy import ndimage
+
+    smooth = ndimage.gaussian_filter(np.asarray(pattern, dtype=float), 1.0)
+    found = [covered(pattern, tuple(near)) for near in candidates]
+    likeness = [
+        friedel.inversion_centre(smooth, usable_pixels(pattern, one[:2], hidden=True))[2]
+        for one in found
+    ]
+    return found[int(np.argmax(likeness))]
+
+
+def is_seen_through(mask: np.ndarray, found: Beam) -> bool:
+    """Whether a stop's shadow, False in `mask` (ky, kx), is a third or more of what is around the
+    beam: then it is seen, if at all, through the stop."""
+    y, x = np.indices(mask.shape)
+    beyond = np.hypot(y - found.row, x - found.column) - found.radius
+    around = (beyond > 2) & (beyond < 6)
+    return bool(around.any() and mask[around].mean() < 2 / 3)
+
+
+def _in_shadow(pattern: np.ndarray, centre: tuple[float, float]) -> bool:
+    """Whether a centre is dark, by upper quartiles, against the brightest ring around it."""
+    y, x = np.indices(pattern.shape)
+    radius = np.hypot(y - centre[0], x - centre[1])
+    ring = radius.astype(int)
+    farther = range(4, max(pattern.shape) // 3)
+    upper = [np.quantile(pattern[ring == r], 0.75) for r in farther if (ring == r).any()]
+    return bool(np.quantile(pattern[radius <= 3], 0.75) < 0.5 * max(upper))
 
 
 def _shadow_radius(pattern: np.ndarray, row: float, column: float) -> float:
@@ -65,33 +106,84 @@ def _shadow_radius(pattern: np.ndarray, row: float, column: float) -> float:
     return float(max(2, profile[: min(pattern.shape) // 2].argmax()))
 
 
-def usable_pixels(mean_pattern: np.ndarray, centre: tuple[float, float]) -> np.ndarray:
+def usable_pixels(
+    mean_pattern: np.ndarray,
+    centre: tuple[float, float],
+    *,
+    low_pattern: np.ndarray | None = None,
+    hidden: bool = False,
+) -> np.ndarray:
     """Mask (ky, kx) without a beam stop's shadow and without hot or dead pixels.
 
-    The shadow is what stays below 0.4 of its ring's upper quartile, in patches of 30 pixels or
-    more; a hot pixel is four times its highest neighbour, a dead one a tenth of their median.
+    Parameters
+    ----------
+    mean_pattern
+        Mean counts over positions spread over the scan, (ky, kx).
+    centre
+        Row and column of the direct beam.
+    low_pattern
+        A low quantile of the counts over these positions, (ky, kx): spots of few grains are not in
+        it. The mean where None.
+    hidden
+        Whether the stop covers the direct beam. The background then rises inwards under it.
+
+    The shadow is what stays below 0.4 of its ring's upper quartile in the mean, and below 0.6 of
+    its median in the low pattern, 30 pixels or more, and what is connected to that and below 0.7
+    and 0.8; it reaches the camera's edge or the beam. A hot pixel is three times its second
+    highest neighbour, a dead one a tenth of their median.
     """
     from scipy import ndimage
 
     pattern = np.asarray(mean_pattern, dtype=float)
+    low = pattern if low_pattern is None else np.asarray(low_pattern, dtype=float)
     y, x = np.indices(pattern.shape)
-    ring = np.hypot(y - centre[0], x - centre[1]).astype(int) // 2
-    level = ndimage.labeled_comprehension(
-        pattern, ring, np.arange(ring.max() + 1), lambda values: np.quantile(values, 0.75), float, 0
-    )[ring]
+    radius = np.hypot(y - centre[0], x - centre[1])
+    ring = radius.astype(int) // 2
     smooth = ndimage.median_filter(pattern, 3)
-    faint = level <= np.median(level)
-    scatter = 1.2533 * np.abs(pattern - smooth)[faint].mean()
-    dark = ndimage.binary_opening((smooth < 0.4 * level) & (level > 10 * scatter))
-    labels, _ = ndimage.label(dark)
-    size = np.bincount(labels.ravel())
-    shadow = ndimage.binary_dilation(dark & (size[labels] >= 30), iterations=2)
+    dark, dim = np.ones((2, *pattern.shape), bool)
+    for counts, quantile, shares in ((pattern, 0.75, _DARK), (low, 0.5, _LOW_DARK)):
+        level = _ring_level(counts, ring, quantile, hidden)
+        quiet = ndimage.median_filter(counts, 3)
+        dark &= quiet < shares[0] * level
+        dim &= quiet < shares[1] * level
+    level = _ring_level(pattern, ring, 0.75, hidden)
+    scatter = 1.2533 * np.abs(pattern - smooth)[level <= np.median(level)].mean()
+    lit = level > 10 * scatter
+    shadow = _of_stop(ndimage.binary_opening(dark & lit), dim & lit, radius)
+    shadow = ndimage.binary_dilation(shadow, iterations=2)
     neighbours = np.ones((3, 3), bool)
     neighbours[1, 1] = False
-    highest = ndimage.maximum_filter(pattern, footprint=neighbours)
-    hot = (pattern > 4 * highest) & (pattern - highest > 10 * scatter)
+    hot = np.ones(pattern.shape, bool)
+    for counts in (pattern, low):
+        highest = ndimage.rank_filter(counts, -2, footprint=neighbours)
+        hot &= (counts > 3 * highest) & (counts - highest > 10 * scatter)
     dead = (pattern < 0.1 * smooth) & (smooth - pattern > 10 * scatter)
     return ~(shadow | hot | dead)
+
+
+def _ring_level(counts, ring, quantile: float, hidden: bool) -> np.ndarray:
+    """Quantile of each pixel's ring; under a stop over the beam at least that of rings outside."""
+    from scipy import ndimage
+
+    rings = np.arange(ring.max() + 1)
+    of_ring = ndimage.labeled_comprehension(
+        counts, ring, rings, lambda inside: np.quantile(inside, quantile), float, 0
+    )
+    return (np.maximum.accumulate(of_ring[::-1])[::-1] if hidden else of_ring)[ring]
+
+
+def _of_stop(dark: np.ndarray, dim: np.ndarray, radius: np.ndarray) -> np.ndarray:
+    """Dim patches that a stop can make: with 30 dark pixels, reaching the edge or the beam."""
+    from scipy import ndimage
+
+    labels, number = ndimage.label(dark | ndimage.binary_opening(dim))
+    size = np.bincount(labels[dark], minlength=number + 1)
+    edge = np.zeros(dark.shape, bool)
+    edge[[0, -1]] = edge[:, [0, -1]] = True
+    held = edge | (radius < _NEAR_BEAM)
+    kept = (size >= 30) & np.isin(np.arange(number + 1), labels[held])
+    kept[0] = False
+    return kept[labels]
 
 
 def find_centres(

@@ -13,12 +13,21 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from phasefront import beam, layouts, netcdf, spots
+from phasefront import beam, friedel, layouts, netcdf, spots
 from phasefront.affine import AffineFit, fit_affine, propagate, ratio_of, scale_of, shape_of
 from phasefront.errors import InputError
 from phasefront.scans import sample_rows
 
 _SAMPLE_BYTES = 128 * 2**20  # of patterns held at once to fit scale and ellipse
+_OVERVIEW = 256  # patterns of which a low quantile is taken
+_HIDDEN_SPOT = 3.0  # of a spot in pixels, before it is measured
+# How far from its start a hidden beam is sought, pixels; again about the surface that was found.
+_HIDDEN_REACHES = (6.0, 3.0, 2.0)
+_LEAST_CENTRES = 3  # patterns that show it then
+_MOST_SCATTER = 0.08  # of their centres about the surface, in spot radii
+_LOOSE = 0.5  # pixels that centres of a beam that is seen scatter at most
+_MOST_RESIDUAL = 0.0115  # 1/angstrom; the fit allows for 0.012
+_SECTOR_DEG, _EMPTY = 15, 0.1  # width of a sector; spots in an empty one, of the mean
 _BINS = 12  # a side of the map of residuals over the camera
 _LEAST_IN_BIN = 15
 _LEAST_PATTERNS = 3  # with spots; fewer say nothing that the nominal scale does not
@@ -57,7 +66,8 @@ def calibrate(
     Raises
     ------
     InputError
-        Values that are not finite, patterns without a direct beam, or too few that can be indexed.
+        Values that are not finite, a hidden beam whose place pairs of spots do not tell, too few
+        patterns that can be indexed, residuals as of spots at random, or spots on one side only.
 
     Where fewer than three patterns have six spots, the scale stays nominal, without an error.
     """
@@ -77,6 +87,7 @@ def calibrate(
         found = f"{nominal['count'].size} of {len(geometry.sample)} patterns"
         return geometry.nominal(name, scale_nominal, f"nominal scale: {found} have enough spots")
     fit = index_and_fit(nominal.assign_attrs(scan=name), crystals, templates, scale_search)
+    _require_sense(fit, name)
     affine = scale_nominal * fit.matrix
     return geometry.dataset(
         affine=affine,
@@ -136,23 +147,97 @@ class _Geometry:
     mask: np.ndarray
     sample: np.ndarray  # patterns spread over the scan
     sample_centres: np.ndarray
+    centre_from: str  # in words
 
     @classmethod
     def measure(cls, scan, wanted: int) -> _Geometry:
-        mean = _mean_pattern(scan)
+        mean, low = _overview(scan)
         if mean.max() <= mean.min():
             raise InputError(
                 scan.path, f"every pixel of the mean pattern is {mean.max():g}",
                 remedy="check the camera's acquisition and export the scan again",
             )  # fmt: skip
-        row, column, probe_radius = beam.find_beam(mean)
-        mask = beam.usable_pixels(mean, (row, column))
+        found = beam.find_beam(mean)
+        start = (found.row, found.column)
+        mask = beam.usable_pixels(mean, start, low_pattern=low, hidden=found.hidden)
+        if not found.hidden and beam.is_seen_through(mask, found):
+            found = beam.covered(mean)
+        if found.hidden:
+            return cls._of_hidden(scan, found, mean, low, wanted)
         measured, sample, places = _centres_and_sample(
-            scan, (row, column), probe_radius, mask, wanted
-        )
+            scan, lambda _, flat: beam.find_centres(flat, start, radius=found.radius, mask=mask),
+            wanted,
+        )  # fmt: skip
         if not np.isfinite(measured).any():
-            measured = np.broadcast_to(np.array([row, column]), measured.shape)
-        centres, residual, stderr = beam.fit_surface(measured, radius=probe_radius)
+            measured = np.broadcast_to(np.array(start), measured.shape)
+        geometry = cls._of_centres(measured, sample, places, found.radius, mask)
+        if geometry.scatter() > _LOOSE:
+            # What was followed may be the rim of a stop; pairs of spots agree better then.
+            try:
+                return cls._of_hidden(scan, beam.covered(mean), mean, low, wanted)
+            except InputError:
+                return geometry
+        return geometry
+
+    @classmethod
+    def _of_hidden(cls, scan, found: beam.Beam, mean, low, wanted: int) -> _Geometry:
+        """Centres from Friedel pairs, on a sample first: the surface through these starts the rest.
+
+        The beam's radius is that of the shadow, and nothing is looked for inside it.
+        """
+        shape = (*scan.shape[:2], 2)
+        _, sample, places = _centres_and_sample(
+            scan, lambda _, flat: np.nan * flat[:, 0, :2], wanted
+        )
+        mask = beam.usable_pixels(mean, found[:2], low_pattern=low, hidden=True)
+        voted = friedel.vote_centres(
+            sample, found[:2], spot_radius=_HIDDEN_SPOT, beam_radius=2 * _HIDDEN_SPOT, mask=mask
+        )
+        found = beam.likeliest(mean, np.concatenate([[found[:2]], voted]))
+        mask = beam.usable_pixels(mean, found[:2], low_pattern=low, hidden=True)
+        start = np.broadcast_to(found[:2], shape)
+        for reach in _HIDDEN_REACHES:
+            at = start.reshape(-1, 2)[places]
+            few, at_few = (values[:: max(1, len(sample) // 64)] for values in (sample, at))
+            spot_radius = beam.measure_spot_radius(
+                few, at_few, probe_radius=found.radius, mask=mask
+            )
+            sizes = {
+                "spot_radius": spot_radius, "beam_radius": found.radius + spot_radius, "mask": mask
+            }  # fmt: skip
+            measured = np.full((scan.shape[0] * scan.shape[1], 2), np.nan)
+            measured[places] = friedel.find_centres(sample, at, reach=reach, **sizes)
+            known = int(np.isfinite(measured).all(axis=1).sum())
+            if known < _LEAST_CENTRES:
+                raise InputError(
+                    scan.path, "the direct beam is hidden, and only "
+                    f"{known} of {len(sample)} patterns show three pairs of spots about one centre",
+                    field="beam centre",
+                    remedy="move the beam stop aside, or record crystals that show both sides",
+                )  # fmt: skip
+            start = beam.fit_surface(measured.reshape(shape))[0]
+        measured, sample, places = _centres_and_sample(
+            scan,
+            lambda rows, flat: friedel.find_centres(
+                flat, start[rows].reshape(-1, 2), reach=reach, **sizes
+            ),
+            wanted,
+        )
+        geometry = cls._of_centres(measured, sample, places, found.radius, mask, seen=False)
+        if not geometry.scatter() < _MOST_SCATTER * geometry.spot_radius:
+            raise InputError(
+                scan.path, "the direct beam is hidden, and pairs of spots of different patterns "
+                f"disagree on its place by {geometry.scatter():.2g} pixels", field="beam centre",
+                remedy="move the beam stop aside, or scan a field with more crystals",
+            )  # fmt: skip
+        return geometry
+
+    @classmethod
+    def _of_centres(cls, measured, sample, places, probe_radius, mask, seen=True) -> _Geometry:
+        # Centres of single pairs are too few and too rough to be followed one by one.
+        centres, residual, stderr = beam.fit_surface(
+            measured, radius=probe_radius if seen else math.inf
+        )
         at = centres.reshape(-1, 2)[places]
         few, at_few = (values[:: max(1, len(sample) // 64)] for values in (sample, at))
         spot_radius = beam.measure_spot_radius(few, at_few, probe_radius=probe_radius, mask=mask)
@@ -160,8 +245,9 @@ class _Geometry:
             few, at_few, probe_radius=probe_radius, spot_radius=spot_radius, mask=mask
         )
         return cls(
-            centres, residual, stderr, probe_radius, spot_radius, beam_radius, mask, sample, at
-        )
+            centres, residual, stderr, probe_radius, spot_radius, beam_radius, mask, sample, at,
+            "direct beam" if seen else "Friedel pairs of spots, the beam being hidden",
+        )  # fmt: skip
 
     def nominal(self, name: str, scale: float, method: str) -> xr.Dataset:
         """CALIBRATION with a scale and ellipse that nothing was measured of."""
@@ -171,8 +257,13 @@ class _Geometry:
             attributes={"scan": name, "method": method, "spots_used": 0, "residual_rms": np.nan},
         )  # fmt: skip
 
-    def dataset(self, *, shift, shift_variance=0.0, **fitted) -> xr.Dataset:
+    def scatter(self) -> float:
+        """Median distance of measured centres from the surface through them, pixels."""
+        return float(np.nanmedian(self.residual))
+
+    def dataset(self, *, shift, attributes, shift_variance=0.0, **fitted) -> xr.Dataset:
         return dataset(
+            attributes=attributes | {"centre_from": self.centre_from},
             centres=self.centres + shift[::-1], residual=self.residual,
             error=math.sqrt(self.stderr**2 + shift_variance), probe_radius=self.probe_radius,
             spot_radius=self.spot_radius, beam_radius=self.beam_radius, mask=self.mask, **fitted,
@@ -195,19 +286,53 @@ def index_and_fit(
     )  # fmt: skip
 
 
-def _mean_pattern(scan) -> np.ndarray:
-    """Mean over rows spread evenly over the scan."""
+def _require_sense(fit: AffineFit, name: str) -> None:
+    """Refuse a fit whose residual is the largest there can be, or whose spots lie on one side."""
+    if fit.sigma > _MOST_RESIDUAL:
+        raise InputError(
+            name, f"spots are {fit.sigma:.3g} 1/A off any candidate's, as far as if at random",
+            field="calibration",
+            remedy="check the candidate phases, the nominal scale and the beam's centre, which a "
+            "beam stop may hide",
+        )  # fmt: skip
+    angle = np.degrees(np.arctan2(*fit.q[np.isfinite(fit.residual).all(axis=1)].T[::-1])) % 360
+    share = np.bincount((angle // _SECTOR_DEG).astype(int), minlength=360 // _SECTOR_DEG)
+    empty = share < _EMPTY * share.mean()
+    run = longest = 0
+    for one in np.concatenate([empty, empty]):
+        run = run + 1 if one else 0
+        longest = max(longest, run)
+    if min(longest, empty.size) * _SECTOR_DEG >= 180:
+        raise InputError(
+            name, "all spots lie on one side of the beam's centre, where scale, ellipse and centre "
+            "cannot be told apart", field="calibration",
+            remedy="centre the pattern on the camera, or give a standard",
+        )  # fmt: skip
+
+
+def _overview(scan) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over rows spread evenly over the scan, and the 10 % quantile of patterns spread over
+    these: what all of them have, without the spots of some."""
     rows = sample_rows(scan.shape[0])
-    total = np.zeros(scan.shape[2:])
+    pixels = scan.shape[2] * scan.shape[3] * scan.dtype.itemsize
+    columns = min(scan.shape[1], max(1, min(_OVERVIEW, _SAMPLE_BYTES // pixels) // len(rows)))
+    chosen = np.linspace(0, scan.shape[1] - 1, columns).round().astype(int)
+    total, kept = np.zeros(scan.shape[2:]), []
     for row in rows:
         block = scan.read_rows(row, row + 1)
         spots.require_finite(block, slice(row, row + 1), scan.path)
         total += block[0].mean(axis=0, dtype=float)
-    return total / len(rows)
+        kept.append(block[0, chosen])
+    kept = np.concatenate(kept)
+    place = len(kept) // 10
+    return total / len(rows), np.partition(kept, place, axis=0)[place].astype(float)
 
 
-def _centres_and_sample(scan, start, radius, mask, wanted):
-    """Centre of every pattern, and up to `wanted` patterns on a regular net with their places."""
+def _centres_and_sample(scan, find, wanted):
+    """Centre of every pattern, and up to `wanted` patterns on a regular net with their places.
+
+    `find` gives the centres (n, 2) of a slice of rows and its patterns (n, ky, kx).
+    """
     ny, nx, ky, kx = scan.shape
     affordable = max(1, _SAMPLE_BYTES // (ky * kx * scan.dtype.itemsize))
     net = max(1, math.ceil(math.sqrt(ny * nx / min(wanted, affordable))))
@@ -215,8 +340,7 @@ def _centres_and_sample(scan, start, radius, mask, wanted):
     sample, places = [], []
     for rows, block in scan.blocks():
         spots.require_finite(block, rows, scan.path)
-        flat = block.reshape(-1, ky, kx)
-        measured[rows] = beam.find_centres(flat, start, radius=radius, mask=mask).reshape(-1, nx, 2)
+        measured[rows] = find(rows, block.reshape(-1, ky, kx)).reshape(-1, nx, 2)
         for k, row in enumerate(range(rows.start, rows.stop)):
             if row % net == net // 2 or ny <= net:
                 columns = np.arange(min(net // 2, nx - 1), nx, net)

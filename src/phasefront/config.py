@@ -396,7 +396,7 @@ class OrientationSettings(Model):
 class PhaseSettings(Model):
     """Deciding between phases."""
 
-    min_spots: int = Field(5, ge=3, description="fewer spots than this are vacuum")
+    min_spots: int = Field(5, ge=3, description="fewer spots are vacuum or unindexed")
     decide_above: float = Field(0.95, gt=0.5, lt=1, description="posterior a decision needs")
     min_explained: Fraction = Field(0.5, description="share of spots the decided phase indexes")
     max_residual: Positive = Field(1.1, description="their rms distance over its expectation")

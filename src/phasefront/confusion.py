@@ -133,7 +133,7 @@ def simulate_confusion(
         )  # fmt: skip
         at = scan.position[chosen]
         share = np.nan_to_num(found["share"].values.reshape(-1, number)[at])
-        missed = found["decision"].values.ravel()[at] == layouts.UNDECIDED
+        missed = np.isin(found["decision"].values.ravel()[at], layouts.UNANSWERED)
         np.add.at(decided, (label[at], phase), share)
         np.add.at(undecided, (label[at], phase), missed)
         np.add.at(simulated, (label[at], phase), 1.0)

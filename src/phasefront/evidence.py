@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import ndtr
 
-from phasefront import cells, forced, layouts, netcdf, overlaps, rotations
+from phasefront import cells, forced, layouts, netcdf, overlaps, rotations, vacuum
 from phasefront.crystals import Crystal
 from phasefront.matching import Library
 from phasefront.orientations import COARSE_DEG
@@ -50,6 +50,7 @@ _SAMPLE = 1024  # positions, evenly spread, on which the distortion is refined
 _SURE, _RICH = 0.9, 8  # posterior and indexed spots of the positions that show the spots' error
 _ALIKE_DEG = 5.0  # misorientation within which neighbours are one lattice
 _BLIND = 0.005  # standard error of a strain above which a region does not show the whole cell
+_FALSE_ALARMS = 0.1  # spots a pattern that noise makes, where the spots do not say
 _MARGIN = 1.2  # on that error: weak spots have a larger one than most
 
 _Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -90,7 +91,9 @@ def decide_phases(
     path
         How the cell of the lattice that phases share changes with the ion content.
     min_spots
-        A position with fewer spots is `vacuum`.
+        A position with fewer spots is `vacuum` where its background is that of the scan's empty
+        places (see `vacuum.find_vacuum`), else `unindexed`. A list of peaks tells no background:
+        there all are taken for vacuum.
     position_sigma
         Largest standard error of a spot's position, 1/angstrom; the scan's own is measured on it.
     centre_sigma
@@ -101,9 +104,9 @@ def decide_phases(
     decide_above
         The posterior that a decision needs; otherwise the position is `undecided`.
     min_explained, max_residual
-        The lattices must index this share of the spots, with an rms distance of at most this many
-        standard errors; otherwise the position is `undecided`, because what is there may be none of
-        the candidates.
+        The lattices must index this share of the spots, otherwise the position is `unindexed`, with
+        an rms distance of at most this many standard errors, otherwise it is `undecided`, because
+        what is there may be none of the candidates.
     mixed_prior
         Share of positions, beforehand, whose cell lies anywhere between two phases'.
     cell_tolerance, max_misfit
@@ -136,8 +139,13 @@ def decide_phases(
     freed = _undistorted(arrays, distortion)
     evidence = _weigh(freed, candidates, table, experiment)
     intensities = np.zeros(evidence.log_evidence.shape)
+    empty = spots["count"].values < min_spots
     if raw is not None:
-        intensities = _force(freed, evidence, table, experiment, distortion, *raw)
+        intensities, level = _force(freed, evidence, table, experiment, distortion, *raw)
+        empty = vacuum.find_vacuum(
+            spots["count"].values, level, min_spots=min_spots,
+            false_alarms=spots.attrs.get("false_alarms", _FALSE_ALARMS),
+        )  # fmt: skip
     posterior = _posterior(evidence.log_evidence, intensities, prior)
     found = _Lattices.of(freed, evidence, posterior, crystals, table, experiment)
     second = overlaps.find_second(
@@ -169,11 +177,13 @@ def decide_phases(
         posterior, fits, fits & (cell.phase_misfit <= max_misfit), cell, second,
         second_share, _posterior(second.log_evidence, 0.0, prior), decide_above,
     )  # fmt: skip
-    vacuum = count < min_spots
-    decision[vacuum], share[vacuum] = layouts.VACUUM, np.nan
+    few = count < min_spots
+    decision[(decision == layouts.UNDECIDED) & (explained < min_explained)] = layouts.UNINDEXED
+    decision[few], share[few] = layouts.UNINDEXED, np.nan
+    decision[empty.ravel()] = layouts.VACUUM
 
     def on_map(values: np.ndarray) -> np.ndarray:
-        return np.where(vacuum.reshape(-1, *[1] * (values.ndim - 1)), np.nan, values).reshape(
+        return np.where(few.reshape(-1, *[1] * (values.ndim - 1)), np.nan, values).reshape(
             *shape, *values.shape[1:]
         )
 
@@ -217,8 +227,9 @@ def decide_phases(
 def _force(
     freed: _Arrays, evidence: _Evidence, table: ReflectionTable, experiment: Experiment,
     distortion: np.ndarray, scan, calibration: xr.Dataset,
-) -> np.ndarray:  # fmt: skip
-    """Log-likelihood (positions, phases) of intensities in the raw patterns where phases differ."""
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Log-likelihood (positions, phases) of intensities in the raw patterns where phases differ,
+    and the background (y, x, zone) between the spots."""
     radius = calibration["spot_radius"].item()
     places = forced.find_places(
         freed, evidence.refined, evidence.best, table, experiment,
@@ -230,13 +241,22 @@ def _force(
     mask = calibration["mask"].values
     measured = np.empty((len(x), 2))
     columns = scan.shape[1]
+    centres = np.stack([calibration[name].values.ravel() for name in ("centre_y", "centre_x")], 1)
+    background = vacuum.Background(
+        mask.astype(bool), centres.mean(axis=0), calibration["beam_radius"].item(), radius
+    )
+    level = []
     for rows, block in scan.blocks():
         own = slice(*np.searchsorted(places.position, [rows.start * columns, rows.stop * columns]))
+        patterns = block.reshape(-1, *block.shape[2:])
+        of_block = slice(rows.start * columns, rows.stop * columns)
+        level.append(background.levels(patterns, centres[of_block]))
         measured[own] = forced.measure(
-            block.reshape(-1, *block.shape[2:]), places.position[own] - rows.start * columns,
+            patterns, places.position[own] - rows.start * columns,
             x[own], y[own], radius, mask,
         )  # fmt: skip
-    return forced.weigh(places, measured, len(freed[0]) - 1)
+    level = np.concatenate(level).reshape(*scan.shape[:2], -1)
+    return forced.weigh(places, measured, len(freed[0]) - 1), level
 
 
 @dataclass(frozen=True)

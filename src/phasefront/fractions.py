@@ -117,8 +117,7 @@ def phase_fractions(
     if diffuse is not None:
         _check_shape(phases.attrs["scan"], "diffuse levels", diffuse.shape, decision.shape)
         weight[1:] = _relative_thickness(np.asarray(diffuse, "f8"), decision, exponents[1:])
-    left = decision == layouts.UNDECIDED
-    unindexed = left & (phases["explained"].to_numpy() < phases.attrs["min_explained"])
+    left = np.isin(decision, layouts.UNANSWERED)
     share = phases["share"].to_numpy().astype("f8")
     unit = _resampled_units(share, grains["label"].to_numpy())
     unit_amount = _sums(unit, weight, share)
@@ -132,8 +131,8 @@ def phase_fractions(
             "patterns": decision.size,
             "decided": np.sum(decision >= 0),
             "mixed": np.sum(decision == layouts.MIXED),
-            "undecided": np.sum(left & ~unindexed),
-            "unindexed": np.sum(unindexed),
+            "undecided": np.sum(decision == layouts.UNDECIDED),
+            "unindexed": np.sum(decision == layouts.UNINDEXED),
             "vacuum": np.sum(decision == layouts.VACUUM),
             "block_side": side,
             "threshold": thresholds,

@@ -95,7 +95,7 @@ def find_grains(
             "size": size,
             "phase_count": _count(label, decision, range(len(names)), len(size)),
             "mixed_count": _count(label, decision, [layouts.MIXED], len(size))[:, 0],
-            "undecided_count": _count(label, decision, [layouts.UNDECIDED], len(size))[:, 0],
+            "undecided_count": _count(label, decision, layouts.UNANSWERED, len(size)).sum(axis=1),
             "rotation": mean,
             "spread": spread,
             "centroid_y": _centroid(label, 0, size),

@@ -14,9 +14,11 @@ import numpy as np
 
 from phasefront.netcdf import Layout, Variable
 
+UNINDEXED = -4
 MIXED = -3
 VACUUM = -2
 UNDECIDED = -1
+UNANSWERED = (UNDECIDED, UNINDEXED)
 
 _Y_X = ("y", "x")
 _PER_PHASE = ("y", "x", "phase")
@@ -226,10 +228,14 @@ PHASES = Layout(
             _PER_PHASE, "f4", "1", "posterior probability of the phase, of the first lattice"
         ),
         "decision": Variable(
-            _Y_X, "i1", "1", "index of the decided phase, -1 undecided, -2 vacuum, -3 mixed"
+            _Y_X,
+            "i1",
+            "1",
+            "index of the decided phase, -1 undecided, -2 vacuum, -3 mixed, -4 unindexed: too few "
+            "spots on a background that is not vacuum's, or most spots unexplained",
         ),
         "share": Variable(
-            _PER_PHASE, "f4", "1", "share of the crystal there; NaN where undecided or vacuum"
+            _PER_PHASE, "f4", "1", "share of the crystal there; NaN without an answer and in vacuum"
         ),
         "reliability": Variable(_Y_X, "f4", "1", "1 - next best over best score of two phases"),
         "explained": Variable(_Y_X, "f4", "1", "share of the spots that one or two lattices index"),
@@ -349,7 +355,13 @@ FRACTIONS = Layout(
         "decided": Variable((), "i8", "1", "positions decided for one phase"),
         "mixed": Variable((), "i8", "1", "positions that hold two phases"),
         "undecided": Variable((), "i8", "1", "positions indexed, but left undecided"),
-        "unindexed": Variable((), "i8", "1", "positions with spots that no candidate explains"),
+        "unindexed": Variable(
+            (),
+            "i8",
+            "1",
+            "positions of too few spots that are not vacuum, or with spots "
+            "that no candidate explains",
+        ),
         "vacuum": Variable((), "i8", "1", "positions without a crystal"),
         "effective_grains": Variable(
             (), "f8", "1", "grains that the area amounts to, (sum n)^2/sum n^2"

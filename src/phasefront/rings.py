@@ -48,7 +48,7 @@ def calibrate_rings(
     from scipy.optimize import least_squares
 
     image = np.asarray(image, dtype=float)
-    row, column, probe_radius = beam.find_beam(image)
+    row, column, probe_radius, _ = beam.find_beam(image)
     mask = beam.usable_pixels(image, (row, column))
     coarse = _RingProblem(image, mask, d_spacings, (row, column), scale_nominal, name, every=3)
     steps = np.arange(-scale_search, scale_search + 1e-9, _SCALE_STEP)

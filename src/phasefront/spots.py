@@ -5,12 +5,13 @@ The method, in the order of the kernel:
 1. The pattern is filtered with a Gaussian of the spots' width, the matched filter of a Gaussian
    spot in white noise (Turin, IRE Trans. Inf. Theory 6, 311, 1960); for a uniform disk it keeps
    0.87 or more of the best signal to noise. The result is smooth and kept on a coarser grid.
-2. The background is the median of each ring around the direct beam, then the clipped mean of
-   a square frame around each cell.
-3. The noise comes from the pixels' scatter about the filtered pattern, in quarters of rings, times
-   one factor for the whole pattern that compares it with the scatter of the filtered pattern
-   itself: camera blur, gain and diffuse structure are in it. Where most pixels are empty it is
-   Poisson's.
+2. The background is the median of each ring around the direct beam, smoothed by local parabolas
+   that follow a liquid's diffuse ring, then the clipped mean of a square frame around each cell.
+3. The noise comes from the pixels' mean square scatter about the filtered pattern, in quarters of
+   rings, times one factor for the whole pattern that compares it with the scatter of the filtered
+   pattern itself: camera blur, gain and diffuse structure are in it. Where it is small against a
+   camera's grey steps, the rounding of neighbours is the same and does not average out, and is
+   added (`_rounding`). Where most pixels are empty the noise is Poisson's.
 4. A spot is a local maximum whose significance exceeds a threshold that noise alone passes
    `false_alarms` times a pattern: the expected number of maxima of a smooth Gaussian field (Adler,
    The Geometry of Random Fields, 1981; Worsley et al., J. Cereb. Blood Flow Metab. 12, 900, 1992).
@@ -41,14 +42,17 @@ _CELL = 1.5  # largest step of the grid; a maximum between its points loses a qu
 _FRAME_INNER = 3.0  # frame of the local background, half widths
 _FRAME_OUTER = 7.0
 _TILE = 4.0  # width of a ring quarter in which noise is measured
+_SMOOTH = 5  # rings either side that a ring's level is smoothed over by a parabola, at most
+_SMOOTH_CELLS = 250  # where these hold fewer cells, in the camera's corners, by a line over more
 
 _CLIP = 2.5  # standard deviations above the local background that still count for it
+_STEPS_TOGETHER = 2.5  # grey steps at one place that still count for noise
 _ELECTRONS_TOGETHER = 2.5  # at one place, that still count for a background of few electrons
 _FRAME_ELECTRONS = 60  # wanted in the frame
 _PASSES = 2  # of the local background, each leaving out what stands above the last
 _MAD = 1.4826  # standard deviation over median absolute deviation, Gaussian
-_MEAN_DEVIATION = 1.2533  # standard deviation over mean absolute deviation, Gaussian
 _LEAN = 60.0  # samples that a tile's neighbours weigh in its noise
+_SHADOW = 10.0  # times the usual variance, the most that a cell below the background shows
 _APART = 8  # cells between two that are counted one after the other
 _GAUSSIAN_ABOVE = 1e4  # electrons under the filter; above, Poisson is Gaussian
 _CANDIDATE = 0.75  # of the threshold, for maxima on the grid, before the exact height is known
@@ -290,18 +294,19 @@ def _loaded(counts, valid):
 @njit(cache=True)
 def _find_in_pattern(pattern, cy, cx, taps, valid, weight, noise, step, threshold, beam_radius,
                      spot_radius, table):  # fmt: skip
-    background, variance, gain, filtered, outside = _background_and_noise(
+    background, variance, gain, skew, filtered, outside = _background_and_noise(
         pattern, cy, cx, taps, valid, weight, step, beam_radius, 0.5 * spot_radius
     )
     return _collect(
-        pattern, filtered, background, variance, noise, gain, valid, outside, cy, cx, step,
+        pattern, filtered, background, variance, noise, gain, skew, valid, outside, cy, cx, step,
         threshold, beam_radius, spot_radius, table,
     )  # fmt: skip
 
 
 @njit(cache=True)
 def _background_and_noise(pattern, cy, cx, taps, valid, weight, step, beam_radius, sigma):
-    """Background and variance of the filtered pattern on the grid, and counts per electron."""
+    """Background and variance of the filtered pattern on the grid, counts per electron, and those
+    of the Poisson number that is as skew as the noise."""
     filtered = _filter(pattern, taps, weight, step)
     radius, tile, outside = _rings(weight, cy, cx, step, beam_radius, sigma)
     level = _ring_medians(filtered, radius, outside)
@@ -313,7 +318,10 @@ def _background_and_noise(pattern, cy, cx, taps, valid, weight, step, beam_radiu
     local = np.zeros(above.shape, np.float32)
     ceiling[:] = together if unit > 0 else _CLIP * _MAD * _median_absolute(above, local, outside)
     _frame_mean(above, ceiling, outside, inner, outer, local)
-    variance, gain = _noise(pattern, filtered, above, local, tile, outside, step, taps)
+    if unit > 0:
+        unit = max(unit, _variance_over_mean(pattern, above, ceiling, outside, step))
+        together = _ELECTRONS_TOGETHER * unit * taps[taps.size // 2] ** 2
+    variance, gain, skew = _noise(pattern, valid, filtered, above, local, tile, outside, step, taps)
     factor = 1.0
     for _ in range(_PASSES):
         if unit > 0:
@@ -324,14 +332,17 @@ def _background_and_noise(pattern, cy, cx, taps, valid, weight, step, beam_radiu
         _frame_mean(above, ceiling, outside, inner, outer, local)
     if unit > 0:
         _poisson_variance(filtered, above, local, outside, unit, taps, variance)
-        gain = unit
+        gain = skew = unit
     else:
         factor = _structure(above, local, variance, outside)
+        # Pixels that rise together, under a blur, are one large electron.
+        skew = max(gain, factor * skew)
+    of_ring = _structure_of_rings(above, local, variance, tile, outside, factor, unit > 0)
     for j in range(above.shape[0]):
         for i in range(above.shape[1]):
-            variance[j, i] *= factor
+            variance[j, i] *= of_ring[tile[j, i] // 4]
             local[j, i] += filtered[j, i] - above[j, i]
-    return local, variance, gain, filtered, outside
+    return local, variance, gain, skew, filtered, outside
 
 
 def _background_and_noise_numpy(pattern, cy, cx, plan, beam_radius):
@@ -340,7 +351,8 @@ def _background_and_noise_numpy(pattern, cy, cx, plan, beam_radius):
     filtered = _separable(np.where(plan.valid, pattern, 0), plan.taps)[::step, ::step] * plan.weight
     y, x = np.indices(filtered.shape) * step
     radius = np.hypot(y - cy, x - cx)
-    ring = (radius / step).astype(int)
+    width = max(1.0, 0.5 * step)
+    ring = (radius / width).astype(int)
     quarter = 2 * (y > cy) + (x > cx)
     tile = 4 * (radius / (_TILE * sigma)).astype(int) + quarter
     outside = (radius >= beam_radius) & (plan.weight > 0)
@@ -348,8 +360,12 @@ def _background_and_noise_numpy(pattern, cy, cx, plan, beam_radius):
     samples = np.bincount(ring[outside], minlength=ring.max() + 2)
     raw = np.array([_upper_median(filtered[outside & (ring == b)]) for b in range(len(samples))])
     level = _smooth_outwards(raw, samples.astype(float))
-    at = np.maximum(radius / step - 0.5, 0)
-    above = np.where(outside, filtered - np.interp(at, np.arange(len(level)), level), 0)
+    at = np.maximum(radius / width - 0.5, 0)
+    first = at.astype(int)
+    p, q, r, s = (level[np.clip(first + k, 0, len(level) - 1)] for k in (-1, 0, 1, 2))
+    t = at - first
+    between = q + 0.5 * t * (r - p + t * (2 * p - 5 * q + 4 * r - s + t * (3 * (q - r) + s - p)))
+    above = np.where(outside, filtered - between, 0)
 
     inner = int(_FRAME_INNER * sigma / step)
     outer = max(inner + 1, int(_FRAME_OUTER * sigma / step))
@@ -358,22 +374,39 @@ def _background_and_noise_numpy(pattern, cy, cx, plan, beam_radius):
     ceiling = np.full(above.shape, _CLIP * _MAD * _upper_median(np.abs(above[every_other])))
     local = _frame_mean_numpy(above, outside & (above < ceiling), inner, outer)
 
-    quiet = outside & (above - local < 3 * _MAD * _upper_median(np.abs(above - local)[every_other]))
-    scatter = np.abs(pattern[::step, ::step] - filtered)
+    valid = np.pad(plan.valid, ((0, 0), (0, 1)))[::step, 1::step][:, : filtered.shape[1]]
+    beside = np.pad(pattern, ((0, 0), (0, 1)))[::step, 1::step][:, : filtered.shape[1]]
+    change = np.abs(pattern[::step, ::step] - beside)
+    steps = change[outside & valid & (change > 0)]
+    limit = 3 * _MAD * _upper_median(np.abs(above - local)[every_other])
+    limit = max(limit, _STEPS_TOGETHER * plan.taps.max() ** 2 * steps.min())
+    quiet = outside & (above - local < limit)
+    pair = quiet & valid
     tiles = 4 * (tile.max() // 4 + 1)
-    total = np.bincount(tile[quiet], scatter[quiet], tiles)
-    number = np.bincount(tile[quiet], minlength=tiles)
     near = [slice(max(4 * (t // 4) - 4, 0), 4 * (t // 4) + 8) for t in range(tiles)]
-    around = np.array(
-        [
+
+    def leaning(values, used):
+        total = np.bincount(tile[used], values[used], tiles)
+        number = np.bincount(tile[used], minlength=tiles)
+        around = [
             total[n].sum() / number[n].sum() if number[n].any() else total.sum() / number.sum()
             for n in near
         ]
-    )
-    deviation = _MEAN_DEVIATION * (total + _LEAN * around) / (number + _LEAN)
+        return (total + _LEAN * np.array(around)) / (number + _LEAN)
+
     shared = np.sum(plan.taps**2) ** 2
-    pixel = deviation**2 / (1 - 2 * plan.taps.max() ** 2 + shared)
-    variance = shared * pixel[tile]
+    pixel = leaning((pattern[::step, ::step] - filtered) ** 2, quiet) / (
+        1 - 2 * plan.taps.max() ** 2 + shared
+    )
+    smallest = np.array(
+        [np.min(change[pair & (tile == t) & (change > 0)], initial=np.inf) for t in range(tiles)]
+    )
+    grey = np.array([smallest[n].min() for n in near])
+    grey = np.where(np.isfinite(grey), grey, 0)
+    free = np.maximum(leaning(0.5 * change**2, pair) - grey**2 / 12, 0)
+    damped = np.divide(free, grey**2, out=np.zeros(tiles), where=grey > 0)
+    rounding = grey**2 / 12 * np.exp(-4 * np.pi**2 * damped)
+    variance = (shared * pixel + rounding)[tile]
 
     def structure():
         below = every_other & (above < local)
@@ -382,7 +415,11 @@ def _background_and_noise_numpy(pattern, cy, cx, plan, beam_radius):
     for _ in range(_PASSES):
         ceiling = local + _CLIP * np.sqrt(structure() * variance)
         local = _frame_mean_numpy(above, outside & (above < ceiling), inner, outer)
-    return filtered - above + local, structure() * variance
+    below = outside & (above < local)
+    squares = np.minimum((above - local) ** 2 / variance, _SHADOW * structure())[below]
+    of_ring = np.bincount(tile[below] // 4, squares, tiles // 4) + _LEAN * structure()
+    of_ring /= np.bincount(tile[below] // 4, minlength=tiles // 4) + _LEAN
+    return filtered - above + local, np.maximum(of_ring, 1)[tile // 4] * variance
 
 
 def _upper_median(values):
@@ -471,11 +508,15 @@ def _add_pair(one, other, tap, out):
 
 @njit(cache=True)
 def _rings(weight, cy, cx, step, beam_radius, sigma):
-    """Radius in steps, quarter of a wide ring, and validity outside the beam of each cell."""
+    """Ring as a real number, quarter of a wide ring, and validity outside the beam of each cell.
+
+    Rings are half a step wide, a pixel at least.
+    """
     radius = np.empty(weight.shape, np.float32)
     tile = np.empty(weight.shape, np.int32)
     outside = np.empty(weight.shape, np.bool_)
-    inverse, inverse_tile = np.float32(1 / step), np.float32(1 / (_TILE * sigma))
+    inverse = np.float32(1 / max(1.0, 0.5 * step))
+    inverse_tile = np.float32(1 / (_TILE * sigma))
     beam_radius = np.float32(beam_radius)
     across = (np.arange(weight.shape[1]) * step - cx).astype(np.float32)
     right = (across > 0).astype(np.int32)
@@ -493,7 +534,7 @@ def _rings(weight, cy, cx, step, beam_radius, sigma):
 
 @njit(cache=True)
 def _ring_medians(filtered, radius, outside):
-    """Median of the filtered pattern in each ring, smoothed over a sixth of the radius."""
+    """Median of the filtered pattern in each ring, smoothed."""
     flat, cells, chosen = filtered.ravel(), radius.ravel(), outside.ravel()
     bins = int(radius.max()) + 2
     fill = np.zeros(bins + 2, np.int32)  # the last ring is for the cells of none
@@ -520,26 +561,44 @@ def _ring_medians(filtered, radius, outside):
     return _smooth_outwards(raw, samples)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _smooth_outwards(raw, samples):
-    """Weighted line through neighbouring rings, more of them further out; NaN-free."""
+    """Weighted parabola through neighbouring rings, a line where cells are few; NaN-free.
+
+    A line would cut off the crest of a liquid's ring, and leave there what looks like spots.
+    """
     bins = raw.size
     level = np.empty(bins)
     last = 0.0
     first = -1
     for b in range(bins):
-        half = b // 6
-        s, sx, sy, sxx, sxy = 0.0, 0.0, 0.0, 0.0, 0.0
+        half = min(b // 6, _SMOOTH)
+        inside = samples[max(b - half, 0) : b + half + 1].sum()
+        while half < b // 6 and inside < _SMOOTH_CELLS:
+            half += 1
+            inside = samples[max(b - half, 0) : b + half + 1].sum()
+        s0, s1, s2, s3, s4, t0, t1, t2 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         for c in range(max(b - half, 0), min(b + half + 1, bins)):
             w, x = samples[c], float(c - b)
-            s += w
-            sx += w * x
-            sy += w * raw[c]
-            sxx += w * x * x
-            sxy += w * x * raw[c]
-        determinant = s * sxx - sx * sx
-        if s > 0:
-            last = (sxx * sy - sx * sxy) / determinant if determinant > 1e-9 * s * s else sy / s
+            s0 += w
+            s1 += w * x
+            s2 += w * x * x
+            s3 += w * x * x * x
+            s4 += w * x * x * x * x
+            t0 += w * raw[c]
+            t1 += w * x * raw[c]
+            t2 += w * x * x * raw[c]
+        if s0 > 0:
+            # Cramer's rule for the constant; a line, or the mean, where rings are too few.
+            c0, c1, c2 = s2 * s4 - s3 * s3, s1 * s4 - s2 * s3, s1 * s3 - s2 * s2
+            determinant = s0 * c0 - s1 * c1 + s2 * c2
+            of_line = s0 * s2 - s1 * s1
+            if half <= _SMOOTH and determinant > 1e-6 * s0 * s0 * s0:
+                last = (t0 * c0 - s1 * (t1 * s4 - t2 * s3) + s2 * (t1 * s3 - t2 * s2)) / determinant
+            elif of_line > 1e-9 * s0 * s0:
+                last = (s2 * t0 - s1 * t1) / of_line
+            else:
+                last = t0 / s0
             if first < 0:
                 first = b
         level[b] = last
@@ -590,15 +649,26 @@ def _sum_between(values, low, high):
 
 @njit(cache=True)
 def _above_rings(filtered, radius, outside, level):
-    """Filtered pattern less the ring level, interpolated between rings; 0 in the beam."""
+    """Filtered pattern less the ring level, by cubics between rings; 0 in the beam.
+
+    The cubics have the slope between a ring's neighbours at each ring (Catmull and Rom, 1974).
+    """
     above = np.empty(filtered.shape, np.float32)
-    start = level[:-1].astype(np.float32)
-    rise = np.diff(level).astype(np.float32)
+    last = level.size - 1
+    cubic = np.empty((level.size, 4), np.float32)
+    for b in range(level.size):
+        p, q = level[max(b - 1, 0)], level[b]
+        r, s = level[min(b + 1, last)], level[min(b + 2, last)]
+        cubic[b, 0] = q
+        cubic[b, 1] = 0.5 * (r - p)
+        cubic[b, 2] = 0.5 * (2 * p - 5 * q + 4 * r - s)
+        cubic[b, 3] = 0.5 * (3 * (q - r) + s - p)
     for j in range(filtered.shape[0]):
         for i in range(filtered.shape[1]):
             at = max(radius[j, i] - np.float32(0.5), np.float32(0))
             b = np.uint32(at)
-            value = filtered[j, i] - start[b] - (at - np.float32(b)) * rise[b]
+            t, of = at - np.float32(b), cubic[b]
+            value = filtered[j, i] - (of[0] + t * (of[1] + t * (of[2] + t * of[3])))
             above[j, i] = value if outside[j, i] else np.float32(0)
     return above
 
@@ -635,6 +705,23 @@ def _sparse_unit(pattern, valid, cy, cx, beam_radius, step):
                 nonzero[found] = pattern[y, x]
                 found += 1
     return max(_select(nonzero[:found], found // 2), 0.0)
+
+
+@njit(cache=True)
+def _variance_over_mean(pattern, above, ceiling, outside, step):
+    """Counts per electron that the pixels' scatter shows where nothing stands out; 0 without any.
+
+    The median of those that are not 0 says too little where read noise makes more of them.
+    """
+    total, squares, number = 0.0, 0.0, 0
+    for j in range(above.shape[0]):
+        for i in range(above.shape[1]):
+            if outside[j, i] and above[j, i] < ceiling[j, i]:
+                value = np.float64(pattern[j * step, i * step])
+                total += value
+                squares += value**2
+                number += 1
+    return squares / total - total / number if total > 0 else 0.0
 
 
 @njit(cache=True, fastmath=_EXACT)
@@ -725,20 +812,41 @@ def _running_mean(change, change_number, outer, mean):
 
 
 @njit(cache=True)
-def _noise(pattern, filtered, above, local, tile, outside, step, taps):
-    """Variance of the filtered pattern if pixels were independent, and counts per electron.
+def _noise(pattern, valid, filtered, above, local, tile, outside, step, taps):
+    """Variance of the filtered pattern if pixels were independent, counts per electron, and skew.
 
-    The gain is the slope of the pixels' variance against their mean, 0 if it does not rise.
+    The gain is the slope of the pixels' variance against their mean, 0 if it does not rise; the
+    skew is their third cumulant over the second, which is the gain of a Poisson number, too.
     """
-    deviation, mean, samples = _tile_scatter(pattern, filtered, above, local, tile, outside, step)
     shared = _shared(taps)
     centre = taps[taps.size // 2] ** 2
-    pixel = _MEAN_DEVIATION**2 / (1 - 2 * centre + shared) * deviation**2
+    squares, change, grey, mean, samples, skew = _tile_scatter(
+        pattern, valid, filtered, above, local, tile, outside, step, centre
+    )
+    pixel = squares / (1 - 2 * centre + shared)
+    of_tile = np.empty(pixel.size)
+    for one in range(pixel.size):
+        of_tile[one] = shared * pixel[one] + _rounding(grey[one], change[one])
     variance = np.empty(filtered.shape, np.float32)
     for j in range(filtered.shape[0]):
         for i in range(filtered.shape[1]):
-            variance[j, i] = shared * pixel[tile[j, i]]
-    return variance, _slope(mean, pixel, samples)
+            variance[j, i] = of_tile[tile[j, i]]
+    return variance, _slope(mean, pixel, samples), skew
+
+
+@njit(cache=True)
+def _rounding(grey, change):
+    """Variance that rounding to steps of `grey` leaves in the mean of many neighbours.
+
+    Noise of variance v leaves at most exp(-4 pi^2 v / grey^2) of rounding's grey^2 / 12 in a mean:
+    the first harmonic of the mean rounding error is damped so, the others more (Widrow and Kollar,
+    Quantization Noise, 2008). v is half the mean square difference `change` of neighbours less
+    what rounding adds to it, for a stair under a slope differs from noise in its few changes.
+    """
+    if grey <= 0:
+        return 0.0
+    free = max(change - grey**2 / 12, 0.0)
+    return grey**2 / 12 * math.exp(-4 * math.pi**2 * free / grey**2)
 
 
 @njit(cache=True)
@@ -766,34 +874,82 @@ def _poisson_variance(filtered, above, local, outside, unit, taps, variance):
 
 
 @njit(cache=True)
-def _tile_scatter(pattern, filtered, above, local, tile, outside, step):
-    """Mean distance of pixels from the filtered pattern, per quarter of a ring, away from spots."""
+def _tile_scatter(pattern, valid, filtered, above, local, tile, outside, step, peak):
+    """Per quarter of a ring, away from spots: mean square distance of pixels from the filtered
+    pattern, half that of neighbours from each other, the smallest grey step, mean, samples; and of
+    all the sum of cubes over that of squares."""
     tiles = 4 * (tile.max() // 4 + 1)
     limit = 3 * _MAD * _median_absolute(above, local, outside)
+    # Where most of a pattern is one grey, the few pixels off by a step are the noise.
+    together = np.float32(_STEPS_TOGETHER * peak)
+    limit = max(limit, together * _smallest_step(pattern, valid, outside, step, limit / together))
     # Each of _APART columns has its own sums: neighbours would wait for each other's.
-    sums = np.zeros((_APART, tiles, 3))
+    sums, cubes = np.zeros((_APART, tiles, 5)), np.zeros(_APART)
+    smallest = np.full((_APART, tiles), np.inf)
     for j in range(tile.shape[0]):
         for i in range(tile.shape[1]):
             if outside[j, i] and above[j, i] - local[j, i] < limit:
                 part, at = i % _APART, tile[j, i]
-                sums[part, at, 0] += abs(pattern[j * step, i * step] - filtered[j, i])
+                y, x = j * step, i * step
+                away = np.float64(pattern[y, x] - filtered[j, i])
+                sums[part, at, 0] += away**2
+                cubes[part] += away**3
                 sums[part, at, 1] += filtered[j, i]
                 sums[part, at, 2] += 1
+                if x + 1 < pattern.shape[1] and valid[y, x + 1]:
+                    change = abs(pattern[y, x] - pattern[y, x + 1])
+                    sums[part, at, 3] += 0.5 * change**2
+                    sums[part, at, 4] += 1
+                    if 0 < change < smallest[part, at]:
+                        smallest[part, at] = change
     total, mean, samples = np.zeros(tiles), np.zeros(tiles), np.zeros(tiles)
+    changes, pairs, least = np.zeros(tiles), np.zeros(tiles), np.full(tiles, np.inf)
     for part in range(_APART):
         total += sums[part, :, 0]
         mean += sums[part, :, 1]
         samples += sums[part, :, 2]
-    deviation = np.empty(tiles)
-    overall = total.sum() / max(samples.sum(), 1.0)
+        changes += sums[part, :, 3]
+        pairs += sums[part, :, 4]
+        least = np.minimum(least, smallest[part])
+    grey = np.empty(tiles)
     for one in range(tiles):
-        # Lean on the same ring and the next ones, so that a tile of few samples is not left alone.
+        first = 4 * (one // 4)
+        step_around = least[max(first - 4, 0) : first + 8].min()
+        grey[one] = step_around if step_around < np.inf else 0.0
+        mean[one] /= max(samples[one], 1.0)
+    skew = max(cubes.sum(), 0.0) / max(total.sum(), 1e-30)
+    return _leaning(total, samples), _leaning(changes, pairs), grey, mean, samples, skew
+
+
+@njit(cache=True)
+def _smallest_step(pattern, valid, outside, step, least):
+    """Smallest change other than 0 from a pixel of the grid to the one beside it, or the first that
+    is not above `least`; 0 without any."""
+    smallest = np.inf
+    for j in range(outside.shape[0]):
+        for i in range(outside.shape[1]):
+            y, x = j * step, i * step
+            if outside[j, i] and x + 1 < pattern.shape[1] and valid[y, x + 1]:
+                change = abs(pattern[y, x] - pattern[y, x + 1])
+                if 0 < change < smallest:
+                    smallest = change
+                    if change <= least:
+                        return smallest
+    return smallest if smallest < np.inf else 0.0
+
+
+@njit(cache=True)
+def _leaning(total, samples):
+    """Mean in each tile, leaning on the same ring and the next ones, so that a tile of few samples
+    is not left alone."""
+    mean = np.empty(total.size)
+    overall = total.sum() / max(samples.sum(), 1.0)
+    for one in range(total.size):
         first = 4 * (one // 4)
         number = samples[max(first - 4, 0) : first + 8].sum()
         around = total[max(first - 4, 0) : first + 8].sum() / number if number > 0 else overall
-        deviation[one] = (total[one] + _LEAN * around) / (samples[one] + _LEAN)
-        mean[one] /= max(samples[one], 1.0)
-    return deviation, mean, samples
+        mean[one] = (total[one] + _LEAN * around) / (samples[one] + _LEAN)
+    return mean
 
 
 @njit(cache=True)
@@ -837,6 +993,27 @@ def _structure(above, local, variance, outside):
 
 
 @njit(cache=True)
+def _structure_of_rings(above, local, variance, tile, outside, factor, electrons):
+    """The same of each ring of quarters, 1 or more, leaning on that of the pattern, `factor`.
+
+    Grey steps and a saturated camera make noise that differs from ring to ring. Where single
+    electrons are counted all is Poisson's: 1.
+    """
+    rings = tile.max() // 4 + 1
+    squares, samples = np.zeros(rings), np.zeros(rings)
+    if electrons:
+        return np.ones(rings)
+    for j in range(above.shape[0]):
+        for i in range(above.shape[1]):
+            depth = np.float64(local[j, i] - above[j, i])
+            if outside[j, i] and depth > 0 and variance[j, i] > 0:
+                # A shadow that is not masked is no noise.
+                squares[tile[j, i] // 4] += min(depth * depth / variance[j, i], _SHADOW * factor)
+                samples[tile[j, i] // 4] += 1
+    return np.maximum((squares + _LEAN * factor) / (samples + _LEAN), 1.0)
+
+
+@njit(cache=True)
 def _significance(height, variance, gain, area):
     """Standard deviations that `height` stands above the background.
 
@@ -872,8 +1049,8 @@ def _significance(height, variance, gain, area):
 
 
 @njit(cache=True)
-def _collect(pattern, filtered, background, variance, noise, gain, valid, outside, cy, cx, step,
-             threshold, beam_radius, spot_radius, table):  # fmt: skip
+def _collect(pattern, filtered, background, variance, noise, gain, skew, valid, outside, cy, cx,
+             step, threshold, beam_radius, spot_radius, table):  # fmt: skip
     sigma = 0.5 * spot_radius
     area = math.pi * spot_radius**2  # 4 pi sigma^2, independent pixels under the filter
     nearest = (beam_radius + sigma) ** 2
@@ -896,7 +1073,7 @@ def _collect(pattern, filtered, background, variance, noise, gain, valid, outsid
             )
             if not _inside(py, px, pattern.shape, j * step, i * step, sigma, spot_radius):
                 continue
-            significance = _significance(height, local, gain, area)
+            significance = _significance(height, local, skew, area)
             if significance < threshold:
                 continue
             back += slope_y * (py - j * step) + slope_x * (px - i * step)

@@ -35,7 +35,7 @@ from phasefront.figures import (
     style,
     truth,
 )
-from phasefront.layouts import MIXED, UNDECIDED, VACUUM
+from phasefront.layouts import MIXED, UNDECIDED, UNINDEXED, VACUUM
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["Na3", "Na2", "Na1"]
@@ -590,6 +590,17 @@ def test_phases_mixed_undecided_and_vacuum_have_their_colours():
     for value, colour in expected.items():
         assert (decision == value).any()
         np.testing.assert_allclose(image[decision == value] - mpl.colors.to_rgb(colour), 0)
+
+
+def test_unindexed_positions_have_a_grey_of_their_own_and_a_name():
+    phases = make_phases()
+    phases["decision"][0, :3] = UNINDEXED
+    figure = maps.draw_phase_map(phases)
+    image = figure.axes[0].images[0].get_array()
+    grey = mpl.colors.to_rgb(maps.UNINDEXED_COLOUR)
+    np.testing.assert_allclose(image[0, :3], [grey] * 3)
+    assert not np.isclose(image[1:], grey).all(axis=-1).any()
+    assert "unindexed" in [text.get_text() for text in figure.legends[0].texts]
 
 
 def test_mixed_positions_are_hatched_and_named_in_the_legend():

@@ -23,7 +23,7 @@ from phasefront.fractions import (
     resample,
     unfold,
 )
-from phasefront.layouts import MIXED, UNDECIDED, VACUUM
+from phasefront.layouts import MIXED, UNDECIDED, UNINDEXED, VACUUM
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["a", "b", "c"]
@@ -306,9 +306,8 @@ def test_without_enough_vacuum_thickness_is_unknown_and_said_to_be(diffuse):
 
 def test_unindexed_positions_are_counted_apart():
     phases, grains = make_scan(DECISION, LABEL)
-    phases["explained"][:] = 0.9
-    phases["explained"][1, 2] = 0.2
-    phases["explained"][0, 0] = 0.2  # decided all the same
+    undecided = np.argwhere(phases["decision"].to_numpy() == U)
+    phases["decision"][tuple(undecided[0])] = UNINDEXED
     options = {"ion_contents": CONTENTS, "formula_volumes": VOLUMES, "draws": 100, "seed": 1}
     found = phase_fractions(phases, grains, **options)
     assert (int(found["undecided"]), int(found["unindexed"])) == (1, 1)

@@ -13,7 +13,7 @@ from phasefront import layouts, netcdf, rotations
 from phasefront.crystals import read_crystal
 from phasefront.errors import InputError
 from phasefront.grains import find_grains
-from phasefront.layouts import MIXED, UNDECIDED, VACUUM
+from phasefront.layouts import MIXED, UNDECIDED, UNINDEXED, VACUUM
 
 STRUCTURES = Path(__file__).resolve().parents[2] / "config" / "structures"
 NAMES = ["Na3", "Na2", "Na1"]
@@ -106,6 +106,10 @@ def test_mixed_positions_belong_to_the_grain_of_their_first_lattice(crystals):
     assert grains["mixed_count"].values.tolist() == [6]
     assert grains["undecided_count"].values.tolist() == [3]
     assert grains["size"].values.tolist() == [15]
+    decision[0, 4] = UNINDEXED  # its spots are unexplained, which leaves it in the grain
+    again = with_parents(make_phases(decision, uniform(decision.shape), likeliest=likeliest),
+                         crystals)  # fmt: skip
+    assert again["undecided_count"].values.tolist() == [3]
 
 
 def test_mean_rotation_is_that_of_the_parent(crystals):

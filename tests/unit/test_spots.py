@@ -223,7 +223,7 @@ def test_background_and_noise_agree_with_plain_numpy():
     pattern = np.where(mask, rng.poisson(expected), 0).astype(np.float32)
     for spot_radius in (2.0, 3.2, 7.0):
         plan = spots._Plan(pattern.shape, spot_radius, mask, 0.1)
-        background, variance, _, _, outside = spots._background_and_noise(
+        background, variance, _, _, _, outside = spots._background_and_noise(
             pattern, *CENTRE, plan.taps, plan.valid, plan.weight, plan.step, 9.0, spot_radius / 2
         )
         plain = spots._background_and_noise_numpy(pattern, *CENTRE, plan, 9.0)
@@ -414,3 +414,72 @@ def test_the_visible_spots_of_a_genuine_scan_are_found_in_all_its_patterns(share
         for k in range(found.offset[i], found.offset[i + 1])
     ]  # fmt: skip
     assert np.mean(recurring) > 0.95
+
+
+# ------------------------------------------------------------------------- cameras as they store
+
+
+def stored(rng, electrons, *, gain, offset=0.0, grey=1.0, full=255.0, read=0.0, gamma=1.0):
+    """What a camera stores of expected electrons: gain, read noise, offset, gamma, grey steps."""
+    counts = gain * rng.poisson(electrons) + rng.normal(0, read, electrons.shape) + offset
+    counts = full * (np.clip(counts, 0, full) / full) ** gamma
+    return np.clip(np.rint(counts / grey) * grey, 0, full).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("electrons", "camera"),
+    [
+        (20, {"gain": 1, "grey": 8, "offset": 7}),
+        (20, {"gain": 1, "grey": 32}),
+        (20, {"gain": 1, "grey": 32, "offset": 7}),
+        (2e3, {"gain": 0.02, "grey": 1, "offset": 5}),
+        (2e5, {"gain": 2e-4, "grey": 1, "offset": 5}),
+        (2e6, {"gain": 2e-5, "grey": 1, "offset": 5.3}),
+        (2e4, {"gain": 2e-3, "grey": 1, "offset": 5.3, "gamma": 0.567}),
+        (5, {"gain": 40, "grey": 40}),
+        (0.5, {"gain": 40, "grey": 8, "full": 65535, "read": 2}),
+        (0.05, {"gain": 40, "grey": 1, "full": 65535, "read": 2, "offset": 100}),
+        (60, {"gain": 1, "grey": 1, "full": 130}),
+    ],
+    ids=lambda value: (
+        "-".join(f"{k}{v:g}" for k, v in value.items()) if type(value) is dict else ""
+    ),
+)
+def test_noise_of_any_camera_makes_no_more_spots_than_stated(electrons, camera):
+    rng = np.random.default_rng(61)
+    background = halo(flat=electrons, height=2.5 * electrons, beam=50 * electrons)
+    patterns = stored(rng, np.broadcast_to(background, (40, 144, 144)), **camera)
+    found = find(patterns, spot_radius=3.4, beam_radius=12.0)
+    assert len(found.x) <= stats.poisson.ppf(0.999, 1.5 * 0.1 * len(patterns))
+
+
+@pytest.mark.parametrize(
+    ("electrons", "flux", "camera"),
+    [
+        (20, 1500, {"gain": 1, "grey": 16, "offset": 7}),
+        (2e4, 3e5, {"gain": 2e-3, "grey": 1, "offset": 5.3, "gamma": 0.567}),
+        (2e6, 3e7, {"gain": 2e-5, "grey": 1, "offset": 5.3}),
+        (0.05, 60, {"gain": 40, "grey": 1, "full": 65535, "read": 2, "offset": 100}),
+    ],
+)
+def test_spots_are_found_between_grey_steps(electrons, flux, camera):
+    rng = np.random.default_rng(62)
+    places = scattered(rng, (144, 144), 10, margin=16, apart=17, free=24)
+    expected = halo(flat=electrons, height=electrons, beam=50 * electrons)
+    expected = expected + sum(flux * gaussian_spot(expected.shape, x, y, 1.7) for x, y in places)
+    patterns = stored(rng, np.broadcast_to(expected, (6, 144, 144)), **camera)
+    found = find(patterns, spot_radius=3.4, beam_radius=12.0)
+    for x, y in places:
+        assert np.sum(np.hypot(found.x - x, found.y - y) < 1.0) == 6
+    assert len(found.x) <= 6 * 10 + 3
+
+
+def test_a_liquids_ring_is_background():
+    rng = np.random.default_rng(63)
+    y, x = np.indices((144, 144))
+    radius = np.hypot(y - CENTRE[0], x - CENTRE[1])
+    for width in (4.0, 7.0):
+        ring = 2000 * np.exp(-0.5 * ((radius - 20) / width) ** 2)
+        patterns = rng.poisson(np.broadcast_to(halo(flat=100.0) + ring, (30, 144, 144)))
+        found = find(patterns.astype(np.uint16), spot_radius=3.0, beam_radius=9.0)
+        assert len(found.x) <= stats.poisson.ppf(0.999, 1.5 * 0.1 * len(patterns))

@@ -98,8 +98,8 @@ def test_known_mistakes(crystals):
     )
     assert found["fraction_intervals_covering"] == 0
     assert found["confusion"] == {
-        "Na3": {"Na3": 2, "Na2": 1, "mixed": 0, "undecided": 0, "vacuum": 0},
-        "Na2": {"Na3": 0, "Na2": 1, "mixed": 0, "undecided": 1, "vacuum": 0},
+        "Na3": {"Na3": 2, "Na2": 1, "mixed": 0, "undecided": 0, "vacuum": 0, "unindexed": 0},
+        "Na2": {"Na3": 0, "Na2": 1, "mixed": 0, "undecided": 1, "vacuum": 0, "unindexed": 0},
     }
 
 
@@ -125,7 +125,7 @@ def test_mixed_positions_are_right_where_there_are_two_phases(crystals):
     assert found["phase_accuracy_decided"] == 1
     assert found["positions"]["phase_accuracy_decided"] == 1
     assert found["confusion"]["Na3"] == {
-        "Na3": 1, "Na2": 0, "mixed": 2, "undecided": 0, "vacuum": 0,
+        "Na3": 1, "Na2": 0, "mixed": 2, "undecided": 0, "vacuum": 0, "unindexed": 0,
     }  # fmt: skip
     # Errors 0.1, 0.6, 0 and, of the overlap, 0.
     assert found["share_error_rms"] == pytest.approx(np.sqrt((0.01 + 0.36) / 4), abs=1e-6)

@@ -13,7 +13,7 @@ import xarray as xr
 
 from phasefront import frames
 from phasefront.figures import style
-from phasefront.layouts import MIXED, UNDECIDED, VACUUM
+from phasefront.layouts import MIXED, UNANSWERED, UNDECIDED, UNINDEXED, VACUUM
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 
 UNDECIDED_COLOUR = "#666666"
+UNINDEXED_COLOUR = "#A3A3A3"
 # Hatched in white, so that it is told from every phase without its colour, too.
 MIXED_COLOUR = "#4B1D73"
 _MIXED_HATCH = "//////"
@@ -132,8 +133,8 @@ def direction_colours(
     """Colours (y, x, 3) of a direction (orix Vector3d) in the crystal of each position.
 
     The direction is one of the scan, or of the patterns where `camera` is None. `groups` maps
-    phases to orix Laue groups; undecided and vacuum positions have their own greys. Mixed positions
-    take their likeliest phase, whose orientation is that of the first lattice.
+    phases to orix Laue groups; undecided, unindexed and vacuum positions have their own greys.
+    Mixed positions take their likeliest phase, whose orientation is that of the first lattice.
     """
     from matplotlib.colors import to_rgb
     from orix.plot import DirectionColorKeyTSL
@@ -143,6 +144,7 @@ def direction_colours(
     colours = np.empty((*decision.shape, 3))
     colours[decision == VACUUM] = to_rgb(style.VACUUM_COLOUR)
     colours[decision == UNDECIDED] = to_rgb(UNDECIDED_COLOUR)
+    colours[decision == UNINDEXED] = to_rgb(UNINDEXED_COLOUR)
     for index, name in enumerate(phases["phase"].values):
         here = decision == index
         if here.any():
@@ -180,7 +182,7 @@ def draw_reliability(
     likeliest one.
     """
     decision = phases["decision"]
-    chosen = decision.copy(data=style.with_likeliest(phases, MIXED, UNDECIDED, VACUUM))
+    chosen = decision.copy(data=style.with_likeliest(phases, MIXED, *UNANSWERED, VACUUM))
     best = orientations.isel(rank=0, phase=chosen)
     crystal = decision != VACUUM
     panels = (
@@ -255,9 +257,10 @@ def _draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> N
 
     decision = phases["decision"].values.astype(int)
     answers = {MIXED: MIXED_COLOUR, VACUUM: style.VACUUM_COLOUR, UNDECIDED: UNDECIDED_COLOUR}
+    answers[UNINDEXED] = UNINDEXED_COLOUR
     answers |= {index: style.rgb(index) for index in range(phases.sizes["phase"])}
-    colours = np.array([to_rgb(answers[value]) for value in range(MIXED, max(answers) + 1)])
-    ax.imshow(colours[decision - MIXED])
+    colours = np.array([to_rgb(answers[value]) for value in range(UNINDEXED, max(answers) + 1)])
+    ax.imshow(colours[decision - UNINDEXED])
     y, x = np.nonzero(decision == MIXED)
     corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
     ax.add_collection(
@@ -273,7 +276,7 @@ def _draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> N
 def _draw_boundaries(ax: Axes, phases: xr.Dataset, grains: xr.Dataset) -> None:
     from matplotlib.collections import LineCollection
 
-    edges = _boundaries(grains["label"].values, phases["decision"].values == UNDECIDED)
+    edges = _boundaries(grains["label"].values, np.isin(phases["decision"].values, UNANSWERED))
     ax.add_collection(LineCollection(edges, colors="black", linewidths=0.5, capstyle="round"))
 
 
@@ -309,6 +312,7 @@ def _phase_legend(
         )
     )  # fmt: skip
     handles.append(Patch(color=UNDECIDED_COLOUR, label="undecided"))
+    handles.append(Patch(color=UNINDEXED_COLOUR, label="unindexed"))
     handles.append(
         Patch(facecolor=style.VACUUM_COLOUR, edgecolor="0.6", linewidth=0.5, label="vacuum")
     )

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from phasefront.figures import style
-from phasefront.layouts import MIXED, UNDECIDED
+from phasefront.layouts import MIXED, UNDECIDED, UNINDEXED
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 
 def choose_positions(phases: xr.Dataset, orientations: xr.Dataset) -> tuple[np.ndarray, list[str]]:
-    """Positions worth showing: the median match of each phase, best, worst, mixed and undecided.
+    """Positions worth showing: the median match of each phase, best, worst, mixed, undecided
+    and unindexed.
 
     Returns (n, 2) rows and columns, and for each why it was chosen.
     """
@@ -32,6 +33,7 @@ def choose_positions(phases: xr.Dataset, orientations: xr.Dataset) -> tuple[np.n
         ("worst match", decision >= 0, 0.0),
         ("mixed", decision == MIXED, 0.5),
         ("undecided", decision == UNDECIDED, 0.5),
+        ("unindexed", decision == UNINDEXED, 0.5),
     ]
     positions, reasons = [], []
     for reason, mask, quantile in groups:

@@ -48,12 +48,16 @@ def draw_scan(scan: xr.Dataset, *, calibration: xr.Dataset | None = None) -> Fig
     return figure
 
 
+_BELOW = 2.5  # inches, for mask and geometry
+
+
 @style.styled
 def draw_calibration(calibration: xr.Dataset, *, scan_step_nm: float = np.nan) -> Figure:
-    """Beam centre over the scan, what the fits leave, and the geometry with standard errors."""
-    height = 2 * style.map_height(calibration["centre_x"].shape, columns=2) + 1.7
+    """Beam centre over the scan, what the fits leave, the camera's mask, and the geometry with
+    standard errors."""
+    height = 2 * style.map_height(calibration["centre_x"].shape, columns=2) + _BELOW
     figure = style.page(style.PAGE, height)
-    maps, below = figure.subfigures(2, 1, height_ratios=[height - 1.7, 1.7])
+    maps, below = figure.subfigures(2, 1, height_ratios=[height - _BELOW, _BELOW])
     axes = maps.subplots(2, 2)
     panels = (
         ("centre_x", "beam centre, column", "pixel", "viridis"),
@@ -69,8 +73,24 @@ def draw_calibration(calibration: xr.Dataset, *, scan_step_nm: float = np.nan) -
         style.title(ax, letter, title)
         style.scan_axes(ax, scan_step_nm)
     _draw_residuals(axes[1, 1], calibration)
-    _write_geometry(below.subplots(), calibration)
+    camera, text = below.subplots(1, 2, width_ratios=[1, 1.7])
+    _draw_mask(camera, calibration)
+    _write_geometry(text, calibration)
     return figure
+
+
+def _draw_mask(ax: Axes, calibration: xr.Dataset) -> None:
+    """The camera's pixels: black where they are left out, and the disk around the beam, too."""
+    from matplotlib.patches import Circle
+
+    mask = calibration["mask"].values
+    ax.imshow(mask, cmap="gray", vmin=0, vmax=1.15, interpolation="nearest")
+    centre = [float(np.nanmean(calibration[name])) for name in ("centre_x", "centre_y")]
+    for name, line in (("probe_radius", "-"), ("beam_radius", ":")):
+        radius = float(calibration[name])
+        ax.add_patch(Circle(centre, radius, fill=False, edgecolor="#D55E00", linestyle=line))
+    style.title(ax, "e", f"pixels used; {np.mean(mask == 0):.1%} are not")
+    ax.set(xlabel="camera column (pixel)", ylabel="camera row (pixel)")
 
 
 def _draw_residuals(ax: Axes, calibration: xr.Dataset) -> None:
@@ -110,26 +130,30 @@ def _write_geometry(ax: Axes, calibration: xr.Dataset) -> None:
         return style.with_error(value(name), value(f"{name}_stderr"))
 
     attributes = calibration.attrs
+    hidden = attributes.get("centre_from", "").endswith("hidden")
     rows = (
         ("scale", f"{measured('scale')} Å$^{{-1}}$/pixel"),
         ("ellipse, long/short axis", measured("ellipse_ratio")),
         ("long axis, from x to y", f"{value('ellipse_angle'):.1f}°"),
         ("outward shift of spots × radius", f"{measured('outward_shift')} pixel$^2$"),
         ("fitted centre, standard error", f"{value('centre_stderr'):.2g} pixel"),
-        ("radius of the direct beam", f"{value('probe_radius'):.2f} pixel"),
+        (
+            "radius of the shadow over the beam" if hidden else "radius of the direct beam",
+            f"{value('probe_radius'):.2f} pixel",
+        ),
         ("radius of a Bragg spot", f"{value('spot_radius'):.2f} pixel"),
         ("spots used", f"{attributes['spots_used']}"),
         ("rms residual of the spots", f"{float(attributes['residual_rms']):.2g} Å$^{{-1}}$"),
     )
     ax.set_axis_off()
-    style.title(ax, "e", "geometry, with standard errors")
+    style.title(ax, "f", "geometry, with standard errors")
     for place, (name, text) in enumerate(rows):
-        column, row = divmod(place, 5)
-        left, height = 0.01 + 0.52 * column, 0.93 - 0.17 * row
-        ax.text(left, height, name, transform=ax.transAxes, va="top")
-        ax.text(left + 0.45, height, text, transform=ax.transAxes, va="top", ha="right")
-    method = f"method: {attributes['method']}"
-    ax.text(0.01, 0.06, method, transform=ax.transAxes, va="top", color="0.35")
+        height = 0.96 - 0.82 * place / len(rows)
+        ax.text(0.01, height, name, transform=ax.transAxes, va="top")
+        ax.text(0.97, height, text, transform=ax.transAxes, va="top", ha="right")
+    how = f"method: {attributes['method']}"
+    how += f"\ncentre: {attributes['centre_from']}" if "centre_from" in attributes else ""
+    ax.text(0.01, 0.13, how, transform=ax.transAxes, va="top", color="0.35")
 
 
 @style.styled

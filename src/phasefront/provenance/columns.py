@@ -65,7 +65,8 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "decided": "positions given to one phase",
             "mixed": "positions that hold two phases",
             "undecided": "positions indexed, but left undecided",
-            "unindexed": "positions with spots that no candidate explains",
+            "unindexed": "positions of too few spots that are not vacuum, or whose spots no phase"
+            " explains",
             "vacuum": "positions without a crystal",
             "effective_grains": "equally large grains that the area amounts to",
             "condition_number": "of the matrix of confusion that was inverted; 1 is best",

@@ -277,8 +277,9 @@ def _phases(jobs: _Jobs) -> str:
         f" being known to {jobs('settings.cell_tolerance', 100)} %). Positions whose cell lies"
         " between those of two phases, or that show a second lattice of another phase, count as"
         f" mixed (prior share {jobs('settings.mixed_prior')}), with a share for each; those of"
-        f" fewer than {jobs('settings.min_spots')} spots as vacuum; all others were left"
-        f" undecided.{counted}"
+        f" fewer than {jobs('settings.min_spots')} spots as vacuum where the raw pattern's level"
+        " between the spots is that of the scan's empty places, else as unindexed, like those most"
+        f" of whose spots no lattice explains; all others were left undecided.{counted}"
     )
 
 

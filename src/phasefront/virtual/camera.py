@@ -19,6 +19,7 @@ from numba import njit
 
 from phasefront import frames
 from phasefront.virtual import bloch_waves, specimen
+from phasefront.virtual.conditions import Conditions
 from phasefront.virtual.particles import VirtualPhase
 from phasefront.virtual.specimen import DIFFUSE_PATH_NM, Columns, at_thickness, turned
 
@@ -67,6 +68,7 @@ def simulate_scan(
     dose: float = 1e7,
     gamma: float = 0.567,
     camera: Camera | None = None,
+    conditions: Conditions = Conditions(),  # noqa: B008 - frozen
     threads: int = 1,
     intensities: str | Path = bloch_waves.DATA_FILE,
 ) -> xr.Dataset:
@@ -99,6 +101,8 @@ def simulate_scan(
         Stored value = 255 (counts / 255)^gamma; 1 for a linear camera.
     camera
         How the patterns lie to the image of the scan; as it where None.
+    conditions
+        Beam stop, liquid and bad pixels.
     threads
         Rows rendered at the same time; the bytes do not depend on it.
 
@@ -120,16 +124,23 @@ def simulate_scan(
         grains=grains, thickness_nm=thickness_nm, front_normal=front_normal,
         intensities=intensities,
     )  # fmt: skip
-    affine = _affine(scale_nominal * (1 + scale_error), ellipse_ratio, ellipse_angle_deg)
+    scale = scale_nominal * (1 + scale_error)
+    affine = _affine(scale, ellipse_ratio, ellipse_angle_deg)
     to_scan = np.eye(2) if camera is None else frames.plane_matrix(camera).T
     # A stream of its own: a change of the camera leaves the grains as they are.
     centres = _descan(shape, descan_px, np.random.default_rng([seed, 1]))
+
+    def frames_of(rows: slice) -> np.ndarray:
+        light = _render_rows(grown.table, grown.columns, centres, to_scan @ affine, rows)
+        seen = conditions.dim(
+            light.reshape(-1, *light.shape[2:]), centres[rows].reshape(-1, 2), scale,
+            diffuse_profile,
+        ).reshape(light.shape)  # fmt: skip
+        rng = np.random.default_rng([seed, 2, rows.start])
+        return conditions.spoil(_film(seen, dose=dose, gamma=gamma, rng=rng), int(_FULL_SCALE))
+
     _write_block_file(
-        path,
-        lambda rows: _film(
-            _render_rows(grown.table, grown.columns, centres, to_scan @ affine, rows),
-            dose=dose, gamma=gamma, rng=np.random.default_rng([seed, 2, rows.start]),
-        ),
+        path, frames_of,
         columns=grown.columns, shape=shape, scan_step_nm=scan_step_nm,
         scale_nominal=scale_nominal, table=grown.table, gamma=gamma, threads=threads,
     )  # fmt: skip

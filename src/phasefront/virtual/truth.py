@@ -132,7 +132,7 @@ def check_scan(
         "phase_accuracy_decided": right[clear & decided],
         "phase_accuracy_overlap": right[overlap & decided],
         "phase_accuracy_mixed": right[crystal & ~overlap & ~pure & decided],
-        "undecided": decision[crystal] == layouts.UNDECIDED,
+        "undecided": np.isin(decision[crystal], layouts.UNANSWERED),
         "mixed": mixed[crystal],
         "mixed_right": two_phases[mixed],
         "mixed_found": mixed[crystal & ~pure],
@@ -370,7 +370,7 @@ def _confusion_by_zone(rotation, true_phase, decision, names, crystal) -> dict:
 def _confusion(true_phase: np.ndarray, decision: np.ndarray, names: Sequence[str]) -> dict:
     answers = {
         **dict(enumerate(names)), layouts.MIXED: "mixed", layouts.UNDECIDED: "undecided",
-        layouts.VACUUM: "vacuum",
+        layouts.VACUUM: "vacuum", layouts.UNINDEXED: "unindexed",
     }  # fmt: skip
     return {
         name: {

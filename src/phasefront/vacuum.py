@@ -1,0 +1,143 @@
+"""Where a scan shows no crystal: patterns without spots, on the background of its empty places."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+from scipy import stats
+
+# Of a pattern without a crystal, the probability of having no more spots than are allowed.
+_SURE = 0.999
+# Pixels across the squares whose mean levels a pattern's median is taken of, in spot radii.
+_CELL = 3.0
+_ZONES = 4
+_MARGIN = 4.0  # pixels that the beam may move
+_NOISE = 4.0  # standard deviations that a level scatters
+# Share of what crystals add to the background that may lie over vacuum's level.
+_OF_CRYSTALS = 0.2
+_FEW_CRYSTALS = 0.01  # of the positions; fewer do not tell what crystals add
+_DRIFT = 0.1  # of the level, where no crystals tell
+_MOST_SPOTTED = 0.25  # of the positions at vacuum's level may have spots
+
+
+class Background:
+    """Typical counts between the spots of a pattern, in zones around the beam: medians of the
+    means over squares.
+
+    Squares are laid out from the beam's own place, lie outside it, and have half of their pixels or
+    more usable. Of the median a minority of them, with spots, is no part, however few the electrons
+    in a pixel. A liquid's ring shows in its zone.
+    """
+
+    def __init__(
+        self, mask: np.ndarray, centre: tuple[float, float], beam_radius: float, spot_radius: float
+    ):
+        self._mask, self._beam_radius = mask, beam_radius
+        self._side = max(2, round(_CELL * spot_radius))
+        # As far as rings are whole, for what is cut off changes with the beam's place.
+        sides = np.array([*centre, *np.subtract(mask.shape, 1) - centre])
+        self._reach = max(sides.min() - _MARGIN, min(mask.shape) / 4)
+        *_, radius = self._squares(tuple(np.rint(centre).astype(int)))
+        self._edges = np.quantile(radius, np.arange(1, _ZONES) / _ZONES)
+        self._at = functools.cache(self._squares)
+
+    def _squares(self, centre: tuple[int, int]):
+        """Pixels sorted by square; where each square starts, its number of pixels, its radius."""
+        y, x = np.indices(self._mask.shape)
+        y, x = y - centre[0], x - centre[1]
+        radius = np.hypot(y, x)
+        used = self._mask & (radius > self._beam_radius) & (radius <= self._reach)
+        row, column = y // self._side, x // self._side
+        cell = ((row - row.min()) * (np.ptp(column) + 1) + column - column.min())[used]
+        whole = 2 * np.bincount(cell)[cell] >= self._side**2
+        pixel, cell = np.flatnonzero(used)[whole], cell[whole]
+        order = np.argsort(cell, kind="stable")
+        pixel = pixel[order]
+        start = np.flatnonzero(np.diff(cell[order], prepend=-1))
+        number = np.diff(start, append=len(order))
+        return pixel, start, number, np.add.reduceat(radius.ravel()[pixel], start) / number
+
+    def levels(self, patterns: np.ndarray, centres: np.ndarray) -> np.ndarray:
+        """Counts (n, zones) of patterns (n, ky, kx) with the beam at centres (n, 2), as row and
+        column; NaN in a zone without squares."""
+        level = np.full((len(patterns), _ZONES), np.nan)
+        whole, own = np.unique(np.rint(centres).astype(int), axis=0, return_inverse=True)
+        for k, centre in enumerate(whole):
+            here = np.flatnonzero(own.ravel() == k)
+            pixel, start, number, radius = self._at(tuple(centre.tolist()))
+            flat = patterns[here].reshape(len(here), -1)[:, pixel]
+            means = np.add.reduceat(flat, start, axis=1, dtype=np.float64) / number
+            zone = np.searchsorted(self._edges, radius)
+            for z in np.unique(zone):
+                level[here, z] = np.median(means[:, zone == z], axis=1)
+        return level
+
+
+def find_vacuum(
+    count: np.ndarray, level: np.ndarray, *, false_alarms: float, min_spots: int
+) -> np.ndarray:
+    """Whether each position (y, x) is vacuum, or a support film that shows no more.
+
+    Parameters
+    ----------
+    count
+        Number of spots, (y, x).
+    level
+        Background between the spots in each zone, (y, x, zone) (see `Background`).
+    false_alarms
+        Spots that noise makes in a pattern.
+    min_spots
+        A position with so many is none.
+
+    Vacuum has no more spots than noise makes, and in each zone a background near the lowest that
+    many positions without spots share: within its scatter from neighbour to neighbour, or a fifth
+    of what crystals add to it. Where a quarter of the positions of that background, or more, have
+    spots, or where crystals add nothing to it, it does not tell, and nothing is vacuum.
+    """
+    most = min(int(stats.poisson.ppf(_SURE, false_alarms)), min_spots - 1)
+    quiet = count <= most
+    if not quiet.any():
+        return quiet
+    crystal = count >= min_spots
+    if crystal.mean() < _FEW_CRYSTALS:
+        crystal = count > most
+    known = crystal.mean() >= _FEW_CRYSTALS
+    near, tells = np.ones(count.shape, bool), not known
+    for zone in np.moveaxis(level, -1, 0):
+        if not np.isfinite(zone).all():
+            continue
+        noise = _NOISE * _scatter(zone, quiet)
+        vacuum = _lowest_group(zone[quiet], noise)
+        added = float(np.median(zone[crystal])) - vacuum if known else 0.0
+        tells |= added > noise
+        near &= zone <= vacuum + max(noise, _OF_CRYSTALS * added if known else _DRIFT * abs(vacuum))
+    if not tells or (known and (count[near] > most).mean() > _MOST_SPOTTED):
+        return np.zeros(count.shape, bool)
+    return quiet & near
+
+
+def _scatter(level: np.ndarray, quiet: np.ndarray) -> float:
+    """Standard deviation of the level, by the differences of neighbours without spots."""
+    steps = [
+        np.abs(np.diff(level, axis=axis))[
+            np.take(quiet, range(1, quiet.shape[axis]), axis)
+            & np.take(quiet, range(quiet.shape[axis] - 1), axis)
+        ]
+        for axis in (0, 1)
+    ]
+    steps = np.concatenate(steps)
+    return 1.4826 * float(np.median(steps)) / np.sqrt(2) if steps.size else 0.0
+
+
+def _lowest_group(levels: np.ndarray, width: float) -> float:
+    """Level (n,) that many share, from the low end on: mean shift with a flat window.
+
+    Fukunaga and Hostetler, IEEE Trans. Inf. Theory 21, 32, 1975.
+    """
+    at = float(np.quantile(levels, 0.02))
+    for _ in range(50):
+        last, at = at, float(np.median(levels[np.abs(levels - at) <= width + 1e-9 * abs(at)]))
+        if at == last:
+            break
+    return at

@@ -1,0 +1,96 @@
+"""Vacuum by spots and background: what is called so, and what is not."""
+
+import numpy as np
+import pytest
+
+from phasefront import vacuum
+
+SHAPE, EMPTY, MIN_SPOTS = (20, 24), 20.0, 5
+
+
+def scan(rng, *, crystal, liquid=None, lost=0.0, added=10.0, zones=4):
+    """Counts of spots and levels of a map; of a share `lost` of the crystal the spots are missing.
+
+    Levels scatter by 0.2 and what a crystal adds varies by its thickness; a liquid adds 15 in one
+    zone where it is.
+    """
+    thickness = np.where(crystal, rng.uniform(0.4, 1.6, SHAPE), 0.0)
+    level = EMPTY + rng.normal(0, 0.2, (*SHAPE, zones)) + added * thickness[..., None]
+    if liquid is not None:
+        level[liquid, 1] += 15.0
+    seen = crystal & (rng.uniform(size=SHAPE) >= lost)
+    return np.where(seen, rng.poisson(20, SHAPE) + MIN_SPOTS, rng.poisson(0.1, SHAPE)), level
+
+
+def found(count, level):
+    return vacuum.find_vacuum(count, level, false_alarms=0.1, min_spots=MIN_SPOTS)
+
+
+LEFT = np.broadcast_to(np.arange(SHAPE[1]) < 14, SHAPE)
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.3, 0.7, 0.95])
+def test_crystal_without_spots_is_no_vacuum(lost):
+    count, level = scan(np.random.default_rng(1), crystal=LEFT, lost=lost)
+    vacuum_there = found(count, level)
+    assert not vacuum_there[LEFT].any()
+    assert vacuum_there[~LEFT].mean() > 0.97
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.3, 0.7])
+def test_where_all_is_crystal_nothing_is_vacuum(lost):
+    count, level = scan(np.random.default_rng(2), crystal=np.ones(SHAPE, bool), lost=lost)
+    assert found(count, level).mean() < 0.01
+
+
+def test_where_nothing_is_crystal_all_is_vacuum():
+    count, level = scan(np.random.default_rng(3), crystal=np.zeros(SHAPE, bool))
+    level += np.linspace(0, 0.8, SHAPE[1])[:, None]  # the beam's current drifts
+    assert found(count, level).mean() > 0.99
+
+
+def test_a_drop_of_liquid_is_no_vacuum():
+    liquid = ~LEFT & (np.arange(SHAPE[0])[:, None] < 8)
+    count, level = scan(np.random.default_rng(4), crystal=LEFT, liquid=liquid)
+    called = found(count, level)
+    assert not called[liquid].any()
+    assert called[~LEFT & ~liquid].mean() > 0.97
+
+
+def test_a_liquid_everywhere_hides_no_empty_place():
+    everywhere = np.ones(SHAPE, bool)
+    count, level = scan(np.random.default_rng(5), crystal=LEFT, liquid=everywhere, lost=0.5)
+    called = found(count, level)
+    assert not called[LEFT].any()
+    assert called[~LEFT].mean() > 0.97
+
+
+def test_a_background_that_crystals_leave_alone_tells_nothing():
+    count, level = scan(np.random.default_rng(6), crystal=LEFT, lost=0.5, added=0.0)
+    assert not found(count, level).any()
+
+
+@pytest.mark.parametrize(("count", "answer"), [(0, True), (9, False)])
+def test_a_single_position(count, answer):
+    assert found(np.array([[count]]), np.full((1, 1, 4), EMPTY)).item() is answer
+
+
+def test_spots_few_electrons_and_the_beams_place_do_not_move_the_background():
+    rng = np.random.default_rng(7)
+    mask = np.ones((128, 128), bool)
+    mask[60:70, 80:] = False
+    centres = np.array([63.0, 64.0]) + rng.uniform(-2.5, 2.5, (30, 2))
+    y, x = np.indices(mask.shape)
+    radius = np.hypot(y - centres[:, 0, None, None], x - centres[:, 1, None, None])
+    expected = 0.05 + 0.4 * np.exp(-0.5 * ((radius - 25) / 6) ** 2)
+    patterns = rng.poisson(1000 * expected) / 1000
+    background = vacuum.Background(mask, (63.0, 64.0), 8.0, 3.0)
+    plain = background.levels(patterns, centres)
+    assert np.ptp(plain, axis=0).max() < 0.15 * plain.max()
+    assert plain.max(axis=1).mean() > 3 * plain[:, 3].mean()
+    spotted = patterns.copy()
+    for row, column in rng.integers(5, 120, (12, 2)):
+        spotted[:, row : row + 3, column : column + 3] += 30.0
+    np.testing.assert_allclose(background.levels(spotted, centres), plain, rtol=0.25)
+    few = background.levels(rng.poisson(expected), centres)
+    np.testing.assert_allclose(few.mean(axis=0), plain.mean(axis=0), rtol=0.2)
