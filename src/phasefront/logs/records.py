@@ -77,10 +77,11 @@ def tidy(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     gain = charge.integrated_gain(
         time, flowing, _count_runs(numbered, sign), mean=raw.attrs.get("mean_current", False)
     )
-    counted = np.asarray(raw.get("gain_mAh", np.full(count, np.nan)), dtype="f8")
-    has_counter = np.isfinite(counted).any()
-    counted = np.where(np.isfinite(counted), counted, gain)
+    counted = np.array(raw.get("gain_mAh", np.full(count, np.nan)), dtype="f8")
     counted[0] = 0.0
+    late = np.flatnonzero(np.isnan(counted))
+    has_counter = len(late) < count - 1
+    counted[late] = gain[late]
     passed = counted if has_counter else gain
     sign, strays = _without_strays(sign, passed, flowing)
     step_type = _step_types(voltage, flowing, sign, control, numbered)
@@ -102,7 +103,9 @@ def tidy(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
         charge.refuse_impossible_count(table, path)
     table.attrs["source"] = str(path)
     table.attrs["warnings"] = [
-        *raw.attrs.get("warnings", ()), *sentences, *_stray_sentences(strays, current, passed),
+        *raw.attrs.get("warnings", ()), *sentences,
+        *_late_sentences(late if has_counter else late[:0], table),
+        *_stray_sentences(strays, current, passed),
     ]  # fmt: skip
     return table
 
@@ -149,6 +152,19 @@ def _without_strays(
         borders = np.append(np.flatnonzero(np.diff(run, prepend=-1)), len(run)).tolist()
         strays += [(borders[number], borders[number + 1]) for number in np.unique(run[found])]
         sign[found] = 0
+
+
+def _late_sentences(late: np.ndarray, table: pd.DataFrame) -> list[str]:
+    """What was integrated where the counter said nothing, if that is more than next to nothing."""
+    filled = np.diff(table["capacity_mAh"], prepend=0.0)[late]
+    largest = np.abs(charge.half_cycle_charge(table)).max()
+    if np.abs(filled).sum() <= _NOTHING_SHARE * largest:
+        return []
+    first = late[np.argmax(filled != 0)]
+    return [
+        f"The counter misses the first interval of {np.count_nonzero(filled)} steps, the first at"
+        f" record {first + 1}; {np.abs(filled).sum():.3g} mAh were integrated there."
+    ]
 
 
 def _stray_sentences(
