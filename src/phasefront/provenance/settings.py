@@ -79,7 +79,9 @@ def offered(plan: Plan, record: Record) -> tuple[list[dict], dict[str, list]]:
     # Files have seeds of their own, and so have rules without wildcards or what they are about.
     rule = record.made.rule
     cameras = json.loads(plan.cameras())
-    of_scan = [cameras[scan] for scan in cameras if scan == record.run.wildcards.get("scan")]
+    scan = record.run.wildcards.get("scan")
+    known = scan in plan.scans.index
+    of_scan = [cameras[scan]] if scan in cameras else []
     wildcards = [*record.run.wildcards.values(), rule, rule.partition("_")[2]]
     values |= {
         "step": ["nan" if step is None or math.isnan(step) else step for step in steps],
@@ -91,6 +93,7 @@ def offered(plan: Plan, record: Record) -> tuple[list[dict], dict[str, list]]:
     # A rule is given an instrument without its camera, and cameras apart from it.
     sections += [json.loads(plan.instrument(name)) for name in experiment.instruments]
     sections += [cameras, *(camera for camera in of_scan if camera is not None)]
+    sections += [json.loads(plan.layout_of(scan))] if known else []
     return [*sections, *rows], values
 
 
