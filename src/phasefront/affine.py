@@ -11,6 +11,7 @@ import xarray as xr
 from numba import njit, prange
 
 from phasefront.errors import InputError
+from phasefront.grain_scatter import covariance_by_grain
 from phasefront.refinement import electron_wavelength
 
 OUTLIER_SHARE = 0.07  # of spots that belong to no predicted reflection
@@ -23,6 +24,17 @@ _OUTWARD_SIGMA = 5e-4
 _MODEL_ERROR = 1.5e-4  # of the affine's parts, relative, that scatter among grains does not show
 _ROUGH_STEPS, _FINE_STEPS = 6, 30
 _SCALE_STEP = 0.005  # of the search for the scale, relative
+# Scales are also tried this far beyond the allowed range, to see when the right one is there.
+_BEYOND = 0.02
+_OTHER_SCALE = 0.004  # relative; maxima further apart are different answers
+_SURE = 3.0  # log-odds of the best scale against any other, with grains as units: 20 to 1
+# 1/variance of (xx, xy, yy, shift x, shift y): ties of a step to where it starts, too weak to be
+# seen but where spots say nothing about a parameter, which then stays; and errors, unity, of those.
+_STEP_TIES = np.diag([400.0, 400.0, 400.0, 2500.0, 2500.0, 0.0])
+_IGNORANCE = np.diag([1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
+# Of xx, xy and yy: no camera is so far off, and no matrix within is singular.
+_BOUNDS = np.array([[0.7, -0.2, 0.7], [1.3, 0.2, 1.3]])
+_LEAST_EVIDENCE = 1.5  # log-likelihood of a spot over that of one that belongs to no reflection
 
 
 @dataclass(frozen=True)
@@ -30,8 +42,9 @@ class AffineFit:
     """What must be done to nominal frequencies: q_true = matrix (q - outward q / |q|^2) - shift.
 
     `covariance` is that of (xx, xy, yy, shift x, shift y, outward) with grains as independent
-    units; `phase_share` belongs to the phases. `residual` (spots, 2) is what the fit leaves of
-    each of the spots `q` (spots, 2), nominal; NaN for one that belongs to no reflection.
+    units; `phase_share` belongs to the phases. `evidence` is the log-likelihood of a spot, in the
+    mean, over that of spots that belong to no reflection. `residual` (spots, 2) is what the fit leaves
+    of each of the spots `q` (spots, 2), nominal; NaN for one that belongs to no reflection.
     """
 
     matrix: np.ndarray
@@ -41,6 +54,7 @@ class AffineFit:
     sigma: float
     q: np.ndarray
     residual: np.ndarray
+    evidence: float
     patterns_used: int
     spots_used: int
     grains: int
@@ -83,23 +97,76 @@ def fit_affine(
     beside scale and ellipse. Ignored, it reads as a scale 0.03 to 0.05 % too small in the virtual
     scans of a camera with a gamma of 0.57, and as none with 1.
 
-    Standard errors are of the sandwich form with grains as units (Liang and Zeger, Biometrika 73,
-    13, 1986), plus a model error of 1.5e-4, as virtual scans show it. They leave out an error of
-    the candidates' own cells, which all scans share.
+    Standard errors come from the scatter of grains, see `grain_scatter`, plus a model error, as
+    virtual scans show it. They leave out an error of the candidates' own cells, which all scans
+    share.
 
     Raises
     ------
     InputError
-        If there are fewer than three patterns with enough spots and an orientation.
+        If there are fewer than three patterns with enough spots and an orientation; if the spots
+        leave scale or ellipse open, fit another scale nearly as well, lie no closer to reflections
+        than chance has it, or ask for a scale outside of `scale_search`.
     """
     problem = _AffineProblem(found, orientations, crystals, voltage_kv, precession_deg)
-    steps = max(1, math.ceil(scale_search / _SCALE_STEP))
-    scales = 1 + np.linspace(-scale_search, scale_search, 2 * steps + 1)
+    reach = scale_search + _BEYOND
+    steps = max(1, math.ceil(reach / _SCALE_STEP))
     starts = [
-        problem.climb(_State.start(scale, problem.rotation), _ROUGH_STEPS) for scale in scales
+        problem.climb(_State.start(scale, problem.rotation), _ROUGH_STEPS)
+        for scale in 1 + np.linspace(-reach, reach, 2 * steps + 1)
     ]
-    likeliest = max(starts, key=lambda state: state.log_likelihood)
-    return problem.summary(problem.climb(likeliest, _FINE_STEPS))
+    best, rival = problem.best_two(starts)
+    fit = problem.summary(best)
+    source = found.attrs.get("scan", "")
+    _require_known(fit, scale_search, source)
+    if rival is not None:
+        odds = (best.log_likelihood - rival.log_likelihood) * fit.grains / fit.patterns_used
+        if odds < _SURE:
+            raise InputError(
+                source, f"scales {_percent(best)} and {_percent(rival)} off the nominal one fit "
+                "the spots about equally well", field="scale", remedy=_OTHERWISE,
+            )  # fmt: skip
+    if abs(best.scale - 1) > scale_search:
+        raise InputError(
+            source, f"the spots ask for a scale {_percent(best)} off the nominal one, where "
+            f"{100 * scale_search:.3g} % are searched", field="scale",
+            remedy="correct the instrument's scale, or set a larger calibration: {scale_search}, "
+            "if that can be right; else check the candidate phases",
+        )  # fmt: skip
+    return fit
+
+
+_OTHERWISE = (
+    "take the scale from a picture of a standard, calibration: {method: standard}, "
+    "or as it is, calibration: {method: nominal}"
+)
+
+
+def _percent(state: _State) -> str:
+    return f"{100 * (state.scale - 1):+.2f} %"
+
+
+def _require_known(fit: AffineFit, scale_search: float, source: str) -> None:
+    """Raise InputError where the fit says less than the nominal scale, or chance would do as well.
+
+    A standard error of half the range of the search is what a scale has that is known to be in it.
+    """
+    errors = [
+        propagate(quantity, fit.matrix, fit.covariance[:3, :3]) for quantity in (scale_of, ratio_of)
+    ]
+    if not max(errors) < scale_search / 2:
+        raise InputError(
+            source, f"{fit.spots_used} spots of {fit.patterns_used} patterns in {fit.grains} "
+            "grain(s) do not fix scale and ellipse: their standard errors are "
+            f"{100 * errors[0]:.2g} and {100 * errors[1]:.2g} %", field="scale", remedy=_OTHERWISE,
+        )  # fmt: skip
+    if fit.sigma >= _MOST_SIGMA or fit.evidence < _LEAST_EVIDENCE:
+        raise InputError(
+            source, f"the spots do not lie on reflections of the candidate phases: {fit.sigma:.2g} "
+            f"1/angstrom away, with a log-evidence of {fit.evidence:.2g} a spot, where "
+            f"{_LEAST_EVIDENCE:g} is the least", field="scale",
+            remedy=f"check the candidate phases and the nominal scale, or {_OTHERWISE}",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -117,6 +184,11 @@ class _State:
         parameters = np.array([scale, 0.0, scale, 0.0, 0.0, 0.0])
         return cls(parameters, rotation, _START_SIGMA, np.empty(0))
 
+    @property
+    def scale(self) -> float:
+        xx, xy, yy = self.parameters[:3]
+        return math.sqrt(max(xx * yy - xy**2, 0.0))
+
 
 class _AffineProblem:
     """Spots, candidate orientations and reflections in the form that the kernel takes."""
@@ -133,7 +205,8 @@ class _AffineProblem:
         if len(used) < 3:
             raise InputError(
                 found.attrs.get("scan", ""), f"only {len(used)} patterns could be indexed",
-                field="scale", remedy="check the candidate phases and the nominal scale",
+                field="scale",
+                remedy=f"check the candidate phases and the nominal scale, or {_OTHERWISE}",
             )  # fmt: skip
         rotation = rotation[used].reshape(len(used), -1, 4)
         known = known[used].reshape(len(used), -1)
@@ -179,6 +252,7 @@ class _AffineProblem:
             weight, total = self._responsibility(likelihood, share)
             move, turns = _joint_step(normal, gradient, weight, parameters)
             parameters = parameters + move
+            parameters[:3] = np.clip(parameters[:3], *_BOUNDS)
             rotation = _turn(rotation, turns)
             sigma = math.sqrt((weight * squares).sum() / max(2 * (weight * inliers).sum(), 1e-9))
             sigma = min(max(sigma, _LEAST_SIGMA), _MOST_SIGMA)
@@ -188,6 +262,16 @@ class _AffineProblem:
         total = self._responsibility(likelihood, share)[1]
         total -= 0.5 * (parameters[5] / _OUTWARD_SIGMA) ** 2
         return _State(parameters, rotation, sigma, share, float(total))
+
+    def best_two(self, starts: Sequence[_State]) -> tuple[_State, _State | None]:
+        """The likeliest state, and the likeliest of another scale, if there is one."""
+        best = self.climb(max(starts, key=lambda state: state.log_likelihood), _FINE_STEPS)
+        others = [state for state in starts if abs(state.scale - best.scale) > _OTHER_SCALE]
+        if not others:
+            return best, None
+        rival = self.climb(max(others, key=lambda state: state.log_likelihood), _FINE_STEPS)
+        best, rival = sorted([best, rival], key=lambda state: -state.log_likelihood)
+        return best, rival if abs(rival.scale - best.scale) > _OTHER_SCALE else None
 
     def _responsibility(self, likelihood, share):
         """Posterior of each pattern's candidates, and the log-likelihood of all patterns."""
@@ -204,7 +288,8 @@ class _AffineProblem:
         information, score = _trusted(*_profiled(normal, gradient, weight))
         grain = self._grains()
         xx, xy, yy = state.parameters[:3]
-        covariance = _covariance_by_unit(information, score, grain)
+        prior = _prior_information() + _IGNORANCE
+        covariance = covariance_by_grain(information, score, grain, prior)
         covariance[:3, :3] += np.diag([1.0, 0.5, 1.0]) * _MODEL_ERROR**2 * (xx * yy - xy**2)
         return AffineFit(
             matrix=np.array([[xx, xy], [xy, yy]]),
@@ -214,11 +299,16 @@ class _AffineProblem:
             sigma=state.sigma,
             q=self.q,
             residual=self._residuals(state, weight.argmax(axis=1)),
+            evidence=state.log_likelihood / len(self.q) + math.log(math.pi * self._area()),
             patterns_used=len(self.known),
             spots_used=len(self.q),
             grains=int(grain.max() + 1),
             phase_share=state.phase_share,
         )
+
+    def _area(self) -> float:
+        """Of the ring of spots, over pi; nominal, 1/angstrom^2."""
+        return self.q_range[1] ** 2 - self.q_range[0] ** 2
 
     def _residuals(self, state: _State, candidate: np.ndarray) -> np.ndarray:
         """Measured minus predicted, 1/angstrom, of spots more likely indexed than stray."""
@@ -234,9 +324,7 @@ class _AffineProblem:
             off = q[:, None] - predicted[:, :2]
             density = predicted[:, 3] * np.exp(-0.5 * np.sum(off**2, axis=-1) / state.sigma**2)
             total = density.sum(axis=1)
-            stray = (
-                2 * state.sigma**2 * OUTLIER_SHARE / (self.q_range[1] ** 2 - self.q_range[0] ** 2)
-            )
+            stray = 2 * state.sigma**2 * OUTLIER_SHARE / self._area()
             indexed = total > stray
             mean = np.einsum("sm,smi->si", density[indexed], off[indexed]) / total[indexed, None]
             residual[of_pattern][indexed] = mean
@@ -265,27 +353,6 @@ class _AffineProblem:
         return connected_components(near, directed=False)[1]
 
 
-def _covariance_by_unit(information, score, unit) -> np.ndarray:
-    """Covariance of the shared parameters by leaving out one unit at a time, to first order.
-
-    The jackknife form of the sandwich (Bell and McCaffrey, Surv. Methodol. 28, 169, 2002), which
-    few units of unequal size do not make too small. Information (patterns, n, n), score (patterns,
-    n), number of each pattern's unit.
-    """
-    number = unit.max() + 1
-    total = information.sum(axis=0) + _prior_information()
-    of_unit = np.zeros((number, _SHARED, _SHARED))
-    np.add.at(of_unit, unit, information)
-    scores = np.zeros((number, _SHARED))
-    np.add.at(scores, unit, score)
-    if number <= _SHARED:  # too few to tell their own scatter
-        return np.linalg.inv(total)
-    # Not quite all of a unit, so that one which alone fixes a parameter leaves a finite matrix.
-    left = total - (1 - 1e-3) * of_unit
-    moves = np.linalg.solve(left, scores[..., None])[..., 0]
-    return (number - 1) / number * moves.T @ moves
-
-
 def _prior_information() -> np.ndarray:
     prior = np.zeros((_SHARED, _SHARED))
     prior[5, 5] = 1 / _OUTWARD_SIGMA**2
@@ -303,7 +370,8 @@ def _joint_step(normal, gradient, weight, parameters):
     """Gauss-Newton step of the shared parameters, and of each candidate's rotation given it."""
     information, score = _trusted(*_profiled(normal, gradient, weight))
     prior = _prior_information()
-    move = np.linalg.solve(information.sum(axis=0) + prior, score.sum(axis=0) - prior @ parameters)
+    known = information.sum(axis=0) + prior + _STEP_TIES
+    move = np.linalg.solve(known, score.sum(axis=0) - prior @ parameters)
     inner = np.linalg.inv(normal[..., _SHARED:, _SHARED:])
     rest = gradient[..., _SHARED:] - normal[..., _SHARED:, :_SHARED] @ move
     turns = np.einsum("pkij,pkj->pki", inner, rest)
@@ -326,9 +394,9 @@ def _trusted(information, score):
     Its pull is measured by score' information^-1 score and cut by Tukey's biweight, which is 0
     where that is nine times what half of the patterns stay below.
     """
-    # A pattern none of whose spots is indexed says nothing, and pulls nowhere.
-    amount = np.maximum(np.einsum("pii->p", information), 1e-12)
-    ridge = 1e-6 * amount[:, None, None] * np.eye(_SHARED)
+    # A pattern whose spots belong to no reflection says nothing.
+    size = np.maximum(np.einsum("pii->p", information), 1e-12)
+    ridge = 1e-6 * size[:, None, None] * np.eye(_SHARED)
     pull = np.einsum(
         "pi,pi->p", score, np.linalg.solve(information + ridge, score[..., None])[..., 0]
     )
