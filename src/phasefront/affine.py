@@ -43,8 +43,8 @@ class AffineFit:
 
     `covariance` is that of (xx, xy, yy, shift x, shift y, outward) with grains as independent
     units; `phase_share` belongs to the phases. `evidence` is the log-likelihood of a spot, in the
-    mean, over that of spots that belong to no reflection. `residual` (spots, 2) is what the fit leaves
-    of each of the spots `q` (spots, 2), nominal; NaN for one that belongs to no reflection.
+    mean, over that of spots that belong to no reflection. `residual` (spots, 2) is what the fit
+    leaves of each of the spots `q` (spots, 2), nominal; NaN for one that belongs to no reflection.
     """
 
     matrix: np.ndarray

@@ -26,7 +26,6 @@ _HIDDEN_REACHES = (6.0, 3.0, 2.0)
 _LEAST_CENTRES = 3  # patterns that show it then
 _MOST_SCATTER = 0.08  # of their centres about the surface, in spot radii
 _LOOSE = 0.5  # pixels that centres of a beam that is seen scatter at most
-_MOST_RESIDUAL = 0.0115  # 1/angstrom; the fit allows for 0.012
 _SECTOR_DEG, _EMPTY = 15, 0.1  # width of a sector; spots in an empty one, of the mean
 _BINS = 12  # a side of the map of residuals over the camera
 _LEAST_IN_BIN = 15
@@ -67,7 +66,7 @@ def calibrate(
     ------
     InputError
         Values that are not finite, a hidden beam whose place pairs of spots do not tell, too few
-        patterns that can be indexed, residuals as of spots at random, or spots on one side only.
+        patterns that can be indexed, spots on one side only, or a fit that `fit_affine` refuses.
 
     Where fewer than three patterns have six spots, the scale stays nominal, without an error.
     """
@@ -287,14 +286,7 @@ def index_and_fit(
 
 
 def _require_sense(fit: AffineFit, name: str) -> None:
-    """Refuse a fit whose residual is the largest there can be, or whose spots lie on one side."""
-    if fit.sigma > _MOST_RESIDUAL:
-        raise InputError(
-            name, f"spots are {fit.sigma:.3g} 1/A off any candidate's, as far as if at random",
-            field="calibration",
-            remedy="check the candidate phases, the nominal scale and the beam's centre, which a "
-            "beam stop may hide",
-        )  # fmt: skip
+    """Refuse a fit whose spots lie on one side."""
     angle = np.degrees(np.arctan2(*fit.q[np.isfinite(fit.residual).all(axis=1)].T[::-1])) % 360
     share = np.bincount((angle // _SECTOR_DEG).astype(int), minlength=360 // _SECTOR_DEG)
     empty = share < _EMPTY * share.mean()
