@@ -71,11 +71,14 @@ def _scan(plan: Plan, name: str) -> str:
     row = plan.scans.loc[name]
     if row["kind"] == "peaks":
         return _peaks(plan, name)
+    from phasefront import scans
+    from phasefront.config import ScanLayout
     from phasefront.consistency import check_scale
-    from phasefront.scans import open_scan
 
-    scan = open_scan(row["path"])
+    scan = scans.open_scan(row["path"], ScanLayout.model_validate_json(plan.layout_of(name)))
     instrument = plan.experiment.instruments[row["instrument"]]
+    scans.check_instrument(scan, instrument)
+    scans.step_of(scan, plan.step_of(name))
     check_scale(
         instrument.scale,
         scan.shape[2:],
@@ -87,9 +90,10 @@ def _scan(plan: Plan, name: str) -> str:
     ny, nx, ky, kx = scan.shape
     step, reach = plan.step_of(name), min(ky, kx) / 2 * instrument.scale
     words = [
-        f"scan {name}, {ny} x {nx} positions, camera of {ky} x {kx} pixels, {scan.dtype.name}",
+        f"scan {name}, {ny} x {nx} positions by {scan.shape_from}",
+        f"camera of {ky} x {kx} pixels, {scan.dtype.name}",
         _beside("step", scan.scan_step_nm, step, "nm", "the table"),
-        _beside("voltage", _voltage(scan.header), instrument.voltage_kv, "kV", "the config"),
+        _beside("voltage", scans.voltage_of(scan), instrument.voltage_kv, "kV", "the config"),
         f"scale {instrument.scale:g} 1/angstrom per pixel by the config, {reach:.3g} 1/angstrom"
         " from centre to edge",
     ]
@@ -107,14 +111,6 @@ def _beside(what: str, own: float, given: float, unit: str, where: str) -> str:
     if math.isnan(given) or math.isclose(own, given, rel_tol=0.01):
         return f"{what} {own:g} {unit}"
     return f"{what} {own:g} {unit} in it, BUT {given:g} {unit} by {where}, which is used"
-
-
-def _voltage(header: dict) -> float:
-    """Acceleration voltage, kV, in rosettasciio's terms; NaN without."""
-    node = header.get("metadata", {})
-    for part in ("Acquisition_instrument", "TEM", "beam_energy"):
-        node = node.get(part, {}) if isinstance(node, dict) else {}
-    return float(node) if isinstance(node, int | float) and node > 0 else math.nan
 
 
 def _peaks(plan: Plan, name: str) -> str:

@@ -97,8 +97,10 @@ def check_instrument(scan: Scan, instrument: Instrument) -> None:
         by more than a tenth and 0.05 degrees, or a scale in 1/length or as an angle that is off by
         more than a factor of 2.
     """
-    given = _number(scan.header["metadata"], "Acquisition_instrument", "TEM", "beam_energy")
-    if given > 0 and not math.isclose(given, instrument.voltage_kv, rel_tol=_SAME_VOLTAGE):
+    given = voltage_of(scan)
+    if not math.isnan(given) and not math.isclose(
+        given, instrument.voltage_kv, rel_tol=_SAME_VOLTAGE
+    ):
         raise InputError(
             scan.path, f"its header says {given:g} kV, the config {instrument.voltage_kv:g} kV",
             field="voltage", remedy="correct voltage_kv of its instrument, or name the right file",
@@ -132,6 +134,12 @@ def _reciprocal_scale(scan: Scan, voltage_kv: float) -> float:
     if unit in _RADIANS:
         return scale * _RADIANS[unit] / get_electron_wavelength(voltage_kv)
     return math.nan
+
+
+def voltage_of(scan: Scan) -> float:
+    """Acceleration voltage in the header, kV; NaN where it has none."""
+    given = _number(scan.header["metadata"], "Acquisition_instrument", "TEM", "beam_energy")
+    return given if given > 0 else math.nan
 
 
 def step_of(scan: Scan, table_nm: float) -> float:

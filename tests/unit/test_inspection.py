@@ -79,7 +79,7 @@ def test_each_file_is_opened_and_described(folder):
     assert "phase Na2, F6 Na4 O16 P4 V4 in the cell, as 2 formula units" in said["Na2V2PO42F3.cif"]
     assert "I 4/m m m, a = 6.3000, b = 6.3000, c = 10.8500" in said["Na2V2PO42F3.cif"]
     scan = said[SCAN]
-    assert "scan s, 3 x 4 positions, camera of 64 x 64 pixels, uint8, step 5 nm" in scan
+    assert "scan s, 3 x 4 positions by the file, camera of 64 x 64 pixels, uint8, step 5 nm" in scan
     assert "voltage 200 kV by the config" in scan
     assert "1.28 1/angstrom from centre to edge" in scan
     assert "BUT" not in scan
@@ -94,8 +94,10 @@ def test_each_file_is_opened_and_described(folder):
 
 
 def test_what_a_header_and_the_config_say_otherwise_stands_out(folder):
+    write_scan(folder / SCAN, 6.0)
+    assert "step 6 nm in it, BUT 5 nm by the table, which is used" in lines()[SCAN]
     write_scan(folder / SCAN, 12.0)
-    assert "step 12 nm in it, BUT 5 nm by the table, which is used" in lines()[SCAN]
+    assert "its header says a step of 12 nm, the table of scans 5 nm" in lines()[SCAN]
 
 
 def test_every_file_that_cannot_be_used_is_named(folder):
@@ -122,8 +124,8 @@ def test_what_a_virtual_run_makes_is_named_as_such(monkeypatch):
 
 def test_real_files_are_described(folder, shared_data):
     real = {
-        "scans/astar_3x2.blo": "3 x 2 positions, camera of 144 x 144 pixels, uint8, step 12.8 nm,"
-        " voltage 200 kV in it, BUT 300 kV by the config, which is used",
+        "scans/astar_3x2.blo": "3 x 2 positions by the file, camera of 144 x 144 pixels, uint8,"
+        " step 12.8 nm, voltage 200 kV, scale",
         "peaks/limno_particle_80x58.h5": "80 x 58 positions, 116750 spots",
     }
     rows = [
@@ -132,7 +134,6 @@ def test_real_files_are_described(folder, shared_data):
     ]
     (folder / "scans.tsv").write_text("scan\tstate\tpath\tinstrument\tkind\n" + "".join(rows))
     replace(folder / "mine.yaml", "scale: 0.04", "scale: 0.0175")
-    replace(folder / "mine.yaml", "voltage_kv: 200", "voltage_kv: 300")
     standard = shared_data("calibration/au_xgrating_20cm.tif")
     with (folder / "mine.yaml").open("a") as file:
         file.write(f"calibration: {{method: standard, standard: {{image: {standard},"
@@ -144,3 +145,5 @@ def test_real_files_are_described(folder, shared_data):
     assert "3 of 3 rings inside" in said["au_xgrating_20cm.tif"]
     replace(folder / "mine.yaml", "1.442], scale: 0.01", "1.442], scale: 0.001")
     assert "0 of the rings are inside" in lines()["au_xgrating_20cm.tif"]
+    replace(folder / "mine.yaml", "voltage_kv: 200", "voltage_kv: 300")
+    assert "its header says 200 kV, the config 300 kV" in lines()["astar_3x2.blo"]
