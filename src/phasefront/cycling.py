@@ -26,6 +26,7 @@ from phasefront.logs import (
 
 FARADAY_MAH_MOL = 96485.33212 / 3.6
 
+_LEAST_SWING = 0.02  # of the ions at the start; less is no charge or discharge of an electrode
 # A larger relative disagreement with the instrument's own counter is worth a warning.
 CAPACITY_LIMIT = 0.01
 # Differential capacity: steps of voltage, and how many of them a slope is fitted over.
@@ -501,6 +502,12 @@ def _warnings(log: pd.DataFrame, contents: pd.DataFrame) -> list[str]:
                 "zero beyond its error: the mass is too small, or charge went elsewhere."
             )
             break
+    swing = float(np.ptp(contents["ion_content"]))
+    if swing < _LEAST_SWING * contents["ion_content"].iloc[0]:
+        sentences.append(
+            f"Over the whole log the ion content changes by {swing:.2g} per formula unit only: its"
+            " current may be in another unit than it says, or the mass is too large."
+        )
     return sentences
 
 

@@ -130,15 +130,27 @@ def _peaks(plan: Plan, name: str) -> str:
 
 def _log(plan: Plan, name: str) -> str:
     from phasefront.config import LogRow
+    from phasefront.cycling import FARADAY_MAH_MOL
     from phasefront.logs import read_log
 
     row = LogRow.model_validate_json(plan.log(name))
     log = read_log(row.path, columns=row.columns)
-    return "; ".join([describe_log(log, name, row.mass_mg), *log.attrs["warnings"]])
+    material = plan.experiment.material
+    all_ions = FARADAY_MAH_MOL * material.pristine_ion_content / material.pristine_molar_mass
+    described = describe_log(
+        log, name, row.mass_mg, all_ions_mah_g=all_ions / row.ions_per_electron, ion=material.ion
+    )
+    return "; ".join([described, *log.attrs["warnings"]])
 
 
-def describe_log(log: pd.DataFrame, name: str, mass_mg: float) -> str:
-    """Records, duration, half cycles, charge and voltage of a log (see `logs.read_log`)."""
+def describe_log(
+    log: pd.DataFrame, name: str, mass_mg: float, *, all_ions_mah_g: float, ion: str
+) -> str:
+    """Records, duration, half cycles, charge and voltage of a log (see `logs.read_log`).
+
+    `all_ions_mah_g` is the charge that the pristine compound's ions carry: a current in another
+    unit shows beside it.
+    """
     duration = (log["time_s"].iloc[-1] - log["time_s"].iloc[0]) / 3600
     capacity, voltage, current = (log[c] for c in ("capacity_mAh", "voltage_V", "current_mA"))
     span = capacity.max() - capacity.min()
@@ -146,7 +158,8 @@ def describe_log(log: pd.DataFrame, name: str, mass_mg: float) -> str:
         f"log {name}, {len(log)} records in {duration:.4g} h,"
         f" {log['half_cycle'].max() + 1} half cycles,"
         f" {span:.4g} mAh between its most and least charged, {span / (mass_mg * 1e-3):.4g} mAh/g"
-        f" of {mass_mg:g} mg, {voltage.min():.4g} to {voltage.max():.4g} V,"
+        f" of {mass_mg:g} mg or {100 * span / (mass_mg * 1e-3) / all_ions_mah_g:.3g} % of all its"
+        f" {ion}, {voltage.min():.4g} to {voltage.max():.4g} V,"
         f" {current.min():.4g} to {current.max():.4g} mA"
     )
 

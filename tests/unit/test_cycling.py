@@ -765,6 +765,13 @@ def test_a_mass_too_small_is_said(charge_rest_discharge):
     assert "of the active grains falls to -0.90" in result.attrs["warnings"]
 
 
+def test_a_charge_of_next_to_nothing_is_doubted(charge_rest_discharge):
+    for mass_mg, doubted in ((5.0, False), (5000.0, True)):
+        cell = {**NVPF, "mass_mg": mass_mg}
+        result = analyse_log(charge_rest_discharge, name="cell", states=[], **cell)
+        assert ("may be in another unit" in result.attrs["warnings"]) == doubted
+
+
 def test_tidy_table_is_battery_data_format(charge_rest_discharge, tmp_path):
     result = analyse_log(charge_rest_discharge, name="cell", states=[], **NVPF)
     table = tidy_table(result)

@@ -85,7 +85,7 @@ def test_each_file_is_opened_and_described(folder):
     assert "BUT" not in scan
     assert said[LOG].startswith(
         f"{LOG}: log charge, 721 records in 2 h, 1 half cycles, 0.2 mAh between its most and least"
-        " charged, 100 mAh/g of 2 mg, 3.4 to 4.12 V, 0.1 to 0.1 mA"
+        " charged, 100 mAh/g of 2 mg or 52 % of all its Na, 3.4 to 4.12 V, 0.1 to 0.1 mA"
     )
     assert said[PATTERN].startswith(
         f"{PATTERN}: pattern p, 160 points, 4 to 11.95 degrees at 0.4127 angstrom, d from 5.913 to"
