@@ -21,7 +21,10 @@ _SAME_GRAIN_DEG = 3.0
 _SHARED = 6  # parameters of the joint fit that all patterns share
 # 1/angstrom^2, prior of a spot's outward shift times its frequency: of the order of its variance.
 _OUTWARD_SIGMA = 5e-4
-_MODEL_ERROR = 1.5e-4  # of the affine's parts, relative, that scatter among grains does not show
+# Of the affine's parts, relative, that scatter among grains does not show; and more of it where
+# phases mix, times the chance that two patterns are of different phases: spots of two phases in one
+# column run together. Set on virtual scans, see docs/calibration.md.
+_MODEL_ERROR, _MIXTURE_ERROR = 1e-4, 8e-4
 _ROUGH_STEPS, _FINE_STEPS = 6, 30
 _SCALE_STEP = 0.005  # of the search for the scale, relative
 # Scales are also tried this far beyond the allowed range, to see when the right one is there.
@@ -43,8 +46,8 @@ class AffineFit:
 
     `covariance` is that of (xx, xy, yy, shift x, shift y, outward) with grains as independent
     units; `phase_share` belongs to the phases. `evidence` is the log-likelihood of a spot, in the
-    mean, over that of spots that belong to no reflection. `residual` (spots, 2) is what the fit leaves
-    of each of the spots `q` (spots, 2), nominal; NaN for one that belongs to no reflection.
+    mean, over that of spots that belong to no reflection. `residual` (spots, 2) is what the fit
+    leaves of each of the spots `q` (spots, 2), nominal; NaN for one that belongs to no reflection.
     """
 
     matrix: np.ndarray
@@ -140,6 +143,15 @@ _OTHERWISE = (
     "take the scale from a picture of a standard, calibration: {method: standard}, "
     "or as it is, calibration: {method: nominal}"
 )
+
+
+def corrected(found: xr.Dataset, fit: AffineFit) -> xr.Dataset:
+    """SPOTS in nominal frequencies brought to those that a fit says are true."""
+    q = np.stack([found["qx"].values, found["qy"].values], axis=1).astype(float)
+    xx, xy, yy = fit.matrix[[0, 0, 1], [0, 1, 1]]
+    true = _corrected(q, np.array([xx, xy, yy, *fit.shift, fit.outward]))
+    qx, qy = (found[name].copy(data=part) for name, part in zip(("qx", "qy"), true.T, strict=True))
+    return found.assign(qx=qx.astype("f4"), qy=qy.astype("f4"))
 
 
 def _percent(state: _State) -> str:
@@ -290,7 +302,9 @@ class _AffineProblem:
         xx, xy, yy = state.parameters[:3]
         prior = _prior_information() + _IGNORANCE
         covariance = covariance_by_grain(information, score, grain, prior)
-        covariance[:3, :3] += np.diag([1.0, 0.5, 1.0]) * _MODEL_ERROR**2 * (xx * yy - xy**2)
+        mixed = 1 - np.sum(state.phase_share**2)
+        model = math.hypot(_MODEL_ERROR, _MIXTURE_ERROR * mixed)
+        covariance[:3, :3] += np.diag([1.0, 0.5, 1.0]) * model**2 * (xx * yy - xy**2)
         return AffineFit(
             matrix=np.array([[xx, xy], [xy, yy]]),
             covariance=covariance,
