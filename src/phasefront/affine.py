@@ -163,14 +163,12 @@ def _require_known(fit: AffineFit, scale_search: float, source: str) -> None:
 
     A standard error of half the range of the search is what a scale has that is known to be in it.
     """
-    errors = [
-        propagate(quantity, fit.matrix, fit.covariance[:3, :3]) for quantity in (scale_of, ratio_of)
-    ]
-    if not max(errors) < scale_search / 2:
+    error = math.sqrt(max(fit.covariance.diagonal()[:3]))
+    if not error < scale_search / 2:
         raise InputError(
             source, f"{fit.spots_used} spots of {fit.patterns_used} patterns in {fit.grains} "
-            "grain(s) do not fix scale and ellipse: their standard errors are "
-            f"{100 * errors[0]:.2g} and {100 * errors[1]:.2g} %", field="scale", remedy=_OTHERWISE,
+            "grain(s) do not fix scale and ellipse: the standard error along one axis is "
+            f"{100 * error:.2g} %", field="scale", remedy=_OTHERWISE,
         )  # fmt: skip
     if fit.sigma >= _MOST_SIGMA or fit.evidence < _LEAST_EVIDENCE:
         raise InputError(
