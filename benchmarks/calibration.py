@@ -98,7 +98,7 @@ def main(seeds, grains):
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--first", type=int, default=9000)
+    parser.add_argument("--first", type=int, default=9100)
     parser.add_argument("--scans", type=int, default=12)
     parser.add_argument("--grains", type=int, nargs="+", default=GRAINS)
     told = parser.parse_args()
