@@ -21,13 +21,18 @@ _SAME_GRAIN_DEG = 3.0
 _SHARED = 6  # parameters of the joint fit that all patterns share
 # 1/angstrom^2, prior of a spot's outward shift times its frequency: of the order of its variance.
 _OUTWARD_SIGMA = 5e-4
-_MODEL_ERROR = 1.5e-4  # of the affine's parts, relative, that scatter among grains does not show
+# Of the affine's parts, relative, that scatter among grains does not show; and more of it where
+# phases mix, times the chance that two patterns are of different phases: spots of two phases in one
+# column run together. Set on virtual scans, see docs/calibration.md.
+_MODEL_ERROR, _MIXTURE_ERROR = 1e-4, 8e-4
 _ROUGH_STEPS, _FINE_STEPS = 6, 30
 _SCALE_STEP = 0.005  # of the search for the scale, relative
 # Scales are also tried this far beyond the allowed range, to see when the right one is there.
 _BEYOND = 0.02
-_OTHER_SCALE = 0.004  # relative; maxima further apart are different answers
-_SURE = 3.0  # log-odds of the best scale against any other, with grains as units: 20 to 1
+_OTHER_MATRIX = 0.004  # in a part, relative; maxima further apart are different answers
+# Log-odds of the best matrix against any other, each grain counted as one pattern. 3 would do if
+# reflections shone as predicted; dynamical ones do not, and mislead all patterns of a grain alike.
+_SURE = 8.0
 # 1/variance of (xx, xy, yy, shift x, shift y): ties of a step to where it starts, too weak to be
 # seen but where spots say nothing about a parameter, which then stays; and errors, unity, of those.
 _STEP_TIES = np.diag([400.0, 400.0, 400.0, 2500.0, 2500.0, 0.0])
@@ -120,11 +125,13 @@ def fit_affine(
     source = found.attrs.get("scan", "")
     _require_known(fit, scale_search, source)
     if rival is not None:
-        odds = (best.log_likelihood - rival.log_likelihood) * fit.grains / fit.patterns_used
+        gain = best.log_likelihood - rival.log_likelihood
+        odds = gain * fit.grains / fit.patterns_used
         if odds < _SURE:
             raise InputError(
-                source, f"scales {_percent(best)} and {_percent(rival)} off the nominal one fit "
-                "the spots about equally well", field="scale", remedy=_OTHERWISE,
+                source, f"scales {_percent(best)} and {_percent(rival)} off the nominal one, "
+                "each with an ellipse of its own, fit the spots about equally well",
+                field="scale", remedy=_OTHERWISE,
             )  # fmt: skip
     if abs(best.scale - 1) > scale_search:
         raise InputError(
@@ -142,6 +149,19 @@ _OTHERWISE = (
 )
 
 
+def corrected(found: xr.Dataset, fit: AffineFit) -> xr.Dataset:
+    """SPOTS in nominal frequencies brought to those that a fit says are true."""
+    q = np.stack([found["qx"].values, found["qy"].values], axis=1).astype(float)
+    xx, xy, yy = fit.matrix[[0, 0, 1], [0, 1, 1]]
+    true = _corrected(q, np.array([xx, xy, yy, *fit.shift, fit.outward]))
+    qx, qy = (found[name].copy(data=part) for name, part in zip(("qx", "qy"), true.T, strict=True))
+    return found.assign(qx=qx.astype("f4"), qy=qy.astype("f4"))
+
+
+def _apart(one: _State, other: _State) -> bool:
+    return np.abs(one.parameters[:3] - other.parameters[:3]).max() > _OTHER_MATRIX
+
+
 def _percent(state: _State) -> str:
     return f"{100 * (state.scale - 1):+.2f} %"
 
@@ -151,14 +171,12 @@ def _require_known(fit: AffineFit, scale_search: float, source: str) -> None:
 
     A standard error of half the range of the search is what a scale has that is known to be in it.
     """
-    errors = [
-        propagate(quantity, fit.matrix, fit.covariance[:3, :3]) for quantity in (scale_of, ratio_of)
-    ]
-    if not max(errors) < scale_search / 2:
+    error = math.sqrt(max(fit.covariance.diagonal()[:3]))
+    if not error < scale_search / 2:
         raise InputError(
             source, f"{fit.spots_used} spots of {fit.patterns_used} patterns in {fit.grains} "
-            "grain(s) do not fix scale and ellipse: their standard errors are "
-            f"{100 * errors[0]:.2g} and {100 * errors[1]:.2g} %", field="scale", remedy=_OTHERWISE,
+            "grain(s) do not fix scale and ellipse: the standard error along one axis is "
+            f"{100 * error:.2g} %", field="scale", remedy=_OTHERWISE,
         )  # fmt: skip
     if fit.sigma >= _MOST_SIGMA or fit.evidence < _LEAST_EVIDENCE:
         raise InputError(
@@ -264,14 +282,14 @@ class _AffineProblem:
         return _State(parameters, rotation, sigma, share, float(total))
 
     def best_two(self, starts: Sequence[_State]) -> tuple[_State, _State | None]:
-        """The likeliest state, and the likeliest of another scale, if there is one."""
+        """The likeliest state, and the likeliest of another matrix, if there is one."""
         best = self.climb(max(starts, key=lambda state: state.log_likelihood), _FINE_STEPS)
-        others = [state for state in starts if abs(state.scale - best.scale) > _OTHER_SCALE]
+        others = [state for state in starts if _apart(state, best)]
         if not others:
             return best, None
         rival = self.climb(max(others, key=lambda state: state.log_likelihood), _FINE_STEPS)
         best, rival = sorted([best, rival], key=lambda state: -state.log_likelihood)
-        return best, rival if abs(rival.scale - best.scale) > _OTHER_SCALE else None
+        return best, rival if _apart(rival, best) else None
 
     def _responsibility(self, likelihood, share):
         """Posterior of each pattern's candidates, and the log-likelihood of all patterns."""
@@ -290,7 +308,9 @@ class _AffineProblem:
         xx, xy, yy = state.parameters[:3]
         prior = _prior_information() + _IGNORANCE
         covariance = covariance_by_grain(information, score, grain, prior)
-        covariance[:3, :3] += np.diag([1.0, 0.5, 1.0]) * _MODEL_ERROR**2 * (xx * yy - xy**2)
+        mixed = 1 - np.sum(state.phase_share**2)
+        model = math.hypot(_MODEL_ERROR, _MIXTURE_ERROR * mixed)
+        covariance[:3, :3] += np.diag([1.0, 0.5, 1.0]) * model**2 * (xx * yy - xy**2)
         return AffineFit(
             matrix=np.array([[xx, xy], [xy, yy]]),
             covariance=covariance,

@@ -14,7 +14,15 @@ import numpy as np
 import xarray as xr
 
 from phasefront import beam, friedel, layouts, netcdf, spots
-from phasefront.affine import AffineFit, fit_affine, propagate, ratio_of, scale_of, shape_of
+from phasefront.affine import (
+    AffineFit,
+    corrected,
+    fit_affine,
+    propagate,
+    ratio_of,
+    scale_of,
+    shape_of,
+)
 from phasefront.errors import InputError
 from phasefront.scans import sample_rows
 
@@ -29,6 +37,9 @@ _LOOSE = 0.5  # pixels that centres of a beam that is seen scatter at most
 _SECTOR_DEG, _EMPTY = 15, 0.1  # width of a sector; spots in an empty one, of the mean
 _BINS = 12  # a side of the map of residuals over the camera
 _LEAST_IN_BIN = 15
+_INDEXED_SCALES = 0.03  # relative; further apart than this, indexing fails in between
+_INDEXINGS = 4  # of the sample, at most
+_SETTLED = 0.001  # relative; a scale that moves less from one indexing to the next is the answer
 _LEAST_PATTERNS = 3  # with spots; fewer say nothing that the nominal scale does not
 
 
@@ -102,7 +113,9 @@ def calibrate(
             "scan": name, "method": "spots of the scan against its candidate phases",
             "spots_used": fit.spots_used, "residual_rms": fit.sigma,
             "patterns_used": fit.patterns_used, "grains_used": fit.grains,
-            "phase_share": fit.phase_share,
+            "phase_share": fit.phase_share, "evidence": fit.evidence,
+            "scale_nominal": scale_nominal, "scale_search": scale_search,
+            "error_kind": f"scatter of {fit.grains} grain(s), with what virtual scans tell of few",
         },
     )  # fmt: skip
 
@@ -272,12 +285,47 @@ class _Geometry:
 def index_and_fit(
     found: xr.Dataset, crystals: Sequence, templates: xr.Dataset, scale_search: float
 ) -> AffineFit:
-    """Orientations of nominal spots by template matching, then `fit_affine` on them."""
+    """Orientations of nominal spots by template matching, then `fit_affine` on them.
+
+    They are indexed at several scales around the nominal one, as orientations found at a wrong
+    scale may hold the fit there, and then again as the fit corrects them, until that leaves the
+    scale where it was.
+
+    Raises
+    ------
+    InputError
+        As `fit_affine` does, or if the scale does not settle.
+    """
+    number = math.ceil(scale_search / _INDEXED_SCALES)
+    offsets = _INDEXED_SCALES * np.arange(-number, number + 1)
+    seen = [found.assign(qx=(1 + s) * found["qx"], qy=(1 + s) * found["qy"]) for s in offsets]
+    scales = []
+    for _ in range(_INDEXINGS):
+        fit = _index_and_fit(found, seen, crystals, templates, scale_search)
+        scales.append(scale_of(fit.matrix))
+        if len(scales) > 1 and abs(scales[-1] - scales[-2]) < _SETTLED:
+            return fit
+        seen = [corrected(found, fit)]
+    raise InputError(
+        found.attrs["scan"],
+        f"the scale does not settle, at {100 * (scales[-2] - 1):+.2f} % and then "
+        f"{100 * (scales[-1] - 1):+.2f} % off the nominal one",
+        field="scale", remedy="check the candidate phases and the nominal scale, or take "
+        "calibration: {method: standard} or {method: nominal}",
+    )  # fmt: skip
+
+
+def _index_and_fit(found, seen, crystals, templates, scale_search) -> AffineFit:
+    """Fit of the spots `found` to what indexing makes of them as each of `seen`."""
     from phasefront.orientations import find_orientations
 
-    orientations = find_orientations(found, templates, crystals, n_best=2, min_spots=6,
-        scale_sigma=scale_search / 2, centre_sigma=0.003,
-    )  # fmt: skip
+    indexed = [
+        find_orientations(spots, templates, crystals, n_best=2, min_spots=6,
+            scale_sigma=scale_search / 2, centre_sigma=0.003,
+        )["rotation"]
+        for spots in seen
+    ]  # fmt: skip
+    orientations = xr.concat(indexed, dim="rank").to_dataset()
     return fit_affine(
         found, orientations, crystals, scale_search=scale_search,
         voltage_kv=float(templates.attrs["voltage_kv"]),

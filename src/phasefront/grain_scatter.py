@@ -6,7 +6,7 @@ import numpy as np
 
 # How much of a spot's variance all patterns of a grain share (intraclass correlation), and how many
 # grains that knowledge is worth: set on virtual scans, see docs/calibration.md.
-SHARED_VARIANCE = 0.2
+SHARED_VARIANCE = 0.15
 PRIOR_GRAINS = 4
 
 

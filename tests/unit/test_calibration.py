@@ -8,7 +8,17 @@ import pytest
 from scipy import special
 from scipy.spatial.transform import Rotation
 
-from phasefront import affine, beam, calibration, layouts, netcdf, refinement, rings, scans
+from phasefront import (
+    affine,
+    beam,
+    calibration,
+    grain_scatter,
+    layouts,
+    netcdf,
+    refinement,
+    rings,
+    scans,
+)
 from phasefront.crystals import read_crystal
 from phasefront.errors import InputError
 
@@ -347,6 +357,83 @@ def test_standard_errors_cover_the_truth(crystals):
     assert 0.5 < np.sqrt(np.mean(np.square(pulls))) < 1.7
 
 
+def crippled(spots, how, rng):
+    q = np.stack([spots["qx"].values, spots["qy"].values], axis=1).astype(float)
+    count = spots["count"].values.ravel()
+    first = spots["offset"].values[:-1]
+    if how == "spots on a line":
+        q = np.hypot(*q.T)[:, None] * [0.8, 0.6] * rng.choice([-1, 1], (len(q), 1))
+    elif how == "spots of nothing":
+        azimuth = rng.uniform(0, 2 * np.pi, len(q))
+        q = rng.uniform(0.15, 0.8, (len(q), 1)) * np.stack([np.cos(azimuth), np.sin(azimuth)], 1)
+    elif how == "all spots at one place":
+        q[:] = [0.3, 0.2]
+    elif how.startswith("spots: "):
+        kept = int(how.removeprefix("spots: "))
+        q = q[np.concatenate([np.arange(start, start + kept) for start in first])]
+        count = np.full(len(count), kept)
+    elif how == "one pattern again and again":
+        q, count = np.tile(q[: count[0]], (len(count), 1)), np.full(len(count), count[0])
+    return calibration._spots_dataset(count, *q.T, np.ones(len(q)), np.ones(len(q)))
+
+
+@pytest.mark.parametrize("grains", [1, 3])
+@pytest.mark.parametrize(
+    "how",
+    ["spots: 1", "spots: 2", "spots on a line", "spots of nothing", "all spots at one place",
+     "one pattern again and again", "nothing wrong"],
+)  # fmt: skip
+def test_what_few_or_odd_spots_do_not_say_is_refused_or_has_an_error_that_covers_it(
+    crystals, how, grains
+):
+    rng = np.random.default_rng(grains)
+    spots, orientations = nominal_spots(
+        crystals, rng, matrix=np.eye(2), phases=[0], patterns=12, grains=grains
+    )
+    if how == "one pattern again and again":
+        orientations["rotation"][:] = orientations["rotation"][:, :1].values
+    try:
+        result = fit(crippled(spots, how, rng), orientations, crystals)
+    except InputError as error:
+        assert how != "nothing wrong" or grains == 1
+        assert "calibration: {method: nominal}" in str(error) or "correct the instrument" in str(
+            error
+        )
+        return
+    assert how in ("nothing wrong", "one pattern again and again", "spots: 2")
+    error = affine.propagate(affine.scale_of, result.matrix, result.covariance[:3, :3])
+    assert abs(affine.scale_of(result.matrix) - 1) < 4 * error < 0.04
+
+
+@pytest.mark.parametrize("scale", [0.97, 1.03])
+def test_a_scale_outside_of_the_search_is_named_and_refused(crystals, scale):
+    rng = np.random.default_rng(8)
+    made = nominal_spots(crystals, rng, matrix=distortion(scale, 1.0, 0.0), phases=[0])
+    with pytest.raises(InputError, match=r"(2\.9|3\.0)\d % off .* 2 % are searched"):
+        fit(*made, crystals)
+    wider = fit(*made, crystals, scale_search=0.04)
+    assert affine.scale_of(wider.matrix) == pytest.approx(scale, abs=0.001)
+
+
+def test_a_grain_seen_often_is_not_many_grains():
+    rng = np.random.default_rng(0)
+    information = np.broadcast_to(100 * np.eye(2), (40, 2, 2))
+    prior = np.zeros((2, 2))
+
+    def variance(grain, score):
+        return grain_scatter.covariance_by_grain(information, score, grain, prior)[0, 0]
+
+    independent = 1 / 4000
+    one = variance(np.zeros(40, int), np.zeros((40, 2)))
+    effect = 1 + 39 * grain_scatter.SHARED_VARIANCE
+    assert one == pytest.approx(effect * independent)
+    # Of twenty grains, their own scatter counts: here that of grains whose patterns err together.
+    grain = np.repeat(np.arange(20), 2)
+    found = [variance(grain, np.repeat(rng.normal(0, 40, (20, 2)), 2, axis=0)) for _ in range(50)]
+    true = 20 * 80**2 / 4000**2
+    assert np.mean(found) == pytest.approx(true, rel=0.35)
+
+
 def test_too_few_indexed_patterns_are_an_input_error(crystals):
     made = nominal_spots(
         crystals, np.random.default_rng(0), matrix=np.eye(2), phases=[0], patterns=2
@@ -434,6 +521,15 @@ def test_the_genuine_scan_is_calibrated_without_its_phase(shared_data):
 GOLD = 4.0782 / np.sqrt([3, 4, 8, 11, 12, 16, 19, 20])
 
 
+def picture_of_rings(rng, matrix, shape=(128, 128), row=62.3, column=65.8):
+    y, x = np.indices(shape)
+    q = np.linalg.norm(np.einsum("ij,j...->i...", matrix, np.stack([x - column, y - row])), axis=0)
+    image = 4000 * np.exp(-q / 0.25) + 2e4 * disk(shape, row, column, 4.0) + 20
+    for d, height in zip(GOLD, (900, 400, 300, 300, 60, 20, 60, 60), strict=True):
+        image += height * np.exp(-0.5 * ((q - 1 / d) / 0.015) ** 2)
+    return rng.poisson(image)
+
+
 def test_rings_give_back_their_geometry():
     rng = np.random.default_rng(0)
     matrix = 0.0101 * distortion(1.0, 1.03, 60.0)
@@ -467,6 +563,33 @@ def test_the_real_gold_grating_has_the_published_scale_and_ellipse(shared_data):
     assert float(found["scale"]) == pytest.approx(scale, rel=0.005)
     assert float(found["ellipse_ratio"]) == pytest.approx(ratio, abs=0.005)
     assert float(found["ellipse_angle"]) == pytest.approx(angle, abs=3.0)
+
+
+def test_a_standards_scale_does_not_depend_on_the_nominal_one():
+    true, rng = 0.0201, np.random.default_rng(1)
+    image = picture_of_rings(rng, true * distortion(1.0, 1.02, 60.0))
+    found = [
+        rings.calibrate_rings(image, d_spacings=GOLD, scale_nominal=true * off, name="made")
+        for off in (0.956, 1.0, 1.047)
+    ]
+    scales = np.array([float(one["scale"]) for one in found])
+    error = float(found[1]["scale_stderr"])
+    assert np.ptp(scales) < 0.02 * error
+    assert abs(scales[1] - true) < 4 * error < 0.01 * true
+    assert "rings" in found[1].attrs["error_kind"]
+    for off, percent in ((0.91, "9.9"), (1.1, "9.1")):
+        with pytest.raises(InputError, match=rf"{percent} % from the nominal .* 5 % are allowed"):
+            rings.calibrate_rings(image, d_spacings=GOLD, scale_nominal=true * off, name="made")
+
+
+def test_a_picture_without_rings_gives_no_scale():
+    rng = np.random.default_rng(2)
+    y, x = np.indices((128, 128))
+    image = rng.poisson(
+        400 * np.exp(-np.hypot(y - 63, x - 65) / 20) + 2e4 * disk((128, 128), 63, 65, 4.0) + 20
+    )
+    with pytest.raises(InputError):
+        rings.calibrate_rings(image, d_spacings=GOLD, scale_nominal=0.02, name="none")
 
 
 def test_one_ring_is_not_enough():
