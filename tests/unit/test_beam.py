@@ -163,7 +163,7 @@ def test_a_fit_of_spots_on_one_side_is_refused():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"conditions": Conditions(stop=STOPS["arm"])},
+        {"conditions": Conditions(stop=STOPS["arm"]), "grains": 8},
         {"conditions": Conditions(stop=STOPS["bar"], hot=0.001, dead=0.001)},
         {"conditions": Conditions(stop=BESIDE, liquid=1)},
         {"conditions": Conditions(liquid=5)},
