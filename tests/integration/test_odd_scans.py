@@ -128,7 +128,9 @@ def test_a_log_and_a_powder_pattern_without_a_scan_are_a_run(project):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes((project.results / "raw" / name).read_bytes())
     folder = project.folder / "config"
-    (folder / "logs.tsv").write_text("log\tpath\tmass_mg\ncharge\tdata/charge.mpt\t3.42\n")
+    (folder / "logs.tsv").write_text(
+        "log\tpath\tmass_mg\tirreversible_mah_g\ncharge\tdata/charge.mpt\t3.42\t4\n"
+    )
     (folder / "patterns.tsv").write_text(
         "pattern\tstate\tpath\twavelength\np\thalf\tdata/powder-x2.5.xye\t0.4127\n"
     )

@@ -140,7 +140,7 @@ def test_a_table_that_names_another_raw_file_breaks_records(finished_project, tm
     table.write_text(text.replace("?", names[1]))
     done = project.command("verify", SUMMARY)
     assert done.returncode == 1
-    assert f"the scan is results/small/{names[0]}, not results/small/{names[1]}" in done.stderr
+    assert f"'results/small/{names[1]}' is not what the virtual run makes" in done.stderr
 
 
 def test_any_output_that_is_gone_with_its_record_is_missed(finished_project, tmp_path):
