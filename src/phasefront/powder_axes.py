@@ -103,6 +103,8 @@ def settle(path: Path, header: list[str], label: str | None, *, axis, unit) -> A
     ):
         candidates = [name for name, units in UNITS.items() if unit in units]
         axis = candidates[0] if candidates else None
+    if found is None and axis is None:
+        _refuse_hint(path, header)
     if found is None:
         found = Axis(axis or "two_theta", unit or "", said=axis is not None)
     for what, here, there in (("axis", found.name, axis), ("unit", found.unit, unit)):
@@ -138,6 +140,17 @@ def _in_header(path: Path, header: list[str]) -> Axis | None:
     # A last line that begins with the axis's letter, and has more words than there are columns.
     words = re.sub(r"^\W+", "", header[-1]).split() if header else []
     return of_label(words[0]) if words and words[0].lower() in ("q", "d", "tof") else None
+
+
+def _refuse_hint(path: Path, header: list[str]) -> None:
+    """Refuse degrees where a word of the last header line, which has no column, is q or d."""
+    words = re.split(r"[\s,;]+", header[-1]) if header else []
+    hinted = [word for word in words if (one := of_label(word)) and one.name in ("q", "d", "d*")]
+    if hinted:
+        raise InputError(
+            path, f"its header has the word {hinted[0]!r}, but not in a way that says what the axis"
+            " is", field="axis", remedy=_REMEDY,
+        )  # fmt: skip
 
 
 def settle_wavelength(path: Path, header: list[str], given: float | None) -> float | None:

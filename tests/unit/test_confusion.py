@@ -324,7 +324,7 @@ def test_the_script_does_the_same(good, tmp_path):
         "ion": "Na", "pristine_molar_mass": 417.8, "pristine_ion_content": 3,
         "parent_point_group": "4/mmm",
         "phases": [
-            {"name": name, "cif": "-", "ion_content": content, "formula_units": 4,
+            {"name": name, "cif": f"{name}.cif", "ion_content": content, "formula_units": 4,
              "parent_axes": parent}
             for name, content, parent in zip(NAMES, (3, 2, 1), PARENTS, strict=True)
         ],

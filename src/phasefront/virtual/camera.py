@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 from numba import njit
 
-from phasefront import frames
+from phasefront.frames import in_pattern, plane_matrix
 from phasefront.virtual import bloch_waves, specimen
 from phasefront.virtual.conditions import Conditions
 from phasefront.virtual.particles import VirtualPhase
@@ -126,7 +126,7 @@ def simulate_scan(
     )  # fmt: skip
     scale = scale_nominal * (1 + scale_error)
     affine = _affine(scale, ellipse_ratio, ellipse_angle_deg)
-    to_scan = np.eye(2) if camera is None else frames.plane_matrix(camera).T
+    to_scan = np.eye(2) if camera is None else plane_matrix(camera).T
     # A stream of its own: a change of the camera leaves the grains as they are.
     centres = _descan(shape, descan_px, np.random.default_rng([seed, 1]))
 
@@ -146,7 +146,7 @@ def simulate_scan(
     )  # fmt: skip
     truth = grown.truth(centres, affine)
     for name in ("rotation", "second_rotation"):
-        seen = frames.in_pattern(truth[name].values.astype("f8"), camera)
+        seen = in_pattern(truth[name].values.astype("f8"), camera)
         truth[name] = truth[name].copy(data=seen.astype("f4"))
     return truth.assign_attrs(
         {
