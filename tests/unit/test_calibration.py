@@ -565,6 +565,7 @@ def test_the_real_gold_grating_has_the_published_scale_and_ellipse(shared_data):
     assert float(found["ellipse_angle"]) == pytest.approx(angle, abs=3.0)
 
 
+@pytest.mark.slow
 def test_a_standards_scale_does_not_depend_on_the_nominal_one():
     true, rng = 0.0201, np.random.default_rng(1)
     image = picture_of_rings(rng, true * distortion(1.0, 1.02, 60.0))
