@@ -139,14 +139,13 @@ def usable_pixels(
     y, x = np.indices(pattern.shape)
     radius = np.hypot(y - centre[0], x - centre[1])
     ring = radius.astype(int) // 2
-    smooth = ndimage.median_filter(pattern, 3)
-    dark, dim = np.ones((2, *pattern.shape), bool)
-    for counts, quantile, shares in ((pattern, 0.75, _DARK), (low, 0.5, _LOW_DARK)):
-        level = _ring_level(counts, ring, quantile, hidden)
-        quiet = ndimage.median_filter(counts, 3)
-        dark &= quiet < shares[0] * level
-        dim &= quiet < shares[1] * level
+    smooth, low_smooth = (ndimage.median_filter(counts, 3) for counts in (pattern, low))
     level = _ring_level(pattern, ring, 0.75, hidden)
+    low_level = _ring_level(low, ring, 0.5, hidden)
+    dark, dim = (
+        (smooth < share * level) & (low_smooth < low_share * low_level)
+        for share, low_share in zip(_DARK, _LOW_DARK, strict=True)
+    )
     scatter = 1.2533 * np.abs(pattern - smooth)[level <= np.median(level)].mean()
     lit = level > 10 * scatter
     shadow = _of_stop(ndimage.binary_opening(dark & lit), dim & lit, radius)

@@ -198,9 +198,7 @@ class _Geometry:
         The beam's radius is that of the shadow, and nothing is looked for inside it.
         """
         shape = (*scan.shape[:2], 2)
-        _, sample, places = _centres_and_sample(
-            scan, lambda _, flat: np.nan * flat[:, 0, :2], wanted
-        )
+        sample, places = _sample(scan, wanted)
         mask = beam.usable_pixels(mean, found[:2], low_pattern=low, hidden=True)
         voted = friedel.vote_centres(
             sample, found[:2], spot_radius=_HIDDEN_SPOT, beam_radius=2 * _HIDDEN_SPOT, mask=mask
@@ -210,9 +208,8 @@ class _Geometry:
         start = np.broadcast_to(found[:2], shape)
         for reach in _HIDDEN_REACHES:
             at = start.reshape(-1, 2)[places]
-            few, at_few = (values[:: max(1, len(sample) // 64)] for values in (sample, at))
             spot_radius = beam.measure_spot_radius(
-                few, at_few, probe_radius=found.radius, mask=mask
+                *_few(sample, at), probe_radius=found.radius, mask=mask
             )
             sizes = {
                 "spot_radius": spot_radius, "beam_radius": found.radius + spot_radius, "mask": mask
@@ -251,7 +248,7 @@ class _Geometry:
             measured, radius=probe_radius if seen else math.inf
         )
         at = centres.reshape(-1, 2)[places]
-        few, at_few = (values[:: max(1, len(sample) // 64)] for values in (sample, at))
+        few, at_few = _few(sample, at)
         spot_radius = beam.measure_spot_radius(few, at_few, probe_radius=probe_radius, mask=mask)
         beam_radius = beam.measure_beam_radius(
             few, at_few, probe_radius=probe_radius, spot_radius=spot_radius, mask=mask
@@ -374,19 +371,41 @@ def _centres_and_sample(scan, find, wanted):
     `find` gives the centres (n, 2) of a slice of rows and its patterns (n, ky, kx).
     """
     ny, nx, ky, kx = scan.shape
-    affordable = max(1, _SAMPLE_BYTES // (ky * kx * scan.dtype.itemsize))
-    net = max(1, math.ceil(math.sqrt(ny * nx / min(wanted, affordable))))
+    of_net, columns = _net(scan, wanted)
     measured = np.empty((ny, nx, 2))
-    sample, places = [], []
+    sample = []
     for rows, block in scan.blocks():
         spots.require_finite(block, rows, scan.path)
         measured[rows] = find(rows, block.reshape(-1, ky, kx)).reshape(-1, nx, 2)
-        for k, row in enumerate(range(rows.start, rows.stop)):
-            if row % net == net // 2 or ny <= net:
-                columns = np.arange(min(net // 2, nx - 1), nx, net)
-                sample.append(block[k, columns])
-                places.append(row * nx + columns)
-    return measured, np.concatenate(sample), np.concatenate(places)
+        sample += [
+            block[row - rows.start, columns] for row in of_net if rows.start <= row < rows.stop
+        ]
+    return measured, np.concatenate(sample), _places(of_net, columns, nx)
+
+
+def _sample(scan, wanted):
+    """The same patterns and places, of which only the rows that hold them are read."""
+    of_net, columns = _net(scan, wanted)
+    sample = [scan.read_rows(row, row + 1)[0, columns] for row in of_net]
+    return np.concatenate(sample), _places(of_net, columns, scan.shape[1])
+
+
+def _net(scan, wanted) -> tuple[list[int], np.ndarray]:
+    """Rows and columns of a regular net of `wanted` positions, or as many as memory holds."""
+    ny, nx, ky, kx = scan.shape
+    affordable = max(1, _SAMPLE_BYTES // (ky * kx * scan.dtype.itemsize))
+    net = max(1, math.ceil(math.sqrt(ny * nx / min(wanted, affordable))))
+    rows = [row for row in range(ny) if row % net == net // 2 or ny <= net]
+    return rows, np.arange(min(net // 2, nx - 1), nx, net)
+
+
+def _places(rows: list[int], columns: np.ndarray, nx: int) -> np.ndarray:
+    return (np.array(rows)[:, None] * nx + columns).ravel()
+
+
+def _few(*values: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Some 64 of each, spread evenly."""
+    return tuple(array[:: max(1, len(array) // 64)] for array in values)
 
 
 def _nominal_spots(found, centres, scale, patterns, max_radius) -> xr.Dataset:
