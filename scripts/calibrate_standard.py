@@ -5,12 +5,10 @@ from phasefront.provenance.job import Job
 
 
 def calibrate_standard(job):
-    from skimage.io import imread
-
     from phasefront import layouts, netcdf, rings
 
     calibrated = rings.calibrate_rings(
-        imread(job.image),
+        rings.read_picture(job.image),
         d_spacings=job.settings.d_spacings,
         scale_nominal=job.settings.scale,
         name=job.image.name,

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from phasefront.errors import InputError
+from phasefront.texts import decoded
 
 # Refined occupancies slightly over 1 are common in good published files.
 OCCUPANCY_LIMIT = 1.05
@@ -44,13 +45,8 @@ def structure_block(path: str | Path) -> gemmi.cif.Block:
     """
     if not Path(path).is_file():
         raise InputError(path, "there is no such file", remedy="correct the path of the CIF")
-    content = Path(path).read_bytes()
     try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    try:
-        document = gemmi.cif.read_string(text)
+        document = gemmi.cif.read_string(decoded(Path(path).read_bytes()))
     except (RuntimeError, ValueError) as error:
         raise InputError(
             path, f"not a readable CIF ({error})", remedy="export the structure again as a CIF"

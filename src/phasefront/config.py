@@ -628,14 +628,20 @@ ScanShape = Annotated[
 ]
 
 
+SkippedFrames = Annotated[int, Field(ge=0, description="frames before the first position")]
+FlybackFrames = Annotated[
+    int, Field(ge=0, description="frames after each row that are no positions")
+]
+
+
 class ScanLayout(Model):
     """How frames lie on a scan, where its file (.mib, .tvips) may not say."""
 
     scan_shape: ScanShape | None = Field(
         None, description="positions, rows x columns, such as 4 x 6"
     )
-    skip: int = Field(0, ge=0, description="frames before the first position")
-    flyback: int = Field(0, ge=0, description="frames after each row that are no positions")
+    skip: SkippedFrames = 0
+    flyback: FlybackFrames = 0
 
 
 class ScanRow(Model):
@@ -650,8 +656,8 @@ class ScanRow(Model):
     scan_shape: ScanShape | None = Field(
         None, description="positions, rows x columns, such as 4 x 6, where the file does not say"
     )
-    skip: int = Field(0, ge=0, description="frames before the first position")
-    flyback: int = Field(0, ge=0, description="frames after each row that are no positions")
+    skip: SkippedFrames = 0
+    flyback: FlybackFrames = 0
 
     @model_validator(mode="after")
     def _peaks_have_positions(self) -> ScanRow:

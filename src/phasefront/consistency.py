@@ -47,8 +47,9 @@ def check_material(material: Material, crystals: Sequence[Crystal], source: str)
     """
     _check_ion(material, crystals, source)
     _check_ions_in_cells(material, crystals, source)
-    _check_hosts(material, crystals, source)
-    _check_pristine(material, crystals, source)
+    hosts = _host_masses(material, crystals)
+    _check_hosts(material, crystals, hosts, source)
+    _check_pristine(material, hosts, source)
     _check_parent_axes(material, crystals, source)
 
 
@@ -94,9 +95,10 @@ def _host_masses(material: Material, crystals: Sequence[Crystal]) -> dict[str, f
     return masses
 
 
-def _check_hosts(material: Material, crystals: Sequence[Crystal], source: str) -> None:
+def _check_hosts(
+    material: Material, crystals: Sequence[Crystal], masses: Mapping[str, float], source: str
+) -> None:
     """Phases of one host must count its formula units alike, or molar fractions mean nothing."""
-    masses = _host_masses(material, crystals)
     proportions = {
         phase.name: _proportions(crystal, material.ion)
         for phase, crystal in zip(material.phases, crystals, strict=True)
@@ -129,8 +131,7 @@ def _same_proportions(one: Mapping[str, float], other: Mapping[str, float]) -> b
     )
 
 
-def _check_pristine(material: Material, crystals: Sequence[Crystal], source: str) -> None:
-    hosts = _host_masses(material, crystals)
+def _check_pristine(material: Material, hosts: Mapping[str, float], source: str) -> None:
     ion_mass = gemmi.Element(material.ion).weight
     content, mass = material.pristine_ion_content, material.pristine_molar_mass
     own = {p.name: hosts[p.name] + p.ion_content * ion_mass for p in material.phases}

@@ -213,19 +213,9 @@ def _fractions(plan: Plan, row) -> str:
 
 
 def _standard(standard) -> str:
-    from skimage.io import imread
+    from phasefront.rings import read_picture
 
-    try:
-        image = imread(standard.image)
-    except Exception as error:  # each plugin has its own
-        raise InputError(
-            standard.image, f"not a readable picture ({error})", remedy="save it as TIFF"
-        ) from None
-    if image.ndim != 2:
-        raise InputError(
-            standard.image, f"not one picture in grey, its shape is {image.shape}",
-            remedy="save it as a TIFF with one channel",
-        )  # fmt: skip
+    image = read_picture(standard.image)
     reach = math.hypot(*image.shape) / 2 * standard.scale
     inside = [d for d in standard.d_spacings if 1 / d < reach]
     if len(inside) < 2:

@@ -17,6 +17,7 @@ import pandas as pd
 from phasefront import powder_axes, powder_columns
 from phasefront.errors import InputError
 from phasefront.powder_columns import COMMENT
+from phasefront.texts import decoded_export
 
 _SUFFIXES = (".xye", ".xy", ".chi", ".csv", ".dat", ".txt")
 _NUMBER = re.compile(
@@ -121,12 +122,7 @@ def _read_text(path: Path) -> str:
         raise InputError(
             path, "there is no such file", remedy="correct the path of the pattern"
         ) from None
-    try:
-        # Windows' programs write UTF-16 with its mark, or UTF-8 with one.
-        marked = content[:2] in (b"\xff\xfe", b"\xfe\xff")
-        return content.decode("utf-16" if marked else "utf-8-sig")
-    except UnicodeDecodeError:
-        return content.decode("latin-1")
+    return decoded_export(content)
 
 
 @dataclass

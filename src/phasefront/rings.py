@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -24,6 +25,24 @@ _OTHER_SCALE = 0.015  # relative; starts further apart than this end in scales o
 _SURE = 4.0  # standard errors by which the best scale must fit better than any other
 _RESELECTIONS = 6
 _LOSS_SCALE = 0.05  # of residuals, relative to the local level
+
+
+def read_picture(path: str | Path) -> np.ndarray:
+    """A picture in grey, counts (ky, kx). Raises InputError where it is none."""
+    from skimage.io import imread
+
+    try:
+        image = imread(path)
+    except Exception as error:  # each plugin has its own
+        raise InputError(
+            path, f"not a readable picture ({error})", remedy="save it as TIFF"
+        ) from None
+    if image.ndim != 2:
+        raise InputError(
+            path, f"not one picture in grey, its shape is {image.shape}",
+            remedy="save it as a TIFF with one channel",
+        )  # fmt: skip
+    return image
 
 
 def calibrate_rings(

@@ -33,14 +33,14 @@ def settled(monkeypatch):
 @pytest.fixture
 def counted(monkeypatch):
     """How many bytes have been read for hashing."""
-    read, chunks = [0], digests._chunks
+    read, chunks = [0], digests.chunks
 
     def counting(path):
         for chunk in chunks(path):
             read[0] += len(chunk)
             yield chunk
 
-    monkeypatch.setattr(digests, "_chunks", counting)
+    monkeypatch.setattr(digests, "chunks", counting)
     return read
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 from rsciio import blockfile, hspy
+from skimage.io import imsave
 
 from phasefront import config
 
@@ -145,19 +146,24 @@ def test_unusable_scan_is_not_calibrated(tmp_path, shared_data, make, problem):
     assert problem in sentence
 
 
+def refused_log(log: Path) -> str:
+    """What the script says of a log that it cannot use."""
+    out = log.parent / "out"
+    return refused_by_script(
+        "analyse_log", out, log=log,
+        row=json.dumps({"log": "charge", "path": str(log), "mass_mg": 3.42}),
+        states=json.dumps([{"name": "x3.0", "log": "charge", "time_h": 0.1}]),
+        material=DEMO.section("material"), cycling=out / "charge.nc", table=out / "charge.csv",
+    )  # fmt: skip
+
+
 def test_log_whose_time_runs_backwards(tmp_path):
     log = tmp_path / "back.csv"
     time = np.arange(0.0, 1000.0, 10.0)
     time[60:] -= 100
     table = {"Test Time / s": time, "Voltage / V": 3 + time / 1e4, "Current / A": 1e-4}
     pd.DataFrame(table).to_csv(log, index=False)
-    out = tmp_path / "out"
-    sentence = refused_by_script(
-        "analyse_log", out, log=log,
-        row=json.dumps({"log": "charge", "path": str(log), "mass_mg": 3.42}),
-        states=json.dumps([{"name": "x3.0", "log": "charge", "time_h": 0.1}]),
-        material=DEMO.section("material"), cycling=out / "charge.nc", table=out / "charge.csv",
-    )  # fmt: skip
+    sentence = refused_log(log)
     assert sentence.startswith(f"{log}: time_s, record 61: time runs backwards")
 
 
@@ -174,14 +180,25 @@ def test_a_log_that_lies_is_refused_in_one_sentence(tmp_path, row, words):
     log = tmp_path / "log.csv"
     header = "Test Time / s,Voltage / V,Current / A,Net Capacity / Ah\n"
     log.write_text(f"{header}0,3.5,0.001,0\n3600,3.6,0.001,0.001\n{row}\n")
+    sentence = refused_log(log)
+    assert sentence.startswith(f"{log}: {words}")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [(b"no picture", "not a readable picture"), (None, "not one picture")]
+)
+def test_a_standard_that_is_no_picture_in_grey(tmp_path, content, words):
+    image = tmp_path / "rings.tif"
+    if content is None:
+        imsave(image, np.zeros((8, 8, 3), np.uint8), check_contrast=False)
+    else:
+        image.write_bytes(content)
     out = tmp_path / "out"
     sentence = refused_by_script(
-        "analyse_log", out, log=log,
-        row=json.dumps({"log": "charge", "path": str(log), "mass_mg": 3.42}),
-        states=json.dumps([{"name": "x3.0", "log": "charge", "time_h": 0.1}]),
-        material=DEMO.section("material"), cycling=out / "charge.nc", table=out / "charge.csv",
+        "calibrate_standard", out, image=image, calibration=out / "standard.nc",
+        settings=json.dumps({"image": str(image), "d_spacings": [2.0, 1.0], "scale": 0.01}),
     )  # fmt: skip
-    assert sentence.startswith(f"{log}: {words}")
+    assert sentence.startswith(f"{image}: {words}")
 
 
 def test_pattern_with_one_column(tmp_path):

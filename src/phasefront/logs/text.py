@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from phasefront.errors import InputError
+from phasefront.texts import decoded_export
 
 _SEPARATORS = "\t;,|"
 _HEADER_WITHIN = 500  # lines
@@ -60,14 +61,7 @@ def parse(path: Path, kind: str, load: Callable):
 
 def read_lines(path: Path) -> list[str]:
     """Lines of a text in UTF-8, UTF-16 with its mark, or else Latin-1."""
-    content = path.read_bytes()
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return content.decode("utf-16", errors="replace").splitlines()
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        text = content.decode("latin-1")
-    return text.splitlines()
+    return decoded_export(path.read_bytes()).splitlines()
 
 
 def read_delimited(path: Path, wanted: Sequence[str]) -> Delimited:

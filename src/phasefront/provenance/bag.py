@@ -12,9 +12,10 @@ import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
+from phasefront.provenance.digests import chunks
+
 # A zip can hold no earlier time; files in it bear no other, lest bytes depend on it.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
-_CHUNK = 1 << 22
 
 
 class Bag:
@@ -27,9 +28,7 @@ class Bag:
 
     def add_file(self, name: str, source: Path) -> dict:
         """Put a file into the payload as `name`. Returns its `{"size", "sha256"}`."""
-        with source.open("rb") as stream:
-            chunks = iter(lambda: stream.read(_CHUNK), b"")
-            return self._add(self._payload, f"data/{name}", chunks)
+        return self._add(self._payload, f"data/{name}", chunks(source))
 
     def add_text(self, name: str, text: str) -> dict:
         """Put a text into the payload as `name`. Returns its `{"size", "sha256"}`."""
@@ -51,16 +50,16 @@ class Bag:
     def _tag(self, name: str, text: str) -> None:
         self._add(self._tags, name, [text.encode()])
 
-    def _add(self, listed: dict[str, dict], name: str, chunks: Iterable[bytes]) -> dict:
+    def _add(self, listed: dict[str, dict], name: str, parts: Iterable[bytes]) -> dict:
         entry = zipfile.ZipInfo(f"{self._top}/{name}", _NO_TIME)
         entry.compress_type = zipfile.ZIP_DEFLATED
         entry.external_attr = 0o644 << 16
         total, size = hashlib.sha256(), 0
         with self._packed.open(entry, "w", force_zip64=True) as goal:
-            for chunk in chunks:
-                goal.write(chunk)
-                total.update(chunk)
-                size += len(chunk)
+            for part in parts:
+                goal.write(part)
+                total.update(part)
+                size += len(part)
         listed[name] = {"size": size, "sha256": total.hexdigest()}
         return listed[name]
 

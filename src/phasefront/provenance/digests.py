@@ -35,7 +35,7 @@ def digest(path: str | Path) -> str:
         for child in _files_in(path):
             total.update(f"{digest(child)}  {child.relative_to(path).as_posix()}\n".encode())
     else:
-        for chunk in _chunks(path):
+        for chunk in chunks(path):
             total.update(chunk)
     return total.hexdigest()
 
@@ -123,7 +123,7 @@ class Hashing:
         self._settled = _is_settled(self._before)
         self._known = _remembered(path, self._before) if self._settled else None
         self._total = hashlib.sha256()
-        self._chunks = iter(()) if path.is_dir() else _chunks(path)
+        self._chunks = iter(()) if path.is_dir() else chunks(path)
         self._done = 0
 
     def advance(self, share: float) -> None:
@@ -150,7 +150,8 @@ class Hashing:
         return found
 
 
-def _chunks(path: Path) -> Iterator[bytes]:
+def chunks(path: Path) -> Iterator[bytes]:
+    """The bytes of a file, some megabytes at a time."""
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             yield chunk
