@@ -34,12 +34,20 @@ import numpy as np
 import xarray as xr
 
 from benchmarks import machine
-from phasefront import calibration, cells, evidence, layouts, netcdf, orientations, scans, spots
-from phasefront.crystals import Crystal, read_crystal
-from phasefront.errors import InputError
-from phasefront.refinement import observed_window
-from phasefront.rotations import misorientation
-from phasefront.templates import simulate_templates
+from phasefront.calibration.geometry import calibrate, calibrate_centres
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.diffraction import cell_path
+from phasefront.diffraction.crystals import Crystal, read_crystal
+from phasefront.diffraction.rotations import misorientation
+from phasefront.diffraction.spot_lists import observed_window
+from phasefront.diffraction.templates import simulate_templates
+from phasefront.layouts.phases import MIXED, UNANSWERED, UNINDEXED, VACUUM
+from phasefront.layouts.spots import SPOTS
+from phasefront.orientations import indexing
+from phasefront.phases import decisions
+from phasefront.scans import files
+from phasefront.spots import vectors
 from phasefront.virtual import bloch_waves, camera
 from phasefront.virtual.conditions import Conditions, Stop
 from phasefront.virtual.particles import VirtualPhase
@@ -234,7 +242,7 @@ class Study:
     def analyse(self, film: Film, assumed: Assumed) -> Outcome:
         """All stages from the raw scan to decisions."""
         path, truth = self.film(film)
-        scan = scans.open_scan(path)
+        scan = files.open_scan(path)
         crystals, templates = self.templates(assumed)
         geometry = self.geometry(film, assumed)
         affine = geometry["affine"].values * assumed.scale_factor
@@ -242,20 +250,20 @@ class Study:
             affine = np.sqrt(np.linalg.det(affine)) * np.eye(2)
         geometry = with_affine(geometry, affine)
         found = netcdf.join(
-            spots.stream_spots(
+            vectors.stream_spots(
                 scan.blocks(), geometry, false_alarms=FALSE_ALARMS, max_radius=MAX_RADIUS,
                 scan="virtual",
             ),
-            layouts.SPOTS, {}, {"scan": "virtual", "scan_step_nm": 10.0},
+            SPOTS, {}, {"scan": "virtual", "scan_step_nm": 10.0},
         )  # fmt: skip
-        indexed = orientations.find_orientations(
+        indexed = indexing.find_orientations(
             found, templates, crystals, n_best=2, min_spots=MIN_SPOTS,
             position_sigma=POSITION_SIGMA,
         )  # fmt: skip
         own = [phase for phase in PHASES if phase.name in assumed.candidates]
-        phases = evidence.decide_phases(
+        phases = decisions.decide_phases(
             found, indexed, templates, crystals, raw=(scan, geometry),
-            path=cells.Path.of(
+            path=cell_path.Path.of(
                 crystals, [phase.parent_axes for phase in own],
                 [phase.ion_content for phase in own],
             ),
@@ -321,12 +329,12 @@ class Study:
 
     def _geometry(self, film: Film, assumed: Assumed) -> xr.Dataset:
         path, truth = self.film(film)
-        scan = scans.open_scan(path)
+        scan = files.open_scan(path)
         if assumed.calibrated == "truth":
-            geometry = calibration.calibrate_centres(scan, name="virtual", scale_nominal=SCALE)
+            geometry = calibrate_centres(scan, name="virtual", scale_nominal=SCALE)
             return with_affine(geometry, truth["affine"].values)
         crystals, templates = self.templates(assumed)
-        return calibration.calibrate(
+        return calibrate(
             scan, name="virtual", crystals=crystals, templates=templates,
             scale_nominal=SCALE * assumed.scale_nominal, false_alarms=FALSE_ALARMS,
         )  # fmt: skip
@@ -458,7 +466,7 @@ def summarise(outcomes: Sequence[Outcome], missing: str | None = None) -> dict:
     clear = (weight.max(axis=1) >= CLEAR) & ~pooled["overlap"]
     asked = clear if missing is None else clear & (true == NAMES.index(missing))
     right = decision == true
-    seen = asked & (decision != layouts.VACUUM)
+    seen = asked & (decision != VACUUM)
     posterior = pooled["posterior"][seen]
     confidence, likeliest = posterior.max(axis=1), posterior.argmax(axis=1)
     crystal = weight.sum(axis=1) > 0
@@ -467,9 +475,9 @@ def summarise(outcomes: Sequence[Outcome], missing: str | None = None) -> dict:
         "positions": int(asked.sum()),
         "right": _mean(right[asked]),
         "wrong": _mean(((decision >= 0) & ~right)[asked]),
-        "mixed": _mean((decision == layouts.MIXED)[asked]),
-        "undecided": _mean(np.isin(decision, layouts.UNANSWERED)[asked]),
-        "vacuum": _mean((decision == layouts.VACUUM)[asked]),
+        "mixed": _mean((decision == MIXED)[asked]),
+        "undecided": _mean(np.isin(decision, UNANSWERED)[asked]),
+        "vacuum": _mean((decision == VACUUM)[asked]),
         "accuracy_decided": _mean(right[asked & (decision >= 0)]),
         "right_others": _mean(right[clear & ~asked]),
         "expected_calibration_error": (
@@ -485,9 +493,9 @@ def summarise(outcomes: Sequence[Outcome], missing: str | None = None) -> dict:
         "scale_error": max(scale_errors, key=abs),
         "position_sigma": max(outcome.position_sigma for outcome in outcomes),
         "centre_error": max(outcome.centre_error for outcome in outcomes),
-        "vacuum_found": _mean((decision == layouts.VACUUM)[~crystal]),
-        "vacuum_false": _mean((decision == layouts.VACUUM)[crystal]),
-        "unindexed": _mean((decision == layouts.UNINDEXED)[asked]),
+        "vacuum_found": _mean((decision == VACUUM)[~crystal]),
+        "vacuum_false": _mean((decision == VACUUM)[crystal]),
+        "unindexed": _mean((decision == UNINDEXED)[asked]),
     }
 
 
@@ -585,7 +593,7 @@ def _told(numbers: dict) -> str:
 
 def main(parts: Sequence[str]) -> None:
     from benchmarks.assumptions_figure import draw
-    from phasefront.figures.style import save
+    from phasefront.report.figures.style import save
 
     every = {"cases": CASES, "missing": MISSING, "conditions": CONDITIONS}
     if unknown := set(parts) - set(every):

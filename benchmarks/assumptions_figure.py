@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from phasefront.figures import maps, style
+from phasefront.report.figures import maps, style
 
 _SHARES = {
     "right": "#0072B2", "wrong": "#D55E00", "mixed": maps.MIXED_COLOUR,

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from phasefront import affine, calibration
-from phasefront.crystals import read_crystal
-from phasefront.errors import InputError
-from phasefront.templates import simulate_templates
+from phasefront.calibration import ellipse, geometry, indexed_fit
+from phasefront.core.errors import InputError
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.diffraction.templates import simulate_templates
 from phasefront.virtual import specimen, spot_lists
 from phasefront.virtual.particles import VirtualPhase
 
@@ -50,20 +50,20 @@ def spots_of(seed, grains, scale):
     chosen = np.flatnonzero((count >= 6) & alone)
     keep = np.isin(np.repeat(np.arange(len(count)), count), chosen)
     ones = np.ones(keep.sum())
-    return calibration._spots_dataset(count[chosen], *q[:, keep], ones, ones), scale * stretch
+    return geometry.spots_dataset(count[chosen], *q[:, keep], ones, ones), scale * stretch
 
 
 def calibrated(seed, grains, scale, crystals, templates):
     """Errors of scale and ellipse and their standard errors, or why there is none."""
     spots, true = spots_of(seed, grains, scale)
     try:
-        fit = calibration.index_and_fit(spots, crystals, templates, SEARCH)
+        fit = indexed_fit.index_and_fit(spots, crystals, templates, SEARCH)
     except InputError as error:
         return {"grains": grains, "seed": seed, "true": scale, "refused": error.problem}
     row = {"grains": grains, "seed": seed, "true": scale}
-    for name, quantity in (("scale", affine.scale_of), ("ellipse", affine.ratio_of)):
+    for name, quantity in (("scale", ellipse.scale_of), ("ellipse", ellipse.ratio_of)):
         row[name] = quantity(fit.matrix) / quantity(true) - 1
-        row[f"{name}_stderr"] = affine.propagate(quantity, fit.matrix, fit.covariance[:3, :3])
+        row[f"{name}_stderr"] = ellipse.propagate(quantity, fit.matrix, fit.covariance[:3, :3])
     return row
 
 

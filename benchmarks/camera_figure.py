@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from phasefront.config import Camera
-from phasefront.figures import style
-from phasefront.frames import plane_matrix
+from phasefront.experiment.settings.instruments import Camera
+from phasefront.maps.frames import plane_matrix
+from phasefront.report.figures import style
 
 FIGURE = Path(__file__).resolve().parent.parent / "docs" / "camera.png"
 ANGLE_DEG = 30.0

@@ -7,11 +7,12 @@ def calibrated(task: Task, rows: int, columns: int):
     """The true geometry as a CALIBRATION dataset."""
     import numpy as np
 
-    from phasefront import layouts, netcdf
+    from phasefront.core import netcdf
+    from phasefront.layouts.calibration import CALIBRATION
 
     at = np.ones((rows, columns))
     return netcdf.build(
-        layouts.CALIBRATION,
+        CALIBRATION,
         {
             "centre_y": task.centre[0] * at, "centre_x": task.centre[1] * at,
             "centre_residual": 0 * at, "centre_stderr": 0.0,
@@ -31,9 +32,9 @@ class FirstRows:
     """The first rows of a scan, in blocks of the usual size."""
 
     def __init__(self, path, rows: int):
-        from phasefront import scans
+        from phasefront.scans import files
 
-        self.whole = scans.open_scan(path)
+        self.whole = files.open_scan(path)
         self.shape = (rows, *self.whole.shape[1:])
 
     def blocks(self):
@@ -44,19 +45,21 @@ class FirstRows:
 
 def index(task: Task, crystals, templates, rows: int):
     """Spots, orientations and phases of the first rows."""
-    from phasefront import evidence, orientations, spots
+    from phasefront.orientations import indexing
+    from phasefront.phases import decisions
+    from phasefront.spots import vectors
 
     with task.step("spots"):
         scan = FirstRows(task.scan, rows)
         calibration = calibrated(task, *scan.shape[:2])
-        found = spots.find_spots(
+        found = vectors.find_spots(
             scan.blocks(), calibration, max_radius=task.max_radius, scan="bench"
         )
     with task.step("orientations"):
-        indexed = orientations.find_orientations(found, templates, crystals)
+        indexed = indexing.find_orientations(found, templates, crystals)
     yield indexed
     with task.step("decision"):
-        phases = evidence.decide_phases(
+        phases = decisions.decide_phases(
             found, indexed, templates, crystals, raw=(scan, calibration)
         )
     yield phases
@@ -65,8 +68,8 @@ def index(task: Task, crystals, templates, rows: int):
 def main() -> None:
     import numpy as np
 
-    from phasefront.crystals import read_crystals
-    from phasefront.templates import simulate_templates
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.diffraction.templates import simulate_templates
 
     task = given()
     crystals = read_crystals(task.cifs, task.phases)

@@ -87,7 +87,7 @@ def to_answer(found, simulation):
     """
     import numpy as np
 
-    from phasefront import rotations
+    from phasefront.diffraction import rotations
 
     index, _, azimuth, mirror = np.moveaxis(found.data[..., 0, :].reshape(-1, 4), -1, 0)
     index, half = index.astype(int), np.deg2rad(azimuth + 180) / 2

@@ -16,10 +16,9 @@ from pathlib import Path
 from benchmarks import machine, scan, systems
 from benchmarks.score import score
 from benchmarks.systems import PHASEFRONT, PY4DSTEM, PYXEM, PYXEM_ALL, System
-from phasefront.crystals import read_crystals
-from phasefront.matching import Library
-from phasefront.orientations import COARSE_DEG
-from phasefront.templates import simulate_templates
+from phasefront.diffraction.crystals import read_crystals
+from phasefront.diffraction.template_library import COARSE_DEG, Library
+from phasefront.diffraction.templates import simulate_templates
 from phasefront.virtual.camera import CAMERA_PIXELS
 
 OUT = systems.ROOT / "results" / "bench" / "indexing.json"

@@ -25,12 +25,16 @@ import xarray as xr
 
 from benchmarks import limno_figures, limno_twins
 from benchmarks.systems import PY4DSTEM, ROOT, atoms_of
-from phasefront import explanations, layouts, netcdf
-from phasefront.config import Experiment, load
-from phasefront.crystals import Crystal, read_crystals
-from phasefront.figures import patterns, style
-from phasefront.layouts import MIXED, UNDECIDED, UNINDEXED, VACUUM
-from phasefront.peaks import read_peaks
+from phasefront.core import netcdf
+from phasefront.diffraction.crystals import Crystal, read_crystals
+from phasefront.experiment.config import Experiment
+from phasefront.experiment.load import load
+from phasefront.layouts.orientations import ORIENTATIONS
+from phasefront.layouts.phases import MIXED, PHASES, UNDECIDED, UNINDEXED, VACUUM
+from phasefront.layouts.spots import SPOTS
+from phasefront.phases import explanations
+from phasefront.report.figures import patterns, style
+from phasefront.spots.peaks import read_peaks
 
 CONFIG = ROOT / "config" / "limno.yaml"
 PEAKS = ROOT / "data" / "limno" / "braggdisks_cali.h5"
@@ -243,9 +247,9 @@ def main() -> None:
     with np.load(answer) as data:
         correlation = data["correlation"]
     particle = Particle(
-        netcdf.read(RESULTS / "spots" / "particle.nc", layouts.SPOTS),
-        netcdf.read(RESULTS / "phases" / "particle.nc", layouts.PHASES),
-        netcdf.read(RESULTS / "orientations" / "particle.nc", layouts.ORIENTATIONS),
+        netcdf.read(RESULTS / "spots" / "particle.nc", SPOTS),
+        netcdf.read(RESULTS / "phases" / "particle.nc", PHASES),
+        netcdf.read(RESULTS / "orientations" / "particle.nc", ORIENTATIONS),
         crystals,
         correlation,
     )

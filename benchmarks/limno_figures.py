@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from phasefront.figures import maps, style
-from phasefront.layouts import MIXED, UNDECIDED, VACUUM
+from phasefront.layouts.phases import MIXED, UNDECIDED, VACUUM
+from phasefront.report.figures import maps, style
 
 # Code in the map of differences, name, colour. The two that differ stand out, the rest recedes.
 AGREEMENT = (

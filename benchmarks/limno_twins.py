@@ -11,16 +11,11 @@ import itertools
 
 import numpy as np
 
-from phasefront.refinement import (
-    Experiment,
-    assign,
-    matrix_of,
-    observed_window,
-    predict_spots,
-    refine,
-    reflection_table,
-    spot_arrays,
-)
+from phasefront.diffraction.likelihood import assign, refine
+from phasefront.diffraction.likelihood_kernels import matrix_of
+from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.reflections import predict_spots, reflection_table
+from phasefront.diffraction.spot_lists import observed_window, spot_arrays
 
 # Positions looked at of each group, evenly spread.
 _SAMPLE = 200

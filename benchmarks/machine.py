@@ -43,9 +43,9 @@ def matching_gflops(library, *, batches: int = 64, repeats: int = 5) -> float:
     """What the matrix products of matching reach on one thread, angles' maxima included."""
     from threadpoolctl import threadpool_limits
 
-    from phasefront.matching import Correlator
+    from phasefront.diffraction.correlation import Correlator
 
-    correlate = Correlator(library)
+    correlate = Correlator(library.real, library.imaginary)
     shape = (correlate.batch, *library.harmonics.shape[1:])
     harmonics = np.random.default_rng(0).random(shape, dtype=np.float32)
     best = np.inf

@@ -116,8 +116,8 @@ def _background(two_theta, random) -> np.ndarray:
 
 def refine(mixture: Mixture):
     """The POWDER data set of a mixture, by phasefront."""
-    from phasefront.crystals import read_crystal
-    from phasefront.powder import fit_pattern
+    from phasefront.diffraction.crystals import read_crystal
+    from phasefront.powder.fits import fit_pattern
 
     folder = ROOT / "config" / "structures"
     return fit_pattern(

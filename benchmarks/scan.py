@@ -33,7 +33,7 @@ def make_scan(
     Each has a phase of `material` at random, one of the table's lattice orientations, any turn in
     the plane, and a uniform thickness within THICKNESS_NM.
     """
-    from phasefront import netcdf
+    from phasefront.core import netcdf
     from phasefront.virtual import bloch_waves, camera
 
     table = netcdf.read(bloch_waves.DATA_FILE, bloch_waves.BLOCH_WAVES)

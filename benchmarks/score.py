@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from phasefront import rotations
+from phasefront.diffraction import rotations
 
 # Half a turn about the beam must bring an orientation nearer by this to count as half turned.
 HALF_TURN_DEG = 5.0

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from phasefront.crystals import Crystal
+from phasefront.diffraction.crystals import Crystal
 
 ROOT = Path(__file__).resolve().parent.parent
 VOLTAGE_KV, PRECESSION_DEG, MAX_RADIUS = 200.0, 0.8, 1.2

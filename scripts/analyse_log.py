@@ -1,14 +1,18 @@
 """Work out the ion content along a galvanostatic log, and at the states on it."""
 
-from phasefront.config import LogRow, Material, StatesOnLog
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.cycling import LogRow
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.states import StatesOnLog
+from phasefront.records.job import Job
 
 
 def analyse_log(job):
-    from phasefront import cycling, layouts, logs, netcdf
+    from phasefront.core import netcdf
+    from phasefront.cycling import analysis, logs
+    from phasefront.layouts.cycling import CYCLING
 
     row = job.row
-    analysed = cycling.analyse_log(
+    analysed = analysis.analyse_log(
         logs.read_log(job.log, columns=row.columns),
         name=row.log,
         states=[state.moment() for state in job.states.root],
@@ -25,8 +29,8 @@ def analyse_log(job):
         inactive_share=row.inactive_share,
         inactive_error=row.inactive_error,
     )
-    netcdf.write(analysed, job.cycling, layouts.CYCLING)
-    cycling.tidy_table(analysed).to_csv(job.table, index=False, float_format="%.9g")
+    netcdf.write(analysed, job.cycling, CYCLING)
+    analysis.tidy_table(analysed).to_csv(job.table, index=False, float_format="%.9g")
 
 
 if __name__ == "__main__":

@@ -1,16 +1,23 @@
 """Calibrate a raw scan: beam centre per position, ellipse and scale."""
 
-from phasefront.config import CalibrationSettings, Instrument, Material, ScanLayout, SpotSettings
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.calibration import CalibrationSettings
+from phasefront.experiment.settings.instruments import Instrument
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.scans import ScanLayout
+from phasefront.experiment.settings.spots import SpotSettings
+from phasefront.records.job import Job
 
 
 def calibrate_scan(job):
-    from phasefront import calibration, layouts, netcdf, scans
-    from phasefront.crystals import read_crystals
-    from phasefront.templates import simulate_templates
+    from phasefront.calibration import geometry
+    from phasefront.core import netcdf
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.diffraction.templates import simulate_templates
+    from phasefront.layouts.calibration import CALIBRATION
+    from phasefront.scans import files
 
-    scan = scans.open_scan(job.scan, job.layout)
-    scans.check_instrument(scan, job.instrument)
+    scan = files.open_scan(job.scan, job.layout)
+    files.check_instrument(scan, job.instrument)
     if job.settings.method == "phases":
         crystals = read_crystals(job.cifs, job.material.names)
         # Templates of its own: how finely a scan is indexed later does not move its calibration.
@@ -21,7 +28,7 @@ def calibrate_scan(job):
             resolution_deg=job.settings.resolution_deg,
             max_radius=job.spots.max_radius,
         )
-        calibrated = calibration.calibrate(
+        calibrated = geometry.calibrate(
             scan,
             name=job.name,
             crystals=crystals,
@@ -32,13 +39,13 @@ def calibrate_scan(job):
             false_alarms=job.spots.false_alarms,
         )
     elif job.settings.method == "standard":
-        standard = netcdf.read(job.standard[0], layouts.CALIBRATION)
-        calibrated = calibration.calibrate_with_standard(scan, name=job.name, standard=standard)
+        standard = netcdf.read(job.standard[0], CALIBRATION)
+        calibrated = geometry.calibrate_with_standard(scan, name=job.name, standard=standard)
     else:
-        calibrated = calibration.calibrate_centres(
+        calibrated = geometry.calibrate_centres(
             scan, name=job.name, scale_nominal=job.instrument.scale
         )
-    netcdf.write(calibrated, job.calibration, layouts.CALIBRATION)
+    netcdf.write(calibrated, job.calibration, CALIBRATION)
 
 
 if __name__ == "__main__":

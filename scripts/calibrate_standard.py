@@ -1,11 +1,13 @@
 """Calibrate a camera on the rings of a polycrystalline standard: ellipse and scale."""
 
-from phasefront.config import Standard
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.calibration import Standard
+from phasefront.records.job import Job
 
 
 def calibrate_standard(job):
-    from phasefront import layouts, netcdf, rings
+    from phasefront.calibration import rings
+    from phasefront.core import netcdf
+    from phasefront.layouts.calibration import CALIBRATION
 
     calibrated = rings.calibrate_rings(
         rings.read_picture(job.image),
@@ -13,7 +15,7 @@ def calibrate_standard(job):
         scale_nominal=job.settings.scale,
         name=job.image.name,
     )
-    netcdf.write(calibrated, job.calibration, layouts.CALIBRATION)
+    netcdf.write(calibrated, job.calibration, CALIBRATION)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,23 @@
 """Check a virtual run's phases, orientations and fractions against the truth."""
 
-from phasefront.config import Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.records.job import Job
 
 
 def check_against_truth(job):
     import json
 
-    from phasefront import layouts, netcdf
-    from phasefront.crystals import read_crystals
+    from phasefront.core import netcdf
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.fractions import FRACTIONS
+    from phasefront.layouts.phases import PHASES
+    from phasefront.layouts.truth import TRUTH
     from phasefront.virtual.truth import check_scan
 
     crystals = read_crystals(job.cifs, job.material.names)
-    phases = netcdf.read_all(job.phases, layouts.PHASES, key="scan")
-    fractions = netcdf.read_all(job.fractions, layouts.FRACTIONS, key="scan")
-    truths = netcdf.read_all(job.truth, layouts.TRUTH, key="scan")
+    phases = netcdf.read_all(job.phases, PHASES, key="scan")
+    fractions = netcdf.read_all(job.fractions, FRACTIONS, key="scan")
+    truths = netcdf.read_all(job.truth, TRUTH, key="scan")
     checked = {
         scan: check_scan(
             truth,

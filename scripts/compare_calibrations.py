@@ -1,13 +1,15 @@
 """Compare the calibrations of a run's scans: what drifted from one to the next."""
 
-from phasefront.provenance.job import Job
+from phasefront.records.job import Job
 
 
 def compare_calibrations(job):
-    from phasefront import drift, layouts, netcdf
-    from phasefront.figures import scans, style
+    from phasefront.calibration import drift
+    from phasefront.core import netcdf
+    from phasefront.layouts.calibration import CALIBRATION
+    from phasefront.report.figures import scans, style
 
-    found = netcdf.read_all(job.calibrations, layouts.CALIBRATION, key="scan")
+    found = netcdf.read_all(job.calibrations, CALIBRATION, key="scan")
     compared = drift.compare_calibrations(found, dict(zip(found, job.instruments, strict=True)))
     compared.to_csv(job.table, index=False)
     style.save(scans.draw_drift(compared.to_dict("list")), job.figure)

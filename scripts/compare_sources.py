@@ -1,18 +1,26 @@
 """Set STEM, charge and powder side by side, state by state."""
 
-from phasefront.config import ComparisonSettings, Links, Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.comparison import ComparisonSettings
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.states import Links
+from phasefront.records.job import Job
 
 
 def compare_sources(job):
-    from phasefront import comparison, conclusions, layouts, netcdf, tables
-    from phasefront.fractions import pool_fractions
+    from phasefront.comparison import sources
+    from phasefront.core import netcdf
+    from phasefront.fractions.estimation import pool_fractions
+    from phasefront.layouts.comparison import COMPARISON
+    from phasefront.layouts.cycling import CYCLING
+    from phasefront.layouts.fractions import FRACTIONS
+    from phasefront.layouts.powder import POWDER
+    from phasefront.report import conclusions, tables
 
-    fractions = netcdf.read_all(job.fractions, layouts.FRACTIONS, key="scan")
-    cycling = netcdf.read_all(job.cycling, layouts.CYCLING, key="log")
-    powder = netcdf.read_all(job.powder, layouts.POWDER, key="pattern")
+    fractions = netcdf.read_all(job.fractions, FRACTIONS, key="scan")
+    cycling = netcdf.read_all(job.cycling, CYCLING, key="log")
+    powder = netcdf.read_all(job.powder, POWDER, key="pattern")
     calibrating = job.material.calibrating_patterns
-    compared = comparison.compare_sources(
+    compared = sources.compare_sources(
         states=[link.state for link in job.links.root],
         stem={
             link.state: pool_fractions([fractions[scan] for scan in link.scans], seed=job.seed)
@@ -33,7 +41,7 @@ def compare_sources(job):
         margin=job.settings.margin,
         fraction_margin=job.settings.fraction_margin,
     )
-    netcdf.write(compared, job.comparison, layouts.COMPARISON)
+    netcdf.write(compared, job.comparison, COMPARISON)
     tables.comparison_table(compared).to_csv(job.table, index=False)
     tables.printed_table(compared).to_csv(job.printed, index=False)
     job.latex.write_text(tables.latex_table(compared, job.material.labels), encoding="utf-8")

@@ -1,19 +1,26 @@
 """Count the phase fractions of a scan, with intervals from resampled grains."""
 
-from phasefront.config import FractionSettings, Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.fractions import FractionSettings
+from phasefront.experiment.settings.material import Material
+from phasefront.records.job import Job
 
 
 def count_fractions(job):
-    from phasefront import fractions, layouts, netcdf
-    from phasefront.crystals import read_crystals
+    from phasefront.core import netcdf
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.fractions import estimation
+    from phasefront.layouts.confusion import CONFUSION
+    from phasefront.layouts.fractions import FRACTIONS
+    from phasefront.layouts.grains import GRAINS
+    from phasefront.layouts.phases import PHASES
+    from phasefront.layouts.scans import SCAN
 
     crystals = read_crystals(job.cifs, job.material.names)
-    counted = fractions.phase_fractions(
-        netcdf.read(job.phases, layouts.PHASES),
-        netcdf.read(job.grains, layouts.GRAINS),
-        netcdf.read(job.confusion, layouts.CONFUSION),
-        diffuse=netcdf.read(job.scan[0], layouts.SCAN)["diffuse"].values if job.scan else None,
+    counted = estimation.phase_fractions(
+        netcdf.read(job.phases, PHASES),
+        netcdf.read(job.grains, GRAINS),
+        netcdf.read(job.confusion, CONFUSION),
+        diffuse=netcdf.read(job.scan[0], SCAN)["diffuse"].values if job.scan else None,
         ion_contents=job.material.ion_contents,
         formula_volumes=[
             crystal.volume / phase.formula_units
@@ -23,7 +30,7 @@ def count_fractions(job):
         draws=job.settings.draws,
         seed=job.seed,
     )
-    netcdf.write(counted, job.fractions, layouts.FRACTIONS)
+    netcdf.write(counted, job.fractions, FRACTIONS)
 
 
 if __name__ == "__main__":

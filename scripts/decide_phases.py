@@ -1,25 +1,35 @@
 """Weigh the phases at every position and decide, or leave it undecided."""
 
-from phasefront.config import Material, PhaseSettings, ScanLayout
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.phases import PhaseSettings
+from phasefront.experiment.settings.scans import ScanLayout
+from phasefront.records.job import Job
 
 
 def decide_phases(job):
-    from phasefront import cells, evidence, layouts, netcdf, scans
-    from phasefront.crystals import read_crystals
+    from phasefront.core import netcdf
+    from phasefront.diffraction import cell_path
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.calibration import CALIBRATION
+    from phasefront.layouts.orientations import ORIENTATIONS
+    from phasefront.layouts.phases import PHASES
+    from phasefront.layouts.spots import SPOTS
+    from phasefront.layouts.templates import TEMPLATES
+    from phasefront.phases import decisions
+    from phasefront.scans import files
 
     crystals = read_crystals(job.cifs, job.material.names)
     raw = None
     if job.scan:
-        calibration = netcdf.read(job.calibration[0], layouts.CALIBRATION)
-        raw = scans.open_scan(job.scan[0], job.layout), calibration
-    phases = evidence.decide_phases(
-        netcdf.read(job.spots, layouts.SPOTS),
-        netcdf.read(job.orientations, layouts.ORIENTATIONS),
-        netcdf.read(job.templates, layouts.TEMPLATES),
+        calibration = netcdf.read(job.calibration[0], CALIBRATION)
+        raw = files.open_scan(job.scan[0], job.layout), calibration
+    phases = decisions.decide_phases(
+        netcdf.read(job.spots, SPOTS),
+        netcdf.read(job.orientations, ORIENTATIONS),
+        netcdf.read(job.templates, TEMPLATES),
         crystals,
         raw=raw,
-        path=cells.Path.of(
+        path=cell_path.Path.of(
             crystals,
             [phase.parent_axes for phase in job.material.phases],
             job.material.ion_contents,
@@ -27,7 +37,7 @@ def decide_phases(job):
         position_sigma=job.position_sigma,
         **job.settings.model_dump(),
     )
-    netcdf.write(phases, job.phases, layouts.PHASES)
+    netcdf.write(phases, job.phases, PHASES)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,22 @@
 """Say what a raw scan is: shape, header, mean and maximum pattern, virtual images."""
 
-from phasefront.config import ScanLayout, ScanSettings
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.scans import ScanLayout, ScanSettings
+from phasefront.records.job import Job
 
 
 def describe_scan(job):
-    from phasefront import layouts, netcdf, scans
-    from phasefront.provenance.digests import Hashing
+    from phasefront.core import netcdf
+    from phasefront.layouts.scans import SCAN
+    from phasefront.records.digests import Hashing
+    from phasefront.scans import descriptions, files
 
-    description = scans.describe_scan(
-        scans.open_scan(job.scan, job.layout),
+    description = descriptions.describe_scan(
+        files.open_scan(job.scan, job.layout),
         name=job.name,
         hashing=Hashing(job.scan),
         bright_field_radius_px=job.settings.bright_field_radius_px,
     )
-    netcdf.write(description, job.description, layouts.SCAN)
+    netcdf.write(description, job.description, SCAN)
 
 
 if __name__ == "__main__":

@@ -1,23 +1,28 @@
 """Draw the comparison of the sources, and the phase maps of all states in a row."""
 
-from phasefront.config import Links, Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.states import Links
+from phasefront.records.job import Job
 
 
 def draw_comparison(job):
-    from phasefront import layouts, netcdf
-    from phasefront.figures import comparison, maps, style
+    from phasefront.core import netcdf
+    from phasefront.layouts.comparison import COMPARISON
+    from phasefront.layouts.cycling import CYCLING
+    from phasefront.layouts.grains import GRAINS
+    from phasefront.layouts.phases import PHASES
+    from phasefront.report.figures import comparison, maps, style
 
     labels = job.material.labels
     drawn = comparison.draw_comparison(
-        list(netcdf.read_all(job.cycling, layouts.CYCLING, key="log").values()),
-        netcdf.read(job.comparison, layouts.COMPARISON),
+        list(netcdf.read_all(job.cycling, CYCLING, key="log").values()),
+        netcdf.read(job.comparison, COMPARISON),
         ion=job.material.ion,
         labels=labels,
     )
     style.save(drawn, job.figure)
-    phases = netcdf.read_all(job.phases, layouts.PHASES, key="scan")
-    grains = netcdf.read_all(job.grains, layouts.GRAINS, key="scan")
+    phases = netcdf.read_all(job.phases, PHASES, key="scan")
+    grains = netcdf.read_all(job.grains, GRAINS, key="scan")
     shown = [(link.state, scan) for link in job.links.root for scan in link.scans]
     drawn = maps.draw_phase_map_overview(
         [phases[scan] for _, scan in shown],

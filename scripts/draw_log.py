@@ -1,15 +1,16 @@
 """Draw a galvanostatic log with its ion content, its plateaus and its states."""
 
-from phasefront.config import Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.records.job import Job
 
 
 def draw_log(job):
-    from phasefront import layouts, netcdf
-    from phasefront.figures import cycling as pictures
-    from phasefront.figures import style
+    from phasefront.core import netcdf
+    from phasefront.layouts.cycling import CYCLING
+    from phasefront.report.figures import cycling as pictures
+    from phasefront.report.figures import style
 
-    drawn = pictures.draw_log(netcdf.read(job.cycling, layouts.CYCLING), ion=job.material.ion)
+    drawn = pictures.draw_log(netcdf.read(job.cycling, CYCLING), ion=job.material.ion)
     style.save(drawn, job.figure)
 
 

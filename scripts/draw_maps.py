@@ -1,17 +1,21 @@
 """Draw a scan's maps: phases with grain outlines, orientations, composition, reliability."""
 
-from phasefront.config import CameraOfScan, Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.instruments import CameraOfScan
+from phasefront.experiment.settings.material import Material
+from phasefront.records.job import Job
 
 
 def draw_maps(job):
-    from phasefront import layouts, netcdf
-    from phasefront.crystals import read_crystals
-    from phasefront.figures import maps, style
+    from phasefront.core import netcdf
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.grains import GRAINS
+    from phasefront.layouts.orientations import ORIENTATIONS
+    from phasefront.layouts.phases import PHASES
+    from phasefront.report.figures import maps, style
 
-    phases = netcdf.read(job.phases, layouts.PHASES)
-    orientations = netcdf.read(job.orientations, layouts.ORIENTATIONS)
-    grains = netcdf.read(job.grains, layouts.GRAINS)
+    phases = netcdf.read(job.phases, PHASES)
+    orientations = netcdf.read(job.orientations, ORIENTATIONS)
+    grains = netcdf.read(job.grains, GRAINS)
     crystals = {crystal.name: crystal for crystal in read_crystals(job.cifs, job.material.names)}
     step, labels = grains.attrs["scan_step_nm"], job.material.labels
     drawn = maps.draw_phase_map(phases, grains, scan_step_nm=step, labels=labels)

@@ -1,16 +1,17 @@
 """Draw how many electrons tell each pair of phases apart, over the beam's directions."""
 
-from phasefront.config import Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.records.job import Job
 
 
 def draw_pairs(job):
-    from phasefront import layouts, netcdf
-    from phasefront.crystals import read_crystals
-    from phasefront.figures import pairs as pictures
-    from phasefront.figures import style
+    from phasefront.core import netcdf
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.pairs import PAIRS
+    from phasefront.report.figures import pairs as pictures
+    from phasefront.report.figures import style
 
-    pairs = netcdf.read(job.pairs, layouts.PAIRS)
+    pairs = netcdf.read(job.pairs, PAIRS)
     crystals = {crystal.name: crystal for crystal in read_crystals(job.cifs, job.material.names)}
     style.save(pictures.draw_pairs(pairs, crystals, labels=job.material.labels), job.figure)
 

@@ -1,26 +1,34 @@
 """Draw a few patterns, each as the likeliest phase and as the runner-up explain it."""
 
-from phasefront.config import Instrument, Material, ScanLayout
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.instruments import Instrument
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.scans import ScanLayout
+from phasefront.records.job import Job
 
 
 def draw_patterns(job):
     import numpy as np
 
-    from phasefront import explanations, layouts, netcdf, scans
-    from phasefront.crystals import read_crystals
-    from phasefront.figures import patterns as pictures
-    from phasefront.figures import style
+    from phasefront.core import netcdf
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.calibration import CALIBRATION
+    from phasefront.layouts.orientations import ORIENTATIONS
+    from phasefront.layouts.phases import PHASES
+    from phasefront.layouts.spots import SPOTS
+    from phasefront.phases import explanations
+    from phasefront.report.figures import patterns as pictures
+    from phasefront.report.figures import style
+    from phasefront.scans import files
 
-    spots = netcdf.read(job.spots, layouts.SPOTS)
-    phases = netcdf.read(job.phases, layouts.PHASES)
-    orientations = netcdf.read(job.orientations, layouts.ORIENTATIONS)
+    spots = netcdf.read(job.spots, SPOTS)
+    phases = netcdf.read(job.phases, PHASES)
+    orientations = netcdf.read(job.orientations, ORIENTATIONS)
     positions, reasons = pictures.choose_positions(phases, orientations)
     patterns = calibration = None
     if job.scan:
-        scan = scans.open_scan(job.scan[0], job.layout)
+        scan = files.open_scan(job.scan[0], job.layout)
         patterns = np.array([scan.read_rows(y, y + 1)[0, x] for y, x in positions])
-        calibration = netcdf.read(job.calibration[0], layouts.CALIBRATION)
+        calibration = netcdf.read(job.calibration[0], CALIBRATION)
     drawn = pictures.draw_patterns(
         patterns,
         positions,

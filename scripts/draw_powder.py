@@ -1,15 +1,16 @@
 """Draw a powder pattern with its fit."""
 
-from phasefront.config import Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.records.job import Job
 
 
 def draw_powder(job):
-    from phasefront import layouts, netcdf
-    from phasefront.figures import powder as pictures
-    from phasefront.figures import style
+    from phasefront.core import netcdf
+    from phasefront.layouts.powder import POWDER
+    from phasefront.report.figures import powder as pictures
+    from phasefront.report.figures import style
 
-    powder = netcdf.read(job.powder, layouts.POWDER)
+    powder = netcdf.read(job.powder, POWDER)
     style.save(pictures.draw_powder(powder, labels=job.material.labels), job.fit)
 
 

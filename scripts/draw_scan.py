@@ -1,14 +1,16 @@
 """Draw a raw scan's virtual images and its calibration."""
 
-from phasefront.provenance.job import Job
+from phasefront.records.job import Job
 
 
 def draw_scan(job):
-    from phasefront import layouts, netcdf
-    from phasefront.figures import scans, style
+    from phasefront.core import netcdf
+    from phasefront.layouts.calibration import CALIBRATION
+    from phasefront.layouts.scans import SCAN
+    from phasefront.report.figures import scans, style
 
-    description = netcdf.read(job.description, layouts.SCAN)
-    calibration = netcdf.read(job.calibration, layouts.CALIBRATION)
+    description = netcdf.read(job.description, SCAN)
+    calibration = netcdf.read(job.calibration, CALIBRATION)
     style.save(scans.draw_scan(description, calibration=calibration), job.images)
     step = description.attrs["scan_step_nm"]
     style.save(scans.draw_calibration(calibration, scan_step_nm=step), job.geometry)

@@ -1,13 +1,13 @@
 """Draw what the check against the truth found, and write its numbers as a table."""
 
-from phasefront.config import Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.records.job import Job
 
 
 def draw_truth(job):
     import json
 
-    from phasefront.figures import style, truth
+    from phasefront.report.figures import style, truth
     from phasefront.virtual import checks
 
     found = json.loads(job.check.read_text())

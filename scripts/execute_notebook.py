@@ -4,12 +4,14 @@ import re
 import uuid
 from typing import TYPE_CHECKING
 
-from phasefront.config import CamerasOfScans, Links, Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.instruments import CamerasOfScans
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.states import Links
+from phasefront.records.job import Job
 
 if TYPE_CHECKING:  # the notebook imports these: an edit of one makes it run again
-    from phasefront import conclusions, crystals, frames, layouts, netcdf  # noqa: F401
-    from phasefront.figures import comparison, maps, style  # noqa: F401
+    from phasefront.core import netcdf  # noqa: F401
+    from phasefront.report.figures import comparison, maps, style  # noqa: F401
 
 
 SCRIPT = re.compile(r"<script\b.*?</script>\s*", re.DOTALL)

@@ -1,24 +1,28 @@
 """Write a scan's map of phases and orientations for orix, MTEX and other programs."""
 
-from phasefront.config import CameraOfScan, Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.instruments import CameraOfScan
+from phasefront.experiment.settings.material import Material
+from phasefront.records.job import Job
 
 
 def export_maps(job):
-    from phasefront import layouts, maps, netcdf
-    from phasefront.crystals import read_crystals
+    from phasefront.core import netcdf
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.orientations import ORIENTATIONS
+    from phasefront.layouts.phases import PHASES
+    from phasefront.maps import export
 
     camera = job.camera.root
-    found = maps.crystal_map(
-        netcdf.read(job.phases, layouts.PHASES),
-        netcdf.read(job.orientations, layouts.ORIENTATIONS),
+    found = export.crystal_map(
+        netcdf.read(job.phases, PHASES),
+        netcdf.read(job.orientations, ORIENTATIONS),
         read_crystals(job.cifs, job.material.names),
         step_nm=job.step,
         camera=camera,
     )
-    maps.write_h5(found, job.h5, camera=camera)
-    maps.write_ang(found, job.ang, camera=camera)
-    maps.write_ctf(found, job.ctf, camera=camera)
+    export.write_h5(found, job.h5, camera=camera)
+    export.write_ang(found, job.ang, camera=camera)
+    export.write_ctf(found, job.ctf, camera=camera)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,19 @@
 """Find the grains of a scan: contiguous positions of one crystal orientation."""
 
-from phasefront.config import GrainSettings, Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.grains import GrainSettings
+from phasefront.experiment.settings.material import Material
+from phasefront.records.job import Job
 
 
 def find_grains(job):
-    from phasefront import grains, layouts, netcdf
-    from phasefront.crystals import read_crystals
+    from phasefront.core import netcdf
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.grains import segmentation
+    from phasefront.layouts.grains import GRAINS
+    from phasefront.layouts.phases import PHASES
 
-    found = grains.find_grains(
-        netcdf.read(job.phases, layouts.PHASES),
+    found = segmentation.find_grains(
+        netcdf.read(job.phases, PHASES),
         read_crystals(job.cifs, job.material.names),
         misorientation_deg=job.settings.misorientation_deg,
         min_positions=job.settings.min_positions,
@@ -17,7 +21,7 @@ def find_grains(job):
         parents=[phase.parent_axes for phase in job.material.phases],
         parent_point_group=job.material.parent_point_group,
     )
-    netcdf.write(found, job.grains, layouts.GRAINS)
+    netcdf.write(found, job.grains, GRAINS)
 
 
 if __name__ == "__main__":

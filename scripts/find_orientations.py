@@ -1,18 +1,23 @@
 """Index the spots of every position against every phase's templates."""
 
-from phasefront.config import Material, OrientationSettings
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.orientations import OrientationSettings
+from phasefront.records.job import Job
 
 
 def find_orientations(job):
-    from phasefront import layouts, netcdf, orientations
-    from phasefront.crystals import read_crystals
+    from phasefront.core import netcdf
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.orientations import ORIENTATIONS
+    from phasefront.layouts.spots import SPOTS
+    from phasefront.layouts.templates import TEMPLATES
+    from phasefront.orientations import indexing
 
     crystals = read_crystals(job.cifs, job.material.names)
-    with netcdf.opened(job.spots, layouts.SPOTS) as spots:
-        parts = orientations.stream_orientations(
+    with netcdf.opened(job.spots, SPOTS) as spots:
+        parts = indexing.stream_orientations(
             spots,
-            netcdf.read(job.templates, layouts.TEMPLATES),
+            netcdf.read(job.templates, TEMPLATES),
             crystals,
             n_best=job.settings.n_best,
             min_spots=job.settings.min_spots,
@@ -22,8 +27,8 @@ def find_orientations(job):
         netcdf.write_parts(
             parts,
             job.orientations,
-            layouts.ORIENTATIONS,
-            *orientations.constants(spots, crystals),
+            ORIENTATIONS,
+            *indexing.constants(spots, crystals),
         )
 
 

@@ -1,17 +1,22 @@
 """Find the Bragg vectors of every pattern of a raw scan."""
 
-from phasefront.config import ScanLayout, SpotSettings
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.scans import ScanLayout
+from phasefront.experiment.settings.spots import SpotSettings
+from phasefront.records.job import Job
 
 
 def find_spots(job):
-    from phasefront import layouts, netcdf, scans, spots
+    from phasefront.core import netcdf
+    from phasefront.layouts.calibration import CALIBRATION
+    from phasefront.layouts.spots import SPOTS
+    from phasefront.scans import files
+    from phasefront.spots import vectors
 
-    scan = scans.open_scan(job.scan, job.layout)
-    step_nm = scans.step_of(scan, job.step)
-    parts = spots.stream_spots(
+    scan = files.open_scan(job.scan, job.layout)
+    step_nm = files.step_of(scan, job.step)
+    parts = vectors.stream_spots(
         scan.blocks(),
-        netcdf.read(job.calibration, layouts.CALIBRATION),
+        netcdf.read(job.calibration, CALIBRATION),
         false_alarms=job.settings.false_alarms,
         max_radius=job.settings.max_radius,
         scan=job.name,
@@ -21,7 +26,7 @@ def find_spots(job):
         "scan_step_nm": step_nm,
         "false_alarms": job.settings.false_alarms,
     }
-    netcdf.write_parts(parts, job.spots, layouts.SPOTS, {}, attributes)
+    netcdf.write_parts(parts, job.spots, SPOTS, {}, attributes)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,19 @@
 """Fit a powder pattern: weight and molar fractions of the phases, with e.s.d."""
 
-from phasefront.config import Material, PatternRow, PowderSettings
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.powder import PatternRow, PowderSettings
+from phasefront.records.job import Job
 
 
 def fit_pattern(job):
-    from phasefront import layouts, netcdf, powder, powder_files
-    from phasefront.crystals import read_crystals
+    from phasefront.core import netcdf
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.powder import POWDER
+    from phasefront.powder import files, fits
 
-    before = [netcdf.read(path, layouts.POWDER) for path in job.before]
-    fitted = powder.fit_pattern(
-        powder_files.read_pattern(
+    before = [netcdf.read(path, POWDER) for path in job.before]
+    fitted = fits.fit_pattern(
+        files.read_pattern(
             job.pattern,
             wavelength=job.row.wavelength,
             axis=job.row.axis,
@@ -28,7 +31,7 @@ def fit_pattern(job):
     )
     for said in filter(None, (fitted.attrs["notes"], fitted.attrs["refused"])):
         print(said)
-    netcdf.write(fitted, job.powder, layouts.POWDER)
+    netcdf.write(fitted, job.powder, POWDER)
 
 
 if __name__ == "__main__":

@@ -1,14 +1,17 @@
 """Take the weight fractions of a powder pattern from a table that another program made."""
 
-from phasefront.config import Material, PatternRow, PowderSettings
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.powder import PatternRow, PowderSettings
+from phasefront.records.job import Job
 
 
 def import_fractions(job):
-    from phasefront import fraction_tables, layouts, netcdf
-    from phasefront.crystals import read_crystals
+    from phasefront.core import netcdf
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.powder import POWDER
+    from phasefront.powder import refined_tables
 
-    refined = fraction_tables.read_fractions(
+    refined = refined_tables.read_fractions(
         job.table,
         read_crystals(job.cifs, job.material.names),
         job.settings.refined,
@@ -18,7 +21,7 @@ def import_fractions(job):
         ion_contents=job.material.ion_contents,
         formula_units=[phase.formula_units for phase in job.material.phases],
     )
-    netcdf.write(refined, job.powder, layouts.POWDER)
+    netcdf.write(refined, job.powder, POWDER)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,15 @@
 """Take the Bragg vectors of every pattern from a peak list that another program made."""
 
-from phasefront.provenance.job import Job
+from phasefront.records.job import Job
 
 
 def import_peaks(job):
-    from phasefront import layouts, netcdf, peaks
+    from phasefront.core import netcdf
+    from phasefront.layouts.spots import SPOTS
+    from phasefront.spots import peaks
 
     spots = peaks.read_peaks(job.peaks, name=job.name, scan_step_nm=job.step)
-    netcdf.write(spots, job.spots, layouts.SPOTS)
+    netcdf.write(spots, job.spots, SPOTS)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """Pack a finished run for a journal or an archive."""
 
-from phasefront.config import SupplementSettings
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.supplement import SupplementSettings
+from phasefront.records.job import Job
 
 
 def pack_supplement(job):
-    from phasefront.provenance import supplement
+    from phasefront.archive import supplement
 
     supplement.pack(
         job.supplement,

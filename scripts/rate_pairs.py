@@ -1,14 +1,19 @@
 """Work out which pairs of phases can be told apart, along which directions, with what dose."""
 
-from phasefront.config import Instrument, Material, PhaseSettings, SpotSettings
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.instruments import Instrument
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.phases import PhaseSettings
+from phasefront.experiment.settings.spots import SpotSettings
+from phasefront.records.job import Job
 
 
 def rate_pairs(job):
-    from phasefront import discrimination, layouts, netcdf
-    from phasefront.crystals import read_crystals
+    from phasefront.core import netcdf
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.pairs import PAIRS
+    from phasefront.pairs import rating, table
 
-    rated = discrimination.rate_pairs(
+    rated = rating.rate_pairs(
         read_crystals(job.cifs, job.material.names),
         voltage_kv=job.instrument.voltage_kv,
         precession_deg=job.instrument.precession_deg,
@@ -17,8 +22,8 @@ def rate_pairs(job):
         decide_above=job.phases.decide_above,
         min_spots=job.phases.min_spots,
     )
-    netcdf.write(rated, job.pairs, layouts.PAIRS)
-    discrimination.tabulate(rated).to_csv(job.table, index=False, float_format="%.4g")
+    netcdf.write(rated, job.pairs, PAIRS)
+    table.tabulate(rated).to_csv(job.table, index=False, float_format="%.4g")
 
 
 if __name__ == "__main__":

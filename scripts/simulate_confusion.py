@@ -1,32 +1,41 @@
 """Decide simulated patterns of each phase, at the scan's own orientations, strengths and errors."""
 
-from phasefront.config import Material, OrientationSettings, PhaseSettings
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.orientations import OrientationSettings
+from phasefront.experiment.settings.phases import PhaseSettings
+from phasefront.records.job import Job
 
 
 def simulate_confusion(job):
-    from phasefront import cells, confusion, layouts, netcdf
-    from phasefront.crystals import read_crystals
+    from phasefront.confusion import simulation
+    from phasefront.core import netcdf
+    from phasefront.diffraction import cell_path
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.confusion import CONFUSION
+    from phasefront.layouts.grains import GRAINS
+    from phasefront.layouts.phases import PHASES
+    from phasefront.layouts.spots import SPOTS
+    from phasefront.layouts.templates import TEMPLATES
 
     crystals = read_crystals(job.cifs, job.material.names)
     parents = [phase.parent_axes for phase in job.material.phases]
     common = {"min_spots": job.orientations.min_spots, "position_sigma": job.position_sigma}
-    simulated = confusion.simulate_confusion(
-        netcdf.read(job.spots, layouts.SPOTS),
-        netcdf.read(job.phases, layouts.PHASES),
-        netcdf.read(job.grains, layouts.GRAINS),
-        netcdf.read(job.templates, layouts.TEMPLATES),
+    simulated = simulation.simulate_confusion(
+        netcdf.read(job.spots, SPOTS),
+        netcdf.read(job.phases, PHASES),
+        netcdf.read(job.grains, GRAINS),
+        netcdf.read(job.templates, TEMPLATES),
         crystals,
         parents=parents,
         parent_point_group=job.material.parent_point_group,
-        path=cells.Path.of(crystals, parents, job.material.ion_contents),
+        path=cell_path.Path.of(crystals, parents, job.material.ion_contents),
         positions=job.positions,
         orientation_settings=common
         | {"n_best": job.orientations.n_best, "device": job.orientations.device},
         phase_settings=common | job.decisions.model_dump(),
         seed=job.seed,
     )
-    netcdf.write(simulated, job.confusion, layouts.CONFUSION)
+    netcdf.write(simulated, job.confusion, CONFUSION)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
 """Make a virtual galvanostatic charge as an EC-Lab text file, and its truth."""
 
-from phasefront.config import LogRow, Material, Virtual
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.cycling import LogRow
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.virtual import Virtual
+from phasefront.records.job import Job
 
 
 def simulate_log(job):

@@ -1,13 +1,14 @@
 """Make a virtual synchrotron powder pattern, and its truth."""
 
-from phasefront.config import Material, Virtual
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.virtual import Virtual
+from phasefront.records.job import Job
 
 
 def simulate_pattern(job):
     import json
 
-    from phasefront.crystals import read_crystals
+    from phasefront.diffraction.crystals import read_crystals
     from phasefront.virtual import particles, pattern
 
     content = job.virtual.states[job.state].ion_content

@@ -1,11 +1,14 @@
 """Make a virtual scan as a genuine ASTAR block file, and its truth."""
 
-from phasefront.config import Instrument, Material, Virtual
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.instruments import Instrument
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.virtual import Virtual
+from phasefront.records.job import Job
 
 
 def simulate_scan(job):
-    from phasefront import layouts, netcdf
+    from phasefront.core import netcdf
+    from phasefront.layouts.truth import TRUTH
     from phasefront.virtual import camera, particles
 
     state = job.virtual.states[job.state]
@@ -29,7 +32,7 @@ def simulate_scan(job):
         seed=job.seed,
         camera=job.virtual.camera,
     )
-    netcdf.write(truth, job.truth, layouts.TRUTH)
+    netcdf.write(truth, job.truth, TRUTH)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
 """Simulate the spots of every phase on a grid of beam directions."""
 
-from phasefront.config import Instrument, Material, OrientationSettings
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.instruments import Instrument
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.orientations import OrientationSettings
+from phasefront.records.job import Job
 
 
 def simulate_templates(job):
-    from phasefront import layouts, netcdf, templates
-    from phasefront.crystals import read_crystals
+    from phasefront.core import netcdf
+    from phasefront.diffraction import templates
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.templates import TEMPLATES
 
     simulated = templates.simulate_templates(
         read_crystals(job.cifs, job.material.names),
@@ -15,7 +19,7 @@ def simulate_templates(job):
         resolution_deg=job.settings.resolution_deg,
         max_radius=job.settings.max_radius,
     )
-    netcdf.write(simulated, job.templates, layouts.TEMPLATES)
+    netcdf.write(simulated, job.templates, TEMPLATES)
 
 
 if __name__ == "__main__":

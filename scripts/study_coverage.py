@@ -1,6 +1,6 @@
 """Say how often the intervals of simulated scans hold the truth, and draw it."""
 
-from phasefront.provenance.job import Job
+from phasefront.records.job import Job
 
 
 def study_coverage(job):
@@ -8,7 +8,7 @@ def study_coverage(job):
 
     import pandas as pd
 
-    from phasefront.figures import coverage, style
+    from phasefront.report.figures import coverage, style
     from phasefront.virtual import intervals
 
     table = pd.read_csv(job.table)

@@ -1,19 +1,22 @@
 """Write summary.json: states with ion contents and fractions, what follows, scans with counts."""
 
-from phasefront.config import Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.records.job import Job
 
 
 def summarise_run(job):
     import json
 
-    from phasefront import conclusions, layouts, netcdf
-    from phasefront.provenance.chain import seconds_spent
+    from phasefront.core import netcdf
+    from phasefront.layouts.comparison import COMPARISON
+    from phasefront.layouts.fractions import FRACTIONS
+    from phasefront.records.chain import seconds_spent
+    from phasefront.report import conclusions
 
     summary = conclusions.summary(
-        netcdf.read(job.comparison, layouts.COMPARISON),
+        netcdf.read(job.comparison, COMPARISON),
         run=job.name,
-        fractions=netcdf.read_all(job.fractions, layouts.FRACTIONS, key="scan"),
+        fractions=netcdf.read_all(job.fractions, FRACTIONS, key="scan"),
         ion=job.material.ion,
         calibrating=job.material.calibrating_patterns,
         seconds={path.stem: seconds_spent(path) for path in job.fractions},

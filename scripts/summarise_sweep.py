@@ -1,26 +1,30 @@
 """Set the variants of a sweep side by side: a table, and a picture of what each setting moves."""
 
-from phasefront.config import Links, Material
-from phasefront.provenance.job import Job
-from phasefront.sweep import Swept
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.states import Links
+from phasefront.experiment.sweep import Swept
+from phasefront.records.job import Job
 
 
 def summarise_sweep(job):
     import numpy as np
     import pandas as pd
 
-    from phasefront import layouts, netcdf, sweep
-    from phasefront.figures import style
-    from phasefront.figures.sweep import draw_sweep
-    from phasefront.tables import ALL_STATES, comparison_table
+    from phasefront.core import netcdf
+    from phasefront.experiment import sweep
+    from phasefront.layouts.comparison import COMPARISON
+    from phasefront.layouts.fractions import FRACTIONS
+    from phasefront.report.figures import style
+    from phasefront.report.figures.sweep import draw_sweep
+    from phasefront.report.tables import ALL_STATES, comparison_table
 
     scans_of_states = {link.state: link.scans for link in job.links.root}
     tables = []
     of_variants = np.reshape(job.fractions, (len(job.comparisons), -1))
     for compared, scans in zip(job.comparisons, of_variants, strict=True):
-        table = comparison_table(netcdf.read(compared, layouts.COMPARISON))
+        table = comparison_table(netcdf.read(compared, COMPARISON))
         table = table[table["state"] != ALL_STATES]
-        fractions = netcdf.read_all(scans, layouts.FRACTIONS, key="scan")
+        fractions = netcdf.read_all(scans, FRACTIONS, key="scan")
         undecided = sweep.undecided_shares(scans_of_states, fractions)
         tables.append(pd.concat([table, undecided], ignore_index=True))
     table = sweep.tabulate(job.settings.root, tables)

@@ -1,16 +1,19 @@
 """Tabulate and draw the fractions of each scan, of each state and of the whole experiment."""
 
-from phasefront.config import Links, Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.states import Links
+from phasefront.records.job import Job
 
 
 def tabulate_fractions(job):
-    from phasefront import layouts, netcdf
-    from phasefront.figures import style
-    from phasefront.figures.fractions import draw_fractions
-    from phasefront.fractions import fraction_table, pool_fractions
+    from phasefront.core import netcdf
+    from phasefront.fractions.estimation import pool_fractions
+    from phasefront.fractions.table import fraction_table
+    from phasefront.layouts.fractions import FRACTIONS
+    from phasefront.report.figures import style
+    from phasefront.report.figures.fractions import draw_fractions
 
-    scans = netcdf.read_all(job.fractions, layouts.FRACTIONS, key="scan")
+    scans = netcdf.read_all(job.fractions, FRACTIONS, key="scan")
     pooled = [("scan", name, found) for name, found in scans.items()]
     for link in job.links.root:
         if link.scans:

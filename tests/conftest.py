@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from phasefront import running
-from phasefront.provenance.record import SUFFIX
+from phasefront.cli import running
+from phasefront.records.record import SUFFIX
 
 ROOT = Path(__file__).resolve().parent.parent
 PARTS = (
@@ -132,7 +132,7 @@ def fresh_project(tmp_path_factory) -> Project:
         else:
             folder.mkdir(exist_ok=True)
             shutil.copy(source, folder / part)
-    _remember_small_files(folder / "src/phasefront/provenance/digests.py")
+    _remember_small_files(folder / "src/phasefront/records/digests.py")
     demo = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
     (folder / "config/small").mkdir()
     (folder / "config/small.yaml").write_text(yaml.safe_dump(small_experiment(demo)))

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from phasefront.provenance.record import record_path
+from phasefront.records.record import record_path
 
 SCRIPT = '''
 """Make as many kilobytes as asked for."""

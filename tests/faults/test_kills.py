@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from phasefront.provenance.record import SUFFIX, output_path
+from phasefront.records.record import SUFFIX, output_path
 
 KILLS = int(os.environ.get("PHASEFRONT_KILLS", "3"))
 AT_MOST_S = 900  # for one run on a busy machine

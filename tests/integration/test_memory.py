@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from phasefront import layouts, netcdf
-from phasefront.config import load
+from phasefront.core import netcdf
+from phasefront.experiment.load import load
+from phasefront.layouts.calibration import CALIBRATION
 
 PIXELS = 144
 DEMO = load(ROOT / "config" / "demo.yaml")
@@ -52,9 +53,7 @@ def write_calibration(path: Path, side: int) -> None:
         "residual_count": [[0]],
     }  # fmt: skip
     attributes = {"scan": "s", "method": "given", "spots_used": 0, "residual_rms": 0.0}
-    netcdf.write(
-        netcdf.build(layouts.CALIBRATION, calibration, attributes), path, layouts.CALIBRATION
-    )
+    netcdf.write(netcdf.build(CALIBRATION, calibration, attributes), path, CALIBRATION)
 
 
 def peak_mb(script: str, **arguments) -> float:

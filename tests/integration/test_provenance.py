@@ -12,13 +12,18 @@ import pytest
 import yaml
 from conftest import ROOT, Project
 
-from phasefront import layouts, netcdf
-from phasefront.agreement import NORMAL_95
-from phasefront.provenance import chain, columns, number
-from phasefront.provenance.code import closure
-from phasefront.provenance.settings import Settings, of_name, offered
-from phasefront.provenance.verify import verify
-from phasefront.tables import printed
+from phasefront.audit import number
+from phasefront.audit.settings import Settings, of_name, offered
+from phasefront.audit.verify import verify
+from phasefront.core import netcdf
+from phasefront.core.statistics import NORMAL_95
+from phasefront.layouts.calibration import CALIBRATION
+from phasefront.layouts.fractions import FRACTIONS
+from phasefront.layouts.powder import POWDER
+from phasefront.records import chain
+from phasefront.records.code import closure
+from phasefront.report import columns
+from phasefront.report.tables import printed
 
 SUMMARY = "results/small/summary.json"
 
@@ -177,7 +182,7 @@ def test_a_number_is_explained_back_to_the_crystals(finished_project, tmp_path):
 def test_a_fraction_is_explained_by_the_scan_of_its_state_alone(finished_project):
     results = finished_project.results
     file = results / "fractions/grains-x2.5.nc"
-    counted = netcdf.read(file, layouts.FRACTIONS).sel(kind="molar", phase="Na3")
+    counted = netcdf.read(file, FRACTIONS).sel(kind="molar", phase="Na3")
     value = counted["value"].item()
     found = number.trace(results / "summary.json", f"{value:.9f}")
     (traced,) = found.traces
@@ -248,16 +253,16 @@ def test_the_methods_tell_what_was_measured(unpacked):
         "simulated, not measured" in text and "astar (200 kV, precession semi-angle 0.8°)" in text
     )
     for path in (unpacked / "results/small/calibration").glob("*.nc"):
-        found = netcdf.read(path, layouts.CALIBRATION)
+        found = netcdf.read(path, CALIBRATION)
         half = NORMAL_95 * found["scale_stderr"].item()
         scale = printed(found["scale"].item() + half * np.array([0, -1, 1]))
         assert f"| {path.stem} | {scale} |" in text
     for path in (unpacked / "results/small/fractions").glob("*.nc"):
-        found = netcdf.read(path, layouts.FRACTIONS)
+        found = netcdf.read(path, FRACTIONS)
         counts = " | ".join(str(found[name].item()) for name in ("patterns", "decided", "mixed"))
         assert f"| {path.stem} | {counts} |" in text
     for path in (unpacked / "results/small/powder").glob("*.nc"):
-        found = netcdf.read(path, layouts.POWDER)
+        found = netcdf.read(path, POWDER)
         assert (
             f"| {100 * found['rwp'].item():.2f} | {found['goodness_of_fit'].item():.2f} |" in text
         )

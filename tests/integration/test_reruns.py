@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from phasefront import running
-from phasefront.provenance.record import SUFFIX
+from phasefront.cli import running
+from phasefront.records.record import SUFFIX
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -132,7 +132,15 @@ def edited(finished_project, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "module", ["grains", "matching", "figures.maps", "netcdf", "virtual.pattern", "plan"]
+    "module",
+    [
+        "grains.segmentation",
+        "diffraction.matching",
+        "report.figures.maps",
+        "core.netcdf",
+        "virtual.pattern",
+        "experiment.plan",
+    ],
 )
 def test_an_edited_module_reruns_the_rules_that_import_it(edited, module):
     rules = scripts_that_run(f"phasefront.{module}", edited.folder)
@@ -141,9 +149,12 @@ def test_an_edited_module_reruns_the_rules_that_import_it(edited, module):
 
 
 def test_the_syntax_tree_finds_what_a_person_finds():
-    assert scripts_that_run("phasefront.drift", ROOT) == {"compare_calibrations"}
-    assert scripts_that_run("phasefront.cycling", ROOT) == {"analyse_log", "simulate_log"}
-    assert scripts_that_run("phasefront.plan", ROOT) == set()
+    assert scripts_that_run("phasefront.calibration.drift", ROOT) == {"compare_calibrations"}
+    assert scripts_that_run("phasefront.cycling.ion_content", ROOT) == {
+        "analyse_log",
+        "simulate_log",
+    }
+    assert scripts_that_run("phasefront.experiment.plan", ROOT) == set()
 
 
 def test_the_notebook_runs_again_with_what_it_imports():

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from phasefront import running
-from phasefront.provenance.record import SUFFIX
+from phasefront.cli import running
+from phasefront.records.record import SUFFIX
 
 
 def digests(project) -> dict[str, str]:

@@ -8,8 +8,8 @@ import xarray as xr
 import yaml
 from test_run import digests
 
-from phasefront.provenance import number
-from phasefront.sweep import column
+from phasefront.audit import number
+from phasefront.experiment.sweep import column
 
 
 def add_config(project, **sections) -> str:

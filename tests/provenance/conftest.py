@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from phasefront.provenance.context import VARIABLE, Context
-from phasefront.provenance.record import describe_files
+from phasefront.records.context import VARIABLE, Context
+from phasefront.records.record import describe_files
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -97,7 +97,7 @@ class Project:
 
     def make(self, monkeypatch, run: str = "mini", only: str = "") -> None:
         """Both steps, the first for two scans of the config."""
-        from phasefront.plan import Plan
+        from phasefront.experiment.plan import Plan
 
         variables = {VARIABLE: self.context(monkeypatch, run)}
         plan = Plan.load("config/demo.yaml")

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from conftest import Project
 
-from phasefront.provenance import record
-from phasefront.provenance.digests import digest
+from phasefront.records import record
+from phasefront.records.digests import digest
 
 
 def test_the_same_work_differs_in_nothing(project, monkeypatch):
@@ -32,7 +32,8 @@ def other_script(project):
 
 
 def other_module(project):
-    project.edit("src/phasefront/config.py", "5.0, description", "5.0, description=''")
+    path = "src/phasefront/experiment/settings/grains.py"
+    project.edit(path, "5.0, description", "5.0, description=''")
 
 
 @pytest.mark.parametrize(

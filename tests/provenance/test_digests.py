@@ -6,9 +6,9 @@ import time
 
 import pytest
 
-from phasefront.errors import InputError
-from phasefront.provenance import digests
-from phasefront.provenance.digests import Hashing, Watch, digest, with_companions
+from phasefront.core.errors import InputError
+from phasefront.records import digests
+from phasefront.records.digests import Hashing, Watch, digest, with_companions
 
 
 @pytest.fixture

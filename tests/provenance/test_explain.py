@@ -4,8 +4,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from phasefront.provenance.chain import Records
-from phasefront.provenance.explain import ancestry, explain
+from phasefront.audit.explain import ancestry, explain
+from phasefront.records.chain import Records
 
 SUMMARY = "results/mini/summary.json"
 

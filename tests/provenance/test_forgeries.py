@@ -9,10 +9,11 @@ from pathlib import Path
 import netCDF4
 import pytest
 
-from phasefront.errors import InputError
-from phasefront.provenance import absent, chain, record
-from phasefront.provenance.digests import digest, size
-from phasefront.provenance.verify import verify
+from phasefront.audit import absent
+from phasefront.audit.verify import verify
+from phasefront.core.errors import InputError
+from phasefront.records import chain, record
+from phasefront.records.digests import digest, size
 
 TABLE = "results/mini/grains-x3.0/table.nc"
 SUMMARY = "results/mini/summary.json"

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from phasefront.provenance import record
-from phasefront.provenance.code import closure
-from phasefront.provenance.context import VARIABLE, Context, Person
-from phasefront.provenance.digests import digest
-from phasefront.provenance.verify import verify
+from phasefront.audit.verify import verify
+from phasefront.records import record
+from phasefront.records.code import closure
+from phasefront.records.context import VARIABLE, Context, Person
+from phasefront.records.digests import digest
 
 SCRIPT = '''
 """Count the lines of a text."""

@@ -13,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasefront.config import load
-from phasefront.errors import InputError
-from phasefront.provenance import chain, number
-from phasefront.provenance.graph import write_graph
+from phasefront.audit import number
+from phasefront.audit.graph import write_graph
+from phasefront.core.errors import InputError
+from phasefront.experiment.load import load
+from phasefront.records import chain
 
 LINKS = [
     {"state": "x3.0", "scans": ["grains-x3.0"], "log": "charge", "patterns": []},

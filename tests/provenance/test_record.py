@@ -15,11 +15,11 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasefront.errors import InputError
-from phasefront.provenance import environment, record
-from phasefront.provenance.code import imported_names
-from phasefront.provenance.context import Context
-from phasefront.provenance.logical import logical_digest
+from phasefront.core.errors import InputError
+from phasefront.records import environment, record
+from phasefront.records.code import imported_names
+from phasefront.records.context import Context
+from phasefront.records.logical import logical_digest
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -180,7 +180,7 @@ def test_no_script_and_no_rule_writes_a_record():
         for path in (ROOT / folder).rglob("*")
         if path.suffix in (".py", ".smk") and re.search(r"record\.write\(", path.read_text())
     ]
-    assert writers == ["src/phasefront/provenance/job.py"]
+    assert writers == ["src/phasefront/records/job.py"]
     for path in (ROOT / "scripts").glob("*.py"):
         assert "prov.json" not in path.read_text(), path
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from phasefront.provenance import record
+from phasefront.records import record
 
 TABLE = "results/mini/grains-x3.0/table.nc"
 SUMMARY = "results/mini/summary.json"
@@ -58,7 +58,11 @@ def test_one_step_alone_is_made(project):
         ("raw/0.txt", TABLE, "raw/0.txt: {}; it is the text of tabulate; put it back"),
         (TABLE, SUMMARY, TABLE + ": {}; it is the tables of summarise; put it back"),
         ("scripts/tabulate.py", TABLE, "scripts/tabulate.py: {}; it is code of tabulate; "),
-        ("src/phasefront/rotations.py", TABLE, "src/phasefront/rotations.py: {}; it is code"),
+        (
+            "src/phasefront/diffraction/rotations.py",
+            TABLE,
+            "src/phasefront/diffraction/rotations.py: {}; it is code",
+        ),
     ],
 )
 def test_what_is_gone_or_another_is_named(project, victim, output, sentence, scratch):
@@ -134,7 +138,7 @@ def test_files_outside_the_project_are_read_there_and_never_written(project, scr
 def test_a_module_that_was_compiled_from_other_text_is_found(project, monkeypatch):
     """Python runs what lies in __pycache__ where the source's time and size fit; records hash the
     source. Made again, the source is what runs."""
-    source = project.folder / "src/phasefront/rotations.py"
+    source = project.folder / "src/phasefront/diffraction/rotations.py"
     text, stat = source.read_text(), source.stat()
     fake = f"{text}\nimport json\ntrue = json.dumps\n"
     fake += "json.dumps = lambda *a, **b: true(*a, **b) if b else '{}'\n"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from phasefront.errors import InputError
-from phasefront.provenance.sources import Sources
+from phasefront.core.errors import InputError
+from phasefront.records.sources import Sources
 
-SOURCES = ["raw/0.txt", "src/phasefront/rotations.py", "envs/lock.txt"]
+SOURCES = ["raw/0.txt", "src/phasefront/diffraction/rotations.py", "envs/lock.txt"]
 
 
 def put_in_place(path, text: str, *, age_s: float) -> None:

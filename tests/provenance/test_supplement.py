@@ -27,12 +27,13 @@ from prov.model import (
 from requests_cache import CachedSession
 from urllib3 import HTTPResponse
 
-from phasefront.errors import InputError
-from phasefront.provenance import methods, supplement
-from phasefront.provenance.digests import signature
-from phasefront.provenance.record import record_path
-from phasefront.provenance.steps import Step
-from phasefront.provenance.verify import verify
+from phasefront.archive import supplement
+from phasefront.audit.verify import verify
+from phasefront.core.errors import InputError
+from phasefront.records.digests import signature
+from phasefront.records.record import record_path
+from phasefront.records.steps import Step
+from phasefront.report import methods
 
 FIND = '''
 """Read the words."""

@@ -6,9 +6,10 @@ import shutil
 import netCDF4
 import pytest
 
-from phasefront.provenance import absent, record
-from phasefront.provenance.digests import digest
-from phasefront.provenance.verify import verify
+from phasefront.audit import absent
+from phasefront.audit.verify import verify
+from phasefront.records import record
+from phasefront.records.digests import digest
 
 TABLE = "results/mini/grains-x3.0/table.nc"
 NOTE = "results/mini/grains-x3.0/note.txt"
@@ -35,7 +36,7 @@ def test_a_finished_run_holds_from_any_folder(made, tmp_path):
 def test_verify_needs_neither_snakemake_nor_git(made):
     program = (
         "import sys; sys.argv = ['phasefront', 'verify', 'results/mini']\n"
-        "from phasefront.__main__ import main\n"
+        "from phasefront.cli.main import main\n"
         "try:\n    main()\n"
         "except SystemExit as done:\n    code = done.code\n"
         "assert not {'snakemake', 'git'} & set(sys.modules)\nsys.exit(code)"
@@ -135,7 +136,7 @@ CONFIG = "config/demo.yaml"
         (SUMMARY, append, "{}: changed since it was the output in "),
         ("raw/0.txt", append, "{}: changed since it was the text in "),
         ("scripts/tabulate.py", append, "{}: changed since it was code in "),
-        ("src/phasefront/rotations.py", append, "{}: changed since it was code in "),
+        ("src/phasefront/diffraction/rotations.py", append, "{}: changed since it was code in "),
         ("envs/lock.txt", append, "{}: changed since it was the lock in "),
         (CONFIG, replace_in("seed: ", "seed: 1"), "{}: seed is "),
         (CONFIG, replace_in("run:", "grains: {min_positions: 3}\nrun:"),

@@ -13,10 +13,10 @@ import yaml
 from rsciio import blockfile, hspy
 from skimage.io import imsave
 
-from phasefront import config
+from phasefront.experiment.load import load
 
 ROOT = Path(__file__).resolve().parents[2]
-DEMO = config.load(ROOT / "config/demo.yaml")
+DEMO = load(ROOT / "config/demo.yaml")
 ASTAR = DEMO.instruments["astar"].model_dump_json(exclude={"camera"})
 PLUGINS = {
     ".blo": (

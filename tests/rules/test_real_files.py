@@ -9,11 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from phasefront import config, layouts, netcdf
-from phasefront.powder_files import read_pattern
+from phasefront.core import netcdf
+from phasefront.experiment.load import load
+from phasefront.experiment.settings.instruments import Instrument
+from phasefront.experiment.settings.scans import ScanLayout
+from phasefront.layouts.calibration import CALIBRATION
+from phasefront.layouts.cycling import CYCLING
+from phasefront.layouts.phases import PHASES
+from phasefront.layouts.scans import SCAN
+from phasefront.layouts.spots import SPOTS
+from phasefront.powder.files import read_pattern
 
 ROOT = Path(__file__).resolve().parents[2]
-DEMO = config.load(ROOT / "config/demo.yaml")
+DEMO = load(ROOT / "config/demo.yaml")
 LIMNO_FILES = {
     "braggdisks_cali.h5": "peaks/limno_particle_80x58.h5",
     "LCO.cif": "structures/LCO.cif",
@@ -37,7 +45,7 @@ def test_spots_of_an_astar_scan_of_unknown_phases(tmp_path, shared_data):
     files = {name: tmp_path / f"{name}.nc" for name in ("description", "calibration", "spots")}
 
     run_script("describe_scan", **given, description=files["description"])
-    described = netcdf.read(files["description"], layouts.SCAN)
+    described = netcdf.read(files["description"], SCAN)
     # Independent reading: header of 4112 bytes, then 6 bytes before each pattern.
     raw = np.fromfile(path, np.uint8)[4112:].reshape(3, 2, 6 + 144 * 144)[:, :, 6:]
     total = described["bright_field"] + described["dark_field"]
@@ -45,13 +53,13 @@ def test_spots_of_an_astar_scan_of_unknown_phases(tmp_path, shared_data):
     np.testing.assert_array_equal(described["max_pattern"].values.ravel(), raw.max(axis=(0, 1)))
     assert described.attrs["scan_step_nm"] == 12.8
 
-    instrument = config.Instrument(voltage_kv=200, scale=0.0175).model_dump_json()
+    instrument = Instrument(voltage_kv=200, scale=0.0175).model_dump_json()
     run_script(
         "calibrate_scan", **given | {"settings": '{"method": "nominal"}'}, spots="{}",
         material=DEMO.section("material"), instrument=instrument,
         calibration=files["calibration"],
     )  # fmt: skip
-    calibrated = netcdf.read(files["calibration"], layouts.CALIBRATION)
+    calibrated = netcdf.read(files["calibration"], CALIBRATION)
     # The disk in the mean pattern, read off by eye.
     assert calibrated["centre_y"].values == pytest.approx(72.1, abs=0.5)
     assert calibrated["centre_x"].values == pytest.approx(73.3, abs=0.5)
@@ -62,7 +70,7 @@ def test_spots_of_an_astar_scan_of_unknown_phases(tmp_path, shared_data):
     run_script(
         "find_spots", **given, calibration=files["calibration"], step="nan", spots=files["spots"]
     )
-    spots = netcdf.read(files["spots"], layouts.SPOTS)
+    spots = netcdf.read(files["spots"], SPOTS)
     assert spots.attrs["scan_step_nm"] == 12.8
     # The six patterns are of one crystal.
     assert ((spots["count"] >= 20) & (spots["count"] <= 33)).all()
@@ -76,9 +84,9 @@ def test_spots_of_an_astar_scan_of_unknown_phases(tmp_path, shared_data):
 def test_a_merlin_scan_whose_shape_the_table_gives(tmp_path, shared_data):
     path = shared_data("scans/merlin_4x2_6bit.mib")
     given = {"scan": path, "name": "merlin", "settings": "{}"}
-    layout = config.ScanLayout(scan_shape=(2, 4)).model_dump_json()
+    layout = ScanLayout(scan_shape=(2, 4)).model_dump_json()
     run_script("describe_scan", **given, layout=layout, description=tmp_path / "a.nc")
-    described = netcdf.read(tmp_path / "a.nc", layouts.SCAN)
+    described = netcdf.read(tmp_path / "a.nc", SCAN)
     raw = np.fromfile(path, np.uint8).reshape(2, 4, -1)[:, :, 384:]
     total = described["bright_field"] + described["dark_field"]
     np.testing.assert_array_equal(total, raw.sum(axis=-1))
@@ -101,7 +109,7 @@ def test_charge_of_a_lithium_iron_phosphate_cell(tmp_path, shared_data):
         "analyse_log", log=log, row=json.dumps(row), states=json.dumps(states),
         material=json.dumps(material), cycling=tmp_path / "lfp.nc", table=tmp_path / "lfp.csv",
     )  # fmt: skip
-    analysed = netcdf.read(tmp_path / "lfp.nc", layouts.CYCLING)
+    analysed = netcdf.read(tmp_path / "lfp.nc", CYCLING)
     charge = analysed["capacity"].values[analysed["half_cycle"].values == 1]
     assert charge.max() - charge.min() == pytest.approx(159, abs=0.5)
 
@@ -142,7 +150,7 @@ def test_every_setting_of_a_log_reaches_the_analysis(tmp_path):
         "analyse_log", log=log, row=json.dumps(row), states=json.dumps(states),
         material=DEMO.section("material"), cycling=tmp_path / "a.nc", table=tmp_path / "a.csv",
     )  # fmt: skip
-    found = netcdf.read(tmp_path / "a.nc", layouts.CYCLING)
+    found = netcdf.read(tmp_path / "a.nc", CYCLING)
     scale = 0.5 * 417.79 / 26801.48
     change = scale * (90 - 5)
     assert found["state_ion_content"].item() == pytest.approx(3 - change, rel=1e-6)
@@ -184,7 +192,7 @@ def test_the_lithium_manganese_oxide_particle(fresh_project, tmp_path, shared_da
     fractions = {name: value["value"] for name, value in state["fractions"]["stem"].items()}
     assert sum(fractions.values()) == pytest.approx(1, abs=1e-6)
 
-    phases = netcdf.read(results / "phases/particle.nc", layouts.PHASES)
+    phases = netcdf.read(results / "phases/particle.nc", PHASES)
     decision = phases["decision"].values
     names = list(phases["phase"].values)
     assert (decision >= 0).sum() == scan["decided"]

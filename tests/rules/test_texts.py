@@ -10,8 +10,8 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from phasefront import running
-from phasefront.provenance.job import Job
+from phasefront.cli import running
+from phasefront.records.job import Job
 
 URL = "https://x.org/$a&b='{c}\"-%20"
 COMMAND = re.compile(r"python (scripts/\w+\.py) ([^\n]*?) > \S+ 2>&1")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
-from phasefront.sweep import SWEPT, column
+from phasefront.experiment.sweep import SWEPT, column
 
 ROOT = Path(__file__).resolve().parents[2]
 # One setting of each section, with a value that is not the demo's own.

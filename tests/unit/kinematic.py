@@ -4,9 +4,10 @@ import numpy as np
 from conftest import ROOT
 from scipy.spatial.transform import Rotation
 
-from phasefront import layouts, netcdf
-from phasefront.crystals import read_crystal
-from phasefront.templates import shortest_rotations
+from phasefront.core import netcdf
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.diffraction.templates import shortest_rotations
+from phasefront.layouts.spots import SPOTS
 
 NAMES = ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3")
 CRYSTALS = [read_crystal(ROOT / "config" / "structures" / f"{name}.cif") for name in NAMES]
@@ -25,7 +26,7 @@ def spots_of(patterns, shape=(1, -1)):
         for i in range(3)
     ]
     return netcdf.build(
-        layouts.SPOTS,
+        SPOTS,
         {
             "count": count, "offset": np.concatenate([[0], count.ravel().cumsum()]),
             "qx": columns[0], "qy": columns[1], "intensity": columns[2], "variance": columns[2],

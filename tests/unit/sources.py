@@ -3,8 +3,10 @@
 import numpy as np
 from stages import build_fractions
 
-from phasefront import layouts, netcdf
-from phasefront.comparison import compare_sources
+from phasefront.comparison.sources import compare_sources
+from phasefront.core import netcdf
+from phasefront.layouts.cycling import CYCLING
+from phasefront.layouts.powder import POWDER
 
 PHASES = ["Na3", "Na2", "Na1"]
 CONTENTS = [3.0, 2.0, 1.0]
@@ -27,12 +29,12 @@ def make_cycling(contents, error=0.02, *, log="charge", start=3.0, start_error=0
     sizes = {"time": 5, "half": 1, "grid": 3, "plateau": 0, "state": count}
     blank = {
         name: np.zeros([sizes[dim] for dim in variable.dims])
-        for name, variable in layouts.CYCLING.variables.items()
+        for name, variable in CYCLING.variables.items()
     }
     curve = np.linspace(start, min(x), 5)
     active = start - (start - x) / (1 - inactive)
     return netcdf.build(
-        layouts.CYCLING,
+        CYCLING,
         blank
         | {
             "time": np.arange(5.0),
@@ -49,7 +51,7 @@ def make_cycling(contents, error=0.02, *, log="charge", start=3.0, start_error=0
             "state_active_ion_content_low": active - HALF * error / (1 - inactive),
             "state_active_ion_content_high": active + HALF * error / (1 - inactive),
         },
-        dict.fromkeys(layouts.CYCLING.attributes, 0.0)
+        dict.fromkeys(CYCLING.attributes, 0.0)
         | {"log": log, "file": f"{log}.mpt"}
         | {"initial_ion_content": start, "inactive_share": inactive},
     )
@@ -59,7 +61,7 @@ def make_powder(molar, esd=0.01, *, content=None, content_esd=0.02):
     molar = np.asarray(molar, dtype=float)
     content = molar @ CONTENTS if content is None else content
     return netcdf.build(
-        layouts.POWDER,
+        POWDER,
         {
             "phase": PHASES,
             **dict.fromkeys(("two_theta", "observed", "sigma"), np.ones(3)),

@@ -3,8 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from phasefront import layouts, netcdf
-from phasefront.cycling import analyse_log
+from phasefront.core import netcdf
+from phasefront.cycling.analysis import analyse_log
+from phasefront.layouts.fractions import FRACTIONS
+from phasefront.layouts.phases import MIXED, PHASES
 
 
 def build_phases(names, decision, *, scan="map", **given):
@@ -16,12 +18,12 @@ def build_phases(names, decision, *, scan="map", **given):
     shape, count = decision.shape, len(names)
     share = np.full((*shape, count), np.nan)
     share[decision >= 0] = np.eye(count)[decision[decision >= 0]]
-    share[decision == layouts.MIXED] = np.where(np.arange(count) < 2, 1 / min(count, 2), 0)
+    share[decision == MIXED] = np.where(np.arange(count) < 2, 1 / min(count, 2), 0)
     sizes = dict(zip(("y", "x", "phase"), (*shape, count), strict=True))
     sizes |= {"quaternion": 4, "cell_parameter": 6, "other_parameter": 6}
     unknown = {
         name: np.full([sizes[dim] for dim in variable.dims], np.nan)
-        for name, variable in layouts.PHASES.variables.items()
+        for name, variable in PHASES.variables.items()
         if variable.dtype == "f4"
     }
     known = {
@@ -29,7 +31,7 @@ def build_phases(names, decision, *, scan="map", **given):
         "posterior": np.eye(count)[np.maximum(decision, 0)], "second_phase": np.full(shape, -1),
     }  # fmt: skip
     attributes = {"scan": scan, "decide_above": 0.95, "min_explained": 0.5, "max_misfit": 4.0}
-    return netcdf.build(layouts.PHASES, {**unknown, **known, **given}, attributes)
+    return netcdf.build(PHASES, {**unknown, **known, **given}, attributes)
 
 
 def build_cycling(states, contents, *, cycles=False):
@@ -79,8 +81,8 @@ def build_fractions(names, *, scan="map", **given):
         name: np.full(
             [sizes[dim] for dim in variable.dims], 0 if variable.dtype == "i8" else np.nan
         )
-        for name, variable in layouts.FRACTIONS.variables.items()
+        for name, variable in FRACTIONS.variables.items()
     }
     attributes = {"scan": scan, "scan_step_nm": 10.0, "molar_weight": "area", "decide_above": 0.95}
     known = {"phase": names, "kind": ["area", "thickness", "molar"]}
-    return netcdf.build(layouts.FRACTIONS, {**unknown, **known, **given}, attributes)
+    return netcdf.build(FRACTIONS, {**unknown, **known, **given}, attributes)

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from phasefront import agreement
-from phasefront.agreement import AGREE, DISAGREE, NORMAL_95
+from phasefront.comparison import agreement
+from phasefront.comparison.agreement import AGREE, DISAGREE
+from phasefront.core.statistics import NORMAL_95
 
 # Pearson (Phil. Mag. 2, 559, 1901) with York's weights (Can. J. Phys. 44, 1079, 1966).
 PEARSON_X = np.array([0.0, 0.9, 1.8, 2.6, 3.3, 4.4, 5.2, 6.1, 6.5, 7.4])

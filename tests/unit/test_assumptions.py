@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from phasefront import layouts, netcdf
-from phasefront.crystals import read_crystal
-from phasefront.figures.style import save
+from phasefront.core import netcdf
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.layouts.phases import MIXED, UNDECIDED, VACUUM
+from phasefront.report.figures.style import save
 from phasefront.virtual import bloch_waves
 
 sys.path.insert(0, str(ROOT))
@@ -18,7 +19,7 @@ from benchmarks.assumptions import Assumed, Case, Film, Outcome
 
 WEIGHT = np.array([[1, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0.8, 0.2], [0, 0.5, 0.5], [0, 0, 0]])
 OVERLAP = np.array([False, False, False, False, False, False])
-DECISION = np.array([0, 1, 1, layouts.UNDECIDED, layouts.MIXED, layouts.VACUUM])
+DECISION = np.array([0, 1, 1, UNDECIDED, MIXED, VACUUM])
 
 
 def outcome(**changes):

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from phasefront import beam, calibration, friedel, scans
-from phasefront.errors import InputError
+from phasefront.calibration import beam, friedel, geometry, indexed_fit
+from phasefront.calibration.affine import AffineFit
+from phasefront.core.errors import InputError
+from phasefront.scans import files
 from phasefront.virtual import camera
 from phasefront.virtual.conditions import Conditions, Stop
 from phasefront.virtual.particles import VirtualPhase
@@ -41,7 +43,7 @@ def film(folder, *, seed=5101, **changes):
     } | changes  # fmt: skip
     path = folder / "scan.blo"
     truth = camera.simulate_scan(path, **settings)
-    return scans.open_scan(path), truth
+    return files.open_scan(path), truth
 
 
 def centre_errors(found, truth):
@@ -55,7 +57,7 @@ def centre_errors(found, truth):
 )
 def test_a_hidden_beam_is_where_pairs_of_spots_have_their_middle(tmp_path, kind, descan_px):
     scan, truth = film(tmp_path, conditions=Conditions(stop=STOPS[kind]), descan_px=descan_px)
-    found = calibration.calibrate_centres(scan, name="stop", scale_nominal=SCALE)
+    found = geometry.calibrate_centres(scan, name="stop", scale_nominal=SCALE)
     error = float(np.sqrt(np.mean(centre_errors(found, truth) ** 2)))
     assert error < 0.1
     assert error < 4 * np.sqrt(2) * float(found["centre_stderr"])
@@ -73,7 +75,7 @@ def test_a_hidden_beam_is_where_pairs_of_spots_have_their_middle(tmp_path, kind,
 )
 def test_a_beam_that_is_seen_is_measured_itself(tmp_path, conditions):
     scan, truth = film(tmp_path, conditions=conditions)
-    found = calibration.calibrate_centres(scan, name="seen", scale_nominal=SCALE)
+    found = geometry.calibrate_centres(scan, name="seen", scale_nominal=SCALE)
     assert found.attrs["centre_from"] == "direct beam"
     assert centre_errors(found, truth).max() < 0.05
     shadow = (
@@ -87,14 +89,14 @@ def test_a_beam_that_is_seen_is_measured_itself(tmp_path, conditions):
 def test_space_between_the_spots_of_few_grains_is_no_shadow(tmp_path, grains):
     for seed in (5111, 5112):
         scan, _ = film(tmp_path, seed=seed, grains=grains)
-        found = calibration.calibrate_centres(scan, name="few", scale_nominal=SCALE)
+        found = geometry.calibrate_centres(scan, name="few", scale_nominal=SCALE)
         assert found["mask"].values.all()
 
 
 def test_hot_and_dead_pixels_of_a_scan_are_masked(tmp_path):
     conditions = Conditions(hot=0.002, dead=0.002, seed=4)
     scan, truth = film(tmp_path, conditions=conditions)
-    found = calibration.calibrate_centres(scan, name="bad", scale_nominal=SCALE)
+    found = geometry.calibrate_centres(scan, name="bad", scale_nominal=SCALE)
     spoilt = conditions.spoil(np.full((144, 144), 100), 255) != 100
     y, x = np.indices(spoilt.shape)
     away = np.hypot(y - 72, x - 72) > 12
@@ -109,14 +111,14 @@ def test_a_hidden_beam_without_pairs_of_spots_is_refused(tmp_path):
     stop = Stop(72, 75, radius=12, arm_width=400, arm_deg=0)
     scan, _ = film(tmp_path, conditions=Conditions(stop=stop))
     with pytest.raises(InputError, match="beam centre: the direct beam is hidden, and only"):
-        calibration.calibrate_centres(scan, name="half", scale_nominal=SCALE)
+        geometry.calibrate_centres(scan, name="half", scale_nominal=SCALE)
 
 
 def test_pairs_of_spots_that_disagree_are_refused(tmp_path):
     # A bar takes half of the pairs of five grains, and the beam wanders beyond half a lattice.
     scan, _ = film(tmp_path, conditions=Conditions(stop=STOPS["bar"]), descan_px=4.0)
     with pytest.raises(InputError, match="beam centre: the direct beam is hidden, and pairs of"):
-        calibration.calibrate_centres(scan, name="bar", scale_nominal=SCALE)
+        geometry.calibrate_centres(scan, name="bar", scale_nominal=SCALE)
 
 
 def test_three_pairs_around_one_centre_are_needed():
@@ -147,16 +149,16 @@ def test_symmetry_finds_a_centre_off_the_middle_of_cameras_of_any_shape():
 
 def fit_of(sigma, angle_deg):
     q = 0.5 * np.stack([np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))], axis=1)
-    fields = dict.fromkeys(calibration.AffineFit.__dataclass_fields__)
-    return calibration.AffineFit(**fields | {"sigma": sigma, "q": q, "residual": np.zeros_like(q)})
+    fields = dict.fromkeys(AffineFit.__dataclass_fields__)
+    return AffineFit(**fields | {"sigma": sigma, "q": q, "residual": np.zeros_like(q)})
 
 
 def test_a_fit_of_spots_on_one_side_is_refused():
     around = np.linspace(0, 359, 200)
-    calibration._require_sense(fit_of(0.003, around), "right")
-    calibration._require_sense(fit_of(0.003, np.linspace(-130, 130, 200)), "three quarters")
+    indexed_fit.require_sense(fit_of(0.003, around), "right")
+    indexed_fit.require_sense(fit_of(0.003, np.linspace(-130, 130, 200)), "three quarters")
     with pytest.raises(InputError, match="one side of the beam"):
-        calibration._require_sense(fit_of(0.003, np.linspace(-80, 85, 200)), "quadrant")
+        indexed_fit.require_sense(fit_of(0.003, np.linspace(-80, 85, 200)), "quadrant")
 
 
 @pytest.mark.slow

@@ -9,9 +9,9 @@ from conftest import ROOT
 from matplotlib.image import imread
 from scipy.spatial.transform import Rotation
 
-from phasefront import rotations
-from phasefront.crystals import read_crystal
-from phasefront.figures import style
+from phasefront.diffraction import rotations
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.report.figures import style
 
 sys.path.insert(0, str(ROOT))
 
@@ -89,7 +89,7 @@ def test_the_synthetic_scan_repeats(tmp_path):
 
 
 def test_structures_are_those_of_the_bloch_waves():
-    from phasefront import netcdf
+    from phasefront.core import netcdf
     from phasefront.virtual.bloch_waves import BLOCH_WAVES, DATA_FILE
 
     table = netcdf.read(DATA_FILE, BLOCH_WAVES)

@@ -8,19 +8,23 @@ import pytest
 from scipy import special
 from scipy.spatial.transform import Rotation
 
-from phasefront import (
+from phasefront.calibration import (
     affine,
     beam,
-    calibration,
+    descan,
+    ellipse,
+    geometry,
     grain_scatter,
-    layouts,
-    netcdf,
-    refinement,
+    radii,
     rings,
-    scans,
 )
-from phasefront.crystals import read_crystal
-from phasefront.errors import InputError
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.diffraction import optics
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.layouts.calibration import CALIBRATION
+from phasefront.layouts.orientations import ORIENTATIONS
+from phasefront.scans import files
 
 STRUCTURES = ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3")
 VOLTAGE_KV, PRECESSION_DEG = 200.0, 0.8
@@ -53,7 +57,7 @@ def test_centres_of_disks_whether_saturated_or_faint(counts, limit, error):
         ]
     )
     patterns = np.minimum(patterns, limit)
-    found = beam.find_centres(patterns, (47.0, 49.0), radius=radius, mask=np.ones(shape, bool))
+    found = descan.find_centres(patterns, (47.0, 49.0), radius=radius, mask=np.ones(shape, bool))
     offset = found - true
     assert np.sqrt(np.mean(offset**2)) < error
     assert np.abs(offset.mean(axis=0)).max() < error
@@ -62,7 +66,7 @@ def test_centres_of_disks_whether_saturated_or_faint(counts, limit, error):
 def test_a_pattern_without_a_beam_has_no_centre():
     empty = np.zeros((1, 64, 64))
     mask = np.ones((64, 64), bool)
-    assert np.isnan(beam.find_centres(empty, (32, 32), radius=5.0, mask=mask)).all()
+    assert np.isnan(descan.find_centres(empty, (32, 32), radius=5.0, mask=mask)).all()
 
 
 def test_the_beam_of_a_mean_pattern_is_found_off_centre():
@@ -110,7 +114,7 @@ def test_the_surface_follows_descan_and_ignores_outliers():
     measured = true + rng.normal(0, 0.05, true.shape)
     measured[rng.uniform(size=(30, 40)) < 0.15] += [4.0, -3.0]
     measured[3:6, 3:9] = np.nan
-    fitted, residual, error = beam.fit_surface(measured)
+    fitted, residual, error = descan.fit_surface(measured)
     assert np.abs(fitted - true).max() < 0.02
     assert 0.001 < error < 0.01
     assert np.isnan(residual[4, 4])
@@ -127,7 +131,7 @@ def test_a_tenth_of_wild_centres_in_patches_leaves_the_surface_within_a_twentiet
     measured[30:40, 36:44] += [-1.5, 0.3]
     wild = rng.uniform(size=true.shape[:2]) < 0.02
     measured[wild] += rng.uniform(-20, 20, (wild.sum(), 2))
-    fitted, residual, error = beam.fit_surface(measured)
+    fitted, residual, error = descan.fit_surface(measured)
     assert 0.1 < (residual > 0.5).mean() < 0.15
     assert np.sqrt(np.mean((fitted - true) ** 2)) < 0.02
     assert np.abs(fitted - true).max() < 0.05
@@ -149,7 +153,7 @@ def test_centres_that_keep_to_no_surface_are_followed(truth):
     measured[rng.random(truth.shape[:2]) < 0.1] = np.nan
     wild = rng.random(truth.shape[:2]) < 0.1
     measured[wild] += rng.uniform(-7, 7, (wild.sum(), 2))
-    fitted, _, error = beam.fit_surface(measured, radius=5)
+    fitted, _, error = descan.fit_surface(measured, radius=5)
     off = np.abs(fitted - truth)
     assert np.median(off) < 0.04
     assert np.quantile(off, 0.9) < 0.1  # all but the seams
@@ -158,13 +162,13 @@ def test_centres_that_keep_to_no_surface_are_followed(truth):
     plane = 70 + 0.01 * np.indices((144, 144)).transpose(1, 2, 0)
     bad = plane + rng.normal(0, 0.05, truth.shape)
     bad[40:85, 50:90] += 3
-    assert np.abs(beam.fit_surface(bad, radius=5)[0] - plane).max() < 0.05
+    assert np.abs(descan.fit_surface(bad, radius=5)[0] - plane).max() < 0.05
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 9), (3, 2)])
 def test_the_surface_of_a_small_scan_is_a_plane_or_a_constant(shape):
     measured = np.broadcast_to([50.0, 60.0], (*shape, 2))
-    fitted, residual, error = beam.fit_surface(measured)
+    fitted, residual, error = descan.fit_surface(measured)
     np.testing.assert_allclose(fitted, measured)
     np.testing.assert_allclose(residual, 0, atol=1e-9)
     assert error < 1e-6
@@ -185,9 +189,9 @@ def test_the_spots_own_size_is_measured_beside_a_larger_beam(sigma, probe):
     patterns = rng.poisson(np.broadcast_to(expected, (4, *shape)))
     centres = np.tile([72.0, 72.0], (4, 1))
     mask = np.ones(shape, bool)
-    found = beam.measure_spot_radius(patterns, centres, probe_radius=probe, mask=mask)
+    found = radii.measure_spot_radius(patterns, centres, probe_radius=probe, mask=mask)
     assert found == pytest.approx(2 * sigma, rel=0.08)
-    reach = beam.measure_beam_radius(
+    reach = radii.measure_beam_radius(
         patterns, centres, probe_radius=probe, spot_radius=found, mask=mask
     )
     assert probe + found <= reach < probe + found + 6
@@ -228,7 +232,7 @@ def nominal_spots(
     reflections = [crystal.reflections(1 / 1.2) for crystal in crystals]
     lattices = Rotation.random(grains, rng=rng)
     own_axes = [Rotation.from_euler("z", turn, degrees=True) for turn in (0, -45, 0)]
-    wavelength = refinement.electron_wavelength(VOLTAGE_KV)
+    wavelength = optics.electron_wavelength(VOLTAGE_KV)
     counts, found, rotations = [], [], np.empty((1, patterns, len(crystals), 1, 4))
     for i in range(patterns):
         phase = rng.choice(phases)
@@ -254,10 +258,10 @@ def nominal_spots(
                 scalar_first=True
             )
     qx, qy = np.concatenate(found).T
-    spots = calibration._spots_dataset(counts, qx, qy, np.ones(len(qx)), np.ones(len(qx)))
+    spots = geometry.spots_dataset(counts, qx, qy, np.ones(len(qx)), np.ones(len(qx)))
     blank = np.zeros(rotations.shape[:-1])
     orientations = netcdf.build(
-        layouts.ORIENTATIONS,
+        ORIENTATIONS,
         {
             "phase": [crystal.name for crystal in crystals], "rotation": rotations, "score": blank,
             "log_likelihood": blank, "half_turn_gap": blank[..., 0], "scale_factor": blank,
@@ -280,7 +284,7 @@ def test_scale_and_ellipse_are_recovered_although_the_phases_are_not_known(cryst
     true = distortion(1.005, 1.01, 35.0)
     rng = np.random.default_rng(len(phases))
     result = fit(*nominal_spots(crystals, rng, matrix=true, phases=phases), crystals)
-    scale, ratio, angle = affine.shape_of(result.matrix)
+    scale, ratio, angle = ellipse.shape_of(result.matrix)
     assert scale == pytest.approx(1.005, abs=0.001)
     assert ratio == pytest.approx(1.01, abs=0.002)
     assert angle == pytest.approx(35.0, abs=6.0)
@@ -296,7 +300,7 @@ def test_the_scale_is_found_anywhere_in_the_range_searched(crystals, scale):
     rng = np.random.default_rng(6)
     made = nominal_spots(crystals, rng, matrix=distortion(scale, 1.0, 0.0), phases=[0, 1])
     result = fit(*made, crystals)
-    assert affine.scale_of(result.matrix) == pytest.approx(scale, abs=0.001)
+    assert ellipse.scale_of(result.matrix) == pytest.approx(scale, abs=0.001)
 
 
 def test_an_outward_shift_of_the_spots_is_no_scale(crystals):
@@ -305,7 +309,7 @@ def test_an_outward_shift_of_the_spots_is_no_scale(crystals):
         crystals, rng, matrix=np.eye(2), phases=[0, 1], patterns=120, grains=20, outward=4e-4
     )
     result = fit(*made, crystals, scale_search=0.004)
-    assert affine.scale_of(result.matrix) == pytest.approx(1, abs=7e-4)
+    assert ellipse.scale_of(result.matrix) == pytest.approx(1, abs=7e-4)
     outward_error = np.sqrt(result.covariance[5, 5])
     assert result.outward == pytest.approx(4e-4, abs=4 * outward_error)
     assert outward_error < 1.5e-4
@@ -331,7 +335,7 @@ def test_residuals_show_a_distortion_beyond_an_ellipse(crystals):
     spots["qx"] += moved.real.astype("f4")
     spots["qy"] += moved.imag.astype("f4")
     result = fit(spots, orientations, crystals, scale_search=0.002)
-    maps = calibration.binned(result.q / 0.0175, result.residual / 0.0175, (144, 144))
+    maps = geometry.binned(result.q / 0.0175, result.residual / 0.0175, (144, 144))
     x, y = np.meshgrid(0.0175 * maps["bin_x"], 0.0175 * maps["bin_y"])
     expected = 0.01 * np.conj(x + 1j * y) ** 2 / 0.0175
     found = maps["residual_x"] + 1j * maps["residual_y"]
@@ -342,7 +346,7 @@ def test_residuals_show_a_distortion_beyond_an_ellipse(crystals):
         weight * np.abs(expected[seen]) ** 2
     )
     assert 0.7 < slope < 1.1
-    assert np.isnan(found[maps["residual_count"] < calibration._LEAST_IN_BIN]).all()
+    assert np.isnan(found[maps["residual_count"] < geometry._LEAST_IN_BIN]).all()
 
 
 def test_standard_errors_cover_the_truth(crystals):
@@ -374,7 +378,7 @@ def crippled(spots, how, rng):
         count = np.full(len(count), kept)
     elif how == "one pattern again and again":
         q, count = np.tile(q[: count[0]], (len(count), 1)), np.full(len(count), count[0])
-    return calibration._spots_dataset(count, *q.T, np.ones(len(q)), np.ones(len(q)))
+    return geometry.spots_dataset(count, *q.T, np.ones(len(q)), np.ones(len(q)))
 
 
 @pytest.mark.parametrize("grains", [1, 3])
@@ -401,8 +405,8 @@ def test_what_few_or_odd_spots_do_not_say_is_refused_or_has_an_error_that_covers
         )
         return
     assert how in ("nothing wrong", "one pattern again and again", "spots: 2")
-    error = affine.propagate(affine.scale_of, result.matrix, result.covariance[:3, :3])
-    assert abs(affine.scale_of(result.matrix) - 1) < 4 * error < 0.04
+    error = ellipse.propagate(ellipse.scale_of, result.matrix, result.covariance[:3, :3])
+    assert abs(ellipse.scale_of(result.matrix) - 1) < 4 * error < 0.04
 
 
 @pytest.mark.parametrize("scale", [0.97, 1.03])
@@ -412,7 +416,7 @@ def test_a_scale_outside_of_the_search_is_named_and_refused(crystals, scale):
     with pytest.raises(InputError, match=r"(2\.9|3\.0)\d % off .* 2 % are searched"):
         fit(*made, crystals)
     wider = fit(*made, crystals, scale_search=0.04)
-    assert affine.scale_of(wider.matrix) == pytest.approx(scale, abs=0.001)
+    assert ellipse.scale_of(wider.matrix) == pytest.approx(scale, abs=0.001)
 
 
 def test_a_grain_seen_often_is_not_many_grains():
@@ -496,16 +500,16 @@ class ScanInMemory:
 def test_a_scan_of_zeros_or_with_nan_is_refused():
     patterns = np.zeros((2, 3, 32, 32), np.float32)
     with pytest.raises(InputError, match=r"zeros.blo: every pixel of the mean pattern is 0"):
-        calibration.calibrate_centres(ScanInMemory(patterns), name="zeros", scale_nominal=0.01)
+        geometry.calibrate_centres(ScanInMemory(patterns), name="zeros", scale_nominal=0.01)
     patterns[1, 2, 3, 4] = np.nan
     with pytest.raises(InputError, match=r"zeros.blo: position y=1, x=2: 1 values are NaN"):
-        calibration.calibrate_centres(ScanInMemory(patterns), name="zeros", scale_nominal=0.01)
+        geometry.calibrate_centres(ScanInMemory(patterns), name="zeros", scale_nominal=0.01)
 
 
 def test_the_genuine_scan_is_calibrated_without_its_phase(shared_data):
-    scan = scans.open_scan(shared_data("scans/astar_3x2.blo"))
-    found = calibration.calibrate_centres(scan, name="astar", scale_nominal=0.01)
-    layouts.CALIBRATION.check(found, "test")
+    scan = files.open_scan(shared_data("scans/astar_3x2.blo"))
+    found = geometry.calibrate_centres(scan, name="astar", scale_nominal=0.01)
+    CALIBRATION.check(found, "test")
     np.testing.assert_allclose(found["centre_y"], 72.1, atol=0.3)
     np.testing.assert_allclose(found["centre_x"], 73.25, atol=0.3)
     assert float(found["centre_residual"].max()) < 0.15
@@ -542,7 +546,7 @@ def test_rings_give_back_their_geometry():
     found = rings.calibrate_rings(
         rng.poisson(image), d_spacings=GOLD, scale_nominal=0.0103, name="made"
     )
-    layouts.CALIBRATION.check(found, "test")
+    CALIBRATION.check(found, "test")
     assert float(found["scale"]) == pytest.approx(0.0101, rel=1e-3)
     assert float(found["ellipse_ratio"]) == pytest.approx(1.03, abs=0.001)
     assert float(found["ellipse_angle"]) == pytest.approx(60.0, abs=2.0)
@@ -559,7 +563,7 @@ def test_the_real_gold_grating_has_the_published_scale_and_ellipse(shared_data):
     # Published: 0.010237 per pixel after the affine below, which maps the camera's pixels to round
     # ones and leaves their size alone along one axis.
     published = 0.010237 * np.array([[0.9758, 0.0155], [0.0155, 0.9901]])
-    scale, ratio, angle = affine.shape_of(published)
+    scale, ratio, angle = ellipse.shape_of(published)
     assert float(found["scale"]) == pytest.approx(scale, rel=0.005)
     assert float(found["ellipse_ratio"]) == pytest.approx(ratio, abs=0.005)
     assert float(found["ellipse_angle"]) == pytest.approx(angle, abs=3.0)
@@ -605,7 +609,7 @@ def test_one_ring_is_not_enough():
 @pytest.mark.slow
 def test_virtual_scans_are_calibrated_within_their_standard_errors(request, tmp_path):
     """Dynamical spots, a camera's gamma, overlapping grains and two phases in one grain."""
-    from phasefront.templates import simulate_templates
+    from phasefront.diffraction.templates import simulate_templates
     from phasefront.virtual import camera
     from phasefront.virtual.particles import VirtualPhase
 
@@ -628,14 +632,14 @@ def test_virtual_scans_are_calibrated_within_their_standard_errors(request, tmp_
             scale_error=rng.uniform(-0.015, 0.015), ellipse_ratio=1 + rng.uniform(0, 0.03),
             ellipse_angle_deg=rng.uniform(0, 180), threads=2,
         )  # fmt: skip
-        found = calibration.calibrate(
-            scans.open_scan(tmp_path / "s.blo"), name="s", crystals=crystals, templates=templates,
+        found = geometry.calibrate(
+            files.open_scan(tmp_path / "s.blo"), name="s", crystals=crystals, templates=templates,
             scale_nominal=0.0175,
         )  # fmt: skip
         for axis in "yx":
             off = found[f"centre_{axis}"] - truth[f"centre_{axis}"]
             assert np.sqrt(np.mean(off**2)) < 0.05
-        scale, ratio, _ = affine.shape_of(truth["affine"].values)
+        scale, ratio, _ = ellipse.shape_of(truth["affine"].values)
         assert float(found["scale"]) == pytest.approx(scale, rel=1e-3)
         assert float(found["ellipse_ratio"]) == pytest.approx(ratio, rel=1e-3)
         assert float(found["scale_stderr"]) < 5e-4 * scale

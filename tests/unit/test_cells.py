@@ -11,15 +11,17 @@ from hypothesis import strategies as st
 from kinematic import CRYSTALS, quaternion
 from scipy.spatial.transform import Rotation
 
-from phasefront import cells, refinement, rotations
-from phasefront.crystals import read_crystal
-from phasefront.errors import InputError
-from phasefront.refinement import Experiment, Refined, reflection_table
+from phasefront.core.errors import InputError
+from phasefront.diffraction import cell_path, cells, reflections, rotations
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.diffraction.likelihood import Refined
+from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.reflections import reflection_table
 
 EXPERIMENT = Experiment(200.0, 0.8, (0.1, 1.15), position_sigma=0.002, scale_sigma=0.001)
 PARENT_AXES = [np.eye(3), [[1, 1, 0], [-1, 1, 0], [0, 0, 1]], np.eye(3)]
 CONTENTS = [3, 2, 1]
-PATH = cells.Path.of(CRYSTALS, PARENT_AXES, CONTENTS)
+PATH = cell_path.Path.of(CRYSTALS, PARENT_AXES, CONTENTS)
 LIMNO = {"LiMn2O4": 1, "LCO": 2, "Li2MnO3": 4}  # cubic, rhombohedral, monoclinic
 
 
@@ -34,7 +36,7 @@ def patterns_of(crystal, orientations, *, sigma, number=28, seed=0):
     rng = np.random.default_rng(seed)
     columns, offset = [], [0]
     for orientation in orientations:
-        qx, qy, _, weight = refinement.predict_spots(crystal, quaternion(orientation), EXPERIMENT)
+        qx, qy, _, weight = reflections.predict_spots(crystal, quaternion(orientation), EXPERIMENT)
         strongest = np.argsort(-weight, kind="stable")[:number]
         q = np.stack([qx, qy])[:, strongest]
         q = q + sigma * rng.standard_normal(q.shape)
@@ -227,11 +229,11 @@ def test_axial_ratio_of_the_shared_lattice(phase, ratio):
 
 
 def test_no_path_where_phases_share_no_lattice_or_one_ion_content():
-    assert cells.Path.of(CRYSTALS, [np.eye(3), None, np.eye(3)], CONTENTS) is None
-    assert cells.Path.of(CRYSTALS, PARENT_AXES, [2, 1, 1]) is None
-    assert cells.Path.of(CRYSTALS[:1], PARENT_AXES[:1], [1]) is None
+    assert cell_path.Path.of(CRYSTALS, [np.eye(3), None, np.eye(3)], CONTENTS) is None
+    assert cell_path.Path.of(CRYSTALS, PARENT_AXES, [2, 1, 1]) is None
+    assert cell_path.Path.of(CRYSTALS[:1], PARENT_AXES[:1], [1]) is None
     with pytest.raises(InputError, match="span no volume"):
-        cells.Path.of(CRYSTALS, [np.eye(3), np.ones((3, 3)), np.eye(3)], CONTENTS)
+        cell_path.Path.of(CRYSTALS, [np.eye(3), np.ones((3, 3)), np.eye(3)], CONTENTS)
 
 
 def test_lithium_iron_phosphate_shrinks_along_two_axes_only():
@@ -239,7 +241,7 @@ def test_lithium_iron_phosphate_shrinks_along_two_axes_only():
         read_crystal(ROOT / "config" / "structures" / f"{name}.cif")
         for name in ("LiFePO4", "FePO4")
     ]
-    path = cells.Path.of(crystals, [np.eye(3)] * 2, [1, 0])
+    path = cell_path.Path.of(crystals, [np.eye(3)] * 2, [1, 0])
     contents, knots = path.knots(0)
     basis = cells.strain_basis(crystals[0])
     tensor = np.einsum("k,kij->ij", knots[0][:3], basis)

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from scipy import stats
 from sources import CONTENTS, HALF, compare, make_cycling, make_fractions, make_powder
 
-from phasefront import layouts, netcdf
-from phasefront.agreement import difference
-from phasefront.comparison import compare_sources, lever_rule
-from phasefront.conclusions import summary
-from phasefront.errors import InputError
+from phasefront.comparison.agreement import difference
+from phasefront.comparison.sources import compare_sources, lever_rule
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.layouts.comparison import COMPARISON
+from phasefront.report.conclusions import summary
 
 ENDS = [((2, 1), (3, 0)), ((1, 2), (2, 1))]
 
@@ -196,8 +197,8 @@ def test_summary_is_the_agreed_json():
 
 
 def test_comparison_is_written_and_read_back(tmp_path):
-    netcdf.write(three_sources(), tmp_path / "comparison.nc", layouts.COMPARISON)
-    again = netcdf.read(tmp_path / "comparison.nc", layouts.COMPARISON)
+    netcdf.write(three_sources(), tmp_path / "comparison.nc", COMPARISON)
+    again = netcdf.read(tmp_path / "comparison.nc", COMPARISON)
     assert (again["verdict"].sel(state="full") == "cannot tell").all()
 
 

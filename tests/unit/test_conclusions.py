@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources import compare, make_cycling, make_fractions, make_powder
 
-from phasefront import conclusions, tables
+from phasefront.report import conclusions, tables
 
 STATES = ("x3.0", "x2.5", "x2.0", "x1.5", "x1.0")
 TRUTH = np.array([3.0, 2.5, 2.0, 1.5, 1.0])

@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from phasefront import config
-from phasefront.errors import InputError
-from phasefront.plan import Plan
+from phasefront.core.errors import InputError
+from phasefront.experiment.config import Experiment, schema
+from phasefront.experiment.load import load, parse
+from phasefront.experiment.plan import Plan
+from phasefront.experiment.settings.base import Model
+from phasefront.experiment.settings.cycling import LogRow
+from phasefront.experiment.settings.powder import PatternRow
+from phasefront.experiment.settings.scans import ScanRow
+from phasefront.experiment.tables import read_table
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -22,7 +28,7 @@ def demo(monkeypatch):
 
 def test_published_schema_is_that_of_the_models():
     published = json.loads((ROOT / "workflow/schemas/experiment.schema.json").read_text())
-    assert published == config.schema(), "run: make schema"
+    assert published == schema(), "run: make schema"
 
 
 def test_demo_is_a_complete_plan(demo):
@@ -53,7 +59,7 @@ def test_virtual_scans_may_stand_beside_a_real_log(monkeypatch):
 
 def test_a_virtual_state_may_have_a_dose_and_a_thickness_of_its_own(monkeypatch):
     monkeypatch.chdir(ROOT)
-    virtual = config.load("config/decisions.yaml").virtual
+    virtual = load("config/decisions.yaml").virtual
     scarce, plain = virtual.states["thick-1e5-x1.5"], virtual.states["thin-1e7-x2.0"]
     assert (scarce.dose, scarce.thickness_nm) == (1e5, (60, 100))
     assert (plain.dose, virtual.dose, virtual.thickness_nm) == (None, 1e7, (28, 85))
@@ -62,7 +68,7 @@ def test_a_virtual_state_may_have_a_dose_and_a_thickness_of_its_own(monkeypatch)
 def test_sections_do_not_depend_on_the_order_of_keys(demo):
     swapped = {key: demo[key] for key in reversed(demo)}
     swapped["material"] = {key: demo["material"][key] for key in reversed(demo["material"])}
-    first, second = (config.parse(content, "x") for content in (demo, swapped))
+    first, second = (parse(content, "x") for content in (demo, swapped))
     assert first.section("material") == second.section("material")
 
 
@@ -187,21 +193,21 @@ def test_what_is_no_config_is_refused(tmp_path, text, sentence):
     path = tmp_path / "x.yaml"
     path.write_text(text)
     with pytest.raises(InputError, match=sentence):
-        config.load(path)
+        load(path)
 
 
 def test_columns_of_a_log_are_given_as_json(tmp_path):
     columns = '{"time": ["t", "h"], "voltage": ["E/V", "V"], "current": ["I", "-mA"]}'
     path = tmp_path / "cycling.tsv"
     path.write_text(f"log\tpath\tmass_mg\tcolumns\na\ta.txt\t3\t{columns}\nb\tb.mpr\t4\t\n")
-    rows = config.read_table(path, config.LogRow)
+    rows = read_table(path, LogRow)
     assert rows.loc["a", "columns"]["current"] == ("I", "-mA")
     assert rows.loc["b", "columns"] is None
-    again = config.LogRow.model_validate_json(json.dumps(rows.loc["a"].to_dict()))
+    again = LogRow.model_validate_json(json.dumps(rows.loc["a"].to_dict()))
     assert again.columns == rows.loc["a", "columns"]
     path.write_text("log\tpath\tmass_mg\tcolumns\na\ta.txt\t3\tt in h\n")
     with pytest.raises(InputError, match=r"row 1.columns: 't in h' is no JSON; write it as \{"):
-        config.read_table(path, config.LogRow)
+        read_table(path, LogRow)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +223,7 @@ def test_tables_are_checked_row_by_row(tmp_path, text, sentence):
     path = tmp_path / "scans.tsv"
     path.write_text(text)
     with pytest.raises(InputError, match=sentence):
-        config.read_table(path, config.ScanRow)
+        read_table(path, ScanRow)
 
 
 def table_of_patterns(tmp_path, demo, text):
@@ -252,7 +258,7 @@ def test_a_row_of_refined_fractions_needs_no_wavelength(demo, tmp_path):
     plan = Plan.parse(demo, "demo.yaml")
     assert plan.patterns_of_kind("refined") == ["p"]
     assert plan.patterns_of_kind("pattern") == []
-    row = config.PatternRow.model_validate_json(plan.pattern("p"))
+    row = PatternRow.model_validate_json(plan.pattern("p"))
     assert (row.row, row.wavelength) == ("x2.0.xye", None)
 
 
@@ -283,11 +289,11 @@ def test_a_config_or_table_that_is_no_text_is_named(tmp_path):
     path = tmp_path / "a.yaml"
     path.write_bytes(b"run: \xff\n")
     with pytest.raises(InputError, match=r"a\.yaml: not a text in UTF-8; save it as UTF-8"):
-        config.load(path)
+        load(path)
     for table in (b"scan\tstate\tpath\n\xff\t1\t2\n", b"scan\tstate\na\tb\nc\td\te\n", b""):
         path.write_bytes(table)
         with pytest.raises(InputError, match=r"a\.yaml: not a table \("):
-            config.read_table(path, config.ScanRow)
+            read_table(path, ScanRow)
 
 
 def test_a_camera_reaches_what_draws_directions_and_no_other_rule(demo):
@@ -328,17 +334,17 @@ def test_a_yaml_that_is_no_config_ends_in_one_sentence(tmp_path, text, sentence)
     path = tmp_path / "x.yaml"
     path.write_text(text)
     with pytest.raises(InputError) as caught:
-        config.load(path)
+        load(path)
     assert sentence in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
 def test_a_name_may_have_an_underscore_and_a_refused_one_is_told_which_signs_it_may_have(demo):
     demo["states"][0]["name"] = "x_3.0"
-    assert config.parse(demo, "x").states[0].name == "x_3.0"
+    assert parse(demo, "x").states[0].name == "x_3.0"
     demo["states"][0]["name"] = "x/3"
     with pytest.raises(InputError) as caught:
-        config.parse(demo, "x")
+        parse(demo, "x")
     assert str(caught.value) == (
         "x: states.0.name: 'x/3' is no name; a name has letters a to z, digits and . _ + - and"
         " begins with a letter or digit."
@@ -349,7 +355,7 @@ def test_rows_whose_names_differ_by_capitals_are_refused(tmp_path):
     path = tmp_path / "scans.tsv"
     path.write_text("scan\tstate\tpath\tinstrument\na\ts\tp\ti\nA\ts\tp\ti\n")
     with pytest.raises(InputError, match="'a' and 'A' differ by capitals alone"):
-        config.read_table(path, config.ScanRow)
+        read_table(path, ScanRow)
 
 
 def leaves(model, values, path=()):
@@ -357,11 +363,11 @@ def leaves(model, values, path=()):
     for name in model.model_fields:
         yield (*path, name)
         value = getattr(values, name)
-        if isinstance(value, config.Model):
+        if isinstance(value, Model):
             yield from leaves(type(value), value, (*path, name))
         elif isinstance(value, list | dict) and value:
             key = 0 if isinstance(value, list) else next(iter(value))
-            if isinstance(value[key], config.Model):
+            if isinstance(value[key], Model):
                 yield from leaves(type(value[key]), value[key], (*path, name, key))
 
 
@@ -375,7 +381,7 @@ FILLED = {
     "powder": {"refined": COLUMNS},
 }
 DEMO = yaml.safe_load((ROOT / "config/demo.yaml").read_text()) | FILLED
-LEAVES = list(leaves(config.Experiment, config.parse(DEMO, "demo.yaml")))
+LEAVES = list(leaves(Experiment, parse(DEMO, "demo.yaml")))
 ODD = [
     float("nan"), float("inf"), -float("inf"), -1, 0, 1e30, 10**400, "text", "", "nan", [], [1], {},
     True, None, [float("nan")] * 3, {"a": float("inf")}, "a\x00b", "\ud800",
@@ -383,7 +389,7 @@ ODD = [
 
 
 def test_every_section_has_fields_that_are_tried():
-    assert {path[0] for path in LEAVES} == set(config.Experiment.model_fields)
+    assert {path[0] for path in LEAVES} == set(Experiment.model_fields)
     assert len(LEAVES) > 100
 
 

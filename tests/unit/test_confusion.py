@@ -13,14 +13,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kinematic import CRYSTALS, NAMES, OPTICS
 
-from phasefront import cells, confusion, evidence, grains, layouts, netcdf, rotations
-from phasefront.errors import InputError
-from phasefront.orientations import find_orientations
-from phasefront.templates import simulate_templates
+from phasefront.confusion import simulation
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.diffraction import cell_path, rotations
+from phasefront.diffraction.templates import simulate_templates
+from phasefront.grains import segmentation
+from phasefront.layouts.confusion import CONFUSION
+from phasefront.layouts.grains import GRAINS
+from phasefront.layouts.phases import PHASES, UNDECIDED
+from phasefront.layouts.spots import SPOTS
+from phasefront.layouts.templates import TEMPLATES
+from phasefront.orientations.indexing import find_orientations
+from phasefront.phases import decisions
 from phasefront.virtual.bloch_waves import BLOCH_WAVES, DATA_FILE
 
 PARENTS = [np.eye(3).tolist(), [[1, 1, 0], [-1, 1, 0], [0, 0, 1]], np.eye(3).tolist()]
-PATH = cells.Path.of(CRYSTALS, PARENTS, [3, 2, 1])
+PATH = cell_path.Path.of(CRYSTALS, PARENTS, [3, 2, 1])
 LATTICE = {"parents": PARENTS, "parent_point_group": "4/mmm"}
 SIDE = 6  # positions along each side of a grain
 
@@ -59,7 +68,7 @@ def bloch_scan(name, *, dose, sigma, seed, count=8):
             columns[y * shape[1] + column] = np.vstack([found, electrons[seen]])
     qx, qy, counts = np.concatenate([columns[at] for at in sorted(columns)], axis=1)
     return netcdf.build(
-        layouts.SPOTS,
+        SPOTS,
         {
             "count": number, "offset": np.concatenate([[0], number.ravel().cumsum()]),
             "qx": qx, "qy": qy, "intensity": counts, "variance": counts,
@@ -70,8 +79,8 @@ def bloch_scan(name, *, dose, sigma, seed, count=8):
 
 def analysed(spots, templates, crystals=CRYSTALS, path=PATH, lattice=LATTICE):
     oriented = find_orientations(spots, templates, crystals)
-    phases = evidence.decide_phases(spots, oriented, templates, crystals, path=path)
-    found = grains.find_grains(
+    phases = decisions.decide_phases(spots, oriented, templates, crystals, path=path)
+    found = segmentation.find_grains(
         phases, crystals, misorientation_deg=5.0, min_positions=10, scan_step_nm=1.0, **lattice
     )
     return spots, phases, found, templates, crystals
@@ -84,7 +93,7 @@ def good(templates):
 
 @pytest.fixture(scope="module")
 def simulated(good):
-    return confusion.simulate_confusion(*good, path=PATH, positions=150, seed=3, **LATTICE)
+    return simulation.simulate_confusion(*good, path=PATH, positions=150, seed=3, **LATTICE)
 
 
 def rates(found):
@@ -95,7 +104,7 @@ def rates(found):
 
 
 def test_good_patterns_of_each_phase_are_told_apart(good, simulated):
-    layouts.CONFUSION.check(simulated, "confusion")
+    CONFUSION.check(simulated, "confusion")
     decided, undecided = rates(simulated)
     assert (np.diag(decided) > 0.9).all()
     assert decided[~np.eye(3, dtype=bool)].max() < 0.02
@@ -115,7 +124,7 @@ def test_every_grain_gets_its_share_of_the_positions(good, simulated):
 
 def test_few_electrons_confuse(templates, simulated):
     bad = analysed(bloch_scan(NAMES[1], dose=1.2e4, sigma=0.003, seed=1), templates)
-    found = confusion.simulate_confusion(*bad, path=PATH, positions=150, seed=3, **LATTICE)
+    found = simulation.simulate_confusion(*bad, path=PATH, positions=150, seed=3, **LATTICE)
     assert (rates(found)[1] - rates(simulated)[1]).mean() > 0.2
 
 
@@ -131,10 +140,10 @@ def test_rates_are_those_of_scans_of_each_phase(templates, dose, sigma):
     for phase, (_, phases, found, *_) in enumerate(scans):
         own = (found["label"].values >= 0) & (phases["second_phase"].values < 0)
         share = np.nansum(phases["share"].values[own], axis=0) / own.sum()
-        undecided = (phases["decision"].values[own] == layouts.UNDECIDED).mean()
+        undecided = (phases["decision"].values[own] == UNDECIDED).mean()
         truth[phase] = share.sum() - share[phase], undecided
     for scan in scans:
-        found = confusion.simulate_confusion(*scan, path=PATH, positions=600, seed=3, **LATTICE)
+        found = simulation.simulate_confusion(*scan, path=PATH, positions=600, seed=3, **LATTICE)
         decided, undecided = rates(found)
         wrong = decided.sum(axis=1) - np.diag(decided)
         np.testing.assert_allclose(wrong.mean(), truth[:, 0].mean(), atol=0.015)
@@ -150,9 +159,9 @@ def test_phases_of_one_cell_and_nearly_one_structure_are_confused():
     lattice = {"parents": [np.eye(3).tolist()] * 2, "parent_point_group": "4/mmm"}
     spots = bloch_scan(NAMES[0], dose=1e5, sigma=0.001, seed=2, count=5)
     scan = analysed(spots, templates, crystals, None, lattice)
-    found = confusion.simulate_confusion(*scan, positions=100, seed=3, **lattice)
+    found = simulation.simulate_confusion(*scan, positions=100, seed=3, **lattice)
     assert (rates(found)[1] > 0.5).all()
-    certain = confusion.simulate_confusion(
+    certain = simulation.simulate_confusion(
         *scan, positions=100, seed=3, phase_settings={"decide_above": 0.5001}, **lattice
     )
     wrong = 1 - np.diag(rates(certain)[0] / rates(certain)[0].sum(axis=1, keepdims=True))
@@ -161,7 +170,7 @@ def test_phases_of_one_cell_and_nearly_one_structure_are_confused():
 
 
 def test_phases_without_a_common_lattice_are_simulated_too(good):
-    found = confusion.simulate_confusion(*good, path=PATH, positions=60, seed=3)
+    found = simulation.simulate_confusion(*good, path=PATH, positions=60, seed=3)
     decided, _ = rates(found)
     assert (found["simulated"].values > 0).all()
     assert (np.diag(decided) > 0.75).all()
@@ -171,7 +180,7 @@ def test_threads_do_not_matter_and_the_seed_does(good):
     def run(seed, threads):
         numba.set_num_threads(threads)
         try:
-            return confusion.simulate_confusion(
+            return simulation.simulate_confusion(
                 *good, path=PATH, positions=40, seed=seed,
                 phase_settings={"decide_above": 0.9999}, **LATTICE,
             )  # fmt: skip
@@ -186,13 +195,13 @@ def test_threads_do_not_matter_and_the_seed_does(good):
 
 def test_the_total_counts_of_a_position_are_the_scan_s(good):
     spots, phases, found, templates, crystals = good
-    scan = confusion._Scan.of(spots, phases, found["label"].values.ravel(), templates, crystals)
+    scan = simulation._Scan.of(spots, phases, found["label"].values.ravel(), templates, crystals)
     rng = np.random.default_rng(0)
     every = np.arange(len(scan.position))
-    lattices = grains.lattices_of(crystals, PARENTS, "4/mmm")
+    lattices = segmentation.lattices_of(crystals, PARENTS, "4/mmm")
     for phase in range(3):
-        rotation = confusion._as_phase(scan, every, phase, lattices, found["rotation"].values, rng)
-        crystal, _, counts, _ = confusion._simulate(scan, every, phase, rotation, rng)
+        rotation = simulation._as_phase(scan, every, phase, lattices, found["rotation"].values, rng)
+        crystal, _, counts, _ = simulation._simulate(scan, every, phase, rotation, rng)
         assert (np.diff(crystal) >= 0).all()
         total = np.bincount(crystal, counts, minlength=len(every))
         # Not nearer: other counts make other spots fall below the limit. After one round only, it
@@ -204,15 +213,15 @@ def test_the_total_counts_of_a_position_are_the_scan_s(good):
 
 def test_orientations_are_those_of_the_grain_up_to_a_variant(good):
     spots, phases, found, templates, crystals = good
-    scan = confusion._Scan.of(spots, phases, found["label"].values.ravel(), templates, crystals)
-    lattices = grains.lattices_of(crystals, PARENTS, "4/mmm")
+    scan = simulation._Scan.of(spots, phases, found["label"].values.ravel(), templates, crystals)
+    lattices = segmentation.lattices_of(crystals, PARENTS, "4/mmm")
     every, mean = np.arange(len(scan.position)), found["rotation"].values
     for phase in range(3):
-        rotation = confusion._as_phase(
+        rotation = simulation._as_phase(
             scan, every, phase, lattices, mean, np.random.default_rng(phase)
         )
         lattice = lattices[phase]
-        _, angle, _ = grains.nearest_either_way(
+        _, angle, _ = segmentation.nearest_either_way(
             rotations.multiply(lattice.to_lattice, rotation), mean[scan.grain], lattice.symmetry
         )
         assert angle.max() < 5
@@ -223,7 +232,8 @@ def test_orientations_are_those_of_the_grain_up_to_a_variant(good):
 
 
 def test_errors_of_places_keep_their_variance():
-    from phasefront.refinement import Assignment, Refined, ReflectionTable
+    from phasefront.diffraction.likelihood import Assignment, Refined
+    from phasefront.diffraction.reflections import ReflectionTable
 
     rng = np.random.default_rng(5)
     patterns, each = 2000, 8
@@ -240,7 +250,7 @@ def test_errors_of_places_keep_their_variance():
     q += 0.002 * rng.standard_normal(q.shape)
     arrays = np.arange(patterns + 1) * each, *q.T, np.ones(len(q))
     table = ReflectionTable(np.array([0, g.shape[1]]), np.vstack([g, g[:2]]))
-    error = confusion._errors(arrays, found, refined, table)
+    error = simulation._errors(arrays, found, refined, table)
     assert np.std(error, axis=0) == pytest.approx([0.002, 0.002], rel=0.03)
 
 
@@ -250,12 +260,12 @@ def test_share_in_common_is_the_intraclass_correlation(share):
     unit = np.repeat(np.arange(600), 8)
     level = np.sqrt(share) * rng.standard_normal(600)[unit]
     level += np.sqrt(1 - share) * rng.standard_normal(len(unit))
-    assert confusion._common_share(unit, np.exp(0.4 * level)) == pytest.approx(share, abs=0.05)
+    assert simulation._common_share(unit, np.exp(0.4 * level)) == pytest.approx(share, abs=0.05)
 
 
 def test_share_in_common_of_too_little_is_none():
-    assert confusion._common_share(np.arange(50), np.ones(50)) == 0
-    assert confusion._common_share(np.zeros(0, dtype=int), np.zeros(0)) == 0
+    assert simulation._common_share(np.arange(50), np.ones(50)) == 0
+    assert simulation._common_share(np.zeros(0, dtype=int), np.zeros(0)) == 0
 
 
 def test_fates_come_as_often_as_they_did():
@@ -264,7 +274,7 @@ def test_fates_come_as_often_as_they_did():
     found = rng.random(20000) < expected / (expected + 50)
     ratio = np.where(found, rng.lognormal(0, 0.4, 20000), 0)
     radius, strength = rng.uniform(0.1, 1.1, 20000), rng.lognormal(8, 0.5, 20000)
-    fates = confusion._Fates(
+    fates = simulation._Fates(
         expected, radius, strength, ratio, np.zeros((20000, 2)), np.zeros(20000), 0.0
     )
     wanted = np.full(5000, 50.0)
@@ -281,7 +291,7 @@ def test_fates_come_as_often_as_they_did():
 @given(grain=st.lists(st.integers(0, 9), min_size=1, max_size=300), most=st.integers(1, 400))
 def test_chosen_positions_are_spread_over_the_grains(grain, most):
     grain = np.sort(grain)
-    chosen = confusion._spread(grain, most)
+    chosen = simulation._spread(grain, most)
     assert (np.diff(chosen) > 0).all()
     assert set(grain[chosen]) == set(grain)
     share = np.bincount(grain[chosen], minlength=10) - most * np.bincount(grain, minlength=10) / (
@@ -292,29 +302,29 @@ def test_chosen_positions_are_spread_over_the_grains(grain, most):
 
 def test_a_scan_without_grains_has_none(good):
     spots, phases, _, templates, crystals = good
-    none = grains.find_grains(
+    none = segmentation.find_grains(
         phases, crystals, misorientation_deg=5.0, min_positions=10**6, scan_step_nm=1.0, **LATTICE
     )
-    found = confusion.simulate_confusion(spots, phases, none, templates, crystals, seed=1)
+    found = simulation.simulate_confusion(spots, phases, none, templates, crystals, seed=1)
     assert found["decided"].shape == (0, 3, 3)
-    layouts.CONFUSION.check(found, "none")
+    CONFUSION.check(found, "none")
 
 
 def test_bad_input_is_refused(good):
     spots, phases, found, templates, crystals = good
     with pytest.raises(InputError, match="do not fit the phases"):
-        confusion.simulate_confusion(
+        simulation.simulate_confusion(
             spots, phases, found.isel(y=slice(2)), templates, crystals, seed=1
         )
     with pytest.raises(InputError, match="its phases are"):
-        confusion.simulate_confusion(spots, phases, found, templates, crystals[::-1], seed=1)
+        simulation.simulate_confusion(spots, phases, found, templates, crystals[::-1], seed=1)
 
 
 def test_the_script_does_the_same(good, tmp_path):
     spots, phases, found, templates, _ = good
     files = {
-        "spots": (spots, layouts.SPOTS), "phases": (phases, layouts.PHASES),
-        "grains": (found, layouts.GRAINS), "templates": (templates, layouts.TEMPLATES),
+        "spots": (spots, SPOTS), "phases": (phases, PHASES),
+        "grains": (found, GRAINS), "templates": (templates, TEMPLATES),
     }  # fmt: skip
     command = [sys.executable, str(ROOT / "scripts/simulate_confusion.py")]
     for name, (dataset, layout) in files.items():
@@ -335,8 +345,8 @@ def test_the_script_does_the_same(good, tmp_path):
     command += ["--confusion", str(tmp_path / "confusion.nc")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    written = netcdf.read(tmp_path / "confusion.nc", layouts.CONFUSION)
-    expected = confusion.simulate_confusion(*good, path=PATH, positions=40, seed=3, **LATTICE)
+    written = netcdf.read(tmp_path / "confusion.nc", CONFUSION)
+    expected = simulation.simulate_confusion(*good, path=PATH, positions=40, seed=3, **LATTICE)
     np.testing.assert_array_equal(written["decided"], expected["decided"])
     (tmp_path / "spots.nc").unlink()
     done = subprocess.run(command, capture_output=True, text=True)

@@ -7,10 +7,10 @@ import yaml
 from conftest import ROOT
 from test_config import change
 
-from phasefront import consistency
-from phasefront.crystals import read_crystal
-from phasefront.errors import InputError
-from phasefront.plan import Plan
+from phasefront.core.errors import InputError
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.experiment import consistency
+from phasefront.experiment.plan import Plan
 
 
 @pytest.fixture

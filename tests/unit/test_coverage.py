@@ -11,13 +11,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phasefront import config, netcdf
-from phasefront.config import CoverageSettings
-from phasefront.crystals import read_crystals
-from phasefront.figures import coverage as figures
-from phasefront.figures import style
-from phasefront.layouts import TEMPLATES
-from phasefront.templates import simulate_templates
+from phasefront.core import netcdf
+from phasefront.diffraction.crystals import read_crystals
+from phasefront.diffraction.templates import simulate_templates
+from phasefront.experiment.load import load
+from phasefront.experiment.settings.coverage import CoverageSettings
+from phasefront.layouts.templates import TEMPLATES
+from phasefront.report.figures import coverage as figures
+from phasefront.report.figures import style
 from phasefront.virtual import bloch_waves, coverage, intervals, particles, specimen
 from phasefront.virtual.particles import VirtualPhase
 
@@ -162,7 +163,7 @@ def test_figure_shows_every_group(tmp_path):
 
 @pytest.fixture(scope="module")
 def templates(tmp_path_factory):
-    experiment = config.load(ROOT / "config/demo.yaml")
+    experiment = load(ROOT / "config/demo.yaml")
     material = experiment.material
     crystals = read_crystals([ROOT / phase.cif for phase in material.phases], material.names)
     path = tmp_path_factory.mktemp("coverage") / "astar.nc"
@@ -174,7 +175,7 @@ def templates(tmp_path_factory):
 @pytest.mark.slow
 def test_study_by_its_command_line(tmp_path, templates):
     """Two small scans, by one process and by two: the same bytes; then their summary."""
-    experiment = config.load(ROOT / "config/demo.yaml")
+    experiment = load(ROOT / "config/demo.yaml")
     sections = {
         name: experiment.section(name)
         for name in (

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from phasefront.crystals import check_distinct, laue_rotations, read_crystal
-from phasefront.errors import InputError
+from phasefront.core.errors import InputError
+from phasefront.diffraction.crystals import check_distinct, laue_rotations, read_crystal
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")

@@ -8,18 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasefront import layouts, netcdf
-from phasefront.cycling import (
-    FARADAY_MAH_MOL,
-    analyse_log,
-    differential_capacity,
-    find_plateaus,
-    ion_content,
-    locate_state,
-    tidy_table,
-)
-from phasefront.errors import InputError
-from phasefront.logs import STEP_TYPES, capacity_difference, read_log
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.cycling.analysis import analyse_log, tidy_table
+from phasefront.cycling.ion_content import FARADAY_MAH_MOL, ion_content
+from phasefront.cycling.logs import STEP_TYPES, capacity_difference, read_log
+from phasefront.cycling.plateaus import differential_capacity, find_plateaus
+from phasefront.cycling.states import locate_state
+from phasefront.layouts.cycling import CYCLING
 
 MAP = {"time": ("t", "h"), "voltage": ("E", "V"), "current": ("I", "A")}
 HALF = 1.959964
@@ -727,8 +723,8 @@ def test_analysis_is_a_file_that_reads_back(charge_rest_discharge, tmp_path):
         {"state": "charged", "rest": 1},
     ]
     result = analyse_log(charge_rest_discharge, name="cell", states=states, **NVPF)
-    netcdf.write(result, tmp_path / "cell.nc", layouts.CYCLING)
-    again = netcdf.read(tmp_path / "cell.nc", layouts.CYCLING)
+    netcdf.write(result, tmp_path / "cell.nc", CYCLING)
+    again = netcdf.read(tmp_path / "cell.nc", CYCLING)
     assert again["state"].to_numpy().tolist() == ["pristine", "half", "charged"]
     np.testing.assert_allclose(again["capacity"].max(), 100)
     assert again["state_capacity"].to_numpy().tolist() == pytest.approx([0, 50, 100])
@@ -795,8 +791,8 @@ def test_long_log_is_kept_whole(shared_data, tmp_path):
         formula_mass=107.0,
         initial_content=0.7,
     )
-    netcdf.write(result, tmp_path / "log.nc", layouts.CYCLING)
-    assert netcdf.read(tmp_path / "log.nc", layouts.CYCLING).sizes["time"] == 46102
+    netcdf.write(result, tmp_path / "log.nc", CYCLING)
+    assert netcdf.read(tmp_path / "log.nc", CYCLING).sizes["time"] == 46102
 
 
 @pytest.mark.parametrize("state", [{"rest": 0}, {"state": "a", "tme_h": 1.0}])

@@ -10,12 +10,19 @@ import numpy as np
 import pytest
 import yaml
 
-from phasefront import discrimination, layouts, netcdf, rotations
-from phasefront.config import load
-from phasefront.crystals import read_crystal, resemblance
-from phasefront.discrimination import Assumptions, lowest_zone_axes, rate_pairs
-from phasefront.errors import InputError
-from phasefront.plan import Plan
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.diffraction import rotations
+from phasefront.diffraction.crystals import read_crystal, resemblance
+from phasefront.experiment.load import load
+from phasefront.experiment.plan import Plan
+from phasefront.layouts.pairs import PAIRS
+from phasefront.pairs import rating, search
+from phasefront.pairs import table as table_
+from phasefront.pairs.foresight import check_pairs
+from phasefront.pairs.patterns import Assumptions
+from phasefront.pairs.rating import rate_pairs
+from phasefront.pairs.zone_axes import lowest_zone_axes
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -127,13 +134,13 @@ def test_larger_errors_and_surer_decisions_need_more_electrons(lithium):
 
 def test_evidence_never_falls_with_the_dose_and_tends_to_its_limit(monkeypatch):
     explanations = []
-    keep = discrimination._electrons_needed
+    keep = search.electrons_needed
 
     def kept(found, *arguments):
         explanations.extend(found)
         return keep(found, *arguments)
 
-    monkeypatch.setattr(discrimination, "_electrons_needed", kept)
+    monkeypatch.setattr(search, "electrons_needed", kept)
     rate_pairs([AMAM, I4MMM], step_deg=30.0, zone_axes=0, **OPTICS)
     dose = np.logspace(-3, 15, 73)
     assert len(explanations) > 10
@@ -147,7 +154,7 @@ def test_evidence_never_falls_with_the_dose_and_tends_to_its_limit(monkeypatch):
 def test_equivalent_directions_need_the_same_electrons(monkeypatch):
     beam = np.array([0.4, 0.25, np.sqrt(1 - 0.4**2 - 0.25**2)])
     images = rotations.matrices(AMAM.symmetry) @ beam
-    monkeypatch.setattr(discrimination, "beam_directions", lambda *_: np.vstack([images, -images]))
+    monkeypatch.setattr(rating, "beam_directions", lambda *_: np.vstack([images, -images]))
     found = electrons(rate_pairs([AMAM, CMC21], **COARSE))
     assert len(found) == 8
     assert found == pytest.approx(found[0], rel=0.02)
@@ -155,14 +162,14 @@ def test_equivalent_directions_need_the_same_electrons(monkeypatch):
 
 def test_electrons_are_where_the_evidence_reaches_what_is_needed(monkeypatch):
     calls = []
-    keep = discrimination._electrons_needed
+    keep = search.electrons_needed
 
     def kept(found, needed, min_spots):
         result = keep(found, needed, min_spots)
         calls.append((found, needed, min_spots, result[0]))
         return result
 
-    monkeypatch.setattr(discrimination, "_electrons_needed", kept)
+    monkeypatch.setattr(search, "electrons_needed", kept)
     rate_pairs([I4MMM, CMC21], step_deg=30.0, zone_axes=0, **OPTICS)
     for found, needed, min_spots, dose in calls:
         evidence = min(one.evidence(np.array([dose]))[0] for one in found)
@@ -183,7 +190,7 @@ def test_lowest_zone_axes_are_one_of_each_orbit():
 
 
 def test_the_table_has_every_pair_and_zone_axis(sodium):
-    table = discrimination.tabulate(sodium)
+    table = table_.tabulate(sodium)
     pairs = table[["phase", "rival"]].drop_duplicates().to_numpy().tolist()
     assert pairs == [[AMAM.name, I4MMM.name], [I4MMM.name, AMAM.name]]
     for _, of_pair in table.groupby(["phase", "rival"]):
@@ -194,9 +201,9 @@ def test_the_table_has_every_pair_and_zone_axis(sodium):
 
 def test_a_single_phase_has_no_pairs(tmp_path):
     rated = rate_pairs([AMAM], **OPTICS)
-    netcdf.write(rated, tmp_path / "p.nc", layouts.PAIRS)
-    assert netcdf.read(tmp_path / "p.nc", layouts.PAIRS).sizes["pair"] == 0
-    assert len(discrimination.tabulate(rated)) == 0
+    netcdf.write(rated, tmp_path / "p.nc", PAIRS)
+    assert netcdf.read(tmp_path / "p.nc", PAIRS).sizes["pair"] == 0
+    assert len(table_.tabulate(rated)) == 0
 
 
 def with_copy(tmp_path, factor):
@@ -223,7 +230,7 @@ def test_a_pair_that_no_pattern_tells_apart_is_refused_before_a_run(tmp_path):
     plan, path = with_copy(tmp_path, 1.004)
     plan.check_files()
     with pytest.raises(InputError) as caught:
-        plan.check_pairs()
+        check_pairs(plan)
     sentence = str(caught.value)
     assert sentence.startswith(f"{path}: cannot be told apart from config/structures/Na3V2PO42F3")
     assert "0.005 1/angstrom" in sentence
@@ -233,7 +240,7 @@ def test_a_pair_that_no_pattern_tells_apart_is_refused_before_a_run(tmp_path):
 @pytest.mark.usefixtures("_in_root")
 def test_a_pair_that_some_directions_tell_apart_is_reported(tmp_path):
     plan, _ = with_copy(tmp_path, 1.01)
-    one, other = plan.check_pairs(thorough=True)
+    one, other = check_pairs(plan, thorough=True)
     assert one.startswith("Na3 cannot be told from copy along ")
     assert other.startswith("copy cannot be told from Na3 along ")
     assert "instrument astar" in one
@@ -242,7 +249,7 @@ def test_a_pair_that_some_directions_tell_apart_is_reported(tmp_path):
 @pytest.mark.usefixtures("_in_root")
 def test_the_demo_has_nothing_to_report():
     plan = Plan.load("config/demo.yaml")
-    assert plan.check_pairs() == plan.check_pairs(thorough=True) == []
+    assert check_pairs(plan) == check_pairs(plan, thorough=True) == []
 
 
 def test_resemblance_does_not_depend_on_the_order_or_a_small_scale():
@@ -287,5 +294,5 @@ def test_scripts_write_table_and_picture(tmp_path):
     assert all(kind in text for kind in ("shifted", "only A", "only B"))
     for name in ("p.nc", "p.csv", "p.png"):
         assert (tmp_path / f"{name}.prov.json").is_file()
-    rated = netcdf.read(tmp_path / "p.nc", layouts.PAIRS)
+    rated = netcdf.read(tmp_path / "p.nc", PAIRS)
     assert rated["phase"].values.tolist() == ["Na2", "Na1"]

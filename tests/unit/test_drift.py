@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from phasefront import drift
-from phasefront.figures import scans
+from phasefront.calibration import drift
+from phasefront.report.figures import scans
 
 SCALE, STDERR = 0.0175, 2e-6
 

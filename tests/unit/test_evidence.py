@@ -5,10 +5,17 @@ import pytest
 from conftest import ROOT
 from scipy.spatial.transform import Rotation
 
-from phasefront import calibration, cells, evidence, layouts, netcdf, scans, spots
-from phasefront.crystals import read_crystal
-from phasefront.orientations import find_orientations
-from phasefront.templates import simulate_templates
+from phasefront.calibration import geometry
+from phasefront.core import netcdf
+from phasefront.diffraction import cell_path
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.diffraction.templates import simulate_templates
+from phasefront.layouts.phases import MIXED, PHASES, UNDECIDED, VACUUM
+from phasefront.layouts.spots import SPOTS
+from phasefront.orientations.indexing import find_orientations
+from phasefront.phases import decisions, evidence
+from phasefront.scans import files
+from phasefront.spots import vectors
 from phasefront.virtual import camera, particles
 from phasefront.virtual.bloch_waves import BLOCH_WAVES, DATA_FILE
 
@@ -53,7 +60,7 @@ def dynamical_scan(crystal_names, number, *, seed, sigma=0.0015, dose=6e4):
         truth.append(rotation[pattern])
     qx, qy, intensity = np.concatenate(columns, axis=1)
     spots = netcdf.build(
-        layouts.SPOTS,
+        SPOTS,
         {
             "count": np.array([count]), "offset": np.concatenate([[0], np.cumsum(count)]),
             "qx": qx, "qy": qy, "intensity": intensity, "variance": intensity,
@@ -66,7 +73,7 @@ def dynamical_scan(crystal_names, number, *, seed, sigma=0.0015, dose=6e4):
 def decide(spots, crystals, **settings):
     templates = simulate_templates(crystals, resolution_deg=2.5, **OPTICS)
     orientations = find_orientations(spots, templates, crystals)
-    return evidence.decide_phases(spots, orientations, templates, crystals, **settings)
+    return decisions.decide_phases(spots, orientations, templates, crystals, **settings)
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +91,7 @@ def test_three_phases_one_per_cent_apart_are_told_apart(nvpf):
     decided = decision >= 0
     assert decided.mean() > 0.85
     assert (decision == phase)[decided].mean() > 0.985
-    assert (decision[~indexed] == layouts.VACUUM).all()
+    assert (decision[~indexed] == VACUUM).all()
 
 
 def test_posteriors_are_calibrated(nvpf):
@@ -133,7 +140,7 @@ def test_a_scan_of_nothing_but_a_missing_phase_is_seen_as_such():
     spots, _, _ = dynamical_scan([NAMES[1]], 150, seed=8)
     phases = decide(spots, [CRYSTALS[0], CRYSTALS[2]])
     assert (phases["decision"].values >= 0).mean() < 0.02
-    indexed = phases["decision"].values != layouts.VACUUM
+    indexed = phases["decision"].values != VACUUM
     assert np.median(phases["phase_misfit"].values[indexed]) > 4
 
 
@@ -153,20 +160,20 @@ def charging(tmp_path_factory):
         ion_content=2.5, insertion_model="core-shell", scale_nominal=0.0175, seed=12,
         shape=(28, 28), grains=6,
     )  # fmt: skip
-    scan = scans.open_scan(path)
+    scan = files.open_scan(path)
     templates = simulate_templates(CRYSTALS, resolution_deg=2.5, **OPTICS)
-    calibrated = calibration.calibrate(
+    calibrated = geometry.calibrate(
         scan, name="charging", crystals=CRYSTALS, templates=templates, scale_nominal=0.0175
     )
-    found = spots.find_spots(scan.blocks(), calibrated, scan="charging")
+    found = vectors.find_spots(scan.blocks(), calibrated, scan="charging")
     orientations = find_orientations(found, templates, CRYSTALS)
     parents = [np.eye(3), [[1, 1, 0], [-1, 1, 0], [0, 0, 1]], np.eye(3)]
-    settings = {"path": cells.Path.of(CRYSTALS, parents, [3, 2, 1])}
+    settings = {"path": cell_path.Path.of(CRYSTALS, parents, [3, 2, 1])}
     arguments = found, orientations, templates, CRYSTALS
     return (
-        evidence.decide_phases(*arguments, raw=(scan, calibrated), **settings),
+        decisions.decide_phases(*arguments, raw=(scan, calibrated), **settings),
         truth,
-        evidence.decide_phases(*arguments, **settings),
+        decisions.decide_phases(*arguments, **settings),
     )
 
 
@@ -179,17 +186,17 @@ def test_columns_of_two_phases_are_mixed_and_their_content_is_between(charging):
     decided = single & clear & (decision >= 0)
     assert decided.sum() > 0.97 * (single & clear).sum()
     assert (decision == weight.argmax(axis=-1))[decided].mean() > 0.99
-    assert (decision == layouts.MIXED)[single & middle].mean() > 0.7
+    assert (decision == MIXED)[single & middle].mean() > 0.7
     content = weight @ [3, 2, 1]
     error = phases["ion_content"].values - content
     assert np.sqrt(np.mean(error[single] ** 2)) < 0.12
     z = error[single] / phases["ion_content_stderr"].values[single]
     assert np.mean(np.abs(z) < 1.96) > 0.85
     share = phases["share"].values
-    mixed = single & (decision == layouts.MIXED)
+    mixed = single & (decision == MIXED)
     assert np.abs(share - weight)[mixed].mean() < 0.1
     np.testing.assert_allclose(share[decision >= 0].sum(axis=-1), 1, atol=1e-5)
-    assert np.isnan(share[decision == layouts.UNDECIDED]).all()
+    assert np.isnan(share[decision == UNDECIDED]).all()
 
 
 def test_axial_ratio_and_cell_are_those_of_the_phase(charging):
@@ -244,7 +251,7 @@ def test_lithium_iron_phosphate(shared_data):
 def test_a_scan_without_spots_is_vacuum():
     nothing = np.zeros(0)
     spots = netcdf.build(
-        layouts.SPOTS,
+        SPOTS,
         {
             "count": np.zeros((2, 2)), "offset": np.zeros(5),
             "qx": nothing, "qy": nothing, "intensity": nothing, "variance": nothing,
@@ -252,25 +259,27 @@ def test_a_scan_without_spots_is_vacuum():
         {"scan": "empty", "scan_step_nm": 1.0},
     )  # fmt: skip
     phases = decide(spots, CRYSTALS)
-    assert (phases["decision"].values == layouts.VACUUM).all()
+    assert (phases["decision"].values == VACUUM).all()
     np.testing.assert_allclose(phases["posterior"].values, 1 / 3, rtol=1e-6)
     assert (phases["reliability"].values == 0).all()
-    layouts.PHASES.check(phases, "empty")
+    PHASES.check(phases, "empty")
 
 
 def test_prior_and_intensities_move_the_posterior_as_bayes_says():
     log_evidence = np.array([[0.0, 1.0], [1.0, 1.0]]) / evidence.TEMPERATURE
-    even = evidence._posterior(log_evidence, 0.0, None)
+    even = evidence.posterior_of(log_evidence, 0.0, None)
     np.testing.assert_allclose(even[0], [1 / (1 + np.e), np.e / (1 + np.e)])
     np.testing.assert_allclose(even[1], [0.5, 0.5])
-    weighted = evidence._posterior(log_evidence, 0.0, [0.8, 0.2])
+    weighted = evidence.posterior_of(log_evidence, 0.0, [0.8, 0.2])
     np.testing.assert_allclose(weighted[1], [0.8, 0.2])
     np.testing.assert_allclose(weighted[0, 1] / weighted[0, 0], 0.25 * np.e)
     intensities = np.array([[0.0, -1.0], [0.0, 0.0]]) / evidence.FORCED_TEMPERATURE
-    np.testing.assert_allclose(evidence._posterior(log_evidence, intensities, None)[0], [0.5, 0.5])
+    np.testing.assert_allclose(
+        evidence.posterior_of(log_evidence, intensities, None)[0], [0.5, 0.5]
+    )
 
 
 def test_reliability_compares_the_two_best_phases():
     score = np.array([[[[0.8, 0.7], [0.4, 0.1], [0.6, 0.5]], [[np.nan] * 2] * 3]])
-    np.testing.assert_allclose(evidence._reliability(score), [[0.25, 0.0]])
-    np.testing.assert_allclose(evidence._reliability(score[:, :, :1]), [[1.0, 0.0]])
+    np.testing.assert_allclose(decisions._reliability(score), [[0.25, 0.0]])
+    np.testing.assert_allclose(decisions._reliability(score[:, :, :1]), [[1.0, 0.0]])

@@ -6,10 +6,12 @@ from conftest import ROOT
 from scipy.spatial.transform import Rotation
 from stages import build_phases
 
-from phasefront import layouts, netcdf
-from phasefront.crystals import read_crystal
-from phasefront.explanations import explain
-from phasefront.refinement import Experiment, predict_spots
+from phasefront.core import netcdf
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.reflections import predict_spots
+from phasefront.layouts.spots import SPOTS
+from phasefront.phases.explanations import explain
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -55,7 +57,7 @@ def made(*patterns):
     )  # fmt: skip
     distortion = {"scale": 1.002, "stretch": 0.004, "shear": 0.003, "position_sigma": 0.003}
     phases.attrs.update(distortion)
-    return netcdf.build(layouts.SPOTS, spots, about), phases
+    return netcdf.build(SPOTS, spots, about), phases
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,18 @@ from sources import compare, make_cycling, make_fractions
 from sources import make_powder as make_powder_of
 from stages import build_cycling, build_phases
 
-from phasefront import layouts, netcdf
-from phasefront.config import StatedCamera
-from phasefront.crystals import read_crystal
-from phasefront.figures import (
+from phasefront.core import netcdf
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.experiment.settings.instruments import StatedCamera
+from phasefront.layouts.calibration import CALIBRATION
+from phasefront.layouts.grains import GRAINS
+from phasefront.layouts.orientations import ORIENTATIONS
+from phasefront.layouts.pairs import PAIRS
+from phasefront.layouts.phases import MIXED, UNDECIDED, UNINDEXED, VACUUM
+from phasefront.layouts.powder import POWDER
+from phasefront.layouts.scans import SCAN
+from phasefront.layouts.spots import SPOTS
+from phasefront.report.figures import (
     comparison,
     cycling,
     maps,
@@ -35,7 +43,6 @@ from phasefront.figures import (
     style,
     truth,
 )
-from phasefront.layouts import MIXED, UNDECIDED, UNINDEXED, VACUUM
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["Na3", "Na2", "Na1"]
@@ -92,7 +99,7 @@ def make_grains(seed=0):
     count = label.max() + 1
     grain, pair = np.zeros(count), np.zeros(0)
     return netcdf.build(
-        layouts.GRAINS,
+        GRAINS,
         {
             "phase": NAMES,
             "label": label,
@@ -123,7 +130,7 @@ def make_orientations(phases, seed=0):
     score = rng.beta(5, 3, shape)
     score[phases["decision"].values == VACUUM] = np.nan
     return netcdf.build(
-        layouts.ORIENTATIONS,
+        ORIENTATIONS,
         {
             "phase": NAMES,
             "rotation": rotation,
@@ -143,7 +150,7 @@ def make_calibration():
     bins = np.linspace(-0.45, 0.45, 8) * CAMERA
     count = np.where(np.hypot(bins[:, None], bins) < 0.4 * CAMERA, 40, 0)
     return netcdf.build(
-        layouts.CALIBRATION,
+        CALIBRATION,
         {
             "centre_y": 47.3 + 0.02 * y - 0.004 * x,
             "centre_x": 48.1 + 0.015 * x,
@@ -219,7 +226,7 @@ def make_spots(positions, predicted):
     qx, qy = np.concatenate([found[key] for key in sorted(found)], axis=1)
     ones = np.ones(len(qx))
     return netcdf.build(
-        layouts.SPOTS,
+        SPOTS,
         {
             "count": count,
             "offset": offset,
@@ -239,7 +246,7 @@ def make_scan(step_nm=STEP_NM):
         0, 4, SHAPE
     )
     return netcdf.build(
-        layouts.SCAN,
+        SCAN,
         {
             "mean_pattern": patterns.mean(0),
             "max_pattern": patterns.max(0),
@@ -300,7 +307,7 @@ def make_powder():
     observed = rng.poisson(calculated).astype(float)
     cell = np.array([[a, a, 10.8, 90, 90, 90] for a in cells])
     return netcdf.build(
-        layouts.POWDER,
+        POWDER,
         {
             "phase": NAMES,
             "two_theta": angle,
@@ -400,7 +407,7 @@ def make_pairs(never=False):
         "evidence_limit": np.zeros(120), **{name: [] for name in listed},
         "hkl": np.zeros((0, 3)), "rival_hkl": np.zeros((0, 3)),
     }  # fmt: skip
-    return netcdf.build(layouts.PAIRS, data), crystals
+    return netcdf.build(PAIRS, data), crystals
 
 
 def test_directions_that_no_dose_decides_are_hatched():

@@ -6,8 +6,11 @@ from kinematic import CRYSTALS, quaternion
 from scipy import integrate
 from scipy.spatial.transform import Rotation
 
-from phasefront import forced, refinement
-from phasefront.refinement import Experiment, Refined, reflection_table
+from phasefront.diffraction import reflections
+from phasefront.diffraction.likelihood import Refined
+from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.reflections import reflection_table
+from phasefront.phases import forced
 
 EXPERIMENT = Experiment(200.0, 0.8, (0.1, 1.15), position_sigma=0.003)
 RADIUS = 0.035
@@ -20,7 +23,7 @@ def places_along(direction_of_beam, *, found=8):
     """Places of Amam against I4/mmm with a common lattice, and hkl of Amam at each."""
     rotation, _ = Rotation.align_vectors([direction_of_beam], [[0, 0, 1]])
     tetragonal = TO_TETRAGONAL * rotation
-    qx, qy, hkl, weight = refinement.predict_spots(CRYSTALS[0], quaternion(rotation), EXPERIMENT)
+    qx, qy, hkl, weight = reflections.predict_spots(CRYSTALS[0], quaternion(rotation), EXPERIMENT)
     strongest = np.argsort(-weight)[:found]
     spots = np.array([0, found]), qx[strongest], qy[strongest], 1e4 * weight[strongest]
     both = Refined(
@@ -69,7 +72,9 @@ def test_positions_without_spots_or_candidates_have_no_places():
 
 def test_places_do_not_depend_on_how_many_positions_are_in_memory(monkeypatch):
     rotation = Rotation.random(3, rng=2)
-    shown = [refinement.predict_spots(CRYSTALS[0], quaternion(one), EXPERIMENT) for one in rotation]
+    shown = [
+        reflections.predict_spots(CRYSTALS[0], quaternion(one), EXPERIMENT) for one in rotation
+    ]
     qx, qy, _, weight = (np.concatenate(values) for values in zip(*shown, strict=True))
     offset = np.concatenate([[0], np.cumsum([len(one[0]) for one in shown])])
     each = Refined(

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasefront import layouts
-from phasefront.config import FractionColumns
-from phasefront.crystals import read_crystal
-from phasefront.errors import InputError
-from phasefront.fraction_tables import independent_scales, read_fractions
-from phasefront.powder import shares
+from phasefront.core.errors import InputError
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.experiment.settings.powder import FractionColumns
+from phasefront.layouts.powder import POWDER
+from phasefront.powder.fits import shares
+from phasefront.powder.refined_tables import independent_scales, read_fractions
 
 NAMES = ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3")
 MASS = (417.79, 394.80, 371.81)  # g/mol of a formula unit, by the elements' atomic weights
@@ -105,7 +105,7 @@ def read(tmp_path, crystals):
 )
 def test_the_same_fractions_from_each_program(read, text, columns, row):
     result = read(text, columns, row)
-    layouts.POWDER.check(result, "table")
+    POWDER.check(result, "table")
     assert result.sizes["two_theta"] == 0
     np.testing.assert_allclose(result.weight_fraction, [0.5121, 0.4879, 0], atol=1e-12)
     np.testing.assert_allclose(result.weight_fraction_esd, [0.0023, 0.0023, 0], atol=1e-12)
@@ -239,7 +239,7 @@ def test_a_poor_fit_of_another_program_is_no_result(read):
     """R_wp of 69 % where counts could not be few: the goodness of fit says so."""
     poor = GSAS.replace("5.214,1.43", "69.0,14.3")
     result = read(poor, GSAS_COLUMNS, "x2.5.xye Bank 1")
-    layouts.POWDER.check(result, "table")
+    POWDER.check(result, "table")
     assert result.attrs["refused"] == "R_wp is 0.69, over 0.3, and not for noise"
     for name in ("weight_fraction", "molar_fraction", "ion_content", "ion_content_esd", "cell"):
         assert np.isnan(result[name].to_numpy()).all(), name

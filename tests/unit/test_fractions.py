@@ -14,16 +14,17 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 from stages import build_phases
 
-from phasefront import config, layouts, netcdf
-from phasefront.errors import InputError
-from phasefront.fractions import (
-    fraction_table,
-    phase_fractions,
-    pool_fractions,
-    resample,
-    unfold,
-)
-from phasefront.layouts import MIXED, UNDECIDED, UNINDEXED, VACUUM
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.experiment.load import load
+from phasefront.fractions.bootstrap import resample
+from phasefront.fractions.estimation import phase_fractions, pool_fractions
+from phasefront.fractions.table import fraction_table
+from phasefront.fractions.unfolding import unfold
+from phasefront.layouts.confusion import CONFUSION
+from phasefront.layouts.fractions import FRACTIONS
+from phasefront.layouts.grains import GRAINS
+from phasefront.layouts.phases import MIXED, UNDECIDED, UNINDEXED, VACUUM
 
 ROOT = Path(__file__).parents[2]
 NAMES = ["a", "b", "c"]
@@ -46,7 +47,7 @@ def make_scan(
     phase_count = [[np.sum(g & (decision == k)) for k in range(len(names))] for g in inside]
     grain, nothing = np.zeros(count), []
     grains = netcdf.build(
-        layouts.GRAINS,
+        GRAINS,
         {
             "phase": names,
             "label": label,
@@ -70,7 +71,7 @@ def make_confusion(rates, *, names=NAMES, grain=(0,), positions=1000.0, name="ma
     decided = positions * np.broadcast_to(rates, (len(grain), *np.shape(rates))).astype(float)
     simulated = np.full(decided.shape[:2], positions)
     return netcdf.build(
-        layouts.CONFUSION,
+        CONFUSION,
         {
             "phase": names, "grain": grain, "decided": decided, "simulated": simulated,
             "undecided": simulated - decided.sum(axis=-1),
@@ -515,11 +516,11 @@ def test_tabulate_by_its_command_line(tmp_path):
     for name in ("one", "two", "three"):
         found = fractions_of(decision, label, diffuse=diffuse, name=name)
         paths.append(tmp_path / f"{name}.nc")
-        netcdf.write(found, paths[-1], layouts.FRACTIONS)
+        netcdf.write(found, paths[-1], FRACTIONS)
     state = {"log": None, "patterns": []}
     scans_of = {"x": ["one", "two"], "y": ["three"], "z": []}
     links = [{"state": name, "scans": scans, **state} for name, scans in scans_of.items()]
-    material = config.load(ROOT / "config/demo.yaml").section("material")
+    material = load(ROOT / "config/demo.yaml").section("material")
     pictures = []
     for number in (1, 2):
         table, figure = tmp_path / f"{number}.csv", tmp_path / f"{number}.png"
@@ -554,8 +555,8 @@ def test_pooling_weights_positions_by_their_area():
 
 def test_fractions_are_written_and_read_back(tmp_path):
     found = fractions_of(DECISION, LABEL)
-    netcdf.write(found, tmp_path / "fractions.nc", layouts.FRACTIONS)
-    again = netcdf.read(tmp_path / "fractions.nc", layouts.FRACTIONS)
+    netcdf.write(found, tmp_path / "fractions.nc", FRACTIONS)
+    again = netcdf.read(tmp_path / "fractions.nc", FRACTIONS)
     np.testing.assert_array_equal(again["value"], found["value"])
 
 

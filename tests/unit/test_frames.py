@@ -14,11 +14,16 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation as ScipyRotation
 from stages import build_phases
 
-from phasefront import calibration, evidence, frames, maps, rotations, scans, spots
-from phasefront.config import Camera, StatedCamera
-from phasefront.figures.maps import direction_colours
-from phasefront.orientations import find_orientations
-from phasefront.templates import simulate_templates
+from phasefront.calibration.geometry import calibrate
+from phasefront.diffraction import rotations
+from phasefront.diffraction.templates import simulate_templates
+from phasefront.experiment.settings.instruments import Camera, StatedCamera
+from phasefront.maps import export, frames
+from phasefront.orientations.indexing import find_orientations
+from phasefront.phases import decisions
+from phasefront.report.figures.maps import direction_colours
+from phasefront.scans import files
+from phasefront.spots import vectors
 from phasefront.virtual.camera import simulate_scan
 from phasefront.virtual.particles import VirtualPhase
 
@@ -120,10 +125,10 @@ def templates():
 
 def exported(phases, orientations, crystals, camera, folder):
     """The map as orix reads it from each format."""
-    found = maps.crystal_map(phases, orientations, crystals, step_nm=2.0, camera=camera)
+    found = export.crystal_map(phases, orientations, crystals, step_nm=2.0, camera=camera)
     for suffix in SUFFIXES:
         path = folder / f"map.{suffix}"
-        getattr(maps, f"write_{suffix}")(found, path, camera=camera)
+        getattr(export, f"write_{suffix}")(found, path, camera=camera)
         yield io.load(path)
 
 
@@ -200,14 +205,14 @@ def test_a_virtual_scan_through_a_turned_and_mirrored_camera_gives_true_directio
     same = np.abs(np.sum(turned * on_scan["rotation"].values, axis=-1))
     np.testing.assert_allclose(same[np.isfinite(same)], 1, atol=1e-6)
 
-    scan = scans.open_scan(path)
+    scan = files.open_scan(path)
     grid = simulate_templates(CRYSTALS, resolution_deg=2.5, **OPTICS)
-    geometry = calibration.calibrate(
+    geometry = calibrate(
         scan, name="virtual", crystals=CRYSTALS, templates=grid, scale_nominal=0.0175
     )
-    found = spots.find_spots(scan.blocks(), geometry, scan="virtual")
+    found = vectors.find_spots(scan.blocks(), geometry, scan="virtual")
     orientations = find_orientations(found, grid, CRYSTALS)
-    phases = evidence.decide_phases(found, orientations, grid, CRYSTALS, raw=(scan, geometry))
+    phases = decisions.decide_phases(found, orientations, grid, CRYSTALS, raw=(scan, geometry))
     decided, clear = phases["decision"].values.ravel(), truth["overlap"].values.ravel() == 0
     rotation = on_scan["rotation"].values.reshape(-1, 3, 4)
     for read in exported(phases, orientations, CRYSTALS, camera, tmp_path):

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from stages import build_phases
 
-from phasefront import layouts, netcdf, rotations
-from phasefront.crystals import read_crystal
-from phasefront.errors import InputError
-from phasefront.grains import find_grains
-from phasefront.layouts import MIXED, UNDECIDED, UNINDEXED, VACUUM
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.diffraction import rotations
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.grains.segmentation import find_grains
+from phasefront.layouts.grains import GRAINS
+from phasefront.layouts.phases import MIXED, UNDECIDED, UNINDEXED, VACUUM
 
 STRUCTURES = Path(__file__).resolve().parents[2] / "config" / "structures"
 NAMES = ["Na3", "Na2", "Na1"]
@@ -247,8 +249,8 @@ def test_equivalent_descriptions_give_the_same_grains(crystals, seed):
 def test_grains_are_written_and_read_back(crystals, tmp_path):
     decision = np.zeros((6, 7), dtype=int)
     grains = with_parents(make_phases(decision, uniform(decision.shape)), crystals)
-    netcdf.write(grains, tmp_path / "grains.nc", layouts.GRAINS)
-    assert netcdf.read(tmp_path / "grains.nc", layouts.GRAINS).attrs["scan_step_nm"] == 12.8
+    netcdf.write(grains, tmp_path / "grains.nc", GRAINS)
+    assert netcdf.read(tmp_path / "grains.nc", GRAINS).attrs["scan_step_nm"] == 12.8
 
 
 @pytest.mark.parametrize(

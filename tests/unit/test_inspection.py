@@ -10,8 +10,8 @@ import yaml
 from conftest import ROOT
 from rsciio import blockfile
 
-from phasefront.inspection import inspect
-from phasefront.plan import Plan
+from phasefront.cli.inspection import inspect
+from phasefront.experiment.plan import Plan
 
 SCAN, LOG, PATTERN = "scan.blo", "charge.csv", "p.xye"
 

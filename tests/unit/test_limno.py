@@ -8,7 +8,7 @@ import pytest
 from benchmarks.limno_figures import AGREEMENT, agreement
 from benchmarks.limno_twins import variants
 from benchmarks.match_py4dstem import SummedPlan, started
-from phasefront.layouts import UNDECIDED, VACUUM
+from phasefront.layouts.phases import UNDECIDED, VACUUM
 
 
 @pytest.mark.parametrize("azimuths", [12, 15])

@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasefront import config
-from phasefront.cycling import locate_state
-from phasefront.errors import InputError
-from phasefront.logs import capacity_difference, half_cycle_charge, read_log
+from phasefront.core.errors import InputError
+from phasefront.cycling.logs import capacity_difference, half_cycle_charge, read_log
+from phasefront.cycling.states import locate_state
+from phasefront.experiment.settings.cycling import LogRow
+from phasefront.experiment.tables import read_table
 
 BDF = "Test Time / s,Voltage / V,Current / A"
 STATES = {"charge": ["C"], "discharge": ["D"], "rest": ["R", "P"]}
@@ -373,8 +374,8 @@ def test_the_column_map_of_a_table_holds_states_and_signs(tmp_path):
     }  # fmt: skip
     path = tmp_path / "logs.tsv"
     path.write_text(f"log\tpath\tmass_mg\tcolumns\na\ta.txt\t3\t{json.dumps(columns)}\n")
-    row = config.read_table(path, config.LogRow).loc["a"]
-    again = config.LogRow.model_validate_json(json.dumps(row.to_dict()))
+    row = read_table(path, LogRow).loc["a"]
+    again = LogRow.model_validate_json(json.dumps(row.to_dict()))
     assert again.columns == row["columns"]
     assert again.columns["state"] == ("State", STATES)
     for wrong in ({"decimal": ";"}, {"tme": ["t", "h"]}, {"state": ["State", {"pause": ["P"]}]}):
@@ -382,7 +383,7 @@ def test_the_column_map_of_a_table_holds_states_and_signs(tmp_path):
             f"log\tpath\tmass_mg\tcolumns\na\ta.txt\t3\t{json.dumps(columns | wrong)}\n"
         )
         with pytest.raises(InputError, match=r"row 1\.columns"):
-            config.read_table(path, config.LogRow)
+            read_table(path, LogRow)
 
 
 # --- half cycles -----------------------------------------------------------------------------

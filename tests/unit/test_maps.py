@@ -12,11 +12,14 @@ from orix.quaternion import Orientation, Rotation, symmetry
 from scipy.spatial.transform import Rotation as ScipyRotation
 from stages import build_phases
 
-from phasefront import config, frames, layouts, maps, netcdf
-from phasefront.config import StatedCamera
-from phasefront.crystals import read_crystal
-from phasefront.errors import InputError
-from phasefront.layouts import MIXED, UNDECIDED, VACUUM
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.experiment.load import load
+from phasefront.experiment.settings.instruments import StatedCamera
+from phasefront.layouts.orientations import ORIENTATIONS
+from phasefront.layouts.phases import MIXED, PHASES, UNDECIDED, VACUUM
+from phasefront.maps import export, frames
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -87,14 +90,14 @@ def stages(names, *, shape=SHAPE, absent=()):
     }  # fmt: skip
     return (
         build_phases(names, decision, scan="s", **phases),
-        netcdf.build(layouts.ORIENTATIONS, orientations, {"scan": "s"}),
+        netcdf.build(ORIENTATIONS, orientations, {"scan": "s"}),
     )
 
 
 def made(crystals, *, step_nm=2.345, **options):
     """A map with the PHASES and ORIENTATIONS it is made of."""
     phases, orientations = stages([crystal.name for crystal in crystals], **options)
-    found = maps.crystal_map(phases, orientations, crystals, step_nm=step_nm, camera=None)
+    found = export.crystal_map(phases, orientations, crystals, step_nm=step_nm, camera=None)
     return found, phases, orientations
 
 
@@ -102,7 +105,7 @@ def written(found, folder, camera=None):
     """Path of each format after writing the map."""
     paths = {suffix: folder / f"map.{suffix}" for suffix in SUFFIXES}
     for suffix, path in paths.items():
-        getattr(maps, f"write_{suffix}")(found, path, camera=camera)
+        getattr(export, f"write_{suffix}")(found, path, camera=camera)
     return paths
 
 
@@ -145,7 +148,7 @@ def test_mixed_positions_are_indexed_as_their_likeliest_phase(tmp_path, sodium):
     for row, column in places:
         phases["decision"][row, column] = MIXED
         phases["share"][row, column] = [0.25, 0.75, 0]
-    found = maps.crystal_map(phases, orientations, sodium, step_nm=2.0, camera=None)
+    found = export.crystal_map(phases, orientations, sodium, step_nm=2.0, camera=None)
     read = io.load(written(found, tmp_path)["h5"])
     for row, column in places:
         at = row * SHAPE[1] + column
@@ -236,7 +239,7 @@ def test_a_reflection_lies_where_the_rotation_says(tmp_path, sodium):
     to_crystal = ScipyRotation.from_matrix([[0, 0, 1], [1, 0, 0], [0, 1, 0]])
     phases["decision"][:] = 0
     phases["rotation"][:] = to_crystal.as_quat(scalar_first=True)
-    found = maps.crystal_map(phases, orientations, [crystal], step_nm=1, camera=None)
+    found = export.crystal_map(phases, orientations, [crystal], step_nm=1, camera=None)
     for path in written(found, tmp_path).values():
         read = io.load(path)
         for hkl, direction in [((0, 4, 0), (1, 0, 0)), ((0, 0, 2), (0, 1, 0))]:
@@ -267,12 +270,12 @@ def test_laue_groups_of_a_ctf(tmp_path, sodium, others):
 )  # fmt: skip
 def test_laue_numbers_follow_channel_5(name, number):
     order = ["-1", "2/m", "mmm", "4/m", "4/mmm", "-3", "-3m", "6/m", "6/mmm", "m-3", "m-3m"]
-    assert maps.LAUE_NUMBERS[name] == order.index(number) + 1
+    assert export.LAUE_NUMBERS[name] == order.index(number) + 1
 
 
 def test_every_group_of_orix_has_a_laue_number():
     for group in symmetry._groups:
-        assert group.laue_proper_subgroup.name in maps.LAUE_NUMBERS
+        assert group.laue_proper_subgroup.name in export.LAUE_NUMBERS
 
 
 def test_oblique_cells_in_each_formats_axes(tmp_path, others):
@@ -302,7 +305,7 @@ def test_a_single_row(tmp_path, sodium):
 def test_nothing_decided_and_no_step(tmp_path, sodium):
     phases, orientations = stages(list(STEMS))
     phases["decision"][:] = UNDECIDED
-    found = maps.crystal_map(phases, orientations, sodium, step_nm=np.nan, camera=None)
+    found = export.crystal_map(phases, orientations, sodium, step_nm=np.nan, camera=None)
     assert (found.dx, found.dy, found.scan_unit) == (1, 1, "px")
     for path in written(found, tmp_path).values():
         read = io.load(path)
@@ -313,17 +316,17 @@ def test_nothing_decided_and_no_step(tmp_path, sodium):
 def test_other_phases_than_decided_between(sodium):
     phases, orientations = stages(list(STEMS))
     with pytest.raises(InputError, match=r"s: phase: its phases are .*give the CIFs"):
-        maps.crystal_map(phases, orientations, sodium[::-1], step_nm=1, camera=None)
+        export.crystal_map(phases, orientations, sodium[::-1], step_nm=1, camera=None)
 
 
 def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
     phases, orientations = stages(list(STEMS))
-    netcdf.write(phases, tmp_path / "phases.nc", layouts.PHASES)
-    netcdf.write(orientations, tmp_path / "orientations.nc", layouts.ORIENTATIONS)
+    netcdf.write(phases, tmp_path / "phases.nc", PHASES)
+    netcdf.write(orientations, tmp_path / "orientations.nc", ORIENTATIONS)
     command = [
         sys.executable, "scripts/export_maps.py", "--phases", tmp_path / "phases.nc",
         "--orientations", tmp_path / "orientations.nc", "--cifs", *CIFS.values(),
-        "--material", config.load(ROOT / "config/demo.yaml").section("material"), "--step", "10",
+        "--material", load(ROOT / "config/demo.yaml").section("material"), "--step", "10",
         "--camera", "null",
     ]  # fmt: skip
     for suffix in SUFFIXES:
@@ -333,7 +336,7 @@ def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == done.stdout == ""
-    again = maps.crystal_map(phases, orientations, sodium, step_nm=10, camera=None)
+    again = export.crystal_map(phases, orientations, sodium, step_nm=10, camera=None)
     for path in written(again, tmp_path).values():
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
         assert (tmp_path / "out" / f"{path.name}.prov.json").is_file()
@@ -344,7 +347,7 @@ def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
 def test_maps_of_few_positions_are_written_too(sodium, tmp_path, ny, nx, first):
     phases, orientations = stages(list(CIFS))
     at = {"y": slice(first, first + ny), "x": slice(0, nx)}
-    found = maps.crystal_map(
+    found = export.crystal_map(
         phases.isel(at), orientations.isel(at), sodium, step_nm=10.0, camera=None
     )
     paths = written(found, tmp_path)

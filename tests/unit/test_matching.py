@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from kinematic import CRYSTALS, OPTICS, diffsims_patterns, octant_rotations, spots_of
 from scipy.spatial.transform import Rotation
 
-from phasefront import matching
-from phasefront.errors import InputError
-from phasefront.matching import ArrayCorrelator, Correlator, Library
-from phasefront.refinement import spot_arrays
-from phasefront.templates import simulate_templates
+from phasefront.core.errors import InputError
+from phasefront.diffraction import correlation, matching, matching_kernels, template_library
+from phasefront.diffraction.correlation import ArrayCorrelator, Correlator
+from phasefront.diffraction.spot_lists import spot_arrays
+from phasefront.diffraction.template_library import Library
+from phasefront.diffraction.templates import simulate_templates
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -33,7 +34,7 @@ def transformed(library, patterns):
     offset, qx, qy, intensity = spot_arrays(spots_of(patterns))
     amplitude, number = intensity**matching.PATTERN_POWER, len(patterns)
     chosen = np.arange(number)
-    return library.transform(offset, qx, qy, amplitude, chosen, matching._BATCH)[:number]
+    return library.transform(offset, qx, qy, amplitude, chosen, correlation.BATCH)[:number]
 
 
 def test_harmonics_are_those_of_a_plain_fourier_sum(library):
@@ -48,9 +49,9 @@ def test_correlation_is_that_of_a_plain_fourier_sum(library):
     """Kernels against the definition: shells and azimuths summed in NumPy, every angle tried."""
     harmonics = transformed(library, diffsims_patterns(CRYSTALS[0], octant_rotations()[:4]))
     plain = harmonics[:, :, 0] + 1j * harmonics[:, :, 1]
-    score, angle = Correlator(library)(harmonics)
-    lower = matching._COARSE_ORDERS - 1
-    room = np.empty((3, len(matching._ORDERS)), dtype=np.float32)
+    score, angle = Correlator(library.real, library.imaginary)(harmonics)
+    lower = template_library.COARSE_ORDERS - 1
+    room = np.empty((3, len(matching_kernels.ORDERS)), dtype=np.float32)
     for pattern in range(4):
         for mirrored in range(2):
             for coarse in range(0, library.coarse_edge[-1], 41):
@@ -58,26 +59,31 @@ def test_correlation_is_that_of_a_plain_fourier_sum(library):
                 template = library.harmonics[near, :, 0] + 1j * library.harmonics[near, :, 1]
                 template = template if mirrored else template.conj()
                 product = (plain[pattern] * template).sum(axis=0)
-                grid = np.arange(matching._COARSE_ANGLES) / matching._COARSE_ANGLES * 2 * np.pi
-                turned = np.exp(1j * np.outer(grid, matching._COARSE_ORDERS))
+                grid = (
+                    np.arange(matching_kernels.COARSE_ANGLES)
+                    / matching_kernels.COARSE_ANGLES
+                    * 2
+                    * np.pi
+                )
+                turned = np.exp(1j * np.outer(grid, template_library.COARSE_ORDERS))
                 expected = 2 * (turned @ product[lower]).real
                 assert score[mirrored, pattern, coarse] == pytest.approx(expected.max(), abs=1e-5)
                 at = angle[mirrored, pattern, coarse]
                 assert expected[at] == pytest.approx(expected.max(), abs=1e-5)
 
-                start = round(int(at) * matching._ANGLES / matching._COARSE_ANGLES)
-                value, best = matching._best_near(
+                start = round(int(at) * matching_kernels._ANGLES / matching_kernels.COARSE_ANGLES)
+                value, best = matching_kernels._best_near(
                     harmonics[pattern], library.harmonics[near], mirrored, start, room
                 )
                 dense = best + np.linspace(-0.03, 0.03, 61)
-                turned = np.exp(1j * np.outer(dense, matching._ORDERS))
+                turned = np.exp(1j * np.outer(dense, matching_kernels.ORDERS))
                 assert value == pytest.approx(2 * (turned @ product).real.max(), abs=0.02)
 
 
 def coarse_template(library, coarse):
     """The template, of those near a coarse one, whose harmonics the matrix products hold."""
     near = range(library.near_edge[coarse], library.near_edge[coarse + 1])
-    lower = library.harmonics[near][..., matching._COARSE_ORDERS - 1]
+    lower = library.harmonics[near][..., template_library.COARSE_ORDERS - 1]
     same = (lower[:, :, 0] == library.real[..., coarse].T).all(axis=(1, 2))
     return near[int(np.flatnonzero(same)[0])]
 
@@ -97,8 +103,8 @@ def namespaces():
 def test_products_in_any_array_namespace_give_what_the_kernels_give(library, xp):
     patterns = diffsims_patterns(CRYSTALS[2], Rotation.random(10, random_state=6))
     harmonics = transformed(library, patterns)
-    score, angle = Correlator(library)(harmonics)
-    plain_score, plain_angle = ArrayCorrelator(library, xp)(harmonics)
+    score, angle = Correlator(library.real, library.imaginary)(harmonics)
+    plain_score, plain_angle = ArrayCorrelator(library.real, library.imaginary, xp)(harmonics)
     np.testing.assert_allclose(score, plain_score, atol=2e-6)
     # Where two angles are as good as each other, rounding decides.
     assert (angle == plain_angle).mean() > 0.999
@@ -146,7 +152,7 @@ def test_angle_under_symmetry_is_that_of_orix():
             ]
         )
         ours = [
-            2 * np.arccos(matching._cosine_half_angle(a, b, crystal.symmetry))
+            2 * np.arccos(matching_kernels._cosine_half_angle(a, b, crystal.symmetry))
             for a, b in zip(
                 first.as_quat(scalar_first=True), second.as_quat(scalar_first=True), strict=True
             )
@@ -158,8 +164,8 @@ def plain_harmonics(qx, qy, amplitude, shells):
     radius, azimuth = np.hypot(qx, qy), np.arctan2(qy, qx)
     triangle = np.maximum(0, 1 - np.abs(radius[:, None] - shells) / (shells[1] - shells[0]))
     wave = np.exp(
-        -1j * np.outer(azimuth, matching._ORDERS)
-        - 0.5 * (matching._ORDERS * matching._AZIMUTHAL_SIGMA / radius[:, None]) ** 2
+        -1j * np.outer(azimuth, matching_kernels.ORDERS)
+        - 0.5 * (matching_kernels.ORDERS * matching_kernels._AZIMUTHAL_SIGMA / radius[:, None]) ** 2
     )
     total = np.einsum("n,nk,ns->sk", amplitude, wave, triangle)
     return total / np.sqrt(2 * (np.abs(total) ** 2).sum())
@@ -169,7 +175,7 @@ def test_a_mirrored_template_is_the_crystal_seen_from_behind():
     """Turning the crystal by 180 degrees about y mirrors its pattern in x, exactly."""
     rotation = octant_rotations()[3]
     quaternion = np.empty(4)
-    matching._orient(rotation.as_quat(scalar_first=True), 1, 0.0, quaternion)
+    matching_kernels._orient(rotation.as_quat(scalar_first=True), 1, 0.0, quaternion)
     behind = Rotation.from_quat(quaternion, scalar_first=True)
     front, back = diffsims_patterns(CRYSTALS[2], Rotation.concatenate([rotation, behind]), 40)
     order, mirrored = (

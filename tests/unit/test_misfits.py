@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phasefront import misfits
-from phasefront.crystals import read_crystal
-from phasefront.figures import powder as pictures
-from phasefront.powder import fit_pattern
-from phasefront.powder_files import read_pattern
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.powder import misfits
+from phasefront.powder.files import read_pattern
+from phasefront.powder.fits import fit_pattern
+from phasefront.report.figures import powder as pictures
 from phasefront.virtual.pattern import simulate_pattern
 
 WAVELENGTH = 0.4127

@@ -13,9 +13,9 @@ import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasefront import netcdf
-from phasefront.errors import InputError
-from phasefront.netcdf import Layout, Variable
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.core.netcdf import Layout, Variable
 
 LAYOUT = Layout(
     "A thing",

@@ -13,10 +13,13 @@ from kinematic import (
 )
 from scipy.spatial.transform import Rotation
 
-from phasefront import layouts, netcdf, orientations
-from phasefront.crystals import read_crystal
-from phasefront.orientations import find_orientations
-from phasefront.templates import shortest_rotations, simulate_templates
+from phasefront.core import netcdf
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.diffraction.templates import shortest_rotations, simulate_templates
+from phasefront.layouts.orientations import ORIENTATIONS
+from phasefront.layouts.spots import SPOTS
+from phasefront.orientations import indexing
+from phasefront.orientations.indexing import find_orientations
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -129,25 +132,25 @@ def test_bytes_depend_neither_on_threads_nor_on_blocks(templates, monkeypatch):
     try:
         for threads, block in ((1, 8192), (min(2, numba.config.NUMBA_NUM_THREADS), 15)):
             numba.set_num_threads(threads)
-            monkeypatch.setattr(orientations, "_BLOCK", block)
+            monkeypatch.setattr(indexing, "_BLOCK", block)
             results.append(find_orientations(spots, templates, CRYSTALS))
     finally:
         numba.set_num_threads(before)
-    for name in layouts.ORIENTATIONS.variables:
+    for name in ORIENTATIONS.variables:
         assert results[0][name].values.tobytes() == results[1][name].values.tobytes()
 
 
 def test_a_scan_on_disk_is_read_and_written_in_parts(templates, monkeypatch, tmp_path):
     patterns = diffsims_patterns(CRYSTALS[0], Rotation.random(12, random_state=5))
     spots = spots_of(patterns, shape=(4, 3))
-    netcdf.write(spots, tmp_path / "spots.nc", layouts.SPOTS)
-    monkeypatch.setattr(orientations, "_BLOCK", 3)
-    with netcdf.opened(tmp_path / "spots.nc", layouts.SPOTS) as stored:
-        parts = list(orientations.stream_orientations(stored, templates, CRYSTALS))
-        constants = orientations.constants(stored, CRYSTALS)
-        netcdf.write_parts(parts, tmp_path / "found.nc", layouts.ORIENTATIONS, *constants)
+    netcdf.write(spots, tmp_path / "spots.nc", SPOTS)
+    monkeypatch.setattr(indexing, "_BLOCK", 3)
+    with netcdf.opened(tmp_path / "spots.nc", SPOTS) as stored:
+        parts = list(indexing.stream_orientations(stored, templates, CRYSTALS))
+        constants = indexing.constants(stored, CRYSTALS)
+        netcdf.write_parts(parts, tmp_path / "found.nc", ORIENTATIONS, *constants)
     assert len(parts) == 4
-    back = netcdf.read(tmp_path / "found.nc", layouts.ORIENTATIONS)
+    back = netcdf.read(tmp_path / "found.nc", ORIENTATIONS)
     assert back.identical(
         find_orientations(spots, templates, CRYSTALS).assign_attrs(Conventions="CF-1.11")
     )
@@ -190,7 +193,7 @@ def test_few_spots_and_none_give_nan(templates):
     assert np.isfinite(found["rotation"].values[0, 1, :, 0]).all()
     empty = find_orientations(spots_of([none, none]), templates, CRYSTALS)
     assert np.isnan(empty["score"].values).all()
-    layouts.ORIENTATIONS.check(empty, "empty")
+    ORIENTATIONS.check(empty, "empty")
 
 
 def test_next_best_orientation_is_distinct_under_symmetry(templates):

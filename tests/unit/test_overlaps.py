@@ -5,11 +5,14 @@ import pytest
 from kinematic import CRYSTALS, NAMES, OPTICS, diffsims_patterns, misorientation_deg, spots_of
 from scipy.spatial.transform import Rotation
 
-from phasefront import evidence, layouts, overlaps
-from phasefront.matching import Library
-from phasefront.orientations import find_orientations
-from phasefront.refinement import Experiment, reflection_table, spot_arrays
-from phasefront.templates import simulate_templates
+from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.reflections import reflection_table
+from phasefront.diffraction.spot_lists import spot_arrays
+from phasefront.diffraction.template_library import Library
+from phasefront.diffraction.templates import simulate_templates
+from phasefront.layouts.phases import MIXED, UNDECIDED
+from phasefront.orientations.indexing import find_orientations
+from phasefront.phases import decisions, overlaps
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -91,13 +94,13 @@ def test_strays_make_no_second_lattice(templates):
 def test_two_phases_over_each_other_are_mixed_and_shared_by_amplitude(templates, overlapping):
     spots, of_first, _ = overlapping
     orientations = find_orientations(spots, templates, CRYSTALS)
-    phases = evidence.decide_phases(spots, orientations, templates, CRYSTALS)
+    phases = decisions.decide_phases(spots, orientations, templates, CRYSTALS)
     decision, second = phases["decision"].values[0], phases["second_phase"].values[0]
     assert (second >= 0).mean() > 0.7
-    mixed = decision == layouts.MIXED
+    mixed = decision == MIXED
     assert mixed.mean() > 0.4
     # The stronger, richer pattern decides where the other one has less than a quarter.
-    assert np.isin(decision, [layouts.MIXED, layouts.UNDECIDED, 0]).mean() > 0.9
+    assert np.isin(decision, [MIXED, UNDECIDED, 0]).mean() > 0.9
     share = phases["share"].values[0][mixed]
     np.testing.assert_allclose(share.sum(axis=1), 1, atol=1e-5)
     offset, _, _, intensity = spot_arrays(spots)
@@ -121,7 +124,7 @@ def test_two_grains_of_one_phase_have_one_phase(templates):
     ]
     spots = spots_of(both)
     orientations = find_orientations(spots, templates, CRYSTALS)
-    phases = evidence.decide_phases(spots, orientations, templates, CRYSTALS)
+    phases = decisions.decide_phases(spots, orientations, templates, CRYSTALS)
     decision = phases["decision"].values[0]
     assert (decision == 1).mean() >= 0.6
-    assert np.isin(decision, [1, layouts.UNDECIDED]).mean() >= 0.9
+    assert np.isin(decision, [1, UNDECIDED]).mean() >= 0.9

@@ -4,9 +4,10 @@ import h5py
 import numpy as np
 import pytest
 
-from phasefront import layouts, netcdf
-from phasefront.errors import InputError
-from phasefront.peaks import read_peaks
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.layouts.spots import SPOTS
+from phasefront.spots.peaks import read_peaks
 
 POINT = np.dtype([("qx", "f8"), ("qy", "f8"), ("intensity", "f8")])
 
@@ -50,7 +51,7 @@ def refusal(path):
 def test_real_point_list_array(shared_data, tmp_path):
     path = shared_data("peaks/limno_particle_80x58.h5")
     spots = read_peaks(path, name="limno", scan_step_nm=2.5)
-    netcdf.write(spots, tmp_path / "spots.nc", layouts.SPOTS)
+    netcdf.write(spots, tmp_path / "spots.nc", SPOTS)
     assert spots["count"].shape == (80, 58)
     assert spots.sizes["spot"] == 116750  # of 121390, 4640 of them direct beams
     assert spots.attrs["scan_step_nm"] == 2.5

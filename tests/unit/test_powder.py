@@ -12,11 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from benchmarks import powder as independent
-from phasefront import layouts, powder, rietveld
-from phasefront.crystals import read_crystal
-from phasefront.errors import InputError
-from phasefront.powder import fit_pattern
-from phasefront.powder_files import read_pattern
+from phasefront.core.errors import InputError
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.layouts.powder import POWDER
+from phasefront.powder import fits, rietveld
+from phasefront.powder.files import read_pattern
+from phasefront.powder.fits import fit_pattern
 from phasefront.virtual.pattern import simulate_pattern
 
 WAVELENGTH = 0.4127
@@ -57,12 +58,12 @@ def fit(path, crystals, **changes):
 def test_covariance_of_shares_is_their_linear_response(scale, factor):
     scale, factor = np.array(scale), np.array(factor)
     covariance = np.diag((0.01 * scale) ** 2)
-    share, spread = powder.shares(scale, covariance, factor)
+    share, spread = fits.shares(scale, covariance, factor)
     np.testing.assert_allclose(share, scale * factor / (scale @ factor))
     step = 1e-6 * scale
     slope = np.array(
         [
-            (powder.shares(scale + move, covariance, factor)[0] - share) / move.sum()
+            (fits.shares(scale + move, covariance, factor)[0] - share) / move.sum()
             for move in np.diag(step)
         ]
     ).T
@@ -105,7 +106,7 @@ def test_fractions_of_simulated_mixtures_are_found(mixture):
 
 def test_fit_is_complete_and_good(mixture):
     name, truth, result = mixture
-    layouts.POWDER.check(result, "fit")
+    POWDER.check(result, "fit")
     assert result.attrs["refined_with"].startswith("rietx 1.")
     assert 0.95 < float(result.goodness_of_fit) < 1.1
     total = result.background + result.contribution.sum("phase")

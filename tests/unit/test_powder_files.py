@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasefront.config import PatternRow
-from phasefront.errors import InputError
-from phasefront.powder_files import read_pattern
+from phasefront.core.errors import InputError
+from phasefront.experiment.settings.powder import PatternRow
+from phasefront.powder.files import read_pattern
 
 WAVELENGTH = 0.4127
 

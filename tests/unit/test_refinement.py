@@ -5,9 +5,13 @@ import pytest
 from conftest import ROOT
 from scipy.spatial.transform import Rotation
 
-from phasefront import layouts, netcdf, refinement
-from phasefront.crystals import read_crystal
-from phasefront.refinement import Experiment, refine, reflection_table
+from phasefront.core import netcdf
+from phasefront.diffraction import likelihood, likelihood_kernels, optics, reflections, spot_lists
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.diffraction.likelihood import refine
+from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.reflections import reflection_table
+from phasefront.layouts.spots import SPOTS
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -23,7 +27,7 @@ def quaternion(rotation):
 
 def drawn_spots(rotation, number=25, *, seed=0, sigma=0.0, distortion=None):
     """offset, qx, qy and intensity of the strongest spots that the crystal shows."""
-    qx, qy, _, weight = refinement.predict_spots(CRYSTAL, quaternion(rotation), EXPERIMENT)
+    qx, qy, _, weight = reflections.predict_spots(CRYSTAL, quaternion(rotation), EXPERIMENT)
     strongest = np.argsort(-weight)[:number]
     q = np.stack([qx, qy])[:, strongest]
     if distortion is not None:
@@ -43,7 +47,7 @@ def test_wavelength_is_that_of_diffsims():
 
     for voltage_kv in (80, 200, 300):
         theirs = get_electron_wavelength(voltage_kv)
-        assert refinement.electron_wavelength(voltage_kv) == pytest.approx(theirs, rel=1e-5)
+        assert optics.electron_wavelength(voltage_kv) == pytest.approx(theirs, rel=1e-5)
 
 
 @pytest.mark.parametrize("precession_deg", [0.0, 0.8])
@@ -53,13 +57,19 @@ def test_visibility_is_that_of_diffsims_and_its_slope_the_derivative(precession_
     numbers = Experiment(200.0, precession_deg, (0.1, 1.1)).numbers()
     error = np.linspace(-0.03, 0.03, 31)
     for length in (0.2, 0.6, 1.1):
-        ours, slope = np.array([refinement._visibility(e, length, numbers) for e in error]).T
+        ours, slope = np.array(
+            [likelihood_kernels._visibility(e, length, numbers) for e in error]
+        ).T
         theirs = lorentzian_precession(
-            error, refinement.EXCITATION_WIDTH, length, np.deg2rad(precession_deg)
+            error, optics.EXCITATION_WIDTH, length, np.deg2rad(precession_deg)
         )
         np.testing.assert_allclose(ours / ours.max(), theirs / theirs.max(), rtol=1e-9)
-        up, _ = np.array([refinement._visibility(e + 1e-7, length, numbers) for e in error]).T
-        down, _ = np.array([refinement._visibility(e - 1e-7, length, numbers) for e in error]).T
+        up, _ = np.array(
+            [likelihood_kernels._visibility(e + 1e-7, length, numbers) for e in error]
+        ).T
+        down, _ = np.array(
+            [likelihood_kernels._visibility(e - 1e-7, length, numbers) for e in error]
+        ).T
         np.testing.assert_allclose(slope, np.log(up / down) / 2e-7, rtol=1e-4, atol=1e-3)
 
 
@@ -67,7 +77,7 @@ def test_likelihood_is_the_mixture_in_plain_numpy():
     rotation = Rotation.random(random_state=3)
     spots = drawn_spots(rotation, sigma=0.003)
     off = rotation * Rotation.from_rotvec([0.004, -0.003, 0.002])
-    qx, qy, _, weight = refinement.predict_spots(CRYSTAL, quaternion(off), EXPERIMENT)
+    qx, qy, _, weight = reflections.predict_spots(CRYSTAL, quaternion(off), EXPERIMENT)
     sigma, stray = EXPERIMENT.position_sigma, EXPERIMENT.stray_share
     squares = (spots[1][:, None] - qx) ** 2 + (spots[2][:, None] - qy) ** 2
     near = np.exp(-squares / (2 * sigma**2)) @ (weight / weight.sum()) / (2 * np.pi * sigma**2)
@@ -81,11 +91,13 @@ def test_likelihood_is_the_mixture_in_plain_numpy():
 def expansion(spots, rotation, nuisance):
     numbers = EXPERIMENT.numbers()
     matrix = rotation.as_matrix()
-    shown = refinement._shown(matrix, TABLE.rows, numbers, 0.05)
-    pairs = refinement._pairs(spots[1], spots[2], refinement._placed(matrix, nuisance, shown), 0.05)
+    shown = likelihood_kernels._shown(matrix, TABLE.rows, numbers, 0.05)
+    pairs = likelihood_kernels._pairs(
+        spots[1], spots[2], likelihood_kernels._placed(matrix, nuisance, shown), 0.05
+    )
     weight, work, terms = np.ones(len(spots[1])), np.empty_like(shown), np.empty(len(pairs[0]))
     gradient, information = np.empty(6), np.empty((6, 6))
-    value = refinement._expand(
+    value = likelihood_kernels._expand(
         spots[1], spots[2], weight, matrix, nuisance, shown, pairs, numbers, 0.005, work, terms,
         gradient, information,
     )  # fmt: skip
@@ -95,14 +107,14 @@ def expansion(spots, rotation, nuisance):
 def test_promised_reflections_are_those_of_plain_numpy():
     turns = Rotation.random(4, rng=5)
     centre = np.array([0.003, -0.002])
-    crystals = refinement.Refined(
+    crystals = likelihood.Refined(
         quaternion(turns), np.ones(4), np.tile(centre, (4, 1)), *np.zeros((4, 4))
     )
     phase = np.zeros(4, dtype=int)
-    every = refinement.promised_reflections(phase, crystals, TABLE, EXPERIMENT)
+    every = likelihood.promised_reflections(phase, crystals, TABLE, EXPERIMENT)
     for crystal in range(4):
         own = every.crystal == crystal
-        qx, qy, _, weight = refinement.predict_spots(
+        qx, qy, _, weight = reflections.predict_spots(
             CRYSTAL, quaternion(turns[crystal]), EXPERIMENT
         )
         gap = np.linalg.norm(every.q[own][:, None] - np.stack([qx, qy], axis=1) - centre, axis=2)
@@ -114,7 +126,7 @@ def test_promised_reflections_are_those_of_plain_numpy():
         np.testing.assert_allclose(share / share.sum(), weight[strong] / weight[strong].sum())
         assert every.share[own].sum() == pytest.approx(1)
     kept = every.share > 0.01
-    faintless = refinement.promised_reflections(phase, crystals, TABLE, EXPERIMENT, faint=0.01)
+    faintless = likelihood.promised_reflections(phase, crystals, TABLE, EXPERIMENT, faint=0.01)
     for name, values in vars(faintless).items():
         np.testing.assert_array_equal(values, getattr(every, name)[kept])
 
@@ -132,7 +144,7 @@ def test_gradient_is_the_derivative_of_the_likelihood():
             change = np.zeros(6)
             change[parameter] = sign * step
             turned = np.empty((3, 3))
-            refinement._turn(off.as_matrix(), change, turned)
+            likelihood_kernels._turn(off.as_matrix(), change, turned)
             value, _, _ = expansion(spots, Rotation.from_matrix(turned), nuisance + change[3:])
             values.append(value)
         slope = (values[0] - values[1]) / (2 * step)
@@ -182,7 +194,7 @@ def test_common_distortion_is_found_from_many_patterns():
     spots = (offset, *(np.concatenate([p[column] for p in patterns]) for column in (1, 2, 3)))
     position, phase = np.arange(40), np.zeros(40, dtype=int)
     found = refine(spots, position, phase, quaternion(rotations), TABLE, EXPERIMENT, coarse=False)
-    distortion = refinement.common_distortion(
+    distortion = likelihood.common_distortion(
         spots, position, phase, found, np.ones(40), TABLE, EXPERIMENT, distortion_sigma=0.01
     )
     np.testing.assert_allclose(distortion, truth, atol=2e-4)
@@ -190,24 +202,26 @@ def test_common_distortion_is_found_from_many_patterns():
 
 def test_quaternion_and_matrix_are_inverse():
     for quaternion_ in quaternion(Rotation.random(50, random_state=0)):
-        matrix = refinement.matrix_of(quaternion_)
+        matrix = likelihood_kernels.matrix_of(quaternion_)
         expected = Rotation.from_quat(quaternion_, scalar_first=True).as_matrix()
         np.testing.assert_allclose(matrix, expected, atol=1e-12)
-        np.testing.assert_allclose(refinement.quaternion_of(matrix), quaternion_, atol=1e-12)
+        np.testing.assert_allclose(
+            likelihood_kernels.quaternion_of(matrix), quaternion_, atol=1e-12
+        )
     for axis in np.eye(3):
         turn = quaternion(Rotation.from_rotvec(np.pi * axis))
-        back = refinement.quaternion_of(refinement.matrix_of(turn))
+        back = likelihood_kernels.quaternion_of(likelihood_kernels.matrix_of(turn))
         assert abs(back @ turn) == pytest.approx(1)
 
 
 def test_window_of_a_scan_without_spots():
     nothing = np.zeros(0)
     spots = netcdf.build(
-        layouts.SPOTS,
+        SPOTS,
         {
             "count": np.zeros((1, 1)), "offset": [0, 0],
             "qx": nothing, "qy": nothing, "intensity": nothing, "variance": nothing,
         },
         {"scan": "empty", "scan_step_nm": 1.0},
     )  # fmt: skip
-    assert refinement.observed_window(spots) == (0.0, 1.0)
+    assert spot_lists.observed_window(spots) == (0.0, 1.0)

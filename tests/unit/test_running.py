@@ -2,8 +2,8 @@
 
 import pytest
 
-from phasefront import running
-from phasefront.errors import InputError
+from phasefront.cli import running
+from phasefront.core.errors import InputError
 
 FAILED = """\
 total            3

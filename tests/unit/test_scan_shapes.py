@@ -10,11 +10,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_scans import patterns, refusal, signal, whole, write, write_blo, write_dm4, write_emd
 
-from phasefront import config
-from phasefront.config import Instrument, ScanLayout, ScanRow
-from phasefront.errors import InputError
-from phasefront.formats.scan import BLOCK_BYTES
-from phasefront.scans import check_instrument, open_scan, step_of
+from phasefront.core.errors import InputError
+from phasefront.experiment.settings.instruments import Instrument
+from phasefront.experiment.settings.scans import ScanLayout, ScanRow
+from phasefront.experiment.tables import read_table
+from phasefront.scans.files import check_instrument, open_scan, step_of
+from phasefront.scans.formats.scan import BLOCK_BYTES
 
 MILLISECOND = 1_000_000
 
@@ -388,11 +389,11 @@ def test_the_table_may_not_contradict_a_file_that_says_its_shape(tmp_path):
 
 
 def test_the_layout_reaches_the_plan(tmp_path):
-    from phasefront.plan import Plan
+    from phasefront.experiment.plan import Plan
 
     lines = ["scan state path instrument scan_shape skip", "a s a.mib i 4x6 2", "b s b.blo i  "]
     (tmp_path / "scans.tsv").write_text("\n".join(lines).replace(" ", "\t"))
-    table = config.read_table(tmp_path / "scans.tsv", ScanRow)
+    table = read_table(tmp_path / "scans.tsv", ScanRow)
     plan = Plan("config", None, table, None, None, None)
     assert plan.layout_of("a") == '{"flyback": 0, "scan_shape": [4, 6], "skip": 2}'
     assert ScanLayout.model_validate_json(plan.layout_of("b")) == ScanLayout()
@@ -438,7 +439,7 @@ def test_a_zspy_folder_that_lost_a_chunk_is_refused(tmp_path):
 
 
 def test_peaks_that_were_never_written_are_refused(tmp_path):
-    from phasefront.peaks import read_peaks
+    from phasefront.spots.peaks import read_peaks
 
     fields = np.dtype([("qx", "f8"), ("qy", "f8"), ("intensity", "f8")])
     with h5py.File(tmp_path / "a.h5", "w") as file:

@@ -16,14 +16,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasefront import layouts, netcdf, scans
-from phasefront.config import ScanLayout
-from phasefront.errors import InputError
-from phasefront.formats import scan as blocks_of_scans
-from phasefront.formats.headers import plain
-from phasefront.formats.tvips import scan_index
-from phasefront.provenance.digests import Hashing
-from phasefront.scans import describe_scan, find_direct_beam, open_scan
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.experiment.settings.scans import ScanLayout
+from phasefront.layouts.scans import SCAN
+from phasefront.records.digests import Hashing
+from phasefront.scans import descriptions
+from phasefront.scans.descriptions import describe_scan, find_direct_beam
+from phasefront.scans.files import open_scan
+from phasefront.scans.formats import scan as blocks_of_scans
+from phasefront.scans.formats.headers import plain
+from phasefront.scans.formats.tvips import scan_index
 
 
 def patterns(shape=(3, 4, 12, 10), dtype="uint16", seed=0):
@@ -173,8 +176,8 @@ def test_py4dstem_datacube(shared_data):
 def test_real_scans_can_be_described_and_stored(shared_data, tmp_path, name, shape):
     scan = open_scan(shared_data(f"scans/{name}"), ScanLayout(scan_shape=shape))
     described = describe(scan, radius=5.0)
-    netcdf.write(described, tmp_path / "scan.nc", layouts.SCAN)
-    again = netcdf.read(tmp_path / "scan.nc", layouts.SCAN)
+    netcdf.write(described, tmp_path / "scan.nc", SCAN)
+    again = netcdf.read(tmp_path / "scan.nc", SCAN)
     assert again.identical(described.assign_attrs(Conventions="CF-1.11"))
     assert json.loads(again.header) == scan.header
     data = whole(scan).astype(float)
@@ -622,7 +625,7 @@ def test_bytes_do_not_depend_on_the_blocks(tmp_path, dtype, monkeypatch):
     written = []
     for target in (1, 10**9):
         monkeypatch.setattr(blocks_of_scans, "BLOCK_BYTES", target)
-        netcdf.write(describe(scan), tmp_path / "a.nc", layouts.SCAN)
+        netcdf.write(describe(scan), tmp_path / "a.nc", SCAN)
         written.append((tmp_path / "a.nc").read_bytes())
     assert written[0] == written[1]
 
@@ -640,7 +643,7 @@ def test_accumulate_agrees_with_numpy(shape, dtype, seed):
     disk = np.flatnonzero(rng.random(ky * kx) < 0.4)
     kind = np.float64 if dtype == "float32" else np.int64
     results = []
-    for accumulate in (scans._accumulate, scans._accumulate_numpy):
+    for accumulate in (descriptions._accumulate, descriptions._accumulate_numpy):
         total = np.ones(ky * kx, kind)
         maximum = np.zeros(ky * kx, dtype)
         bright, dark = np.zeros((rows, nx)), np.zeros((rows, nx))
@@ -665,7 +668,7 @@ def test_virtual_images_are_sums_in_and_out_of_the_disk(tmp_path):
     np.testing.assert_allclose(described.mean_pattern, data.mean(axis=(0, 1)), rtol=1e-6)
     assert described.attrs["scan"] == "s"
     assert described.attrs["dtype"] == "uint16"
-    layouts.SCAN.check(described, "description")
+    SCAN.check(described, "description")
 
 
 @pytest.mark.parametrize("camera", [(40, 40), (64, 96), (200, 160)])

@@ -7,8 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage, optimize, special, stats
 
-from phasefront import layouts, netcdf, scans, spots
-from phasefront.errors import InputError
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.layouts.calibration import CALIBRATION
+from phasefront.layouts.spots import SPOTS
+from phasefront.scans import files
+from phasefront.spots import detection, kernels, plain_numpy, vectors
 
 CENTRE = (70.3, 73.8)
 
@@ -57,7 +61,7 @@ def scattered(rng, shape, number, *, margin, apart, free):
 
 def find(patterns, *, spot_radius, beam_radius, **keywords):
     centre = np.array(CENTRE) * patterns.shape[1] / 144
-    return spots.find_pixel_spots(
+    return detection.find_pixel_spots(
         patterns, np.tile(centre, (len(patterns), 1)), spot_radius=spot_radius,
         beam_radius=beam_radius, **keywords,
     )  # fmt: skip
@@ -173,7 +177,7 @@ def test_single_electrons_are_enough():
 def test_spots_of_known_strength_are_found_as_often_as_theory_says():
     # A spot that stands 4 sigma over the threshold is found, one at the threshold half the time.
     rng = np.random.default_rng(9)
-    threshold = spots.detection_threshold(144**2, spot_radius=3.0, false_alarms=0.1)
+    threshold = detection.detection_threshold(144**2, spot_radius=3.0, false_alarms=0.1)
     flat = 40.0
     # Filter response of a spot of flux f: f / (4 pi s^2) / sqrt(flat / (4 pi s^2)).
     for excess, low, high in ((0.0, 0.3, 0.75), (4.0, 0.99, 1.0)):
@@ -222,11 +226,11 @@ def test_background_and_noise_agree_with_plain_numpy():
     mask[60:80, 100:] = False
     pattern = np.where(mask, rng.poisson(expected), 0).astype(np.float32)
     for spot_radius in (2.0, 3.2, 7.0):
-        plan = spots._Plan(pattern.shape, spot_radius, mask, 0.1)
-        background, variance, _, _, _, outside = spots._background_and_noise(
+        plan = detection._Plan(pattern.shape, spot_radius, mask, 0.1)
+        background, variance, _, _, _, outside = kernels._background_and_noise(
             pattern, *CENTRE, plan.taps, plan.valid, plan.weight, plan.step, 9.0, spot_radius / 2
         )
-        plain = spots._background_and_noise_numpy(pattern, *CENTRE, plan, 9.0)
+        plain = plain_numpy.background_and_noise(pattern, *CENTRE, plan, 9.0)
         np.testing.assert_allclose(background[outside], plain[0][outside], rtol=1e-4)
         np.testing.assert_allclose(variance[outside], plain[1][outside], rtol=1e-3)
 
@@ -242,7 +246,7 @@ def test_position_is_the_maximum_of_the_filter_response():
         return -(weight * (pattern - level)).sum()
 
     best = optimize.minimize(response, [42, 100], method="Nelder-Mead", options={"xatol": 1e-4})
-    py, px, _ = spots._locate(
+    py, px, _ = kernels._locate(
         pattern.astype(np.float32), np.ones(pattern.shape, bool), 42, 100, level, 0.0, 0.0, sigma
     )
     # The kernel leaves out the filter's tails beyond three sigma.
@@ -268,26 +272,26 @@ def test_significance_is_the_saddlepoint_of_filtered_poisson_noise(electrons, ra
     target = electrons + height
     t = optimize.brentq(lambda t: slope(t) - target, 0, 60 / peak)
     expected = np.sqrt(2 * (t * target - cumulant(t)))
-    found = spots._significance(gain * height, gain**2 * electrons / area, gain, area)
+    found = kernels._significance(gain * height, gain**2 * electrons / area, gain, area)
     assert found == pytest.approx(expected, rel=2e-3, abs=2e-3)
 
 
 def test_threshold_follows_the_tail_of_a_gaussian_field():
     # Far out the expected number of maxima is the integral of the Euler characteristic density.
     for rate in (0.01, 0.1, 1.0):
-        u = spots.detection_threshold(20736, spot_radius=3.0, false_alarms=rate)
+        u = detection.detection_threshold(20736, spot_radius=3.0, false_alarms=rate)
         number = 20736 / (2 * 1.5**2) * (2 * np.pi) ** -1.5 * u * np.exp(-(u**2) / 2)
         assert number == pytest.approx(rate, rel=1e-6)
     assert stats.norm.sf(u) < 1e-3
     with pytest.raises(ValueError, match="false_alarms"):
-        spots.detection_threshold(1000, spot_radius=3.0, false_alarms=0.0)
+        detection.detection_threshold(1000, spot_radius=3.0, false_alarms=0.0)
 
 
 def calibration_of(shape, *, camera=(144, 144), scale=0.01, outward=0.0):
     y, x = np.indices(shape)
     affine = scale * np.array([[1.01, 0.002], [0.002, 0.99]])
     return netcdf.build(
-        layouts.CALIBRATION,
+        CALIBRATION,
         {
             "centre_y": CENTRE[0] + 0.1 * y, "centre_x": CENTRE[1] - 0.2 * x,
             "centre_residual": np.zeros(shape), "centre_stderr": 0.01, "affine": affine,
@@ -321,8 +325,8 @@ def small_scan(rng, shape):
 def test_the_outward_shift_of_the_calibration_is_taken_off():
     scan, calibration, _ = small_scan(np.random.default_rng(0), (1, 2))
     blocks = [(slice(0, 1), scan)]
-    plain = spots.find_spots(blocks, calibration)
-    moved = spots.find_spots(blocks, calibration_of((1, 2), outward=0.8))
+    plain = vectors.find_spots(blocks, calibration)
+    moved = vectors.find_spots(blocks, calibration_of((1, 2), outward=0.8))
     affine = calibration["affine"].values
     before, after = (
         np.linalg.solve(affine, np.stack([found["qx"], found["qy"]])) for found in (plain, moved)
@@ -333,8 +337,8 @@ def test_the_outward_shift_of_the_calibration_is_taken_off():
 
 def test_a_scan_gives_spatial_frequencies_whatever_its_blocks_and_threads():
     scan, calibration, q = small_scan(np.random.default_rng(0), (4, 3))
-    whole = spots.find_spots([(slice(0, 4), scan)], calibration, scan="v", scan_step_nm=5.0)
-    layouts.SPOTS.check(whole, "test")
+    whole = vectors.find_spots([(slice(0, 4), scan)], calibration, scan="v", scan_step_nm=5.0)
+    SPOTS.check(whole, "test")
     counts = whole["count"].values
     assert counts.sum() == whole.sizes["spot"] == whole["offset"][-1]
     measured = np.stack([whole["qx"], whole["qy"]], axis=1)
@@ -347,12 +351,12 @@ def test_a_scan_gives_spatial_frequencies_whatever_its_blocks_and_threads():
     threads = numba.get_num_threads()
     numba.set_num_threads(1)
     try:
-        alone = spots.find_spots(rows, calibration, scan="v", scan_step_nm=5.0)
+        alone = vectors.find_spots(rows, calibration, scan="v", scan_step_nm=5.0)
     finally:
         numba.set_num_threads(threads)
     assert alone.identical(whole)
 
-    near = spots.find_spots(rows, calibration, max_radius=0.4)
+    near = vectors.find_spots(rows, calibration, max_radius=0.4)
     assert np.hypot(near["qx"], near["qy"]).max() <= 0.4
 
 
@@ -361,9 +365,9 @@ def test_patterns_that_do_not_fit_or_are_not_finite_are_refused():
     broken = scan.astype(np.float32)
     broken[1, 0, 3, 4] = np.nan
     with pytest.raises(InputError, match="v: position y=1, x=0: 1 values are NaN"):
-        spots.find_spots([(slice(0, 2), broken)], calibration, scan="v")
+        vectors.find_spots([(slice(0, 2), broken)], calibration, scan="v")
     with pytest.raises(InputError, match="do not fit"):
-        spots.find_spots([(slice(0, 2), scan[:, :, :100])], calibration, scan="v")
+        vectors.find_spots([(slice(0, 2), scan[:, :, :100])], calibration, scan="v")
 
 
 def test_the_type_of_the_counts_does_not_matter():
@@ -385,9 +389,9 @@ def test_patterns_without_anything_have_no_spots():
 
 
 def test_the_visible_spots_of_a_genuine_scan_are_found_in_all_its_patterns(shared_data):
-    scan = scans.open_scan(shared_data("scans/astar_3x2.blo"))
+    scan = files.open_scan(shared_data("scans/astar_3x2.blo"))
     patterns = scan.read_rows(0, 3).reshape(-1, 144, 144)
-    found = spots.find_pixel_spots(
+    found = detection.find_pixel_spots(
         patterns, np.tile([72.1, 73.3], (6, 1)), spot_radius=3.3, beam_radius=10.8
     )
     # Read off the screen by eye, to a pixel or two.

@@ -14,10 +14,15 @@ from hypothesis import strategies as st
 from snakemake.utils import update_config
 from test_comparison import compare, make_fractions
 
-from phasefront import config, layouts, netcdf, sweep
-from phasefront.errors import InputError
-from phasefront.figures.sweep import VERDICT_COLOURS, draw_sweep
-from phasefront.plan import Plan
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.experiment import sweep
+from phasefront.experiment.load import _merged, load
+from phasefront.experiment.plan import Plan
+from phasefront.experiment.settings.sweep import Sweep
+from phasefront.layouts.comparison import COMPARISON
+from phasefront.layouts.fractions import FRACTIONS
+from phasefront.report.figures.sweep import VERDICT_COLOURS, draw_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -73,8 +78,8 @@ SHUFFLED = COMBINATION.flatmap(lambda c: st.permutations(list(c.items()))).map(d
 
 @given(st.lists(SHUFFLED, min_size=1, max_size=4))
 def test_settings_come_in_one_order_whatever_that_of_the_config(combinations):
-    experiment = config.load(ROOT / "config/demo.yaml")
-    swept = experiment.model_copy(update={"sweep": config.Sweep(combinations=combinations)})
+    experiment = load(ROOT / "config/demo.yaml")
+    swept = experiment.model_copy(update={"sweep": Sweep(combinations=combinations)})
     try:
         space = sweep.expand(swept, "x")
     except InputError as error:
@@ -162,7 +167,7 @@ CONTENT = st.dictionaries(NAMES, VALUES | SECTIONS, max_size=3)
 
 @given(CONTENT, CONTENT)
 def test_config_files_override_each_other_as_those_of_snakemake_do(below, above):
-    merged = config._merged(below, above)
+    merged = _merged(below, above)
     expected = yaml.safe_load(yaml.safe_dump(below))
     update_config(expected, above)
     assert merged == expected
@@ -171,13 +176,13 @@ def test_config_files_override_each_other_as_those_of_snakemake_do(below, above)
 def test_a_later_config_file_changes_what_it_names_alone(demo, tmp_path):
     later = tmp_path / "later.yaml"
     later.write_text("phases: {decide_above: 0.9}\nvirtual: {shape: [8, 8]}\n")
-    both, first = config.load("config/demo.yaml", later), config.load("config/demo.yaml")
+    both, first = load("config/demo.yaml", later), load("config/demo.yaml")
     assert (both.phases.decide_above, both.virtual.shape) == (0.9, (8, 8))
     assert both.virtual.states == first.virtual.states
-    assert config.load("config/demo.yaml", "config/demo/sweep.yaml").sweep.grid
+    assert load("config/demo.yaml", "config/demo/sweep.yaml").sweep.grid
     later.write_text("phases: {decide_abov: 0.9}\n")
     with pytest.raises(InputError) as caught:
-        config.load("config/demo.yaml", later)
+        load("config/demo.yaml", later)
     sentence = "phases.decide_abov: unknown key; write 'decide_above'."
     assert str(caught.value) == f"config/demo.yaml {later}: {sentence}"
 
@@ -275,8 +280,8 @@ def test_the_script_sets_the_variants_side_by_side(tmp_path):
     for number, content in enumerate([2.5, 2.6]):
         fractions = make_fractions(content)
         for name, data, layout in (
-            ("fractions", fractions, layouts.FRACTIONS),
-            ("comparisons", compare(stem={"half": fractions}), layouts.COMPARISON),
+            ("fractions", fractions, FRACTIONS),
+            ("comparisons", compare(stem={"half": fractions}), COMPARISON),
         ):
             path = tmp_path / f"{name}{number}.nc"
             netcdf.write(data, path, layout)
@@ -290,7 +295,7 @@ def test_the_script_sets_the_variants_side_by_side(tmp_path):
             "--comparisons", *files["comparisons"], files["comparisons"][1],
             "--fractions", *files["fractions"], files["fractions"][1],
             "--settings", json.dumps(swept), "--links", json.dumps(links),
-            "--material", config.load(ROOT / "config/demo.yaml").section("material"),
+            "--material", load(ROOT / "config/demo.yaml").section("material"),
             "--table", table, "--figure", figure,
         ],
         cwd=ROOT, capture_output=True, text=True,

@@ -5,10 +5,10 @@ import pytest
 from kinematic import CRYSTALS, OPTICS
 from scipy.spatial.transform import Rotation
 
-from phasefront import rotations
-from phasefront import templates as templates_
-from phasefront.refinement import spot_arrays
-from phasefront.templates import simulate_templates
+from phasefront.diffraction import rotations
+from phasefront.diffraction import templates as templates_
+from phasefront.diffraction.spot_lists import spot_arrays
+from phasefront.diffraction.templates import simulate_templates
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")

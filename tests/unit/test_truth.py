@@ -10,10 +10,12 @@ from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from stages import build_fractions, build_phases
 
-from phasefront import layouts, netcdf, rotations
-from phasefront.crystals import read_crystal
-from phasefront.errors import InputError
-from phasefront.layouts import MIXED, UNDECIDED, VACUUM
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.diffraction import rotations
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.layouts.phases import MIXED, UNDECIDED, VACUUM
+from phasefront.layouts.truth import TRUTH
 from phasefront.virtual.truth import check_scan, expected_calibration_error, zone_regions
 
 STRUCTURES = Path(__file__).resolve().parents[2] / "config" / "structures"
@@ -33,7 +35,7 @@ def make_truth(weight, overlap=None, **second):
     rotation = np.broadcast_to(START, (*weight.shape, 4)).copy()
     rotation[weight.sum(axis=-1) == 0] = np.nan
     return netcdf.build(
-        layouts.TRUTH,
+        TRUTH,
         {
             "phase": NAMES,
             "weight": weight,

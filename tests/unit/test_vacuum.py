@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from phasefront import vacuum
+from phasefront.phases import vacuum
 
 SHAPE, EMPTY, MIN_SPOTS = (20, 24), 20.0, 5
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.spatial.transform import Rotation
 
-from phasefront import netcdf
-from phasefront.crystals import read_crystal
+from phasefront.core import netcdf
+from phasefront.diffraction.crystals import read_crystal
 from phasefront.virtual import bloch_waves
 
 STRUCTURES = Path(__file__).parents[2] / "config" / "structures"

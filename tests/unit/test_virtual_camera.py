@@ -8,8 +8,9 @@ import pytest
 from rsciio.blockfile import file_reader
 from scipy.spatial.transform import Rotation
 
-from phasefront import layouts, netcdf
-from phasefront.errors import InputError
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.layouts.truth import TRUTH
 from phasefront.virtual import bloch_waves, camera, specimen
 from phasefront.virtual.particles import VirtualPhase
 
@@ -201,7 +202,7 @@ def test_direct_beam_is_saturated_and_stands_at_the_true_centre(scan):
 )
 def test_truth_holds_the_ion_content_asked_for(tmp_path, model, ion_content, tolerance):
     truth = simulate(tmp_path / "s.blo", insertion_model=model, ion_content=ion_content)
-    layouts.TRUTH.check(truth, "truth")
+    TRUTH.check(truth, "truth")
     volume = (truth["weight"] * truth["thickness"]).sum(dim=("y", "x")).values
     moles = volume / truth.attrs["phase_formula_volume"]
     mean = moles @ truth.attrs["phase_ion_content"] / moles.sum()
@@ -290,8 +291,8 @@ def test_bytes_depend_on_the_seed_alone(tmp_path, scan):
 
 
 def test_truth_can_be_written(tmp_path, scan):
-    netcdf.write(scan[1], tmp_path / "truth.nc", layouts.TRUTH)
-    again = netcdf.read(tmp_path / "truth.nc", layouts.TRUTH)
+    netcdf.write(scan[1], tmp_path / "truth.nc", TRUTH)
+    again = netcdf.read(tmp_path / "truth.nc", TRUTH)
     assert again["weight"].equals(scan[1]["weight"])
 
 

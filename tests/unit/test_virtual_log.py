@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from phasefront.cycling import FARADAY_MAH_MOL, analyse_log
-from phasefront.errors import InputError
-from phasefront.logs import capacity_difference, read_log
+from phasefront.core.errors import InputError
+from phasefront.cycling.analysis import analyse_log
+from phasefront.cycling.ion_content import FARADAY_MAH_MOL
+from phasefront.cycling.logs import capacity_difference, read_log
 from phasefront.virtual.log import open_circuit_voltage, simulate_log
 
 STATES = {"x30": 3.0, "x25": 2.5, "x20": 2.0, "x15": 1.5, "x10": 1.0}

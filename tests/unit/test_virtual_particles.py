@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasefront.errors import InputError
+from phasefront.core.errors import InputError
 from phasefront.virtual import particles
 from phasefront.virtual.particles import VirtualPhase
 

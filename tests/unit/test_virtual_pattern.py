@@ -4,7 +4,7 @@ import gemmi
 import numpy as np
 import pytest
 
-from phasefront.crystals import read_crystal
+from phasefront.diffraction.crystals import read_crystal
 from phasefront.virtual.pattern import powder_lines, simulate_pattern
 
 WAVELENGTH = 0.4127

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from phasefront import layouts
-from phasefront.crystals import read_crystal
-from phasefront.rotations import matrices
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.diffraction.rotations import matrices
+from phasefront.layouts.spots import SPOTS
+from phasefront.layouts.truth import TRUTH
 from phasefront.virtual import camera, specimen, spot_lists
 from phasefront.virtual.particles import VirtualPhase
 
@@ -42,8 +43,8 @@ def mixed():
 
 def test_data_sets_have_their_layouts_and_shares_add_up(mixed):
     _, spots, truth = mixed
-    layouts.SPOTS.check(spots, "spots")
-    layouts.TRUTH.check(truth, "truth")
+    SPOTS.check(spots, "spots")
+    TRUTH.check(truth, "truth")
     crystal = (truth["thickness"].values > 0).astype(float)
     assert 0.2 < crystal.mean() < 0.9
     assert truth["weight"].sum("phase").values == pytest.approx(crystal, abs=1e-6)

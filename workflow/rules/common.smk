@@ -11,13 +11,14 @@ import sys
 
 from snakemake.exceptions import WorkflowError
 
-from phasefront.config import named, read_yaml
-from phasefront.errors import InputError
-from phasefront.plan import Plan
-from phasefront.provenance.code import closure
-from phasefront.provenance.context import Context
-from phasefront.provenance.record import LOCK, describe_files
-from phasefront.provenance.sources import Sources
+from phasefront.experiment.load import named, read_yaml
+from phasefront.core.errors import InputError
+from phasefront.experiment.plan import Plan
+from phasefront.pairs.foresight import check_pairs
+from phasefront.records.code import closure
+from phasefront.records.context import Context
+from phasefront.records.record import LOCK, describe_files
+from phasefront.records.sources import Sources
 
 if not config:
     raise WorkflowError(
@@ -31,7 +32,7 @@ try:
     PLAN.check_files()
     SOURCES = Sources(pathlib.Path("results") / PLAN.experiment.run)
     if workflow.is_main_process:  # not again in every job
-        PLAN.check_pairs()
+        check_pairs(PLAN)
         SOURCES.refuse_hidden_changes()
 except InputError as error:
     raise WorkflowError(str(error))

@@ -1,6 +1,6 @@
 # Inputs that depend on what the tables and the config say of a scan or a pattern.
 
-from phasefront.provenance import digests
+from phasefront.records import digests
 
 
 def scan_row(wildcards):

@@ -12,8 +12,8 @@ import pandas as pd
 from snakemake.iocontainers import Wildcards
 from snakemake.utils import Paramspace
 
-from phasefront.provenance.record import SUFFIX
-from phasefront.sweep import column
+from phasefront.records.record import SUFFIX
+from phasefront.experiment.sweep import column
 
 RUN = f"results/{PLAN.experiment.run}/"
 # Without a sweep there is nothing to tell apart, and no wildcard.

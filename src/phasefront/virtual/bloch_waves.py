@@ -22,9 +22,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from phasefront import netcdf
-from phasefront.crystals import Crystal, read_crystal
-from phasefront.netcdf import Layout, Variable
+from phasefront.core import netcdf
+from phasefront.core.netcdf import Layout, Variable
+from phasefront.diffraction.crystals import Crystal, read_crystal
 
 DATA_FILE = Path(__file__).with_name("bloch_waves.nc")
 

@@ -17,14 +17,14 @@ import numpy as np
 import xarray as xr
 from numba import njit
 
-from phasefront.frames import in_pattern, plane_matrix
+from phasefront.maps.frames import in_pattern, plane_matrix
 from phasefront.virtual import bloch_waves, specimen
 from phasefront.virtual.conditions import Conditions
 from phasefront.virtual.particles import VirtualPhase
 from phasefront.virtual.specimen import DIFFUSE_PATH_NM, Columns, at_thickness, turned
 
 if TYPE_CHECKING:
-    from phasefront.config import Camera
+    from phasefront.experiment.settings.instruments import Camera
 
 CAMERA_PIXELS = 144
 # Radius of the beam's disk and standard deviation of the blur of screen and lens, pixels.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from phasefront.agreement import NORMAL_95
+from phasefront.core.statistics import NORMAL_95
 from phasefront.virtual.truth import axis_order
 
 _INDEX = re.compile(r"-?\d")

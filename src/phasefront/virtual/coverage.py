@@ -22,18 +22,24 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from phasefront import (
-    cells,
-    config,
-    confusion,
-    evidence,
-    fractions,
-    grains,
-    layouts,
-    netcdf,
-    orientations,
-)
-from phasefront.crystals import Crystal, read_crystals
+from phasefront.confusion import simulation
+from phasefront.core import netcdf
+from phasefront.diffraction import cell_path
+from phasefront.diffraction.crystals import Crystal, read_crystals
+from phasefront.experiment.settings.coverage import CoverageSettings
+from phasefront.experiment.settings.fractions import FractionSettings
+from phasefront.experiment.settings.grains import GrainSettings
+from phasefront.experiment.settings.instruments import Instrument
+from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.orientations import OrientationSettings
+from phasefront.experiment.settings.phases import PhaseSettings
+from phasefront.experiment.settings.spots import SpotSettings
+from phasefront.experiment.settings.virtual import Virtual
+from phasefront.fractions import estimation
+from phasefront.grains import segmentation
+from phasefront.layouts.templates import TEMPLATES
+from phasefront.orientations.indexing import find_orientations
+from phasefront.phases import decisions
 from phasefront.virtual import particles, specimen, spot_lists
 
 # Volume shares, and fields of grains at each, at which the covered area is measured.
@@ -46,22 +52,22 @@ _STEP_NM = 10.0
 class Study:
     """What all scans of a study share: sections of the config, and files."""
 
-    material: config.Material
-    virtual: config.Virtual
-    instrument: config.Instrument
-    spots: config.SpotSettings
-    orientations: config.OrientationSettings
-    phases: config.PhaseSettings
-    grains: config.GrainSettings
-    fractions: config.FractionSettings
-    coverage: config.CoverageSettings
+    material: Material
+    virtual: Virtual
+    instrument: Instrument
+    spots: SpotSettings
+    orientations: OrientationSettings
+    phases: PhaseSettings
+    grains: GrainSettings
+    fractions: FractionSettings
+    coverage: CoverageSettings
     cifs: Sequence[Path]  # of the phases
     templates: Path  # TEMPLATES of the instrument
     intensities: Path  # table of Bloch waves
     seed: int
 
 
-def plan_scans(settings: config.CoverageSettings, contents: Sequence[float], seed: int):
+def plan_scans(settings: CoverageSettings, contents: Sequence[float], seed: int):
     """One row a scan: ion_content, insertion_model, grains, dose, seed.
 
     Every value of each of these comes in equally many scans, in an order of its own; doses are
@@ -152,7 +158,7 @@ def _begin(study: Study) -> None:
     _prepared = _Prepared(
         study,
         read_crystals(study.cifs, study.material.names),
-        netcdf.read(study.templates, layouts.TEMPLATES),
+        netcdf.read(study.templates, TEMPLATES),
     )
     numba.set_num_threads(1)
     threadpool_limits(1)
@@ -241,18 +247,18 @@ def _analyse(planned: dict) -> _Analysed:
         "parents": [phase.parent_axes for phase in material.phases],
         "parent_point_group": material.parent_point_group,
     }
-    path = cells.Path.of(crystals, lattice["parents"], material.ion_contents)
+    path = cell_path.Path.of(crystals, lattice["parents"], material.ion_contents)
     indexing = {
         "n_best": study.orientations.n_best, "min_spots": study.orientations.min_spots,
         "position_sigma": study.spots.position_sigma,
     }  # fmt: skip
     deciding = {"position_sigma": study.spots.position_sigma, **study.phases.model_dump()}
-    oriented = orientations.find_orientations(spots, templates, crystals, **indexing)
-    phases = evidence.decide_phases(spots, oriented, templates, crystals, path=path, **deciding)
-    found = grains.find_grains(
+    oriented = find_orientations(spots, templates, crystals, **indexing)
+    phases = decisions.decide_phases(spots, oriented, templates, crystals, path=path, **deciding)
+    found = segmentation.find_grains(
         phases, crystals, scan_step_nm=_STEP_NM, **lattice, **study.grains.model_dump()
     )
-    confused = confusion.simulate_confusion(
+    confused = simulation.simulate_confusion(
         spots, phases, found, templates, crystals, path=path,
         positions=study.coverage.simulated, orientation_settings=indexing,
         phase_settings=deciding, seed=planned["seed"], **lattice,
@@ -272,7 +278,7 @@ def _rows(planned: dict, analysed: _Analysed, curve: np.ndarray) -> list[dict]:
     """What the scan's fractions are and should be."""
     study, material = _prepared.study, _prepared.study.material
     grown, truth = analysed.grown, analysed.truth
-    found = fractions.phase_fractions(
+    found = estimation.phase_fractions(
         analysed.phases, analysed.grains, analysed.confusion, diffuse=analysed.diffuse,
         ion_contents=material.ion_contents,
         formula_volumes=[

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from phasefront.cycling import FARADAY_MAH_MOL
-from phasefront.errors import InputError
+from phasefront.core.errors import InputError
+from phasefront.cycling.ion_content import FARADAY_MAH_MOL
 
 _OXIDATION_SCALE_V = 0.5  # the irreversible current grows e-fold over this
 _OHMIC_V = 0.015

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from phasefront.errors import InputError
+from phasefront.core.errors import InputError
 
 INSERTION_MODELS = ("all-or-none", "core-shell", "straight-front")
 

@@ -37,7 +37,7 @@ def simulate_pattern(
     Parameters
     ----------
     crystals
-        One `phasefront.crystals.Crystal` a phase.
+        One `phasefront.diffraction.crystals.Crystal` a phase.
     formula_units, molar_fractions
         Formula units per cell, and share of the sample's formula units, of each phase.
     seed

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from phasefront import layouts, netcdf
-from phasefront.errors import InputError
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.layouts.truth import TRUTH
 from phasefront.virtual import bloch_waves, particles
 from phasefront.virtual.particles import VirtualPhase
 
@@ -238,7 +239,7 @@ def _truth(phases, thickness, shares, rotations, centres, affine) -> xr.Dataset:
 
     second_rotation, second_weight = of_rank(1)
     return netcdf.build(
-        layouts.TRUTH,
+        TRUTH,
         {
             "phase": [phase.name for phase in phases],
             "weight": np.moveaxis(weight.sum(axis=1), 0, -1), "thickness": total,

@@ -20,8 +20,9 @@ import numpy as np
 import xarray as xr
 from numba import njit
 
-from phasefront import layouts, netcdf
-from phasefront.spots import detection_threshold
+from phasefront.core import netcdf
+from phasefront.layouts.spots import SPOTS
+from phasefront.spots.detection import detection_threshold
 from phasefront.virtual import camera
 from phasefront.virtual.specimen import Specimen
 
@@ -101,7 +102,7 @@ def simulate_spots(
     qx, qy = np.linalg.inv(affine) @ place[:, order] + centre[:, None]
     counts = camera.counts_per_electron(dose)
     spots = netcdf.build(
-        layouts.SPOTS,
+        SPOTS,
         {
             "count": count.reshape(shape), "offset": np.concatenate([[0], np.cumsum(count)]),
             "qx": qx, "qy": qy, "intensity": counts * measured[order],

@@ -17,11 +17,12 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from phasefront import layouts, rotations
-from phasefront.agreement import NORMAL_95
-from phasefront.crystals import Crystal, laue_rotations
-from phasefront.errors import InputError
-from phasefront.grains import to_parent
+from phasefront.core.errors import InputError
+from phasefront.core.statistics import NORMAL_95
+from phasefront.diffraction import rotations
+from phasefront.diffraction.crystals import Crystal, laue_rotations
+from phasefront.grains.segmentation import to_parent
+from phasefront.layouts.phases import MIXED, UNANSWERED, UNDECIDED, UNINDEXED, VACUUM
 
 CLEAR = 0.75
 TRACE = 0.05
@@ -110,7 +111,7 @@ def check_scan(
     pure = weight.max(axis=-1) >= CLEAR
     clear = crystal & ~overlap & pure
     two_phases = crystal & (np.sort(weight, axis=-1)[..., :-1].sum(axis=-1) >= TRACE)
-    mixed = decision == layouts.MIXED
+    mixed = decision == MIXED
     decided = decision >= 0
     right = decision == true_phase
     angle, turned_angle = _orientation_errors(truth, phases, crystals)[:, crystal & ~overlap]
@@ -119,7 +120,7 @@ def check_scan(
     weighed = volume if fractions.attrs["molar_weight"] == "thickness" else area
     molar = weighed / fractions["formula_volume"].values
     low, high = (fractions[name].sel(kind="area").values for name in ("low", "high"))
-    judged = clear & (decision != layouts.VACUUM) & np.isfinite(phases["posterior"].values).all(-1)
+    judged = clear & (decision != VACUUM) & np.isfinite(phases["posterior"].values).all(-1)
     posterior, true_judged = phases["posterior"].values[judged].astype("f8"), true_phase[judged]
     confidence, correct = posterior.max(axis=-1), posterior.argmax(axis=-1) == true_judged
     ion_error, ion_stderr = _ion_content_errors(weight, phases, fractions)[:, crystal & ~overlap]
@@ -132,13 +133,13 @@ def check_scan(
         "phase_accuracy_decided": right[clear & decided],
         "phase_accuracy_overlap": right[overlap & decided],
         "phase_accuracy_mixed": right[crystal & ~overlap & ~pure & decided],
-        "undecided": np.isin(decision[crystal], layouts.UNANSWERED),
+        "undecided": np.isin(decision[crystal], UNANSWERED),
         "mixed": mixed[crystal],
         "mixed_right": two_phases[mixed],
         "mixed_found": mixed[crystal & ~pure],
         "mixed_wrong": mixed[clear & ~two_phases],
-        "vacuum_missed": decision[~crystal] != layouts.VACUUM,
-        "crystal_missed": decision[crystal] == layouts.VACUUM,
+        "vacuum_missed": decision[~crystal] != VACUUM,
+        "crystal_missed": decision[crystal] == VACUUM,
         "orientation_half_turned": (angle - turned_angle >= 5)[np.isfinite(angle)],
         "fraction_intervals_covering": (low <= area) & (area <= high),
         "ion_content_covering": np.abs(ion_error) <= NORMAL_95 * ion_stderr,
@@ -369,8 +370,8 @@ def _confusion_by_zone(rotation, true_phase, decision, names, crystal) -> dict:
 
 def _confusion(true_phase: np.ndarray, decision: np.ndarray, names: Sequence[str]) -> dict:
     answers = {
-        **dict(enumerate(names)), layouts.MIXED: "mixed", layouts.UNDECIDED: "undecided",
-        layouts.VACUUM: "vacuum", layouts.UNINDEXED: "unindexed",
+        **dict(enumerate(names)), MIXED: "mixed", UNDECIDED: "undecided",
+        VACUUM: "vacuum", UNINDEXED: "unindexed",
     }  # fmt: skip
     return {
         name: {

@@ -1,0 +1,1 @@
+"""One file for the journal: results, records, code and config."""

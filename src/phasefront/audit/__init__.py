@@ -1,0 +1,1 @@
+"""The check that anyone can run: verify, explain, compare, make again."""

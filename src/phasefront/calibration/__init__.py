@@ -1,0 +1,1 @@
+"""Beam centre, ellipse and scale of a scan, each with its error."""

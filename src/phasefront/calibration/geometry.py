@@ -1,0 +1,160 @@
+"""Calibration of a scan: beam centre per position, ellipse and scale, with standard errors.
+
+The scale and the ellipse come from the scan itself: spots of many patterns, whose orientations are
+already known roughly, are fitted jointly against every candidate crystal; or from a standard.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from phasefront.calibration.centres import Geometry
+from phasefront.calibration.indexed_fit import index_and_fit, require_sense
+from phasefront.calibration.solution import binned
+from phasefront.core import netcdf
+from phasefront.layouts.spots import SPOTS
+from phasefront.spots import detection
+
+_LEAST_PATTERNS = 3  # with spots; fewer say nothing that the nominal scale does not
+
+
+def calibrate(
+    scan,
+    *,
+    name: str,
+    crystals: Sequence,
+    templates: xr.Dataset,
+    scale_nominal: float,
+    scale_search: float = 0.02,
+    patterns: int = 250,
+    false_alarms: float = 0.1,
+) -> xr.Dataset:
+    """Calibrate a raw scan from itself: one pass over the file, and a few rows before.
+
+    Parameters
+    ----------
+    scan
+        `scans.Scan`.
+    name
+        Identifier of the scan.
+    crystals, templates
+        Candidate phases and their TEMPLATES dataset.
+    scale_nominal
+        1/angstrom per pixel, right to within `scale_search`.
+    patterns
+        Number of patterns, spread over the scan, that scale and ellipse are fitted on.
+
+    Returns
+    -------
+    CALIBRATION dataset.
+
+    Raises
+    ------
+    InputError
+        Values that are not finite, a hidden beam whose place pairs of spots do not tell, too few
+        patterns that can be indexed, spots on one side only, or a fit that `fit_affine` refuses.
+
+    Where fewer than three patterns have six spots, the scale stays nominal, without an error.
+    """
+    geometry = Geometry.measure(scan, 4 * patterns)
+    found = detection.find_pixel_spots(
+        geometry.sample, geometry.sample_centres, spot_radius=geometry.spot_radius,
+        beam_radius=geometry.beam_radius, mask=geometry.mask, false_alarms=false_alarms,
+    )  # fmt: skip
+    nominal = nominal_spots(
+        found,
+        geometry.sample_centres,
+        scale_nominal,
+        patterns,
+        float(templates.attrs["max_radius"]),
+    )
+    if nominal["count"].size < _LEAST_PATTERNS:
+        found = f"{nominal['count'].size} of {len(geometry.sample)} patterns"
+        return geometry.nominal(name, scale_nominal, f"nominal scale: {found} have enough spots")
+    fit = index_and_fit(nominal.assign_attrs(scan=name), crystals, templates, scale_search)
+    require_sense(fit, name)
+    affine = scale_nominal * fit.matrix
+    return geometry.dataset(
+        affine=affine,
+        affine_covariance=scale_nominal**2 * fit.covariance[:3, :3],
+        shift=np.linalg.solve(affine, fit.shift),
+        shift_variance=np.trace(fit.covariance[3:5, 3:5]) / 2 / scale_nominal**2,
+        outward=fit.outward / scale_nominal**2,
+        outward_stderr=math.sqrt(fit.covariance[5, 5]) / scale_nominal**2,
+        residuals=binned(
+            fit.q / scale_nominal, np.linalg.solve(affine, fit.residual.T).T, geometry.mask.shape
+        ),
+        attributes={
+            "scan": name, "method": "spots of the scan against its candidate phases",
+            "spots_used": fit.spots_used, "residual_rms": fit.sigma,
+            "patterns_used": fit.patterns_used, "grains_used": fit.grains,
+            "phase_share": fit.phase_share, "evidence": fit.evidence,
+            "scale_nominal": scale_nominal, "scale_search": scale_search,
+            "error_kind": f"scatter of {fit.grains} grain(s), with what virtual scans tell of few",
+        },
+    )  # fmt: skip
+
+
+def calibrate_centres(scan, *, name: str, scale_nominal: float) -> xr.Dataset:
+    """Centres, radii and usable pixels of a scan whose phases are not known; the scale is nominal.
+
+    Like `calibrate`, but affine is `scale_nominal` times the identity and its errors are NaN.
+    """
+    return Geometry.measure(scan, 64).nominal(name, scale_nominal, "nominal scale")
+
+
+def calibrate_with_standard(scan, *, name: str, standard: xr.Dataset) -> xr.Dataset:
+    """Centres, radii and usable pixels from the scan; scale and ellipse from a standard.
+
+    `standard` is a CALIBRATION dataset of the same camera, such as `rings.calibrate_rings` gives.
+    """
+    found = calibrate_centres(scan, name=name, scale_nominal=standard["scale"].item())
+    of_camera = ("affine", "affine_stderr", "scale", "scale_stderr")
+    of_ellipse = ("ellipse_ratio", "ellipse_ratio_stderr", "ellipse_angle")
+    of_residuals = ("residual_y", "residual_x", "residual_count")
+    return (
+        found.drop_vars(["bin_y", "bin_x"])
+        .assign(
+            {variable: standard[variable] for variable in of_camera + of_ellipse + of_residuals}
+        )
+        .assign_attrs(method=standard.attrs["method"], residual_rms=standard.attrs["residual_rms"])
+    )
+
+
+def nominal_spots(found, centres, scale, patterns, max_radius) -> xr.Dataset:
+    """Spots in nominal 1/angstrom of the patterns, spread evenly, that have enough of them."""
+    of = np.repeat(np.arange(len(centres)), np.diff(found.offset))
+    qx = scale * (found.x - centres[of, 1])
+    qy = scale * (found.y - centres[of, 0])
+    near = np.hypot(qx, qy) <= max_radius
+    count = np.bincount(of[near], minlength=len(centres))
+    chosen = spread(np.flatnonzero(count >= 6), patterns)
+    keep = near & np.isin(of, chosen)
+    return spots_dataset(
+        count[chosen], qx[keep], qy[keep], found.intensity[keep], found.variance[keep]
+    )
+
+
+def spread(places: np.ndarray, wanted: int) -> np.ndarray:
+    if len(places) <= wanted:
+        return places
+    return places[np.linspace(0, len(places) - 1, wanted).round().astype(int)]
+
+
+def spots_dataset(count, qx, qy, intensity, variance) -> xr.Dataset:
+    return netcdf.build(
+        SPOTS,
+        {
+            "count": np.asarray(count)[None],
+            "offset": np.concatenate([[0], np.cumsum(count)]),
+            "qx": qx,
+            "qy": qy,
+            "intensity": intensity,
+            "variance": variance,
+        },
+        {"scan": "", "scan_step_nm": np.nan},
+    )

@@ -1,0 +1,86 @@
+"""Scale and ellipse from a sample that is indexed until the scale settles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+
+from phasefront.calibration.affine import AffineFit, corrected, fit_affine
+from phasefront.calibration.ellipse import scale_of
+from phasefront.core.errors import InputError
+
+_SECTOR_DEG, _EMPTY = 15, 0.1  # width of a sector; spots in an empty one, of the mean
+_INDEXED_SCALES = 0.03  # relative; further apart than this, indexing fails in between
+_INDEXINGS = 4  # of the sample, at most
+_SETTLED = 0.001  # relative; a scale that moves less from one indexing to the next is the answer
+
+
+def index_and_fit(
+    found: xr.Dataset, crystals: Sequence, templates: xr.Dataset, scale_search: float
+) -> AffineFit:
+    """Orientations of nominal spots by template matching, then `fit_affine` on them.
+
+    They are indexed at several scales around the nominal one, as orientations found at a wrong
+    scale may hold the fit there, and then again as the fit corrects them, until that leaves the
+    scale where it was.
+
+    Raises
+    ------
+    InputError
+        As `fit_affine` does, or if the scale does not settle.
+    """
+    number = math.ceil(scale_search / _INDEXED_SCALES)
+    offsets = _INDEXED_SCALES * np.arange(-number, number + 1)
+    seen = [found.assign(qx=(1 + s) * found["qx"], qy=(1 + s) * found["qy"]) for s in offsets]
+    scales = []
+    for _ in range(_INDEXINGS):
+        fit = _index_and_fit(found, seen, crystals, templates, scale_search)
+        scales.append(scale_of(fit.matrix))
+        if len(scales) > 1 and abs(scales[-1] - scales[-2]) < _SETTLED:
+            return fit
+        seen = [corrected(found, fit)]
+    raise InputError(
+        found.attrs["scan"],
+        f"the scale does not settle, at {100 * (scales[-2] - 1):+.2f} % and then "
+        f"{100 * (scales[-1] - 1):+.2f} % off the nominal one",
+        field="scale", remedy="check the candidate phases and the nominal scale, or take "
+        "calibration: {method: standard} or {method: nominal}",
+    )  # fmt: skip
+
+
+def _index_and_fit(found, seen, crystals, templates, scale_search) -> AffineFit:
+    """Fit of the spots `found` to what indexing makes of them as each of `seen`."""
+    from phasefront.orientations.indexing import find_orientations
+
+    indexed = [
+        find_orientations(spots, templates, crystals, n_best=2, min_spots=6,
+            scale_sigma=scale_search / 2, centre_sigma=0.003,
+        )["rotation"]
+        for spots in seen
+    ]  # fmt: skip
+    orientations = xr.concat(indexed, dim="rank").to_dataset()
+    return fit_affine(
+        found, orientations, crystals, scale_search=scale_search,
+        voltage_kv=float(templates.attrs["voltage_kv"]),
+        precession_deg=float(templates.attrs["precession_deg"]),
+    )  # fmt: skip
+
+
+def require_sense(fit: AffineFit, name: str) -> None:
+    """Refuse a fit whose spots lie on one side."""
+    angle = np.degrees(np.arctan2(*fit.q[np.isfinite(fit.residual).all(axis=1)].T[::-1])) % 360
+    share = np.bincount((angle // _SECTOR_DEG).astype(int), minlength=360 // _SECTOR_DEG)
+    empty = share < _EMPTY * share.mean()
+    run = longest = 0
+    for one in np.concatenate([empty, empty]):
+        run = run + 1 if one else 0
+        longest = max(longest, run)
+    if min(longest, empty.size) * _SECTOR_DEG >= 180:
+        raise InputError(
+            name, "all spots lie on one side of the beam's centre, where scale, ellipse and centre "
+            "cannot be told apart", field="calibration",
+            remedy="centre the pattern on the camera, or give a standard",
+        )  # fmt: skip

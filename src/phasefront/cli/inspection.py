@@ -1,0 +1,232 @@
+"""What each file of an experiment holds, in a line that shows a wrong unit before hours of work."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phasefront.core.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from phasefront.diffraction.crystals import Crystal
+    from phasefront.experiment.plan import Plan
+
+# Larger peak lists are not read; of raw scans only headers are.
+_LARGEST_READ = 2**30
+
+
+def inspect(plan: Plan) -> Iterator[str | InputError]:
+    """Open every file of an experiment, and yield a line on what it holds, or what is wrong.
+
+    Of raw scans headers are read, of everything else all, but for peak lists of more than 1 GB.
+    Files that a virtual run makes are named as such.
+    """
+    for phase in plan.experiment.material.phases:
+        yield _told(plan, phase.cif, lambda phase=phase: _crystal(plan, phase))
+    standard = plan.experiment.calibration.standard
+    if standard is not None:
+        yield _told(plan, standard.image, lambda: _standard(standard))
+    for table, tell in ((plan.scans, _scan), (plan.logs, _log), (plan.patterns, _pattern)):
+        for name, row in table.iterrows():
+            if row["path"] in plan.made():
+                yield f"{row['path']}: {name}, made by the run"
+            else:
+                yield _told(plan, row["path"], lambda tell=tell, name=name: tell(plan, name))
+
+
+def _told(plan: Plan, path: str, tell: Callable[[], str]) -> str | InputError:
+    try:
+        plan.check_present(path)
+        return f"{path}: {tell()}"
+    except InputError as error:
+        return error
+
+
+def _crystal(plan: Plan, phase) -> str:
+    from phasefront.diffraction.crystals import read_crystal
+
+    crystal = read_crystal(phase.cif, name=phase.name)
+    return f"phase {phase.name}, {describe_crystal(crystal, phase.formula_units)}"
+
+
+def describe_crystal(crystal: Crystal, formula_units: int) -> str:
+    """Content, formula units, space group and cell of a phase, and what its file leaves open."""
+    content = " ".join(f"{element}{n:.4g}" for element, n in crystal.formula.items())
+    group = crystal.space_group.xhm() if crystal.space_group else "space group without a symbol"
+    a, b, c, alpha, beta, gamma = crystal.cell
+    words = (
+        f"{content} in the cell, as {formula_units} formula units of"
+        f" {crystal.cell_mass / formula_units:.5g} g/mol, {group},"
+        f" a = {a:.4f}, b = {b:.4f}, c = {c:.4f} angstrom,"
+        f" angles {alpha:g}, {beta:g}, {gamma:g} degrees"
+    )
+    return "; ".join([words, *crystal.notes])
+
+
+def _scan(plan: Plan, name: str) -> str:
+    row = plan.scans.loc[name]
+    if row["kind"] == "peaks":
+        return _peaks(plan, name)
+    from phasefront.experiment.consistency import check_scale
+    from phasefront.experiment.settings.scans import ScanLayout
+    from phasefront.scans import files
+
+    scan = files.open_scan(row["path"], ScanLayout.model_validate_json(plan.layout_of(name)))
+    instrument = plan.experiment.instruments[row["instrument"]]
+    files.check_instrument(scan, instrument)
+    files.step_of(scan, plan.step_of(name))
+    check_scale(
+        instrument.scale,
+        scan.shape[2:],
+        plan.experiment.spots.max_radius,
+        source=plan.source,
+        field=f"instruments.{row['instrument']}.scale",
+        scan=name,
+    )
+    ny, nx, ky, kx = scan.shape
+    step, reach = plan.step_of(name), min(ky, kx) / 2 * instrument.scale
+    words = [
+        f"scan {name}, {ny} x {nx} positions by {scan.shape_from}",
+        f"camera of {ky} x {kx} pixels, {scan.dtype.name}",
+        _beside("step", scan.scan_step_nm, step, "nm", "the table"),
+        _beside("voltage", files.voltage_of(scan), instrument.voltage_kv, "kV", "the config"),
+        f"scale {instrument.scale:g} 1/angstrom per pixel by the config, {reach:.3g} 1/angstrom"
+        " from centre to edge",
+    ]
+    if scan.scale:
+        words.append(f"{scan.scale[0]:g} {scan.scale[1]} per pixel in it")
+    return ", ".join(words)
+
+
+def _beside(what: str, own: float, given: float, unit: str, where: str) -> str:
+    """What a file and the config say of one quantity, NaN where nothing."""
+    if math.isnan(own) and math.isnan(given):
+        return f"{what} unknown"
+    if math.isnan(own):
+        return f"{what} {given:g} {unit} by {where}"
+    if math.isnan(given) or math.isclose(own, given, rel_tol=0.01):
+        return f"{what} {own:g} {unit}"
+    return f"{what} {own:g} {unit} in it, BUT {given:g} {unit} by {where}, which is used"
+
+
+def _peaks(plan: Plan, name: str) -> str:
+    from phasefront.spots.peaks import read_peaks
+
+    path = plan.scans.loc[name, "path"]
+    if Path(path).is_file() and Path(path).stat().st_size > _LARGEST_READ:
+        return f"peak list {name}, {Path(path).stat().st_size / 1e9:.1f} GB, not read"
+    spots = read_peaks(path, name=name, scan_step_nm=plan.step_of(name))
+    shape = " x ".join(str(spots.sizes[axis]) for axis in ("y", "x"))
+    step = spots.attrs["scan_step_nm"]
+    return (
+        f"peak list {name}, {shape} positions, {spots.sizes['spot']} spots,"
+        f" {_beside('step', step, math.nan, 'nm', 'the table')}"
+    )
+
+
+def _log(plan: Plan, name: str) -> str:
+    from phasefront.cycling.ion_content import FARADAY_MAH_MOL
+    from phasefront.cycling.logs import read_log
+    from phasefront.experiment.settings.cycling import LogRow
+
+    row = LogRow.model_validate_json(plan.log(name))
+    log = read_log(row.path, columns=row.columns)
+    material = plan.experiment.material
+    all_ions = FARADAY_MAH_MOL * material.pristine_ion_content / material.pristine_molar_mass
+    described = describe_log(
+        log, name, row.mass_mg, all_ions_mah_g=all_ions / row.ions_per_electron, ion=material.ion
+    )
+    return "; ".join([described, *log.attrs["warnings"]])
+
+
+def describe_log(
+    log: pd.DataFrame, name: str, mass_mg: float, *, all_ions_mah_g: float, ion: str
+) -> str:
+    """Records, duration, half cycles, charge and voltage of a log (see `logs.read_log`).
+
+    `all_ions_mah_g` is the charge that the pristine compound's ions carry: a current in another
+    unit shows beside it.
+    """
+    duration = (log["time_s"].iloc[-1] - log["time_s"].iloc[0]) / 3600
+    capacity, voltage, current = (log[c] for c in ("capacity_mAh", "voltage_V", "current_mA"))
+    span = capacity.max() - capacity.min()
+    return (
+        f"log {name}, {len(log)} records in {duration:.4g} h,"
+        f" {log['half_cycle'].max() + 1} half cycles,"
+        f" {span:.4g} mAh between its most and least charged, {span / (mass_mg * 1e-3):.4g} mAh/g"
+        f" of {mass_mg:g} mg or {100 * span / (mass_mg * 1e-3) / all_ions_mah_g:.3g} % of all its"
+        f" {ion}, {voltage.min():.4g} to {voltage.max():.4g} V,"
+        f" {current.min():.4g} to {current.max():.4g} mA"
+    )
+
+
+def _pattern(plan: Plan, name: str) -> str:
+    from phasefront.experiment.settings.powder import PatternRow
+
+    row = PatternRow.model_validate_json(plan.pattern(name))
+    if row.kind == "refined":
+        return _fractions(plan, row)
+    from phasefront.powder.files import read_pattern
+
+    pattern = read_pattern(
+        row.path, wavelength=row.wavelength, axis=row.axis, unit=row.unit, columns=row.columns
+    )
+    return describe_pattern(pattern, row)
+
+
+def describe_pattern(pattern: pd.DataFrame, row) -> str:
+    """Points and range of a pattern of `powder_files.read_pattern`, in degrees and as spacings."""
+    low, high = pattern["two_theta"].iloc[[0, -1]]
+    longest, shortest = (
+        row.wavelength / (2 * math.sin(math.radians(angle / 2))) if angle > 0 else math.inf
+        for angle in (low, high)
+    )
+    return (
+        f"pattern {row.pattern}, {len(pattern)} points, {low:g} to {high:g} degrees at"
+        f" {row.wavelength:g} angstrom, d from {longest:.4g} to {shortest:.4g} angstrom,"
+        f" intensity to {pattern['intensity'].max():.4g}"
+        + "".join(f"; {note}" for note in pattern.attrs["notes"])
+    )
+
+
+def _fractions(plan: Plan, row) -> str:
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.powder.refined_tables import read_fractions
+
+    material = plan.experiment.material
+    read = read_fractions(
+        row.path,
+        read_crystals(plan.cifs, material.names),
+        plan.experiment.powder.refined,
+        name=row.pattern,
+        row=row.row,
+        wavelength=row.wavelength,
+        ion_contents=material.ion_contents,
+        formula_units=[phase.formula_units for phase in material.phases],
+    )
+    shares = zip(read["phase"].values, read["weight_fraction"].values, strict=True)
+    return f"refined pattern {row.pattern}, " + ", ".join(f"{p} {w:.3f}" for p, w in shares)
+
+
+def _standard(standard) -> str:
+    from phasefront.calibration.rings import read_picture
+
+    image = read_picture(standard.image)
+    reach = math.hypot(*image.shape) / 2 * standard.scale
+    inside = [d for d in standard.d_spacings if 1 / d < reach]
+    if len(inside) < 2:
+        raise InputError(
+            standard.image, f"at {standard.scale:g} 1/angstrom per pixel it reaches {reach:.3g}"
+            f" 1/angstrom, and {len(inside)} of the rings are inside",
+            field="calibration.standard.scale", remedy="give 1/angstrom per pixel",
+        )  # fmt: skip
+    ky, kx = image.shape
+    return (
+        f"standard, {ky} x {kx} pixels, {image.dtype.name}, values {image.min():g} to"
+        f" {image.max():g}, {len(inside)} of {len(standard.d_spacings)} rings inside at"
+        f" {standard.scale:g} 1/angstrom per pixel"
+    )

@@ -1,0 +1,249 @@
+"""phasefront: run an experiment, fetch its public files, check its inputs, verify its records."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from phasefront.cli import running
+from phasefront.core.errors import InputError, blaming_the_disk
+from phasefront.records.record import SUFFIX
+
+SCHEMAS = Path("workflow/schemas")
+
+
+def main() -> None:
+    """The command line. Leaves with 0, 2 for bad input, 130 for Ctrl-C, or as a failed run did."""
+    parser = argparse.ArgumentParser(prog="phasefront", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    command = _command(commands, run, "fetch, check, then run an experiment to its report")
+    _add_configs(command)
+    command.add_argument("--cores", type=int, default=os.cpu_count())
+    command = _command(commands, fetch, "download the public files an experiment names")
+    _add_configs(command)
+    command = _command(commands, check, "check a config, its tables and every file they name")
+    _add_configs(command)
+    command = _command(commands, unlock, "free the folder after a run was killed")
+    _add_configs(command)
+    command = _command(commands, verify, "hash a run, or an output, again and walk its records")
+    command.add_argument("path", type=Path, help="folder of results, or one file in it")
+    command = _command(commands, explain, "say what an output was made of, back to raw files")
+    command.add_argument("path", type=Path, help="an output, such as a figure or summary.json")
+    command.add_argument(
+        "--number", metavar="N", help="follow one number of it, as printed (--number=-1.2e-3)"
+    )
+    command.add_argument("--graph", type=Path, metavar="FILE.svg", help="draw it, too")
+    command = _command(commands, diff, "say which outputs of two runs differ, and why first")
+    command.add_argument("first", help="folder of results, or the name of a run")
+    command.add_argument("second", help="another")
+    command = _command(commands, reproduce, "make one output again from its record and compare")
+    command.add_argument("path", type=Path, help="an output")
+    command = _command(commands, compile, "compile the numerical kernels ahead of the first run")
+    command.add_argument("config", type=Path, help="an experiment with a virtual section")
+    _command(commands, schema, f"write the JSON schemas of configs and records to {SCHEMAS}")
+
+    arguments = vars(parser.parse_args())
+    action = arguments.pop("action")
+    try:
+        sys.exit(action(**arguments))
+    except InputError as error:
+        print(error, file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("Stopped; what is complete stays for the next run.", file=sys.stderr)
+        sys.exit(130)
+
+
+def _command(commands, action, help: str) -> argparse.ArgumentParser:
+    command = commands.add_parser(action.__name__, help=help, description=help)
+    command.set_defaults(action=action)
+    return command
+
+
+def _add_configs(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "config", type=Path, nargs="+", help="config files; later ones override earlier ones"
+    )
+
+
+def run(config: list[Path], cores: int) -> int:
+    """Fetch, check, run every rule that has work to do, and make the report."""
+    fetch(config)
+    results = Path("results") / _checked_plan(config).experiment.run
+    with blaming_the_disk(results), running.only_run(results) as transcript:
+        status = running.run_workflow(config, cores=cores, transcript=transcript)
+        return status or _report(config, results)
+
+
+def _report(config: list[Path], results: Path) -> int:
+    """Make the report where anything is newer than it, and say where it is."""
+    report = results / "report.html"
+    made = max(path.stat().st_mtime for path in results.rglob(f"*{SUFFIX}"))
+    if not report.exists() or report.stat().st_mtime < made:
+        part = report.with_name(".part-report.html")
+        command = running.snakemake(config, "--report", str(part))
+        done = subprocess.run(command, capture_output=True, text=True)
+        if done.returncode:
+            print(done.stderr, file=sys.stderr)
+            return done.returncode
+        part.replace(report)
+    print(f"Report: {report}")
+    print(f"Summary: {results / 'summary.json'}")
+    return 0
+
+
+def unlock(config: list[Path]) -> int:
+    """Take away the lock that a killed run left; what it finished stays, the rest runs again."""
+    from phasefront.experiment.load import load
+
+    with running.only_run(Path("results") / load(*config).run):
+        return subprocess.run(running.snakemake(config, "--unlock", "--quiet", "all")).returncode
+
+
+def fetch(config: list[Path]) -> int:
+    """Download what is missing, and check the SHA-256 of what is there."""
+    from phasefront.experiment.load import load
+
+    downloads = load(*config).downloads
+    if not downloads:
+        return 0
+    import pooch
+
+    for item in downloads:
+        path = Path(item.path)
+        try:
+            pooch.retrieve(
+                item.url, f"sha256:{item.sha256}", fname=path.name, path=path.parent.resolve()
+            )
+        except ValueError as error:
+            raise InputError(
+                path, f"not the file it should be ({error})", remedy="delete it and fetch again"
+            ) from None
+        except OSError as error:
+            raise InputError(
+                path,
+                f"cannot be fetched from {item.url} ({error})",
+                remedy="check the network, or put the file there by hand",
+            ) from None
+    return 0
+
+
+def check(config: list[Path]) -> int:
+    """Open every file that a config and its tables name, and say in a line what each holds.
+
+    Exit code 2 with a sentence for each file that cannot be used.
+    """
+    plan = _checked_plan(config)
+    print(
+        f"{plan.source}: {len(plan.cifs)} phases, {len(plan.scans)} scans, {len(plan.logs)} logs,"
+        f" {len(plan.patterns)} powder patterns, {len(plan.sweep.variants) - 1} variants,"
+        " nothing wrong."
+    )
+    return 0
+
+
+def _checked_plan(config: list[Path]):
+    from phasefront.cli.inspection import inspect
+    from phasefront.experiment.plan import Plan
+    from phasefront.pairs.foresight import check_pairs
+    from phasefront.records.sources import Sources
+
+    plan = Plan.load(*config)
+    wrong = []
+    for found in inspect(plan):
+        if isinstance(found, InputError):
+            wrong.append(found)
+        else:
+            print(found, flush=True)
+    for error in wrong[:-1]:
+        print(error, file=sys.stderr)
+    if wrong:
+        raise wrong[-1]
+    plan.check_files()
+    Sources(Path("results") / plan.experiment.run).refuse_hidden_changes()
+    for sentence in check_pairs(plan, thorough=True):
+        print(sentence, flush=True)
+    return plan
+
+
+def verify(path: Path) -> int:
+    """Exit code 0 when all records of a folder or an output hold, 1 with what is broken if not."""
+    from phasefront.audit.verify import verify as verify_records
+
+    report = verify_records(path)
+    for line in report.notes:
+        print(line)
+    for number, line in enumerate(report.problems):
+        print(line if number else f"First broken link: {line}", file=sys.stderr)
+    print(f"{report.records} records, {len(report.problems)} problems")
+    return 1 if report.problems else 0
+
+
+def explain(path: Path, number: str | None, graph: Path | None) -> int:
+    """Print the ancestry of an output, or of a number in it, in words, and draw its graph."""
+    if number is None:
+        from phasefront.audit.explain import ancestry
+        from phasefront.audit.explain import explain as in_words
+
+        records = ancestry(path)
+        text = in_words(records)
+    else:
+        from phasefront.audit.number import describe, trace
+
+        found = trace(path, number)
+        records, text = found.narrowed(), describe(found)
+    if graph is not None:
+        from phasefront.audit.graph import write_graph
+
+        write_graph(records, graph)
+    print(text, end="")
+    return 0
+
+
+def diff(first: str, second: str) -> int:
+    """Exit code 0 when all outputs are the same, 1 when not."""
+    from phasefront.audit.diff import compare, describe
+
+    comparison = compare(first, second)
+    print(describe(comparison), end="")
+    same = not (comparison.differences or comparison.only_first or comparison.only_second)
+    return 0 if same else 1
+
+
+def reproduce(path: Path) -> int:
+    """Exit code 0 when the same bytes came out, 1 when not."""
+    from phasefront.audit.reproduce import reproduce as make_again
+
+    result = make_again(path)
+    for sentence in result.sentences:
+        print(sentence)
+    return 0 if result.same else 1
+
+
+def compile(config: Path) -> int:
+    """Compile once what every run needs."""
+    from phasefront.cli.compilation import compile_kernels
+
+    compile_kernels(config)
+    return 0
+
+
+def schema() -> int:
+    """Write the JSON schemas of a config and of a record."""
+    from phasefront.experiment import config
+    from phasefront.records import record
+
+    SCHEMAS.mkdir(parents=True, exist_ok=True)
+    for name, content in (("experiment", config.schema()), ("record", record.schema())):
+        path = SCHEMAS / f"{name}.schema.json"
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    main()

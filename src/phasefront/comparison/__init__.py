@@ -1,0 +1,1 @@
+"""The sources of one state of charge side by side."""

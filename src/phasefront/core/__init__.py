@@ -1,0 +1,1 @@
+"""What everything stands on: errors in one sentence, declared netCDF files, text, statistics."""

@@ -1,0 +1,1 @@
+"""Galvanostatic logs: ion content, plateaus, states of charge."""

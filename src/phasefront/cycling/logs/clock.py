@@ -1,0 +1,115 @@
+"""The clock of a log: restarts are run on, what cannot be a clock is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from phasefront.core.errors import InputError
+
+# Time stamps of simultaneous rows differ by rounding; more than this backwards is an error.
+_BACKWARD_TOLERANCE_S = 0.01
+# No cell is cycled for longer, but a damaged stamp, or milliseconds taken for seconds, says so.
+_LONGEST_S = 20 * 365.25 * 86400
+_PLACES = 3  # named one by one in a warning
+
+
+def continuous(clock: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Time that never runs back, from a clock that may start again any number of times.
+
+    Parameters
+    ----------
+    clock
+        Stamps in the order of the records, (n,), s.
+    path
+        The log, for messages.
+
+    Returns
+    -------
+    Time, (n,), s; the first records after a restart, (k,); and a sentence if there are any.
+
+    Raises
+    ------
+    InputError
+        The clock stands still, or runs backwards other than by starting again; single stamps are
+        zero; or the log would last for decades.
+    """
+    starts = restarts(clock, path)
+    time = run_on(clock, starts)
+    backwards = np.flatnonzero(np.diff(time) < -_BACKWARD_TOLERANCE_S)
+    if backwards.size:
+        first = backwards[0]
+        raise InputError(
+            path, f"time runs backwards, from {clock[first]:g} s to {clock[first + 1]:g} s",
+            field=f"time_s, record {first + 2}",
+            remedy="export the log with the total time since its start, records in order",
+        )  # fmt: skip
+    if time[-1] <= time[0]:
+        raise InputError(
+            path, f"time stands still at {time[0]:g} s", field="time_s",
+            remedy="export the log with the total time since its start",
+        )  # fmt: skip
+    if time[-1] - time[0] > _LONGEST_S:
+        jump = np.argmax(np.diff(time)) + 1
+        raise InputError(
+            path, f"the log lasts {(time[-1] - time[0]) / (365.25 * 86400):.3g} years, most of all"
+            f" between {time[jump - 1]:.10g} s and {time[jump]:.10g} s",
+            field=f"time_s, record {jump + 1}",
+            remedy="correct the unit of time, or delete the records with damaged stamps",
+        )  # fmt: skip
+    return np.maximum.accumulate(time), starts, _sentences(time, starts)
+
+
+def _sentences(time: np.ndarray, starts: np.ndarray) -> list[str]:
+    if not starts.size:
+        return []
+    places = [f"{first + 1} ({time[first - 1]:.6g} s)" for first in starts[:_PLACES]]
+    if starts.size > _PLACES:
+        places.append(f"{starts.size - _PLACES} more")
+    return [
+        f"The clock starts again at record {', '.join(places)}; time runs on from the record "
+        "before, since the pause between them is not known."
+    ]
+
+
+def restarts(clock: np.ndarray, path: Path) -> np.ndarray:
+    """First records after a restart, (k,): the clock is within one interval of zero, and runs on.
+
+    Raises InputError where single stamps are zero instead.
+    """
+    change = np.diff(clock)
+    back = np.flatnonzero(change < -_BACKWARD_TOLERANCE_S) + 1
+    forward = change[change > 0]
+    if not forward.size:
+        return back[:0]
+    ends = np.append(back, len(clock))[1:]
+    interval = np.median(forward)
+    found = (clock[back] <= interval) & (clock[back] >= 0) & (ends - back > 1)
+    for first, end in zip(back[found], ends[found], strict=True):
+        _refuse_lost_stamps(clock, first, end, interval, path)
+    return back[found]
+
+
+def _refuse_lost_stamps(
+    clock: np.ndarray, first: int, end: int, interval: float, path: Path
+) -> None:
+    """A clock that is at once where it was, or beyond, did not start again: it lost stamps."""
+    later, before = clock[first:end], clock[first - 1]
+    on = later[later > later[0] + _BACKWARD_TOLERANCE_S]
+    if not on.size or on[0] > before or (on[0] == before and on[0] - later[0] > 2 * interval):
+        then = f"at once to {on[0]:.10g} s" if on.size else "stays there"
+        raise InputError(
+            path, f"the clock goes from {before:.10g} s to {clock[first]:.10g} s and"
+            f" {then}, so that it did not start again",
+            field=f"time_s, record {first + 1}",
+            remedy="export the log again, or delete the records whose stamp was lost",
+        )  # fmt: skip
+
+
+def run_on(clock: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """A clock or counter with what it had reached before each restart added to what comes after."""
+    reached = clock.copy()
+    for first in starts:
+        reached[first:] = clock[first:] + reached[first - 1]
+    return reached

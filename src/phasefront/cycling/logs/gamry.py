@@ -1,0 +1,60 @@
+"""Gamry .DTA: all CURVE tables of a file, one step each; each has a clock of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from phasefront.core.errors import InputError
+from phasefront.cycling.logs.text import first_column, numbers, read_lines, read_table
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Columns of `records.tidy` from a .DTA file."""
+    lines = read_lines(path)
+    starts = [
+        number
+        for number, line in enumerate(lines)
+        if line.startswith("CURVE") and line.split("\t")[1:2] == ["TABLE"]
+    ]
+    if not starts:
+        raise InputError(
+            path, "there is no CURVE table",
+            remedy="use the .DTA file of a galvanostatic charge or discharge",
+        )  # fmt: skip
+    tables = []
+    for step, start in enumerate(starts):
+        body = [line for line in _indented(lines[start + 1 :]) if line.strip()]
+        # The second line holds the units, which this format fixes.
+        table = read_table("\n".join(body[:1] + body[2:]), "\t", path)
+        column = {
+            name: numbers(table, first_column(table, (name,), path, "export it again"), path)
+            for name in ("T", "Vf", "Im")
+        }
+        tables.append(
+            pd.DataFrame(
+                {
+                    "time_s": column["T"],
+                    "voltage_V": column["Vf"],
+                    "current_mA": 1e3 * column["Im"],
+                    "instrument_step": step,
+                }
+            )
+        )
+    raw = pd.concat(tables, ignore_index=True)
+    step = raw["instrument_step"].to_numpy()
+    return raw.assign(time_s=_continuous_time(raw["time_s"].to_numpy(), step))
+
+
+def _continuous_time(time: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """Each table's clock starts at zero before its first record: add the end of the one before."""
+    ends = pd.Series(time).groupby(step).last().to_numpy()
+    return time + np.concatenate([[0.0], np.cumsum(ends)[:-1]])[step]
+
+
+def _indented(lines: list[str]) -> list[str]:
+    """The leading lines that begin with a tab."""
+    end = next((n for n, line in enumerate(lines) if not line.startswith("\t")), len(lines))
+    return lines[:end]

@@ -1,0 +1,92 @@
+"""Neware .nda and .ndax, by fastnda."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from phasefront.core.errors import InputError
+from phasefront.cycling.logs import charge
+from phasefront.cycling.logs.records import (
+    CURRENT_CONTROL,
+    NO_CONTROL,
+    UNKNOWN_CONTROL,
+    VOLTAGE_CONTROL,
+)
+from phasefront.cycling.logs.text import parse
+
+_COLUMNS = (
+    "index", "voltage_V", "current_mA", "total_time_s", "step_count", "step_type", "capacity_mAh",
+)  # fmt: skip
+_CONTROL = {
+    "Rest": NO_CONTROL,
+    "Pause": NO_CONTROL,
+    "OCV": NO_CONTROL,
+    "CC": CURRENT_CONTROL,
+    "CV": VOLTAGE_CONTROL,
+}
+# The absolute clock of a log is a computer's: it may have been put forward or back by an hour.
+_CLOCK_CHANGE_S = 3700.0
+
+
+def read(path: Path) -> pd.DataFrame:
+    """Columns of `records.tidy` from a .nda or .ndax file, of BTS 5 to 9.1.
+
+    Raises
+    ------
+    InputError
+        The file cannot be read, or lasts longer than its absolute times allow.
+    """
+    import fastnda
+
+    def load():
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            found = fastnda.read(path)
+        return found, [str(one.message) for one in caught]
+
+    found, doubts = parse(path, "Neware", load)
+    missing = [name for name in _COLUMNS if name not in found.columns]
+    if missing:
+        raise InputError(
+            path, f"the file has no {missing}", remedy="export the log as text, with its data"
+        )
+    table = pd.DataFrame({name: found[name].to_list() for name in _COLUMNS})
+    time = table["total_time_s"].to_numpy(dtype="f8")
+    if "unix_time_s" in found.columns:
+        _refuse_longer_than_it_took(time, np.array(found["unix_time_s"].to_list(), "f8"), path)
+    counter = table["capacity_mAh"].to_numpy(dtype="f8")
+    raw = pd.DataFrame(
+        {
+            "time_s": time,
+            "voltage_V": table["voltage_V"].to_numpy(dtype="f8"),
+            "current_mA": table["current_mA"].to_numpy(dtype="f8"),
+            "instrument_step": table["step_count"].to_numpy(),
+            "control": table["step_type"].map(_control),
+            "gain_mAh": charge.counted_gain(
+                np.maximum(counter, 0), np.maximum(-counter, 0), table["step_count"].to_numpy()
+            ),
+        }
+    )
+    raw.attrs["warnings"] = [f"The reader of Neware files doubts this one: {one}" for one in doubts]
+    return raw
+
+
+def _control(step_type: str | None) -> str:
+    """What a step named as 'CC_Chg', 'CV_DChg', 'Rest' ... controls; a CCCV step both in turn."""
+    return _CONTROL.get((step_type or "").partition("_")[0], UNKNOWN_CONTROL)
+
+
+def _refuse_longer_than_it_took(time: np.ndarray, absolute: np.ndarray, path: Path) -> None:
+    if not len(time):
+        return
+    lasted, took = np.ptp(time), np.ptp(absolute)
+    if lasted > 1.01 * took + _CLOCK_CHANGE_S:
+        raise InputError(
+            path, f"its times add up to {lasted:.6g} s, but by its absolute times it took"
+            f" {took:.6g} s", field="total time",
+            remedy="export the log as text with its total time, and give a column map",
+        )  # fmt: skip

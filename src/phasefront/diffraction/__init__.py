@@ -1,0 +1,1 @@
+"""Crystals, orientations, templates, matching and likelihood: physics that knows no stage."""

@@ -1,0 +1,547 @@
+"""Compiled likelihood of a position's spots: its maximum, assignments and promises. `likelihood`
+says what is computed.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+# Start of the refinement: orientations are taken to be right within this, radian.
+_REACH = 0.045
+# By how much an orientation may turn in the last stage, radian.
+_NEAR = 0.02
+# Log-likelihood that a step must gain for another to follow.
+_GAIN = 0.01
+_STRIPS = 32  # of a pattern, in which reflections near a spot are looked up
+
+
+@numba.njit(cache=True, parallel=True, error_model="numpy")
+def refine_all(
+    offset, qx, qy, weight, amplitude, position, phase, rotation, first, rows, numbers, coarse, out
+):
+    for candidate in numba.prange(len(position)):
+        start, stop = offset[position[candidate]], offset[position[candidate] + 1]
+        low, high = first[phase[candidate]], first[phase[candidate] + 1]
+        _refine_one(
+            qx[start:stop], qy[start:stop], weight[start:stop], amplitude[start:stop],
+            rotation[candidate], rows[:, low:high], numbers, coarse, out[candidate],
+        )  # fmt: skip
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out):
+    sigma = numbers[5]
+    matrix, trial_matrix = matrix_of(rotation), np.empty((3, 3))
+    # Log scale and centre; the rotation is carried by the matrix.
+    nuisance, trial_nuisance = np.zeros(3), np.empty(3)
+    gradient, trial_gradient, step = np.empty(6), np.empty(6), np.empty(6)
+    information, trial_information = np.empty((6, 6)), np.empty((6, 6))
+    lower = np.empty((6, 6))
+    first, steps, reach = (2.2 * sigma, 6, _REACH) if coarse else (2.0 * sigma, 3, _NEAR)
+    shown = _shown(matrix, rows, numbers, reach + _NEAR)
+    work = np.empty((5, shown.shape[1]))
+    value = 0.0
+    for width in (first, sigma):
+        if width == sigma:
+            shown, steps = _shown(matrix, shown, numbers, _NEAR), 12
+        pairs = _pairs(qx, qy, _placed(matrix, nuisance, shown), 7.0 * width)
+        terms = np.empty(len(pairs[0]))
+        value = _expand(
+            qx, qy, weight, matrix, nuisance, shown, pairs, numbers, width, work, terms, gradient,
+            information,
+        )  # fmt: skip
+        damping = 1e-3
+        for _ in range(steps):
+            _damped_step(information, gradient, damping, lower, step)
+            _turn(matrix, step, trial_matrix)
+            for a in range(3):
+                trial_nuisance[a] = nuisance[a] + step[3 + a]
+            trial = _expand(
+                qx, qy, weight, trial_matrix, trial_nuisance, shown, pairs, numbers, width, work,
+                terms, trial_gradient, trial_information,
+            )  # fmt: skip
+            if trial > value:
+                gain = trial - value
+                value = trial
+                matrix, trial_matrix = trial_matrix, matrix
+                nuisance, trial_nuisance = trial_nuisance, nuisance
+                gradient, trial_gradient = trial_gradient, gradient
+                information, trial_information = trial_information, information
+                damping = max(damping * 0.2, 1e-6)
+                if gain < _GAIN:
+                    break
+            else:
+                damping *= 8.0
+                if damping > 1e4:
+                    break
+    placed = _placed(matrix, nuisance, shown)
+    out[:4] = quaternion_of(matrix)
+    out[4] = math.exp(nuisance[0])
+    out[5] = value
+    out[6] = _correlation(qx, qy, amplitude, pairs, shown, placed, numbers)
+    out[7], out[8] = _residual(qx, qy, pairs, shown, placed, numbers)
+    out[9:] = nuisance[1:]
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _shown(matrix, rows, numbers, reach):
+    """Columns of `rows` whose reflections may be excited by a turn of up to `reach` (radian)."""
+    return _columns(rows, _excited(matrix, rows, numbers, reach))
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _excited(matrix, rows, numbers, reach):
+    n = rows.shape[1]
+    excess = np.empty(n)
+    a, b, c = matrix[0, 2], matrix[1, 2], matrix[2, 2]
+    gx, gy, gz, length = rows[0], rows[1], rows[2], rows[3]
+    for i in range(n):
+        z = a * gx[i] + b * gy[i] + c * gz[i]
+        error = abs(0.5 * numbers[0] * length[i] * length[i] - z)
+        excess[i] = error - length[i] * (reach + numbers[1])
+    # Stored first and counted after, so that the loop needs no branch.
+    kept = np.empty(n + 1, dtype=np.int64)
+    count = 0
+    for i in range(n):
+        kept[count] = i
+        count += excess[i] < 0.02
+    return kept[:count]
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _columns(rows, kept):
+    shown = np.empty((5, len(kept)))
+    for row in range(5):
+        for i in range(len(kept)):
+            shown[row, i] = rows[row, kept[i]]
+    return shown
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _placed(matrix, nuisance, shown):
+    """Where each reflection lies in the pattern (x, y), and its component along z."""
+    scale = math.exp(nuisance[0])
+    placed = np.empty((3, shown.shape[1]))
+    for axis in range(3):
+        _along(matrix, shown, axis, placed[axis])
+    placed[0] = nuisance[1] + scale * placed[0]
+    placed[1] = nuisance[2] + scale * placed[1]
+    return placed
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _pairs(qx, qy, placed, reach):
+    """Reflections within `reach` of each spot, spot by spot, and where each spot's begin."""
+    x, y = placed[0], placed[1]
+    order, edge_of_strip, low, strips_per_length = _strips(x)
+    found, edge = np.empty(512, dtype=np.int64), np.zeros(len(qx) + 1, dtype=np.int64)
+    count = 0
+    for spot in range(len(qx)):
+        first = int((qx[spot] - reach - low) * strips_per_length)
+        last = int((qx[spot] + reach - low) * strips_per_length)
+        first, last = min(max(first, 0), _STRIPS - 1), min(max(last, 0), _STRIPS - 1)
+        # Room for all, so that the loop below needs no branch.
+        if count + len(x) >= len(found):
+            larger = np.empty(2 * (count + len(x)), dtype=np.int64)
+            larger[:count] = found[:count]
+            found = larger
+        for place in range(edge_of_strip[first], edge_of_strip[last + 1]):
+            i = order[place]
+            found[count] = i
+            count += (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2 < reach * reach
+        edge[spot + 1] = count
+    return found[:count], edge
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _strips(x):
+    """Indices sorted into strips of equal width; where each strip begins; the first strip's edge
+    and the number of strips per length."""
+    low, high = np.inf, -np.inf
+    for i in range(len(x)):
+        low, high = min(low, x[i]), max(high, x[i])
+    per_length = _STRIPS / (high - low + 1e-9)
+    strip, edge = np.empty(len(x), dtype=np.int64), np.zeros(_STRIPS + 1, dtype=np.int64)
+    for i in range(len(x)):
+        strip[i] = int((x[i] - low) * per_length)
+        edge[strip[i] + 1] += 1
+    for k in range(_STRIPS):
+        edge[k + 1] += edge[k]
+    order, free = np.empty(len(x), dtype=np.int64), edge.copy()
+    for i in range(len(x)):
+        order[free[strip[i]]] = i
+        free[strip[i]] += 1
+    return order, edge, low, per_length
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _visibility(error, length, numbers):
+    """Visibility of a reflection under precession, and the derivative of its logarithm.
+
+    Lorentzian rel-rod averaged over the cone, up to a constant: Palatinus et al., Acta Cryst. B75
+    (2019) 512, eq. 10.
+    """
+    steep = numbers[2] * numbers[2]
+    swing = (length * numbers[1]) ** 2
+    u = steep * (swing - error * error) + 1.0
+    squared = u * u + 4.0 * steep * error * error
+    root = math.sqrt(squared)
+    du = -2.0 * steep * error
+    dsquared = 2.0 * u * du + 8.0 * steep * error
+    visible = math.sqrt(2.0 * (u + root) / squared)
+    slope = 0.5 * ((du + 0.5 * dsquared / root) / (u + root) - dsquared / squared)
+    return visible, slope
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _shares(z, length, strength, numbers, share, slope):
+    """Fill |F| times visibility of each reflection, and its logarithm's slope in the error."""
+    for i in range(len(length)):
+        error = 0.5 * numbers[0] * length[i] * length[i] - z[i]
+        visible, slope[i] = _visibility(error, length[i], numbers)
+        share[i] = strength[i] * visible
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _along(matrix, shown, axis, out):
+    """Fill the component of each reflection along an axis of the frame."""
+    a, b, c = matrix[0, axis], matrix[1, axis], matrix[2, axis]
+    gx, gy, gz = shown[0], shown[1], shown[2]
+    for i in range(shown.shape[1]):
+        out[i] = a * gx[i] + b * gy[i] + c * gz[i]
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _expand(
+    qx, qy, weight, matrix, nuisance, shown, pairs, numbers, sigma, work, terms, gradient,
+    information,
+):  # fmt: skip
+    """Log-likelihood with priors; fills its gradient and a positive matrix near minus its Hessian.
+
+    Parameters: rotation about the frame's x, y, z; log scale; centre x, y. `work` (5, reflections)
+    and `terms` (pairs,) are room to work in.
+    """
+    scale = math.exp(nuisance[0])
+    # Small loops over few arrays each, so that the compiler turns them into vector instructions.
+    x, y, z, share, slope = work[0], work[1], work[2], work[3], work[4]
+    _along(matrix, shown, 0, x)
+    _along(matrix, shown, 1, y)
+    _along(matrix, shown, 2, z)
+    _shares(z, shown[3], shown[4], numbers, share, slope)
+    inner, outer = numbers[3] ** 2, numbers[4] ** 2
+    total, mean_x, mean_y, square_xx, square_xy, square_yy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for i in range(shown.shape[1]):
+        radius = x[i] * x[i] + y[i] * y[i]
+        counted = share[i] if inner < radius < outer else 0.0
+        along_x, along_y = -slope[i] * y[i], slope[i] * x[i]
+        total += counted
+        mean_x += counted * along_x
+        mean_y += counted * along_y
+        square_xx += counted * along_x * along_x
+        square_xy += counted * along_x * along_y
+        square_yy += counted * along_y * along_y
+    mean_x /= total
+    mean_y /= total
+
+    stray = numbers[8] / (math.pi * (outer - inner))
+    peak = (1.0 - numbers[8]) / (2.0 * math.pi * sigma * sigma * total)
+    precision = 1.0 / (sigma * sigma)
+    value = 0.0
+    # Moments over pairs, each weighted by its share of its spot: of the offset (o), and of the
+    # derivatives of a reflection's place, a = scale z, b = scale y, c = scale x.
+    n = n_a = n_b = n_c = n_aa = n_ab = n_ac = n_bc = 0.0
+    o_x = o_y = turn_x = turn_y = turn_z = stretch = tilt_x = tilt_y = 0.0
+    of_pair, edge = pairs
+    for spot in range(len(qx)):
+        belongs = 0.0
+        for pair in range(edge[spot], edge[spot + 1]):
+            i = of_pair[pair]
+            off_x = qx[spot] - nuisance[1] - scale * x[i]
+            off_y = qy[spot] - nuisance[2] - scale * y[i]
+            terms[pair] = (
+                share[i] * peak * math.exp(-0.5 * precision * (off_x * off_x + off_y * off_y))
+            )
+            belongs += terms[pair]
+        density = stray + belongs
+        value += weight[spot] * math.log(density)
+        factor = weight[spot] / density
+        for pair in range(edge[spot], edge[spot + 1]):
+            i = of_pair[pair]
+            a, b, c = scale * z[i], scale * y[i], scale * x[i]
+            off_x = qx[spot] - nuisance[1] - c
+            off_y = qy[spot] - nuisance[2] - b
+            t = factor * terms[pair]
+            n += t
+            n_a += t * a
+            n_b += t * b
+            n_c += t * c
+            n_aa += t * a * a
+            n_ab += t * a * b
+            n_ac += t * a * c
+            n_bc += t * (b * b + c * c)
+            o_x += t * off_x
+            o_y += t * off_y
+            turn_x -= t * a * off_y
+            turn_y += t * a * off_x
+            turn_z += t * (c * off_y - b * off_x)
+            stretch += t * (c * off_x + b * off_y)
+            tilt_x -= t * slope[i] * y[i]
+            tilt_y += t * slope[i] * x[i]
+    gradient[0] = precision * turn_x + tilt_x - n * mean_x
+    gradient[1] = precision * turn_y + tilt_y - n * mean_y
+    gradient[2] = precision * turn_z
+    gradient[3] = precision * stretch
+    gradient[4] = precision * o_x
+    gradient[5] = precision * o_y
+    # Sums of the outer products of d(x, y): rows (0, a, -b, c, 1, 0) and (-a, 0, c, b, 0, 1).
+    information[:] = 0.0
+    information[0, 0] = information[1, 1] = precision * n_aa
+    information[2, 0] = information[3, 1] = -precision * n_ac
+    information[3, 1] = precision * n_ac
+    information[2, 1] = information[3, 0] = -precision * n_ab
+    information[2, 2] = information[3, 3] = precision * n_bc
+    information[5, 0] = -precision * n_a
+    information[4, 1] = precision * n_a
+    information[4, 2] = -precision * n_b
+    information[5, 2] = information[4, 3] = precision * n_c
+    information[5, 3] = precision * n_b
+    information[4, 4] = information[5, 5] = precision * n
+    information[0, 0] += n * (square_xx / total - mean_x * mean_x)
+    information[1, 0] += n * (square_xy / total - mean_x * mean_y)
+    information[1, 1] += n * (square_yy / total - mean_y * mean_y)
+    for a in range(3):
+        width = numbers[6] if a == 0 else numbers[7]
+        value -= 0.5 * (nuisance[a] / width) ** 2
+        gradient[3 + a] -= nuisance[a] / width**2
+        information[3 + a, 3 + a] += 1.0 / width**2
+    for a in range(6):
+        for b in range(a):
+            information[b, a] = information[a, b]
+    return value
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _damped_step(information, gradient, damping, lower, step):
+    """Solve (information + damping diagonal) step = gradient by Cholesky's method."""
+    n = len(gradient)
+    for a in range(n):
+        for b in range(a + 1):
+            total = information[a, b]
+            if a == b:
+                total += damping * information[a, a] + 1e-9
+            for k in range(b):
+                total -= lower[a, k] * lower[b, k]
+            lower[a, b] = math.sqrt(max(total, 1e-12)) if a == b else total / lower[b, b]
+    for a in range(n):
+        step[a] = gradient[a]
+        for k in range(a):
+            step[a] -= lower[a, k] * step[k]
+        step[a] /= lower[a, a]
+    for a in range(n - 1, -1, -1):
+        for k in range(a + 1, n):
+            step[a] -= lower[k, a] * step[k]
+        step[a] /= lower[a, a]
+    # No more than about a degree at once: the expansion holds no further.
+    turn = math.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
+    if turn > 0.02:
+        for a in range(n):
+            step[a] *= 0.02 / turn
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _turn(matrix, step, out):
+    """Fill the orientation after the crystal is turned by step[:3] about the frame's axes."""
+    angle = math.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
+    if angle < 1e-15:
+        out[:] = matrix
+        return
+    # The spots turn by R, the orientation, frame to crystal, by its inverse on the right: each row
+    # v becomes R v = v cos + (u x v) sin + u (u . v) (1 - cos).
+    x, y, z = step[0] / angle, step[1] / angle, step[2] / angle
+    cosine, sine = math.cos(angle), math.sin(angle)
+    for row in range(3):
+        a, b, c = matrix[row, 0], matrix[row, 1], matrix[row, 2]
+        along = (x * a + y * b + z * c) * (1.0 - cosine)
+        out[row, 0] = a * cosine + (y * c - z * b) * sine + x * along
+        out[row, 1] = b * cosine + (z * a - x * c) * sine + y * along
+        out[row, 2] = c * cosine + (x * b - y * a) * sine + z * along
+
+
+@numba.njit(cache=True)
+def matrix_of(quaternion):
+    w, x, y, z = quaternion / math.sqrt(np.sum(quaternion * quaternion))
+    return np.array(
+        [
+            [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
+            [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
+            [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
+        ]
+    )
+
+
+@numba.njit(cache=True)
+def quaternion_of(matrix):
+    """Quaternion (w, x, y, z) of a rotation matrix, w not negative (Shepperd's method)."""
+    m = matrix
+    choice = np.array([m[0, 0] + m[1, 1] + m[2, 2], m[0, 0], m[1, 1], m[2, 2]])
+    largest = np.argmax(choice)
+    q = np.empty(4)
+    if largest == 0:
+        q[0] = 1 + choice[0]
+        q[1], q[2], q[3] = m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]
+    else:
+        i = largest - 1
+        j, k = (i + 1) % 3, (i + 2) % 3
+        q[0] = m[k, j] - m[j, k]
+        q[1 + i] = 1 + m[i, i] - m[j, j] - m[k, k]
+        q[1 + j] = m[j, i] + m[i, j]
+        q[1 + k] = m[k, i] + m[i, k]
+    q /= math.sqrt(np.sum(q * q))
+    return q if q[0] >= 0 else -q
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _correlation(qx, qy, amplitude, pairs, shown, placed, numbers):
+    """Normalised correlation of spot amplitudes, each reflection paired with at most one spot.
+
+    sum(w_j v_g k(d_jg)) / sqrt(sum w^2 sum v^2) over pairs, with a Gaussian k <= 1 of twice the
+    spots' position error, lies in 0 to 1 by the inequality of Cauchy and Schwarz.
+    """
+    x, y, z = placed[0], placed[1], placed[2]
+    share, slope = np.empty(len(x)), np.empty(len(x))
+    _shares(z, shown[3], shown[4], numbers, share, slope)
+    of_pair, edge = pairs
+    precision = 0.25 / numbers[5] ** 2
+    free = np.ones(len(x), dtype=np.bool_)
+    overlap, norm, power = 0.0, 0.0, 0.0
+    for i in range(len(x)):
+        inside = numbers[3] ** 2 < x[i] * x[i] + y[i] * y[i] < numbers[4] ** 2
+        norm += share[i] if inside else 0.0
+        free[i] = inside
+    for spot in range(len(amplitude)):
+        best, best_value = -1, 0.0
+        power += amplitude[spot] ** 2
+        for pair in range(edge[spot], edge[spot + 1]):
+            i = of_pair[pair]
+            if free[i]:
+                square = (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2
+                here = math.sqrt(share[i]) * math.exp(-0.5 * square * precision)
+                if here > best_value:
+                    best, best_value = i, here
+        if best >= 0:
+            free[best] = False
+            overlap += amplitude[spot] * best_value
+    return overlap / math.sqrt(max(norm * power, 1e-300))
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _nearest(x, y, of_spot, shown, placed, numbers):
+    """Of reflections near a spot the one that it belongs to, -1 for none, and their distance^2."""
+    chosen, nearest = -1, 9.0 * numbers[5] ** 2
+    for i in of_spot:
+        square = (placed[0, i] - x) ** 2 + (placed[1, i] - y) ** 2
+        # Beyond a few half widths of a rel-rod a reflection is not what a spot is.
+        error = abs(0.5 * numbers[0] * shown[3, i] ** 2 - placed[2, i])
+        faded = 4.0 * math.pi / numbers[2] + shown[3, i] * numbers[1]
+        if square < nearest and error < faded:
+            chosen, nearest = i, square
+    return chosen, nearest
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _residual(qx, qy, pairs, shown, placed, numbers):
+    """Root mean square distance of the spots that belong to a reflection, and their number."""
+    of_pair, edge = pairs
+    squares, count = 0.0, 0
+    for spot in range(len(qx)):
+        of_spot = of_pair[edge[spot] : edge[spot + 1]]
+        chosen, square = _nearest(qx[spot], qy[spot], of_spot, shown, placed, numbers)
+        if chosen >= 0:
+            squares += square
+            count += 1
+    return math.sqrt(squares / max(count, 1)), count
+
+
+@numba.njit(cache=True, parallel=True, error_model="numpy")
+def assign_all(
+    offset, qx, qy, position, phase, rotation, centre, scale, strain, first, rows, numbers, edge,
+    reflection,
+):  # fmt: skip
+    """Fill the column of each candidate's reflection for each of its spots, -1 for none."""
+    for candidate in numba.prange(len(position)):
+        start, stop = offset[position[candidate]], offset[position[candidate] + 1]
+        low, high = first[phase[candidate]], first[phase[candidate] + 1]
+        matrix = matrix_of(rotation[candidate])
+        # A strain moves a reflection by less than a turn of the same size.
+        kept = _excited(matrix, rows[:, low:high], numbers, 0.03)
+        shown = _strained(_columns(rows[:, low:high], kept), strain[candidate])
+        nuisance = np.array(
+            [math.log(scale[candidate]), centre[candidate, 0], centre[candidate, 1]]
+        )
+        placed = _placed(matrix, nuisance, shown)
+        of_pair, pair_edge = _pairs(qx[start:stop], qy[start:stop], placed, 3.0 * numbers[5])
+        for spot in range(stop - start):
+            of_spot = of_pair[pair_edge[spot] : pair_edge[spot + 1]]
+            chosen, _ = _nearest(
+                qx[start + spot], qy[start + spot], of_spot, shown, placed, numbers
+            )
+            reflection[edge[candidate] + spot] = low + kept[chosen] if chosen >= 0 else -1
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _strained(rows, strain):
+    """Reflections after a strain of the reciprocal lattice."""
+    out = rows.copy()
+    for i in range(3):
+        for j in range(3):
+            for k in range(rows.shape[1]):
+                out[i, k] += strain[i, j] * rows[j, k]
+    for k in range(rows.shape[1]):
+        out[3, k] = math.sqrt(out[0, k] ** 2 + out[1, k] ** 2 + out[2, k] ** 2)
+    return out
+
+
+@numba.njit(cache=True, parallel=True, error_model="numpy")
+def promise_all(
+    phase, rotation, scale, centre, first, rows, numbers, faint, edge, count, out, reflection
+):  # fmt: skip
+    """Fill the number of each crystal's reflections, or, where `out` has room, these."""
+    for crystal in numba.prange(len(phase)):
+        low, high = first[phase[crystal]], first[phase[crystal] + 1]
+        placed, share, kept = _promised(
+            rotation[crystal], scale[crystal], centre[crystal], rows[:, low:high], numbers
+        )
+        total = 0.0
+        for i in range(len(share)):
+            square = placed[0, i] ** 2 + placed[1, i] ** 2
+            if not numbers[3] ** 2 < square < numbers[4] ** 2:
+                share[i] = 0.0
+            total += share[i]
+        found = 0
+        for i in range(len(share)):
+            if share[i] > faint * total:
+                if len(out):
+                    at = edge[crystal] + found
+                    out[at, 0], out[at, 1] = placed[0, i], placed[1, i]
+                    out[at, 2] = share[i] / total
+                    reflection[at] = low + kept[i]
+                found += 1
+        if not len(out):
+            count[crystal] = found
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _promised(rotation, scale, centre, rows, numbers):
+    """Places (3, n) and weights (n,) of a crystal's reflections, and their columns of `rows`."""
+    matrix = matrix_of(rotation)
+    kept = _excited(matrix, rows, numbers, 0.0)
+    shown = _columns(rows, kept)
+    placed = _placed(matrix, np.array([math.log(scale), centre[0], centre[1]]), shown)
+    share, slope = np.empty(shown.shape[1]), np.empty(shown.shape[1])
+    # The excitation does not know of scale and centre.
+    _along(matrix, shown, 2, placed[2])
+    _shares(placed[2], shown[3], shown[4], numbers, share, slope)
+    return placed, share, kept

@@ -1,0 +1,82 @@
+"""Matching: patterns against templates at every angle, by azimuthal harmonics, coarse to fine.
+
+A pattern is a sum of spots on radial shells. Correlating it with a template under every rotation in
+the plane is a product per azimuthal harmonic: sum over shells first, then one inverse transform per
+pair gives the correlation at all angles. For a batch of patterns the sums over shells are matrix
+products. A template seen in a mirror, whose harmonics are the complex conjugates, is the crystal
+turned by 180 degrees about an axis in the plane: by Friedel's law every reflection at (x, y, z)
+then has a mate at (x, -y, z), as strong and as far from the Ewald sphere.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from phasefront.diffraction.correlation import (
+    Correlator,
+    share_out,
+)
+from phasefront.diffraction.template_library import Library
+
+# Of a pattern; see `template_library.TEMPLATE_POWER`.
+PATTERN_POWER = 0.15
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Best matches of every pattern and phase, best first: dimensions (pattern, phase, rank)."""
+
+    rotation: np.ndarray  # (..., 4) quaternions, frame to crystal; NaN where there is none
+    score: np.ndarray  # normalised correlation, 0 to 1; NaN where there is none
+
+
+def match(
+    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    library: Library,
+    *,
+    n_best: int = 2,
+    min_spots: int = 5,
+    device: str = "cpu",
+) -> Matches:
+    """Correlate every pattern with every phase's templates, a coarse grid of directions first.
+
+    Each phase keeps its own best coarse directions, so none is pruned by another; the full grid is
+    searched about these, and the angle in the plane interpolated. Orientations of one phase are
+    more than a step of the grid apart, under its symmetry. Patterns of fewer than `min_spots` spots
+    are left out.
+
+    Parameters
+    ----------
+    spots
+        offset (patterns + 1,), qx, qy and intensity (spots,).
+    device
+        Where the matrix products are done: "cpu", on as many threads as numba has, whose results do
+        not depend on how many; or "gpu", through CuPy or PyTorch.
+
+    Raises
+    ------
+    InputError
+        There is no GPU, or nothing to use it with.
+    """
+    from threadpoolctl import threadpool_limits
+
+    offset, qx, qy, intensity = spots
+    amplitude = intensity**PATTERN_POWER
+    active = np.flatnonzero(np.diff(offset) >= min_spots)
+    shape = (len(offset) - 1, library.phases, n_best)
+    rotation, score = np.full((*shape, 4), np.nan), np.full(shape, np.nan)
+    shared = None if device == "cpu" else library.accelerated
+
+    def work(share: np.ndarray) -> None:
+        correlate = shared or Correlator(library.real, library.imaginary)
+        for batch in np.split(share, range(correlate.batch, len(share), correlate.batch)):
+            harmonics = library.transform(offset, qx, qy, amplitude, batch, correlate.batch)
+            best = correlate(harmonics)
+            rotation[batch], score[batch] = library.search(harmonics[: len(batch)], *best, n_best)
+
+    # One BLAS thread each: the patterns are what is shared among the threads.
+    with threadpool_limits(1, "blas"):
+        share_out(work, active)
+    return Matches(rotation, np.clip(score, 0.0, 1.0))

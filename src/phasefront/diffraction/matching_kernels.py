@@ -1,0 +1,244 @@
+"""Compiled steps of matching: harmonics of rings, searches over angles, ranks."""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+# Harmonics 1 to 32; the mean of each ring, harmonic 0, is taken off.
+ORDERS = np.arange(1, 33)
+_AZIMUTHAL_SIGMA = 0.03  # blur along the ring, 1/angstrom
+_ANGLES = 128  # of the fine search, over a full turn
+COARSE_ANGLES = 32
+_KEPT = 8  # coarse candidates per phase that are searched finely
+_WINDOW = 16  # angles about the coarse one that the fine search looks at
+# (harmonics, angles), past a full turn, so that every window is in one piece.
+_COSINE, _SINE = (
+    f(2 * np.pi / _ANGLES * np.outer(ORDERS, np.arange(_ANGLES + _WINDOW))).astype("f4")
+    for f in (np.cos, np.sin)
+)
+
+
+@numba.njit(cache=True, nogil=True)
+def transform(offset, qx, qy, amplitude, chosen, shells, out):
+    """Normalised harmonics (chosen, shells, 2, harmonics) of lists of spots.
+
+    H_k(shell) = sum of amplitude * triangle(radius - shell) * blur(k) * exp(-i k azimuth), with
+    2 sum |H|^2 = 1.
+    """
+    step = shells[1] - shells[0]
+    orders = out.shape[3]
+    for row in range(len(chosen)):
+        for spot in range(offset[chosen[row]], offset[chosen[row] + 1]):
+            radius = math.sqrt(qx[spot] ** 2 + qy[spot] ** 2)
+            position = (radius - shells[0]) / step
+            low = math.floor(position)
+            if low < 0 or low >= len(shells) - 1:
+                continue
+            upper = amplitude[spot] * (position - low)
+            lower = amplitude[spot] - upper
+            cosine, sine = qx[spot] / radius, qy[spot] / radius
+            # exp(-k^2 w) from one order to the next: its ratio falls by exp(-2 w) each time.
+            width = 0.5 * (_AZIMUTHAL_SIGMA / radius) ** 2
+            blur, fall = math.exp(-width), math.exp(-2.0 * width)
+            ratio = blur * fall
+            real, imaginary = blur * cosine, -blur * sine
+            for k in range(orders):
+                out[row, low, 0, k] += lower * real
+                out[row, low, 1, k] += lower * imaginary
+                out[row, low + 1, 0, k] += upper * real
+                out[row, low + 1, 1, k] += upper * imaginary
+                real, imaginary = (
+                    ratio * (real * cosine + imaginary * sine),
+                    ratio * (imaginary * cosine - real * sine),
+                )
+                ratio *= fall
+        total = np.float32(0.0)
+        for value in out[row].flat:
+            total += value * value
+        if total > 0.0:
+            out[row] /= np.float32(np.sqrt(2.0 * total))
+
+
+@numba.njit(cache=True, nogil=True)
+def largest(odd_real, even_real, odd_imaginary, even_imaginary, score, angle):
+    """Fill the largest correlation over the angles (rows), and which: half a turn on where less.
+
+    Half a turn turns the sign of the odd harmonics, a mirror that of the parts with Ti.
+    """
+    half, patterns, templates = len(odd_real), score.shape[1], score.shape[2]
+    best, at = np.empty(templates, dtype=np.float32), np.empty(templates, dtype=np.int32)
+    for pattern in range(patterns):
+        own = slice(pattern * templates, (pattern + 1) * templates)
+        for mirrored in range(2):
+            sign = np.float32(1 - 2 * mirrored)
+            best[:] = -np.inf
+            for row in range(half):
+                plus, minus = np.int32(row), np.int32(row + half)
+                odd_r, even_r = odd_real[row, own], even_real[row, own]
+                odd_i, even_i = odd_imaginary[row, own], even_imaginary[row, own]
+                for i in range(templates):
+                    odd = odd_r[i] + sign * odd_i[i]
+                    value = even_r[i] + sign * even_i[i] + abs(odd)
+                    here = plus if odd >= np.float32(0.0) else minus
+                    larger = value > best[i]
+                    at[i] = here if larger else at[i]
+                    best[i] = value if larger else best[i]
+            score[mirrored, pattern] = best
+            angle[mirrored, pattern] = at
+
+
+@numba.njit(cache=True, nogil=True)
+def search(
+    harmonics, score, angle, rotation, templates, coarse_edge, near_edge, symmetry, symmetry_edge,
+    apart, quaternions, scores,
+):  # fmt: skip
+    """Full grid about each pattern's and phase's best coarse templates; fills the last two."""
+    n_best = scores.shape[2]
+    value, chosen = np.empty(_KEPT), np.empty((2, _KEPT), dtype=np.int64)
+    found, found_value = np.empty((_KEPT, 4)), np.empty(_KEPT)
+    room = np.empty((3, len(ORDERS)), dtype=np.float32)
+    for pattern in range(len(harmonics)):
+        for phase in range(len(coarse_edge) - 1):
+            kept = _best_coarse(
+                score[:, pattern], coarse_edge[phase], coarse_edge[phase + 1], value, chosen
+            )
+            for rank in range(kept):
+                mirrored, coarse = chosen[0, rank], chosen[1, rank]
+                start = round(angle[mirrored, pattern, coarse] * _ANGLES / COARSE_ANGLES)
+                best, best_angle, best_template = -2.0, 0.0, -1
+                for near in range(near_edge[coarse], near_edge[coarse + 1]):
+                    here, at = _best_near(
+                        harmonics[pattern], templates[near], mirrored, start, room
+                    )
+                    if here > best:
+                        best, best_angle, best_template = here, at, near
+                found_value[rank] = best
+                _orient(rotation[best_template], mirrored, best_angle, found[rank])
+            operators = symmetry[symmetry_edge[phase] : symmetry_edge[phase + 1]]
+            order = np.argsort(-found_value[:kept])
+            taken = 0
+            for place in range(kept):
+                if taken == n_best:
+                    break
+                index = order[place]
+                new = True
+                # Among better ones, taken or not: near a better one is no maximum.
+                for other in order[:place]:
+                    new = new and _cosine_half_angle(found[index], found[other], operators) < apart
+                if new:
+                    quaternions[pattern, phase, taken] = found[index]
+                    scores[pattern, phase, taken] = found_value[index]
+                    taken += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _best_coarse(score, low, high, value, chosen):
+    """Fill value and chosen (mirrored, coarse) with the largest scores, best first; how many."""
+    kept = 0
+    for mirrored in range(2):
+        for coarse in range(low, high):
+            new = score[mirrored, coarse]
+            if kept < _KEPT:
+                kept += 1
+            elif new <= value[kept - 1]:
+                continue
+            place = kept - 1
+            while place > 0 and value[place - 1] < new:
+                value[place] = value[place - 1]
+                chosen[0, place], chosen[1, place] = chosen[0, place - 1], chosen[1, place - 1]
+                place -= 1
+            value[place] = new
+            chosen[0, place], chosen[1, place] = mirrored, coarse
+    return kept
+
+
+@numba.njit(cache=True, nogil=True)
+def _best_near(pattern, template, mirrored, start, room):
+    """Largest correlation within a few steps of the angle `start`, and the angle in radian."""
+    sign = np.float32(-1.0 if mirrored else 1.0)
+    real, imaginary, around = room[0], room[1], room[2]
+    room[:] = 0.0
+    # Harmonics innermost, and few arrays a loop: so the compiler makes vectors of them.
+    for s in range(len(pattern)):
+        pr, pi, tr, ti = pattern[s, 0], pattern[s, 1], template[s, 0], template[s, 1]
+        for k in range(len(ORDERS)):
+            real[k] += pr[k] * tr[k] + sign * pi[k] * ti[k]
+        for k in range(len(ORDERS)):
+            imaginary[k] += pi[k] * tr[k] - sign * pr[k] * ti[k]
+    first = (start - _WINDOW // 2) % _ANGLES
+    for k in range(len(ORDERS)):
+        cosine, sine = _COSINE[k, first : first + _WINDOW], _SINE[k, first : first + _WINDOW]
+        for j in range(_WINDOW):
+            around[j] += real[k] * cosine[j] - imaginary[k] * sine[j]
+    j = 1 + np.argmax(around[1 : _WINDOW - 1])
+    left, middle, right = around[j - 1], around[j], around[j + 1]
+    bend = left - 2.0 * middle + right
+    shift = 0.0
+    if bend < 0.0:
+        shift = min(max(0.5 * (left - right) / bend, -0.5), 0.5)
+    value = 2.0 * (middle - 0.25 * (left - right) * shift)
+    return value, (first + j + shift) * 2.0 * np.pi / _ANGLES
+
+
+@numba.njit(cache=True, nogil=True)
+def _orient(rotation, mirrored, angle, out):
+    """Fill the orientation whose pattern is the template's, mirrored in x if so, then turned."""
+    w, x, y, z = rotation
+    # A crystal turned by 180 degrees about y shows (x, -y): with Friedel's law the mirror image.
+    if mirrored:
+        w, x, y, z = -y, -z, w, x
+    # The pattern turns by `angle`, the orientation, frame to crystal, by its inverse on the right.
+    cosine, sine = math.cos(0.5 * angle), -math.sin(0.5 * angle)
+    out[0], out[3] = w * cosine - z * sine, z * cosine + w * sine
+    out[1], out[2] = x * cosine + y * sine, y * cosine - x * sine
+
+
+@numba.njit(cache=True, nogil=True)
+def _cosine_half_angle(first, second, operators):
+    """Cosine of half the smallest angle between two orientations that symmetry allows."""
+    a, b, c, d = first
+    w, x, y, z = second
+    # Scalar part of s first second^-1 is s . conj(first second^-1), up to the sign.
+    p0, p1 = a * w + b * x + c * y + d * z, a * x - b * w + c * z - d * y
+    p2, p3 = a * y - b * z - c * w + d * x, a * z + b * y - c * x - d * w
+    largest = 0.0
+    for s in range(len(operators)):
+        scalar = (
+            operators[s, 0] * p0
+            + operators[s, 1] * p1
+            + operators[s, 2] * p2
+            + operators[s, 3] * p3
+        )
+        largest = max(largest, abs(scalar))
+    return largest
+
+
+@numba.njit(cache=True)
+def rank_distinct(
+    group, phase, rotation, likelihood, symmetry, edge, cosine, n_best, rank
+):  # fmt: skip
+    """Fill the ranks of orientations that differ from all better ones of their group, others stay.
+
+    Groups are contiguous; `edge`: where each phase's operators begin in `symmetry`; `cosine`: of
+    half the angle from which two orientations differ.
+    """
+    start = 0
+    while start < len(group):
+        stop = start + 1
+        while stop < len(group) and group[stop] == group[start]:
+            stop += 1
+        operators = symmetry[edge[phase[start]] : edge[phase[start] + 1]]
+        kept = 0
+        for index in start + np.argsort(-likelihood[start:stop]):
+            new = kept < n_best
+            for other in range(start, stop):
+                if rank[other] >= 0:
+                    nearest = _cosine_half_angle(rotation[index], rotation[other], operators)
+                    new = new and nearest < cosine
+            if new:
+                rank[index] = kept
+                kept += 1
+        start = stop

@@ -1,0 +1,68 @@
+"""Reflections of the phases, and those that a crystal shows in an orientation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from phasefront.diffraction import rotations
+from phasefront.diffraction.crystals import Crystal
+from phasefront.diffraction.optics import EXCITATION_WIDTH, Experiment
+
+# Reflections weaker than this share of the strongest |F| are left out.
+_WEAKEST = 0.01
+
+
+@dataclass(frozen=True)
+class ReflectionTable:
+    """Reflections of all phases, one after the other."""
+
+    first: np.ndarray  # (phases + 1,)
+    rows: np.ndarray  # (5, n): g (3) in the crystal's axes and |g| in 1/angstrom, and |F|
+
+
+def reflection_table(crystals: Sequence[Crystal], *, max_radius: float) -> ReflectionTable:
+    """Reflections up to `max_radius` (1/angstrom) that are strong enough to matter."""
+    columns, first = [], [0]
+    for crystal in crystals:
+        # Tilted reflections just outside may swing in.
+        _, q, intensity = crystal.reflections(1.0 / (1.02 * max_radius))
+        amplitude = np.sqrt(intensity)
+        rows = np.vstack([q.T, np.linalg.norm(q, axis=1), amplitude])
+        columns.append(rows[:, amplitude > _WEAKEST * amplitude.max()])
+        first.append(first[-1] + columns[-1].shape[1])
+    return ReflectionTable(np.array(first), np.concatenate(columns, axis=1))
+
+
+def predict_spots(
+    crystal: Crystal, rotation: np.ndarray, experiment: Experiment
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Spots that a crystal shows in an orientation, in plain NumPy.
+
+    Parameters
+    ----------
+    rotation
+        (4,) quaternion, frame to crystal.
+
+    Returns qx, qy (n,) in 1/angstrom, hkl (n, 3) and weight (n,): |F| times visibility over the
+    sum of these, the mixture weights of the likelihood.
+    """
+    hkl, g, intensity = crystal.reflections(1.0 / experiment.window[1])
+    amplitude = np.sqrt(intensity)
+    kept = amplitude > _WEAKEST * amplitude.max()
+    hkl, g, amplitude = hkl[kept], g[kept], amplitude[kept]
+    q = g @ rotations.matrices(np.asarray(rotation, dtype=float))
+    bend = 0.5 * experiment.wavelength * (q**2).sum(axis=1)
+    steep = (np.pi / EXCITATION_WIDTH) ** 2
+    error = bend - q[:, 2]
+    swing = 2.0 * bend / experiment.wavelength * np.deg2rad(experiment.precession_deg) ** 2
+    u = steep * (swing - error**2) + 1.0
+    squared = u**2 + 4.0 * steep * error**2
+    weight = amplitude * np.sqrt(2.0 * (u + np.sqrt(squared)) / squared)
+    radius = np.hypot(q[:, 0], q[:, 1])
+    weight *= (radius >= experiment.window[0]) & (radius <= experiment.window[1])
+    weight /= weight.sum()
+    shown = weight > 1e-3
+    return q[shown, 0], q[shown, 1], hkl[shown], weight[shown]

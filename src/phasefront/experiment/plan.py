@@ -1,0 +1,345 @@
+"""What a run has to do: the experiment, its tables and their files, checked against each other."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from phasefront.core.errors import InputError
+from phasefront.experiment import sweep
+from phasefront.experiment.config import Experiment
+from phasefront.experiment.load import load, named, parse
+from phasefront.experiment.settings.base import Model
+from phasefront.experiment.settings.cycling import LogRow
+from phasefront.experiment.settings.powder import PatternRow
+from phasefront.experiment.settings.scans import ScanLayout, ScanRow
+from phasefront.experiment.tables import read_table
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An experiment with its tables (pandas, indexed by their first column).
+
+    Tables are empty where the experiment has none.
+    """
+
+    source: str
+    experiment: Experiment
+    scans: pd.DataFrame
+    logs: pd.DataFrame
+    patterns: pd.DataFrame
+    sweep: sweep.Space
+
+    @classmethod
+    def load(cls, *paths: str | Path) -> Plan:
+        """The plan of config files, later ones overriding earlier ones.
+
+        Raises InputError for what does not fit together.
+        """
+        return cls._build(load(*paths), named(paths))
+
+    @classmethod
+    def parse(cls, content: dict, source: str | Path) -> Plan:
+        """The plan of an already loaded config; `source` is named in errors."""
+        return cls._build(parse(content, source), str(source))
+
+    @classmethod
+    def _build(cls, experiment: Experiment, source: str) -> Plan:
+        tables = experiment.tables
+        plan = cls(
+            source,
+            experiment,
+            _optional_table(tables.scans, ScanRow),
+            _optional_table(tables.cycling, LogRow),
+            _optional_table(tables.powder, PatternRow),
+            sweep.expand(experiment, source),
+        )
+        plan._check_references()
+        return plan
+
+    @property
+    def cifs(self) -> list[str]:
+        """Paths of the candidate phases' CIFs, in the config's order."""
+        return [phase.cif for phase in self.experiment.material.phases]
+
+    @property
+    def instruments(self) -> list[str]:
+        """Instruments that took at least one of the scans."""
+        return sorted(set(self.scans["instrument"]))
+
+    @property
+    def tables(self) -> list[str]:
+        """Paths of the experiment's tables."""
+        tables = self.experiment.tables
+        return [path for path in (tables.scans, tables.cycling, tables.powder) if path]
+
+    def scans_of_kind(self, kind: str) -> list[str]:
+        """Identifiers of the scans that are raw scans or peak lists."""
+        return list(self.scans.index[self.scans["kind"] == kind])
+
+    def instrument(self, name: str) -> str:
+        """An instrument as JSON, without its camera's place to the scan: few rules need that."""
+        return _json(self.experiment.instruments[name].model_dump(mode="json", exclude={"camera"}))
+
+    def instrument_of_scan(self, scan: str) -> str:
+        """The instrument that took a scan, as JSON."""
+        return self.instrument(self.scans.loc[scan, "instrument"])
+
+    def camera_of_scan(self, scan: str) -> str:
+        """How the camera stands to a scan, as JSON; null where the config does not say."""
+        return _json(self._cameras([scan])[scan])
+
+    def cameras(self) -> str:
+        """The same of every scan, by its name."""
+        return _json(self._cameras(self.scans.index))
+
+    def _cameras(self, scans: Iterable[str]) -> dict[str, dict | None]:
+        stated = {
+            scan: self.experiment.instruments[self.scans.loc[scan, "instrument"]].camera
+            for scan in scans
+        }
+        return {scan: camera and camera.model_dump(mode="json") for scan, camera in stated.items()}
+
+    def step_of(self, scan: str) -> float:
+        """Scan step, nm; NaN where the table does not say."""
+        step = self.scans.loc[scan, "scan_step_nm"]
+        return math.nan if step is None else float(step)
+
+    def layout_of(self, scan: str) -> str:
+        """How the frames of a scan lie on its positions, as JSON; see `config.ScanLayout`."""
+        row = self.scans.loc[scan]
+        layout = {name: row[name] for name in ScanLayout.model_fields}
+        return _json(ScanLayout.model_validate(layout).model_dump(mode="json"))
+
+    def log(self, name: str) -> str:
+        """A row of the cycling table as JSON."""
+        return _json(self.logs.loc[name].to_dict())
+
+    def pattern(self, name: str) -> str:
+        """A row of the powder table as JSON."""
+        row = self.patterns.loc[name]
+        return _json(row[row.notna()].to_dict())
+
+    def patterns_of_kind(self, kind: str) -> list[str]:
+        """Identifiers of the powder patterns to fit, or of those refined elsewhere."""
+        return list(self.patterns.index[self.patterns["kind"] == kind])
+
+    def pattern_before(self, name: str) -> str | None:
+        """The pattern to fit that comes last before this one, at the same wavelength.
+
+        Patterns are in the order of the config's states, those of a state in the table's. None
+        without one.
+        """
+        same = self.patterns[
+            (self.patterns["kind"] == "pattern")
+            & (self.patterns["wavelength"] == self.patterns.loc[name, "wavelength"])
+        ]
+        states = [state.name for state in self.experiment.states]
+        order = [p for state in states for p in same.index[same["state"] == state]]
+        place = order.index(name)
+        return order[place - 1] if place else None
+
+    def states_on_log(self, log: str) -> str:
+        """The states located on a log, as JSON."""
+        states = [state for state in self.experiment.states if state.log == log]
+        return _json([state.model_dump(mode="json") for state in states])
+
+    def links(self) -> str:
+        """What belongs to each state, as JSON: its scans, its log and its powder patterns."""
+        links = [
+            {
+                "state": state.name,
+                "scans": list(self.scans.index[self.scans["state"] == state.name]),
+                "log": state.log,
+                "patterns": list(self.patterns.index[self.patterns["state"] == state.name]),
+            }
+            for state in self.experiment.states
+        ]
+        return _json(links)
+
+    def seed_of(self, identifier: str) -> int:
+        """A seed of its own for each file, from the run's seed."""
+        text = f"{self.experiment.seed}/{identifier}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+    def raw_files(self) -> list[str]:
+        """Every raw file that the tables name."""
+        return [path for t in (self.scans, self.logs, self.patterns) for path in t["path"]]
+
+    def _check_references(self) -> None:
+        states = {state.name for state in self.experiment.states}
+        tables = self.experiment.tables
+        if len(self.scans):
+            _check_known(self.scans, "state", states, tables.scans)
+            _check_known(self.scans, "instrument", set(self.experiment.instruments), tables.scans)
+        if len(self.patterns):
+            _check_known(self.patterns, "state", states, tables.powder)
+            self._check_refined()
+        for phase in self.experiment.material.phases:
+            for pattern in phase.cell_from:
+                if pattern not in self.patterns.index:
+                    raise InputError(
+                        self.source,
+                        f"there is no pattern {pattern!r} in the powder table",
+                        field=f"material.phases.{phase.name}.cell_from",
+                        remedy=f"name one of {sorted(self.patterns.index)} or leave it out",
+                    )
+        for state in self.experiment.states:
+            if state.log is not None and state.log not in self.logs.index:
+                raise InputError(
+                    self.source,
+                    f"there is no log {state.log!r} in the cycling table",
+                    field=f"states.{state.name}.log",
+                    remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
+                )
+        self._check_virtual()
+        for scan, row in self.scans.iterrows():
+            scale = self.experiment.instruments[row["instrument"]].scale
+            if row["kind"] == "scan" and scale is None:
+                raise InputError(
+                    self.source,
+                    f"scan {scan!r} needs the camera's nominal scale",
+                    field=f"instruments.{row['instrument']}.scale",
+                    remedy="give it in 1/angstrom per pixel, to within 2 %",
+                )
+
+    def made(self) -> dict[str, str]:
+        """Raw files that a virtual run makes, each with the state it is of, None for a log's."""
+        if self.experiment.virtual is None:
+            return {}
+        raw = f"results/{self.experiment.run}/raw"
+        scans = self.scans.index[self.scans["kind"] == "scan"]
+        patterns = self.patterns.index[self.patterns["kind"] == "pattern"]
+        return (
+            {f"{raw}/{scan}.blo": self.scans.loc[scan, "state"] for scan in scans}
+            | {f"{raw}/{log}.mpt": None for log in self.logs.index}
+            | {f"{raw}/{pattern}.xye": self.patterns.loc[pattern, "state"] for pattern in patterns}
+        )
+
+    def _check_virtual(self) -> None:
+        """A virtual run makes all scans, and what else the tables name among its raw files."""
+        virtual, made = self.experiment.virtual, self.made()
+        if virtual is None:
+            return
+        tables = self.experiment.tables
+        folder = f"results/{self.experiment.run}/raw/"
+        used = set(self.raw_files())
+        if not used & set(made):
+            raise InputError(
+                self.source,
+                f"it says what virtual files to make, but the tables name none of {folder}",
+                field="virtual",
+                remedy="leave the section out where the files are real",
+            )
+        rows = [
+            (source, identifier, path)
+            for source, table in (
+                (tables.scans, self.scans),
+                (tables.cycling, self.logs),
+                (tables.powder, self.patterns),
+            )
+            for identifier, path in table["path"].items()
+        ]
+        for source, identifier, path in rows:
+            wanted = [name for name in made if Path(name).stem == identifier]
+            real = path not in made and (path.startswith(folder) or source == tables.scans)
+            if real or (path in made and path not in wanted):
+                raise InputError(
+                    source,
+                    f"{path!r} is not what the virtual run makes, {wanted[0]!r}"
+                    if wanted
+                    else f"{path!r} is real, while the config has a virtual section",
+                    field=f"{identifier}.path",
+                    remedy="correct the path, or leave the virtual section out",
+                )
+        states = {state.name for state in self.experiment.states}
+        needed = {made[path] for path in used & set(made)} - {None}
+        needed |= {
+            state.name
+            for state in self.experiment.states
+            if state.log is not None and f"{folder}{state.log}.mpt" in used
+        }
+        for missing, remedy in (
+            (needed - set(virtual.states), "say what is true of it, as of the others"),
+            (set(virtual.states) - states, f"name some of {sorted(states)}"),
+        ):
+            if missing:
+                raise InputError(
+                    self.source,
+                    f"the state {min(missing)!r} is not in both, states and virtual.states",
+                    field="virtual.states",
+                    remedy=remedy,
+                )
+
+    def _check_refined(self) -> None:
+        """Rows of refined fractions need their columns, by the names of the config's phases."""
+        columns = self.experiment.powder.refined
+        refined = self.patterns_of_kind("refined")
+        if refined and columns is None:
+            raise InputError(
+                self.source,
+                f"pattern {refined[0]!r} is refined elsewhere, and its table has no columns here",
+                field="powder.refined",
+                remedy="say which column of the table holds what",
+            )
+        unknown = set(columns.phases if columns else ()) - set(self.experiment.material.names)
+        if unknown:
+            raise InputError(
+                self.source,
+                f"there is no phase {min(unknown)!r} in the material",
+                field="powder.refined.phases",
+                remedy=f"name some of {self.experiment.material.names}",
+            )
+
+    def check_present(self, path: str) -> None:
+        """Raise InputError where a file is missing; one to download has a remedy of its own."""
+        if not Path(path).exists():
+            known = {item.path for item in self.experiment.downloads}
+            remedy = "check the path in the config and its tables"
+            if path in known:
+                remedy = f"fetch it: phasefront fetch {self.source}"
+            raise InputError(path, "there is no such file", remedy=remedy)
+
+    def check_files(self) -> None:
+        """Read every CIF, and see that every raw file is there or will be made.
+
+        Raises InputError for a missing or unusable file, for phases with the same structure, and
+        for a material that is not that of the CIFs.
+        """
+        from phasefront.diffraction import crystals
+        from phasefront.experiment import consistency
+
+        made = self.made()
+        for path in [*self.cifs, *self.raw_files()]:
+            if path not in made:
+                self.check_present(path)
+        found = crystals.read_crystals(self.cifs, self.experiment.material.names)
+        crystals.check_distinct(found)
+        consistency.check_material(self.experiment.material, found, self.source)
+
+
+def _json(value) -> str:
+    return json.dumps(value, sort_keys=True)
+
+
+def _optional_table(path: str | None, row_model: type[Model]) -> pd.DataFrame:
+    if path is None:
+        return pd.DataFrame(columns=list(row_model.model_fields))
+    return read_table(path, row_model)
+
+
+def _check_known(table: pd.DataFrame, column: str, known: set[str], source: str) -> None:
+    for identifier, value in table[column].items():
+        if value not in known:
+            raise InputError(
+                source,
+                f"{column} {value!r} is not in the config",
+                field=f"{identifier}.{column}",
+                remedy=f"use one of {sorted(known)} or add it there",
+            )

@@ -1,0 +1,54 @@
+"""Galvanostatic logs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+)
+from typing_extensions import TypedDict
+
+from phasefront.experiment.settings.base import FilePath, Model, Name, Positive, from_json
+
+
+class Columns(TypedDict, total=False):
+    """Columns of a text log, each with its unit; those of states and how numbers are written."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    time: tuple[str, str]
+    voltage: tuple[str, str]
+    current: tuple[str, str]
+    step: tuple[str, str]
+    state: tuple[str, dict[Literal["charge", "discharge", "rest"], list[str]]]
+    decimal: Literal[".", ","]
+    thousands: Literal[",", ".", " ", "'"]
+
+
+ColumnMap = Annotated[Columns, BeforeValidator(from_json)]
+
+
+class LogRow(Model):
+    """A row of the table of cycling logs."""
+
+    log: Name
+    path: FilePath
+    columns: ColumnMap | None = Field(
+        None,
+        description='for text of another kind, as JSON: {"time": ["column", "unit"], "voltage":'
+        ' ..., "current": ...} and, where there are any, "step"; "state": ["column", {"charge":'
+        ' ["word"], "discharge": [...], "rest": [...]}]; "decimal" and "thousands", the signs in'
+        " numbers",
+    )
+    mass_mg: Positive = Field(description="active material, all grains")
+    mass_error_mg: float = Field(0, ge=0, description="its standard uncertainty")
+    ions_per_electron: Positive = Field(1, description="1 for Li and Na, 0.5 for Mg")
+    irreversible_mah_g: float = Field(0, ge=0, description="of the first charge, side reactions'")
+    irreversible_error_mah_g: float = Field(0, ge=0, description="its standard uncertainty")
+    leakage_ma: float = Field(0, description="current that moves no ions, at rest too")
+    leakage_error_ma: float = Field(0, ge=0, description="its standard uncertainty")
+    inactive_share: float = Field(0, ge=0, lt=1, description="share of the mass without contact")
+    inactive_error: float = Field(0, ge=0, description="its standard uncertainty")

@@ -1,0 +1,259 @@
+"""A sweep: which settings each variant of an analysis changes, and what that did to its results."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import pandas as pd
+from pydantic import JsonValue, RootModel
+
+from phasefront.core.errors import InputError
+from phasefront.experiment.config import Experiment
+from phasefront.experiment.load import parse
+from phasefront.experiment.settings.base import Model
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+# What a table of a sweep calls the run itself.
+RUN = "run"
+# Settings that nothing which is compared depends on.
+_ASIDE = {"scans", "coverage", "supplement"}
+# Sections of settings, which have defaults. Everything else says what was measured, or where: that
+# is another experiment, with results of its own.
+SWEPT = tuple(
+    name
+    for name, field in Experiment.model_fields.items()
+    if isinstance(field.default, Model) and name not in _ASIDE
+)
+
+
+@dataclass(frozen=True)
+class Space:
+    """The variants of an experiment.
+
+    `variants` holds the values that each variant changes, by dotted path; the first is the run
+    itself and changes none.
+    """
+
+    experiment: Experiment
+    variants: list[dict[str, object]]
+
+    @cached_property
+    def parameters(self) -> list[str]:
+        """Dotted paths of what is swept, in the order of the analysis."""
+        return sorted({path for changes in self.variants for path in changes}, key=_place)
+
+    @cached_property
+    def labels(self) -> list[dict[str, str]]:
+        """What each variant changes, as names fit for a path: column names and short values."""
+        return [
+            {column(path): label(value) for path, value in changes.items()}
+            for changes in self.variants
+        ]
+
+    @cached_property
+    def settings(self) -> list[dict[str, object]]:
+        """Values of all that is swept, of each variant, by dotted path."""
+        own = {path: _value(self.experiment, path) for path in self.parameters}
+        return [own | changes for changes in self.variants]
+
+    def as_json(self) -> str:
+        """`settings` as JSON: what the summary of the sweep is given."""
+        return json.dumps(self.settings)
+
+    @cached_property
+    def choices(self) -> dict[str, list[str]]:
+        """The short values that each swept parameter takes, by column name."""
+        return {
+            column(path): list(dict.fromkeys(label(c[path]) for c in self.variants if path in c))
+            for path in self.parameters
+        }
+
+    def experiment_of(self, labels: Mapping[str, str]) -> Experiment:
+        """The experiment with the changes that these labels, of any variant, stand for.
+
+        Raises InputError for one that no variant has.
+        """
+        known = {
+            (column(path), label(value)): (path, value)
+            for changes in self.variants
+            for path, value in changes.items()
+        }
+        for name, value in labels.items():
+            if (name, value) not in known:
+                raise InputError(
+                    f"{name}~{value}",
+                    "the sweep has no such variant",
+                    remedy="add it to the config's sweep, or delete its results",
+                )
+        return changed(self.experiment, dict(known[item] for item in labels.items()))
+
+
+class Swept(RootModel):
+    """Values of all that is swept, of the run and then of each variant, by dotted path."""
+
+    root: list[dict[str, JsonValue]]
+
+
+def expand(experiment: Experiment, source: str) -> Space:
+    """The variants of an experiment, each checked; only the run itself where there is no sweep.
+
+    Raises InputError for a path that is no setting of the analysis, for a value that cannot be
+    used, and for variants that occur twice.
+    """
+    sweep = experiment.sweep
+    if sweep is None:
+        return Space(experiment, [{}])
+    if sweep.grid:
+        wanted = [
+            dict(zip(sweep.grid, values, strict=True))
+            for values in itertools.product(*sweep.grid.values())
+        ]
+    else:
+        wanted = sweep.combinations
+    for path in {path: None for changes in wanted for path in changes}:
+        _check_path(experiment, path, source)
+    variants, seen = [{}], set()
+    for changes in wanted:
+        varied = changed(experiment, changes, source)
+        used = {path: _value(varied, path) for path in changes}
+        # In one order, whatever that of the config's keys: it is the order of a variant's folders.
+        differing = {
+            path: used[path]
+            for path in sorted(used, key=_place)
+            if used[path] != _value(experiment, path)
+        }
+        key = tuple((path, label(value)) for path, value in differing.items())
+        if key in seen:
+            raise InputError(
+                source, f"{changes} occurs twice", field="sweep", remedy="leave one of the two out"
+            )
+        seen.add(key)
+        if differing:
+            variants.append(differing)
+    if len(variants) == 1:
+        raise InputError(
+            source, "every variant is the run itself", field="sweep", remedy="give other values"
+        )
+    return Space(experiment, variants)
+
+
+def changed(
+    experiment: Experiment, changes: Mapping[str, object], source: str = "sweep"
+) -> Experiment:
+    """The experiment with other values at some dotted paths, and without a sweep.
+
+    Raises InputError for a value that the config could not hold there.
+    """
+    content = experiment.model_dump(mode="json", exclude={"sweep"})
+    for path, value in changes.items():
+        *above, name = path.split(".")
+        node = content
+        for part in above:
+            node = node[part]
+        node[name] = value
+    return parse(content, source, prefix="sweep")
+
+
+def tabulate(settings: Sequence[Mapping], tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """The tables of all variants under each other, with each variant's name and settings.
+
+    `settings` and `tables` are those of the run itself and then of each variant; `variant` names
+    what differs from the run, which is called "run".
+    """
+    own = settings[0]
+    parts = []
+    for values, table in zip(settings, tables, strict=True):
+        differing = [f"{path}={label(values[path])}" for path in own if values[path] != own[path]]
+        part = table.copy()
+        for place, path in enumerate(own):
+            part.insert(place, path, label(values[path]))
+        part.insert(0, "variant", " ".join(differing) or RUN)
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def undecided_shares(
+    scans_of_states: Mapping[str, Sequence[str]], fractions: Mapping[str, xr.Dataset]
+) -> pd.DataFrame:
+    """Share of the crystal's positions without an answer in each state, as rows of the comparison.
+
+    `fractions` are FRACTIONS by scan. States without scans have no row.
+    """
+    rows = []
+    for state, scans in scans_of_states.items():
+        found = [fractions[scan] for scan in scans]
+        crystal = sum(int(scan["patterns"]) - int(scan["vacuum"]) for scan in found)
+        if crystal:
+            left = sum(int(scan["undecided"]) + int(scan["unindexed"]) for scan in found)
+            share = left / crystal
+            rows.append((state, "undecided", "stem", share))
+    return pd.DataFrame(rows, columns=["state", "quantity", "source", "value"])
+
+
+def column(path: str) -> str:
+    """A dotted path as a name that Snakemake's Paramspace can hold, an identifier."""
+    return path.replace(".", "__")
+
+
+def label(value: object) -> str:
+    """A value as part of a file name: 4.0 is 4, and the parts of a list are joined by two dots."""
+    if isinstance(value, list | tuple):
+        return "..".join(map(label, value))
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return (
+        "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+
+
+def _place(path: str) -> tuple[int, str]:
+    """Sorts settings by the order of their sections."""
+    return SWEPT.index(path.partition(".")[0]), path
+
+
+def _value(experiment: Experiment, path: str) -> object:
+    value = experiment
+    for part in path.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _check_path(experiment: Experiment, path: str, source: str) -> None:
+    """Refuse a path that is not of one setting of the analysis."""
+    section = path.partition(".")[0]
+    if section in type(experiment).model_fields and section not in SWEPT:
+        raise InputError(
+            source,
+            "a sweep varies settings that results depend on, and this is none",
+            field=f"sweep.{path}",
+            remedy=f"sweep {', '.join(SWEPT)}, or give that experiment a config of its own",
+        )
+    node = experiment
+    for part in path.split("."):
+        names = list(type(node).model_fields) if isinstance(node, Model) else []
+        if part not in names:
+            names = names if node is not experiment else list(SWEPT)
+            close = difflib.get_close_matches(part, names, n=1)
+            known = f"known here are {', '.join(names)}" if names else "leave it out"
+            raise InputError(
+                source,
+                f"there is no setting {part!r}",
+                field=f"sweep.{path}",
+                remedy=f"write {close[0]!r}" if close else known,
+            )
+        node = getattr(node, part)
+    if isinstance(node, Model) or path == "calibration.standard":
+        raise InputError(
+            source,
+            "this is a section, not a setting",
+            field=f"sweep.{path}",
+            remedy=f"name a setting in it: {path}.NAME",
+        )

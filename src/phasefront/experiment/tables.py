@@ -1,0 +1,50 @@
+"""Tab-separated tables of the experiment, each row checked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from phasefront.core.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
+from phasefront.experiment.load import validated
+from phasefront.experiment.settings.base import Model, refuse_same_names
+
+
+def read_table(path: str | Path, row_model: type[Model]) -> pd.DataFrame:
+    """A tab-separated table whose rows are checked against `row_model`.
+
+    The first column is the identifier and may not repeat. Lines that start with # are comments.
+    """
+    import pandas as pd
+
+    path = Path(path)
+    if not path.is_file():
+        raise InputError(path, "there is no such file", remedy="check the config's tables section")
+    try:
+        table = pd.read_csv(path, sep="\t", comment="#", dtype=str, keep_default_na=False)
+    except ValueError as error:  # no text in UTF-8, rows of several lengths
+        raise InputError(
+            path, f"not a table ({error})", remedy="separate columns by tabs, and save it as UTF-8"
+        ) from None
+    rows = []
+    for number, row in enumerate(table.to_dict("records"), start=1):
+        given = {key: value for key, value in row.items() if value != ""}
+        rows.append(validated(row_model, given, path, prefix=f"row {number}").model_dump())
+    if not rows:
+        raise InputError(path, "the table has no rows", remedy="add one row a file")
+    checked = pd.DataFrame(rows)
+    identifier = checked.columns[0]
+    repeated = checked[identifier][checked[identifier].duplicated()]
+    if len(repeated):
+        raise InputError(
+            path, f"{repeated.iloc[0]!r} occurs twice", field=identifier, remedy="name rows apart"
+        )
+    try:
+        refuse_same_names(checked[identifier].tolist(), "rows")
+    except ValueError as error:
+        problem, _, remedy = str(error).partition("; ")
+        raise InputError(path, problem, field=identifier, remedy=remedy) from None
+    return checked.set_index(identifier, drop=False)

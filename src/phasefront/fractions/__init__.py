@@ -1,0 +1,1 @@
+"""Phase fractions of a scan, freed of confusion, with intervals."""

@@ -1,0 +1,420 @@
+"""Phase fractions of a scan, with intervals for the population of grains it was taken from.
+
+Two questions have different answers. Of the scanned area itself the fractions are known up to
+wrong decisions and positions without an answer (`bound_low`, `bound_high`). Of the electrode, which
+charge and powder diffraction measure, the scan is a sample of a few grains: the 95 % intervals here
+are for that population, and they stay wide however many positions a grain has.
+
+A grain bootstrap alone is no such interval: where all grains agree it has no width, and with ten
+all-or-none grains it holds the truth in four of five cases only. So grains get random weights
+(Bayesian bootstrap, Rubin, Ann. Statist. 9, 130, 1981) beside half a grain of each phase (Jeffreys'
+prior), whose purity follows from how much the grains differ, and the weights are spread further
+where grains are few and mixed (Student's t). For all-or-none grains of equal size that is the
+Jeffreys interval of a binomial share (Brown, Cai and DasGupta, Stat. Sci. 16, 101, 2001). The same
+with square blocks of the grains' size in place of grains (Kunsch, Ann. Statist. 17, 1217, 1989)
+asks nothing of the segmentation.
+
+What is found is unfolded: simulated patterns of each phase, in the scan's own grains, say how often
+it is taken for another and how often it is not decided at all (CONFUSION). Each draw resamples the
+simulated grains, and multiplies the rates of wrong and of missing answers by errors of its own: a
+simulation knows them to a factor of two.
+
+Fractions are shares of the area, of the volume (`thickness`), or of the formula units (`molar`).
+The thickness of a position shows in what is scattered between the spots, above its level in vacuum.
+Volume goes as a power of that excess: 1 for a linear camera and thin crystals; a camera that
+compresses (gamma 0.57) and saturating scattering take it to about 2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import xarray as xr
+from scipy import ndimage
+
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.fractions.bootstrap import QUANTILES, normalised, resample
+from phasefront.fractions.unfolding import Response, unfold
+from phasefront.layouts.fractions import FRACTIONS
+from phasefront.layouts.phases import MIXED, UNANSWERED, UNDECIDED, UNINDEXED, VACUUM
+
+KINDS = ("area", "thickness", "molar")
+COUNTS = ("patterns", "decided", "mixed", "undecided", "unindexed", "vacuum")
+# Powers of the excess that stand for their range, and places of the blocks' grid.
+_EXPONENTS, _ORIGINS = 5, 16
+# Fewer positions of vacuum do not show its level.
+_FEWEST_VACUUM = 10
+_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+
+
+def phase_fractions(
+    phases: xr.Dataset,
+    grains: xr.Dataset,
+    confusion: xr.Dataset | None = None,
+    *,
+    diffuse: np.ndarray | None = None,
+    ion_contents: Sequence[float],
+    formula_volumes: Sequence[float],
+    thickness_exponent: tuple[float, float] = (1.0, 2.0),
+    draws: int = 1000,
+    seed: int,
+) -> xr.Dataset:
+    """Count the phases of a scan.
+
+    `found` is the share of a phase among the decided and mixed positions (a mixed one counts for
+    each of its phases by its share there): of their area, of their area times thickness, and of
+    formula units (over `formula_volumes`, by thickness where it is known, else by area; attribute
+    `molar_weight`). `value` is unfolded. What is resampled are grains; positions outside all grains
+    form contiguous patches that stand beside them. Bounds treat undecided and unindexed positions
+    as unknown.
+
+    Parameters
+    ----------
+    phases, grains
+        PHASES and GRAINS data sets of the same scan.
+    confusion
+        CONFUSION data set of the scan; without one, or without a grain in it, `value` is `found`.
+    diffuse
+        Level between the spots (y, x) (SCAN), counts. Without it, or with fewer than ten positions
+        of vacuum, thickness is unknown and its fractions NaN.
+    ion_contents
+        Ions per formula unit of each phase, in the order of `phases`.
+    formula_volumes
+        Volume of a formula unit of each phase, cubic angstrom.
+    thickness_exponent
+        Range of the power of the excess of `diffuse` that thickness goes as; its middle for values,
+        all of it for draws.
+    draws, seed
+        Number of bootstrap draws, seed of the generator.
+
+    Returns
+    -------
+    FRACTIONS data set. Without a decided position values are NaN and intervals those of the prior.
+
+    Raises
+    ------
+    InputError
+        The scan of `grains` or `diffuse` is not that of `phases`, `confusion` has other phases or
+        grains, or a formula volume is not positive.
+    """
+    decision = phases["decision"].to_numpy()
+    names = phases["phase"].to_numpy()
+    _check_shape(grains.attrs["scan"], "grains", grains["label"].shape, decision.shape)
+    exponents = np.concatenate([[0.0], np.linspace(*thickness_exponent, _EXPONENTS)])
+    weight = np.full((len(exponents), *decision.shape), np.nan)
+    weight[0] = 1.0
+    if diffuse is not None:
+        _check_shape(phases.attrs["scan"], "diffuse levels", diffuse.shape, decision.shape)
+        weight[1:] = _relative_thickness(np.asarray(diffuse, "f8"), decision, exponents[1:])
+    left = np.isin(decision, UNANSWERED)
+    share = phases["share"].to_numpy().astype("f8")
+    unit = _resampled_units(share, grains["label"].to_numpy())
+    unit_amount = _sums(unit, weight, share)
+    size = unit_amount[0].sum(axis=1)
+    side = max(1, round(float(np.sqrt(_ratio(np.sum(size**2), size.sum(), empty=1.0)))))
+    thresholds, swept_area, swept_undecided = _sweep(phases, share)
+    response = Response.of(confusion, grains, names, unit_amount[0].sum(axis=0))
+    return _dataset(
+        names,
+        {
+            "patterns": decision.size,
+            "decided": np.sum(decision >= 0),
+            "mixed": np.sum(decision == MIXED),
+            "undecided": np.sum(decision == UNDECIDED),
+            "unindexed": np.sum(decision == UNINDEXED),
+            "vacuum": np.sum(decision == VACUUM),
+            "block_side": side,
+            "threshold": thresholds,
+            "swept_area": swept_area,
+            "swept_undecided": swept_undecided,
+            "exponent": exponents,
+            "unit_amount": unit_amount,
+            "block_amount": _block_amounts(side, weight, share, np.random.default_rng(seed)),
+            "unknown_amount": weight[:, left].sum(axis=1),
+            "formula_volume": np.asarray(formula_volumes, dtype="f8"),
+            "phase_ion_content": np.asarray(ion_contents, dtype="f8"),
+            **vars(response),
+        },
+        draws=draws,
+        seed=seed,
+        attributes={
+            "scan": phases.attrs["scan"],
+            "scan_step_nm": float(grains.attrs["scan_step_nm"]),
+            "decide_above": float(phases.attrs["decide_above"]),
+        },
+    )
+
+
+def pool_fractions(scans: Sequence[xr.Dataset], *, seed: int = 0) -> xr.Dataset:
+    """Fractions of several scans together, as of one population of grains.
+
+    Positions count by their area, the square of the scan step in units of the first scan's; equally
+    where a step is unknown. Thickness is relative to each scan's mean, because scans need not be
+    exposed alike; it is unknown if it is in one of them. The simulated grains are pooled too, each
+    phase's with the weight of what the scans found of it.
+
+    Parameters
+    ----------
+    scans
+        FRACTIONS data sets, at least one, with the same phases and settings.
+    seed
+        Seed of the generator.
+
+    Returns
+    -------
+    FRACTIONS data set with as many draws as the first has; `scan` names all of them. A single scan
+    is returned as it is.
+
+    Raises
+    ------
+    InputError
+        The scans have different phases, or were counted or decided with different settings.
+    """
+    first = scans[0]
+    if len(scans) == 1:
+        return first
+    for scan in scans:
+        if list(scan["phase"].to_numpy()) != list(first["phase"].to_numpy()):
+            raise InputError(
+                scan.attrs["scan"], f"its phases differ from those of {first.attrs['scan']}",
+                remedy="analyse all scans with the same phases",
+            )  # fmt: skip
+        if not all(scan[name].equals(first[name]) for name in ("exponent", "threshold")):
+            raise InputError(
+                scan.attrs["scan"], f"its settings differ from those of {first.attrs['scan']}",
+                remedy="decide and count all scans with the same settings",
+            )  # fmt: skip
+    area = np.array([scan.attrs["scan_step_nm"] for scan in scans]) ** 2
+    weight = area / area[0] if np.all(np.isfinite(area)) else np.ones(len(scans))
+
+    def weighted(name: str) -> list[np.ndarray]:
+        return [w * scan[name].to_numpy() for w, scan in zip(weight, scans, strict=True)]
+
+    summed = ("swept_area", "swept_undecided", "unknown_amount")
+    return _dataset(
+        first["phase"].to_numpy(),
+        {
+            **{name: sum(int(scan[name]) for scan in scans) for name in COUNTS},
+            **{name: sum(weighted(name)) for name in summed},
+            **{
+                name: first[name].to_numpy()
+                for name in ("threshold", "exponent", "formula_volume", "phase_ion_content")
+            },
+            "block_side": np.mean([float(scan["block_side"]) for scan in scans]),
+            "unit_amount": np.concatenate(weighted("unit_amount"), axis=1),
+            "block_amount": np.concatenate(weighted("block_amount"), axis=2),
+            "simulated_weight": np.concatenate(weighted("simulated_weight")),
+            **{
+                name: np.concatenate([scan[name].to_numpy() for scan in scans])
+                for name in ("simulated_decided", "simulated")
+            },
+        },
+        draws=first.sizes["draw"],
+        seed=seed,
+        attributes={
+            "scan": ", ".join(scan.attrs["scan"] for scan in scans),
+            "scan_step_nm": float(first.attrs["scan_step_nm"]),
+            "decide_above": float(first.attrs["decide_above"]),
+        },
+    )
+
+
+def _check_shape(scan: str, what: str, found: tuple, expected: tuple) -> None:
+    if found != expected:
+        raise InputError(
+            scan, f"{what} of {found} positions do not fit the phases of {expected}",
+            remedy="give data sets of one scan",
+        )  # fmt: skip
+
+
+def _relative_thickness(
+    diffuse: np.ndarray, decision: np.ndarray, exponents: np.ndarray
+) -> np.ndarray:
+    """Thickness over its mean (exponent, y, x), NaN if unknown: each power of the excess."""
+    vacuum = decision == VACUUM
+    unknown = np.full((len(exponents), *decision.shape), np.nan)
+    if vacuum.sum() < _FEWEST_VACUUM or vacuum.all():
+        return unknown
+    excess = np.maximum(diffuse - np.median(diffuse[vacuum]), 0.0)
+    power = excess ** exponents[:, None, None]
+    mean = power[:, ~vacuum].mean(axis=1)
+    return power / mean[:, None, None] if (mean > 0).all() else unknown
+
+
+def _resampled_units(share: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Number (y, x) of the grain or, after the grains, of the patch outside them; -1 where no phase
+    is known. `share` (y, x, phase) is NaN there."""
+    known = np.isfinite(share).all(axis=-1)
+    patch, _ = ndimage.label(known & (label < 0))
+    unit = np.where(label >= 0, label, label.max(initial=-1) + patch)
+    return np.where(known, unit, -1)
+
+
+def _sums(unit: np.ndarray, weight: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Amount (exponent, unit, phase) of each phase in units that have any; weight (exponent, y, x),
+    share (y, x, phase), unit (y, x) or -1."""
+    known = unit >= 0
+    _, index = np.unique(unit[known], return_inverse=True)
+    sums = np.zeros((index.max(initial=-1) + 1, len(weight), share.shape[-1]))
+    np.add.at(sums, index, weight[:, known].T[..., None] * share[known][:, None])
+    return np.moveaxis(sums, 1, 0)
+
+
+def _block_amounts(
+    side: int, weight: np.ndarray, share: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Amounts (origin, exponent, block, phase) in squares on grids of random origin; blocks that a
+    grid does not have are 0."""
+    known = np.isfinite(share).all(axis=-1)
+    y, x = np.indices(known.shape)
+    across = known.shape[1] // side + 2
+    sums = []
+    for down, right in (rng.random((_ORIGINS, 2)) * side).astype(int):
+        block = (y + down) // side * across + (x + right) // side
+        sums.append(_sums(np.where(known, block, -1), weight, share))
+    most = max(one.shape[1] for one in sums)
+    return np.stack([np.pad(one, ((0, 0), (0, most - one.shape[1]), (0, 0))) for one in sums])
+
+
+def _sweep(phases: xr.Dataset, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Thresholds, area of each phase (threshold, phase) and undecided area at each.
+
+    Mixed positions stay what they are, and so do those that are undecided for another reason than
+    their posterior: spots unexplained, a cell of no candidate, a second lattice in doubt.
+    """
+    decision, limit = phases["decision"].to_numpy(), phases.attrs["decide_above"]
+    posterior = np.nan_to_num(phases["posterior"].to_numpy().astype("f8"))
+    sure, likeliest = posterior.max(axis=-1), np.eye(share.shape[-1])[posterior.argmax(axis=-1)]
+    misfit = np.maximum(phases["cell_misfit"].to_numpy(), phases["phase_misfit"].to_numpy())
+    fits = (phases["explained"].to_numpy() >= phases.attrs["min_explained"]) & ~(
+        misfit > phases.attrs["max_misfit"]
+    )
+    by_posterior = (decision >= 0) & (sure > limit)
+    open_yet = (decision == UNDECIDED) & fits & (sure <= limit)
+    open_yet &= phases["second_phase"].to_numpy() < 0
+    answer = np.where(open_yet[..., None], likeliest, share)
+    thresholds = np.union1d(_THRESHOLDS, [limit])
+    crystal = decision != VACUUM
+    area, undecided = [], []
+    for threshold in thresholds:
+        kept = np.where(by_posterior | open_yet, sure > threshold, np.isfinite(share).all(axis=-1))
+        area.append(answer[kept].sum(axis=0))
+        undecided.append(np.sum(crystal & ~kept))
+    return thresholds, np.array(area), np.array(undecided)
+
+
+def _dataset(
+    names: np.ndarray, counted: dict, *, draws: int, seed: int, attributes: dict
+) -> xr.Dataset:
+    """FRACTIONS from what was counted, of one scan or of several together."""
+    volumes, units = counted["formula_volume"], counted["unit_amount"]
+    if not np.all(volumes > 0):
+        raise InputError(
+            attributes["scan"], "a formula volume is not positive", field="formula_volumes",
+            remedy="check cell and formula_units of each phase",
+        )  # fmt: skip
+    simulated = Response(
+        *(counted[name] for name in ("simulated_weight", "simulated_decided", "simulated"))
+    )
+    matrix, efficiency = simulated.mean()
+    seeds = np.random.SeedSequence(seed).spawn(2)
+    drawn = simulated.drawn(draws, seeds[0])
+
+    def of_weights(chosen: np.ndarray, middle: int) -> tuple[np.ndarray, ...]:
+        """Found, value, and draws over grains and over blocks, positions weighed by `chosen`."""
+        if (
+            not np.isfinite(units[chosen]).all()
+            or not np.isfinite(counted["unknown_amount"][chosen]).all()
+        ):
+            nothing = np.full(len(names), np.nan)
+            return nothing, nothing, *np.full((2, draws, len(names)), np.nan)
+        found = normalised(units[middle].sum(axis=0))
+        of_grains = list(units[chosen])
+        of_blocks = [one[exponent] for exponent in chosen for one in counted["block_amount"]]
+        samples = [
+            unfold(resample(one, response=matrix, draws=draws, seed=seeds[1]), *drawn)
+            for one in (of_grains, of_blocks)
+        ]
+        return found, unfold(found, matrix, efficiency), *samples
+
+    last = len(units)
+    middle = (1 + last) // 2
+    by_area = of_weights(np.array([0]), 0)
+    by_thickness = of_weights(np.arange(1, last), middle)
+    thick = np.isfinite(by_thickness[2]).all()
+    weighed, chosen = (by_thickness, middle) if thick else (by_area, 0)
+    molar = tuple(normalised(part / volumes) for part in weighed)
+    found, value, sample, blocks = (
+        np.stack(parts) for parts in zip(by_area, by_thickness, molar, strict=True)
+    )
+    both = np.stack([found, value], axis=1)
+    low, high = _interval(sample, both)
+    block_low, block_high = _interval(blocks, both)
+    plain = np.ones(len(names))
+    bounds = np.stack(
+        [
+            _bounds(units[at].sum(axis=0), counted["unknown_amount"][at], own)
+            for at, own in ((0, plain), (middle, plain), (chosen, volumes))
+        ]
+    )
+    ions = counted["phase_ion_content"]
+    content = both[2] @ ions
+    ions_low, ions_high = _interval((sample[2] @ ions)[:, None], content[:, None])
+    size = units[0].sum(axis=1)
+    return netcdf.build(
+        FRACTIONS,
+        {
+            "phase": names,
+            "kind": KINDS,
+            "found": found,
+            "value": value,
+            "low": low,
+            "high": high,
+            "block_low": block_low,
+            "block_high": block_high,
+            "bound_low": bounds[:, 0],
+            "bound_high": bounds[:, 1],
+            "sample": sample,
+            "ion_content": content[1],
+            "ion_content_low": ions_low[0],
+            "ion_content_high": ions_high[0],
+            "effective_grains": _ratio(size.sum() ** 2, np.sum(size**2), empty=0.0),
+            "response": matrix,
+            "efficiency": efficiency,
+            "condition_number": np.linalg.cond(matrix) if simulated.simulated.sum() else np.nan,
+            **counted,
+        },
+        {**attributes, "molar_weight": "thickness" if thick else "area"},
+    )
+
+
+def _ratio(numerator: np.ndarray, denominator: np.ndarray, *, empty: float) -> float:
+    return float(numerator / denominator) if denominator > 0 else empty
+
+
+def _interval(sample: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Ends of the 95 % interval over axis -2 of the draws, widened to hold all that was found."""
+    low, high = np.quantile(sample, QUANTILES, axis=-2)
+    return np.fmin(low, np.fmin.reduce(found, axis=-2)), np.fmax(
+        high, np.fmax.reduce(found, axis=-2)
+    )
+
+
+def _bounds(area: np.ndarray, unknown: float, volumes: np.ndarray) -> np.ndarray:
+    """Fraction of each phase if none, or every, unknown position has it, (2, phase).
+
+    In the first case they have the phase whose formula units are smallest among the others.
+    """
+    if not np.isfinite(area).all():
+        return np.full((2, len(area)), np.nan)
+    amount = area / volumes
+    low, high = np.empty((2, len(area)))
+    for k, volume in enumerate(volumes):
+        others = np.delete(volumes, k)
+        elsewhere = unknown / others.min() if len(others) else 0.0
+        low[k] = _ratio(amount[k], amount.sum() + elsewhere, empty=0.0)
+        own = unknown / volume
+        high[k] = _ratio(amount[k] + own, amount.sum() + own, empty=1.0)
+    return np.stack([low, high])

@@ -1,0 +1,1 @@
+"""Grains: contiguous, one crystal orientation, whatever phases they hold."""

@@ -1,0 +1,129 @@
+"""The sources side by side."""
+
+from __future__ import annotations
+
+from phasefront.core.netcdf import Layout, Variable
+from phasefront.layouts.dimensions import PHASE_NAME, with_ends
+
+_PAIR_STATE = ("pair", "state")
+_PAIR_STATE_PHASE = ("pair", "state", "phase")
+
+
+COMPARISON = Layout(
+    "STEM, charge and powder side by side, per state and over all states",
+    {
+        "phase": PHASE_NAME,
+        "state": Variable(("state",), "str", "", "state of charge"),
+        "source": Variable(("source",), "str", "", "cycling, stem or powder"),
+        "pair": Variable(("pair",), "str", "", "two sources, the first minus the second"),
+        "question": Variable(
+            ("question",),
+            "str",
+            "",
+            "what may differ: the mean, the tilt of the line, a state, a fraction in a state",
+        ),
+        "limit": Variable(("limit",), "str", "", "lower or upper limit of agreement"),
+        **with_ends("fraction", ("state", "source", "phase"), "molar phase fraction"),
+        **with_ends("ion_content", ("state", "source"), "ions per formula unit"),
+        **with_ends(
+            "mean_fraction",
+            ("source", "phase"),
+            "mean molar phase fraction over the states that all sources know",
+        ),
+        **with_ends(
+            "mean_ion_content",
+            ("source",),
+            "mean ions per formula unit over the states that all sources know",
+        ),
+        "left_out": Variable(
+            ("state",), "str", "", "powder patterns left out, because a cell was refined from them"
+        ),
+        "refused": Variable(
+            ("state",), "str", "", "powder patterns whose fit is no result, each with the reason"
+        ),
+        "unexplained": Variable(
+            ("state",), "str", "", "powder patterns with lines that no phase explains, by spacing"
+        ),
+        **with_ends("difference", _PAIR_STATE, "difference of ions per formula unit"),
+        "z_score": Variable(_PAIR_STATE, "f8", "1", "difference of ion content over its s.e."),
+        "equivalence_p": Variable(
+            _PAIR_STATE, "f8", "1", "two one-sided tests: p of a difference beyond the margin"
+        ),
+        "verdict": Variable(_PAIR_STATE, "str", "", "agree, disagree or cannot tell"),
+        **with_ends("fraction_difference", _PAIR_STATE_PHASE, "difference of phase fraction"),
+        "fraction_z_score": Variable(
+            _PAIR_STATE_PHASE, "f8", "1", "difference of the fraction over its s.e."
+        ),
+        "fraction_p": Variable(
+            _PAIR_STATE_PHASE,
+            "f8",
+            "1",
+            "p of no difference, adjusted for the number of phases (Holm); 1 within the margin",
+        ),
+        "fraction_equivalence_p": Variable(
+            _PAIR_STATE_PHASE, "f8", "1", "p of a difference of the fraction beyond its margin"
+        ),
+        "fraction_verdict": Variable(
+            _PAIR_STATE_PHASE, "str", "", "agree, disagree or cannot tell"
+        ),
+        "states_compared": Variable(("pair",), "i4", "1", "states that both sources know"),
+        **with_ends(
+            "mean_difference", ("pair",), "mean difference of ions per formula unit over states"
+        ),
+        "mean_z_score": Variable(("pair",), "f8", "1", "mean difference over its s.e."),
+        "mean_equivalence_p": Variable(
+            ("pair",), "f8", "1", "p of a mean difference beyond the margin"
+        ),
+        **with_ends(
+            "mean_fraction_difference",
+            ("pair", "phase"),
+            "mean difference of the phase fraction over states",
+        ),
+        "mean_fraction_z_score": Variable(
+            ("pair", "phase"), "f8", "1", "mean difference of the fraction over its s.e."
+        ),
+        "mean_fraction_p": Variable(
+            ("pair", "phase"),
+            "f8",
+            "1",
+            "p of no mean difference, adjusted for the number of phases (Holm); 1 within margin",
+        ),
+        "mean_fraction_equivalence_p": Variable(
+            ("pair", "phase"), "f8", "1", "p of a mean difference beyond the fraction's margin"
+        ),
+        "mean_fraction_verdict": Variable(
+            ("pair", "phase"), "str", "", "agree, disagree or cannot tell"
+        ),
+        "intercept": Variable(("pair",), "f8", "1", "total least squares: first = a + b second"),
+        "slope": Variable(("pair",), "f8", "1", "total least squares: b of first = a + b second"),
+        "line_covariance": Variable(
+            ("pair", "line_parameter", "other_parameter"),
+            "f8",
+            "1",
+            "covariance of intercept and slope, shared errors included",
+        ),
+        "line_chi_squared": Variable(
+            ("pair",), "f8", "1", "squared distances from the line in independent errors"
+        ),
+        "line_p": Variable(("pair",), "f8", "1", "p of the line 1:1"),
+        **with_ends(
+            "tilt",
+            ("pair",),
+            "change of the line's difference from the middle to the upper end of the range",
+        ),
+        **with_ends(
+            "limit_of_agreement",
+            ("pair", "limit"),
+            "limits that 95 % of the states' differences keep",
+        ),
+        "question_p": Variable(
+            ("pair", "question"),
+            "f8",
+            "1",
+            "p of no disagreement, adjusted for tests within and among questions (Holm)",
+        ),
+        "overall_verdict": Variable(("pair",), "str", "", "agree, disagree or cannot tell"),
+    },
+    # Margins in ions per formula unit and in fractions; the verdict on all pairs together.
+    ("margin", "fraction_margin", "verdict"),
+)

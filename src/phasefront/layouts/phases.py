@@ -1,0 +1,83 @@
+"""Evidence for each phase at every position, and the decision."""
+
+from __future__ import annotations
+
+from phasefront.core.netcdf import Layout, Variable
+from phasefront.layouts.dimensions import PER_PHASE, PHASE_NAME, Y_X
+
+UNINDEXED = -4
+MIXED = -3
+VACUUM = -2
+UNDECIDED = -1
+UNANSWERED = (UNDECIDED, UNINDEXED)
+
+PHASES = Layout(
+    "Evidence for each phase at every position, and the decision",
+    {
+        "phase": PHASE_NAME,
+        "rotation": Variable(
+            ("y", "x", "phase", "quaternion"),
+            "f4",
+            "1",
+            "orientation under each phase, frame of patterns to crystal",
+        ),
+        "log_evidence": Variable(PER_PHASE, "f4", "1", "natural logarithm of the evidence"),
+        "forced_evidence": Variable(
+            PER_PHASE,
+            "f4",
+            "1",
+            "log-likelihood of raw intensities where phases differ; best is 0",
+        ),
+        "posterior": Variable(
+            PER_PHASE, "f4", "1", "posterior probability of the phase, of the first lattice"
+        ),
+        "decision": Variable(
+            Y_X,
+            "i1",
+            "1",
+            "index of the decided phase, -1 undecided, -2 vacuum, -3 mixed, -4 unindexed: too few "
+            "spots on a background that is not vacuum's, or most spots unexplained",
+        ),
+        "share": Variable(
+            PER_PHASE, "f4", "1", "share of the crystal there; NaN without an answer and in vacuum"
+        ),
+        "reliability": Variable(Y_X, "f4", "1", "1 - next best over best score of two phases"),
+        "explained": Variable(Y_X, "f4", "1", "share of the spots that one or two lattices index"),
+        "cell": Variable(
+            ("y", "x", "cell_parameter"),
+            "f4",
+            "angstrom, degree",
+            "a b c alpha beta gamma refined under the likeliest phase",
+        ),
+        "cell_covariance": Variable(
+            ("y", "x", "cell_parameter", "other_parameter"),
+            "f4",
+            "angstrom, degree",
+            "its covariance; what the pattern does not show has the error that it had beforehand",
+        ),
+        "cell_misfit": Variable(
+            Y_X, "f4", "1", "standard errors from the candidates' cells and those between them"
+        ),
+        "phase_misfit": Variable(
+            Y_X,
+            "f4",
+            "1",
+            "standard errors that the mean cell of the position's region, neighbours of one phase "
+            "and orientation, is off the phase's own; 0 between phases",
+        ),
+        "axial_ratio": Variable(
+            Y_X, "f4", "1", "c over the mean of a and b of the lattice that phases share"
+        ),
+        "axial_ratio_stderr": Variable(Y_X, "f4", "1", "its standard error"),
+        "ion_content": Variable(
+            Y_X, "f4", "1", "ions per formula unit, from the cell between those of the phases"
+        ),
+        "ion_content_stderr": Variable(Y_X, "f4", "1", "its standard error"),
+        "second_phase": Variable(Y_X, "i1", "1", "likeliest phase of a second lattice, -1 none"),
+        "second_rotation": Variable(
+            ("y", "x", "quaternion"), "f4", "1", "its orientation, frame to crystal"
+        ),
+        "second_share": Variable(Y_X, "f4", "1", "its share of the spots' amplitude"),
+    },
+    ("scan", "decide_above", "min_explained", "max_misfit"),
+)

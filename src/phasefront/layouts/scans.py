@@ -1,0 +1,21 @@
+"""What a raw scan is."""
+
+from __future__ import annotations
+
+from phasefront.core.netcdf import Layout, Variable
+from phasefront.layouts.dimensions import Y_X
+
+SCAN = Layout(
+    "What a raw scan is",
+    {
+        "mean_pattern": Variable(("ky", "kx"), "f4", "count", "mean pattern"),
+        "max_pattern": Variable(("ky", "kx"), "f4", "count", "maximum over all patterns"),
+        "bright_field": Variable(Y_X, "f4", "count", "virtual bright field"),
+        "dark_field": Variable(Y_X, "f4", "count", "virtual annular dark field"),
+        "diffuse": Variable(
+            Y_X, "f4", "count", "typical pixel between the spots, in a ring around the beam"
+        ),
+    },
+    # scan_step is NaN where the file does not say; header is JSON.
+    ("scan", "file", "sha256", "dtype", "scan_step_nm", "bright_field_radius_px", "header"),
+)

@@ -1,0 +1,20 @@
+"""Bragg vectors of every pattern."""
+
+from __future__ import annotations
+
+from phasefront.core.netcdf import Layout, Variable
+from phasefront.layouts.dimensions import Y_X
+
+SPOTS = Layout(
+    "Bragg vectors of every pattern, direct beam left out",
+    {
+        "count": Variable(Y_X, "i4", "1", "number of spots of the position"),
+        "offset": Variable(("edge",), "i8", "1", "first spot of each position, rows first"),
+        "qx": Variable(("spot",), "f4", "angstrom-1", "spatial frequency along x"),
+        "qy": Variable(("spot",), "f4", "angstrom-1", "spatial frequency along y"),
+        "intensity": Variable(("spot",), "f4", "count", "integrated above the local background"),
+        "variance": Variable(("spot",), "f4", "count2", "variance of the intensity"),
+    },
+    ("scan", "scan_step_nm"),
+    grows=("y", "edge", "spot"),
+)

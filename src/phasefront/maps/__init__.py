@@ -1,0 +1,1 @@
+"""Orientation maps in other programs' formats, in the frame of the scan."""

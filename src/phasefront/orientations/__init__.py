@@ -1,0 +1,1 @@
+"""Indexing: the best orientations of every phase at every position."""

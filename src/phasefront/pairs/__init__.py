@@ -1,0 +1,1 @@
+"""Which pairs of phases can be told apart, from the crystals alone."""

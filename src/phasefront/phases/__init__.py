@@ -1,0 +1,1 @@
+"""Which phase is at every position: evidence, posterior, decision."""

@@ -1,0 +1,97 @@
+"""Scale and ellipse of a scan beyond its calibration, and the error of a spot's position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from phasefront.diffraction import cells
+from phasefront.diffraction.crystals import Crystal
+from phasefront.diffraction.likelihood import (
+    Refined,
+    common_distortion,
+)
+from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.reflections import ReflectionTable
+from phasefront.phases.evidence import Candidates, SpotArrays, posterior_of, weigh
+
+_ROUNDS = 3  # of deciding and refining the distortion
+_SAMPLE = 1024  # positions, evenly spread, on which the distortion is refined
+_SURE, _RICH = 0.9, 8  # posterior and indexed spots of the positions that show the spots' error
+_MARGIN = 1.2  # on that error: weak spots have a larger one than most
+
+
+def fit_distortion(
+    arrays: SpotArrays, candidates: Candidates, table: ReflectionTable, experiment: Experiment,
+    crystals: Sequence[Crystal], local_scale_sigma: float, prior: Sequence[float] | None,
+) -> tuple[np.ndarray, Experiment]:  # fmt: skip
+    """Scale and ellipse (2, 2) of the scan beyond its calibration, and the errors that remain.
+
+    Expectation and maximisation in turn: the posterior of the phases weighs their reflections in a
+    least-squares fit of the distortion; the spots freed of it give the next posterior. The error
+    of a spot's position is what the indexed spots of most positions show.
+    """
+    distortion = np.eye(2)
+    candidates = candidates.sampled(_SAMPLE)
+    now = experiment
+    for _ in range(_ROUNDS):
+        freed = undistorted(arrays, distortion)
+        evidence = weigh(freed, candidates, table, now)
+        posterior = posterior_of(evidence.log_evidence, 0.0, prior)
+        found = evidence.best >= 0
+        weight = np.zeros(len(candidates.position))
+        weight[evidence.best[found]] = posterior[found]
+        rest = common_distortion(
+            freed, candidates.position, candidates.phase, evidence.refined, weight, table, now,
+            distortion_sigma=experiment.scale_sigma,
+        )  # fmt: skip
+        # Symmetric: the rotation in a product of two stretches is an orientation's business.
+        distortion = 0.5 * (rest @ distortion + distortion @ rest)
+        now = replace(
+            experiment,
+            scale_sigma=local_scale_sigma,
+            position_sigma=_position_sigma(
+                freed,
+                candidates,
+                evidence.refined,
+                weight > _SURE,
+                crystals,
+                table,
+                now,
+                experiment.position_sigma,
+            ),
+        )
+        candidates = replace(candidates, rotation=evidence.refined.rotation)
+    return distortion, now
+
+
+def _position_sigma(
+    arrays: SpotArrays, candidates: Candidates, refined: Refined, sure: np.ndarray,
+    crystals: Sequence[Crystal], table: ReflectionTable, experiment: Experiment, largest: float,
+) -> float:  # fmt: skip
+    """Error of a spot's position (1/angstrom) along one axis, at most `largest`.
+
+    From the distances to lattices whose cells are refined: those of fixed ones would hide a phase
+    that is missing in a large error.
+    """
+    own = np.flatnonzero(sure & (refined.indexed >= _RICH))
+    if not len(own):
+        return largest
+    chosen = candidates.taken(own)
+    found = cells.refine_cells(
+        arrays, chosen.position, chosen.phase, refined.taken(own), table, experiment,
+        [cells.strain_basis(crystal) for crystal in crystals],
+    )  # fmt: skip
+    # Two coordinates a spot, less the parameters that they determine: turn, centre, cell.
+    number = np.maximum(found.assigned, _RICH // 2).astype(float)
+    freedom = 2 * number / (2 * number - 6)
+    typical = np.median(found.residual * np.sqrt(freedom / 2))
+    return float(np.clip(_MARGIN * typical, largest / 4, largest))
+
+
+def undistorted(arrays: SpotArrays, distortion: np.ndarray) -> SpotArrays:
+    offset, qx, qy, intensity = arrays
+    qx, qy = np.linalg.inv(distortion) @ np.stack([qx, qy])
+    return offset, qx, qy, intensity

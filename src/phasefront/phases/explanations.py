@@ -1,0 +1,152 @@
+"""How the candidates explain single patterns: what each predicts, and how many spots that is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import xarray as xr
+
+from phasefront.diffraction.crystals import Crystal
+from phasefront.diffraction.likelihood import LOCAL_SCALE_SIGMA, Refined, assign, refine
+from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.reflections import predict_spots, reflection_table
+from phasefront.diffraction.spot_lists import observed_window, spot_arrays
+
+# qx and qy (n,) in 1/angstrom, hkl (n, 3) and weight (n,).
+Predicted = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """One phase's account of one pattern; of a second lattice, too, where that was found."""
+
+    phase: int
+    predicted: Predicted | None  # in the frame of the spots; None where it has no orientation
+    spots: int  # found in the pattern
+    explained: int  # of these, within three standard errors of a predicted one
+    log_evidence: float  # less that of the likeliest phase
+    forced_evidence: float  # the same for intensities in the raw pattern
+    second_phase: int = -1
+    second: Predicted | None = None
+    explained_by_both: int = 0
+
+
+def explain(
+    positions: np.ndarray,
+    spots: xr.Dataset,
+    phases: xr.Dataset,
+    crystals: Sequence[Crystal],
+    *,
+    voltage_kv: float,
+    precession_deg: float,
+    beside: Sequence[int] | None = None,
+) -> list[list[Explanation]]:
+    """The likeliest phase's explanation of each pattern, and that of the phase `beside` it.
+
+    Parameters
+    ----------
+    positions
+        (n, 2) rows and columns.
+    spots, phases
+        SPOTS and PHASES datasets of the scan.
+    crystals
+        The phases, in that order.
+    beside
+        (n,) other phases than the likeliest; the runners-up where None.
+
+    Each phase is taken with the cell of its CIF in its best orientation, distorted as PHASES says
+    the scan is, with scale and centre refined on the pattern. A second lattice goes with the
+    likeliest phase; it has the same scale and centre.
+    """
+    attributes = phases.attrs
+    experiment = Experiment(
+        voltage_kv=voltage_kv,
+        precession_deg=precession_deg,
+        window=observed_window(spots),
+        position_sigma=float(attributes["position_sigma"]),
+        scale_sigma=LOCAL_SCALE_SIGMA,
+    )
+    distortion = _distortion(attributes)
+    offset, qx, qy, intensity = spot_arrays(spots)
+    qx, qy = np.linalg.inv(distortion) @ np.stack([qx, qy])
+    table = reflection_table(crystals, max_radius=experiment.window[1])
+
+    def explained_of(row: int, column: int, rival: int | None) -> list[Explanation]:
+        position = row * spots.sizes["x"] + column
+        own = slice(offset[position], offset[position + 1])
+        pattern = (np.array([0, own.stop - own.start]), qx[own], qy[own], intensity[own])
+        posterior = np.nan_to_num(phases["posterior"].values[row, column])
+        order = np.argsort(-posterior, kind="stable")
+        shown = order[:2] if rival is None else (order[0], rival)
+        return [
+            _explain(
+                pattern, phases.isel(y=row, x=column), int(phase), int(order[0]), crystals, table,
+                experiment, distortion,
+            )
+            for phase in shown
+        ]  # fmt: skip
+
+    rivals = [None] * len(positions) if beside is None else beside
+    return [
+        explained_of(int(row), int(column), rival)
+        for (row, column), rival in zip(positions, rivals, strict=True)
+    ]
+
+
+def _explain(
+    pattern, here: xr.Dataset, phase: int, likeliest: int, crystals, table,
+    experiment: Experiment, distortion: np.ndarray,
+) -> Explanation:  # fmt: skip
+    evidence, forced = (
+        here[name].values.astype(float) for name in ("log_evidence", "forced_evidence")
+    )
+    out = Explanation(
+        phase=phase, predicted=None, spots=len(pattern[1]), explained=0,
+        log_evidence=float(evidence[phase] - evidence[likeliest]),
+        forced_evidence=float(forced[phase] - forced[likeliest]),
+    )  # fmt: skip
+    rotation = here["rotation"].values[phase].astype(float)
+    if not np.isfinite(rotation).all():
+        return out
+    first = refine(
+        pattern, np.zeros(1, dtype=int), np.array([phase]), rotation[None], table, experiment,
+        coarse=False,
+    )  # fmt: skip
+    by_first = _assigned(pattern, phase, first, table, experiment)
+    out = replace(
+        out, explained=len(by_first),
+        predicted=_predicted(crystals[phase], first, experiment, distortion),
+    )  # fmt: skip
+    second_phase = int(here["second_phase"])
+    if phase != likeliest or second_phase < 0:
+        return out
+    second = replace(first, rotation=here["second_rotation"].values.astype(float)[None])
+    by_second = _assigned(pattern, second_phase, second, table, experiment)
+    return replace(
+        out, second_phase=second_phase,
+        second=_predicted(crystals[second_phase], second, experiment, distortion),
+        explained_by_both=len(np.union1d(by_first, by_second)),
+    )  # fmt: skip
+
+
+def _assigned(pattern, phase: int, refined: Refined, table, experiment) -> np.ndarray:
+    """Spots that belong to a reflection of the lattice."""
+    return assign(
+        pattern, np.zeros(1, dtype=int), np.array([phase]), refined, table, experiment
+    ).spot
+
+
+def _predicted(
+    crystal: Crystal, refined: Refined, experiment: Experiment, distortion: np.ndarray
+) -> Predicted:
+    qx, qy, hkl, weight = predict_spots(crystal, refined.rotation[0], experiment)
+    placed = refined.scale_factor[0] * np.stack([qx, qy]) + refined.centre[0][:, None]
+    return (*(distortion @ placed), hkl, weight)
+
+
+def _distortion(attributes: dict) -> np.ndarray:
+    """Matrix (2, 2) from true spatial frequencies to the scan's."""
+    scale, stretch, shear = (float(attributes[name]) for name in ("scale", "stretch", "shear"))
+    return np.array([[scale + stretch, shear], [shear, scale - stretch]])

@@ -1,0 +1,252 @@
+"""Intensities measured in the raw pattern where one phase promises a spot and another does not.
+
+A spot that is too weak to be found still tells something: where a phase promises a strong
+reflection, nothing is evidence against it; a little light, added up over many such places, is
+evidence for it. Places where a spot was found are left out, because the likelihood of the spots has
+counted them (see `refinement`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+from phasefront.diffraction.likelihood import Refined, promised_reflections
+from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.reflections import ReflectionTable
+
+# A place counts if one phase promises this share of its strongest spot there, and another phase
+# less than a fifth of that; the strongest places of a pattern, at most so many.
+_PROMISED, _ABSENT, _MOST = 0.05, 0.2, 48
+_BLOCK = 4096  # positions in memory at a time
+# Apertures in radii of a spot: the light, and the frame around it for the background.
+_APERTURE, _FRAME_INNER, _FRAME_OUTER = 1.25, 1.75, 3.0
+_TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
+# Double diffraction puts light where a phase by itself has none: at this share of places, with this
+# share of what the other phases promise. Dynamical scattering takes light from where there should
+# be some, at this share of places.
+_DOUBLE_ODDS, _DOUBLE_SHARE, _EXTINCT_ODDS = 0.2, 0.3, 0.1
+# A spot that was not found has, on the mean, this share of what the spots found let expect: strong
+# ones were found. Fitted on Bloch-wave patterns, see `evidence`.
+_UNSEEN_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class Places:
+    """Places of patterns at which phases promise different intensities, one entry each."""
+
+    position: np.ndarray  # (m,) position of the scan, ascending
+    q: np.ndarray  # (m, 2) spatial frequency x, y, 1/angstrom
+    expected: np.ndarray  # (m, phases) counts
+
+
+def find_places(
+    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    refined: Refined,
+    best: np.ndarray,
+    table: ReflectionTable,
+    experiment: Experiment,
+    *,
+    spot_radius: float,
+) -> Places:
+    """Where the phases, each in its best orientation, promise different intensities.
+
+    Parameters
+    ----------
+    spots
+        offset (positions + 1,), qx, qy and intensity (spots,).
+    refined, best
+        Candidates, and which of them is the best of each position and phase, -1 for none,
+        (positions, phases).
+    spot_radius
+        Of a spot in the pattern, 1/angstrom.
+
+    Expected counts are the weights of the likelihood, |F| times visibility, times what makes those
+    near the spots found add up to the spots' intensity.
+    """
+    parts = [
+        _find_in_block(own, spots, refined, best[own], table, experiment, spot_radius)
+        for own in np.split(np.arange(len(best)), range(_BLOCK, len(best), _BLOCK))
+    ]
+    return Places(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def _find_in_block(
+    own, spots, refined, best, table, experiment, spot_radius
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Fields of `Places` of some positions: what all phases promise there takes memory."""
+    known = best >= 0
+    place, phase = np.nonzero(known)
+    promise = promised_reflections(phase, refined.taken(best[known]), table, experiment)
+    edge = np.searchsorted(place[promise.crystal], np.arange(len(own) + 1))
+    room = np.zeros((len(own), _MOST, 2 + best.shape[1]))
+    count = np.zeros(len(own), dtype=np.int64)
+    _find_all(
+        own, *spots, known, edge, phase[promise.crystal], promise.q, promise.share, spot_radius,
+        room, count,
+    )  # fmt: skip
+    kept = room[np.arange(_MOST) < count[:, None]]
+    return np.repeat(own, count), kept[:, :2], kept[:, 2:]
+
+
+@numba.njit(cache=True, parallel=True)
+def _find_all(
+    position, offset, qx, qy, intensity, known, edge, phase, promised, share, radius, room, count
+):  # fmt: skip
+    for i in numba.prange(len(position)):
+        found = slice(offset[position[i]], offset[position[i] + 1])
+        expected = slice(edge[i], edge[i + 1])
+        if found.stop > found.start:
+            count[i] = _find_in_pattern(
+                qx[found], qy[found], intensity[found], known[i], phase[expected],
+                promised[expected], share[expected], radius, room[i],
+            )  # fmt: skip
+
+
+@numba.njit(cache=True)
+def _find_in_pattern(qx, qy, intensity, known, phase, promised, share, radius, room):
+    """Fill rows (x, y, counts of each phase) of `room`, strongest first; returns their number."""
+    phases = len(known)
+    x, y = promised[:, 0], promised[:, 1]
+    counts = _counts(qx, qy, intensity, phases, phase, x, y, share, radius)
+    strongest = np.zeros(phases)
+    for i in range(len(x)):
+        strongest[phase[i]] = max(strongest[phase[i]], counts[i])
+    kept = 0
+    for i in np.argsort(-counts, kind="mergesort"):
+        if kept == len(room) or counts[i] < _PROMISED * strongest[phase[i]]:
+            continue
+        if _near(x[i], y[i], qx, qy, radius) or _near(
+            x[i], y[i], room[:kept, 0], room[:kept, 1], radius
+        ):
+            continue
+        room[kept] = 0.0
+        room[kept, 0], room[kept, 1] = x[i], y[i]
+        for j in range(len(x)):
+            # A neighbour's light falls into the aperture too, the less the farther it is.
+            square = (x[i] - x[j]) ** 2 + (y[i] - y[j]) ** 2
+            if square < 4 * radius * radius:
+                room[kept, 2 + phase[j]] += counts[j] * math.exp(-2 * square / radius**2)
+        least, most = np.inf, 0.0
+        for p in range(phases):
+            if known[p]:
+                least, most = min(least, room[kept, 2 + p]), max(most, room[kept, 2 + p])
+        kept += least < _ABSENT * most
+    return kept
+
+
+@numba.njit(cache=True)
+def _near(x, y, others_x, others_y, radius):
+    for other in range(len(others_x)):
+        if (x - others_x[other]) ** 2 + (y - others_y[other]) ** 2 < radius * radius:
+            return True
+    return False
+
+
+@numba.njit(cache=True)
+def _counts(qx, qy, intensity, phases, phase, x, y, share, radius):
+    """Counts of the reflections promised: their shares of what makes up for the spots near them."""
+    counts = share.copy()
+    end = 0
+    for p in range(phases):
+        begin = end
+        while end < len(x) and phase[end] == p:
+            end += 1
+        found, promised = 0.0, 0.0
+        for spot in range(len(qx)):
+            near = 0.0
+            for i in range(begin, end):
+                if (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2 < radius * radius:
+                    near = max(near, share[i])
+            promised += near
+            found += intensity[spot] if near > 0 else 0.0
+        counts[begin:end] *= found / promised if promised > 0 else 0.0
+    return counts
+
+
+@numba.njit(cache=True, parallel=True)
+def measure(patterns, pattern, x, y, radius, mask):
+    """Counts above the local background at places, and their standard errors, (n, 2).
+
+    Parameters
+    ----------
+    patterns
+        (patterns, ky, kx) counts.
+    pattern, x, y
+        (n,): which pattern; column and row of the place in it, pixels.
+    radius
+        Of a spot, pixels. The light is summed within 1.25 of it, the background is the median
+        between 1.75 and 3, and a pixel's noise comes from its median absolute deviation there.
+    mask
+        (ky, kx), 1 where a pixel can be used.
+
+    NaN where less than half of the aperture, or too little around it, lies on usable pixels.
+    """
+    measured = np.empty((len(pattern), 2))
+    for place in numba.prange(len(pattern)):
+        measured[place] = _measure_one(patterns[pattern[place]], x[place], y[place], radius, mask)
+    return measured
+
+
+@numba.njit(cache=True)
+def _measure_one(pattern, cx, cy, radius, mask):
+    reach = math.ceil(_FRAME_OUTER * radius)
+    frame = np.empty((2 * reach + 1) ** 2)
+    total, inside, around, whole = 0.0, 0, 0, 0
+    for v in range(round(cy) - reach, round(cy) + reach + 1):
+        for u in range(round(cx) - reach, round(cx) + reach + 1):
+            square = ((v - cy) ** 2 + (u - cx) ** 2) / radius**2
+            whole += square <= _APERTURE**2
+            if not (0 <= v < pattern.shape[0] and 0 <= u < pattern.shape[1] and mask[v, u]):
+                continue
+            if square <= _APERTURE**2:
+                total += pattern[v, u]
+                inside += 1
+            elif _FRAME_INNER**2 <= square <= _FRAME_OUTER**2:
+                frame[around] = pattern[v, u]
+                around += 1
+    if 2 * inside < whole or around < 2 * inside:
+        return np.nan, np.nan
+    level = np.median(frame[:around])
+    noise = _TO_SIGMA * np.median(np.abs(frame[:around] - level))
+    # Whole counts of a dim background have a deviation of 0 or 1: at least half a count.
+    variance = max(noise, 0.5) ** 2 * inside * (1 + inside / around)
+    return total - inside * level, math.sqrt(variance)
+
+
+def weigh(places: Places, measured: np.ndarray, positions: int) -> np.ndarray:
+    """Log-likelihood (positions, phases) of intensities `measured` with standard errors (m, 2).
+
+    A promised intensity is drawn from an exponential distribution about what is expected, as
+    Wilson's statistics have it (Wilson, Acta Cryst. 2, 318, 1949), or is extinct; where none is
+    expected, double diffraction may still give some. The measurement adds a normal error, which
+    makes an exponentially modified Gaussian (Grushka, Anal. Chem. 44, 1733, 1972). Only differences
+    between phases mean anything: the largest of a position is set to 0.
+    """
+    usable = np.isfinite(measured[:, 0])
+    value, sigma = measured[usable].T
+    expected = places.expected[usable]
+    most = expected.max(axis=1, initial=0.0)
+    nothing = np.exp(-0.5 * (value / sigma) ** 2) / (sigma * math.sqrt(2 * math.pi))
+    out = np.zeros((positions, expected.shape[1]))
+    for phase in range(out.shape[1]):
+        shown = expected[:, phase] >= _ABSENT * most
+        mean = np.where(shown, _UNSEEN_SHARE * expected[:, phase], _DOUBLE_SHARE * most)
+        odds = np.where(shown, 1 - _EXTINCT_ODDS, _DOUBLE_ODDS)
+        density = odds * _exponential(value, sigma, mean) + (1 - odds) * nothing
+        out[:, phase] = np.bincount(
+            places.position[usable], np.log(np.maximum(density, 1e-300)), minlength=positions
+        )
+    return out - out.max(axis=1, keepdims=True)
+
+
+def _exponential(value: np.ndarray, sigma: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """Density of an exponential variable of this mean plus a normal error."""
+    from scipy.special import log_ndtr
+
+    mean = np.maximum(mean, 1e-2 * sigma)
+    exponent = 0.5 * (sigma / mean) ** 2 - value / mean + log_ndtr(value / sigma - sigma / mean)
+    return np.exp(exponent) / mean

@@ -1,0 +1,209 @@
+"""The likeliest phase's lattice at each position, its cell refined, and what the cell says."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from phasefront.diffraction import cell_path, cells, rotations
+from phasefront.diffraction.crystals import Crystal
+from phasefront.diffraction.likelihood import (
+    assign,
+)
+from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.reflections import ReflectionTable
+from phasefront.diffraction.spot_lists import owner
+from phasefront.phases.evidence import Evidence, SpotArrays
+
+# A position is mixed where no phase has this share of it.
+CLEAR = 0.75
+_ALIKE_DEG = 5.0  # misorientation within which neighbours are one lattice
+_BLIND = 0.005  # standard error of a strain above which a region does not show the whole cell
+
+
+@dataclass(frozen=True)
+class Lattices:
+    """The likeliest phase's best lattice at each position, its cell refined."""
+
+    phase: np.ndarray  # (positions,)
+    rotation: np.ndarray  # (positions, 4)
+    position: np.ndarray  # (n,) positions that have one
+    cells: cells.Cells  # of these
+    explained: np.ndarray  # (spots,)
+    residual: np.ndarray  # (positions,) rms distance of indexed spots, 1/angstrom
+    count: np.ndarray  # (positions,) spots indexed
+
+    @classmethod
+    def of(
+        cls, arrays: SpotArrays, evidence: Evidence, posterior: np.ndarray,
+        crystals: Sequence[Crystal], table: ReflectionTable, experiment: Experiment,
+    ) -> Lattices:  # fmt: skip
+        phase = posterior.argmax(axis=1)
+        best = evidence.best[np.arange(len(phase)), phase]
+        position = np.flatnonzero(best >= 0)
+        own = evidence.refined.taken(best[position])
+        bases = [cells.strain_basis(crystal) for crystal in crystals]
+        found = cells.refine_cells(arrays, position, phase[position], own, table, experiment, bases)
+        assignment = assign(
+            arrays, position, phase[position], own, table, experiment,
+            strain=cells.strain_tensors(found.strain, phase[position], bases),
+        )  # fmt: skip
+        explained = np.zeros(len(arrays[1]), dtype=bool)
+        explained[assignment.spot] = True
+        residual = np.full(len(phase), np.inf)
+        residual[position] = found.residual
+        return cls(
+            phase, evidence.rotation[np.arange(len(phase)), phase], position, found, explained,
+            residual, np.bincount(owner(arrays[0])[explained], minlength=len(phase)),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class RefinedCells:
+    """What the refined cells say; NaN where there is no lattice, or none that phases share."""
+
+    parameters: np.ndarray  # (positions, 6) angstrom, degree
+    covariance: np.ndarray  # (positions, 6, 6)
+    misfit: np.ndarray  # (positions,) standard errors from the candidates and between; inf for none
+    axial_ratio: np.ndarray
+    axial_ratio_stderr: np.ndarray
+    ion_content: np.ndarray
+    ion_content_stderr: np.ndarray
+    mixed: np.ndarray  # (positions,) probability that no phase has the share CLEAR
+    share: np.ndarray  # (positions, phases)
+    phase_misfit: np.ndarray  # (positions,) see `_phase_misfit`; 0 between phases
+
+    @classmethod
+    def of(
+        cls, shape: tuple[int, int], found: Lattices, crystals: Sequence[Crystal],
+        path: cell_path.Path | None, tolerance: float, mixed_prior: float,
+    ) -> RefinedCells:  # fmt: skip
+        positions = len(found.phase)
+        out = cls(
+            np.full((positions, 6), np.nan), np.full((positions, 6, 6), np.nan),
+            np.full(positions, np.inf), *(np.full(positions, np.nan) for _ in range(4)),
+            np.zeros(positions), np.zeros((positions, len(crystals))), np.zeros(positions),
+        )  # fmt: skip
+        for phase, crystal in enumerate(crystals):
+            own = found.phase[found.position] == phase
+            at = found.position[own]
+            if not own.any():
+                continue
+            strain, covariance = found.cells.strain[own], found.cells.covariance[own]
+            out.parameters[at] = cells.cell_parameters(crystal, strain)
+            out.covariance[at] = cells.propagated(
+                lambda strain, crystal=crystal: cells.cell_parameters(crystal, strain), strain,
+                covariance,
+            )  # fmt: skip
+            if path is None:
+                out.misfit[at] = _chi(strain, covariance, tolerance)
+                continue
+            out.axial_ratio[at] = path.axial_ratio(phase, strain)[:, 0]
+            spread = cells.propagated(
+                lambda strain, phase=phase: path.axial_ratio(phase, strain), strain, covariance
+            )
+            out.axial_ratio_stderr[at] = np.sqrt(spread[:, 0, 0])
+            out.misfit[at] = path.distance(phase, strain, covariance + tolerance**2 * np.eye(6))
+            out.ion_content[at], out.ion_content_stderr[at] = path.locate(phase, strain, covariance)
+        if path is not None:
+            out.mixed[:], out.share[:] = _between(
+                out.ion_content, out.ion_content_stderr, path.ion_contents, mixed_prior
+            )
+        plain = out.mixed[found.position] <= 0.5
+        region = _regions(shape, found, found.position[plain], crystals)
+        for phase, crystal in enumerate(crystals):
+            own = plain & (found.phase[found.position] == phase)
+            used = len(cells.strain_basis(crystal))
+            out.phase_misfit[found.position[own]] = _phase_misfit(
+                region[found.position[own]], found.cells.strain[own, :used],
+                found.cells.covariance[own, :used, :used], tolerance,
+            )  # fmt: skip
+        return out
+
+
+def _regions(
+    shape: tuple[int, int], found: Lattices, position: np.ndarray, crystals: Sequence[Crystal]
+) -> np.ndarray:
+    """Region (positions,) that each of the positions given is in: neighbours of one phase, less
+    than _ALIKE_DEG apart; -1 elsewhere."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    number = shape[0] * shape[1]
+    counted = np.zeros(number, dtype=bool)
+    counted[position] = True
+    grid = np.arange(number).reshape(shape)
+    one = np.concatenate([grid[:, :-1].ravel(), grid[:-1].ravel()])
+    other = np.concatenate([grid[:, 1:].ravel(), grid[1:].ravel()])
+    alike = counted[one] & counted[other] & (found.phase[one] == found.phase[other])
+    one, other = one[alike], other[alike]
+    angle = np.empty(len(one))
+    for phase, crystal in enumerate(crystals):
+        own = found.phase[one] == phase
+        angle[own] = rotations.misorientation(
+            found.rotation[one[own]], found.rotation[other[own]], crystal.symmetry
+        )
+    one, other = one[angle < _ALIKE_DEG], other[angle < _ALIKE_DEG]
+    edges = coo_array((np.ones(len(one), dtype=bool), (one, other)), shape=(number, number))
+    region = connected_components(edges, directed=False)[1]
+    return np.where(counted, region, -1)
+
+
+def _phase_misfit(
+    region: np.ndarray, strain: np.ndarray, covariance: np.ndarray, tolerance: float
+) -> np.ndarray:
+    """Standard errors, with that of the CIF, that the mean cell of each position's region is off
+    its phase's (n,).
+
+    One position tells little of a phase that is missing and has a cell near a candidate's; a region
+    tells more. One whose direction does not show the whole cell takes the misfit that half of the
+    positions in all other regions of the phase exceed, where that is larger.
+    """
+    _, region, size = np.unique(region, return_inverse=True, return_counts=True)
+    mean, spread = cells.pooled_strain(region, strain, covariance)
+    misfit = _chi(mean, spread, tolerance)
+    blind = np.linalg.eigvalsh(spread)[:, -1] > _BLIND**2
+    if blind.any() and not blind.all():
+        typical = np.median(np.repeat(misfit[~blind], size[~blind]))
+        misfit[blind] = np.maximum(misfit[blind], typical)
+    return misfit[region]
+
+
+def _chi(strain: np.ndarray, covariance: np.ndarray, tolerance: float) -> np.ndarray:
+    """How far strains (n, m) are from none, in standard errors, with that of the CIFs (n,)."""
+    within = covariance + tolerance**2 * np.eye(strain.shape[1])
+    solved = np.linalg.solve(within, strain[..., None])[..., 0]
+    return np.sqrt(np.sum(strain * solved, axis=1))
+
+
+def _between(
+    content: np.ndarray, error: np.ndarray, contents: np.ndarray, prior: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probability (n,) that a column holds no phase to the share CLEAR, and shares (n, phases).
+
+    The share of the ion-rich one of two neighbouring phases is 0 or 1 beforehand, or, with
+    probability `prior`, anything between; it is seen with a normal error. Bayes' rule.
+    """
+    order = np.argsort(contents)
+    ordered = contents[order]
+    known = np.isfinite(content)
+    lower = np.clip(np.searchsorted(ordered, content) - 1, 0, len(ordered) - 2)
+    width = (ordered[1:] - ordered[:-1])[lower]
+    rich, sigma = (content - ordered[lower]) / width, error / width
+    pure = 0.5 * (1 - prior) * (_normal(rich, sigma) + _normal(rich - 1, sigma))
+    anything = prior * (ndtr((1 - rich) / sigma) - ndtr(-rich / sigma))
+    middle = prior * (ndtr((CLEAR - rich) / sigma) - ndtr((1 - CLEAR - rich) / sigma))
+    mixed = np.where(known, middle / np.maximum(pure + anything, 1e-300), 0.0)
+    rich = np.clip(np.where(known, rich, 0.0), 0, 1)
+    share = np.zeros((len(content), len(contents)))
+    every = np.arange(len(content))
+    share[every, order[lower]] = 1 - rich
+    share[every, order[lower + 1]] = rich
+    return mixed, share
+
+
+def _normal(value: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    return np.exp(-0.5 * (value / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))

@@ -1,0 +1,1 @@
+"""Powder patterns: Rietveld fits, and fractions that another program refined."""

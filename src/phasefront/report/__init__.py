@@ -1,0 +1,1 @@
+"""What people read: pictures, tables, conclusions, methods."""

@@ -1,0 +1,1 @@
+"""What a raw scan is, in any format."""

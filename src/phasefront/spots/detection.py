@@ -1,0 +1,137 @@
+"""Bragg spots of a stack of patterns, in pixels: what the kernels are told, and what they found."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from phasefront.core.errors import InputError
+from phasefront.spots.kernels import REACH, find_in_stack
+
+_COMPILED = ("uint8", "uint16", "float32")  # counts that are not copied first
+_CELL = 1.5  # largest step of the grid; a maximum between its points loses a quarter at most
+
+
+@dataclass(frozen=True)
+class PixelSpots:
+    """Spots of `n` patterns in pixels, ragged: those of pattern i are offset[i]:offset[i + 1].
+
+    `intensity` is in counts above the background, `significance` in standard deviations.
+    """
+
+    offset: np.ndarray
+    x: np.ndarray
+    y: np.ndarray
+    intensity: np.ndarray
+    variance: np.ndarray
+    significance: np.ndarray
+
+
+def detection_threshold(positions: int, *, spot_radius: float, false_alarms: float) -> float:
+    """Significance that noise maxima in `positions` pixels exceed `false_alarms` times on average.
+
+    White noise filtered with a Gaussian of standard deviation s has N(u) = A / (2 s^2)
+    (2 pi)^(-3/2) u exp(-u^2 / 2) maxima above u in an area A (Worsley et al. 1992).
+    """
+    if false_alarms <= 0:
+        raise ValueError(f"false_alarms is {false_alarms}, a number above 0 is expected")
+    amount = positions / (spot_radius**2 / 2) * (2 * np.pi) ** -1.5
+    threshold = 1.0  # the formula has its maximum at 1 and falls from there
+    for _ in range(100):
+        threshold = math.sqrt(max(1.0, 2 * math.log(max(amount * threshold / false_alarms, 1.0))))
+    return threshold
+
+
+def find_pixel_spots(
+    patterns: np.ndarray,
+    centres: np.ndarray,
+    *,
+    spot_radius: float,
+    beam_radius: float,
+    mask: np.ndarray | None = None,
+    false_alarms: float = 0.1,
+) -> PixelSpots:
+    """Spots of a stack of patterns, in pixels.
+
+    Parameters
+    ----------
+    patterns
+        Counts, (n, ky, kx), any real dtype.
+    centres
+        Row and column of the direct beam in each pattern, (n, 2).
+    spot_radius
+        Radius of a spot in pixels: of its disk, or two standard deviations of a Gaussian.
+    beam_radius
+        Radius in pixels inside which nothing is looked for.
+    mask
+        True where a pixel can be used, (ky, kx); all by default.
+    false_alarms
+        Number of spots per pattern that noise alone may make.
+
+    Returns
+    -------
+    Spots sorted by row of the grid. Independent of the number of threads.
+    """
+    plan = _Plan(patterns.shape[1:], spot_radius, mask, false_alarms)
+    kept = patterns.dtype.isnative and patterns.dtype.name in _COMPILED
+    count, table = find_in_stack(
+        np.ascontiguousarray(patterns, dtype=None if kept else np.float32),
+        np.ascontiguousarray(centres, dtype=np.float64), plan.taps, plan.valid, plan.weight,
+        plan.noise, plan.step, plan.threshold, float(beam_radius), float(spot_radius),
+    )  # fmt: skip
+    return _ragged(count, table)
+
+
+def require_finite(patterns: np.ndarray, rows: slice, source) -> None:
+    """Raise InputError, naming the first position, if a value is NaN or infinite."""
+    if patterns.dtype.kind == "f" and not np.isfinite(patterns.sum(dtype=float)):
+        bad = np.argwhere(~np.isfinite(patterns))
+        if len(bad):
+            y, x = bad[0][:2]
+            raise InputError(
+                source, f"{len(bad)} values are NaN or infinite",
+                field=f"position y={rows.start + y}, x={x}",
+                remedy="replace bad pixels by numbers when the scan is exported",
+            )  # fmt: skip
+
+
+class _Plan:
+    """What all patterns share: filter, grid, valid pixels, threshold."""
+
+    def __init__(self, shape, spot_radius, mask, false_alarms):
+        self.sigma = sigma = spot_radius / 2
+        self.step = max(1, int(_CELL * sigma))
+        reach = math.ceil(REACH * sigma)
+        taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+        taps /= taps.sum()
+        self.taps = taps.astype(np.float32)
+        self.valid = (
+            np.ones(shape, bool) if mask is None else np.ascontiguousarray(mask, dtype=bool)
+        )
+        seen = separable(self.valid, taps)
+        squares = separable(self.valid, taps**2)
+        usable = (seen > 0.5) & self.valid
+        # weight renormalises the filter where it overlaps the border or masked pixels; noise is how
+        # much that raises the variance.
+        weight = np.where(usable, 1 / np.maximum(seen, 0.5), 0)
+        noise = np.where(usable, squares * weight**2 / np.sum(taps**2) ** 2, 1)
+        self.weight = np.ascontiguousarray(weight[:: self.step, :: self.step], dtype=np.float32)
+        self.noise = np.ascontiguousarray(noise[:: self.step, :: self.step], dtype=np.float32)
+        self.threshold = detection_threshold(
+            max(1, int(usable.sum())), spot_radius=spot_radius, false_alarms=false_alarms
+        )
+
+
+def separable(image, taps):
+    from scipy.ndimage import correlate1d
+
+    rows = correlate1d(image.astype(float), taps, axis=0, mode="constant")
+    return correlate1d(rows, taps, axis=1, mode="constant")
+
+
+def _ragged(count: np.ndarray, table: np.ndarray) -> PixelSpots:
+    flat = table[np.arange(table.shape[1])[None] < count[:, None]]
+    offset = np.concatenate([[0], np.cumsum(count)]).astype(np.int64)
+    return PixelSpots(offset, *(np.ascontiguousarray(flat[:, k]) for k in range(5)))
