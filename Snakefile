@@ -34,6 +34,7 @@ include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/supplement.smk"
 include: "workflow/rules/sweep.smk"
+include: "workflow/rules/parameters.smk"
 
 
 rule all:

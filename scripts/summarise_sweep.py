@@ -1,6 +1,5 @@
 """Set the variants of a sweep side by side: a table, and a picture of what each setting moves."""
 
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.states import Links
 from phasefront.experiment.sweep import Swept
 from phasefront.records.job import Job
@@ -29,9 +28,7 @@ def summarise_sweep(job):
         tables.append(pd.concat([table, undecided], ignore_index=True))
     table = sweep.tabulate(job.settings.root, tables)
     table.to_csv(job.table, index=False)
-    drawn = draw_sweep(
-        table, list(job.settings.root[0]), ion=job.material.ion, labels=job.material.labels
-    )
+    drawn = draw_sweep(table, list(job.settings.root[0]), ion=job.ion, labels=job.labels)
     style.save(drawn, job.figure)
 
 
@@ -39,6 +36,7 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("comparisons", "comparison of the run, and of each variant", many=True)
     job.input("fractions", "fractions of all scans of the run, then of each variant", many=True)
-    job.settings("settings", Swept).settings("links", Links).settings("material", Material)
+    job.settings("settings", Swept).settings("links", Links).settings("labels", dict[str, str])
+    job.parameter("ion", "element that moves", required=True)
     job.output("table", "csv file to write").output("figure", "PNG to write")
     job.run(summarise_sweep)

@@ -37,7 +37,7 @@ READERS = {
     " check_against_truth",
     "analyse_log": "draw_log compare_sources draw_comparison execute_notebook",
     "fit_pattern": "draw_powder compare_sources",
-    "compare_sources": "summarise_run draw_comparison execute_notebook",
+    "compare_sources": "tabulate_comparison summarise_run draw_comparison execute_notebook",
     "summarise_run": "execute_notebook",
     "check_against_truth": "draw_truth execute_notebook",
     "rate_pairs": "draw_pairs",
@@ -239,7 +239,7 @@ REPLACED = {
         "workflow/rules/grains.smk", "python scripts", "python -O scripts", {"find_grains"}, {}
     ),
     "settings that a rule gets": (
-        "workflow/rules/cycling.smk", "states=lambda wildcards: PLAN.states_on_log(wildcards.log)",
+        "workflow/rules/cycling.smk", 'states=stated("log.{log}.states")',
         "states='{}'", {"analyse_log"}, {},
     ),
     "files that a rule reads": (

@@ -22,7 +22,7 @@ SCRIPT = '''
 from pydantic import BaseModel
 
 from phasefront.errors import InputError
-from phasefront.provenance.job import Job
+from phasefront.records.job import Job
 
 
 class Settings(BaseModel):

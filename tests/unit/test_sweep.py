@@ -17,6 +17,7 @@ from test_comparison import compare, make_fractions
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.experiment import sweep
+from phasefront.experiment import variants as folders
 from phasefront.experiment.load import _merged, load
 from phasefront.experiment.plan import Plan
 from phasefront.experiment.settings.sweep import Sweep
@@ -51,10 +52,11 @@ def test_a_grid_is_every_combination_and_the_run_itself_comes_first(demo):
     assert space.settings[0] == {resolution: 2, decide: 0.95}
     assert [set(values) for values in space.settings] == [set(space.parameters)] * 6
     for changes, labels in zip(space.variants, space.labels, strict=True):
-        experiment = space.experiment_of(labels)
+        experiment = space.experiment_of(folders.folder_of(labels))
         assert experiment.orientations.resolution_deg == changes.get(resolution, 2)
         assert experiment.phases.decide_above == changes.get(decide, 0.95)
-        assert experiment.sweep is None
+        assert folders.changes_in(folders.folder_of(labels)) == labels
+    assert space.experiment_of("") is space.experiment
 
 
 def test_combinations_are_taken_as_they_are_given(demo):
@@ -63,7 +65,8 @@ def test_combinations_are_taken_as_they_are_given(demo):
     assert space.labels == [
         {}, {"grains__min_positions": "20"}, {"powder__two_theta_range": "5..30"}
     ]  # fmt: skip
-    assert space.experiment_of(space.labels[2]).powder.two_theta_range == (5, 30)
+    variant = "sweep/powder__two_theta_range~5..30/"
+    assert space.experiment_of(variant).powder.two_theta_range == (5, 30)
 
 
 CHOICES = {
@@ -93,7 +96,7 @@ def test_settings_come_in_one_order_whatever_that_of_the_config(combinations):
 def test_a_variant_that_the_sweep_has_no_more_is_named(demo):
     space = Plan.parse(demo | {"sweep": grid(phases={"decide_above": [0.9]})}, "demo.yaml").sweep
     with pytest.raises(InputError, match=r"phases__decide_above~0\.8: the sweep has no"):
-        space.experiment_of({"phases__decide_above": "0.8"})
+        space.experiment_of("sweep/phases__decide_above~0.8/")
 
 
 def test_without_a_sweep_there_is_the_run_alone(demo):
@@ -295,7 +298,7 @@ def test_the_script_sets_the_variants_side_by_side(tmp_path):
             "--comparisons", *files["comparisons"], files["comparisons"][1],
             "--fractions", *files["fractions"], files["fractions"][1],
             "--settings", json.dumps(swept), "--links", json.dumps(links),
-            "--material", load(ROOT / "config/demo.yaml").section("material"),
+            "--labels", load(ROOT / "config/demo.yaml").section("material.labels"), "--ion", "Na",
             "--table", table, "--figure", figure,
         ],
         cwd=ROOT, capture_output=True, text=True,

@@ -73,14 +73,6 @@ CONTEXT = Context(
 )
 
 
-def as_it_is(value):
-    """A parameter in whose text Snakemake looks for no wildcards.
-
-    In a shell command empty text is no argument, and text may begin with -: write --key={params.x:q}.
-    """
-    return lambda wildcards: value
-
-
 def code(script):
     """The script, the project modules it imports, and the lock of everything else."""
     return [os.path.relpath(path) for path in closure(f"scripts/{script}.py")] + [

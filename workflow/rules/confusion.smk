@@ -20,16 +20,19 @@ rule simulate_confusion:
         "../../envs/environment.yaml"
     threads: SCAN_THREADS
     params:
-        orientations=settings("orientations"),
-        decisions=settings("phases"),
-        position_sigma=settings("spots.position_sigma"),
-        positions=settings("fractions.confusion_positions"),
-        material=settings("material"),
-        seed=lambda wildcards: PLAN.seed_of(wildcards.scan),
+        orientations=stated("orientations"),
+        decisions=stated("phases"),
+        position_sigma=stated("spots.position_sigma"),
+        positions=stated("fractions.confusion_positions"),
+        names=stated("material.names"),
+        ion_contents=stated("material.ion_contents"),
+        shared_lattice=stated("material.shared_lattice"),
+        seed=stated("seed.{scan}"),
     shell:
         "python scripts/simulate_confusion.py --spots {input.spots} --phases {input.phases}"
         " --grains {input.grains} --templates {input.templates} --cifs {input.cifs:q}"
-        " --material {params.material:q} --orientations {params.orientations:q}"
+        " --names {params.names:q} --ion-contents {params.ion_contents:q}"
+        " --shared-lattice {params.shared_lattice:q} --orientations {params.orientations:q}"
         " --decisions {params.decisions:q} --position-sigma {params.position_sigma}"
         " --positions {params.positions} --seed {params.seed}"
         " --confusion {output.confusion} > {log} 2>&1"

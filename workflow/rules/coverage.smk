@@ -21,16 +21,16 @@ if PLAN.experiment.virtual:
             "../../envs/environment.yaml"
         threads: workflow.resource_settings.cores or 1
         params:
-            virtual=settings("virtual"),
-            material=settings("material"),
-            instrument=PLAN.instrument(PLAN.instruments[0]),
-            spots=settings("spots"),
-            orientations=settings("orientations"),
-            phases=settings("phases"),
-            grains=settings("grains"),
-            fractions=settings("fractions"),
-            coverage=settings("coverage"),
-            seed=PLAN.seed_of("coverage"),
+            virtual=stated("virtual"),
+            material=stated("material.candidates"),
+            instrument=stated(f"instrument.{PLAN.instruments[0]}.optics"),
+            spots=stated("spots"),
+            orientations=stated("orientations"),
+            phases=stated("phases"),
+            grains=stated("grains"),
+            fractions=stated("fractions"),
+            coverage=stated("coverage"),
+            seed=stated("seed.coverage"),
         shell:
             "python scripts/simulate_coverage.py --intensities {input.intensities}"
             " --cifs {input.cifs:q} --templates {input.templates}"

@@ -15,12 +15,12 @@ rule analyse_log:
     conda:
         "../../envs/environment.yaml"
     params:
-        row=lambda wildcards: PLAN.log(wildcards.log),
-        states=lambda wildcards: PLAN.states_on_log(wildcards.log),
-        material=settings("material"),
+        row=stated("log.{log}.row"),
+        states=stated("log.{log}.states"),
+        weighed=stated("material.weighed"),
     shell:
         "python scripts/analyse_log.py --log {input.log:q} --row {params.row:q}"
-        " --states {params.states:q} --material {params.material:q}"
+        " --states {params.states:q} --weighed {params.weighed:q}"
         " --cycling {output.cycling} --table {output.table} > {log} 2>&1"
 
 
@@ -37,7 +37,7 @@ rule draw_log:
     conda:
         "../../envs/environment.yaml"
     params:
-        material=settings("material"),
+        ion=stated("material.ion"),
     shell:
         "python scripts/draw_log.py --cycling {input.cycling}"
-        " --material {params.material:q} --figure {output.figure} > {log} 2>&1"
+        " --ion {params.ion} --figure {output.figure} > {log} 2>&1"

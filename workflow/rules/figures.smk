@@ -55,13 +55,14 @@ rule draw_patterns:
     conda:
         "../../envs/environment.yaml"
     params:
-        material=settings("material"),
-        layout=lambda wildcards: PLAN.layout_of(wildcards.scan),
-        instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
+        names=stated("material.names"),
+        labels=stated("material.labels"),
+        layout=stated("scan.{scan}.layout"),
+        instrument=stated("scan.{scan}.optics"),
     shell:
         "python scripts/draw_patterns.py --scan {input.scan:q} --calibration {input.calibration}"
         " --spots {input.spots} --orientations {input.orientations} --phases {input.phases}"
-        " --cifs {input.cifs:q} --material {params.material:q}"
+        " --cifs {input.cifs:q} --names {params.names:q} --labels {params.labels:q}"
         " --instrument {params.instrument:q} --layout {params.layout:q}"
         " --patterns {output.patterns} > {log} 2>&1"
 
@@ -103,11 +104,14 @@ rule draw_maps:
     conda:
         "../../envs/environment.yaml"
     params:
-        material=settings("material"),
-        camera=lambda wildcards: PLAN.camera_of_scan(wildcards.scan),
+        names=stated("material.names"),
+        labels=stated("material.labels"),
+        ion=stated("material.ion"),
+        camera=stated("scan.{scan}.camera"),
     shell:
         "python scripts/draw_maps.py --phases {input.phases}"
         " --orientations {input.orientations} --grains {input.grains} --cifs {input.cifs:q}"
-        " --material {params.material:q} --camera {params.camera:q}"
+        " --names {params.names:q} --labels {params.labels:q} --ion {params.ion}"
+        " --camera {params.camera:q}"
         " --decision {output.decision} --ipf {output.ipf}"
         " --composition {output.composition} --reliability {output.reliability} > {log} 2>&1"

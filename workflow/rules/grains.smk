@@ -16,10 +16,12 @@ rule find_grains:
     conda:
         "../../envs/environment.yaml"
     params:
-        settings=settings("grains"),
-        material=settings("material"),
-        step=lambda wildcards: PLAN.step_of(wildcards.scan),
+        settings=stated("grains"),
+        names=stated("material.names"),
+        shared_lattice=stated("material.shared_lattice"),
+        step=stated("scan.{scan}.step"),
     shell:
         "python scripts/find_grains.py --phases {input.phases} --cifs {input.cifs:q}"
-        " --material {params.material:q} --settings {params.settings:q} --step {params.step}"
+        " --names {params.names:q} --shared-lattice {params.shared_lattice:q}"
+        " --settings {params.settings:q} --step {params.step}"
         " --grains {output.grains} > {log} 2>&1"

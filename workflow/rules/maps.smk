@@ -21,11 +21,11 @@ rule export_maps:
     conda:
         "../../envs/environment.yaml"
     params:
-        material=settings("material"),
-        step=lambda wildcards: PLAN.step_of(wildcards.scan),
-        camera=lambda wildcards: PLAN.camera_of_scan(wildcards.scan),
+        names=stated("material.names"),
+        step=stated("scan.{scan}.step"),
+        camera=stated("scan.{scan}.camera"),
     shell:
         "python scripts/export_maps.py --phases {input.phases}"
         " --orientations {input.orientations} --cifs {input.cifs:q}"
-        " --material {params.material:q} --step {params.step} --camera {params.camera:q}"
+        " --names {params.names:q} --step {params.step} --camera {params.camera:q}"
         " --h5 {output.h5} --ang {output.ang} --ctf {output.ctf} > {log} 2>&1"

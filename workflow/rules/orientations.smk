@@ -15,12 +15,12 @@ rule simulate_templates:
     conda:
         "../../envs/environment.yaml"
     params:
-        settings=settings("orientations"),
-        material=settings("material"),
-        instrument=lambda wildcards: PLAN.instrument(wildcards.instrument),
+        settings=stated("orientations"),
+        names=stated("material.names"),
+        instrument=stated("instrument.{instrument}.optics"),
     shell:
         "python scripts/simulate_templates.py --cifs {input.cifs:q}"
-        " --material {params.material:q} --settings {params.settings:q}"
+        " --names {params.names:q} --settings {params.settings:q}"
         " --instrument {params.instrument:q} --templates {output.templates} > {log} 2>&1"
 
 
@@ -38,11 +38,11 @@ rule find_orientations:
         "../../envs/environment.yaml"
     threads: SCAN_THREADS
     params:
-        settings=settings("orientations"),
-        material=settings("material"),
-        position_sigma=settings("spots.position_sigma"),
+        settings=stated("orientations"),
+        names=stated("material.names"),
+        position_sigma=stated("spots.position_sigma"),
     shell:
         "python scripts/find_orientations.py --spots {input.spots}"
-        " --templates {input.templates} --cifs {input.cifs:q} --material {params.material:q}"
+        " --templates {input.templates} --cifs {input.cifs:q} --names {params.names:q}"
         " --settings {params.settings:q} --position-sigma {params.position_sigma}"
         " --orientations {output.orientations} > {log} 2>&1"

@@ -17,8 +17,9 @@ rule describe_scan:
         "../../envs/environment.yaml"
     threads: SCAN_THREADS
     params:
-        settings=settings("scans"),
-        layout=lambda wildcards: PLAN.layout_of(wildcards.scan),
+        settings=stated("scans"),
+        layout=stated("scan.{scan}.layout"),
     shell:
         "python scripts/describe_scan.py --scan {input.scan:q} --name {wildcards.scan}"
-        " --settings {params.settings:q} --layout {params.layout:q} --description {output.description} > {log} 2>&1"
+        " --settings {params.settings:q} --layout {params.layout:q}"
+        " --description {output.description} > {log} 2>&1"

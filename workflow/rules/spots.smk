@@ -20,9 +20,9 @@ rule find_spots:
         "../../envs/environment.yaml"
     threads: SCAN_THREADS
     params:
-        settings=settings("spots"),
-        layout=lambda wildcards: PLAN.layout_of(wildcards.scan),
-        step=lambda wildcards: PLAN.step_of(wildcards.scan),
+        settings=stated("spots"),
+        layout=stated("scan.{scan}.layout"),
+        step=stated("scan.{scan}.step"),
     shell:
         "python scripts/find_spots.py --scan {input.scan:q} --name {wildcards.scan}"
         " --calibration {input.calibration} --settings {params.settings:q}"
@@ -43,7 +43,7 @@ rule import_peaks:
     conda:
         "../../envs/environment.yaml"
     params:
-        step=lambda wildcards: PLAN.step_of(wildcards.scan),
+        step=stated("scan.{scan}.step"),
     shell:
         "python scripts/import_peaks.py --peaks {input.peaks:q} --name {wildcards.scan}"
         " --step {params.step} --spots {output.spots} > {log} 2>&1"

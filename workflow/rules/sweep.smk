@@ -23,11 +23,12 @@ rule summarise_sweep:
     conda:
         "../../envs/environment.yaml"
     params:
-        settings=as_it_is(PLAN.sweep.as_json()),
-        links=PLAN.links(),
-        material=settings("material"),
+        settings=stated("variants"),
+        links=stated("links"),
+        labels=stated("material.labels"),
+        ion=stated("material.ion"),
     shell:
         "python scripts/summarise_sweep.py --comparisons {input.comparisons}"
         " --fractions {input.fractions} --settings {params.settings:q}"
-        " --links {params.links:q} --material {params.material:q}"
+        " --links {params.links:q} --labels {params.labels:q} --ion {params.ion}"
         " --table {output.table} --figure {output.figure} > {log} 2>&1"

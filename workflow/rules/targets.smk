@@ -33,12 +33,7 @@ TARGETS = [
 
 def targets(wildcards):
     """Their paths."""
-    found = [target(wildcards) for target in TARGETS if target]
-    return [
-        path
-        for paths in found
-        for path in ([paths] if isinstance(paths, str) else paths)
-    ]
+    return flat(target(wildcards) for target in TARGETS if target)
 
 
 def project_files():

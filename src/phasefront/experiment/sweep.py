@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +16,7 @@ from phasefront.core.errors import InputError
 from phasefront.experiment.config import Experiment
 from phasefront.experiment.load import parse
 from phasefront.experiment.settings.base import Model
+from phasefront.experiment.variants import changes_in, column
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -64,10 +64,6 @@ class Space:
         own = {path: _value(self.experiment, path) for path in self.parameters}
         return [own | changes for changes in self.variants]
 
-    def as_json(self) -> str:
-        """`settings` as JSON: what the summary of the sweep is given."""
-        return json.dumps(self.settings)
-
     @cached_property
     def choices(self) -> dict[str, list[str]]:
         """The short values that each swept parameter takes, by column name."""
@@ -76,24 +72,27 @@ class Space:
             for path in self.parameters
         }
 
-    def experiment_of(self, labels: Mapping[str, str]) -> Experiment:
-        """The experiment with the changes that these labels, of any variant, stand for.
+    def experiment_of(self, variant: str) -> Experiment:
+        """The experiment as a variant, named by its folder, changes it; the run's own for "".
 
-        Raises InputError for one that no variant has.
+        Raises InputError for a change that no variant has.
         """
+        changes = changes_in(variant)
         known = {
             (column(path), label(value)): (path, value)
-            for changes in self.variants
-            for path, value in changes.items()
+            for differing in self.variants
+            for path, value in differing.items()
         }
-        for name, value in labels.items():
+        for name, value in changes.items():
             if (name, value) not in known:
                 raise InputError(
                     f"{name}~{value}",
                     "the sweep has no such variant",
                     remedy="add it to the config's sweep, or delete its results",
                 )
-        return changed(self.experiment, dict(known[item] for item in labels.items()))
+        if not changes:
+            return self.experiment
+        return changed(self.experiment, dict(known[item] for item in changes.items()))
 
 
 class Swept(RootModel):
@@ -196,11 +195,6 @@ def undecided_shares(
             share = left / crystal
             rows.append((state, "undecided", "stem", share))
     return pd.DataFrame(rows, columns=["state", "quantity", "source", "value"])
-
-
-def column(path: str) -> str:
-    """A dotted path as a name that Snakemake's Paramspace can hold, an identifier."""
-    return path.replace(".", "__")
 
 
 def label(value: object) -> str:
