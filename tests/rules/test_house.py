@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from phasefront.records.code import PACKAGE, closure
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
 RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
@@ -67,3 +69,32 @@ def test_every_script_explains_itself(script):
     )
     assert done.returncode == 0, done.stderr
     assert script.read_text().splitlines()[0].strip('"') in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_no_script_reads_the_whole_experiment(script):
+    """Else an edit of one section's settings would run every rule again."""
+    of_all = {"config", "load", "plan", "sweep", "tables", "consistency", "values"}
+    used = {path.stem for path in closure(script) if path.parent == PACKAGE / "experiment"}
+    assert not used & of_all
+    assert PACKAGE / "experiment/settings/material.py" not in closure(script)
+
+
+def test_what_every_script_runs_knows_nothing_of_the_experiment():
+    paths = [path.relative_to(PACKAGE).parts for path in closure(PACKAGE / "records/job.py")]
+    assert {path[0] for path in paths} == {"__init__.py", "core", "records"}
+
+
+SETTINGS_OF = {
+    "find_spots": {"base", "instruments", "scans", "spots"},
+    "find_grains": {"base", "candidates", "grains"},
+    "compare_sources": {"base", "comparison", "states"},
+    "draw_log": set(),
+}
+
+
+@pytest.mark.parametrize(("script", "names"), SETTINGS_OF.items(), ids=SETTINGS_OF)
+def test_a_script_knows_its_own_settings_alone(script, names):
+    paths = closure(ROOT / f"scripts/{script}.py")
+    used = {path.stem for path in paths if path.parent.name == "settings"}
+    assert used - {"__init__"} == names

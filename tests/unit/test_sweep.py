@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from snakemake.utils import update_config
 from test_comparison import compare, make_fractions
 
+from phasefront.comparison import sweep as compared
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.experiment import sweep
@@ -192,9 +193,9 @@ def test_a_later_config_file_changes_what_it_names_alone(demo, tmp_path):
 
 @given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
 def test_labels_tell_values_apart(first, second):
-    assert float(sweep.label(first)) == pytest.approx(first, rel=1e-11)
+    assert float(folders.label(first)) == pytest.approx(first, rel=1e-11)
     if abs(first - second) > 1e-11 * second:
-        assert sweep.label(first) != sweep.label(second)
+        assert folders.label(first) != folders.label(second)
 
 
 def build_fractions(scan, *, patterns, vacuum, undecided):
@@ -209,7 +210,7 @@ def test_undecided_is_the_share_of_the_crystal_over_all_scans_of_a_state():
         "b": build_fractions("b", patterns=100, vacuum=40, undecided=16),
         "c": build_fractions("c", patterns=10, vacuum=0, undecided=0),
     }
-    rows = sweep.undecided_shares({"s": ["a", "b"], "t": ["c"], "none": []}, fractions)
+    rows = compared.undecided_shares({"s": ["a", "b"], "t": ["c"], "none": []}, fractions)
     assert list(rows["state"]) == ["s", "t"]
     assert list(rows["value"]) == [20 / 100, 0]
 
@@ -237,7 +238,7 @@ TABLES = [
 
 
 def test_the_table_names_each_variant_by_what_it_changes():
-    table = sweep.tabulate(SETTINGS, TABLES)
+    table = compared.tabulate(SETTINGS, TABLES)
     assert list(dict.fromkeys(table["variant"])) == [
         "run",
         "a.b=4",
@@ -252,7 +253,7 @@ def test_the_table_names_each_variant_by_what_it_changes():
 
 
 def test_the_picture_shows_every_variant_in_order_of_the_setting():
-    figure = draw_sweep(sweep.tabulate(SETTINGS, TABLES), ["a.b", "c.d"])
+    figure = draw_sweep(compared.tabulate(SETTINGS, TABLES), ["a.b", "c.d"])
     figure.canvas.draw()
     axes = [ax for ax in figure.axes if ax.get_xlabel() or ax.has_data()]
     by_place = {(round(ax.get_position().x0, 2), round(ax.get_position().y0, 3)): ax for ax in axes}

@@ -33,6 +33,17 @@ def column(path: str) -> str:
     return path.replace(".", "__")
 
 
+def label(value: object) -> str:
+    """A value as part of a file name: 4.0 is 4, and the parts of a list are joined by two dots."""
+    if isinstance(value, list | tuple):
+        return "..".join(map(label, value))
+    if isinstance(value, float):
+        return f"{value:.12g}"
+    return (
+        "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+
+
 def given_upstream(result: str, made: Callable[[str], Made]) -> set[str]:
     """Paths of all values that a result, or one it goes back to, is made with."""
     found, seen, waiting = set(), set(), [result]
