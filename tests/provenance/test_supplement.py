@@ -37,7 +37,7 @@ from phasefront.report import methods
 
 FIND = '''
 """Read the words."""
-from phasefront.provenance.job import Job
+from phasefront.records.job import Job
 
 
 def read_words(job):
@@ -51,7 +51,7 @@ if __name__ == "__main__":
 '''
 COUNT = '''
 """Count the letters."""
-from phasefront.provenance.job import Job
+from phasefront.records.job import Job
 
 
 def count_letters(job):
