@@ -59,7 +59,7 @@ if __name__ == "__main__":
 COMPARE = '''
 """Compare states."""
 
-from phasefront.config import Links
+from phasefront.experiment.settings.states import Links
 from phasefront.records.job import Job
 
 
