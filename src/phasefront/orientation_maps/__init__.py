@@ -5,8 +5,11 @@ Orientations take directions of the frame that the file means to directions of t
 crystal's axes are phasefront's own, e1 along a and e3 along c*, whatever the format's are.
 
 The frame is left as the file has it, since none of these formats tells how it lies to the map's
-rows and columns: MTEX leaves it to the user, too (mtex-toolbox.github.io/EBSDReferenceFrame.html).
-What phasefront exports is in the frame of `phasefront.layouts`, and says so.
+rows and columns, x along the rows and y down. MTEX leaves it to the user, too: half a turn about z
+by default in a .ctf; about x + y, x - y, x or y in a .ang, by the setting of OIM
+(mtex-toolbox.github.io/EBSDReferenceFrame.html), and about x + y for ASTAR, if asked for. So
+whoever uses directions of a map whose `directions` are None has to be told. What phasefront exports
+is in the frame of its scan or camera (`phasefront.frames`), and `directions` says so.
 """
 
 from __future__ import annotations

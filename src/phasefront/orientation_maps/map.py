@@ -15,6 +15,7 @@ from phasefront.errors import InputError
 NOT_INDEXED = -1
 # Angles are written with as few as two decimals, in degrees.
 _ANGLE_SLACK = np.deg2rad(0.01)
+_FLAT = 1e-6
 _SHOWN = 5
 
 Cell = tuple[float, float, float, float, float, float]
@@ -126,9 +127,10 @@ def whole_numbers(path: Path, values: np.ndarray, field: str) -> np.ndarray:
 def checked_cell(path: Path, values: Sequence[float], field: str) -> Cell:
     """Lattice parameters (angstrom, degree), refused where they enclose no volume."""
     cell = tuple(float(value) for value in values)
-    if len(cell) == 6 and np.isfinite(cell).all() and min(cell[:3]) > 0:
-        volume = gemmi.UnitCell(*cell).volume
-        if np.isfinite(volume) and volume > 0 and max(cell[3:]) < 180:
+    if len(cell) == 6 and np.isfinite(cell).all() and min(cell) > 0 and max(cell[3:]) < 180:
+        cosines = np.cos(np.deg2rad(cell[3:]))
+        # The squared volume of a cell with edges of 1; gemmi raises a RuntimeError where it is 0.
+        if 1 - np.sum(cosines**2) + 2 * np.prod(cosines) > _FLAT:
             return cell
     raise InputError(
         path, f"its lattice parameters {', '.join(f'{v:g}' for v in cell)} are those of no cell",

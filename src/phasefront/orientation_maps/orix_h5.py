@@ -57,6 +57,8 @@ def read(path: Path) -> OrientationMap:
 
 
 def _read(path: Path, group) -> OrientationMap:
+    import h5py
+
     grid = _text(path, group, "header/grid_type")
     if grid != "square":
         raise InputError(
@@ -90,6 +92,7 @@ def _read(path: Path, group) -> OrientationMap:
     shape, step = raster(path, x, y)
     unit = _NM.get(_text(path, group, "header/scan_unit"), np.nan)
     directions = group.attrs.get("directions")
+    directions = directions if isinstance(directions, str) else None
     known = {} if directions is None else _MEANINGS
     return assemble(
         path, program="orix" if directions is None else "phasefront", directions=directions,
@@ -98,8 +101,8 @@ def _read(path: Path, group) -> OrientationMap:
         qualities={
             name: (_first(item[()]), known.get(name, "not said by the file"))
             for name, item in group["data"].items()
-            if name not in _NO_QUALITY and item.shape[:1] == number.shape
-            and item.dtype.kind in "biuf" and item.ndim < 3
+            if name not in _NO_QUALITY and isinstance(item, h5py.Dataset)
+            and item.shape[:1] == number.shape and item.dtype.kind in "biuf" and item.ndim < 3
         },
     )  # fmt: skip
 
