@@ -15,12 +15,16 @@ from orix.quaternion import Rotation
 from scipy.spatial.transform import Rotation as ScipyRotation
 from stages import build_phases
 
-from phasefront import layouts, maps, netcdf, rotations
-from phasefront.config import StatedCamera
-from phasefront.crystals import read_crystal
-from phasefront.errors import InputError
-from phasefront.orientation_maps import match_phases, read_map, relabelled
-from phasefront.orientation_maps.map import basis
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.diffraction import rotations
+from phasefront.diffraction.crystals import read_crystal
+from phasefront.experiment.settings.instruments import StatedCamera
+from phasefront.layouts.orientations import ORIENTATIONS
+from phasefront.layouts.phases import VACUUM
+from phasefront.maps import export
+from phasefront.maps.formats import match_phases, read_map, relabelled
+from phasefront.maps.formats.map import basis
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -82,7 +86,7 @@ def exported(folder, crystals, *, shape, seed, step_nm, camera=None):
     """Paths of phasefront's own files by suffix, and phase (y, x) and rotation that they hold."""
     rng, names = np.random.default_rng(seed), [crystal.name for crystal in crystals]
     decision = rng.integers(-1, len(names), shape)
-    decision[rng.random(shape) < 0.1] = layouts.VACUUM
+    decision[rng.random(shape) < 0.1] = VACUUM
     rotation = random_rotations(rng, decision.size * len(names)).reshape(*shape, len(names), 4)
     per_rank = (*shape, len(names), 1)
     orientations = {
@@ -91,14 +95,14 @@ def exported(folder, crystals, *, shape, seed, step_nm, camera=None):
         **dict.fromkeys(("residual", "log_likelihood"), np.zeros(per_rank)),
         "half_turn_gap": np.zeros(per_rank[:3]),
     }  # fmt: skip
-    crystal_map = maps.crystal_map(
+    crystal_map = export.crystal_map(
         build_phases(names, decision, scan="s", rotation=rotation, reliability=rng.random(shape)),
-        netcdf.build(layouts.ORIENTATIONS, orientations, {"scan": "s"}),
+        netcdf.build(ORIENTATIONS, orientations, {"scan": "s"}),
         crystals, step_nm=step_nm, camera=camera,
     )  # fmt: skip
     paths = {suffix: folder / f"own.{suffix}" for suffix in SUFFIXES}
     for suffix, path in paths.items():
-        getattr(maps, f"write_{suffix}")(crystal_map, path, camera=camera)
+        getattr(export, f"write_{suffix}")(crystal_map, path, camera=camera)
     phase = np.where(decision < 0, -1, decision)
     return paths, phase, crystal_map.rotations.data.reshape(*shape, 4)
 

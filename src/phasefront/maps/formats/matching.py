@@ -9,10 +9,10 @@ from itertools import permutations
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from phasefront import rotations
-from phasefront.crystals import Crystal
-from phasefront.errors import InputError
-from phasefront.orientation_maps.map import NOT_INDEXED, Cell, MapPhase, OrientationMap, basis
+from phasefront.core.errors import InputError
+from phasefront.diffraction import rotations
+from phasefront.diffraction.crystals import Crystal
+from phasefront.maps.formats.map import NOT_INDEXED, Cell, MapPhase, OrientationMap, basis
 
 # Cells of one phase differ by less, with ion content and with how well they are known.
 CELL_TOLERANCE = 0.03

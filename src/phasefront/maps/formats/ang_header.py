@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from phasefront.errors import InputError
-from phasefront.orientation_maps import lines as texts
-from phasefront.orientation_maps.map import Cell, MapPhase, checked_cell
+from phasefront.core.errors import InputError
+from phasefront.maps.formats import lines as texts
+from phasefront.maps.formats.map import Cell, MapPhase, checked_cell
 
 # Laue groups by EDAX's codes and by the rotations' names that orix writes.
 _LAUE = {

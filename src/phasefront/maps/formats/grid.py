@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from phasefront.errors import InputError
+from phasefront.core.errors import InputError
 
 # Of a step: positions are written with few decimals (ASTAR's .ctf: 0.1 nm).
 _OFF_GRID = 0.3

@@ -16,10 +16,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from phasefront.errors import InputError
-from phasefront.orientation_maps import ang, ctf, lines, orix_h5
-from phasefront.orientation_maps.map import MapPhase, OrientationMap, Quality
-from phasefront.orientation_maps.matching import PhaseMatch, match_phases, relabelled
+from phasefront.core.errors import InputError
+from phasefront.maps.formats import ang, ctf, lines, orix_h5
+from phasefront.maps.formats.map import MapPhase, OrientationMap, Quality
+from phasefront.maps.formats.matching import PhaseMatch, match_phases, relabelled
 
 __all__ = [
     "MapPhase", "OrientationMap", "PhaseMatch", "Quality", "match_phases", "read_map", "relabelled",

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from phasefront.errors import InputError
-from phasefront.orientation_maps.grid import raster
-from phasefront.orientation_maps.map import (
+from phasefront.core.errors import InputError
+from phasefront.maps.formats.grid import raster
+from phasefront.maps.formats.map import (
     NOT_INDEXED,
     MapPhase,
     OrientationMap,

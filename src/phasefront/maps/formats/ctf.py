@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from phasefront.errors import InputError
-from phasefront.orientation_maps import lines as texts
-from phasefront.orientation_maps.grid import raster
-from phasefront.orientation_maps.map import (
+from phasefront.core.errors import InputError
+from phasefront.maps.formats import lines as texts
+from phasefront.maps.formats.grid import raster
+from phasefront.maps.formats.map import (
     NOT_INDEXED,
     Cell,
     MapPhase,
@@ -42,7 +42,7 @@ _MEANINGS = {
     "BC": "band contrast, 0 to 255",
     "BS": "band slope, 0 to 255",
 }
-# What stands in the same columns elsewhere: EMsoft's second line and `phasefront.maps` say so.
+# What stands in the same columns elsewhere: EMsoft's second line and `maps.export` say so.
 _OTHERS = {
     "EMsoft": {
         "Bands": "number of the best pattern in the dictionary",

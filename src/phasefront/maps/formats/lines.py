@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from phasefront.errors import InputError
-from phasefront.texts import decoded_export
+from phasefront.core.errors import InputError
+from phasefront.core.texts import decoded_export
 
 _COMPLETE = "copy or export the file again, complete"
 

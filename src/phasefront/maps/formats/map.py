@@ -9,8 +9,8 @@ from pathlib import Path
 import gemmi
 import numpy as np
 
-from phasefront import rotations
-from phasefront.errors import InputError
+from phasefront.core.errors import InputError
+from phasefront.diffraction import rotations
 
 NOT_INDEXED = -1
 # Angles are written with as few as two decimals, in degrees.

@@ -25,11 +25,11 @@ from pathlib import Path
 
 import numpy as np
 
-from phasefront.errors import InputError
-from phasefront.orientation_maps import lines as texts
-from phasefront.orientation_maps.ang_header import AngHeader, parse
-from phasefront.orientation_maps.grid import raster
-from phasefront.orientation_maps.map import (
+from phasefront.core.errors import InputError
+from phasefront.maps.formats import lines as texts
+from phasefront.maps.formats.ang_header import AngHeader, parse
+from phasefront.maps.formats.grid import raster
+from phasefront.maps.formats.map import (
     NOT_INDEXED,
     MapPhase,
     OrientationMap,
