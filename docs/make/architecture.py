@@ -89,7 +89,7 @@ def _draw_flow(axes: Axes, reads: Mapping[str, set[str]]) -> None:
     passing = [
         (giver, name, level)
         for name, givers in reads.items()
-        for giver in givers
+        for giver in sorted(givers)
         for level in range(floor[giver] + 1, floor[name])
     ]
     place: dict[object, tuple[float, float]] = {}
@@ -98,7 +98,7 @@ def _draw_flow(axes: Axes, reads: Mapping[str, set[str]]) -> None:
         if isinstance(item, tuple):
             giver, name, level = item
             return place[giver if level == floor[giver] + 1 else (giver, name, level - 1)][0]
-        given = [place.get((g, item, floor[item] - 1), place[g])[0] for g in reads[item]]
+        given = [place.get((g, item, floor[item] - 1), place[g])[0] for g in sorted(reads[item])]
         return sum(given) / max(len(given), 1)
 
     for level in range(max(floor.values()) + 1):
@@ -111,7 +111,7 @@ def _draw_flow(axes: Axes, reads: Mapping[str, set[str]]) -> None:
         name: axes.text(*place[name], name, ha="center", va="center", bbox=box) for name in reads
     }
     for name, givers in reads.items():
-        for giver in givers:
+        for giver in sorted(givers):
             between = [(giver, name, level) for level in range(floor[giver] + 1, floor[name])]
             way = [giver, *between, name]
             for start, end in itertools.pairwise(way):
