@@ -21,11 +21,7 @@ SCRIPT = '''
 """Count the lines of a text."""
 from pydantic import BaseModel
 
-<<<<<<< HEAD
-from phasefront.errors import InputError
-=======
 from phasefront.core.errors import InputError
->>>>>>> cadcaeb14f25c730703a42eeefb69687ee5a8644
 from phasefront.records.job import Job
 
 

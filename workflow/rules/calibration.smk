@@ -2,6 +2,14 @@
 #
 # in:  the raw scan; CIFs, or the picture of a standard
 # out: calibration/<scan>.nc, calibration/standard.nc, calibration_drift.csv
+#
+# config:
+#   calibration: {method: phases, patterns: 250, scale_search: 0.02}
+#   spots: {false_alarms: 0.1, max_radius: 1.2}
+#   material:
+#     phases: [{name: Na3, cif: config/structures/Na3V2PO42F3.cif}]
+#   instruments:
+#     astar: {voltage_kv: 200, precession_deg: 0.8, scale: 0.0175}
 
 
 if PLAN.experiment.calibration.standard:

@@ -2,6 +2,12 @@
 #
 # Snakemake tracks files by content only under input. So a rule lists its code, and the lock file,
 # as inputs.
+#
+# config:
+#   run: demo
+#   instruments: {astar: {voltage_kv: 200}}
+#   people: [{name: Ada Lovelace, orcid: 0000-0002-1825-0097}]
+#   record_host: false
 
 import os
 import pathlib

@@ -1,8 +1,18 @@
-# The three sources side by side, the summary that others read, and the check against the truth.
+# The three sources side by side, and the summary that others read.
 #
-# in:  fractions, cycling, powder; for virtual runs truth, phases
-# out: comparison.nc; from it comparison.csv and .tex, comparison_table.csv, conclusion.txt, summary.json,
-#      truth_check.json
+# in:  fractions, cycling, powder
+# out: comparison.nc; from it comparison.csv and .tex, comparison_table.csv, conclusion.txt,
+#      summary.json
+#
+# config:
+#   run: demo
+#   seed: 1
+#   states: [{name: x3.0, log: charge, rest: 0}]
+#   comparison: {margin: 0.1, fraction_margin: 0.1}
+#   material:
+#     ion: Na
+#     two_phase_fields: [{Na3: 3, Na2: 2}]
+#     phases: [{name: Na3, label: Na$_3$V, ion_content: 3, cell_from: [powder-x3.0]}]
 
 
 rule compare_sources:
@@ -81,28 +91,3 @@ rule summarise_run:
         "python scripts/summarise_run.py --comparison {input.comparison}"
         " --fractions {input.fractions} --name {params.name} --summary {output.summary}"
         " --ion {params.ion} --calibrating-patterns {params.calibrating_patterns:q} > {log} 2>&1"
-
-
-if PLAN.experiment.virtual:
-
-    rule check_against_truth:
-        input:
-            truth=result("truth/{scan}.nc", scan=PLAN.scans.index),
-            phases=result("phases/{scan}.nc", scan=PLAN.scans.index),
-            fractions=result("fractions/{scan}.nc", scan=PLAN.scans.index),
-            cifs=PLAN.cifs,
-            code=code("check_against_truth"),
-        output:
-            **recorded(check="truth_check.json"),
-        log:
-            logged("check_against_truth"),
-        conda:
-            "../../envs/environment.yaml"
-        params:
-            names=stated("material.names"),
-            shared_lattice=stated("material.shared_lattice"),
-        shell:
-            "python scripts/check_against_truth.py --truth {input.truth}"
-            " --phases {input.phases} --fractions {input.fractions} --cifs {input.cifs:q}"
-            " --names {params.names:q} --shared-lattice {params.shared_lattice:q}"
-            " --check {output.check} > {log} 2>&1"

@@ -2,6 +2,16 @@
 #
 # in:  spots/<scan>.nc, phases/<scan>.nc, grains/<scan>.nc, templates/<instrument>.nc, CIFs
 # out: confusion/<scan>.nc
+#
+# config:
+#   seed: 1
+#   fractions: {confusion_positions: 1500}
+#   orientations: {n_best: 2, min_spots: 5}
+#   phases: {decide_above: 0.95}
+#   spots: {position_sigma: 0.005}
+#   material:
+#     parent_point_group: 4/mmm
+#     phases: [{name: Na3, ion_content: 3, parent_axes: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}]
 
 
 rule simulate_confusion:

@@ -3,6 +3,17 @@
 #
 # in:  Bloch-wave intensities that come with the package, templates/<instrument>.nc, CIFs
 # out: coverage.csv, coverage.json, figures/coverage.png
+#
+# config:
+#   seed: 1
+#   coverage: {scans: 240, shape: [28, 28], dose: [1.0e+6, 1.0e+7]}
+#   virtual: {material: nvpf}
+#   spots: {max_radius: 1.2}
+#   orientations: {n_best: 2}
+#   phases: {decide_above: 0.95}
+#   grains: {min_positions: 10}
+#   fractions: {draws: 2000}
+#   material: {phases: [{name: Na3, ion_content: 3, formula_units: 4}]}
 
 
 if PLAN.experiment.virtual:

@@ -2,6 +2,11 @@
 #
 # in:  the log
 # out: cycling/<log>.nc, cycling/<log>.csv, figures/cycling/<log>.png
+#
+# config:
+#   tables: {cycling: config/demo/cycling.tsv}
+#   states: [{name: x3.0, log: charge, rest: 0}]
+#   material: {ion: Na, pristine_molar_mass: 417.79, pristine_ion_content: 3}
 
 
 rule analyse_log:

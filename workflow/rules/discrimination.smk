@@ -2,6 +2,12 @@
 #
 # in:  CIFs
 # out: pairs/<instrument>.nc, .csv, figures/pairs/<instrument>.png
+#
+# config:
+#   spots: {max_radius: 1.2, position_sigma: 0.005}
+#   phases: {decide_above: 0.95, min_spots: 5}
+#   material: {phases: [{name: Na3, label: Na$_3$V, cif: config/structures/Na3V2PO42F3.cif}]}
+#   instruments: {astar: {voltage_kv: 200, precession_deg: 0.8}}
 
 
 rule rate_pairs:

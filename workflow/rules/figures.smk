@@ -2,6 +2,11 @@
 #
 # in:  every stage's output for the scan
 # out: figures/<scan>/*.png
+#
+# config:
+#   material: {ion: Na, phases: [{name: Na3, label: Na$_3$V}]}
+#   instruments: {astar: {voltage_kv: 200, camera: {rotation_deg: -40, mirrored: true}}}
+#   tables: {scans: config/demo/scans.tsv}
 
 
 rule draw_scan:
@@ -62,9 +67,8 @@ rule draw_patterns:
     shell:
         "python scripts/draw_patterns.py --scan {input.scan:q} --calibration {input.calibration}"
         " --spots {input.spots} --orientations {input.orientations} --phases {input.phases}"
-        " --cifs {input.cifs:q} --names {params.names:q} --labels {params.labels:q}"
-        " --instrument {params.instrument:q} --layout {params.layout:q}"
-        " --patterns {output.patterns} > {log} 2>&1"
+        " --cifs {input.cifs:q} --names {params.names:q} --labels {params.labels:q} --layout"
+        " {params.layout:q} --instrument {params.instrument:q} --patterns {output.patterns} > {log} 2>&1"
 
 
 rule draw_maps:
@@ -109,9 +113,8 @@ rule draw_maps:
         ion=stated("material.ion"),
         camera=stated("scan.{scan}.camera"),
     shell:
-        "python scripts/draw_maps.py --phases {input.phases}"
-        " --orientations {input.orientations} --grains {input.grains} --cifs {input.cifs:q}"
-        " --names {params.names:q} --labels {params.labels:q} --ion {params.ion}"
-        " --camera {params.camera:q}"
+        "python scripts/draw_maps.py --phases {input.phases} --orientations {input.orientations}"
+        " --grains {input.grains} --cifs {input.cifs:q} --names {params.names:q}"
+        " --labels {params.labels:q} --ion {params.ion} --camera {params.camera:q}"
         " --decision {output.decision} --ipf {output.ipf}"
         " --composition {output.composition} --reliability {output.reliability} > {log} 2>&1"

@@ -2,6 +2,13 @@
 #
 # in:  phases/<scan>.nc, grains/<scan>.nc, confusion/<scan>.nc, scans/<scan>.nc of raw scans, CIFs
 # out: fractions/<scan>.nc, fractions.csv, figures/fractions.png
+#
+# config:
+#   run: demo
+#   seed: 1
+#   fractions: {draws: 2000, thickness_exponent: [1, 2]}
+#   states: [{name: x3.0}]
+#   material: {phases: [{name: Na3, label: Na$_3$V, ion_content: 3, formula_units: 4}]}
 
 
 rule count_fractions:

@@ -2,6 +2,12 @@
 #
 # in:  phases/<scan>.nc, CIFs
 # out: grains/<scan>.nc
+#
+# config:
+#   grains: {misorientation_deg: 5, min_positions: 10}
+#   material:
+#     parent_point_group: 4/mmm
+#     phases: [{name: Na3, parent_axes: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}]
 
 
 rule find_grains:

@@ -1,4 +1,9 @@
 # Inputs that depend on what the tables and the config say of a scan or a pattern.
+#
+# config:
+#   tables: {scans: config/demo/scans.tsv, powder: config/demo/powder.tsv}
+#   calibration: {method: phases}
+#   powder: {sequential: false}
 
 from phasefront.records import digests
 

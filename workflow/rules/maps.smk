@@ -2,6 +2,11 @@
 #
 # in:  phases/<scan>.nc, orientations/<scan>.nc, CIFs
 # out: maps/<scan>.h5, maps/<scan>.ang, maps/<scan>.ctf
+#
+# config:
+#   material: {phases: [{name: Na3, cif: config/structures/Na3V2PO42F3.cif}]}
+#   instruments: {astar: {camera: {rotation_deg: -40, mirrored: true}}}
+#   tables: {scans: config/demo/scans.tsv}
 
 
 rule export_maps:

@@ -2,6 +2,12 @@
 #
 # in:  CIFs, spots/<scan>.nc
 # out: templates/<instrument>.nc, orientations/<scan>.nc
+#
+# config:
+#   orientations: {resolution_deg: 2, max_radius: 1.2, n_best: 2, min_spots: 5, device: cpu}
+#   spots: {position_sigma: 0.005}
+#   material: {phases: [{name: Na3, cif: config/structures/Na3V2PO42F3.cif}]}
+#   instruments: {astar: {voltage_kv: 200, precession_deg: 0.8}}
 
 
 rule simulate_templates:

@@ -3,6 +3,12 @@
 # in:  raw scan and calibration/<scan>.nc (peak lists have none), spots/<scan>.nc,
 #      orientations/<scan>.nc, templates/<instrument>.nc, CIFs
 # out: phases/<scan>.nc
+#
+# config:
+#   phases: {decide_above: 0.95, min_spots: 5, mixed_prior: 0.2}
+#   spots: {position_sigma: 0.005}
+#   material:
+#     phases: [{name: Na3, ion_content: 3, parent_axes: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}]
 
 
 rule decide_phases:

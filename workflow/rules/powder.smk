@@ -3,6 +3,11 @@
 #
 # in:  the pattern, CIFs, the fit of the state before; or the table
 # out: powder/<pattern>.nc
+#
+# config:
+#   powder: {two_theta_range: [3, 30], background_terms: 20, sequential: false}
+#   tables: {powder: config/demo/powder.tsv}
+#   material: {phases: [{name: Na3, ion_content: 3, formula_units: 4}]}
 
 
 rule fit_pattern:

@@ -2,6 +2,12 @@
 #
 # in:  every stage's output
 # out: figures/*.png, figures/powder/*.png, notebooks/experiment.ipynb
+#
+# config:
+#   virtual: {material: nvpf}
+#   material: {ion: Na, phases: [{name: Na3, label: Na$_3$V}]}
+#   states: [{name: x3.0, log: charge, rest: 0}]
+#   instruments: {astar: {camera: {rotation_deg: -40, mirrored: true}}}
 
 
 rule draw_powder:

@@ -2,6 +2,11 @@
 #
 # in:  the raw scan
 # out: scans/<scan>.nc
+#
+# config:
+#   scans: {bright_field_radius_px: 8}
+#   tables: {scans: config/demo/scans.tsv}
+#   instruments: {astar: {voltage_kv: 200}}
 
 
 rule describe_scan:

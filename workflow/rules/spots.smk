@@ -2,6 +2,11 @@
 #
 # in:  the raw scan and its calibration, or a peak list
 # out: spots/<scan>.nc
+#
+# config:
+#   spots: {false_alarms: 0.1, max_radius: 1.2}
+#   tables: {scans: config/demo/scans.tsv}
+#   instruments: {astar: {scale: 0.0175}}
 
 
 rule find_spots:

@@ -2,6 +2,12 @@
 #
 # in:  every output of the run, the project's files
 # out: supplement.zip
+#
+# config:
+#   run: demo
+#   title: Sodium leaving Na3V2(PO4)2F3
+#   supplement: {include_raw: false, license: https://spdx.org/licenses/CC-BY-4.0}
+#   downloads: []
 
 
 rule pack_supplement:

@@ -2,6 +2,11 @@
 #
 # in:  comparison.nc and fractions/<scan>.nc, of the run and of each variant
 # out: sweep.csv, figures/sweep.png
+#
+# config:
+#   sweep: {grid: {phases.decide_above: [0.9, 0.99]}}
+#   states: [{name: x3.0}]
+#   material: {ion: Na, phases: [{name: Na3, label: Na$_3$V}]}
 
 
 rule summarise_sweep:

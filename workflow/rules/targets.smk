@@ -1,4 +1,9 @@
 # What a run ends with; the supplement packs it with all that it was made of.
+#
+# config:
+#   tables: {scans: config/demo/scans.tsv, cycling: config/demo/cycling.tsv}
+#   virtual: {material: nvpf}
+#   sweep: {grid: {phases.decide_above: [0.9, 0.99]}}
 
 TARGETS = [
     result("summary.json"),

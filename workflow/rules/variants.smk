@@ -5,6 +5,11 @@
 # the run's own. So variants share what they agree on, with each other and the run.
 #
 # Snakemake tracks only builtin values among params, so values reach scripts as text.
+#
+# config:
+#   run: demo
+#   sweep:
+#     grid: {phases.decide_above: [0.9, 0.99]}
 
 from functools import cache
 

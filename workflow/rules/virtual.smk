@@ -1,8 +1,15 @@
 # Raw files of a virtual experiment, and the truth, which only check_against_truth reads.
 #
 # in:  Bloch-wave intensities that come with the package, the config's virtual section
-#      and for draw_truth what check_against_truth found
-# out: raw/<scan>.blo, raw/<log>.mpt, raw/<pattern>.xye, truth/*, truth_check.csv, figures/truth/*
+# out: raw/<scan>.blo, raw/<log>.mpt, raw/<pattern>.xye, truth/*
+#
+# config:
+#   seed: 1
+#   virtual:
+#     material: nvpf
+#     states: {x3.0: {ion_content: 3, insertion_model: core-shell}}
+#   material: {pristine_molar_mass: 417.79, phases: [{name: Na3, ion_content: 3, formula_units: 4}]}
+#   instruments: {astar: {scale: 0.0175}}
 
 
 if PLAN.experiment.virtual:
@@ -78,28 +85,3 @@ if PLAN.experiment.virtual:
             " --ion-contents {params.ion_contents:q} --formula-units {params.formula_units:q}"
             " --state {params.state} --wavelength {params.wavelength} --seed {params.seed}"
             " --xye {output.pattern} --truth {output.truth} > {log} 2>&1"
-
-    rule draw_truth:
-        input:
-            check=result("truth_check.json"),
-            code=code("draw_truth"),
-        output:
-            **recorded(table="truth_check.csv"),
-            **pictured(
-                "probabilities",
-                "figures/truth/probabilities.png",
-                "probabilities",
-                "Truth",
-            ),
-            **pictured("confusion", "figures/truth/confusion.png", "confusion", "Truth"),
-        log:
-            logged("draw_truth"),
-        conda:
-            "../../envs/environment.yaml"
-        params:
-            labels=stated("material.labels"),
-        shell:
-            "python scripts/draw_truth.py --check {input.check}"
-            " --labels {params.labels:q} --table {output.table}"
-            " --probabilities {output.probabilities} --confusion {output.confusion}"
-            " > {log} 2>&1"

@@ -167,7 +167,7 @@ def _templates(jobs: _Jobs) -> str:
         )
         for name, step in zip(jobs.names, jobs.steps, strict=True)
     ]
-    (names,), (contents,) = jobs.values("names"), jobs.of("decide_phases").values("ion-contents")
+    (names,), (contents,) = jobs.values("names"), jobs.of("compare_sources").values("ion-contents")
     cifs = [entry["path"] for entry in jobs.steps[0].inputs if entry["role"] == "cifs"]
     phases = [
         f"{name} ({number(content)} {_ion(jobs)} per formula unit, `{cif}`)"
