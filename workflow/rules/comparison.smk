@@ -29,7 +29,7 @@ rule compare_sources:
         "../../envs/environment.yaml"
     params:
         links=stated("links"),
-        seed=stated("seed.compare_sources"),
+        seed=stated("seed_of.compare_sources"),
         settings=stated("comparison"),
         names=stated("material.names"),
         ion_contents=stated("material.ion_contents"),

@@ -30,7 +30,7 @@ rule count_fractions:
         names=stated("material.names"),
         ion_contents=stated("material.ion_contents"),
         formula_units=stated("material.formula_units"),
-        seed=stated("seed.{scan}"),
+        seed=stated("seed_of.{scan}"),
     shell:
         "python scripts/count_fractions.py --phases {input.phases} --grains {input.grains}"
         " --confusion {input.confusion} --scan {input.scan:q}"
@@ -53,7 +53,7 @@ rule tabulate_fractions:
     params:
         links=stated("links"),
         labels=stated("material.labels"),
-        seed=stated("seed.tabulate_fractions"),
+        seed=stated("seed_of.tabulate_fractions"),
         name=stated("run"),
     shell:
         "python scripts/tabulate_fractions.py --fractions {input.fractions}"

@@ -6,7 +6,7 @@ A path leads to one of these:
 - what tables and config together say of a scan, a log, a powder pattern or an instrument, such as
   `scan.grains-x2.5.layout` or `log.charge.row`;
 - what they say of all of them: `links`, `cameras`, `raw_paths`, `instruments_of_raw_scans`;
-- `seed.NAME`, a seed of its own for each file or step;
+- `seed_of.NAME`, a seed of its own for each file or step;
 - `variants`, all settings that the sweep varies, of each variant.
 
 Rules are given values by their paths, records name the paths, and an audit looks there again.
@@ -40,7 +40,7 @@ def value(plan: Plan, path: str, variant: str = "") -> JsonValue:
     """
     kind, _, rest = path.partition(".")
     try:
-        if kind == "seed":
+        if kind == "seed_of":
             return plan.seed_of(rest)
         if path in _OF_ALL:
             return _OF_ALL[path](plan)
