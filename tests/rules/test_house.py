@@ -52,6 +52,24 @@ def test_files_that_people_name_may_have_spaces_in_their_names():
         assert not re.search(named, text), name
 
 
+def test_a_parameter_has_one_name_in_its_rule_its_script_and_its_record():
+    """A record finds where its parameters are stated by their names."""
+    for name, text in rules().items():
+        inside, _, rest = text.partition("params:")[2].partition("shell:")
+        command = re.sub(r'"\s+"', "", rest.partition("> {log}")[0])
+        declared = re.findall(r"^\s+(\w+)=", inside, flags=re.MULTILINE)
+        passed = re.findall(r"--([\w-]+)[ =]\{params\.(\w+)", command)
+        assert sorted(param for _, param in passed) == sorted(declared), name
+        assert all(option.replace("-", "_") == param for option, param in passed), name
+
+
+def test_all_parameters_of_rules_are_stated_by_the_experiment():
+    for name, text in rules().items():
+        inside = text.partition("params:")[2].partition("shell:")[0]
+        given = re.findall(r"^\s+(\w+)=(\w+)", inside, flags=re.MULTILINE)
+        assert {kind for param, kind in given if param != "folder"} <= {"stated"}, name
+
+
 def test_no_rule_of_the_analysis_reads_the_truth():
     for name, text in rules().items():
         reads = text.partition("output:")[0]

@@ -99,6 +99,7 @@ def test_a_variant_changes_the_sections_that_it_sweeps_alone(demo):
     assert plan.value("variants") == [
         {"spots.position_sigma": 0.005}, {"spots.position_sigma": 0.006}
     ]  # fmt: skip
+    assert plan.sweep.experiment_of(variant) is plan.sweep.experiment_of(variant)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
 
 from phasefront.core.errors import InputError
 from phasefront.experiment.settings.cycling import LogRow
@@ -129,5 +130,5 @@ _OF_ALL = {
     "instruments_of_raw_scans": lambda plan: list(
         plan.scans.loc[plan.scans_of_kind("scan"), "instrument"]
     ),
-    "variants": lambda plan: plan.sweep.settings,
+    "variants": lambda plan: to_jsonable_python(plan.sweep.settings),
 }
