@@ -60,7 +60,7 @@ def index(task: Task, crystals, templates, rows: int):
     yield indexed
     with task.step("decision"):
         phases = decisions.decide_phases(
-            found, indexed, templates, crystals, raw=(scan, calibration)
+            found, indexed, templates, CandidatePhases(crystals), raw=(scan, calibration)
         )
     yield phases
 
