@@ -1,7 +1,6 @@
 """Count the phase fractions of a scan, with intervals from resampled grains."""
 
 from phasefront.experiment.settings.fractions import FractionSettings
-from phasefront.experiment.settings.material import Material
 from phasefront.records.job import Job
 
 
@@ -15,16 +14,16 @@ def count_fractions(job):
     from phasefront.layouts.phases import PHASES
     from phasefront.layouts.scans import SCAN
 
-    crystals = read_crystals(job.cifs, job.material.names)
+    crystals = read_crystals(job.cifs, job.names)
     counted = estimation.phase_fractions(
         netcdf.read(job.phases, PHASES),
         netcdf.read(job.grains, GRAINS),
         netcdf.read(job.confusion, CONFUSION),
         diffuse=netcdf.read(job.scan[0], SCAN)["diffuse"].values if job.scan else None,
-        ion_contents=job.material.ion_contents,
+        ion_contents=job.ion_contents,
         formula_volumes=[
-            crystal.volume / phase.formula_units
-            for crystal, phase in zip(crystals, job.material.phases, strict=True)
+            crystal.volume / units
+            for crystal, units in zip(crystals, job.formula_units, strict=True)
         ],
         thickness_exponent=job.settings.thickness_exponent,
         draws=job.settings.draws,
@@ -39,7 +38,8 @@ if __name__ == "__main__":
     job.input("confusion", "simulated confusion of the scan")
     job.input("scan", "description of the raw scan, where there is one", many=True)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("material", Material).settings("settings", FractionSettings)
+    job.settings("names", list[str]).settings("ion-contents", list[float])
+    job.settings("formula-units", list[int]).settings("settings", FractionSettings)
     job.parameter("seed", "seed of the bootstrap", type=int, required=True)
     job.output("fractions", "netCDF file to write")
     job.run(count_fractions)

@@ -1,6 +1,6 @@
 """Decide simulated patterns of each phase, at the scan's own orientations, strengths and errors."""
 
-from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.candidates import SharedLattice
 from phasefront.experiment.settings.orientations import OrientationSettings
 from phasefront.experiment.settings.phases import PhaseSettings
 from phasefront.records.job import Job
@@ -17,8 +17,8 @@ def simulate_confusion(job):
     from phasefront.layouts.spots import SPOTS
     from phasefront.layouts.templates import TEMPLATES
 
-    crystals = read_crystals(job.cifs, job.material.names)
-    parents = [phase.parent_axes for phase in job.material.phases]
+    crystals = read_crystals(job.cifs, job.names)
+    parents = job.shared_lattice.axes
     common = {"min_spots": job.orientations.min_spots, "position_sigma": job.position_sigma}
     simulated = simulation.simulate_confusion(
         netcdf.read(job.spots, SPOTS),
@@ -27,8 +27,8 @@ def simulate_confusion(job):
         netcdf.read(job.templates, TEMPLATES),
         crystals,
         parents=parents,
-        parent_point_group=job.material.parent_point_group,
-        path=cell_path.Path.of(crystals, parents, job.material.ion_contents),
+        parent_point_group=job.shared_lattice.point_group,
+        path=cell_path.Path.of(crystals, parents, job.ion_contents),
         positions=job.positions,
         orientation_settings=common
         | {"n_best": job.orientations.n_best, "device": job.orientations.device},
@@ -43,7 +43,8 @@ if __name__ == "__main__":
     job.input("spots", "Bragg vectors").input("phases", "phase of every position")
     job.input("grains", "grains of the scan").input("templates", "simulated spots of the phases")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("material", Material).settings("orientations", OrientationSettings)
+    job.settings("names", list[str]).settings("ion-contents", list[float])
+    job.settings("shared-lattice", SharedLattice).settings("orientations", OrientationSettings)
     job.settings("decisions", PhaseSettings)
     job.parameter("position-sigma", "largest error of a spot's position, 1/A", type=float)
     job.parameter("positions", "simulated at most, of each phase", type=int, required=True)

@@ -335,17 +335,11 @@ def test_the_script_does_the_same(good, tmp_path):
     for name, (dataset, layout) in files.items():
         netcdf.write(dataset, tmp_path / f"{name}.nc", layout)
         command += [f"--{name}", str(tmp_path / f"{name}.nc")]
-    material = {
-        "ion": "Na", "pristine_molar_mass": 417.8, "pristine_ion_content": 3,
-        "parent_point_group": "4/mmm",
-        "phases": [
-            {"name": name, "cif": f"{name}.cif", "ion_content": content, "formula_units": 4,
-             "parent_axes": parent}
-            for name, content, parent in zip(NAMES, (3, 2, 1), PARENTS, strict=True)
-        ],
-    }  # fmt: skip
+    lattice = json.dumps({"axes": PARENTS, "point_group": "4/mmm"})
+    command += ["--names", json.dumps(NAMES), "--ion-contents", "[3, 2, 1]"]
+    command += ["--shared-lattice", lattice]
     command += ["--cifs", *(crystal.path for crystal in CRYSTALS), "--orientations", "{}"]
-    command += ["--decisions", "{}", "--material", json.dumps(material), "--position-sigma"]
+    command += ["--decisions", "{}", "--position-sigma"]
     command += ["0.005", "--positions", "40", "--seed", "3"]
     command += ["--confusion", str(tmp_path / "confusion.nc")]
     done = subprocess.run(command, capture_output=True, text=True)

@@ -2,6 +2,11 @@
 #
 # in:  phases/<scan>.nc, orientations/<scan>.nc, CIFs
 # out: maps/<scan>.h5, maps/<scan>.ang, maps/<scan>.ctf
+#
+# config:
+#   material: {phases: [{name: Na3, cif: config/structures/Na3V2PO42F3.cif}]}
+#   instruments: {astar: {camera: {rotation_deg: -40, mirrored: true}}}
+#   tables: {scans: config/demo/scans.tsv}
 
 
 rule export_maps:
@@ -21,11 +26,11 @@ rule export_maps:
     conda:
         "../../envs/environment.yaml"
     params:
-        material=settings("material"),
-        step=lambda wildcards: PLAN.step_of(wildcards.scan),
-        camera=lambda wildcards: PLAN.camera_of_scan(wildcards.scan),
+        names=stated("material.names"),
+        step=stated("scan.{scan}.step"),
+        camera=stated("scan.{scan}.camera"),
     shell:
         "python scripts/export_maps.py --phases {input.phases}"
         " --orientations {input.orientations} --cifs {input.cifs:q}"
-        " --material {params.material:q} --step {params.step} --camera {params.camera:q}"
+        " --names {params.names:q} --step {params.step} --camera {params.camera:q}"
         " --h5 {output.h5} --ang {output.ang} --ctf {output.ctf} > {log} 2>&1"

@@ -1,4 +1,9 @@
 # What a run ends with; the supplement packs it with all that it was made of.
+#
+# config:
+#   tables: {scans: config/demo/scans.tsv, cycling: config/demo/cycling.tsv}
+#   virtual: {material: nvpf}
+#   sweep: {grid: {phases.decide_above: [0.9, 0.99]}}
 
 TARGETS = [
     result("summary.json"),
@@ -33,12 +38,7 @@ TARGETS = [
 
 def targets(wildcards):
     """Their paths."""
-    found = [target(wildcards) for target in TARGETS if target]
-    return [
-        path
-        for paths in found
-        for path in ([paths] if isinstance(paths, str) else paths)
-    ]
+    return flat(target(wildcards) for target in TARGETS if target)
 
 
 def project_files():

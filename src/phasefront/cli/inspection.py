@@ -75,7 +75,9 @@ def _scan(plan: Plan, name: str) -> str:
     from phasefront.experiment.settings.scans import ScanLayout
     from phasefront.scans import files
 
-    scan = files.open_scan(row["path"], ScanLayout.model_validate_json(plan.layout_of(name)))
+    scan = files.open_scan(
+        row["path"], ScanLayout.model_validate(plan.value(f"scan.{name}.layout"))
+    )
     instrument = plan.experiment.instruments[row["instrument"]]
     files.check_instrument(scan, instrument)
     files.step_of(scan, plan.step_of(name))
@@ -133,7 +135,7 @@ def _log(plan: Plan, name: str) -> str:
     from phasefront.cycling.logs import read_log
     from phasefront.experiment.settings.cycling import LogRow
 
-    row = LogRow.model_validate_json(plan.log(name))
+    row = LogRow.model_validate(plan.value(f"log.{name}.row"))
     log = read_log(row.path, columns=row.columns)
     material = plan.experiment.material
     all_ions = FARADAY_MAH_MOL * material.pristine_ion_content / material.pristine_molar_mass
@@ -167,7 +169,7 @@ def describe_log(
 def _pattern(plan: Plan, name: str) -> str:
     from phasefront.experiment.settings.powder import PatternRow
 
-    row = PatternRow.model_validate_json(plan.pattern(name))
+    row = PatternRow.model_validate(plan.value(f"pattern.{name}.row"))
     if row.kind == "refined":
         return _fractions(plan, row)
     from phasefront.powder.files import read_pattern

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 
 from pydantic import (
-    BaseModel,
     Field,
+    JsonValue,
     model_validator,
 )
+from pydantic_core import to_jsonable_python
 
 from phasefront.experiment.settings.base import FilePath, Line, Model, Name, Url, refuse_same_names
 from phasefront.experiment.settings.calibration import CalibrationSettings
@@ -89,16 +90,21 @@ class Experiment(Model):
         refuse_same_names(list(self.instruments), "instruments")
         return self
 
-    def section(self, path: str) -> str:
-        """A section, or the value at a dotted path in it, as canonical JSON.
+    @property
+    def fetched(self) -> dict[str, str]:
+        """Addresses of the files that the experiment fetches, by path."""
+        return {item.path: item.url for item in self.downloads}
 
-        It is what a rule passes on and Snakemake tracks.
-        """
+    def value(self, path: str) -> JsonValue:
+        """A section, or the value at a dotted path in it, as JSON knows it."""
         value = self
         for part in path.split("."):
             value = getattr(value, part)
-        content = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-        return json.dumps(content, sort_keys=True)
+        return to_jsonable_python(value)
+
+    def section(self, path: str) -> str:
+        """The same as canonical JSON."""
+        return json.dumps(self.value(path), sort_keys=True)
 
 
 def schema() -> dict:

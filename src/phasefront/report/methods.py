@@ -167,10 +167,11 @@ def _templates(jobs: _Jobs) -> str:
         )
         for name, step in zip(jobs.names, jobs.steps, strict=True)
     ]
-    material = jobs.steps[0].parameters["material"]
+    (names,), (contents,) = jobs.values("names"), jobs.of("compare_sources").values("ion-contents")
+    cifs = [entry["path"] for entry in jobs.steps[0].inputs if entry["role"] == "cifs"]
     phases = [
-        f"{p['name']} ({number(p['ion_content'])} {material['ion']} per formula unit, `{p['cif']}`)"
-        for p in material["phases"]
+        f"{name} ({number(content)} {_ion(jobs)} per formula unit, `{cif}`)"
+        for name, content, cif in zip(names, contents, cifs, strict=True)
     ]
     scans = jobs.of("describe_scan").made(SCAN)
     lists = jobs.of("import_peaks").names
@@ -339,17 +340,21 @@ def _fractions(jobs: _Jobs) -> str:
 
 
 def _cycling(jobs: _Jobs) -> str:
-    return "**Charge.** " + " ".join(map(_log, jobs.steps))
+    return "**Charge.** " + " ".join(_log(step, _ion(jobs)) for step in jobs.steps)
 
 
-def _log(step: Step) -> str:
-    row, material = step.parameters["row"], step.parameters["material"]
+def _ion(jobs: _Jobs) -> str:
+    """The element that moves."""
+    return jobs.of("tabulate_comparison")("ion")
+
+
+def _log(step: Step, ion: str) -> str:
+    row, weighed = step.parameters["row"], step.parameters["weighed"]
 
     def pair(name: str, error: str) -> str:
         return f"{number(row[name])} ± {number(row[error])}"
 
-    ion = material["ion"]
-    start = material["pristine_ion_content"], material["pristine_ion_error"]
+    start = f"{number(weighed['ion_content'])} ± {number(weighed['ion_error'])}"
     corrections = [
         (row["irreversible_mah_g"] or row["irreversible_error_mah_g"],
          f"{pair('irreversible_mah_g', 'irreversible_error_mah_g')} mA h/g of irreversible"
@@ -363,8 +368,8 @@ def _log(step: Step) -> str:
     return (
         f"The ion content along the galvanostatic log `{row['log']}` follows by Faraday's law from"
         f" the charge passed, for {pair('mass_mg', 'mass_error_mg')} mg of active material"
-        f" ({number(material['pristine_molar_mass'])} g/mol) that began with {number(start[0])} ±"
-        f" {number(start[1])} {ion} per formula unit, at {number(row['ions_per_electron'])} {ion}"
+        f" ({number(weighed['molar_mass'])} g/mol) that began with {start} {ion} per"
+        f" formula unit, at {number(row['ions_per_electron'])} {ion}"
         f" per electron{'; allowing for ' + listed(allowed) if allowed else ''} (values ± standard"
         " errors)."
     )
@@ -420,12 +425,11 @@ def _comparison(jobs: _Jobs) -> str:
     known = [source for source, steps in sources.items() if steps]
     if len(known) < 2:
         return f"**Comparison.** There is nothing to compare {listed(known)} with."
-    ion = jobs.steps[0].parameters["material"]["ion"]
     return (
         f"**Comparison.** Ion contents and phase fractions of each state by {listed(known)}"
         " were compared in pairs by z-scores and by two one-sided tests of"
-        f" equivalence at 5 % (margins: {jobs('settings.margin')} {ion} per formula unit, and"
-        f" {jobs('settings.fraction_margin')} of a fraction); over all states by the mean"
+        f" equivalence at 5 % (margins: {jobs('settings.margin')} {_ion(jobs)} per formula unit,"
+        f" and {jobs('settings.fraction_margin')} of a fraction); over all states by the mean"
         " difference, a line fitted with errors on both axes, and limits of agreement (Bland and"
         " Altman). Errors that states share were not averaged out, and p-values were adjusted for"
         " the number of tests (Holm)."

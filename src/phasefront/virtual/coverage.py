@@ -26,11 +26,11 @@ from phasefront.confusion import simulation
 from phasefront.core import netcdf
 from phasefront.diffraction import cell_path
 from phasefront.diffraction.crystals import Crystal, read_crystals
+from phasefront.experiment.settings.candidates import Candidates
 from phasefront.experiment.settings.coverage import CoverageSettings
 from phasefront.experiment.settings.fractions import FractionSettings
 from phasefront.experiment.settings.grains import GrainSettings
 from phasefront.experiment.settings.instruments import Instrument
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.orientations import OrientationSettings
 from phasefront.experiment.settings.phases import PhaseSettings
 from phasefront.experiment.settings.spots import SpotSettings
@@ -52,7 +52,7 @@ _STEP_NM = 10.0
 class Study:
     """What all scans of a study share: sections of the config, and files."""
 
-    material: Material
+    material: Candidates
     virtual: Virtual
     instrument: Instrument
     spots: SpotSettings
