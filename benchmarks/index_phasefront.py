@@ -45,6 +45,7 @@ class FirstRows:
 
 def index(task: Task, crystals, templates, rows: int):
     """Spots, orientations and phases of the first rows."""
+    from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.orientations import indexing
     from phasefront.phases import decisions
     from phasefront.spots import vectors
