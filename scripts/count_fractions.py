@@ -6,7 +6,7 @@ from phasefront.records.job import Job
 
 def count_fractions(job):
     from phasefront.core import netcdf
-    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.fractions import estimation
     from phasefront.layouts.confusion import CONFUSION
     from phasefront.layouts.fractions import FRACTIONS
@@ -14,17 +14,14 @@ def count_fractions(job):
     from phasefront.layouts.phases import PHASES
     from phasefront.layouts.scans import SCAN
 
-    crystals = read_crystals(job.cifs, job.names)
+    candidates = CandidatePhases.read(job.cifs, job.names, formula_units=job.formula_units)
     counted = estimation.phase_fractions(
         netcdf.read(job.phases, PHASES),
         netcdf.read(job.grains, GRAINS),
         netcdf.read(job.confusion, CONFUSION),
         diffuse=netcdf.read(job.scan[0], SCAN)["diffuse"].values if job.scan else None,
         ion_contents=job.ion_contents,
-        formula_volumes=[
-            crystal.volume / units
-            for crystal, units in zip(crystals, job.formula_units, strict=True)
-        ],
+        formula_volumes=candidates.formula_volumes,
         thickness_exponent=job.settings.thickness_exponent,
         draws=job.settings.draws,
         seed=job.seed,

@@ -8,8 +8,7 @@ from phasefront.records.job import Job
 
 def decide_phases(job):
     from phasefront.core import netcdf
-    from phasefront.diffraction import cell_path
-    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.layouts.calibration import CALIBRATION
     from phasefront.layouts.orientations import ORIENTATIONS
     from phasefront.layouts.phases import PHASES
@@ -18,7 +17,6 @@ def decide_phases(job):
     from phasefront.phases import decisions
     from phasefront.scans import files
 
-    crystals = read_crystals(job.cifs, job.names)
     raw = None
     if job.scan:
         calibration = netcdf.read(job.calibration[0], CALIBRATION)
@@ -27,13 +25,10 @@ def decide_phases(job):
         netcdf.read(job.spots, SPOTS),
         netcdf.read(job.orientations, ORIENTATIONS),
         netcdf.read(job.templates, TEMPLATES),
-        crystals,
-        raw=raw,
-        path=cell_path.Path.of(
-            crystals,
-            job.parent_axes,
-            job.ion_contents,
+        CandidatePhases.read(
+            job.cifs, job.names, parent_axes=job.parent_axes, ion_contents=job.ion_contents
         ),
+        raw=raw,
         position_sigma=job.position_sigma,
         **job.settings.model_dump(),
     )

@@ -7,19 +7,22 @@ from phasefront.records.job import Job
 
 def find_grains(job):
     from phasefront.core import netcdf
-    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.grains import segmentation
     from phasefront.layouts.grains import GRAINS
     from phasefront.layouts.phases import PHASES
 
     found = segmentation.find_grains(
         netcdf.read(job.phases, PHASES),
-        read_crystals(job.cifs, job.names),
+        CandidatePhases.read(
+            job.cifs,
+            job.names,
+            parent_axes=job.shared_lattice.axes,
+            parent_point_group=job.shared_lattice.point_group,
+        ),
         misorientation_deg=job.settings.misorientation_deg,
         min_positions=job.settings.min_positions,
         scan_step_nm=job.step,
-        parents=job.shared_lattice.axes,
-        parent_point_group=job.shared_lattice.point_group,
     )
     netcdf.write(found, job.grains, GRAINS)
 

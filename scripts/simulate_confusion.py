@@ -9,26 +9,26 @@ from phasefront.records.job import Job
 def simulate_confusion(job):
     from phasefront.confusion import simulation
     from phasefront.core import netcdf
-    from phasefront.diffraction import cell_path
-    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.layouts.confusion import CONFUSION
     from phasefront.layouts.grains import GRAINS
     from phasefront.layouts.phases import PHASES
     from phasefront.layouts.spots import SPOTS
     from phasefront.layouts.templates import TEMPLATES
 
-    crystals = read_crystals(job.cifs, job.names)
-    parents = job.shared_lattice.axes
     common = {"min_spots": job.orientations.min_spots, "position_sigma": job.position_sigma}
     simulated = simulation.simulate_confusion(
         netcdf.read(job.spots, SPOTS),
         netcdf.read(job.phases, PHASES),
         netcdf.read(job.grains, GRAINS),
         netcdf.read(job.templates, TEMPLATES),
-        crystals,
-        parents=parents,
-        parent_point_group=job.shared_lattice.point_group,
-        path=cell_path.Path.of(crystals, parents, job.ion_contents),
+        CandidatePhases.read(
+            job.cifs,
+            job.names,
+            parent_axes=job.shared_lattice.axes,
+            ion_contents=job.ion_contents,
+            parent_point_group=job.shared_lattice.point_group,
+        ),
         positions=job.positions,
         orientation_settings=common
         | {"n_best": job.orientations.n_best, "device": job.orientations.device},
