@@ -202,6 +202,7 @@ def decide_phases(
         },
         {
             "scan": spots.attrs["scan"],
+            "map_by": "",
             "decide_above": float(decide_above),
             "min_explained": float(min_explained),
             "max_misfit": float(max_misfit),
