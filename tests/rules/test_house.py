@@ -16,6 +16,7 @@ from phasefront.records.code import PACKAGE, closure
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+IMPORTS = ("import_peaks", "import_map")
 RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
 
 
@@ -42,12 +43,15 @@ def test_every_rule_tracks_its_record_and_keeps_its_log():
 def test_every_rule_that_reads_a_raw_scan_tracks_its_parts():
     for name, text in rules().items():
         assert ("of_raw_scan(raw)" in text) == ("of_raw_scan(parts)" in text), name
-        assert 'scan_row(wildcards)["path"]' not in text or name == "import_peaks", name
+        assert 'scan_row(wildcards)["path"]' not in text or name in (
+            "import_peaks",
+            "import_map",
+        ), name
 
 
 def test_files_that_people_name_may_have_spaces_in_their_names():
     """Snakemake quotes with `:q`; names of results are the workflow's own."""
-    named = r"\{input\.(cifs|config|image|log|pattern|peaks|scan|table|tables)\}"
+    named = r"\{input\.(cifs|config|image|log|map|pattern|peaks|scan|table|tables)\}"
     for name, text in rules().items():
         assert not re.search(named, text), name
 

@@ -15,7 +15,7 @@ rule count_fractions:
     input:
         phases=result("phases/{scan}.nc"),
         grains=result("grains/{scan}.nc"),
-        confusion=result("confusion/{scan}.nc"),
+        confusion=of_patterns("confusion/{scan}.nc"),
         scan=of_raw_scan("scans/{scan}.nc"),
         cifs=PLAN.cifs,
         code=code("count_fractions"),

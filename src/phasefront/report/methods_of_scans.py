@@ -12,6 +12,7 @@ from phasefront.experiment.settings.instruments import CameraOfScan
 from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.fractions import FRACTIONS
 from phasefront.layouts.grains import GRAINS
+from phasefront.layouts.phases import PHASES
 from phasefront.layouts.scans import SCAN
 from phasefront.maps import frames
 from phasefront.report.jobs import Jobs, moving_ion
@@ -177,6 +178,25 @@ def _fractions_and_grains(jobs: Jobs) -> Iterable[tuple[str, xr.Dataset, xr.Data
     grains = jobs.of("find_grains").made(GRAINS)
     for name, found in sorted(jobs.of("count_fractions").made(FRACTIONS).items()):
         yield name, found, grains.get(name)
+
+
+def tell_imported_maps(jobs: Jobs) -> str:
+    """What was taken from other programs, and what these do not say."""
+    made = jobs.made(PHASES)
+    programs: dict[str, list[str]] = {}
+    for name, phases in sorted(made.items()):
+        programs.setdefault(phases.attrs["map_by"], []).append(name)
+    least = [
+        f"{quality} below {number(limit)}"
+        for quality, limit in jobs.values("settings.least")[0].items()
+    ]
+    undecided = f" Positions of {' or '.join(least)} were left undecided." if least else ""
+    told = listed(f"{program} ({listed(names)})" for program, names in programs.items())
+    return (
+        f"**Maps of other programs.** Phases and orientations of {in_words(len(made), 'scan')} are"
+        f" those of {told}.{undecided} Such maps say neither how probable another phase is nor what"
+        " is vacuum, so their fractions were not corrected for wrong decisions."
+    )
 
 
 def tell_grains(jobs: Jobs) -> str:
