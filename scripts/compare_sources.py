@@ -9,7 +9,7 @@ from phasefront.records.job import Job
 def compare_sources(job):
     from phasefront.comparison import sources
     from phasefront.core import netcdf
-    from phasefront.fractions.estimation import pool_fractions
+    from phasefront.fractions.pooling import pool_fractions
     from phasefront.layouts.comparison import COMPARISON
     from phasefront.layouts.cycling import CYCLING
     from phasefront.layouts.fractions import FRACTIONS

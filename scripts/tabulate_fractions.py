@@ -7,7 +7,7 @@ from phasefront.records.job import Job
 
 def tabulate_fractions(job):
     from phasefront.core import netcdf
-    from phasefront.fractions.estimation import pool_fractions
+    from phasefront.fractions.pooling import pool_fractions
     from phasefront.fractions.table import fraction_table
     from phasefront.layouts.fractions import FRACTIONS
     from phasefront.report.figures import style
