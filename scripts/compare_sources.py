@@ -9,24 +9,19 @@ from phasefront.records.job import Job
 def compare_sources(job):
     from phasefront.comparison import sources
     from phasefront.core import netcdf
-    from phasefront.fractions.pooling import pool_fractions
     from phasefront.layouts.comparison import COMPARISON
     from phasefront.layouts.cycling import CYCLING
-    from phasefront.layouts.fractions import FRACTIONS
+    from phasefront.layouts.fractions import STATE_FRACTIONS
     from phasefront.layouts.powder import POWDER
     from phasefront.report import conclusions, tables
 
-    fractions = netcdf.read_all(job.fractions, FRACTIONS, key="scan")
+    stem = netcdf.read_all(job.stem, STATE_FRACTIONS, key="state")
     cycling = netcdf.read_all(job.cycling, CYCLING, key="log")
     powder = netcdf.read_all(job.powder, POWDER, key="pattern")
     calibrating = job.material.calibrating_patterns
     compared = sources.compare_sources(
         states=[link.state for link in job.links.root],
-        stem={
-            link.state: pool_fractions([fractions[scan] for scan in link.scans], seed=job.seed)
-            for link in job.links.root
-            if link.scans
-        },
+        stem=stem,
         cycling={link.state: cycling[link.log] for link in job.links.root if link.log},
         powder={
             link.state: [powder[name] for name in link.patterns if name not in calibrating]
@@ -51,7 +46,7 @@ def compare_sources(job):
 
 if __name__ == "__main__":
     job = Job(__doc__)
-    job.input("fractions", "fractions of the scans", many=True)
+    job.input("stem", "fractions of the states", many=True)
     job.input("cycling", "analysed logs", many=True)
     job.input("powder", "fitted powder patterns", many=True)
     job.settings("links", Links).settings("material", Material)
@@ -59,5 +54,4 @@ if __name__ == "__main__":
     job.output("comparison", "netCDF file to write").output("table", "csv file to write")
     job.output("printed", "csv file with values rounded to their errors")
     job.output("latex", "the same for a paper").output("conclusion", "text: do they agree?")
-    job.parameter("seed", "seed of the bootstrap over scans", type=int, required=True)
     job.run(compare_sources)

@@ -1,7 +1,6 @@
 """Set the variants of a sweep side by side: a table, and a picture of what each setting moves."""
 
 from phasefront.experiment.settings.material import Material
-from phasefront.experiment.settings.states import Links
 from phasefront.experiment.sweep import Swept
 from phasefront.records.job import Job
 
@@ -13,19 +12,17 @@ def summarise_sweep(job):
     from phasefront.core import netcdf
     from phasefront.experiment import sweep
     from phasefront.layouts.comparison import COMPARISON
-    from phasefront.layouts.fractions import FRACTIONS
+    from phasefront.layouts.fractions import STATE_FRACTIONS
     from phasefront.report.figures import style
     from phasefront.report.figures.sweep import draw_sweep
     from phasefront.report.tables import ALL_STATES, comparison_table
 
-    scans_of_states = {link.state: link.scans for link in job.links.root}
     tables = []
-    of_variants = np.reshape(job.fractions, (len(job.comparisons), -1))
-    for compared, scans in zip(job.comparisons, of_variants, strict=True):
+    of_variants = np.reshape(job.states, (len(job.comparisons), -1))
+    for compared, states in zip(job.comparisons, of_variants, strict=True):
         table = comparison_table(netcdf.read(compared, COMPARISON))
         table = table[table["state"] != ALL_STATES]
-        fractions = netcdf.read_all(scans, FRACTIONS, key="scan")
-        undecided = sweep.undecided_shares(scans_of_states, fractions)
+        undecided = sweep.undecided_shares(netcdf.read_all(states, STATE_FRACTIONS, key="state"))
         tables.append(pd.concat([table, undecided], ignore_index=True))
     table = sweep.tabulate(job.settings.root, tables)
     table.to_csv(job.table, index=False)
@@ -38,7 +35,7 @@ def summarise_sweep(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("comparisons", "comparison of the run, and of each variant", many=True)
-    job.input("fractions", "fractions of all scans of the run, then of each variant", many=True)
-    job.settings("settings", Swept).settings("links", Links).settings("material", Material)
+    job.input("states", "fractions of all states of the run, then of each variant", many=True)
+    job.settings("settings", Swept).settings("material", Material)
     job.output("table", "csv file to write").output("figure", "PNG to write")
     job.run(summarise_sweep)

@@ -1,13 +1,13 @@
 # The three sources side by side, the summary that others read, and the check against the truth.
 #
-# in:  fractions, cycling, powder; for virtual runs truth, phases
+# in:  states, cycling, powder; for virtual runs truth, phases
 # out: comparison.nc, .csv and .tex, comparison_table.csv, conclusion.txt, summary.json,
 #      truth_check.json
 
 
 rule compare_sources:
     input:
-        fractions=result("fractions/{scan}.nc", scan=PLAN.scans.index),
+        stem=result("states/{state}.nc", state=PLAN.scanned_states),
         cycling=result("cycling/{log}.nc", log=PLAN.logs.index),
         powder=result("powder/{pattern}.nc", pattern=PLAN.patterns.index),
         code=code("compare_sources"),
@@ -25,15 +25,14 @@ rule compare_sources:
         "../../envs/environment.yaml"
     params:
         links=PLAN.links(),
-        seed=PLAN.seed_of("compare_sources"),
         settings=settings("comparison"),
         material=settings("material"),
     shell:
-        "python scripts/compare_sources.py --fractions {input.fractions}"
+        "python scripts/compare_sources.py --stem {input.stem}"
         " --cycling {input.cycling} --powder {input.powder}"
         " --links {params.links:q} --material {params.material:q}"
         " --settings {params.settings:q} --comparison {output.comparison}"
-        " --seed {params.seed} --table {output.table} --printed {output.printed}"
+        " --table {output.table} --printed {output.printed}"
         " --latex {output.latex} --conclusion {output.conclusion} > {log} 2>&1"
 
 

@@ -1,6 +1,6 @@
 # What the settings that a sweep varies do to fractions and conclusions.
 #
-# in:  comparison.nc and fractions/<scan>.nc, of the run and of each variant
+# in:  comparison.nc and states/<state>.nc, of the run and of each variant
 # out: sweep.csv, figures/sweep.png
 
 
@@ -9,10 +9,10 @@ rule summarise_sweep:
         comparisons=lambda wildcards: [
             located("comparison.nc", variant) for variant in VARIANTS
         ],
-        fractions=lambda wildcards: [
-            located(f"fractions/{scan}.nc", variant)
+        states=lambda wildcards: [
+            located(f"states/{state}.nc", variant)
             for variant in VARIANTS
-            for scan in PLAN.scans.index
+            for state in PLAN.scanned_states
         ],
         code=code("summarise_sweep"),
     output:
@@ -24,10 +24,9 @@ rule summarise_sweep:
         "../../envs/environment.yaml"
     params:
         settings=as_it_is(PLAN.sweep.as_json()),
-        links=PLAN.links(),
         material=settings("material"),
     shell:
         "python scripts/summarise_sweep.py --comparisons {input.comparisons}"
-        " --fractions {input.fractions} --settings {params.settings:q}"
-        " --links {params.links:q} --material {params.material:q}"
+        " --states {input.states} --settings {params.settings:q}"
+        " --material {params.material:q}"
         " --table {output.table} --figure {output.figure} > {log} 2>&1"

@@ -83,6 +83,15 @@ class Plan:
         """Identifiers of the scans that are raw scans or peak lists."""
         return list(self.scans.index[self.scans["kind"] == kind])
 
+    def scans_of(self, state: str) -> list[str]:
+        """Identifiers of a state's scans."""
+        return list(self.scans.index[self.scans["state"] == state])
+
+    @property
+    def scanned_states(self) -> list[str]:
+        """States that have scans, in the config's order."""
+        return [state.name for state in self.experiment.states if self.scans_of(state.name)]
+
     def instrument(self, name: str) -> str:
         """An instrument as JSON, without its camera's place to the scan: few rules need that."""
         return _json(self.experiment.instruments[name].model_dump(mode="json", exclude={"camera"}))
@@ -155,7 +164,7 @@ class Plan:
         links = [
             {
                 "state": state.name,
-                "scans": list(self.scans.index[self.scans["state"] == state.name]),
+                "scans": self.scans_of(state.name),
                 "log": state.log,
                 "patterns": list(self.patterns.index[self.patterns["state"] == state.name]),
             }

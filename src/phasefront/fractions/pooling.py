@@ -9,6 +9,9 @@ import xarray as xr
 
 from phasefront.core.errors import InputError
 from phasefront.fractions.estimation import COUNTS, estimate
+from phasefront.layouts.fractions import STATE_FRACTIONS
+
+_BETWEEN_SCANS = ", "
 
 
 def pool_fractions(scans: Sequence[xr.Dataset], *, seed: int = 0) -> xr.Dataset:
@@ -78,8 +81,19 @@ def pool_fractions(scans: Sequence[xr.Dataset], *, seed: int = 0) -> xr.Dataset:
         draws=first.sizes["draw"],
         seed=seed,
         attributes={
-            "scan": ", ".join(scan.attrs["scan"] for scan in scans),
+            "scan": _BETWEEN_SCANS.join(scan.attrs["scan"] for scan in scans),
             "scan_step_nm": float(first.attrs["scan_step_nm"]),
             "decide_above": float(first.attrs["decide_above"]),
         },
     )
+
+
+def scans_of(fractions: xr.Dataset) -> list[str]:
+    """Names of the scans that FRACTIONS were pooled from."""
+    return str(fractions.attrs["scan"]).split(_BETWEEN_SCANS)
+
+
+def pool_state(state: str, scans: Sequence[xr.Dataset], *, seed: int) -> xr.Dataset:
+    """STATE_FRACTIONS of a state from the FRACTIONS of its scans; see `pool_fractions`."""
+    pooled = pool_fractions(scans, seed=seed)
+    return pooled.assign_attrs(title=STATE_FRACTIONS.title, state=state)
