@@ -18,7 +18,8 @@ from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.experiment.load import load
 from phasefront.fractions.bootstrap import resample
-from phasefront.fractions.estimation import phase_fractions, pool_fractions
+from phasefront.fractions.estimation import phase_fractions
+from phasefront.fractions.pooling import pool_fractions
 from phasefront.fractions.table import fraction_table
 from phasefront.fractions.unfolding import unfold
 from phasefront.layouts.confusion import CONFUSION

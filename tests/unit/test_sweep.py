@@ -205,12 +205,12 @@ def build_fractions(scan, *, patterns, vacuum, undecided):
 
 
 def test_undecided_is_the_share_of_the_crystal_over_all_scans_of_a_state():
-    fractions = {
-        "a": build_fractions("a", patterns=100, vacuum=60, undecided=4),
-        "b": build_fractions("b", patterns=100, vacuum=40, undecided=16),
-        "c": build_fractions("c", patterns=10, vacuum=0, undecided=0),
+    states = {
+        "s": build_fractions("a, b", patterns=200, vacuum=100, undecided=20),
+        "t": build_fractions("c", patterns=10, vacuum=0, undecided=0),
+        "empty": build_fractions("d", patterns=10, vacuum=10, undecided=0),
     }
-    rows = compared.undecided_shares({"s": ["a", "b"], "t": ["c"], "none": []}, fractions)
+    rows = compared.undecided_shares(states)
     assert list(rows["state"]) == ["s", "t"]
     assert list(rows["value"]) == [20 / 100, 0]
 

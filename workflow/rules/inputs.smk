@@ -18,6 +18,15 @@ def templates_of(wildcards):
     return result(f"templates/{scan_row(wildcards)['instrument']}.nc")(wildcards)
 
 
+def scans_of_state(path):
+    """A result of each scan of a state."""
+
+    def find(wildcards):
+        return result(path, scan=PLAN.scans_of(wildcards.state))(wildcards)
+
+    return find
+
+
 def by_method(method, files):
     """Inputs that only one way of calibrating needs."""
 

@@ -91,6 +91,15 @@ class Plan:
         """What a rule is given of the experiment by a path; see `values.value`."""
         return values.value(self, path, variant)
 
+    def scans_of(self, state: str) -> list[str]:
+        """Identifiers of a state's scans."""
+        return list(self.scans.index[self.scans["state"] == state])
+
+    @property
+    def scanned_states(self) -> list[str]:
+        """States that have scans, in the config's order."""
+        return [state.name for state in self.experiment.states if self.scans_of(state.name)]
+
     def step_of(self, scan: str) -> float:
         """Scan step, nm; NaN where the table does not say."""
         step = self.scans.loc[scan, "scan_step_nm"]

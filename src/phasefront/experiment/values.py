@@ -65,7 +65,7 @@ def links(plan: Plan) -> list[dict]:
     return [
         {
             "state": state.name,
-            "scans": list(plan.scans.index[plan.scans["state"] == state.name]),
+            "scans": plan.scans_of(state.name),
             "log": state.log,
             "patterns": list(plan.patterns.index[plan.patterns["state"] == state.name]),
         }
