@@ -4,6 +4,7 @@
 # make bench   phasefront beside pyxem and py4DSTEM, into results/bench/indexing.json (15 minutes)
 # make assumptions    what wrong assumptions do to phases and probabilities, into results/bench/assumptions.json
 # make coverage    do 95 % intervals of fractions hold the truth? 240 virtual scans, into results/demo/coverage.json
+# make docs    draw docs/architecture.svg from the code; write the pages of what the last demo and bench found
 # make verify RUN=demo    check every record of a run
 # make lock    resolve pyproject.toml into envs/lock.txt again
 
@@ -19,7 +20,7 @@ TESTS := $(BIN)/pytest --numprocesses $(CORES) --maxprocesses 8 --dist loadgroup
 READY := .venv/.ready
 PY4DSTEM := .venv-py4dstem
 
-.PHONY: demo limno test test-all lint bench assumptions coverage verify lock schema
+.PHONY: demo limno test test-all lint docs bench assumptions coverage verify lock schema
 
 demo: $(READY)
 	$(BIN)/phasefront run config/demo.yaml --cores $(CORES)
@@ -36,8 +37,13 @@ test-all: $(READY)
 lint: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --configfile config/demo.yaml --lint
+
+docs: $(READY)
+	$(BIN)/python -m docs.make.architecture
+	$(BIN)/python -m docs.make.pages
 
 # py4DSTEM needs NumPy below 2, so it has an environment of its own; without it the rest is measured.
 bench: $(READY)

@@ -29,11 +29,13 @@ include: "workflow/rules/coverage.smk"
 include: "workflow/rules/cycling.smk"
 include: "workflow/rules/powder.smk"
 include: "workflow/rules/comparison.smk"
+include: "workflow/rules/truth.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/supplement.smk"
 include: "workflow/rules/sweep.smk"
+include: "workflow/rules/parameters.smk"
 
 
 rule all:

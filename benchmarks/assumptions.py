@@ -37,7 +37,7 @@ from benchmarks import machine
 from phasefront.calibration.geometry import calibrate, calibrate_centres
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
-from phasefront.diffraction import cell_path
+from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import Crystal, read_crystal
 from phasefront.diffraction.rotations import misorientation
 from phasefront.diffraction.spot_lists import observed_window
@@ -262,11 +262,12 @@ class Study:
         )  # fmt: skip
         own = [phase for phase in PHASES if phase.name in assumed.candidates]
         phases = decisions.decide_phases(
-            found, indexed, templates, crystals, raw=(scan, geometry),
-            path=cell_path.Path.of(
+            found, indexed, templates,
+            CandidatePhases(
                 crystals, [phase.parent_axes for phase in own],
                 [phase.ion_content for phase in own],
             ),
+            raw=(scan, geometry),
             min_spots=MIN_SPOTS, position_sigma=POSITION_SIGMA,
         )  # fmt: skip
         scale = np.sqrt(np.linalg.det(affine) / np.linalg.det(truth["affine"].values))

@@ -45,6 +45,7 @@ class FirstRows:
 
 def index(task: Task, crystals, templates, rows: int):
     """Spots, orientations and phases of the first rows."""
+    from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.orientations import indexing
     from phasefront.phases import decisions
     from phasefront.spots import vectors
@@ -60,7 +61,7 @@ def index(task: Task, crystals, templates, rows: int):
     yield indexed
     with task.step("decision"):
         phases = decisions.decide_phases(
-            found, indexed, templates, crystals, raw=(scan, calibration)
+            found, indexed, templates, CandidatePhases(crystals), raw=(scan, calibration)
         )
     yield phases
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from phasefront.diffraction.likelihood import assign, refine
 from phasefront.diffraction.likelihood_kernels import matrix_of
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import predict_spots, reflection_table
-from phasefront.diffraction.spot_lists import observed_window, spot_arrays
+from phasefront.diffraction.spot_lists import Spots, observed_window
 
 # Positions looked at of each group, evenly spread.
 _SAMPLE = 200
@@ -44,31 +44,25 @@ def compare(particle, here: np.ndarray, layered_from_spinel: np.ndarray) -> dict
     `here` (y, x): positions to look at, of which some are taken.
     """
     attributes = particle.phases.attrs
-    experiment = Experiment(
+    optics = Optics(
         voltage_kv=300.0, precession_deg=0.0, window=observed_window(particle.spots),
         position_sigma=float(attributes["position_sigma"]), scale_sigma=0.001,
     )  # fmt: skip
     scale, stretch, shear = (float(attributes[name]) for name in ("scale", "stretch", "shear"))
     distortion = np.array([[scale + stretch, shear], [shear, scale - stretch]])
-    offset, qx, qy, intensity = spot_arrays(particle.spots)
-    qx, qy = np.linalg.inv(distortion) @ np.stack([qx, qy])
-    table = reflection_table(particle.crystals, max_radius=experiment.window[1])
+    freed = Spots.of(particle.spots).undistorted(distortion)
+    table = reflection_table(particle.crystals, max_radius=optics.window[1])
     spinel, layered = particle.names.index("spinel"), particle.names.index("layered")
     rows = []
     for row, column in np.argwhere(here)[:: max(1, here.sum() // _SAMPLE)]:
         place = row * particle.spots.sizes["x"] + column
-        own = slice(offset[place], offset[place + 1])
-        spots = (np.array([0, own.stop - own.start]), qx[own], qy[own], intensity[own])
+        spots = freed.at(place)
 
         def lattice(phase, rotation, spots=spots):
             zero = np.zeros(1, dtype=int)
-            refined = refine(
-                spots, zero, zero + phase, rotation[None], table, experiment, coarse=False
-            )
-            spots_of = assign(spots, zero, zero + phase, refined, table, experiment).spot
-            x, y, _, weight = predict_spots(
-                particle.crystals[phase], refined.rotation[0], experiment
-            )
+            refined = refine(spots, zero, zero + phase, rotation[None], table, optics, coarse=False)
+            spots_of = assign(spots, zero, zero + phase, refined, table, optics).spot
+            x, y, _, weight = predict_spots(particle.crystals[phase], refined.rotation[0], optics)
             x, y = refined.scale_factor[0] * np.stack([x, y]) + refined.centre[0][:, None]
             return refined.rotation[0], set(spots_of.tolist()), (x, y, weight)
 
@@ -79,14 +73,14 @@ def compare(particle, here: np.ndarray, layered_from_spinel: np.ndarray) -> dict
         pairs = []
         for (_, one, its), (_, other, others) in itertools.combinations(alone, 2):
             x, y, weight = np.concatenate([its, others], axis=1)
-            gain = _log_likelihood(spots, x, y, weight / 2, experiment)
+            gain = _log_likelihood(spots, x, y, weight / 2, optics)
             pairs.append((gain, len(one | other), len(x)))
         best = max(pairs)
         rows.append(
             (
-                len(spots[1]), len(by_spinel), max(len(one) for _, one, _ in alone), best[1],
+                len(spots.qx), len(by_spinel), max(len(one) for _, one, _ in alone), best[1],
                 len(promised[0]), best[2],
-                best[0] - _log_likelihood(spots, *promised, experiment),
+                best[0] - _log_likelihood(spots, *promised, optics),
             )
         )  # fmt: skip
     found = np.array(rows)
@@ -109,13 +103,13 @@ def _quaternion(matrix: np.ndarray) -> np.ndarray:
     return Rotation.from_matrix(matrix).as_quat(scalar_first=True)
 
 
-def _log_likelihood(spots, x, y, weight, experiment: Experiment) -> float:
+def _log_likelihood(spots, x, y, weight, optics: Optics) -> float:
     """Of the spots under a mixture of predicted ones and strays; see `phasefront.refinement`."""
-    _, qx, qy, intensity = spots
-    sigma, stray = experiment.position_sigma, experiment.stray_share
+    qx, qy, intensity = spots[1:]
+    sigma, stray = optics.position_sigma, optics.stray_share
     squared = (qx[:, None] - x) ** 2 + (qy[:, None] - y) ** 2
     blur = np.exp(-0.5 * squared / sigma**2) / (2 * np.pi * sigma**2)
-    low, high = experiment.window
+    low, high = optics.window
     density = (1 - stray) * blur @ weight + stray / (np.pi * (high**2 - low**2))
     counts = np.maximum(intensity, 1e-6) ** 0.25
     return float((counts / counts.mean()) @ np.log(density))

@@ -1,7 +1,7 @@
 """Work out the ion content along a galvanostatic log, and at the states on it."""
 
+from phasefront.experiment.settings.candidates import Weighed
 from phasefront.experiment.settings.cycling import LogRow
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.states import StatesOnLog
 from phasefront.records.job import Job
 
@@ -18,9 +18,9 @@ def analyse_log(job):
         states=[state.moment() for state in job.states.root],
         mass_mg=row.mass_mg,
         mass_error_mg=row.mass_error_mg,
-        formula_mass=job.material.pristine_molar_mass,
-        initial_content=job.material.pristine_ion_content,
-        initial_error=job.material.pristine_ion_error,
+        formula_mass=job.weighed.molar_mass,
+        initial_content=job.weighed.ion_content,
+        initial_error=job.weighed.ion_error,
         ions_per_electron=row.ions_per_electron,
         irreversible_mAh_g=row.irreversible_mah_g,
         irreversible_error_mAh_g=row.irreversible_error_mah_g,
@@ -36,6 +36,6 @@ def analyse_log(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("log", "galvanostatic log").settings("row", LogRow).settings("states", StatesOnLog)
-    job.settings("material", Material).output("cycling", "netCDF file to write")
+    job.settings("weighed", Weighed).output("cycling", "netCDF file to write")
     job.output("table", "its records as csv, named as in the Battery Data Format")
     job.run(analyse_log)

@@ -2,7 +2,6 @@
 
 from phasefront.experiment.settings.calibration import CalibrationSettings
 from phasefront.experiment.settings.instruments import Instrument
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.scans import ScanLayout
 from phasefront.experiment.settings.spots import SpotSettings
 from phasefront.records.job import Job
@@ -19,7 +18,7 @@ def calibrate_scan(job):
     scan = files.open_scan(job.scan, job.layout)
     files.check_instrument(scan, job.instrument)
     if job.settings.method == "phases":
-        crystals = read_crystals(job.cifs, job.material.names)
+        crystals = read_crystals(job.cifs, job.names)
         # Templates of its own: how finely a scan is indexed later does not move its calibration.
         templates = simulate_templates(
             crystals,
@@ -54,7 +53,7 @@ if __name__ == "__main__":
     job.input("cifs", "CIFs, in the order of the phases, for method phases", many=True)
     job.input("standard", "calibration of the standard, for method standard", many=True)
     job.settings("settings", CalibrationSettings).settings("spots", SpotSettings)
-    job.settings("material", Material).settings("instrument", Instrument)
+    job.settings("names", list[str]).settings("instrument", Instrument)
     job.settings("layout", ScanLayout, default="{}")
     job.output("calibration", "netCDF file to write")
     job.run(calibrate_scan)

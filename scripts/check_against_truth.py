@@ -1,6 +1,6 @@
 """Check a virtual run's phases, orientations and fractions against the truth."""
 
-from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.candidates import SharedLattice
 from phasefront.records.job import Job
 
 
@@ -14,7 +14,7 @@ def check_against_truth(job):
     from phasefront.layouts.truth import TRUTH
     from phasefront.virtual.truth import check_scan
 
-    crystals = read_crystals(job.cifs, job.material.names)
+    crystals = read_crystals(job.cifs, job.names)
     phases = netcdf.read_all(job.phases, PHASES, key="scan")
     fractions = netcdf.read_all(job.fractions, FRACTIONS, key="scan")
     truths = netcdf.read_all(job.truth, TRUTH, key="scan")
@@ -24,8 +24,8 @@ def check_against_truth(job):
             phases[scan],
             fractions[scan],
             crystals,
-            parents=[phase.parent_axes for phase in job.material.phases],
-            parent_point_group=job.material.parent_point_group,
+            parents=job.shared_lattice.axes,
+            parent_point_group=job.shared_lattice.point_group,
         )
         for scan, truth in truths.items()
     }
@@ -38,5 +38,6 @@ if __name__ == "__main__":
     job.input("phases", "phases of the scans", many=True)
     job.input("fractions", "fractions of the scans", many=True)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("material", Material).output("check", "json file to write")
+    job.settings("names", list[str]).settings("shared-lattice", SharedLattice)
+    job.output("check", "json file to write")
     job.run(check_against_truth)

@@ -18,8 +18,6 @@ def compare_calibrations(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("calibrations", "calibrations of the scans", many=True)
-    job.parameter(
-        "instruments", "instrument of each scan, in their order", nargs="+", required=True
-    )
+    job.settings("instruments", list[str])
     job.output("table", "csv file to write").output("figure", "PNG of the drift")
     job.run(compare_calibrations)

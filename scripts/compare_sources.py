@@ -1,7 +1,6 @@
 """Set STEM, charge and powder side by side, state by state."""
 
 from phasefront.experiment.settings.comparison import ComparisonSettings
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.states import Links
 from phasefront.records.job import Job
 
@@ -14,12 +13,11 @@ def compare_sources(job):
     from phasefront.layouts.cycling import CYCLING
     from phasefront.layouts.fractions import FRACTIONS
     from phasefront.layouts.powder import POWDER
-    from phasefront.report import conclusions, tables
 
     fractions = netcdf.read_all(job.fractions, FRACTIONS, key="scan")
     cycling = netcdf.read_all(job.cycling, CYCLING, key="log")
     powder = netcdf.read_all(job.powder, POWDER, key="pattern")
-    calibrating = job.material.calibrating_patterns
+    calibrating = job.calibrating_patterns
     compared = sources.compare_sources(
         states=[link.state for link in job.links.root],
         stem={
@@ -36,17 +34,12 @@ def compare_sources(job):
             link.state: [name for name in link.patterns if name in calibrating]
             for link in job.links.root
         },
-        phases=[(phase.name, phase.ion_content) for phase in job.material.phases],
-        lever_fields=job.material.two_phase_fields,
+        phases=list(zip(job.names, job.ion_contents, strict=True)),
+        lever_fields=job.two_phase_fields,
         margin=job.settings.margin,
         fraction_margin=job.settings.fraction_margin,
     )
     netcdf.write(compared, job.comparison, COMPARISON)
-    tables.comparison_table(compared).to_csv(job.table, index=False)
-    tables.printed_table(compared).to_csv(job.printed, index=False)
-    job.latex.write_text(tables.latex_table(compared, job.material.labels), encoding="utf-8")
-    found = conclusions.conclude(compared, ion=job.material.ion, calibrating=calibrating)
-    job.conclusion.write_text(conclusions.conclusion_text(found), encoding="utf-8")
 
 
 if __name__ == "__main__":
@@ -54,10 +47,10 @@ if __name__ == "__main__":
     job.input("fractions", "fractions of the scans", many=True)
     job.input("cycling", "analysed logs", many=True)
     job.input("powder", "fitted powder patterns", many=True)
-    job.settings("links", Links).settings("material", Material)
-    job.settings("settings", ComparisonSettings)
-    job.output("comparison", "netCDF file to write").output("table", "csv file to write")
-    job.output("printed", "csv file with values rounded to their errors")
-    job.output("latex", "the same for a paper").output("conclusion", "text: do they agree?")
+    job.settings("links", Links).settings("settings", ComparisonSettings)
+    job.settings("names", list[str]).settings("ion-contents", list[float])
+    job.settings("two-phase-fields", list[dict[str, float]])
+    job.settings("calibrating-patterns", dict[str, list[str]])
+    job.output("comparison", "netCDF file to write")
     job.parameter("seed", "seed of the bootstrap over scans", type=int, required=True)
     job.run(compare_sources)

@@ -1,13 +1,12 @@
 """Count the phase fractions of a scan, with intervals from resampled grains."""
 
 from phasefront.experiment.settings.fractions import FractionSettings
-from phasefront.experiment.settings.material import Material
 from phasefront.records.job import Job
 
 
 def count_fractions(job):
     from phasefront.core import netcdf
-    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.fractions import estimation
     from phasefront.layouts.confusion import CONFUSION
     from phasefront.layouts.fractions import FRACTIONS
@@ -15,17 +14,14 @@ def count_fractions(job):
     from phasefront.layouts.phases import PHASES
     from phasefront.layouts.scans import SCAN
 
-    crystals = read_crystals(job.cifs, job.material.names)
+    candidates = CandidatePhases.read(job.cifs, job.names, formula_units=job.formula_units)
     counted = estimation.phase_fractions(
         netcdf.read(job.phases, PHASES),
         netcdf.read(job.grains, GRAINS),
-        netcdf.read(job.confusion, CONFUSION),
+        netcdf.read(job.confusion[0], CONFUSION) if job.confusion else None,
         diffuse=netcdf.read(job.scan[0], SCAN)["diffuse"].values if job.scan else None,
-        ion_contents=job.material.ion_contents,
-        formula_volumes=[
-            crystal.volume / phase.formula_units
-            for crystal, phase in zip(crystals, job.material.phases, strict=True)
-        ],
+        ion_contents=job.ion_contents,
+        formula_volumes=candidates.formula_volumes,
         thickness_exponent=job.settings.thickness_exponent,
         draws=job.settings.draws,
         seed=job.seed,
@@ -36,10 +32,11 @@ def count_fractions(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("phases", "phase of every position").input("grains", "grains of the scan")
-    job.input("confusion", "simulated confusion of the scan")
+    job.input("confusion", "simulated confusion of the scan; a map read has none", many=True)
     job.input("scan", "description of the raw scan, where there is one", many=True)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("material", Material).settings("settings", FractionSettings)
+    job.settings("names", list[str]).settings("ion-contents", list[float])
+    job.settings("formula-units", list[int]).settings("settings", FractionSettings)
     job.parameter("seed", "seed of the bootstrap", type=int, required=True)
     job.output("fractions", "netCDF file to write")
     job.run(count_fractions)

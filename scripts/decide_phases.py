@@ -1,6 +1,6 @@
 """Weigh the phases at every position and decide, or leave it undecided."""
 
-from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.candidates import ParentAxes
 from phasefront.experiment.settings.phases import PhaseSettings
 from phasefront.experiment.settings.scans import ScanLayout
 from phasefront.records.job import Job
@@ -8,8 +8,7 @@ from phasefront.records.job import Job
 
 def decide_phases(job):
     from phasefront.core import netcdf
-    from phasefront.diffraction import cell_path
-    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.layouts.calibration import CALIBRATION
     from phasefront.layouts.orientations import ORIENTATIONS
     from phasefront.layouts.phases import PHASES
@@ -18,7 +17,6 @@ def decide_phases(job):
     from phasefront.phases import decisions
     from phasefront.scans import files
 
-    crystals = read_crystals(job.cifs, job.material.names)
     raw = None
     if job.scan:
         calibration = netcdf.read(job.calibration[0], CALIBRATION)
@@ -27,13 +25,10 @@ def decide_phases(job):
         netcdf.read(job.spots, SPOTS),
         netcdf.read(job.orientations, ORIENTATIONS),
         netcdf.read(job.templates, TEMPLATES),
-        crystals,
-        raw=raw,
-        path=cell_path.Path.of(
-            crystals,
-            [phase.parent_axes for phase in job.material.phases],
-            job.material.ion_contents,
+        CandidatePhases.read(
+            job.cifs, job.names, parent_axes=job.parent_axes, ion_contents=job.ion_contents
         ),
+        raw=raw,
         position_sigma=job.position_sigma,
         **job.settings.model_dump(),
     )
@@ -47,7 +42,8 @@ if __name__ == "__main__":
     job.input("spots", "Bragg vectors").input("orientations", "orientations under each phase")
     job.input("templates", "simulated spots of the phases")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("material", Material).settings("settings", PhaseSettings)
+    job.settings("names", list[str]).settings("ion-contents", list[float])
+    job.settings("parent-axes", list[ParentAxes | None]).settings("settings", PhaseSettings)
     job.parameter("position-sigma", "largest error of a spot's position, 1/A", type=float)
     job.settings("layout", ScanLayout, default="{}")
     job.output("phases", "netCDF file to write")

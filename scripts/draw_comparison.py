@@ -1,6 +1,5 @@
 """Draw the comparison of the sources, and the phase maps of all states in a row."""
 
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.states import Links
 from phasefront.records.job import Job
 
@@ -13,11 +12,11 @@ def draw_comparison(job):
     from phasefront.layouts.phases import PHASES
     from phasefront.report.figures import comparison, maps, style
 
-    labels = job.material.labels
+    labels = job.labels
     drawn = comparison.draw_comparison(
         list(netcdf.read_all(job.cycling, CYCLING, key="log").values()),
         netcdf.read(job.comparison, COMPARISON),
-        ion=job.material.ion,
+        ion=job.ion,
         labels=labels,
     )
     style.save(drawn, job.figure)
@@ -40,6 +39,7 @@ if __name__ == "__main__":
     job.input("cycling", "analysed logs", many=True)
     job.input("phases", "phases of the scans", many=True)
     job.input("grains", "grains of the scans", many=True)
-    job.settings("material", Material).settings("links", Links)
+    job.settings("labels", dict[str, str]).parameter("ion", "element that moves", required=True)
+    job.settings("links", Links)
     job.output("figure", "PNG of the comparison").output("overview", "PNG of the maps")
     job.run(draw_comparison)

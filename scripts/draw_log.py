@@ -1,6 +1,5 @@
 """Draw a galvanostatic log with its ion content, its plateaus and its states."""
 
-from phasefront.experiment.settings.material import Material
 from phasefront.records.job import Job
 
 
@@ -10,12 +9,12 @@ def draw_log(job):
     from phasefront.report.figures import cycling as pictures
     from phasefront.report.figures import style
 
-    drawn = pictures.draw_log(netcdf.read(job.cycling, CYCLING), ion=job.material.ion)
+    drawn = pictures.draw_log(netcdf.read(job.cycling, CYCLING), ion=job.ion)
     style.save(drawn, job.figure)
 
 
 if __name__ == "__main__":
     job = Job(__doc__)
-    job.input("cycling", "analysed log").settings("material", Material)
+    job.input("cycling", "analysed log").parameter("ion", "element that moves", required=True)
     job.output("figure", "PNG to write")
     job.run(draw_log)

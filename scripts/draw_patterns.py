@@ -1,7 +1,6 @@
 """Draw a few patterns, each as the likeliest phase and as the runner-up explain it."""
 
 from phasefront.experiment.settings.instruments import Instrument
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.scans import ScanLayout
 from phasefront.records.job import Job
 
@@ -38,13 +37,13 @@ def draw_patterns(job):
             positions,
             spots,
             phases,
-            read_crystals(job.cifs, job.material.names),
+            read_crystals(job.cifs, job.names),
             voltage_kv=job.instrument.voltage_kv,
             precession_deg=job.instrument.precession_deg,
         ),
         calibration=calibration,
         reasons=reasons,
-        labels=job.material.labels,
+        labels=job.labels,
     )
     style.save(drawn, job.patterns)
 
@@ -56,7 +55,8 @@ if __name__ == "__main__":
     job.input("spots", "Bragg vectors").input("phases", "phase of every position")
     job.input("orientations", "orientations under each phase")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("material", Material).settings("instrument", Instrument)
+    job.settings("names", list[str]).settings("labels", dict[str, str])
+    job.settings("instrument", Instrument)
     job.settings("layout", ScanLayout, default="{}")
     job.output("patterns", "PNG to write")
     job.run(draw_patterns)

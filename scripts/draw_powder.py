@@ -1,6 +1,5 @@
 """Draw a powder pattern with its fit."""
 
-from phasefront.experiment.settings.material import Material
 from phasefront.records.job import Job
 
 
@@ -11,11 +10,11 @@ def draw_powder(job):
     from phasefront.report.figures import style
 
     powder = netcdf.read(job.powder, POWDER)
-    style.save(pictures.draw_powder(powder, labels=job.material.labels), job.fit)
+    style.save(pictures.draw_powder(powder, labels=job.labels), job.fit)
 
 
 if __name__ == "__main__":
     job = Job(__doc__)
-    job.input("powder", "fitted powder pattern").settings("material", Material)
+    job.input("powder", "fitted powder pattern").settings("labels", dict[str, str])
     job.output("fit", "PNG to write")
     job.run(draw_powder)

@@ -1,6 +1,5 @@
 """Draw what the check against the truth found, and write its numbers as a table."""
 
-from phasefront.experiment.settings.material import Material
 from phasefront.records.job import Job
 
 
@@ -12,14 +11,14 @@ def draw_truth(job):
 
     found = json.loads(job.check.read_text())
     checks.check_table(found).to_csv(job.table, index=False)
-    drawn = truth.draw_probabilities(checks.pool_reliability(found), labels=job.material.labels)
+    drawn = truth.draw_probabilities(checks.pool_reliability(found), labels=job.labels)
     style.save(drawn, job.probabilities)
     style.save(truth.draw_confusion(checks.pool_confusion(found)), job.confusion)
 
 
 if __name__ == "__main__":
     job = Job(__doc__)
-    job.input("check", "json file of the check").settings("material", Material)
+    job.input("check", "json file of the check").settings("labels", dict[str, str])
     job.output("table", "csv file of its numbers, a row a scan")
     job.output("probabilities", "PNG of the reliability diagrams")
     job.output("confusion", "PNG of the confusion matrices")

@@ -5,12 +5,16 @@ import uuid
 from typing import TYPE_CHECKING
 
 from phasefront.experiment.settings.instruments import CamerasOfScans
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.states import Links
 from phasefront.records.job import Job
 
 if TYPE_CHECKING:  # the notebook imports these: an edit of one makes it run again
     from phasefront.core import netcdf  # noqa: F401
+    from phasefront.diffraction import crystals  # noqa: F401
+    from phasefront.layouts import cycling, fractions, grains, phases  # noqa: F401
+    from phasefront.layouts.comparison import COMPARISON  # noqa: F401
+    from phasefront.maps import frames  # noqa: F401
+    from phasefront.report import conclusions, tables  # noqa: F401
     from phasefront.report.figures import comparison, maps, style  # noqa: F401
 
 
@@ -36,7 +40,10 @@ def execute_notebook(job):
         str(job.notebook),
         parameters={
             "folder": job.folder,
-            "material": job.material.model_dump(mode="json"),
+            "ion": job.ion,
+            "names": job.names,
+            "labels": job.labels,
+            "cifs": job.cifs,
             "links": job.links.model_dump(mode="json"),
             "cameras": job.cameras.model_dump(mode="json"),
         },
@@ -61,7 +68,9 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("template", "notebook to execute").input("used", "files it reads", many=True)
     job.parameter("folder", "folder of the run's results")
-    job.settings("material", Material).settings("links", Links)
+    job.settings("names", list[str]).settings("labels", dict[str, str])
+    job.settings("cifs", list[str]).parameter("ion", "element that moves", required=True)
+    job.settings("links", Links)
     job.settings("cameras", CamerasOfScans)
     job.output("notebook", "notebook to write").output("page", "the same as HTML")
     job.run(execute_notebook)

@@ -1,7 +1,6 @@
 """Write a scan's map of phases and orientations for orix, MTEX and other programs."""
 
 from phasefront.experiment.settings.instruments import CameraOfScan
-from phasefront.experiment.settings.material import Material
 from phasefront.records.job import Job
 
 
@@ -16,7 +15,7 @@ def export_maps(job):
     found = export.crystal_map(
         netcdf.read(job.phases, PHASES),
         netcdf.read(job.orientations, ORIENTATIONS),
-        read_crystals(job.cifs, job.material.names),
+        read_crystals(job.cifs, job.names),
         step_nm=job.step,
         camera=camera,
     )
@@ -31,7 +30,7 @@ if __name__ == "__main__":
     job.input("orientations", "orientations under each phase")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.parameter("step", "scan step in nm, nan where unknown", type=float)
-    job.settings("material", Material).settings("camera", CameraOfScan)
+    job.settings("names", list[str]).settings("camera", CameraOfScan)
     job.output("h5", "orix's HDF5 file").output("ang", ".ang file")
     job.output("ctf", "Channel 5 text file")
     job.run(export_maps)

@@ -1,25 +1,28 @@
 """Find the grains of a scan: contiguous positions of one crystal orientation."""
 
+from phasefront.experiment.settings.candidates import SharedLattice
 from phasefront.experiment.settings.grains import GrainSettings
-from phasefront.experiment.settings.material import Material
 from phasefront.records.job import Job
 
 
 def find_grains(job):
     from phasefront.core import netcdf
-    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.grains import segmentation
     from phasefront.layouts.grains import GRAINS
     from phasefront.layouts.phases import PHASES
 
     found = segmentation.find_grains(
         netcdf.read(job.phases, PHASES),
-        read_crystals(job.cifs, job.material.names),
+        CandidatePhases.read(
+            job.cifs,
+            job.names,
+            parent_axes=job.shared_lattice.axes,
+            parent_point_group=job.shared_lattice.point_group,
+        ),
         misorientation_deg=job.settings.misorientation_deg,
         min_positions=job.settings.min_positions,
         scan_step_nm=job.step,
-        parents=[phase.parent_axes for phase in job.material.phases],
-        parent_point_group=job.material.parent_point_group,
     )
     netcdf.write(found, job.grains, GRAINS)
 
@@ -29,6 +32,7 @@ if __name__ == "__main__":
     job.input("phases", "phase of every position")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.parameter("step", "scan step in nm, nan where unknown", type=float)
-    job.settings("material", Material).settings("settings", GrainSettings)
+    job.settings("names", list[str]).settings("shared-lattice", SharedLattice)
+    job.settings("settings", GrainSettings)
     job.output("grains", "netCDF file to write")
     job.run(find_grains)

@@ -1,6 +1,5 @@
 """Index the spots of every position against every phase's templates."""
 
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.orientations import OrientationSettings
 from phasefront.records.job import Job
 
@@ -13,7 +12,7 @@ def find_orientations(job):
     from phasefront.layouts.templates import TEMPLATES
     from phasefront.orientations import indexing
 
-    crystals = read_crystals(job.cifs, job.material.names)
+    crystals = read_crystals(job.cifs, job.names)
     with netcdf.opened(job.spots, SPOTS) as spots:
         parts = indexing.stream_orientations(
             spots,
@@ -36,7 +35,7 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("spots", "Bragg vectors").input("templates", "templates of the instrument")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("material", Material).settings("settings", OrientationSettings)
+    job.settings("names", list[str]).settings("settings", OrientationSettings)
     job.parameter("position-sigma", "largest error of a spot's position, 1/A", type=float)
     job.output("orientations", "netCDF file to write")
     job.run(find_orientations)

@@ -1,6 +1,5 @@
 """Fit a powder pattern: weight and molar fractions of the phases, with e.s.d."""
 
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.powder import PatternRow, PowderSettings
 from phasefront.records.job import Job
 
@@ -20,11 +19,11 @@ def fit_pattern(job):
             unit=job.row.unit,
             columns=job.row.columns,
         ),
-        read_crystals(job.cifs, job.material.names),
+        read_crystals(job.cifs, job.names),
         name=job.row.pattern,
         wavelength=job.row.wavelength,
-        ion_contents=job.material.ion_contents,
-        formula_units=[phase.formula_units for phase in job.material.phases],
+        ion_contents=job.ion_contents,
+        formula_units=job.formula_units,
         two_theta_range=job.settings.two_theta_range,
         background_terms=job.settings.background_terms,
         start=before[0] if before else None,
@@ -39,6 +38,7 @@ if __name__ == "__main__":
     job.input("pattern", "powder pattern").settings("row", PatternRow)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.input("before", "fit of the state before, to start from", many=True)
-    job.settings("material", Material).settings("settings", PowderSettings)
+    job.settings("names", list[str]).settings("ion-contents", list[float])
+    job.settings("formula-units", list[int]).settings("settings", PowderSettings)
     job.output("powder", "netCDF file to write")
     job.run(fit_pattern)

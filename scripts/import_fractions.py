@@ -1,6 +1,5 @@
 """Take the weight fractions of a powder pattern from a table that another program made."""
 
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.powder import PatternRow, PowderSettings
 from phasefront.records.job import Job
 
@@ -13,13 +12,13 @@ def import_fractions(job):
 
     refined = refined_tables.read_fractions(
         job.table,
-        read_crystals(job.cifs, job.material.names),
+        read_crystals(job.cifs, job.names),
         job.settings.refined,
         name=job.row.pattern,
         row=job.row.row,
         wavelength=job.row.wavelength,
-        ion_contents=job.material.ion_contents,
-        formula_units=[phase.formula_units for phase in job.material.phases],
+        ion_contents=job.ion_contents,
+        formula_units=job.formula_units,
     )
     netcdf.write(refined, job.powder, POWDER)
 
@@ -28,6 +27,7 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("table", "table of refined fractions").settings("row", PatternRow)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("material", Material).settings("settings", PowderSettings)
+    job.settings("names", list[str]).settings("ion-contents", list[float])
+    job.settings("formula-units", list[int]).settings("settings", PowderSettings)
     job.output("powder", "netCDF file to write")
     job.run(import_fractions)

@@ -14,7 +14,7 @@ def pack_supplement(job):
         config=job.config,
         tables=job.tables,
         raw=job.raw,
-        downloads=dict(zip(job.fetched[::2], job.fetched[1::2], strict=True)),
+        downloads=job.fetched,
         run=job.name,
         title=job.title,
         **job.settings.model_dump(),
@@ -27,10 +27,9 @@ if __name__ == "__main__":
     job.input("config", "config files, later ones over earlier ones", many=True)
     job.input("tables", "tables that the config names", many=True)
     job.input("project", "code, workflow, environment and licence", many=True)
-    job.parameter("raw", "paths of the raw scans", nargs="*", default=[])
+    job.settings("raw", list[str]).settings("fetched", dict[str, str])
     job.parameter("name", "name of the run", required=True)
     job.parameter("title", "what the run is", default="")
-    job.parameter("fetched", "path and URL of each file the run fetches", nargs="*", default=[])
     job.settings("settings", SupplementSettings)
     job.output("supplement", "zip file to write")
     job.run(pack_supplement)

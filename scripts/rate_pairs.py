@@ -1,7 +1,6 @@
 """Work out which pairs of phases can be told apart, along which directions, with what dose."""
 
 from phasefront.experiment.settings.instruments import Instrument
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.phases import PhaseSettings
 from phasefront.experiment.settings.spots import SpotSettings
 from phasefront.records.job import Job
@@ -14,7 +13,7 @@ def rate_pairs(job):
     from phasefront.pairs import rating, table
 
     rated = rating.rate_pairs(
-        read_crystals(job.cifs, job.material.names),
+        read_crystals(job.cifs, job.names),
         voltage_kv=job.instrument.voltage_kv,
         precession_deg=job.instrument.precession_deg,
         max_radius=job.spots.max_radius,
@@ -29,7 +28,7 @@ def rate_pairs(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("material", Material).settings("instrument", Instrument)
+    job.settings("names", list[str]).settings("instrument", Instrument)
     job.settings("spots", SpotSettings).settings("phases", PhaseSettings)
     job.output("pairs", "netCDF file to write").output("table", "csv file to write")
     job.run(rate_pairs)

@@ -1,6 +1,6 @@
 """Decide simulated patterns of each phase, at the scan's own orientations, strengths and errors."""
 
-from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.candidates import SharedLattice
 from phasefront.experiment.settings.orientations import OrientationSettings
 from phasefront.experiment.settings.phases import PhaseSettings
 from phasefront.records.job import Job
@@ -9,26 +9,26 @@ from phasefront.records.job import Job
 def simulate_confusion(job):
     from phasefront.confusion import simulation
     from phasefront.core import netcdf
-    from phasefront.diffraction import cell_path
-    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.layouts.confusion import CONFUSION
     from phasefront.layouts.grains import GRAINS
     from phasefront.layouts.phases import PHASES
     from phasefront.layouts.spots import SPOTS
     from phasefront.layouts.templates import TEMPLATES
 
-    crystals = read_crystals(job.cifs, job.material.names)
-    parents = [phase.parent_axes for phase in job.material.phases]
     common = {"min_spots": job.orientations.min_spots, "position_sigma": job.position_sigma}
     simulated = simulation.simulate_confusion(
         netcdf.read(job.spots, SPOTS),
         netcdf.read(job.phases, PHASES),
         netcdf.read(job.grains, GRAINS),
         netcdf.read(job.templates, TEMPLATES),
-        crystals,
-        parents=parents,
-        parent_point_group=job.material.parent_point_group,
-        path=cell_path.Path.of(crystals, parents, job.material.ion_contents),
+        CandidatePhases.read(
+            job.cifs,
+            job.names,
+            parent_axes=job.shared_lattice.axes,
+            ion_contents=job.ion_contents,
+            parent_point_group=job.shared_lattice.point_group,
+        ),
         positions=job.positions,
         orientation_settings=common
         | {"n_best": job.orientations.n_best, "device": job.orientations.device},
@@ -43,7 +43,8 @@ if __name__ == "__main__":
     job.input("spots", "Bragg vectors").input("phases", "phase of every position")
     job.input("grains", "grains of the scan").input("templates", "simulated spots of the phases")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("material", Material).settings("orientations", OrientationSettings)
+    job.settings("names", list[str]).settings("ion-contents", list[float])
+    job.settings("shared-lattice", SharedLattice).settings("orientations", OrientationSettings)
     job.settings("decisions", PhaseSettings)
     job.parameter("position-sigma", "largest error of a spot's position, 1/A", type=float)
     job.parameter("positions", "simulated at most, of each phase", type=int, required=True)

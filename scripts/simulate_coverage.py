@@ -1,10 +1,10 @@
 """Take many small virtual scans of known populations through the analysis, fractions included."""
 
+from phasefront.experiment.settings.candidates import Candidates
 from phasefront.experiment.settings.coverage import CoverageSettings
 from phasefront.experiment.settings.fractions import FractionSettings
 from phasefront.experiment.settings.grains import GrainSettings
 from phasefront.experiment.settings.instruments import Instrument
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.orientations import OrientationSettings
 from phasefront.experiment.settings.phases import PhaseSettings
 from phasefront.experiment.settings.spots import SpotSettings
@@ -12,7 +12,7 @@ from phasefront.experiment.settings.virtual import Virtual
 from phasefront.records.job import Job
 
 SECTIONS = {
-    "material": Material,
+    "material": Candidates,
     "virtual": Virtual,
     "instrument": Instrument,
     "spots": SpotSettings,

@@ -1,7 +1,6 @@
 """Make a virtual galvanostatic charge as an EC-Lab text file, and its truth."""
 
 from phasefront.experiment.settings.cycling import LogRow
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.virtual import Virtual
 from phasefront.records.job import Job
 
@@ -18,7 +17,7 @@ def simulate_log(job):
         mass_error_mg=job.row.mass_error_mg,
         irreversible_mAh_g=job.row.irreversible_mah_g,
         irreversible_error_mAh_g=job.row.irreversible_error_mah_g,
-        formula_mass=job.material.pristine_molar_mass,
+        formula_mass=job.formula_mass,
         seed=job.seed,
     )
     truth.to_json(job.truth, orient="records", indent=1)
@@ -26,7 +25,8 @@ def simulate_log(job):
 
 if __name__ == "__main__":
     job = Job(__doc__)
-    job.settings("virtual", Virtual).settings("material", Material)
+    job.settings("virtual", Virtual)
+    job.parameter("formula-mass", "g/mol of the weighed compound", type=float, required=True)
     job.settings("row", LogRow)
     job.parameter("seed", "seed of the noise", type=int, required=True)
     job.output("mpt", "log to write").output("truth", "json file of the truth")

@@ -1,6 +1,5 @@
 """Make a virtual synchrotron powder pattern, and its truth."""
 
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.virtual import Virtual
 from phasefront.records.job import Job
 
@@ -12,14 +11,14 @@ def simulate_pattern(job):
     from phasefront.virtual import particles, pattern
 
     content = job.virtual.states[job.state].ion_content
-    poor, rich, share = particles.neighbouring_phases(job.material.ion_contents, content)
-    fractions = [0.0] * len(job.material.phases)
+    poor, rich, share = particles.neighbouring_phases(job.ion_contents, content)
+    fractions = [0.0] * len(job.names)
     fractions[poor] += 1 - share
     fractions[rich] += share
     truth = pattern.simulate_pattern(
         job.xye,
-        crystals=read_crystals(job.cifs, job.material.names),
-        formula_units=[phase.formula_units for phase in job.material.phases],
+        crystals=read_crystals(job.cifs, job.names),
+        formula_units=job.formula_units,
         molar_fractions=fractions,
         wavelength=job.wavelength,
         seed=job.seed,
@@ -30,7 +29,8 @@ def simulate_pattern(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("virtual", Virtual).settings("material", Material)
+    job.settings("virtual", Virtual).settings("names", list[str])
+    job.settings("ion-contents", list[float]).settings("formula-units", list[int])
     job.parameter("state", "state of charge")
     job.parameter("wavelength", "wavelength, angstrom", type=float, required=True)
     job.parameter("seed", "seed of the noise", type=int, required=True)

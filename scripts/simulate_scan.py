@@ -1,7 +1,6 @@
 """Make a virtual scan as a genuine ASTAR block file, and its truth."""
 
 from phasefront.experiment.settings.instruments import Instrument
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.virtual import Virtual
 from phasefront.records.job import Job
 
@@ -18,8 +17,8 @@ def simulate_scan(job):
         intensities=job.intensities,
         material=job.virtual.material,
         phases=[
-            particles.VirtualPhase.of_cif(phase.name, phase.cif, phase.ion_content)
-            for phase in job.material.phases
+            particles.VirtualPhase.of_cif(*phase)
+            for phase in zip(job.names, job.cifs, job.ion_contents, strict=True)
         ],
         ion_content=state.ion_content,
         insertion_model=state.insertion_model,
@@ -38,7 +37,8 @@ def simulate_scan(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("intensities", "table of Bloch-wave intensities")
-    job.settings("virtual", Virtual).settings("material", Material)
+    job.settings("virtual", Virtual).settings("names", list[str]).settings("cifs", list[str])
+    job.settings("ion-contents", list[float])
     job.settings("instrument", Instrument)
     job.parameter("state", "state of charge").parameter("scan", "identifier of the scan")
     job.parameter("step", "scan step in nm", type=float)

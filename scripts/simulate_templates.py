@@ -1,7 +1,6 @@
 """Simulate the spots of every phase on a grid of beam directions."""
 
 from phasefront.experiment.settings.instruments import Instrument
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.orientations import OrientationSettings
 from phasefront.records.job import Job
 
@@ -13,7 +12,7 @@ def simulate_templates(job):
     from phasefront.layouts.templates import TEMPLATES
 
     simulated = templates.simulate_templates(
-        read_crystals(job.cifs, job.material.names),
+        read_crystals(job.cifs, job.names),
         voltage_kv=job.instrument.voltage_kv,
         precession_deg=job.instrument.precession_deg,
         resolution_deg=job.settings.resolution_deg,
@@ -25,7 +24,7 @@ def simulate_templates(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("material", Material).settings("instrument", Instrument)
+    job.settings("names", list[str]).settings("instrument", Instrument)
     job.settings("settings", OrientationSettings)
     job.output("templates", "netCDF file to write")
     job.run(simulate_templates)

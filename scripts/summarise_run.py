@@ -1,6 +1,5 @@
 """Write summary.json: states with ion contents and fractions, what follows, scans with counts."""
 
-from phasefront.experiment.settings.material import Material
 from phasefront.records.job import Job
 
 
@@ -17,8 +16,8 @@ def summarise_run(job):
         netcdf.read(job.comparison, COMPARISON),
         run=job.name,
         fractions=netcdf.read_all(job.fractions, FRACTIONS, key="scan"),
-        ion=job.material.ion,
-        calibrating=job.material.calibrating_patterns,
+        ion=job.ion,
+        calibrating=job.calibrating_patterns,
         seconds={path.stem: seconds_spent(path) for path in job.fractions},
     )
     job.summary.write_text(json.dumps(summary, indent=1) + "\n")
@@ -28,6 +27,7 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("comparison", "comparison of the sources")
     job.input("fractions", "fractions of the scans", many=True)
-    job.settings("material", Material)
+    job.parameter("ion", "element that moves", required=True)
+    job.settings("calibrating-patterns", dict[str, list[str]])
     job.parameter("name", "name of the run").output("summary", "json file to write")
     job.run(summarise_run)

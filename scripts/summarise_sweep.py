@@ -1,8 +1,8 @@
 """Set the variants of a sweep side by side: a table, and a picture of what each setting moves."""
 
-from phasefront.experiment.settings.material import Material
+from pydantic import JsonValue
+
 from phasefront.experiment.settings.states import Links
-from phasefront.experiment.sweep import Swept
 from phasefront.records.job import Job
 
 
@@ -10,8 +10,8 @@ def summarise_sweep(job):
     import numpy as np
     import pandas as pd
 
+    from phasefront.comparison import sweep
     from phasefront.core import netcdf
-    from phasefront.experiment import sweep
     from phasefront.layouts.comparison import COMPARISON
     from phasefront.layouts.fractions import FRACTIONS
     from phasefront.report.figures import style
@@ -27,11 +27,9 @@ def summarise_sweep(job):
         fractions = netcdf.read_all(scans, FRACTIONS, key="scan")
         undecided = sweep.undecided_shares(scans_of_states, fractions)
         tables.append(pd.concat([table, undecided], ignore_index=True))
-    table = sweep.tabulate(job.settings.root, tables)
+    table = sweep.tabulate(job.settings, tables)
     table.to_csv(job.table, index=False)
-    drawn = draw_sweep(
-        table, list(job.settings.root[0]), ion=job.material.ion, labels=job.material.labels
-    )
+    drawn = draw_sweep(table, list(job.settings[0]), ion=job.ion, labels=job.labels)
     style.save(drawn, job.figure)
 
 
@@ -39,6 +37,8 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("comparisons", "comparison of the run, and of each variant", many=True)
     job.input("fractions", "fractions of all scans of the run, then of each variant", many=True)
-    job.settings("settings", Swept).settings("links", Links).settings("material", Material)
+    job.settings("settings", list[dict[str, JsonValue]]).settings("links", Links)
+    job.settings("labels", dict[str, str])
+    job.parameter("ion", "element that moves", required=True)
     job.output("table", "csv file to write").output("figure", "PNG to write")
     job.run(summarise_sweep)

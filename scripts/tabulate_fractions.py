@@ -1,6 +1,5 @@
 """Tabulate and draw the fractions of each scan, of each state and of the whole experiment."""
 
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.states import Links
 from phasefront.records.job import Job
 
@@ -21,13 +20,13 @@ def tabulate_fractions(job):
             pooled.append(("state", link.state, together))
     pooled.append(("experiment", job.name, pool_fractions(list(scans.values()), seed=job.seed)))
     fraction_table(pooled).to_csv(job.table, index=False)
-    style.save(draw_fractions(scans, labels=job.material.labels), job.figure)
+    style.save(draw_fractions(scans, labels=job.labels), job.figure)
 
 
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("fractions", "fractions of the scans", many=True)
-    job.settings("links", Links).settings("material", Material)
+    job.settings("links", Links).settings("labels", dict[str, str])
     job.parameter("seed", "seed of the bootstrap over scans", type=int, required=True)
     job.parameter("name", "name of the run", required=True)
     job.output("table", "csv file to write").output("figure", "PNG of the fractions")

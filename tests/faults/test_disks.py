@@ -13,7 +13,7 @@ from phasefront.records.record import record_path
 
 SCRIPT = '''
 """Make as many kilobytes as asked for."""
-from phasefront.provenance.job import Job
+from phasefront.records.job import Job
 
 
 def fill(job):

@@ -73,10 +73,10 @@ def peak_mb(script: str, **arguments) -> float:
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_scan(tmp_path):
     optics = {"voltage_kv": 200, "precession_deg": 0.8, "scale": 0.0175}
-    material = DEMO.section("material")
+    names = DEMO.section("material.names")
     templates, coarse = tmp_path / "t.nc", json.dumps({"resolution_deg": 4.0})
     peak_mb(
-        "simulate_templates", cifs=CIFS, material=material, settings=coarse,
+        "simulate_templates", cifs=CIFS, names=names, settings=coarse,
         instrument=json.dumps(optics), templates=templates,
     )  # fmt: skip
     peaks = []
@@ -90,7 +90,7 @@ def test_memory_does_not_grow_with_the_scan(tmp_path):
             settings=DEMO.section("spots"), spots=spots,
         )  # fmt: skip
         indexed = peak_mb(
-            "find_orientations", spots=spots, templates=templates, cifs=CIFS, material=material,
+            "find_orientations", spots=spots, templates=templates, cifs=CIFS, names=names,
             settings=coarse, position_sigma=0.005, orientations=tmp_path / f"o{side}.nc",
         )  # fmt: skip
         peaks.append((found, indexed))

@@ -37,7 +37,7 @@ READERS = {
     " check_against_truth",
     "analyse_log": "draw_log compare_sources draw_comparison execute_notebook",
     "fit_pattern": "draw_powder compare_sources",
-    "compare_sources": "summarise_run draw_comparison execute_notebook",
+    "compare_sources": "tabulate_comparison summarise_run draw_comparison execute_notebook",
     "summarise_run": "execute_notebook",
     "check_against_truth": "draw_truth execute_notebook",
     "rate_pairs": "draw_pairs",
@@ -185,6 +185,16 @@ EDITS = {
     "rule file's layout": ("workflow/rules/grains.smk", set(), {}),
     "profile": ("profiles/default/config.yaml", set(), {}),
     "lock": ("envs/lock.txt", set(READERS), {}),
+    "layout of the comparison": (
+        "src/phasefront/layouts/comparison.py", {"compare_sources"}, {}
+    ),
+    "settings of the comparison": (
+        "src/phasefront/experiment/settings/comparison.py", {"compare_sources"}, {}
+    ),
+    "layout of fractions": ("src/phasefront/layouts/fractions.py", {"count_fractions"}, {}),
+    "checks of the material": (
+        "src/phasefront/experiment/settings/material.py", set(), {}
+    ),
 }  # fmt: skip
 
 
@@ -230,6 +240,19 @@ REPLACED = {
         "config/small/powder.tsv", "x2.5.xye\t0.4127", "x2.5.xye\t0.4128",
         {"simulate_pattern", "fit_pattern"}, {"patterns": 1},
     ),
+    "label of a phase": (
+        "config/small.yaml", "label: NaV$_2$", "label: Na$_1$V$_2$",
+        {"draw_pairs", "draw_patterns", "draw_maps", "draw_powder", "draw_comparison",
+         "draw_truth", "tabulate_fractions", "tabulate_comparison", "execute_notebook"}, {},
+    ),
+    "two-phase field": (
+        "config/small.yaml", "- Na1: 1\n    Na2: 2\n", "- Na1: 1.02\n    Na2: 2\n",
+        {"compare_sources"}, {},
+    ),
+    "what was weighed": (
+        "config/small.yaml", "pristine_ion_error: 0.01", "pristine_ion_error: 0.02",
+        {"analyse_log"}, {},
+    ),
     "camera of an instrument": (
         "config/small.yaml", "instruments:\n  astar:\n",
         "instruments:\n  astar:\n    camera: {rotation_deg: 12, mirrored: true}\n",
@@ -239,7 +262,7 @@ REPLACED = {
         "workflow/rules/grains.smk", "python scripts", "python -O scripts", {"find_grains"}, {}
     ),
     "settings that a rule gets": (
-        "workflow/rules/cycling.smk", "states=lambda wildcards: PLAN.states_on_log(wildcards.log)",
+        "workflow/rules/cycling.smk", 'states=stated("log.{log}.states")',
         "states='{}'", {"analyse_log"}, {},
     ),
     "files that a rule reads": (
@@ -304,6 +327,20 @@ def edited_in_parts(finished_project, tmp_path_factory):
 def test_an_edited_part_of_a_scan_reruns_the_rules_that_read_the_scan(edited_in_parts, part):
     planned = edited_in_parts(part, lambda text: text + b"edited")
     expected = jobs_after(READERS["simulate_scan"].split(), scans=1)
+    assert planned == {rule: n for rule, n in expected.items() if not rule.endswith("truth")}
+
+
+def test_an_edited_ion_content_leaves_alone_what_knows_structures_only(edited_in_parts):
+    """Calibration, spots, templates and orientations: a measured scan does not change with it."""
+
+    def edit(config: bytes) -> bytes:
+        content = yaml.safe_load(config)
+        assert content["material"]["phases"][0]["ion_content"] == 3
+        content["material"]["phases"][0]["ion_content"] = 2.98
+        return yaml.safe_dump(content).encode()
+
+    planned = edited_in_parts("config/small.yaml", edit)
+    expected = jobs_after({"decide_phases", "fit_pattern"})
     assert planned == {rule: n for rule, n in expected.items() if not rule.endswith("truth")}
 
 

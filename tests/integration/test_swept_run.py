@@ -9,7 +9,7 @@ import yaml
 from test_run import digests
 
 from phasefront.audit import number
-from phasefront.experiment.sweep import column
+from phasefront.experiment.variants import column
 
 
 def add_config(project, **sections) -> str:

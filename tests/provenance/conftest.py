@@ -18,14 +18,14 @@ ROOT = Path(__file__).resolve().parents[2]
 TABULATE = '''
 """Tabulate the numbers of a text."""
 
-from phasefront.config import GrainSettings
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.grains import GrainSettings
+from phasefront.records.job import Job
 
 
 def tabulate(job):
     import netCDF4
     import numpy as np
-    from phasefront import rotations
+    from phasefront.diffraction import rotations
 
     numbers = np.array(job.text.read_text().split(), float) * job.settings.misorientation_deg
     with netCDF4.Dataset(job.table, "w") as file:
@@ -44,8 +44,8 @@ if __name__ == "__main__":
 SUMMARISE = '''
 """Summarise tables."""
 
-from phasefront.config import Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.records.job import Job
 
 
 def summarise(job):
@@ -88,12 +88,19 @@ class Project:
     def context(self, monkeypatch, run: str = "mini") -> str:
         """What the workflow would leave in the environment."""
         monkeypatch.chdir(self.folder)
-        return Context(
+        context = Context(
             config=describe_files(["config/demo.yaml"]),
             tables=describe_files(["config/demo/scans.tsv"]),
             people=[{"name": "Ada Lovelace", "orcid": "0000-0002-1825-0097"}],
             outputs=[f"results/{run}/{{scan}}/table.nc", f"results/{run}/summary.json"],
-        ).model_dump_json()
+            parameters={
+                "tabulate": {
+                    "seed": "seed_of.{scan}", "step": "scan.{scan}.step", "settings": "grains"
+                },
+                "summarise": {"material": "material"},
+            },
+        )  # fmt: skip
+        return context.model_dump_json()
 
     def make(self, monkeypatch, run: str = "mini", only: str = "") -> None:
         """Both steps, the first for two scans of the config."""

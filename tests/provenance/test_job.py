@@ -21,8 +21,8 @@ SCRIPT = '''
 """Count the lines of a text."""
 from pydantic import BaseModel
 
-from phasefront.errors import InputError
-from phasefront.provenance.job import Job
+from phasefront.core.errors import InputError
+from phasefront.records.job import Job
 
 
 class Settings(BaseModel):
@@ -247,7 +247,7 @@ def test_deleted_swapped_and_added_files_are_found(folder, monkeypatch):
 
 def test_code_closure_follows_imports_inside_functions(tmp_path):
     script = tmp_path / "script.py"
-    script.write_text("def main():\n    from phasefront import netcdf\n")
+    script.write_text("def main():\n    from phasefront.core import netcdf\n")
     names = {path.name for path in closure(script)}
     assert {"script.py", "__init__.py", "netcdf.py", "errors.py"} == names
 
@@ -275,10 +275,10 @@ def test_what_was_imported_is_the_package_of_the_record(folder):
     shutil.copytree(
         Path(record.__file__).parents[1], other, ignore=shutil.ignore_patterns("__pycache__")
     )
-    with (other / "errors.py").open("a") as stream:
+    with (other / "core/errors.py").open("a") as stream:
         stream.write("\n# another\n")
     assert run(folder, PYTHONPATH=str(folder / "other")).returncode == 0
     made = read_record(folder / "out/count.txt")["made"]
     of = {entry["path"]: entry["sha256"] for entry in made["code"]}
-    assert of["other/phasefront/errors.py"] == digest(other / "errors.py")
+    assert of["other/phasefront/core/errors.py"] == digest(other / "core/errors.py")
     assert all(path.startswith(("other/phasefront/", "scripts/")) for path in of)

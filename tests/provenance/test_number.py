@@ -27,8 +27,8 @@ LINKS = [
 COUNT = '''
 """Count fractions."""
 
-from phasefront.config import Material
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.material import Material
+from phasefront.records.job import Job
 
 
 def count(job):
@@ -59,8 +59,8 @@ if __name__ == "__main__":
 COMPARE = '''
 """Compare states."""
 
-from phasefront.config import Links
-from phasefront.provenance.job import Job
+from phasefront.experiment.settings.states import Links
+from phasefront.records.job import Job
 
 
 def compare(job):
@@ -86,7 +86,7 @@ if __name__ == "__main__":
 SUM_UP = '''
 """Sum up."""
 
-from phasefront.provenance.job import Job
+from phasefront.records.job import Job
 
 
 def sum_up(job):

@@ -150,7 +150,7 @@ def test_a_module_that_was_compiled_from_other_text_is_found(project, monkeypatc
     project.edit(
         "scripts/summarise.py",
         "    import json\n",
-        "    from phasefront import rotations\n    import json\n",
+        "    from phasefront.diffraction import rotations\n    import json\n",
     )
     project.make(monkeypatch)
     assert (project.folder / SUMMARY).read_text() == "{}"

@@ -1,5 +1,6 @@
 """One zip that holds a run, checked by the programs of those who take it: BagIt, RO-Crate, PROV."""
 
+import dataclasses
 import io
 import json
 import os
@@ -29,15 +30,16 @@ from urllib3 import HTTPResponse
 
 from phasefront.archive import supplement
 from phasefront.audit.verify import verify
+from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.records.digests import signature
 from phasefront.records.record import record_path
 from phasefront.records.steps import Step
-from phasefront.report import methods
+from phasefront.report import methods, wording
 
 FIND = '''
 """Read the words."""
-from phasefront.provenance.job import Job
+from phasefront.records.job import Job
 
 
 def read_words(job):
@@ -51,7 +53,7 @@ if __name__ == "__main__":
 '''
 COUNT = '''
 """Count the letters."""
-from phasefront.provenance.job import Job
+from phasefront.records.job import Job
 
 
 def count_letters(job):
@@ -397,25 +399,26 @@ def made_by(rule, output, **parameters):
 
 
 def templates(name, voltage, precession, **more):
-    phase = {"name": "Na3", "ion_content": 3.0, "cif": "Na3.cif"}
-    return made_by(
-        "simulate_templates", f"templates/{name}.nc", material={"ion": "Na", "phases": [phase]},
+    step = made_by(
+        "simulate_templates", f"templates/{name}.nc", names=["Na3"],
         instrument={"voltage_kv": voltage, "precession_deg": precession},
         settings={"resolution_deg": 2.0, "max_radius": 1.2}, **more,
     )  # fmt: skip
+    return dataclasses.replace(step, inputs=[{"role": "cifs", "path": "Na3.cif"}])
 
 
 def test_methods_name_the_values_that_jobs_were_given():
     log = {"log": "charge", "mass_mg": 3.42, "mass_error_mg": 0.03, "irreversible_mah_g": 0.0,
            "irreversible_error_mah_g": 0.0, "leakage_ma": 0.001, "leakage_error_ma": 0.0005,
            "inactive_share": 0.0, "inactive_error": 0.0, "ions_per_electron": 1.0}  # fmt: skip
-    material = {"ion": "Na", "pristine_molar_mass": 417.79, "pristine_ion_content": 3.0,
-                "pristine_ion_error": 0.01}  # fmt: skip
+    weighed = {"molar_mass": 417.79, "ion_content": 3.0, "ion_error": 0.01}
     steps = [
         templates("one", 200.0, 0.8),
         templates("two", 300.0, 0.0),
         made_by("import_peaks", "spots/a.nc"),
-        made_by("analyse_log", "cycling/charge.nc", row=log, material=material),
+        made_by("analyse_log", "cycling/charge.nc", row=log, weighed=weighed),
+        made_by("compare_sources", "comparison.nc", **{"ion-contents": [3.0]}),
+        made_by("tabulate_comparison", "comparison.csv", ion="Na"),
         made_by(
             "find_grains", "grains/a.nc", settings={"misorientation_deg": 5, "min_positions": 9}
         ),
@@ -451,14 +454,15 @@ def test_methods_name_the_values_that_jobs_were_given():
 @pytest.mark.parametrize(("weight", "thickness"), [("area", False), ("thickness", True)])
 def test_methods_claim_only_what_was_there(monkeypatch, rules, said, weight, thickness):
     made = xr.Dataset(attrs={"molar_weight": weight})
-    monkeypatch.setattr(methods.netcdf, "read", lambda *_: made)
+    monkeypatch.setattr(netcdf, "read", lambda *_: made)
     fractions = {"draws": 2000, "thickness_exponent": [1.0, 2.0]}
     compared = {"margin": 0.1, "fraction_margin": 0.2}
     refined = {"refined": {"program": "GSAS-II 5"}}
     steps = [
         made_by("count_fractions", "s1.nc", settings=fractions),
         *(made_by(rule, "p.nc", settings=refined) for rule in rules),
-        made_by("compare_sources", "c.nc", settings=compared, material={"ion": "Na"}),
+        made_by("compare_sources", "c.nc", settings=compared),
+        made_by("tabulate_comparison", "c.csv", ion="Na"),
     ]
     text = methods.section(steps, title="", software=SOFTWARE)
     assert said in text
@@ -498,7 +502,7 @@ def test_methods_say_what_directions_refer_to():
     [(1e7, "10⁷"), (2.5e-7, "2.5 × 10⁻⁷"), (0.01, "0.01"), (3.0, "3"), (float("nan"), "–")],
 )
 def test_numbers_are_as_print_has_them(value, text):
-    assert methods.number(value) == text
+    assert wording.number(value) == text
 
 
 def test_the_reader_verifies_it_without_the_workflow(unpacked):

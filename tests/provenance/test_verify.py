@@ -154,7 +154,7 @@ CONFIG = "config/demo.yaml"
         (TABLE + record.SUFFIX, forge_record("rule", "x"), "{}: not the record that "),
         (TABLE + record.SUFFIX, forge_record("parameters", {"seed": 1}), CONFIG + ": seed is "),
         (SUMMARY + record.SUFFIX, forge_record("parameters", {"material": {"ion": "Na"}}),
-         CONFIG + ": nothing in it has the keys of material; "),
+         CONFIG + ": material is "),
         (TABLE, remove, "{}: gone; it is the output in "),
         (SUMMARY, remove, "{}: gone; it is the output in "),
         ("raw/0.txt", remove, "{}: gone; it is the text in "),

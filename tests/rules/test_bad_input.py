@@ -25,6 +25,10 @@ PLUGINS = {
     ),
     ".hspy": (hspy, {}),
 }
+NAMES = DEMO.section("material.names")
+PHASES = {
+    name: DEMO.section(f"material.{name}") for name in ("names", "ion_contents", "formula_units")
+}
 CIFS = [str(ROOT / phase.cif) for phase in DEMO.material.phases]
 
 
@@ -101,7 +105,7 @@ def refused_by_script(script: str, output: Path, /, **arguments) -> str:
     command = [f"scripts/{script}.py"]
     for key, value in arguments.items():
         values = value if isinstance(value, list) else [value]
-        command += [f"--{key}", *map(str, values)]
+        command += [f"--{key.replace('_', '-')}", *map(str, values)]
     return refusal(command, ROOT, output)
 
 
@@ -140,7 +144,7 @@ def test_unusable_scan_is_not_calibrated(tmp_path, shared_data, make, problem):
     out = tmp_path / "out"
     sentence = refused_by_script(
         "calibrate_scan", out, scan=scan, name="s", settings='{"method": "nominal"}', spots="{}",
-        material=DEMO.section("material"), instrument=ASTAR, calibration=out / "s.nc",
+        names=NAMES, instrument=ASTAR, calibration=out / "s.nc",
     )  # fmt: skip
     assert sentence.startswith(f"{scan}: ")
     assert problem in sentence
@@ -153,7 +157,8 @@ def refused_log(log: Path) -> str:
         "analyse_log", out, log=log,
         row=json.dumps({"log": "charge", "path": str(log), "mass_mg": 3.42}),
         states=json.dumps([{"name": "x3.0", "log": "charge", "time_h": 0.1}]),
-        material=DEMO.section("material"), cycling=out / "charge.nc", table=out / "charge.csv",
+        weighed=DEMO.section("material.weighed"), cycling=out / "charge.nc",
+        table=out / "charge.csv",
     )  # fmt: skip
 
 
@@ -208,7 +213,7 @@ def test_pattern_with_one_column(tmp_path):
     row = {"pattern": "p", "state": "x3.0", "path": str(pattern), "wavelength": 0.4127}
     sentence = refused_by_script(
         "fit_pattern", out, pattern=pattern, row=json.dumps(row), cifs=CIFS,
-        material=DEMO.section("material"), settings="{}", powder=out / "p.nc",
+        **PHASES, settings="{}", powder=out / "p.nc",
     )  # fmt: skip
     assert sentence.startswith(f"{pattern}: only one column")
 
@@ -224,7 +229,7 @@ def test_table_of_refined_fractions_without_the_row(tmp_path):
     }  # fmt: skip
     sentence = refused_by_script(
         "import_fractions", out, table=table, row=json.dumps(row), cifs=CIFS,
-        material=DEMO.section("material"), settings=json.dumps({"refined": columns}),
+        **PHASES, settings=json.dumps({"refined": columns}),
         powder=out / "p.nc",
     )  # fmt: skip
     assert sentence.startswith(f"{table}: name: row 'x2.0' is not in the table")
@@ -252,7 +257,7 @@ def test_cif_without_symmetry(tmp_path):
     cif.write_text(CIF_WITHOUT_SYMMETRY)
     out = tmp_path / "out"
     sentence = refused_by_script(
-        "simulate_templates", out, cifs=[*CIFS[:2], cif], material=DEMO.section("material"),
+        "simulate_templates", out, cifs=[*CIFS[:2], cif], names=NAMES,
         instrument=ASTAR, settings="{}", templates=out / "astar.nc",
     )  # fmt: skip
     assert sentence.startswith(f"{cif}: _space_group_symop_operation_xyz: no symmetry")

@@ -3,12 +3,20 @@
 import re
 import subprocess
 import sys
+import types
 from pathlib import Path
+from typing import get_args, get_origin
 
 import pytest
+import yaml
+from pydantic import BaseModel, TypeAdapter
+
+from phasefront.experiment.config import Experiment
+from phasefront.records.code import PACKAGE, closure
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+IMPORTS = ("import_peaks", "import_map")
 RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
 
 
@@ -35,14 +43,35 @@ def test_every_rule_tracks_its_record_and_keeps_its_log():
 def test_every_rule_that_reads_a_raw_scan_tracks_its_parts():
     for name, text in rules().items():
         assert ("of_raw_scan(raw)" in text) == ("of_raw_scan(parts)" in text), name
-        assert 'scan_row(wildcards)["path"]' not in text or name == "import_peaks", name
+        assert 'scan_row(wildcards)["path"]' not in text or name in (
+            "import_peaks",
+            "import_map",
+        ), name
 
 
 def test_files_that_people_name_may_have_spaces_in_their_names():
     """Snakemake quotes with `:q`; names of results are the workflow's own."""
-    named = r"\{input\.(cifs|config|image|log|pattern|peaks|scan|table|tables)\}"
+    named = r"\{input\.(cifs|config|image|log|map|pattern|peaks|scan|table|tables)\}"
     for name, text in rules().items():
         assert not re.search(named, text), name
+
+
+def test_a_parameter_has_one_name_in_its_rule_its_script_and_its_record():
+    """A record finds where its parameters are stated by their names."""
+    for name, text in rules().items():
+        inside, _, rest = text.partition("params:")[2].partition("shell:")
+        command = re.sub(r'"\s+"', "", rest.partition("> {log}")[0])
+        declared = re.findall(r"^\s+(\w+)=", inside, flags=re.MULTILINE)
+        passed = re.findall(r"--([\w-]+)[ =]\{params\.(\w+)", command)
+        assert sorted(param for _, param in passed) == sorted(declared), name
+        assert all(option.replace("-", "_") == param for option, param in passed), name
+
+
+def test_all_parameters_of_rules_are_stated_by_the_experiment():
+    for name, text in rules().items():
+        inside = text.partition("params:")[2].partition("shell:")[0]
+        given = re.findall(r"^\s+(\w+)=(\w+)", inside, flags=re.MULTILINE)
+        assert {kind for param, kind in given if param != "folder"} <= {"stated"}, name
 
 
 def test_no_rule_of_the_analysis_reads_the_truth():
@@ -67,3 +96,72 @@ def test_every_script_explains_itself(script):
     )
     assert done.returncode == 0, done.stderr
     assert script.read_text().splitlines()[0].strip('"') in " ".join(done.stdout.split())
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_no_script_reads_the_whole_experiment(script):
+    """Else an edit of one section's settings would run every rule again."""
+    of_all = {"config", "load", "plan", "sweep", "tables", "consistency", "values"}
+    used = {path.stem for path in closure(script) if path.parent == PACKAGE / "experiment"}
+    assert not used & of_all
+    assert PACKAGE / "experiment/settings/material.py" not in closure(script)
+
+
+def test_what_every_script_runs_knows_nothing_of_the_experiment():
+    paths = [path.relative_to(PACKAGE).parts for path in closure(PACKAGE / "records/job.py")]
+    assert {path[0] for path in paths} == {"__init__.py", "core", "records"}
+
+
+SETTINGS_OF = {
+    "find_spots": {"base", "instruments", "scans", "spots"},
+    "find_grains": {"base", "candidates", "grains"},
+    "compare_sources": {"base", "comparison", "states"},
+    "draw_log": set(),
+}
+
+
+@pytest.mark.parametrize(("script", "names"), SETTINGS_OF.items(), ids=SETTINGS_OF)
+def test_a_script_knows_its_own_settings_alone(script, names):
+    paths = closure(ROOT / f"scripts/{script}.py")
+    used = {path.stem for path in paths if path.parent.name == "settings"}
+    assert used - {"__init__"} == names
+
+
+def sample_of(rule_file: Path) -> dict | None:
+    """The part of a config that stands at the head of a rule file."""
+    head = rule_file.read_text().partition("\n\n")[0]
+    _, found, sample = head.partition("\n# config:\n")
+    return yaml.safe_load(re.sub(r"^# ", "", sample, flags=re.MULTILINE)) if found else None
+
+
+def refuse_unknown(kind: object, given: object, path: str) -> None:
+    """Fail where a part of a config has a key or a value that no config may have there."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        for key, value in given.items():
+            assert key in kind.model_fields, f"{path}.{key}"
+            refuse_unknown(kind.model_fields[key].annotation, value, f"{path}.{key}")
+        return
+    inner = [part for part in get_args(kind) if part is not type(None)]
+    if get_origin(kind) is list and isinstance(given, list):
+        for value in given:
+            refuse_unknown(inner[0], value, path)
+    elif get_origin(kind) is dict and isinstance(given, dict):
+        for value in given.values():
+            refuse_unknown(inner[1], value, path)
+    elif get_origin(kind) is types.UnionType and isinstance(given, dict):
+        refuse_unknown(inner[0], given, path)
+    else:
+        TypeAdapter(kind).validate_python(given)
+
+
+@pytest.mark.parametrize("rule_file", RULE_FILES, ids=lambda path: path.stem)
+def test_a_rule_file_shows_the_config_that_its_rules_read(rule_file):
+    sample, text = sample_of(rule_file), rule_file.read_text()
+    sections = set(Experiment.model_fields)
+    used = {path.partition(".")[0] for path in re.findall(r'\bstated\(\s*"([^"]+)"', text)}
+    used |= set(re.findall(r"PLAN\.experiment\.(\w+)", text))
+    if sample is None:
+        assert not used, rule_file
+        return
+    refuse_unknown(Experiment, sample, rule_file.stem)
+    assert used & sections <= sample.keys()

@@ -75,7 +75,8 @@ def arguments_of(script: str, arguments: list[str]):
     def only_parse(job, work):
         values = vars(job._parser.parse_args())
         for name, model in job._settings.items():
-            values[name] = job._parse_settings(name, model, values[name])
+            key = name.replace("-", "_")
+            values[key] = job._parse_settings(name, model, values[key])
         found.append(values)
 
     with pytest.MonkeyPatch.context() as patch:
@@ -91,13 +92,13 @@ def test_every_script_gets_the_text_of_a_config(parsed_jobs, text):
     assert len(jobs) > 30
     (supplement,) = [values for script, values in jobs if script == "scripts/pack_supplement.py"]
     assert supplement["title"] == " ".join((text or "").split())
-    assert supplement["fetched"] == ["a.dat", URL]
+    assert supplement["fetched"] == {"a.dat": URL}
     if text is not None:
         assert supplement["settings"].license == supplement["settings"].raw_identifier == text
-    materials = [values["material"] for _, values in jobs if "material" in values]
-    assert len(materials) > 20
-    for material in materials:
-        assert [phase.label for phase in material.phases] == [text or ""] * 3
+    labels = [values["labels"] for _, values in jobs if "labels" in values]
+    assert len(labels) > 8
+    for label in labels:
+        assert label == {name: text or name for name in ("Na3", "Na2", "Na1")}
 
 
 @pytest.mark.slow

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from snakemake.api import SnakemakeApi
 from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, ResourceSettings
 
-from phasefront.experiment.sweep import SWEPT, column
+from phasefront.experiment.sweep import SWEPT
+from phasefront.experiment.variants import column
 
 ROOT = Path(__file__).resolve().parents[2]
 # One setting of each section, with a value that is not the demo's own.
@@ -138,7 +139,7 @@ def test_a_variant_runs_what_a_run_with_its_settings_would(tmp_path):
 
 
 def test_rules_take_what_may_be_swept_from_the_variant():
-    """Only `settings(...)` and `experiment_of(...)` know of variants; PLAN is the run's own."""
+    """Only `stated(...)` and `experiment_of(...)` know of variants; PLAN is the run's own."""
     allowed = "PLAN.experiment.calibration.standard"  # sections are not swept
     for path in (ROOT / "workflow/rules").glob("*.smk"):
         text = path.read_text().replace(allowed, "")

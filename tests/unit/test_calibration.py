@@ -17,6 +17,7 @@ from phasefront.calibration import (
     grain_scatter,
     radii,
     rings,
+    solution,
 )
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
@@ -335,7 +336,7 @@ def test_residuals_show_a_distortion_beyond_an_ellipse(crystals):
     spots["qx"] += moved.real.astype("f4")
     spots["qy"] += moved.imag.astype("f4")
     result = fit(spots, orientations, crystals, scale_search=0.002)
-    maps = geometry.binned(result.q / 0.0175, result.residual / 0.0175, (144, 144))
+    maps = solution.binned(result.q / 0.0175, result.residual / 0.0175, (144, 144))
     x, y = np.meshgrid(0.0175 * maps["bin_x"], 0.0175 * maps["bin_y"])
     expected = 0.01 * np.conj(x + 1j * y) ** 2 / 0.0175
     found = maps["residual_x"] + 1j * maps["residual_y"]
@@ -346,7 +347,7 @@ def test_residuals_show_a_distortion_beyond_an_ellipse(crystals):
         weight * np.abs(expected[seen]) ** 2
     )
     assert 0.7 < slope < 1.1
-    assert np.isnan(found[maps["residual_count"] < geometry._LEAST_IN_BIN]).all()
+    assert np.isnan(found[maps["residual_count"] < solution._LEAST_IN_BIN]).all()
 
 
 def test_standard_errors_cover_the_truth(crystals):

@@ -13,15 +13,17 @@ from scipy.spatial.transform import Rotation
 
 from phasefront.core.errors import InputError
 from phasefront.diffraction import cell_path, cells, reflections, rotations
+from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.likelihood import Refined
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
+from phasefront.diffraction.spot_lists import Spots
 
-EXPERIMENT = Experiment(200.0, 0.8, (0.1, 1.15), position_sigma=0.002, scale_sigma=0.001)
+MICROSCOPE = Optics(200.0, 0.8, (0.1, 1.15), position_sigma=0.002, scale_sigma=0.001)
 PARENT_AXES = [np.eye(3), [[1, 1, 0], [-1, 1, 0], [0, 0, 1]], np.eye(3)]
 CONTENTS = [3, 2, 1]
-PATH = cell_path.Path.of(CRYSTALS, PARENT_AXES, CONTENTS)
+PATH = cell_path.Path.of(CandidatePhases(CRYSTALS, PARENT_AXES, CONTENTS))
 LIMNO = {"LiMn2O4": 1, "LCO": 2, "Li2MnO3": 4}  # cubic, rhombohedral, monoclinic
 
 
@@ -32,17 +34,17 @@ def with_cell(crystal, a, b, c):
 
 
 def patterns_of(crystal, orientations, *, sigma, number=28, seed=0):
-    """offset, qx, qy, intensity of the strongest spots of a crystal in each orientation."""
+    """The strongest spots of a crystal in each orientation."""
     rng = np.random.default_rng(seed)
     columns, offset = [], [0]
     for orientation in orientations:
-        qx, qy, _, weight = reflections.predict_spots(crystal, quaternion(orientation), EXPERIMENT)
+        qx, qy, _, weight = reflections.predict_spots(crystal, quaternion(orientation), MICROSCOPE)
         strongest = np.argsort(-weight, kind="stable")[:number]
         q = np.stack([qx, qy])[:, strongest]
         q = q + sigma * rng.standard_normal(q.shape)
         columns.append(np.vstack([q, 1e4 * weight[strongest]]))
         offset.append(offset[-1] + q.shape[1])
-    return np.array(offset), *np.concatenate(columns, axis=1)
+    return Spots(np.array(offset), *np.concatenate(columns, axis=1))
 
 
 def refined_cells(crystal, spots, orientations, phase=0):
@@ -54,7 +56,7 @@ def refined_cells(crystal, spots, orientations, phase=0):
     )  # fmt: skip
     table = reflection_table([crystal], max_radius=1.15)
     return cells.refine_cells(
-        spots, np.arange(number), np.zeros(number, dtype=int), start, table, EXPERIMENT,
+        spots, np.arange(number), np.zeros(number, dtype=int), start, table, MICROSCOPE,
         [cells.strain_basis(crystal)],
     )  # fmt: skip
 
@@ -117,7 +119,7 @@ def test_cell_is_found_from_exact_spots():
 def test_errors_are_as_large_as_stated():
     crystal = CRYSTALS[2]
     orientations = Rotation.random(300, random_state=2)
-    spots = patterns_of(crystal, orientations, sigma=EXPERIMENT.position_sigma, seed=3)
+    spots = patterns_of(crystal, orientations, sigma=MICROSCOPE.position_sigma, seed=3)
     found = refined_cells(crystal, spots, orientations)
     strain, covariance = found.strain[:, :3], found.covariance[:, :3, :3]
     square = np.einsum("ni,nij,nj->n", strain, np.linalg.inv(covariance), strain)
@@ -178,9 +180,9 @@ def test_strays_hardly_move_a_cell():
     crystal = CRYSTALS[0]
     orientations = Rotation.random(10, random_state=4)
     spots = patterns_of(crystal, orientations, sigma=0.0)
-    off = spots[1].copy()
-    off[spots[0][:-1] + 3] += 2.5 * EXPERIMENT.position_sigma
-    moved = refined_cells(crystal, (spots[0], off, *spots[2:]), orientations)
+    off = spots.qx.copy()
+    off[spots.offset[:-1] + 3] += 2.5 * MICROSCOPE.position_sigma
+    moved = refined_cells(crystal, spots._replace(qx=off), orientations)
     error = np.sqrt(np.diagonal(moved.covariance, axis1=1, axis2=2)[:, :3])
     assert (np.abs(moved.strain[:, :3]) < error).all()
 
@@ -229,11 +231,23 @@ def test_axial_ratio_of_the_shared_lattice(phase, ratio):
 
 
 def test_no_path_where_phases_share_no_lattice_or_one_ion_content():
-    assert cell_path.Path.of(CRYSTALS, [np.eye(3), None, np.eye(3)], CONTENTS) is None
-    assert cell_path.Path.of(CRYSTALS, PARENT_AXES, [2, 1, 1]) is None
-    assert cell_path.Path.of(CRYSTALS[:1], PARENT_AXES[:1], [1]) is None
+    def path(axes, contents=CONTENTS):
+        return cell_path.Path.of(CandidatePhases(CRYSTALS[: len(axes)], axes, contents))
+
+    assert path([np.eye(3), None, np.eye(3)]) is None
+    assert path(PARENT_AXES, [2, 1, 1]) is None
+    assert path(PARENT_AXES[:1], [1]) is None
+    assert cell_path.Path.of(CandidatePhases(CRYSTALS)) is None
     with pytest.raises(InputError, match="span no volume"):
-        cell_path.Path.of(CRYSTALS, [np.eye(3), np.ones((3, 3)), np.eye(3)], CONTENTS)
+        path([np.eye(3), np.ones((3, 3)), np.eye(3)])
+
+
+def test_what_is_said_of_the_candidates_is_said_of_each():
+    candidates = CandidatePhases(CRYSTALS, formula_units=[4, 2, 4])
+    assert candidates.parent_axes == [None] * 3 and np.isnan(candidates.ion_contents).all()
+    assert candidates.formula_volumes[1] == CRYSTALS[1].volume / 2
+    with pytest.raises(ValueError, match="2 ion_contents of 3 phases"):
+        CandidatePhases(CRYSTALS, ion_contents=[3, 2])
 
 
 def test_lithium_iron_phosphate_shrinks_along_two_axes_only():
@@ -241,7 +255,7 @@ def test_lithium_iron_phosphate_shrinks_along_two_axes_only():
         read_crystal(ROOT / "config" / "structures" / f"{name}.cif")
         for name in ("LiFePO4", "FePO4")
     ]
-    path = cell_path.Path.of(crystals, [np.eye(3)] * 2, [1, 0])
+    path = cell_path.Path.of(CandidatePhases(crystals, [np.eye(3)] * 2, [1, 0]))
     contents, knots = path.knots(0)
     basis = cells.strain_basis(crystals[0])
     tensor = np.einsum("k,kij->ij", knots[0][:3], basis)

@@ -258,7 +258,7 @@ def test_a_row_of_refined_fractions_needs_no_wavelength(demo, tmp_path):
     plan = Plan.parse(demo, "demo.yaml")
     assert plan.patterns_of_kind("refined") == ["p"]
     assert plan.patterns_of_kind("pattern") == []
-    row = PatternRow.model_validate_json(plan.pattern("p"))
+    row = PatternRow.model_validate(plan.value("pattern.p.row"))
     assert (row.row, row.wavelength) == ("x2.0.xye", None)
 
 
@@ -302,11 +302,12 @@ def test_a_camera_reaches_what_draws_directions_and_no_other_rule(demo):
     camera = {"rotation_deg": -40.0, "mirrored": True, "rotation_error_deg": None}
     demo["instruments"]["astar"]["camera"] = {"rotation_deg": -40, "mirrored": True}
     stated = Plan.parse(demo, "demo.yaml")
-    assert stated.instrument_of_scan(scan) == unstated.instrument_of_scan(scan)
-    assert "camera" not in stated.instrument("astar")
-    assert unstated.camera_of_scan(scan) == "null"
-    assert json.loads(stated.camera_of_scan(scan)) == camera
-    assert json.loads(stated.cameras()) == dict.fromkeys(stated.scans.index, camera)
+    optics, of_scan = f"scan.{scan}.optics", f"scan.{scan}.camera"
+    assert stated.value(optics) == unstated.value(optics) == stated.value("instrument.astar.optics")
+    assert "camera" not in stated.value(optics)
+    assert unstated.value(of_scan) is None
+    assert stated.value(of_scan) == camera
+    assert stated.value("cameras") == dict.fromkeys(stated.scans.index, camera)
 
 
 # ------------------------------------------------------------------------ what no config can be

@@ -16,7 +16,8 @@ from kinematic import CRYSTALS, NAMES, OPTICS
 from phasefront.confusion import simulation
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
-from phasefront.diffraction import cell_path, rotations
+from phasefront.diffraction import rotations
+from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.templates import simulate_templates
 from phasefront.grains import segmentation
 from phasefront.layouts.confusion import CONFUSION
@@ -29,8 +30,7 @@ from phasefront.phases import decisions
 from phasefront.virtual.bloch_waves import BLOCH_WAVES, DATA_FILE
 
 PARENTS = [np.eye(3).tolist(), [[1, 1, 0], [-1, 1, 0], [0, 0, 1]], np.eye(3).tolist()]
-PATH = cell_path.Path.of(CRYSTALS, PARENTS, [3, 2, 1])
-LATTICE = {"parents": PARENTS, "parent_point_group": "4/mmm"}
+CANDIDATES = CandidatePhases(CRYSTALS, PARENTS, [3, 2, 1], parent_point_group="4/mmm")
 SIDE = 6  # positions along each side of a grain
 
 
@@ -77,13 +77,13 @@ def bloch_scan(name, *, dose, sigma, seed, count=8):
     )  # fmt: skip
 
 
-def analysed(spots, templates, crystals=CRYSTALS, path=PATH, lattice=LATTICE):
-    oriented = find_orientations(spots, templates, crystals)
-    phases = decisions.decide_phases(spots, oriented, templates, crystals, path=path)
+def analysed(spots, templates, candidates=CANDIDATES):
+    oriented = find_orientations(spots, templates, candidates.crystals)
+    phases = decisions.decide_phases(spots, oriented, templates, candidates)
     found = segmentation.find_grains(
-        phases, crystals, misorientation_deg=5.0, min_positions=10, scan_step_nm=1.0, **lattice
+        phases, candidates, misorientation_deg=5.0, min_positions=10, scan_step_nm=1.0
     )
-    return spots, phases, found, templates, crystals
+    return spots, phases, found, templates, candidates
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +93,7 @@ def good(templates):
 
 @pytest.fixture(scope="module")
 def simulated(good):
-    return simulation.simulate_confusion(*good, path=PATH, positions=150, seed=3, **LATTICE)
+    return simulation.simulate_confusion(*good, positions=150, seed=3)
 
 
 def rates(found):
@@ -124,7 +124,7 @@ def test_every_grain_gets_its_share_of_the_positions(good, simulated):
 
 def test_few_electrons_confuse(templates, simulated):
     bad = analysed(bloch_scan(NAMES[1], dose=1.2e4, sigma=0.003, seed=1), templates)
-    found = simulation.simulate_confusion(*bad, path=PATH, positions=150, seed=3, **LATTICE)
+    found = simulation.simulate_confusion(*bad, positions=150, seed=3)
     assert (rates(found)[1] - rates(simulated)[1]).mean() > 0.2
 
 
@@ -143,7 +143,7 @@ def test_rates_are_those_of_scans_of_each_phase(templates, dose, sigma):
         undecided = (phases["decision"].values[own] == UNDECIDED).mean()
         truth[phase] = share.sum() - share[phase], undecided
     for scan in scans:
-        found = simulation.simulate_confusion(*scan, path=PATH, positions=600, seed=3, **LATTICE)
+        found = simulation.simulate_confusion(*scan, positions=600, seed=3)
         decided, undecided = rates(found)
         wrong = decided.sum(axis=1) - np.diag(decided)
         np.testing.assert_allclose(wrong.mean(), truth[:, 0].mean(), atol=0.015)
@@ -156,13 +156,14 @@ def test_phases_of_one_cell_and_nearly_one_structure_are_confused():
     poorer = sodium.assign(occupancy=np.where(sodium.element == "Na", 0.8, 1.0) * sodium.occupancy)
     crystals = [CRYSTALS[0], dataclasses.replace(CRYSTALS[0], name="poorer", atoms=poorer)]
     templates = simulate_templates(crystals, resolution_deg=4.0, **OPTICS)
-    lattice = {"parents": [np.eye(3).tolist()] * 2, "parent_point_group": "4/mmm"}
+    axes = [np.eye(3).tolist()] * 2
+    candidates = CandidatePhases(crystals, axes, parent_point_group="4/mmm")
     spots = bloch_scan(NAMES[0], dose=1e5, sigma=0.001, seed=2, count=5)
-    scan = analysed(spots, templates, crystals, None, lattice)
-    found = simulation.simulate_confusion(*scan, positions=100, seed=3, **lattice)
+    scan = analysed(spots, templates, candidates)
+    found = simulation.simulate_confusion(*scan, positions=100, seed=3)
     assert (rates(found)[1] > 0.5).all()
     certain = simulation.simulate_confusion(
-        *scan, positions=100, seed=3, phase_settings={"decide_above": 0.5001}, **lattice
+        *scan, positions=100, seed=3, phase_settings={"decide_above": 0.5001}
     )
     wrong = 1 - np.diag(rates(certain)[0] / rates(certain)[0].sum(axis=1, keepdims=True))
     # Forced to decide, it errs often, but less often than by chance.
@@ -170,7 +171,9 @@ def test_phases_of_one_cell_and_nearly_one_structure_are_confused():
 
 
 def test_phases_without_a_common_lattice_are_simulated_too(good):
-    found = simulation.simulate_confusion(*good, path=PATH, positions=60, seed=3)
+    found = simulation.simulate_confusion(
+        *good[:4], CandidatePhases(CRYSTALS), positions=60, seed=3
+    )
     decided, _ = rates(found)
     assert (found["simulated"].values > 0).all()
     assert (np.diag(decided) > 0.75).all()
@@ -181,8 +184,8 @@ def test_threads_do_not_matter_and_the_seed_does(good):
         numba.set_num_threads(threads)
         try:
             return simulation.simulate_confusion(
-                *good, path=PATH, positions=40, seed=seed,
-                phase_settings={"decide_above": 0.9999}, **LATTICE,
+                *good, positions=40, seed=seed,
+                phase_settings={"decide_above": 0.9999},
             )  # fmt: skip
         finally:
             numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
@@ -194,11 +197,11 @@ def test_threads_do_not_matter_and_the_seed_does(good):
 
 
 def test_the_total_counts_of_a_position_are_the_scan_s(good):
-    spots, phases, found, templates, crystals = good
-    scan = simulation._Scan.of(spots, phases, found["label"].values.ravel(), templates, crystals)
+    spots, phases, found, templates, _ = good
+    scan = simulation._Scan.of(spots, phases, found["label"].values.ravel(), templates, CRYSTALS)
     rng = np.random.default_rng(0)
     every = np.arange(len(scan.position))
-    lattices = segmentation.lattices_of(crystals, PARENTS, "4/mmm")
+    lattices = segmentation.lattices_of(CANDIDATES)
     for phase in range(3):
         rotation = simulation._as_phase(scan, every, phase, lattices, found["rotation"].values, rng)
         crystal, _, counts, _ = simulation._simulate(scan, every, phase, rotation, rng)
@@ -212,9 +215,9 @@ def test_the_total_counts_of_a_position_are_the_scan_s(good):
 
 
 def test_orientations_are_those_of_the_grain_up_to_a_variant(good):
-    spots, phases, found, templates, crystals = good
-    scan = simulation._Scan.of(spots, phases, found["label"].values.ravel(), templates, crystals)
-    lattices = segmentation.lattices_of(crystals, PARENTS, "4/mmm")
+    spots, phases, found, templates, _ = good
+    scan = simulation._Scan.of(spots, phases, found["label"].values.ravel(), templates, CRYSTALS)
+    lattices = segmentation.lattices_of(CANDIDATES)
     every, mean = np.arange(len(scan.position)), found["rotation"].values
     for phase in range(3):
         rotation = simulation._as_phase(
@@ -234,6 +237,7 @@ def test_orientations_are_those_of_the_grain_up_to_a_variant(good):
 def test_errors_of_places_keep_their_variance():
     from phasefront.diffraction.likelihood import Assignment, Refined
     from phasefront.diffraction.reflections import ReflectionTable
+    from phasefront.diffraction.spot_lists import Spots
 
     rng = np.random.default_rng(5)
     patterns, each = 2000, 8
@@ -248,7 +252,7 @@ def test_errors_of_places_keep_their_variance():
     bend = np.eye(2) + rng.normal(0, 0.01, (patterns, 2, 2))
     q = np.einsum("nij,nj->ni", bend[found.candidate], g[:2].T) + 0.003
     q += 0.002 * rng.standard_normal(q.shape)
-    arrays = np.arange(patterns + 1) * each, *q.T, np.ones(len(q))
+    arrays = Spots(np.arange(patterns + 1) * each, *q.T, np.ones(len(q)))
     table = ReflectionTable(np.array([0, g.shape[1]]), np.vstack([g, g[:2]]))
     error = simulation._errors(arrays, found, refined, table)
     assert np.std(error, axis=0) == pytest.approx([0.002, 0.002], rel=0.03)
@@ -301,23 +305,24 @@ def test_chosen_positions_are_spread_over_the_grains(grain, most):
 
 
 def test_a_scan_without_grains_has_none(good):
-    spots, phases, _, templates, crystals = good
+    spots, phases, _, templates, candidates = good
     none = segmentation.find_grains(
-        phases, crystals, misorientation_deg=5.0, min_positions=10**6, scan_step_nm=1.0, **LATTICE
+        phases, candidates, misorientation_deg=5.0, min_positions=10**6, scan_step_nm=1.0
     )
-    found = simulation.simulate_confusion(spots, phases, none, templates, crystals, seed=1)
+    found = simulation.simulate_confusion(spots, phases, none, templates, candidates, seed=1)
     assert found["decided"].shape == (0, 3, 3)
     CONFUSION.check(found, "none")
 
 
 def test_bad_input_is_refused(good):
-    spots, phases, found, templates, crystals = good
+    spots, phases, found, templates, candidates = good
+    other = CandidatePhases(CRYSTALS[::-1])
     with pytest.raises(InputError, match="do not fit the phases"):
         simulation.simulate_confusion(
-            spots, phases, found.isel(y=slice(2)), templates, crystals, seed=1
+            spots, phases, found.isel(y=slice(2)), templates, candidates, seed=1
         )
     with pytest.raises(InputError, match="its phases are"):
-        simulation.simulate_confusion(spots, phases, found, templates, crystals[::-1], seed=1)
+        simulation.simulate_confusion(spots, phases, found, templates, other, seed=1)
 
 
 def test_the_script_does_the_same(good, tmp_path):
@@ -330,23 +335,17 @@ def test_the_script_does_the_same(good, tmp_path):
     for name, (dataset, layout) in files.items():
         netcdf.write(dataset, tmp_path / f"{name}.nc", layout)
         command += [f"--{name}", str(tmp_path / f"{name}.nc")]
-    material = {
-        "ion": "Na", "pristine_molar_mass": 417.8, "pristine_ion_content": 3,
-        "parent_point_group": "4/mmm",
-        "phases": [
-            {"name": name, "cif": f"{name}.cif", "ion_content": content, "formula_units": 4,
-             "parent_axes": parent}
-            for name, content, parent in zip(NAMES, (3, 2, 1), PARENTS, strict=True)
-        ],
-    }  # fmt: skip
+    lattice = json.dumps({"axes": PARENTS, "point_group": "4/mmm"})
+    command += ["--names", json.dumps(NAMES), "--ion-contents", "[3, 2, 1]"]
+    command += ["--shared-lattice", lattice]
     command += ["--cifs", *(crystal.path for crystal in CRYSTALS), "--orientations", "{}"]
-    command += ["--decisions", "{}", "--material", json.dumps(material), "--position-sigma"]
+    command += ["--decisions", "{}", "--position-sigma"]
     command += ["0.005", "--positions", "40", "--seed", "3"]
     command += ["--confusion", str(tmp_path / "confusion.nc")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     written = netcdf.read(tmp_path / "confusion.nc", CONFUSION)
-    expected = simulation.simulate_confusion(*good, path=PATH, positions=40, seed=3, **LATTICE)
+    expected = simulation.simulate_confusion(*good, positions=40, seed=3)
     np.testing.assert_array_equal(written["decided"], expected["decided"])
     (tmp_path / "spots.nc").unlink()
     done = subprocess.run(command, capture_output=True, text=True)

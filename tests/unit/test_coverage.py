@@ -176,12 +176,9 @@ def templates(tmp_path_factory):
 def test_study_by_its_command_line(tmp_path, templates):
     """Two small scans, by one process and by two: the same bytes; then their summary."""
     experiment = load(ROOT / "config/demo.yaml")
-    sections = {
-        name: experiment.section(name)
-        for name in (
-            "material", "virtual", "spots", "orientations", "phases", "grains", "fractions"
-        )
-    }  # fmt: skip
+    names = "virtual", "spots", "orientations", "phases", "grains", "fractions"
+    sections = {name: experiment.section(name) for name in names}
+    sections["material"] = experiment.section("material.candidates")
     sections["instrument"] = experiment.instruments["astar"].model_dump_json(exclude={"camera"})
     settings = CoverageSettings(scans=2, shape=(14, 14), grains=[3], rich=[0.5], simulated=20)
     sections["coverage"] = settings.model_dump_json()

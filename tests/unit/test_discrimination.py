@@ -1,5 +1,6 @@
 """Electrons that tell phases apart, on phases whose differences are known beforehand."""
 
+import json
 import subprocess
 import sys
 from dataclasses import replace
@@ -275,14 +276,17 @@ def test_scripts_write_table_and_picture(tmp_path):
         update={"phases": demo.material.phases[1:], "two_phase_fields": []}
     )
     cifs = [ROOT / phase.cif for phase in material.phases]
-    common = ["--cifs", *cifs, "--material", material.model_dump_json()]
+    common = ["--cifs", *cifs, "--names", json.dumps(material.names)]
     rate = [
         "rate_pairs", *common,
         "--instrument", demo.instruments["astar"].model_dump_json(exclude={"camera"}),
         "--spots", demo.section("spots"), "--phases", demo.section("phases"),
         "--pairs", tmp_path / "p.nc", "--table", tmp_path / "p.csv",
     ]  # fmt: skip
-    draw = ["draw_pairs", *common, "--pairs", tmp_path / "p.nc", "--figure", tmp_path / "p.png"]
+    draw = [
+        "draw_pairs", *common, "--labels", json.dumps(material.labels),
+        "--pairs", tmp_path / "p.nc", "--figure", tmp_path / "p.png",
+    ]  # fmt: skip
     for script, *arguments in (rate, draw):
         done = subprocess.run(
             [sys.executable, f"scripts/{script}.py", *map(str, arguments)], cwd=ROOT,

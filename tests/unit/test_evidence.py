@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from phasefront.calibration import geometry
 from phasefront.core import netcdf
-from phasefront.diffraction import cell_path
+from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.templates import simulate_templates
 from phasefront.layouts.phases import MIXED, PHASES, UNDECIDED, VACUUM
@@ -73,7 +73,9 @@ def dynamical_scan(crystal_names, number, *, seed, sigma=0.0015, dose=6e4):
 def decide(spots, crystals, **settings):
     templates = simulate_templates(crystals, resolution_deg=2.5, **OPTICS)
     orientations = find_orientations(spots, templates, crystals)
-    return decisions.decide_phases(spots, orientations, templates, crystals, **settings)
+    return decisions.decide_phases(
+        spots, orientations, templates, CandidatePhases(crystals), **settings
+    )
 
 
 @pytest.fixture(scope="module")
@@ -168,12 +170,11 @@ def charging(tmp_path_factory):
     found = vectors.find_spots(scan.blocks(), calibrated, scan="charging")
     orientations = find_orientations(found, templates, CRYSTALS)
     parents = [np.eye(3), [[1, 1, 0], [-1, 1, 0], [0, 0, 1]], np.eye(3)]
-    settings = {"path": cell_path.Path.of(CRYSTALS, parents, [3, 2, 1])}
-    arguments = found, orientations, templates, CRYSTALS
+    arguments = found, orientations, templates, CandidatePhases(CRYSTALS, parents, [3, 2, 1])
     return (
-        decisions.decide_phases(*arguments, raw=(scan, calibrated), **settings),
+        decisions.decide_phases(*arguments, raw=(scan, calibrated)),
         truth,
-        decisions.decide_phases(*arguments, **settings),
+        decisions.decide_phases(*arguments),
     )
 
 

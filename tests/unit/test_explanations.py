@@ -8,7 +8,7 @@ from stages import build_phases
 
 from phasefront.core import netcdf
 from phasefront.diffraction.crystals import read_crystal
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import predict_spots
 from phasefront.layouts.spots import SPOTS
 from phasefront.phases.explanations import explain
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
 
 NAMES = ["Na3V2PO42F3", "NaV2PO42F3", "Na2V2PO42F3"]
 CRYSTALS = [read_crystal(ROOT / "config" / "structures" / f"{name}.cif") for name in NAMES]
-EXPERIMENT = Experiment(200.0, 0.8, (0.1, 1.1))
+MICROSCOPE = Optics(200.0, 0.8, (0.1, 1.1))
 DISTORTION = np.array([[1.006, 0.003], [0.003, 0.998]])
 CENTRE = np.array([0.001, -0.0015])
 AXIS = Rotation.from_euler("xyz", [3, 40, 12], degrees=True)
@@ -31,7 +31,7 @@ def quaternion(rotation):
 
 def drawn(phase, rotation, number):
     """The strongest spots (2, number) of a crystal as a distorted, shifted pattern shows them."""
-    qx, qy, _, weight = predict_spots(CRYSTALS[phase], quaternion(rotation), EXPERIMENT)
+    qx, qy, _, weight = predict_spots(CRYSTALS[phase], quaternion(rotation), MICROSCOPE)
     strongest = np.argsort(-weight)[:number]
     return DISTORTION @ (np.stack([qx, qy])[:, strongest] + CENTRE[:, None])
 

@@ -8,11 +8,12 @@ from scipy.spatial.transform import Rotation
 
 from phasefront.diffraction import reflections
 from phasefront.diffraction.likelihood import Refined
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
+from phasefront.diffraction.spot_lists import Spots
 from phasefront.phases import forced
 
-EXPERIMENT = Experiment(200.0, 0.8, (0.1, 1.15), position_sigma=0.003)
+MICROSCOPE = Optics(200.0, 0.8, (0.1, 1.15), position_sigma=0.003)
 RADIUS = 0.035
 TABLE = reflection_table(CRYSTALS[:2], max_radius=1.15)
 # I4/mmm's axes lie half way between those of the cell of 9 angstrom.
@@ -23,15 +24,15 @@ def places_along(direction_of_beam, *, found=8):
     """Places of Amam against I4/mmm with a common lattice, and hkl of Amam at each."""
     rotation, _ = Rotation.align_vectors([direction_of_beam], [[0, 0, 1]])
     tetragonal = TO_TETRAGONAL * rotation
-    qx, qy, hkl, weight = reflections.predict_spots(CRYSTALS[0], quaternion(rotation), EXPERIMENT)
+    qx, qy, hkl, weight = reflections.predict_spots(CRYSTALS[0], quaternion(rotation), MICROSCOPE)
     strongest = np.argsort(-weight)[:found]
-    spots = np.array([0, found]), qx[strongest], qy[strongest], 1e4 * weight[strongest]
+    spots = Spots(np.array([0, found]), qx[strongest], qy[strongest], 1e4 * weight[strongest])
     both = Refined(
         quaternion(Rotation.concatenate([rotation, tetragonal])), np.ones(2), np.zeros((2, 2)),
         np.zeros(2), np.zeros(2), np.zeros(2), np.zeros(2),
     )  # fmt: skip
     places = forced.find_places(
-        spots, both, np.array([[0, 1]]), TABLE, EXPERIMENT, spot_radius=RADIUS
+        spots, both, np.array([[0, 1]]), TABLE, MICROSCOPE, spot_radius=RADIUS
     )
     near = np.hypot(places.q[:, :1] - qx, places.q[:, 1:] - qy)
     return places, spots, hkl[near.argmin(axis=1)], near.min(axis=1)
@@ -51,7 +52,7 @@ def test_only_amam_shows_weak_reflections_along_001_and_none_along_010():
 
 def test_places_are_apart_from_spots_and_from_each_other():
     places, spots, _, _ = places_along([0.3, 0.1, 1])
-    q = np.concatenate([places.q, np.stack(spots[1:3], axis=1)])
+    q = np.concatenate([places.q, np.stack([spots.qx, spots.qy], axis=1)])
     distance = np.hypot(*(q[:, None] - q[None]).transpose(2, 0, 1)) + 10 * np.eye(len(q))
     assert distance[: len(places.q)].min() > RADIUS
     assert (np.diff(places.position) >= 0).all()
@@ -63,8 +64,8 @@ def test_positions_without_spots_or_candidates_have_no_places():
     nothing = np.zeros(0)
     empty = Refined(np.zeros((0, 4)), nothing, np.zeros((0, 2)), nothing, nothing, nothing, nothing)
     none = forced.find_places(
-        (np.zeros(3, dtype=int), nothing, nothing, nothing), empty, np.full((2, 2), -1), TABLE,
-        EXPERIMENT, spot_radius=RADIUS,
+        Spots(np.zeros(3, dtype=int), nothing, nothing, nothing), empty, np.full((2, 2), -1), TABLE,
+        MICROSCOPE, spot_radius=RADIUS,
     )  # fmt: skip
     assert none.expected.shape == (0, 2)
     np.testing.assert_array_equal(forced.weigh(none, np.zeros((0, 2)), 2), 0)
@@ -73,7 +74,7 @@ def test_positions_without_spots_or_candidates_have_no_places():
 def test_places_do_not_depend_on_how_many_positions_are_in_memory(monkeypatch):
     rotation = Rotation.random(3, rng=2)
     shown = [
-        reflections.predict_spots(CRYSTALS[0], quaternion(one), EXPERIMENT) for one in rotation
+        reflections.predict_spots(CRYSTALS[0], quaternion(one), MICROSCOPE) for one in rotation
     ]
     qx, qy, _, weight = (np.concatenate(values) for values in zip(*shown, strict=True))
     offset = np.concatenate([[0], np.cumsum([len(one[0]) for one in shown])])
@@ -86,7 +87,12 @@ def test_places_do_not_depend_on_how_many_positions_are_in_memory(monkeypatch):
         monkeypatch.setattr(forced, "_BLOCK", block)
         found.append(
             forced.find_places(
-                (offset, qx, qy, 1e4 * weight), each, best, TABLE, EXPERIMENT, spot_radius=RADIUS
+                Spots(offset, qx, qy, 1e4 * weight),
+                each,
+                best,
+                TABLE,
+                MICROSCOPE,
+                spot_radius=RADIUS,
             )
         )
     assert set(found[0].position) == {0, 2}

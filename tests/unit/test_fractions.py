@@ -520,13 +520,13 @@ def test_tabulate_by_its_command_line(tmp_path):
     state = {"log": None, "patterns": []}
     scans_of = {"x": ["one", "two"], "y": ["three"], "z": []}
     links = [{"state": name, "scans": scans, **state} for name, scans in scans_of.items()]
-    material = load(ROOT / "config/demo.yaml").section("material")
+    labels = load(ROOT / "config/demo.yaml").section("material.labels")
     pictures = []
     for number in (1, 2):
         table, figure = tmp_path / f"{number}.csv", tmp_path / f"{number}.png"
         done = subprocess.run(
             [sys.executable, "scripts/tabulate_fractions.py", "--fractions", *paths, "--links",
-             json.dumps(links), "--material", material, "--seed", "1", "--name", "run",
+             json.dumps(links), "--labels", labels, "--seed", "1", "--name", "run",
              "--table", table, "--figure", figure],
             cwd=ROOT, capture_output=True, text=True,
         )  # fmt: skip

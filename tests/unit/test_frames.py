@@ -16,6 +16,7 @@ from stages import build_phases
 
 from phasefront.calibration.geometry import calibrate
 from phasefront.diffraction import rotations
+from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.templates import simulate_templates
 from phasefront.experiment.settings.instruments import Camera, StatedCamera
 from phasefront.maps import export, frames
@@ -212,7 +213,9 @@ def test_a_virtual_scan_through_a_turned_and_mirrored_camera_gives_true_directio
     )
     found = vectors.find_spots(scan.blocks(), geometry, scan="virtual")
     orientations = find_orientations(found, grid, CRYSTALS)
-    phases = decisions.decide_phases(found, orientations, grid, CRYSTALS, raw=(scan, geometry))
+    phases = decisions.decide_phases(
+        found, orientations, grid, CandidatePhases(CRYSTALS), raw=(scan, geometry)
+    )
     decided, clear = phases["decision"].values.ravel(), truth["overlap"].values.ravel() == 0
     rotation = on_scan["rotation"].values.reshape(-1, 3, 4)
     for read in exported(phases, orientations, CRYSTALS, camera, tmp_path):

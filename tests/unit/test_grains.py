@@ -12,6 +12,7 @@ from stages import build_phases
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.diffraction import rotations
+from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.grains.segmentation import find_grains
 from phasefront.layouts.grains import GRAINS
@@ -56,13 +57,15 @@ def uniform(shape):
     return np.broadcast_to(quaternion(START), (*shape, 4)).copy()
 
 
-def grains_of(phases, crystals, **options):
+def grains_of(phases, crystals, parents=(), group=None, **options):
     options = {"misorientation_deg": 5, "min_positions": 1, "scan_step_nm": 12.8} | options
-    return find_grains(phases, crystals, **options)
+    return find_grains(
+        phases, CandidatePhases(crystals, parents, parent_point_group=group), **options
+    )
 
 
 def with_parents(phases, crystals, **options):
-    return grains_of(phases, crystals, parents=PARENTS, parent_point_group="4/mmm", **options)
+    return grains_of(phases, crystals, PARENTS, "4/mmm", **options)
 
 
 @pytest.mark.parametrize("point_group", ["mmm", "4/mmm", "m-3m"])
@@ -265,5 +268,5 @@ def test_grains_are_written_and_read_back(crystals, tmp_path):
 def test_unusable_parents_are_refused(crystals, parents, group, field):
     phases = make_phases(np.zeros((2, 2), dtype=int), uniform((2, 2)))
     with pytest.raises(InputError) as error:
-        grains_of(phases, crystals, parents=parents, parent_point_group=group)
+        grains_of(phases, crystals, parents, group)
     assert error.value.field == field

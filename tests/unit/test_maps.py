@@ -326,7 +326,7 @@ def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
     command = [
         sys.executable, "scripts/export_maps.py", "--phases", tmp_path / "phases.nc",
         "--orientations", tmp_path / "orientations.nc", "--cifs", *CIFS.values(),
-        "--material", load(ROOT / "config/demo.yaml").section("material"), "--step", "10",
+        "--names", load(ROOT / "config/demo.yaml").section("material.names"), "--step", "10",
         "--camera", "null",
     ]  # fmt: skip
     for suffix in SUFFIXES:

@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from phasefront.core.errors import InputError
 from phasefront.diffraction import correlation, matching, matching_kernels, template_library
 from phasefront.diffraction.correlation import ArrayCorrelator, Correlator
-from phasefront.diffraction.spot_lists import spot_arrays
+from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
 from phasefront.diffraction.templates import simulate_templates
 
@@ -31,10 +31,10 @@ def library(templates):
 
 
 def transformed(library, patterns):
-    offset, qx, qy, intensity = spot_arrays(spots_of(patterns))
-    amplitude, number = intensity**matching.PATTERN_POWER, len(patterns)
+    spots = Spots.of(spots_of(patterns))
+    amplitude, number = spots.intensity**matching.PATTERN_POWER, len(patterns)
     chosen = np.arange(number)
-    return library.transform(offset, qx, qy, amplitude, chosen, correlation.BATCH)[:number]
+    return library.transform(spots, amplitude, chosen, correlation.BATCH)[:number]
 
 
 def test_harmonics_are_those_of_a_plain_fourier_sum(library):
@@ -118,7 +118,7 @@ def test_products_in_any_array_namespace_give_what_the_kernels_give(library, xp)
 def test_without_a_gpu_one_sentence_says_so(library, monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     monkeypatch.setitem(sys.modules, "torch", None)
-    spots = spot_arrays(spots_of(diffsims_patterns(CRYSTALS[0], octant_rotations()[:1])))
+    spots = Spots.of(spots_of(diffsims_patterns(CRYSTALS[0], octant_rotations()[:1])))
     with pytest.raises(InputError, match="device: neither CuPy nor PyTorch finds a GPU"):
         matching.match(spots, library, device="gpu")
 
@@ -132,7 +132,7 @@ def test_without_a_gpu_one_sentence_says_so(library, monkeypatch):
     )
 )
 def test_scores_lie_between_zero_and_one(library, spots):
-    matches = matching.match(spot_arrays(spots_of([tuple(zip(*spots, strict=True))])), library)
+    matches = matching.match(Spots.of(spots_of([tuple(zip(*spots, strict=True))])), library)
     assert ((matches.score >= 0) & (matches.score <= 1) | np.isnan(matches.score)).all()
 
 

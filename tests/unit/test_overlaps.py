@@ -5,9 +5,10 @@ import pytest
 from kinematic import CRYSTALS, NAMES, OPTICS, diffsims_patterns, misorientation_deg, spots_of
 from scipy.spatial.transform import Rotation
 
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.candidates import CandidatePhases
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
-from phasefront.diffraction.spot_lists import spot_arrays
+from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
 from phasefront.diffraction.templates import simulate_templates
 from phasefront.layouts.phases import MIXED, UNDECIDED
@@ -17,7 +18,7 @@ from phasefront.phases import decisions, overlaps
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
 
-EXPERIMENT = Experiment(200.0, 0.8, (0.1, 1.15), position_sigma=0.002, scale_sigma=0.001)
+MICROSCOPE = Optics(200.0, 0.8, (0.1, 1.15), position_sigma=0.002, scale_sigma=0.001)
 NUMBER = 12
 
 
@@ -52,13 +53,13 @@ def overlapping():
 
 def test_second_lattice_is_found_with_its_phase_and_orientation(templates, overlapping):
     spots, of_first, above = overlapping
-    arrays = spot_arrays(spots)
-    explained = np.zeros(len(arrays[1]), dtype=bool)
-    for start, number in zip(arrays[0], of_first, strict=False):
+    arrays = Spots.of(spots)
+    explained = np.zeros(len(arrays.qx), dtype=bool)
+    for start, number in zip(arrays.offset, of_first, strict=False):
         explained[start : start + number] = True
     second = overlaps.find_second(
         arrays, explained, Library.prepare(templates, CRYSTALS, 5.0),
-        reflection_table(CRYSTALS, max_radius=1.15), EXPERIMENT, min_spots=5,
+        reflection_table(CRYSTALS, max_radius=1.15), MICROSCOPE, min_spots=5,
     )  # fmt: skip
     right = second.phase == 2
     assert right.mean() > 0.8
@@ -83,9 +84,9 @@ def test_strays_make_no_second_lattice(templates):
         )
         explained.append(np.arange(len(qx) + 7) < len(qx))
     second = overlaps.find_second(
-        spot_arrays(spots_of(patterns)), np.concatenate(explained),
+        Spots.of(spots_of(patterns)), np.concatenate(explained),
         Library.prepare(templates, CRYSTALS, 5.0), reflection_table(CRYSTALS, max_radius=1.15),
-        EXPERIMENT, min_spots=5,
+        MICROSCOPE, min_spots=5,
     )  # fmt: skip
     assert (second.phase >= 0).mean() < 0.05
     assert not second.claimed[np.repeat(second.phase < 0, [len(e) for e in explained])].any()
@@ -94,7 +95,7 @@ def test_strays_make_no_second_lattice(templates):
 def test_two_phases_over_each_other_are_mixed_and_shared_by_amplitude(templates, overlapping):
     spots, of_first, _ = overlapping
     orientations = find_orientations(spots, templates, CRYSTALS)
-    phases = decisions.decide_phases(spots, orientations, templates, CRYSTALS)
+    phases = decisions.decide_phases(spots, orientations, templates, CandidatePhases(CRYSTALS))
     decision, second = phases["decision"].values[0], phases["second_phase"].values[0]
     assert (second >= 0).mean() > 0.7
     mixed = decision == MIXED
@@ -103,7 +104,7 @@ def test_two_phases_over_each_other_are_mixed_and_shared_by_amplitude(templates,
     assert np.isin(decision, [MIXED, UNDECIDED, 0]).mean() > 0.9
     share = phases["share"].values[0][mixed]
     np.testing.assert_allclose(share.sum(axis=1), 1, atol=1e-5)
-    offset, _, _, intensity = spot_arrays(spots)
+    offset, _, _, intensity = Spots.of(spots)
     true = [
         np.sqrt(intensity[start : start + number]).sum() / np.sqrt(intensity[start:stop]).sum()
         for start, stop, number in zip(offset, offset[1:], of_first, strict=False)
@@ -124,7 +125,7 @@ def test_two_grains_of_one_phase_have_one_phase(templates):
     ]
     spots = spots_of(both)
     orientations = find_orientations(spots, templates, CRYSTALS)
-    phases = decisions.decide_phases(spots, orientations, templates, CRYSTALS)
+    phases = decisions.decide_phases(spots, orientations, templates, CandidatePhases(CRYSTALS))
     decision = phases["decision"].values[0]
     assert (decision == 1).mean() >= 0.6
     assert np.isin(decision, [1, UNDECIDED]).mean() >= 0.9

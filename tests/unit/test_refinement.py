@@ -9,14 +9,15 @@ from phasefront.core import netcdf
 from phasefront.diffraction import likelihood, likelihood_kernels, optics, reflections, spot_lists
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.likelihood import refine
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
+from phasefront.diffraction.spot_lists import Spots
 from phasefront.layouts.spots import SPOTS
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
 
-EXPERIMENT = Experiment(200.0, 0.8, (0.1, 1.1))
+MICROSCOPE = Optics(200.0, 0.8, (0.1, 1.1))
 CRYSTAL = read_crystal(ROOT / "config" / "structures" / "Na3V2PO42F3.cif")
 TABLE = reflection_table([CRYSTAL], max_radius=1.1)
 
@@ -26,20 +27,20 @@ def quaternion(rotation):
 
 
 def drawn_spots(rotation, number=25, *, seed=0, sigma=0.0, distortion=None):
-    """offset, qx, qy and intensity of the strongest spots that the crystal shows."""
-    qx, qy, _, weight = reflections.predict_spots(CRYSTAL, quaternion(rotation), EXPERIMENT)
+    """The strongest spots that the crystal shows."""
+    qx, qy, _, weight = reflections.predict_spots(CRYSTAL, quaternion(rotation), MICROSCOPE)
     strongest = np.argsort(-weight)[:number]
     q = np.stack([qx, qy])[:, strongest]
     if distortion is not None:
         q = distortion @ q
     q += sigma * np.random.default_rng(seed).standard_normal(q.shape)
-    return np.array([0, q.shape[1]]), q[0], q[1], 1e4 * weight[strongest]
+    return Spots(np.array([0, q.shape[1]]), *q, 1e4 * weight[strongest])
 
 
 def refined(spots, starts, **settings):
     number = len(starts)
     zeros = np.zeros(number, dtype=int)
-    return refine(spots, zeros, zeros, quaternion(starts), TABLE, EXPERIMENT, **settings)
+    return refine(spots, zeros, zeros, quaternion(starts), TABLE, MICROSCOPE, **settings)
 
 
 def test_wavelength_is_that_of_diffsims():
@@ -54,21 +55,17 @@ def test_wavelength_is_that_of_diffsims():
 def test_visibility_is_that_of_diffsims_and_its_slope_the_derivative(precession_deg):
     from diffsims.utils.shape_factor_models import lorentzian_precession
 
-    numbers = Experiment(200.0, precession_deg, (0.1, 1.1)).numbers()
+    terms = Optics(200.0, precession_deg, (0.1, 1.1)).terms()
     error = np.linspace(-0.03, 0.03, 31)
     for length in (0.2, 0.6, 1.1):
-        ours, slope = np.array(
-            [likelihood_kernels._visibility(e, length, numbers) for e in error]
-        ).T
+        ours, slope = np.array([likelihood_kernels._visibility(e, length, terms) for e in error]).T
         theirs = lorentzian_precession(
             error, optics.EXCITATION_WIDTH, length, np.deg2rad(precession_deg)
         )
         np.testing.assert_allclose(ours / ours.max(), theirs / theirs.max(), rtol=1e-9)
-        up, _ = np.array(
-            [likelihood_kernels._visibility(e + 1e-7, length, numbers) for e in error]
-        ).T
+        up, _ = np.array([likelihood_kernels._visibility(e + 1e-7, length, terms) for e in error]).T
         down, _ = np.array(
-            [likelihood_kernels._visibility(e - 1e-7, length, numbers) for e in error]
+            [likelihood_kernels._visibility(e - 1e-7, length, terms) for e in error]
         ).T
         np.testing.assert_allclose(slope, np.log(up / down) / 2e-7, rtol=1e-4, atol=1e-3)
 
@@ -77,11 +74,11 @@ def test_likelihood_is_the_mixture_in_plain_numpy():
     rotation = Rotation.random(random_state=3)
     spots = drawn_spots(rotation, sigma=0.003)
     off = rotation * Rotation.from_rotvec([0.004, -0.003, 0.002])
-    qx, qy, _, weight = reflections.predict_spots(CRYSTAL, quaternion(off), EXPERIMENT)
-    sigma, stray = EXPERIMENT.position_sigma, EXPERIMENT.stray_share
-    squares = (spots[1][:, None] - qx) ** 2 + (spots[2][:, None] - qy) ** 2
+    qx, qy, _, weight = reflections.predict_spots(CRYSTAL, quaternion(off), MICROSCOPE)
+    sigma, stray = MICROSCOPE.position_sigma, MICROSCOPE.stray_share
+    squares = (spots.qx[:, None] - qx) ** 2 + (spots.qy[:, None] - qy) ** 2
     near = np.exp(-squares / (2 * sigma**2)) @ (weight / weight.sum()) / (2 * np.pi * sigma**2)
-    area = np.pi * (EXPERIMENT.window[1] ** 2 - EXPERIMENT.window[0] ** 2)
+    area = np.pi * (MICROSCOPE.window[1] ** 2 - MICROSCOPE.window[0] ** 2)
     expected = np.log(stray / area + (1 - stray) * near).sum()
     value, _, _ = expansion(spots, off, np.zeros(3))
     # predict_spots leaves out the faintest, a few per cent of all weight.
@@ -89,16 +86,16 @@ def test_likelihood_is_the_mixture_in_plain_numpy():
 
 
 def expansion(spots, rotation, nuisance):
-    numbers = EXPERIMENT.numbers()
+    terms = MICROSCOPE.terms()
     matrix = rotation.as_matrix()
-    shown = likelihood_kernels._shown(matrix, TABLE.rows, numbers, 0.05)
+    shown = likelihood_kernels._shown(matrix, TABLE.rows, terms, 0.05)
     pairs = likelihood_kernels._pairs(
-        spots[1], spots[2], likelihood_kernels._placed(matrix, nuisance, shown), 0.05
+        spots.qx, spots.qy, likelihood_kernels._placed(matrix, nuisance, shown), 0.05
     )
-    weight, work, terms = np.ones(len(spots[1])), np.empty_like(shown), np.empty(len(pairs[0]))
+    weight, work, densities = np.ones(len(spots.qx)), np.empty_like(shown), np.empty(len(pairs[0]))
     gradient, information = np.empty(6), np.empty((6, 6))
     value = likelihood_kernels._expand(
-        spots[1], spots[2], weight, matrix, nuisance, shown, pairs, numbers, 0.005, work, terms,
+        spots.qx, spots.qy, weight, matrix, nuisance, shown, pairs, terms, 0.005, work, densities,
         gradient, information,
     )  # fmt: skip
     return value, gradient, information
@@ -111,11 +108,11 @@ def test_promised_reflections_are_those_of_plain_numpy():
         quaternion(turns), np.ones(4), np.tile(centre, (4, 1)), *np.zeros((4, 4))
     )
     phase = np.zeros(4, dtype=int)
-    every = likelihood.promised_reflections(phase, crystals, TABLE, EXPERIMENT)
+    every = likelihood.promised_reflections(phase, crystals, TABLE, MICROSCOPE)
     for crystal in range(4):
         own = every.crystal == crystal
         qx, qy, _, weight = reflections.predict_spots(
-            CRYSTAL, quaternion(turns[crystal]), EXPERIMENT
+            CRYSTAL, quaternion(turns[crystal]), MICROSCOPE
         )
         gap = np.linalg.norm(every.q[own][:, None] - np.stack([qx, qy], axis=1) - centre, axis=2)
         # Plain NumPy counts what is far from the Ewald sphere, too; the centre moves the window.
@@ -126,7 +123,7 @@ def test_promised_reflections_are_those_of_plain_numpy():
         np.testing.assert_allclose(share / share.sum(), weight[strong] / weight[strong].sum())
         assert every.share[own].sum() == pytest.approx(1)
     kept = every.share > 0.01
-    faintless = likelihood.promised_reflections(phase, crystals, TABLE, EXPERIMENT, faint=0.01)
+    faintless = likelihood.promised_reflections(phase, crystals, TABLE, MICROSCOPE, faint=0.01)
     for name, values in vars(faintless).items():
         np.testing.assert_array_equal(values, getattr(every, name)[kept])
 
@@ -173,10 +170,9 @@ def test_refinement_finds_the_orientation_again():
 
 def test_scale_and_centre_move_within_their_errors():
     rotation = Rotation.random(random_state=2)
-    offset, qx, qy, intensity = drawn_spots(rotation)
-    found = refined(
-        (offset, 1.002 * qx + 0.0006, 1.002 * qy, intensity), Rotation.concatenate([rotation])
-    )
+    spots = drawn_spots(rotation)
+    moved = spots._replace(qx=1.002 * spots.qx + 0.0006, qy=1.002 * spots.qy)
+    found = refined(moved, Rotation.concatenate([rotation]))
     assert found.scale_factor[0] == pytest.approx(1.002, abs=6e-4)
     # 25 spots of 0.005 know the centre as well as its prior of 0.001 does: halfway.
     assert 0.0002 < found.centre[0, 0] < 0.0005
@@ -190,12 +186,14 @@ def test_common_distortion_is_found_from_many_patterns():
         drawn_spots(rotation, sigma=0.001, seed=seed, distortion=truth)
         for seed, rotation in enumerate(rotations)
     ]
-    offset = np.cumsum([0] + [len(pattern[1]) for pattern in patterns])
-    spots = (offset, *(np.concatenate([p[column] for p in patterns]) for column in (1, 2, 3)))
+    offset = np.cumsum([0] + [len(pattern.qx) for pattern in patterns])
+    spots = Spots(
+        offset, *(np.concatenate(values) for values in list(zip(*patterns, strict=True))[1:])
+    )
     position, phase = np.arange(40), np.zeros(40, dtype=int)
-    found = refine(spots, position, phase, quaternion(rotations), TABLE, EXPERIMENT, coarse=False)
+    found = refine(spots, position, phase, quaternion(rotations), TABLE, MICROSCOPE, coarse=False)
     distortion = likelihood.common_distortion(
-        spots, position, phase, found, np.ones(40), TABLE, EXPERIMENT, distortion_sigma=0.01
+        spots, position, phase, found, np.ones(40), TABLE, MICROSCOPE, distortion_sigma=0.01
     )
     np.testing.assert_allclose(distortion, truth, atol=2e-4)
 

@@ -395,8 +395,8 @@ def test_the_layout_reaches_the_plan(tmp_path):
     (tmp_path / "scans.tsv").write_text("\n".join(lines).replace(" ", "\t"))
     table = read_table(tmp_path / "scans.tsv", ScanRow)
     plan = Plan("config", None, table, None, None, None)
-    assert plan.layout_of("a") == '{"flyback": 0, "scan_shape": [4, 6], "skip": 2}'
-    assert ScanLayout.model_validate_json(plan.layout_of("b")) == ScanLayout()
+    assert plan.value("scan.a.layout") == {"flyback": 0, "scan_shape": [4, 6], "skip": 2}
+    assert ScanLayout.model_validate(plan.value("scan.b.layout")) == ScanLayout()
 
 
 def instrument(**changed):

@@ -14,9 +14,11 @@ from hypothesis import strategies as st
 from snakemake.utils import update_config
 from test_comparison import compare, make_fractions
 
+from phasefront.comparison import sweep as compared
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.experiment import sweep
+from phasefront.experiment import variants as folders
 from phasefront.experiment.load import _merged, load
 from phasefront.experiment.plan import Plan
 from phasefront.experiment.settings.sweep import Sweep
@@ -51,10 +53,11 @@ def test_a_grid_is_every_combination_and_the_run_itself_comes_first(demo):
     assert space.settings[0] == {resolution: 2, decide: 0.95}
     assert [set(values) for values in space.settings] == [set(space.parameters)] * 6
     for changes, labels in zip(space.variants, space.labels, strict=True):
-        experiment = space.experiment_of(labels)
+        experiment = space.experiment_of(folders.folder_of(labels))
         assert experiment.orientations.resolution_deg == changes.get(resolution, 2)
         assert experiment.phases.decide_above == changes.get(decide, 0.95)
-        assert experiment.sweep is None
+        assert folders.changes_in(folders.folder_of(labels)) == labels
+    assert space.experiment_of("") is space.experiment
 
 
 def test_combinations_are_taken_as_they_are_given(demo):
@@ -63,7 +66,8 @@ def test_combinations_are_taken_as_they_are_given(demo):
     assert space.labels == [
         {}, {"grains__min_positions": "20"}, {"powder__two_theta_range": "5..30"}
     ]  # fmt: skip
-    assert space.experiment_of(space.labels[2]).powder.two_theta_range == (5, 30)
+    variant = "sweep/powder__two_theta_range~5..30/"
+    assert space.experiment_of(variant).powder.two_theta_range == (5, 30)
 
 
 CHOICES = {
@@ -93,7 +97,7 @@ def test_settings_come_in_one_order_whatever_that_of_the_config(combinations):
 def test_a_variant_that_the_sweep_has_no_more_is_named(demo):
     space = Plan.parse(demo | {"sweep": grid(phases={"decide_above": [0.9]})}, "demo.yaml").sweep
     with pytest.raises(InputError, match=r"phases__decide_above~0\.8: the sweep has no"):
-        space.experiment_of({"phases__decide_above": "0.8"})
+        space.experiment_of("sweep/phases__decide_above~0.8/")
 
 
 def test_without_a_sweep_there_is_the_run_alone(demo):
@@ -189,9 +193,9 @@ def test_a_later_config_file_changes_what_it_names_alone(demo, tmp_path):
 
 @given(st.floats(1e-6, 1e6), st.floats(1e-6, 1e6))
 def test_labels_tell_values_apart(first, second):
-    assert float(sweep.label(first)) == pytest.approx(first, rel=1e-11)
+    assert float(folders.label(first)) == pytest.approx(first, rel=1e-11)
     if abs(first - second) > 1e-11 * second:
-        assert sweep.label(first) != sweep.label(second)
+        assert folders.label(first) != folders.label(second)
 
 
 def build_fractions(scan, *, patterns, vacuum, undecided):
@@ -206,7 +210,7 @@ def test_undecided_is_the_share_of_the_crystal_over_all_scans_of_a_state():
         "b": build_fractions("b", patterns=100, vacuum=40, undecided=16),
         "c": build_fractions("c", patterns=10, vacuum=0, undecided=0),
     }
-    rows = sweep.undecided_shares({"s": ["a", "b"], "t": ["c"], "none": []}, fractions)
+    rows = compared.undecided_shares({"s": ["a", "b"], "t": ["c"], "none": []}, fractions)
     assert list(rows["state"]) == ["s", "t"]
     assert list(rows["value"]) == [20 / 100, 0]
 
@@ -234,7 +238,7 @@ TABLES = [
 
 
 def test_the_table_names_each_variant_by_what_it_changes():
-    table = sweep.tabulate(SETTINGS, TABLES)
+    table = compared.tabulate(SETTINGS, TABLES)
     assert list(dict.fromkeys(table["variant"])) == [
         "run",
         "a.b=4",
@@ -249,7 +253,7 @@ def test_the_table_names_each_variant_by_what_it_changes():
 
 
 def test_the_picture_shows_every_variant_in_order_of_the_setting():
-    figure = draw_sweep(sweep.tabulate(SETTINGS, TABLES), ["a.b", "c.d"])
+    figure = draw_sweep(compared.tabulate(SETTINGS, TABLES), ["a.b", "c.d"])
     figure.canvas.draw()
     axes = [ax for ax in figure.axes if ax.get_xlabel() or ax.has_data()]
     by_place = {(round(ax.get_position().x0, 2), round(ax.get_position().y0, 3)): ax for ax in axes}
@@ -295,7 +299,7 @@ def test_the_script_sets_the_variants_side_by_side(tmp_path):
             "--comparisons", *files["comparisons"], files["comparisons"][1],
             "--fractions", *files["fractions"], files["fractions"][1],
             "--settings", json.dumps(swept), "--links", json.dumps(links),
-            "--material", load(ROOT / "config/demo.yaml").section("material"),
+            "--labels", load(ROOT / "config/demo.yaml").section("material.labels"), "--ion", "Na",
             "--table", table, "--figure", figure,
         ],
         cwd=ROOT, capture_output=True, text=True,

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from phasefront.diffraction import rotations
 from phasefront.diffraction import templates as templates_
-from phasefront.diffraction.spot_lists import spot_arrays
+from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.templates import simulate_templates
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
@@ -23,7 +23,7 @@ def test_template_spots_are_those_of_diffsims(templates):
     from diffsims.generators.simulation_generator import SimulationGenerator
     from orix.quaternion import Rotation as OrixRotation
 
-    offset, qx, qy, intensity = spot_arrays(templates)
+    offset, qx, qy, intensity = Spots.of(templates)
     generator = SimulationGenerator(200, precession_angle=0.8)
     for phase, crystal in enumerate(CRYSTALS):
         chosen = np.flatnonzero(templates["phase_index"].values == phase)[17]

@@ -2,6 +2,14 @@
 #
 # in:  the raw scan; CIFs, or the picture of a standard
 # out: calibration/<scan>.nc, calibration/standard.nc, calibration_drift.csv
+#
+# config:
+#   calibration: {method: phases, patterns: 250, scale_search: 0.02}
+#   spots: {false_alarms: 0.1, max_radius: 1.2}
+#   material:
+#     phases: [{name: Na3, cif: config/structures/Na3V2PO42F3.cif}]
+#   instruments:
+#     astar: {voltage_kv: 200, precession_deg: 0.8, scale: 0.0175}
 
 
 if PLAN.experiment.calibration.standard:
@@ -17,7 +25,7 @@ if PLAN.experiment.calibration.standard:
         conda:
             "../../envs/environment.yaml"
         params:
-            settings=settings("calibration.standard"),
+            settings=stated("calibration.standard"),
         shell:
             "python scripts/calibrate_standard.py --image {input.image:q}"
             " --settings {params.settings:q} --calibration {output.calibration} > {log} 2>&1"
@@ -38,16 +46,16 @@ rule calibrate_scan:
         "../../envs/environment.yaml"
     threads: SCAN_THREADS
     params:
-        settings=settings("calibration"),
-        spots=settings("spots"),
-        material=settings("material"),
-        layout=lambda wildcards: PLAN.layout_of(wildcards.scan),
-        instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
+        settings=stated("calibration"),
+        spots=stated("spots"),
+        names=stated("material.names"),
+        layout=stated("scan.{scan}.layout"),
+        instrument=stated("scan.{scan}.optics"),
     shell:
         "python scripts/calibrate_scan.py --scan {input.scan:q} --name {wildcards.scan}"
         " --cifs {input.cifs:q} --standard {input.standard}"
         " --settings {params.settings:q}"
-        " --spots {params.spots:q} --material {params.material:q}"
+        " --spots {params.spots:q} --names {params.names:q}"
         " --instrument {params.instrument:q} --layout {params.layout:q}"
         " --calibration {output.calibration} > {log} 2>&1"
 
@@ -64,8 +72,8 @@ rule compare_calibrations:
     conda:
         "../../envs/environment.yaml"
     params:
-        instruments=list(PLAN.scans.loc[PLAN.scans_of_kind("scan"), "instrument"]),
+        instruments=stated("instruments_of_raw_scans"),
     shell:
         "python scripts/compare_calibrations.py --calibrations {input.calibrations}"
-        " --instruments {params.instruments} --table {output.table}"
+        " --instruments {params.instruments:q} --table {output.table}"
         " --figure {output.figure} > {log} 2>&1"

@@ -2,6 +2,12 @@
 #
 # Snakemake tracks files by content only under input. So a rule lists its code, and the lock file,
 # as inputs.
+#
+# config:
+#   run: demo
+#   instruments: {astar: {voltage_kv: 200}}
+#   people: [{name: Ada Lovelace, orcid: 0000-0002-1825-0097}]
+#   record_host: false
 
 import os
 import pathlib
@@ -71,14 +77,6 @@ CONTEXT = Context(
     host=PLAN.experiment.record_host,
     constraints=NAMES | {"variant": "(?:sweep/.*/)?"},
 )
-
-
-def as_it_is(value):
-    """A parameter in whose text Snakemake looks for no wildcards.
-
-    In a shell command empty text is no argument, and text may begin with -: write --key={params.x:q}.
-    """
-    return lambda wildcards: value
 
 
 def code(script):

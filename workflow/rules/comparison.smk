@@ -1,8 +1,18 @@
-# The three sources side by side, the summary that others read, and the check against the truth.
+# The three sources side by side, and the summary that others read.
 #
-# in:  fractions, cycling, powder; for virtual runs truth, phases
-# out: comparison.nc, .csv and .tex, comparison_table.csv, conclusion.txt, summary.json,
-#      truth_check.json
+# in:  fractions, cycling, powder
+# out: comparison.nc; from it comparison.csv and .tex, comparison_table.csv, conclusion.txt,
+#      summary.json
+#
+# config:
+#   run: demo
+#   seed: 1
+#   states: [{name: x3.0, log: charge, rest: 0}]
+#   comparison: {margin: 0.1, fraction_margin: 0.1}
+#   material:
+#     ion: Na
+#     two_phase_fields: [{Na3: 3, Na2: 2}]
+#     phases: [{name: Na3, label: Na$_3$V, ion_content: 3, cell_from: [powder-x3.0]}]
 
 
 rule compare_sources:
@@ -12,29 +22,54 @@ rule compare_sources:
         powder=result("powder/{pattern}.nc", pattern=PLAN.patterns.index),
         code=code("compare_sources"),
     output:
+        **recorded(comparison="comparison.nc"),
+    log:
+        logged("compare_sources"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        links=stated("links"),
+        seed=stated("seed_of.compare_sources"),
+        settings=stated("comparison"),
+        names=stated("material.names"),
+        ion_contents=stated("material.ion_contents"),
+        two_phase_fields=stated("material.two_phase_fields"),
+        calibrating_patterns=stated("material.calibrating_patterns"),
+    shell:
+        "python scripts/compare_sources.py --fractions {input.fractions}"
+        " --cycling {input.cycling} --powder {input.powder}"
+        " --links {params.links:q} --names {params.names:q}"
+        " --ion-contents {params.ion_contents:q} --two-phase-fields {params.two_phase_fields:q}"
+        " --calibrating-patterns {params.calibrating_patterns:q}"
+        " --settings {params.settings:q} --seed {params.seed}"
+        " --comparison {output.comparison} > {log} 2>&1"
+
+
+rule tabulate_comparison:
+    input:
+        comparison=result("comparison.nc"),
+        code=code("tabulate_comparison"),
+    output:
         **recorded(
-            comparison="comparison.nc",
             table="comparison.csv",
             printed="comparison_table.csv",
             latex="comparison.tex",
             conclusion="conclusion.txt",
         ),
     log:
-        logged("compare_sources"),
+        logged("tabulate_comparison"),
     conda:
         "../../envs/environment.yaml"
     params:
-        links=PLAN.links(),
-        seed=PLAN.seed_of("compare_sources"),
-        settings=settings("comparison"),
-        material=settings("material"),
+        ion=stated("material.ion"),
+        labels=stated("material.labels"),
+        calibrating_patterns=stated("material.calibrating_patterns"),
     shell:
-        "python scripts/compare_sources.py --fractions {input.fractions}"
-        " --cycling {input.cycling} --powder {input.powder}"
-        " --links {params.links:q} --material {params.material:q}"
-        " --settings {params.settings:q} --comparison {output.comparison}"
-        " --seed {params.seed} --table {output.table} --printed {output.printed}"
-        " --latex {output.latex} --conclusion {output.conclusion} > {log} 2>&1"
+        "python scripts/tabulate_comparison.py --comparison {input.comparison}"
+        " --ion {params.ion} --labels {params.labels:q}"
+        " --calibrating-patterns {params.calibrating_patterns:q} --table {output.table}"
+        " --printed {output.printed} --latex {output.latex}"
+        " --conclusion {output.conclusion} > {log} 2>&1"
 
 
 rule summarise_run:
@@ -49,32 +84,10 @@ rule summarise_run:
     conda:
         "../../envs/environment.yaml"
     params:
-        run=PLAN.experiment.run,
-        material=settings("material"),
+        name=stated("run"),
+        ion=stated("material.ion"),
+        calibrating_patterns=stated("material.calibrating_patterns"),
     shell:
         "python scripts/summarise_run.py --comparison {input.comparison}"
-        " --fractions {input.fractions} --name {params.run} --summary {output.summary}"
-        " --material {params.material:q} > {log} 2>&1"
-
-
-if PLAN.experiment.virtual:
-
-    rule check_against_truth:
-        input:
-            truth=result("truth/{scan}.nc", scan=PLAN.scans.index),
-            phases=result("phases/{scan}.nc", scan=PLAN.scans.index),
-            fractions=result("fractions/{scan}.nc", scan=PLAN.scans.index),
-            cifs=PLAN.cifs,
-            code=code("check_against_truth"),
-        output:
-            **recorded(check="truth_check.json"),
-        log:
-            logged("check_against_truth"),
-        conda:
-            "../../envs/environment.yaml"
-        params:
-            material=settings("material"),
-        shell:
-            "python scripts/check_against_truth.py --truth {input.truth}"
-            " --phases {input.phases} --fractions {input.fractions} --cifs {input.cifs:q}"
-            " --material {params.material:q} --check {output.check} > {log} 2>&1"
+        " --fractions {input.fractions} --name {params.name} --summary {output.summary}"
+        " --ion {params.ion} --calibrating-patterns {params.calibrating_patterns:q} > {log} 2>&1"

@@ -3,6 +3,17 @@
 #
 # in:  Bloch-wave intensities that come with the package, templates/<instrument>.nc, CIFs
 # out: coverage.csv, coverage.json, figures/coverage.png
+#
+# config:
+#   seed: 1
+#   coverage: {scans: 240, shape: [28, 28], dose: [1.0e+6, 1.0e+7]}
+#   virtual: {material: nvpf}
+#   spots: {max_radius: 1.2}
+#   orientations: {n_best: 2}
+#   phases: {decide_above: 0.95}
+#   grains: {min_positions: 10}
+#   fractions: {draws: 2000}
+#   material: {phases: [{name: Na3, ion_content: 3, formula_units: 4}]}
 
 
 if PLAN.experiment.virtual:
@@ -21,16 +32,16 @@ if PLAN.experiment.virtual:
             "../../envs/environment.yaml"
         threads: workflow.resource_settings.cores or 1
         params:
-            virtual=settings("virtual"),
-            material=settings("material"),
-            instrument=PLAN.instrument(PLAN.instruments[0]),
-            spots=settings("spots"),
-            orientations=settings("orientations"),
-            phases=settings("phases"),
-            grains=settings("grains"),
-            fractions=settings("fractions"),
-            coverage=settings("coverage"),
-            seed=PLAN.seed_of("coverage"),
+            virtual=stated("virtual"),
+            material=stated("material.candidates"),
+            instrument=stated(f"instrument.{PLAN.instruments[0]}.optics"),
+            spots=stated("spots"),
+            orientations=stated("orientations"),
+            phases=stated("phases"),
+            grains=stated("grains"),
+            fractions=stated("fractions"),
+            coverage=stated("coverage"),
+            seed=stated("seed_of.coverage"),
         shell:
             "python scripts/simulate_coverage.py --intensities {input.intensities}"
             " --cifs {input.cifs:q} --templates {input.templates}"

@@ -2,6 +2,11 @@
 #
 # in:  the log
 # out: cycling/<log>.nc, cycling/<log>.csv, figures/cycling/<log>.png
+#
+# config:
+#   tables: {cycling: config/demo/cycling.tsv}
+#   states: [{name: x3.0, log: charge, rest: 0}]
+#   material: {ion: Na, pristine_molar_mass: 417.79, pristine_ion_content: 3}
 
 
 rule analyse_log:
@@ -15,12 +20,12 @@ rule analyse_log:
     conda:
         "../../envs/environment.yaml"
     params:
-        row=lambda wildcards: PLAN.log(wildcards.log),
-        states=lambda wildcards: PLAN.states_on_log(wildcards.log),
-        material=settings("material"),
+        row=stated("log.{log}.row"),
+        states=stated("log.{log}.states"),
+        weighed=stated("material.weighed"),
     shell:
         "python scripts/analyse_log.py --log {input.log:q} --row {params.row:q}"
-        " --states {params.states:q} --material {params.material:q}"
+        " --states {params.states:q} --weighed {params.weighed:q}"
         " --cycling {output.cycling} --table {output.table} > {log} 2>&1"
 
 
@@ -37,7 +42,7 @@ rule draw_log:
     conda:
         "../../envs/environment.yaml"
     params:
-        material=settings("material"),
+        ion=stated("material.ion"),
     shell:
         "python scripts/draw_log.py --cycling {input.cycling}"
-        " --material {params.material:q} --figure {output.figure} > {log} 2>&1"
+        " --ion {params.ion} --figure {output.figure} > {log} 2>&1"

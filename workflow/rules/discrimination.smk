@@ -2,6 +2,12 @@
 #
 # in:  CIFs
 # out: pairs/<instrument>.nc, .csv, figures/pairs/<instrument>.png
+#
+# config:
+#   spots: {max_radius: 1.2, position_sigma: 0.005}
+#   phases: {decide_above: 0.95, min_spots: 5}
+#   material: {phases: [{name: Na3, label: Na$_3$V, cif: config/structures/Na3V2PO42F3.cif}]}
+#   instruments: {astar: {voltage_kv: 200, precession_deg: 0.8}}
 
 
 rule rate_pairs:
@@ -22,12 +28,12 @@ rule rate_pairs:
     conda:
         "../../envs/environment.yaml"
     params:
-        material=settings("material"),
-        spots=settings("spots"),
-        phases=settings("phases"),
-        instrument=lambda wildcards: PLAN.instrument(wildcards.instrument),
+        names=stated("material.names"),
+        spots=stated("spots"),
+        phases=stated("phases"),
+        instrument=stated("instrument.{instrument}.optics"),
     shell:
-        "python scripts/rate_pairs.py --cifs {input.cifs:q} --material {params.material:q}"
+        "python scripts/rate_pairs.py --cifs {input.cifs:q} --names {params.names:q}"
         " --instrument {params.instrument:q} --spots {params.spots:q}"
         " --phases {params.phases:q} --pairs {output.pairs} --table {output.table} > {log} 2>&1"
 
@@ -50,7 +56,8 @@ rule draw_pairs:
     conda:
         "../../envs/environment.yaml"
     params:
-        material=settings("material"),
+        names=stated("material.names"),
+        labels=stated("material.labels"),
     shell:
         "python scripts/draw_pairs.py --pairs {input.pairs} --cifs {input.cifs:q}"
-        " --material {params.material:q} --figure {output.figure} > {log} 2>&1"
+        " --names {params.names:q} --labels {params.labels:q} --figure {output.figure} > {log} 2>&1"

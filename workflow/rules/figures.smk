@@ -2,6 +2,11 @@
 #
 # in:  every stage's output for the scan
 # out: figures/<scan>/*.png
+#
+# config:
+#   material: {ion: Na, phases: [{name: Na3, label: Na$_3$V}]}
+#   instruments: {astar: {voltage_kv: 200, camera: {rotation_deg: -40, mirrored: true}}}
+#   tables: {scans: config/demo/scans.tsv}
 
 
 rule draw_scan:
@@ -55,21 +60,21 @@ rule draw_patterns:
     conda:
         "../../envs/environment.yaml"
     params:
-        material=settings("material"),
-        layout=lambda wildcards: PLAN.layout_of(wildcards.scan),
-        instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
+        names=stated("material.names"),
+        labels=stated("material.labels"),
+        layout=stated("scan.{scan}.layout"),
+        instrument=stated("scan.{scan}.optics"),
     shell:
         "python scripts/draw_patterns.py --scan {input.scan:q} --calibration {input.calibration}"
         " --spots {input.spots} --orientations {input.orientations} --phases {input.phases}"
-        " --cifs {input.cifs:q} --material {params.material:q}"
-        " --instrument {params.instrument:q} --layout {params.layout:q}"
-        " --patterns {output.patterns} > {log} 2>&1"
+        " --cifs {input.cifs:q} --names {params.names:q} --labels {params.labels:q} --layout"
+        " {params.layout:q} --instrument {params.instrument:q} --patterns {output.patterns} > {log} 2>&1"
 
 
 rule draw_maps:
     input:
         phases=result("phases/{scan}.nc"),
-        orientations=result("orientations/{scan}.nc"),
+        orientations=of_patterns("orientations/{scan}.nc"),
         grains=result("grains/{scan}.nc"),
         cifs=PLAN.cifs,
         code=code("draw_maps"),
@@ -103,11 +108,13 @@ rule draw_maps:
     conda:
         "../../envs/environment.yaml"
     params:
-        material=settings("material"),
-        camera=lambda wildcards: PLAN.camera_of_scan(wildcards.scan),
+        names=stated("material.names"),
+        labels=stated("material.labels"),
+        ion=stated("material.ion"),
+        camera=stated("scan.{scan}.camera"),
     shell:
-        "python scripts/draw_maps.py --phases {input.phases}"
-        " --orientations {input.orientations} --grains {input.grains} --cifs {input.cifs:q}"
-        " --material {params.material:q} --camera {params.camera:q}"
+        "python scripts/draw_maps.py --phases {input.phases} --orientations {input.orientations}"
+        " --grains {input.grains} --cifs {input.cifs:q} --names {params.names:q}"
+        " --labels {params.labels:q} --ion {params.ion} --camera {params.camera:q}"
         " --decision {output.decision} --ipf {output.ipf}"
         " --composition {output.composition} --reliability {output.reliability} > {log} 2>&1"

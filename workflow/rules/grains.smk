@@ -2,6 +2,12 @@
 #
 # in:  phases/<scan>.nc, CIFs
 # out: grains/<scan>.nc
+#
+# config:
+#   grains: {misorientation_deg: 5, min_positions: 10}
+#   material:
+#     parent_point_group: 4/mmm
+#     phases: [{name: Na3, parent_axes: [[1, 0, 0], [0, 1, 0], [0, 0, 1]]}]
 
 
 rule find_grains:
@@ -16,10 +22,12 @@ rule find_grains:
     conda:
         "../../envs/environment.yaml"
     params:
-        settings=settings("grains"),
-        material=settings("material"),
-        step=lambda wildcards: PLAN.step_of(wildcards.scan),
+        settings=stated("grains"),
+        names=stated("material.names"),
+        shared_lattice=stated("material.shared_lattice"),
+        step=stated("scan.{scan}.step"),
     shell:
         "python scripts/find_grains.py --phases {input.phases} --cifs {input.cifs:q}"
-        " --material {params.material:q} --settings {params.settings:q} --step {params.step}"
+        " --names {params.names:q} --shared-lattice {params.shared_lattice:q}"
+        " --settings {params.settings:q} --step {params.step}"
         " --grains {output.grains} > {log} 2>&1"

@@ -1,4 +1,9 @@
 # Inputs that depend on what the tables and the config say of a scan or a pattern.
+#
+# config:
+#   tables: {scans: config/demo/scans.tsv, powder: config/demo/powder.tsv}
+#   calibration: {method: phases}
+#   powder: {sequential: false}
 
 from phasefront.records import digests
 
@@ -17,7 +22,7 @@ def by_method(method, files):
     """Inputs that only one way of calibrating needs."""
 
     def find(wildcards):
-        if experiment_of(variant_of(wildcards)).calibration.method != method:
+        if PLAN.sweep.experiment_of(variant_of(wildcards)).calibration.method != method:
             return []
         return files(wildcards) if callable(files) else files
 
@@ -25,13 +30,22 @@ def by_method(method, files):
 
 
 def of_raw_scan(find):
-    """An input that only a raw scan has, not a peak list: a result, or what its path leads to."""
+    """An input that only a raw scan has: a result, or what its path leads to."""
 
     def found(wildcards):
         row = scan_row(wildcards)
-        if row["kind"] == "peaks":
+        if row["kind"] != "scan":
             return []
         return find(row["path"]) if callable(find) else result(find)(wildcards)
+
+    return found
+
+
+def of_patterns(path):
+    """A result that only scans have which are analysed here, not maps of other programs."""
+
+    def found(wildcards):
+        return [] if scan_row(wildcards)["kind"] == "map" else result(path)(wildcards)
 
     return found
 
@@ -61,6 +75,9 @@ def pattern_path(wildcards):
 def fit_before(wildcards):
     """The fit that a sequential one starts from."""
     before = PLAN.pattern_before(wildcards.pattern)
-    if before is None or not experiment_of(variant_of(wildcards)).powder.sequential:
+    if (
+        before is None
+        or not PLAN.sweep.experiment_of(variant_of(wildcards)).powder.sequential
+    ):
         return []
     return result(f"powder/{before}.nc")(wildcards)

@@ -3,6 +3,11 @@
 #
 # in:  the pattern, CIFs, the fit of the state before; or the table
 # out: powder/<pattern>.nc
+#
+# config:
+#   powder: {two_theta_range: [3, 30], background_terms: 20, sequential: false}
+#   tables: {powder: config/demo/powder.tsv}
+#   material: {phases: [{name: Na3, ion_content: 3, formula_units: 4}]}
 
 
 rule fit_pattern:
@@ -20,12 +25,15 @@ rule fit_pattern:
     conda:
         "../../envs/environment.yaml"
     params:
-        row=lambda wildcards: PLAN.pattern(wildcards.pattern),
-        settings=settings("powder"),
-        material=settings("material"),
+        row=stated("pattern.{pattern}.row"),
+        settings=stated("powder"),
+        names=stated("material.names"),
+        ion_contents=stated("material.ion_contents"),
+        formula_units=stated("material.formula_units"),
     shell:
         "python scripts/fit_pattern.py --pattern {input.pattern:q} --row {params.row:q}"
-        " --before {input.before} --cifs {input.cifs:q} --material {params.material:q}"
+        " --before {input.before} --cifs {input.cifs:q} --names {params.names:q}"
+        " --ion-contents {params.ion_contents:q} --formula-units {params.formula_units:q}"
         " --settings {params.settings:q} --powder {output.powder} > {log} 2>&1"
 
 
@@ -43,10 +51,13 @@ rule import_fractions:
     conda:
         "../../envs/environment.yaml"
     params:
-        row=lambda wildcards: PLAN.pattern(wildcards.pattern),
-        settings=settings("powder"),
-        material=settings("material"),
+        row=stated("pattern.{pattern}.row"),
+        settings=stated("powder"),
+        names=stated("material.names"),
+        ion_contents=stated("material.ion_contents"),
+        formula_units=stated("material.formula_units"),
     shell:
         "python scripts/import_fractions.py --table {input.table:q} --row {params.row:q}"
-        " --cifs {input.cifs:q} --material {params.material:q}"
+        " --cifs {input.cifs:q} --names {params.names:q} --ion-contents {params.ion_contents:q}"
+        " --formula-units {params.formula_units:q}"
         " --settings {params.settings:q} --powder {output.powder} > {log} 2>&1"

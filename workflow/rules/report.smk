@@ -2,6 +2,12 @@
 #
 # in:  every stage's output
 # out: figures/*.png, figures/powder/*.png, notebooks/experiment.ipynb
+#
+# config:
+#   virtual: {material: nvpf}
+#   material: {ion: Na, phases: [{name: Na3, label: Na$_3$V}]}
+#   states: [{name: x3.0, log: charge, rest: 0}]
+#   instruments: {astar: {camera: {rotation_deg: -40, mirrored: true}}}
 
 
 rule draw_powder:
@@ -21,10 +27,10 @@ rule draw_powder:
     conda:
         "../../envs/environment.yaml"
     params:
-        material=settings("material"),
+        labels=stated("material.labels"),
     shell:
         "python scripts/draw_powder.py --powder {input.powder}"
-        " --material {params.material:q} --fit {output.fit} > {log} 2>&1"
+        " --labels {params.labels:q} --fit {output.fit} > {log} 2>&1"
 
 
 rule draw_comparison:
@@ -42,12 +48,13 @@ rule draw_comparison:
     conda:
         "../../envs/environment.yaml"
     params:
-        material=settings("material"),
-        links=PLAN.links(),
+        labels=stated("material.labels"),
+        ion=stated("material.ion"),
+        links=stated("links"),
     shell:
         "python scripts/draw_comparison.py --comparison {input.comparison}"
         " --cycling {input.cycling} --phases {input.phases} --grains {input.grains}"
-        " --material {params.material:q} --links {params.links:q}"
+        " --labels {params.labels:q} --ion {params.ion} --links {params.links:q}"
         " --figure {output.comparison} --overview {output.overview} > {log} 2>&1"
 
 
@@ -73,13 +80,17 @@ rule execute_notebook:
         "../../envs/environment.yaml"
     params:
         folder=lambda wildcards, input: os.path.dirname(input.summary),
-        material=settings("material"),
-        links=PLAN.links(),
-        cameras=PLAN.cameras(),
+        names=stated("material.names"),
+        labels=stated("material.labels"),
+        cifs=stated("material.cifs"),
+        ion=stated("material.ion"),
+        links=stated("links"),
+        cameras=stated("cameras"),
     shell:
         "python scripts/execute_notebook.py --template {input.template}"
         " --used {input.summary} {input.truth} {input.comparison} {input.cycling}"
         " {input.fractions} {input.phases} {input.grains} {input.cifs:q}"
-        " --folder {params.folder} --material {params.material:q} --links {params.links:q}"
+        " --folder {params.folder} --names {params.names:q} --labels {params.labels:q}"
+        " --cifs {params.cifs:q} --ion {params.ion} --links {params.links:q}"
         " --cameras {params.cameras:q}"
         " --notebook {output.notebook} --page {output.page} > {log} 2>&1"

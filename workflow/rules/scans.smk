@@ -2,6 +2,11 @@
 #
 # in:  the raw scan
 # out: scans/<scan>.nc
+#
+# config:
+#   scans: {bright_field_radius_px: 8}
+#   tables: {scans: config/demo/scans.tsv}
+#   instruments: {astar: {voltage_kv: 200}}
 
 
 rule describe_scan:
@@ -17,8 +22,9 @@ rule describe_scan:
         "../../envs/environment.yaml"
     threads: SCAN_THREADS
     params:
-        settings=settings("scans"),
-        layout=lambda wildcards: PLAN.layout_of(wildcards.scan),
+        settings=stated("scans"),
+        layout=stated("scan.{scan}.layout"),
     shell:
         "python scripts/describe_scan.py --scan {input.scan:q} --name {wildcards.scan}"
-        " --settings {params.settings:q} --layout {params.layout:q} --description {output.description} > {log} 2>&1"
+        " --settings {params.settings:q} --layout {params.layout:q}"
+        " --description {output.description} > {log} 2>&1"

@@ -2,6 +2,11 @@
 #
 # in:  the raw scan and its calibration, or a peak list
 # out: spots/<scan>.nc
+#
+# config:
+#   spots: {false_alarms: 0.1, max_radius: 1.2}
+#   tables: {scans: config/demo/scans.tsv}
+#   instruments: {astar: {scale: 0.0175}}
 
 
 rule find_spots:
@@ -20,9 +25,9 @@ rule find_spots:
         "../../envs/environment.yaml"
     threads: SCAN_THREADS
     params:
-        settings=settings("spots"),
-        layout=lambda wildcards: PLAN.layout_of(wildcards.scan),
-        step=lambda wildcards: PLAN.step_of(wildcards.scan),
+        settings=stated("spots"),
+        layout=stated("scan.{scan}.layout"),
+        step=stated("scan.{scan}.step"),
     shell:
         "python scripts/find_spots.py --scan {input.scan:q} --name {wildcards.scan}"
         " --calibration {input.calibration} --settings {params.settings:q}"
@@ -43,7 +48,7 @@ rule import_peaks:
     conda:
         "../../envs/environment.yaml"
     params:
-        step=lambda wildcards: PLAN.step_of(wildcards.scan),
+        step=stated("scan.{scan}.step"),
     shell:
         "python scripts/import_peaks.py --peaks {input.peaks:q} --name {wildcards.scan}"
         " --step {params.step} --spots {output.spots} > {log} 2>&1"

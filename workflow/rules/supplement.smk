@@ -2,6 +2,12 @@
 #
 # in:  every output of the run, the project's files
 # out: supplement.zip
+#
+# config:
+#   run: demo
+#   title: Sodium leaving Na3V2(PO4)2F3
+#   supplement: {include_raw: false, license: https://spdx.org/licenses/CC-BY-4.0}
+#   downloads: []
 
 
 rule pack_supplement:
@@ -18,19 +24,14 @@ rule pack_supplement:
     conda:
         "../../envs/environment.yaml"
     params:
-        run=PLAN.experiment.run,
-        title=as_it_is(PLAN.experiment.title),
-        raw=as_it_is(list(PLAN.scans["path"])),
-        settings=settings("supplement"),
-        fetched=as_it_is(
-            [
-                part
-                for item in PLAN.experiment.downloads
-                for part in (item.path, item.url)
-            ]
-        ),
+        name=stated("run"),
+        title=stated("title"),
+        raw=stated("raw_paths"),
+        settings=stated("supplement"),
+        fetched=stated("fetched"),
     shell:
         "python scripts/pack_supplement.py --targets {input.targets} --config {input.config:q}"
-        " --tables {input.tables:q} --project {input.project} --raw {params.raw:q} --name {params.run}"
+        " --tables {input.tables:q} --project {input.project} --raw {params.raw:q}"
+        " --name {params.name}"
         " --title={params.title:q} --settings {params.settings:q}"
         " --fetched {params.fetched:q} --supplement {output.supplement} > {log} 2>&1"

@@ -2,6 +2,11 @@
 #
 # in:  comparison.nc and fractions/<scan>.nc, of the run and of each variant
 # out: sweep.csv, figures/sweep.png
+#
+# config:
+#   sweep: {grid: {phases.decide_above: [0.9, 0.99]}}
+#   states: [{name: x3.0}]
+#   material: {ion: Na, phases: [{name: Na3, label: Na$_3$V}]}
 
 
 rule summarise_sweep:
@@ -23,11 +28,12 @@ rule summarise_sweep:
     conda:
         "../../envs/environment.yaml"
     params:
-        settings=as_it_is(PLAN.sweep.as_json()),
-        links=PLAN.links(),
-        material=settings("material"),
+        settings=stated("variants"),
+        links=stated("links"),
+        labels=stated("material.labels"),
+        ion=stated("material.ion"),
     shell:
         "python scripts/summarise_sweep.py --comparisons {input.comparisons}"
         " --fractions {input.fractions} --settings {params.settings:q}"
-        " --links {params.links:q} --material {params.material:q}"
+        " --links {params.links:q} --labels {params.labels:q} --ion {params.ion}"
         " --table {output.table} --figure {output.figure} > {log} 2>&1"

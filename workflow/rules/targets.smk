@@ -1,4 +1,9 @@
 # What a run ends with; the supplement packs it with all that it was made of.
+#
+# config:
+#   tables: {scans: config/demo/scans.tsv, cycling: config/demo/cycling.tsv}
+#   virtual: {material: nvpf}
+#   sweep: {grid: {phases.decide_above: [0.9, 0.99]}}
 
 TARGETS = [
     result("summary.json"),
@@ -13,12 +18,12 @@ TARGETS = [
         ),
     ),
     result("figures/{scan}/phases.png", scan=PLAN.scans.index),
-    result("figures/{scan}/patterns.png", scan=PLAN.scans.index),
+    result("figures/{scan}/patterns.png", scan=PLAN.analysed_scans),
     result("figures/{scan}/images.png", scan=PLAN.scans_of_kind("scan")),
     result("figures/drift.png") if PLAN.scans_of_kind("scan") else [],
     result(
         "maps/{scan}.{kind}",
-        scan=PLAN.scans.index,
+        scan=PLAN.analysed_scans,
         kind=["h5", "ang", "ctf"],
     ),
     result("figures/cycling/{log}.png", log=PLAN.logs.index),
@@ -33,12 +38,7 @@ TARGETS = [
 
 def targets(wildcards):
     """Their paths."""
-    found = [target(wildcards) for target in TARGETS if target]
-    return [
-        path
-        for paths in found
-        for path in ([paths] if isinstance(paths, str) else paths)
-    ]
+    return flat(target(wildcards) for target in TARGETS if target)
 
 
 def project_files():

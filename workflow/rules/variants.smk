@@ -1,33 +1,27 @@
 # Where results lie, and what they are made with: for the run, and for each variant of its sweep.
 #
 # A variant's results lie below results/<run>/sweep/<parameter>~<value>/. Only those parameters
-# stand in a result's path that its rule, or a rule upstream of it, gets as settings, and that
-# differ from the run's own. So variants share what they agree on, with each other and the run.
+# stand in a result's path that its rule, or a rule upstream of it, is given, and that differ from
+# the run's own. So variants share what they agree on, with each other and the run.
 #
-# Snakemake tracks only builtin values among params, so settings reach scripts as JSON text.
+# Snakemake tracks only builtin values among params, so values reach scripts as text.
+#
+# config:
+#   run: demo
+#   sweep:
+#     grid: {phases.decide_above: [0.9, 0.99]}
 
 from functools import cache
 
-import pandas as pd
 from snakemake.iocontainers import Wildcards
-from snakemake.utils import Paramspace
 
+from phasefront.experiment import values
+from phasefront.experiment.variants import Made, folder_for, folder_of
 from phasefront.records.record import SUFFIX
-from phasefront.experiment.sweep import column
 
 RUN = f"results/{PLAN.experiment.run}/"
 # Without a sweep there is nothing to tell apart, and no wildcard.
 RUN_OR_VARIANT = RUN + ("{variant}" if PLAN.sweep.parameters else "")
-
-
-def paramspace(labels):
-    """The changes of a variant as Snakemake's own parameter space."""
-    return Paramspace(pd.DataFrame([labels]), single_wildcard="variant")
-
-
-def folder_of(labels):
-    """Folder of a variant below that of the run; empty for the run itself."""
-    return f"sweep/{next(paramspace(labels).instance_patterns)}/" if labels else ""
 
 
 VARIANTS = [folder_of(labels) for labels in PLAN.sweep.labels]
@@ -47,51 +41,46 @@ def variant_of(wildcards):
     return wildcards.get("variant", "")
 
 
-def changes_in(variant):
-    """What a variant's folder says that it changes."""
-    return dict(part.split("~") for part in variant.split("/")[1:-1])
+class stated:
+    """A parameter: what the experiment says at a path, in which wildcards may stand.
 
-
-@cache
-def experiment_of(variant):
-    """The experiment as a variant changes it."""
-    if not variant:
-        return PLAN.experiment
-    instance = variant.removeprefix("sweep/").removesuffix("/")
-    space = paramspace(changes_in(variant))
-    return PLAN.sweep.experiment_of(space.instance({"variant": instance}))
-
-
-class settings:
-    """A section of the config, or one value in it, as JSON: that of the job's variant."""
+    It is that of the job's variant, as text. In a shell command empty text is no argument, and
+    text may begin with -: write --key={params.x:q}.
+    """
 
     def __init__(self, path):
         self.path = path
 
     def __call__(self, wildcards):
-        return experiment_of(variant_of(wildcards)).section(self.path)
+        path = self.path.format(**wildcards)
+        return values.text(PLAN.value(path, variant_of(wildcards)))
 
-    def hold(self, name):
-        """Whether a parameter is among them."""
-        return f"{name}__".startswith(f"{column(self.path)}__")
+
+def flat(found):
+    """Paths, of which some come in lists."""
+    return [
+        p for paths in found for p in ([paths] if isinstance(paths, str) else paths)
+    ]
+
+
+@cache
+def made(path):
+    """What a result of the run is made of, by the rule that makes it."""
+    producer = next((r for r in workflow.rules if r.is_producer(RUN + path)), None)
+    if producer is None:
+        return Made()
+    wildcards = Wildcards(fromdict=producer.get_wildcards(RUN + path))
+    read = flat(find(wildcards) for find in producer.input if callable(find))
+    return Made(
+        given=[param.path for param in producer.params if isinstance(param, stated)],
+        read=[path.removeprefix(RUN) for path in read if path.startswith(RUN)],
+    )
 
 
 @cache
 def located(path, variant):
-    """Where a variant finds a result: below those of its changes that the result depends on."""
-    if not variant:
-        return RUN + path
-    producer = next(r for r in workflow.rules if r.is_producer(RUN + path))
-    own = producer.get_wildcards(RUN + path)
-    wildcards = Wildcards(fromdict=own | {"variant": variant})
-    upstream = str([find(wildcards) for find in producer.input if callable(find)])
-    given = [param for param in producer.params if isinstance(param, settings)]
-    kept = {
-        name: value
-        for name, value in changes_in(variant).items()
-        if f"{name}~" in upstream or any(param.hold(name) for param in given)
-    }
-    return RUN + folder_of(kept) + path
+    """Where a variant finds a result."""
+    return RUN + (folder_for(path, variant, made) if variant else "") + path
 
 
 def result(path, **values):

@@ -1,8 +1,15 @@
 # Raw files of a virtual experiment, and the truth, which only check_against_truth reads.
 #
 # in:  Bloch-wave intensities that come with the package, the config's virtual section
-#      and for draw_truth what check_against_truth found
-# out: raw/<scan>.blo, raw/<log>.mpt, raw/<pattern>.xye, truth/*, truth_check.csv, figures/truth/*
+# out: raw/<scan>.blo, raw/<log>.mpt, raw/<pattern>.xye, truth/*
+#
+# config:
+#   seed: 1
+#   virtual:
+#     material: nvpf
+#     states: {x3.0: {ion_content: 3, insertion_model: core-shell}}
+#   material: {pristine_molar_mass: 417.79, phases: [{name: Na3, ion_content: 3, formula_units: 4}]}
+#   instruments: {astar: {scale: 0.0175}}
 
 
 if PLAN.experiment.virtual:
@@ -19,15 +26,18 @@ if PLAN.experiment.virtual:
             "../../envs/environment.yaml"
         threads: SCAN_THREADS
         params:
-            virtual=settings("virtual"),
-            material=settings("material"),
-            instrument=lambda wildcards: PLAN.instrument_of_scan(wildcards.scan),
-            state=lambda wildcards: scan_row(wildcards)["state"],
-            step=lambda wildcards: PLAN.step_of(wildcards.scan),
-            seed=lambda wildcards: PLAN.seed_of(wildcards.scan),
+            virtual=stated("virtual"),
+            names=stated("material.names"),
+            cifs=stated("material.cifs"),
+            ion_contents=stated("material.ion_contents"),
+            instrument=stated("scan.{scan}.optics"),
+            state=stated("scan.{scan}.state"),
+            step=stated("scan.{scan}.step"),
+            seed=stated("seed_of.{scan}"),
         shell:
             "python scripts/simulate_scan.py --intensities {input.intensities}"
-            " --virtual {params.virtual:q} --material {params.material:q}"
+            " --virtual {params.virtual:q} --names {params.names:q} --cifs {params.cifs:q}"
+            " --ion-contents {params.ion_contents:q}"
             " --instrument {params.instrument:q} --state {params.state} --scan {wildcards.scan}"
             " --step {params.step} --seed {params.seed}"
             " --blo {output.scan} --truth {output.truth} > {log} 2>&1"
@@ -42,13 +52,13 @@ if PLAN.experiment.virtual:
         conda:
             "../../envs/environment.yaml"
         params:
-            virtual=settings("virtual"),
-            material=settings("material"),
-            row=lambda wildcards: PLAN.log(wildcards.log),
-            seed=lambda wildcards: PLAN.seed_of(wildcards.log),
+            virtual=stated("virtual"),
+            formula_mass=stated("material.pristine_molar_mass"),
+            row=stated("log.{log}.row"),
+            seed=stated("seed_of.{log}"),
         shell:
             "python scripts/simulate_log.py --virtual {params.virtual:q}"
-            " --material {params.material:q} --row {params.row:q} --seed {params.seed}"
+            " --formula-mass {params.formula_mass:q} --row {params.row:q} --seed {params.seed}"
             " --mpt {output.log} --truth {output.truth} > {log} 2>&1"
 
     rule simulate_pattern:
@@ -62,40 +72,16 @@ if PLAN.experiment.virtual:
         conda:
             "../../envs/environment.yaml"
         params:
-            virtual=settings("virtual"),
-            material=settings("material"),
-            state=lambda wildcards: PLAN.patterns.loc[wildcards.pattern, "state"],
-            wavelength=lambda wildcards: PLAN.patterns.loc[
-                wildcards.pattern, "wavelength"
-            ],
-            seed=lambda wildcards: PLAN.seed_of(wildcards.pattern),
+            virtual=stated("virtual"),
+            names=stated("material.names"),
+            ion_contents=stated("material.ion_contents"),
+            formula_units=stated("material.formula_units"),
+            state=stated("pattern.{pattern}.state"),
+            wavelength=stated("pattern.{pattern}.wavelength"),
+            seed=stated("seed_of.{pattern}"),
         shell:
             "python scripts/simulate_pattern.py --cifs {input.cifs:q}"
-            " --virtual {params.virtual:q} --material {params.material:q}"
+            " --virtual {params.virtual:q} --names {params.names:q}"
+            " --ion-contents {params.ion_contents:q} --formula-units {params.formula_units:q}"
             " --state {params.state} --wavelength {params.wavelength} --seed {params.seed}"
             " --xye {output.pattern} --truth {output.truth} > {log} 2>&1"
-
-    rule draw_truth:
-        input:
-            check=result("truth_check.json"),
-            code=code("draw_truth"),
-        output:
-            **recorded(table="truth_check.csv"),
-            **pictured(
-                "probabilities",
-                "figures/truth/probabilities.png",
-                "probabilities",
-                "Truth",
-            ),
-            **pictured("confusion", "figures/truth/confusion.png", "confusion", "Truth"),
-        log:
-            logged("draw_truth"),
-        conda:
-            "../../envs/environment.yaml"
-        params:
-            material=settings("material"),
-        shell:
-            "python scripts/draw_truth.py --check {input.check}"
-            " --material {params.material:q} --table {output.table}"
-            " --probabilities {output.probabilities} --confusion {output.confusion}"
-            " > {log} 2>&1"

@@ -13,6 +13,7 @@ def compile_kernels(config: str | Path) -> None:
     is told from the config of an experiment with a virtual section.
     """
     from phasefront.calibration import geometry
+    from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.diffraction.crystals import read_crystals
     from phasefront.diffraction.templates import simulate_templates
     from phasefront.experiment.load import load
@@ -60,4 +61,6 @@ def compile_kernels(config: str | Path) -> None:
         )
         found = vectors.find_spots(scan.blocks(), calibrated, scan="small")
         orientations = find_orientations(found, templates, crystals)
-        decisions.decide_phases(found, orientations, templates, crystals, raw=(scan, calibrated))
+        decisions.decide_phases(
+            found, orientations, templates, CandidatePhases(crystals), raw=(scan, calibrated)
+        )

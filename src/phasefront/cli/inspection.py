@@ -71,11 +71,15 @@ def _scan(plan: Plan, name: str) -> str:
     row = plan.scans.loc[name]
     if row["kind"] == "peaks":
         return _peaks(plan, name)
+    if row["kind"] == "map":
+        return _map(plan, name)
     from phasefront.experiment.consistency import check_scale
     from phasefront.experiment.settings.scans import ScanLayout
     from phasefront.scans import files
 
-    scan = files.open_scan(row["path"], ScanLayout.model_validate_json(plan.layout_of(name)))
+    scan = files.open_scan(
+        row["path"], ScanLayout.model_validate(plan.value(f"scan.{name}.layout"))
+    )
     instrument = plan.experiment.instruments[row["instrument"]]
     files.check_instrument(scan, instrument)
     files.step_of(scan, plan.step_of(name))
@@ -128,12 +132,38 @@ def _peaks(plan: Plan, name: str) -> str:
     )
 
 
+def _map(plan: Plan, name: str) -> str:
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.phases import UNDECIDED, UNINDEXED
+    from phasefront.maps.formats import read_map
+    from phasefront.maps.imported import import_map
+
+    path, settings = plan.scans.loc[name, "path"], plan.experiment.maps
+    crystals = read_crystals(plan.cifs, plan.experiment.material.names)
+    phases = import_map(
+        path, crystals, name=name, given=settings.phases, least=settings.least,
+        scan_step_nm=plan.step_of(name),
+    )  # fmt: skip
+    decision = phases["decision"].to_numpy()
+    found = read_map(path)
+    counted = [
+        f"{crystal.name} at {(decision == index).sum()}" for index, crystal in enumerate(crystals)
+    ]
+    shape = " x ".join(map(str, decision.shape))
+    return (
+        f"map {name} by {found.program}, {shape} positions: {', '.join(counted)}, undecided"
+        f" {(decision == UNDECIDED).sum()}, not indexed {(decision == UNINDEXED).sum()};"
+        f" {_beside('step', found.step_nm[1], plan.step_of(name), 'nm', 'the table')}; qualities"
+        f" {', '.join(found.qualities) or 'none'}" + "".join(f"; {note}" for note in found.notes)
+    )
+
+
 def _log(plan: Plan, name: str) -> str:
     from phasefront.cycling.ion_content import FARADAY_MAH_MOL
     from phasefront.cycling.logs import read_log
     from phasefront.experiment.settings.cycling import LogRow
 
-    row = LogRow.model_validate_json(plan.log(name))
+    row = LogRow.model_validate(plan.value(f"log.{name}.row"))
     log = read_log(row.path, columns=row.columns)
     material = plan.experiment.material
     all_ions = FARADAY_MAH_MOL * material.pristine_ion_content / material.pristine_molar_mass
@@ -167,7 +197,7 @@ def describe_log(
 def _pattern(plan: Plan, name: str) -> str:
     from phasefront.experiment.settings.powder import PatternRow
 
-    row = PatternRow.model_validate_json(plan.pattern(name))
+    row = PatternRow.model_validate(plan.value(f"pattern.{name}.row"))
     if row.kind == "refined":
         return _fractions(plan, row)
     from phasefront.powder.files import read_pattern

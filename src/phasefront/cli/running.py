@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
+import selectors
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import BinaryIO
 
 from phasefront.core.errors import DISK_ERRORS, InputError
 
-_STEPS = re.compile(r"^(\d+) of (\d+) steps")
-_RULE = re.compile(r"^(?:local)?rule (\w+):")
-_TOTAL = re.compile(r"^total\s+(\d+)")
-_FAILED_LOG = re.compile(r"^\s+log: (.+?) \(check log file")
-_LOCKED = "Directory cannot be locked"
-# Snakemake's own; jobs write to their logs.
-_DISK_ERROR = re.compile(r"(?:OS|Permission)Error: \[Errno (\d+)\] [^:]+(?:: '(.+)')?$")
+# Of an exception, events tell class and text; the number of a system's error
+# and the exit status of a job stand in the text alone.
+_SYSTEM_ERROR = re.compile(r"\[Errno (\d+)\] [^:\n]+(?:: '([^']+)')?")
 _EXIT_STATUS = re.compile(r"returned non-zero exit status (\d+)")
 
 
@@ -30,7 +29,7 @@ def snakemake(configs: Iterable[Path], *options: str) -> list[str]:
 
 
 @contextmanager
-def only_run(results: Path) -> Iterator[TextIO]:
+def only_run(results: Path) -> Iterator[BinaryIO]:
     """The transcript of a run, to write; no other run gets it before this one has ended.
 
     The system takes the lock away from a run that was killed. Where a file system has no locks,
@@ -38,7 +37,7 @@ def only_run(results: Path) -> Iterator[TextIO]:
     """
     path = results / "logs/snakemake.log"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as transcript:
+    with path.open("ab", buffering=0) as transcript:
         with suppress(OSError):
             try:
                 fcntl.flock(transcript, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -49,85 +48,128 @@ def only_run(results: Path) -> Iterator[TextIO]:
         yield transcript
 
 
-def run_workflow(configs: list[Path], *, cores: int, transcript: TextIO) -> int:
+def run_workflow(configs: list[Path], *, cores: int, transcript: BinaryIO) -> int:
     """Run all rules that have work to do; Snakemake's own words go to `transcript`.
 
     Returns 0, or 2 where a job refused its input (its sentence is on stderr), or 1. Raises
     InputError where Snakemake's lock is in the way, and OSError where it met one of a disk.
     """
-    command = snakemake(configs, "--cores", str(cores))
+    from snakemake_logger_plugin_phasefront import DESCRIPTOR
+
+    command = snakemake(configs, "--cores", str(cores), "--logger", "phasefront")
     transcript.truncate(0)
-    said: list[str] = []
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace"
-    ) as process:
+    told = _Told(transcript)
+    reading, writing = os.pipe()
+    with (
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            pass_fds=[writing], env=os.environ | {DESCRIPTOR: str(writing)},
+        ) as process,
+        os.fdopen(reading, "rb") as events,
+    ):  # fmt: skip
+        os.close(writing)
         try:
-            _show_progress(_keeping(process.stdout, said, transcript))
+            _show_progress(told.listen(events, process.stdout))
         except KeyboardInterrupt:
+            events.close()
             process.communicate()  # it got the signal too, and ends its jobs and frees the folder
             raise
     if process.returncode == 0:
         return 0
-    for line in said:
-        if (found := _DISK_ERROR.match(line)) and int(found[1]) in DISK_ERRORS:
-            raise OSError(int(found[1]), os.strerror(int(found[1])), found[2])
-    if any(_LOCKED in line for line in said):
+    if error := told.disk_error():
+        raise error
+    if any(error["exception"] == "LockException" for error in told.of("error")):
         raise InputError(
             Path.cwd(),
             "another run is going in this folder, or one was killed",
             remedy="wait until it has ended; if it was killed, free the folder with: "
             f"phasefront unlock {' '.join(map(str, configs))}",
         )
-    return _explain_failure(said, transcript.name)
+    return _explain_failure(told)
 
 
-def _keeping(lines: Iterator[str], said: list[str], transcript: TextIO) -> Iterator[str]:
-    for line in lines:
-        said.append(line.rstrip("\n"))
-        with suppress(OSError):  # a full disk must not stop the jobs that are going
-            transcript.write(line)
-            transcript.flush()
-        yield line
+@dataclass
+class _Told:
+    """What Snakemake has told: events to us, and words to people."""
+
+    transcript: BinaryIO
+    events: list[dict] = field(default_factory=list)
+    words: bytearray = field(default_factory=bytearray)
+
+    def listen(self, events: BinaryIO, words: BinaryIO) -> Iterator[dict]:
+        """Each event as it comes, until both pipes are closed; the words go to the transcript."""
+        begun = b""
+        with selectors.DefaultSelector() as pipes:
+            pipes.register(events, selectors.EVENT_READ)
+            pipes.register(words, selectors.EVENT_READ)
+            while pipes.get_map():
+                for pipe, _ in pipes.select():
+                    read = os.read(pipe.fd, 1 << 16)
+                    if not read:
+                        pipes.unregister(pipe.fileobj)
+                    elif pipe.fileobj is words:
+                        self.words += read
+                        with suppress(OSError):  # a full disk must not stop the jobs that are going
+                            self.transcript.write(read)
+                    else:
+                        *lines, begun = (begun + read).split(b"\n")
+                        for line in lines:
+                            self.events.append(json.loads(line))
+                            yield self.events[-1]
+
+    def of(self, kind: str) -> list[dict]:
+        return [event for event in self.events if event["event"] == kind]
+
+    def disk_error(self) -> OSError | None:
+        """What a disk did to Snakemake itself; jobs write to their logs."""
+        for error in self.of("error"):
+            for number, path in _SYSTEM_ERROR.findall(error["msg"]):
+                if int(number) in DISK_ERRORS:
+                    return OSError(int(number), os.strerror(int(number)), path or None)
+        return None
 
 
-def _show_progress(lines: Iterator[str]) -> None:
+def _show_progress(events: Iterable[dict]) -> None:
     """A bar on a terminal, a plain line every tenth of the way elsewhere."""
     if sys.stderr.isatty():
-        _show_bar(lines)
+        _show_bar(events)
         return
     shown = 0
-    for line in lines:
-        if found := _STEPS.match(line):
-            done, total = int(found[1]), int(found[2])
+    for event in events:
+        if event["event"] == "progress":
+            done, total = event["done"], event["total"]
             if 10 * done // total > shown:
                 shown = 10 * done // total
                 print(f"{done} of {total} steps done", file=sys.stderr, flush=True)
 
 
-def _show_bar(lines: Iterator[str]) -> None:
+def _show_bar(events: Iterable[dict]) -> None:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:<24}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn(), console=Console(stderr=True)) as progress:
         task = progress.add_task("planning", total=None)
-        for line in lines:
-            if found := _TOTAL.match(line):
-                progress.update(task, total=int(found[1]))
-            elif found := _RULE.match(line):
-                progress.update(task, description=found[1].replace("_", " "))
-            elif found := _STEPS.match(line):
-                progress.update(task, completed=int(found[1]), total=int(found[2]))
+        for event in events:
+            if event["event"] == "run_info":
+                progress.update(task, total=event["stats"]["total"])
+            elif event["event"] == "job_info":
+                progress.update(task, description=event["rule_name"].replace("_", " "))
+            elif event["event"] == "progress":
+                progress.update(task, completed=event["done"], total=event["total"])
 
 
-def _explain_failure(said: list[str], transcript: str) -> int:
-    logs = [Path(found[1]) for line in said if (found := _FAILED_LOG.match(line))]
+def _explain_failure(told: _Told) -> int:
+    logs = [Path(log) for failed in told.of("job_error") for log in failed["log"]]
     for log in dict.fromkeys(logs):
         words = log.read_text(encoding="utf-8").rstrip() if log.is_file() else ""
         silent = f"{log}: the job failed without a word; see whether its disk is full."
         print(words or silent, file=sys.stderr)
     if not logs:
-        print("\n".join(said[-20:]), file=sys.stderr)
-    print(f"The run stopped; all that Snakemake said is in {transcript}.", file=sys.stderr)
-    statuses = set(_EXIT_STATUS.findall("\n".join(said)))
+        last = told.words.decode(errors="replace").splitlines()[-20:]
+        print("\n".join(last), file=sys.stderr)
+    stopped = f"The run stopped; all that Snakemake said is in {told.transcript.name}."
+    print(stopped, file=sys.stderr)
+    errors = told.of("error")
+    statuses = {status for error in errors for status in _EXIT_STATUS.findall(error["msg"])}
     return 2 if statuses == {"2"} else 1

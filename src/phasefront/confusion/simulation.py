@@ -26,7 +26,8 @@ from scipy.special import ndtr
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
-from phasefront.diffraction import cell_path, rotations
+from phasefront.diffraction import rotations
+from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import (
     LOCAL_SCALE_SIGMA,
@@ -38,9 +39,9 @@ from phasefront.diffraction.likelihood import (
     promised_reflections,
     refine,
 )
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable, reflection_table
-from phasefront.diffraction.spot_lists import observed_window, owner, spot_arrays
+from phasefront.diffraction.spot_lists import Spots, observed_window
 from phasefront.grains import segmentation
 from phasefront.layouts.confusion import CONFUSION
 from phasefront.layouts.phases import MIXED, UNANSWERED
@@ -62,19 +63,14 @@ _STEADY = 0.9
 _ROUNDS, _LARGEST_STEP = 3, 2.0
 _FEWEST_UNITS = 10  # that show how alike the positions of a grain are
 
-_Arrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
 
 def simulate_confusion(
     spots: xr.Dataset,
     phases: xr.Dataset,
     found_grains: xr.Dataset,
     templates: xr.Dataset,
-    crystals: Sequence[Crystal],
+    candidates: CandidatePhases,
     *,
-    parents: Sequence[Sequence[Sequence[float]] | None] | None = None,
-    parent_point_group: str | None = None,
-    path: cell_path.Path | None = None,
     positions: int = 1500,
     orientation_settings: dict | None = None,
     phase_settings: dict | None = None,
@@ -86,12 +82,8 @@ def simulate_confusion(
     ----------
     spots, phases, found_grains, templates
         SPOTS, PHASES, GRAINS and TEMPLATES datasets of one scan.
-    crystals
-        The phases, in the order of `phases`.
-    parents, parent_point_group
-        See `grains.find_grains`.
-    path
-        See `evidence.decide_phases`.
+    candidates
+        In the order of `phases`.
     positions
         Simulated at most, of each phase; each grain gets its share, evenly spread.
     orientation_settings, phase_settings
@@ -119,21 +111,21 @@ def simulate_confusion(
     InputError
         Spots, phases and grains are not of one shape, or phases are not those of the crystals.
     """
-    _check_same(spots, phases, found_grains, crystals)
+    _check_same(spots, phases, found_grains, candidates.names)
     label = found_grains["label"].values.ravel()
-    count, number = len(found_grains["size"]), len(crystals)
+    count, number = len(found_grains["size"]), len(candidates.crystals)
     decided = np.zeros((count, number, number))
     undecided, simulated = np.zeros((count, number)), np.zeros((count, number))
-    scan = _Scan.of(spots, phases, label, templates, crystals)
-    lattices = segmentation.lattices_of(crystals, parents, parent_point_group)
+    scan = _Scan.of(spots, phases, label, templates, candidates.crystals)
+    lattices = segmentation.lattices_of(candidates)
     chosen = _spread(label[scan.position], positions)
     for phase in range(number if len(scan.fates.ratio) else 0):
         rng = np.random.default_rng([seed, phase])
         rotation = _as_phase(scan, chosen, phase, lattices, found_grains["rotation"].values, rng)
         patterns = _simulate(scan, chosen, phase, rotation, rng)
         found = _decide(
-            _on_map(patterns, scan.position[chosen], spots, scan.distortion), templates, crystals,
-            path, orientation_settings or {}, phase_settings or {},
+            _on_map(patterns, scan.position[chosen], spots, scan.distortion), templates,
+            candidates, orientation_settings or {}, phase_settings or {},
         )  # fmt: skip
         at = scan.position[chosen]
         share = np.nan_to_num(found["share"].values.reshape(-1, number)[at])
@@ -144,14 +136,14 @@ def simulate_confusion(
     return netcdf.build(
         CONFUSION,
         {
-            "phase": [crystal.name for crystal in crystals], "grain": np.arange(count),
+            "phase": candidates.names, "grain": np.arange(count),
             "decided": decided, "undecided": undecided, "simulated": simulated,
         },
         {"scan": phases.attrs["scan"], "seed": int(seed)},
     )  # fmt: skip
 
 
-def _check_same(spots, phases, found_grains, crystals) -> None:
+def _check_same(spots, phases, found_grains, names) -> None:
     shape = phases["decision"].shape
     for name, other in (("spots", spots["count"]), ("grains", found_grains["label"])):
         if other.shape != shape:
@@ -159,7 +151,6 @@ def _check_same(spots, phases, found_grains, crystals) -> None:
                 phases.attrs["scan"], f"{name} of {other.shape} positions do not fit the phases of "
                 f"{shape}", remedy="give spots, phases and grains of one scan",
             )  # fmt: skip
-    names = [crystal.name for crystal in crystals]
     if list(phases["phase"].values) != names:
         raise InputError(
             phases.attrs["scan"], f"its phases are {list(phases['phase'].values)}, not {names}",
@@ -168,13 +159,13 @@ def _check_same(spots, phases, found_grains, crystals) -> None:
 
 
 def _decide(
-    spots: xr.Dataset, templates: xr.Dataset, crystals: Sequence[Crystal],
-    path: cell_path.Path | None, orientation_settings: dict, phase_settings: dict,
+    spots: xr.Dataset, templates: xr.Dataset, candidates: CandidatePhases,
+    orientation_settings: dict, phase_settings: dict,
 ) -> xr.Dataset:  # fmt: skip
-    oriented = indexing.find_orientations(spots, templates, crystals, **orientation_settings)
-    return decisions.decide_phases(
-        spots, oriented, templates, crystals, raw=None, path=path, **phase_settings
+    oriented = indexing.find_orientations(
+        spots, templates, candidates.crystals, **orientation_settings
     )
+    return decisions.decide_phases(spots, oriented, templates, candidates, **phase_settings)
 
 
 @dataclass(frozen=True)
@@ -235,11 +226,11 @@ class _Scan:
     refined: Refined
     strength: np.ndarray  # (n,) counts of all reflections found
     strays: tuple[np.ndarray, np.ndarray]  # spots that nothing explains: crystal and spot, (m,)
-    spots: _Arrays  # freed of the distortion
+    spots: Spots  # freed of the distortion
     variance: np.ndarray  # (spots,)
     fates: _Fates
     table: ReflectionTable
-    experiment: Experiment
+    optics: Optics
     distortion: np.ndarray  # (2, 2)
 
     @classmethod
@@ -247,19 +238,17 @@ class _Scan:
         cls, spots: xr.Dataset, phases: xr.Dataset, label: np.ndarray, templates: xr.Dataset,
         crystals: Sequence[Crystal],
     ) -> _Scan:  # fmt: skip
-        experiment = Experiment(
+        optics = Optics(
             voltage_kv=templates.attrs["voltage_kv"],
             precession_deg=templates.attrs["precession_deg"],
             window=observed_window(spots),
             position_sigma=phases.attrs["position_sigma"],
             scale_sigma=LOCAL_SCALE_SIGMA,
         )
-        table = reflection_table(crystals, max_radius=experiment.window[1])
+        table = reflection_table(crystals, max_radius=optics.window[1])
         scale, stretch, shear = (phases.attrs[name] for name in ("scale", "stretch", "shear"))
         distortion = np.array([[scale + stretch, shear], [shear, scale - stretch]])
-        offset, qx, qy, intensity = spot_arrays(spots)
-        qx, qy = np.linalg.inv(distortion) @ np.stack([qx, qy])
-        arrays = offset, qx, qy, intensity
+        arrays = Spots.of(spots).undistorted(distortion)
 
         decision = phases["decision"].values.ravel()
         posterior = phases["posterior"].values.reshape(len(decision), -1)
@@ -270,42 +259,40 @@ class _Scan:
         position = np.flatnonzero(single & np.isfinite(rotation).all(axis=1))
         told = decision[position] != MIXED
         phase = phase[position]
-        refined = refine(
-            arrays, position, phase, rotation[position], table, experiment, coarse=False
-        )
+        refined = refine(arrays, position, phase, rotation[position], table, optics, coarse=False)
         variance = spots["variance"].values.astype("f8")
         fates, strength, strays = _fates(
-            arrays, variance, position, phase, label[position], refined, table, experiment,
+            arrays, variance, position, phase, label[position], refined, table, optics,
             told if told.any() else ~told,
         )  # fmt: skip
         return cls(
             position, label[position], phase, refined, strength, strays, arrays, variance, fates,
-            table, experiment, distortion,
+            table, optics, distortion,
         )  # fmt: skip
 
 
 def _fates(
-    arrays: _Arrays, variance: np.ndarray, position: np.ndarray, phase: np.ndarray,
-    grain: np.ndarray, refined: Refined, table: ReflectionTable, experiment: Experiment,
+    arrays: Spots, variance: np.ndarray, position: np.ndarray, phase: np.ndarray,
+    grain: np.ndarray, refined: Refined, table: ReflectionTable, optics: Optics,
     told: np.ndarray,
 ) -> tuple[_Fates, np.ndarray, tuple[np.ndarray, np.ndarray]]:  # fmt: skip
     """Fates of the reflections of crystals that are `told` (n,); strength and strays of all."""
-    wide = replace(experiment, position_sigma=_WIDER * experiment.position_sigma)
+    wide = replace(optics, position_sigma=_WIDER * optics.position_sigma)
     near = assign(arrays, position, phase, refined, table, wide)
     error = _errors(arrays, near, refined, table)
-    promise = promised_reflections(phase, refined, table, experiment, faint=_FAINT)
-    row = _rows_of(promise, near, arrays[3], table.rows.shape[1])
+    promise = promised_reflections(phase, refined, table, optics, faint=_FAINT)
+    row = _rows_of(promise, near, arrays.intensity, table.rows.shape[1])
     found, row = row >= 0, row[row >= 0]
     counts, errors, spread = (np.zeros((len(found), *rest)) for rest in ((), (2,), ()))
-    counts[found] = np.maximum(arrays[3][near.spot[row]], 1e-6)
+    counts[found] = np.maximum(arrays.intensity[near.spot[row]], 1e-6)
     errors[found] = error[row]
     spread[found] = variance[near.spot[row]] / counts[found] ** 2
     strength = np.bincount(promise.crystal, counts, minlength=len(position))
 
-    stray = np.isin(owner(arrays[0]), position)
+    stray = np.isin(arrays.owner, position)
     stray[near.spot[row]] = False
     stray = np.flatnonzero(stray)
-    crystal = np.searchsorted(position, owner(arrays[0])[stray])
+    crystal = np.searchsorted(position, arrays.owner[stray])
 
     expected = promise.share * strength[promise.crystal]
     kept = told[promise.crystal] & (expected > 0)
@@ -335,7 +322,7 @@ def _rows_of(
 
 
 def _errors(
-    arrays: _Arrays, found: Assignment, refined: Refined, table: ReflectionTable
+    arrays: Spots, found: Assignment, refined: Refined, table: ReflectionTable
 ) -> np.ndarray:
     """Errors (m, 2) of the places of assigned spots, outwards and across, 1/angstrom.
 
@@ -346,9 +333,9 @@ def _errors(
     """
     crystals = len(refined.scale_factor)
     x, y, _ = place(found, refined.rotation, table).T
-    q = np.stack([arrays[1][found.spot], arrays[2][found.spot]], axis=1)
+    q = np.stack([arrays.qx[found.spot], arrays.qy[found.spot]], axis=1)
     design = np.stack([x, y, np.ones(len(x))], axis=1)
-    weight = np.maximum(arrays[3][found.spot], 1e-9)
+    weight = np.maximum(arrays.intensity[found.spot], 1e-9)
     weight = weight / np.bincount(found.candidate, weight, minlength=crystals)[found.candidate]
     normal, right = np.zeros((crystals, 3, 3)), np.zeros((crystals, 3, 2))
     weighted = weight[:, None] * design
@@ -435,7 +422,7 @@ def _simulate(
     refined = scan.refined.taken(chosen)
     refined = replace(refined, rotation=rotation)
     kind = np.full(len(chosen), phase)
-    promise = promised_reflections(kind, refined, scan.table, scan.experiment, faint=_FAINT)
+    promise = promised_reflections(kind, refined, scan.table, scan.optics, faint=_FAINT)
     grain = scan.grain[chosen][promise.crystal]
     columns = scan.table.rows.shape[1]
     _, unit = np.unique(grain * columns + promise.reflection, return_inverse=True)
@@ -465,10 +452,10 @@ def _simulate(
     kept = place_of[of_crystal] >= 0
     crystal, spot = place_of[of_crystal[kept]], spot[kept]
     turn = np.exp(2j * np.pi * rng.random(len(chosen)))[crystal]
-    turned = turn * (scan.spots[1][spot] + 1j * scan.spots[2][spot])
+    turned = turn * (scan.spots.qx[spot] + 1j * scan.spots.qy[spot])
     crystal = np.concatenate([shown[0], crystal])
     order = np.argsort(crystal, kind="stable")
-    stray_counts = scan.spots[3][spot]
+    stray_counts = scan.spots.intensity[spot]
     return (
         crystal[order],
         np.concatenate([shown[1], np.stack([turned.real, turned.imag], axis=1)])[order],

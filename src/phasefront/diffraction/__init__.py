@@ -1,1 +1,1 @@
-"""Crystals, orientations, templates, matching and likelihood: physics that knows no stage."""
+"""Crystals, matching, likelihood: no stage stands in it."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from phasefront.core.errors import InputError
+from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.cells import strain_basis, strained_axes
 from phasefront.diffraction.crystals import Crystal
 
@@ -21,16 +22,13 @@ class Path:
     ion_contents: np.ndarray  # (phases,)
 
     @classmethod
-    def of(
-        cls,
-        crystals: Sequence[Crystal],
-        parent_axes: Sequence[Sequence[Sequence[float]] | None],
-        ion_contents: Sequence[float],
-    ) -> Path | None:
+    def of(cls, candidates: CandidatePhases) -> Path | None:
         """None where phases share no lattice or two of them one ion content, or there is only one.
 
         Raises InputError for axes that span no volume.
         """
+        crystals, ion_contents = candidates.crystals, candidates.ion_contents
+        parent_axes = candidates.parent_axes
         if any(axes is None for axes in parent_axes):
             return None
         if len(crystals) < 2 or len(set(ion_contents)) < len(crystals):

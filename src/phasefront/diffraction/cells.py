@@ -17,8 +17,9 @@ import numpy as np
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import Refined, assign
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
+from phasefront.diffraction.spot_lists import Spots
 
 # Standard errors before the spots are seen: of a cell's relative change from the phase's own, and
 # of the tilt and the turn in the plane that the likelihood has found, radian.
@@ -71,41 +72,39 @@ def strain_basis(crystal: Crystal) -> np.ndarray:
 
 
 def refine_cells(
-    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    spots: Spots,
     position: np.ndarray,
     phase: np.ndarray,
     refined: Refined,
     table: ReflectionTable,
-    experiment: Experiment,
+    optics: Optics,
     bases: Sequence[np.ndarray],
 ) -> Cells:
     """Strain of each candidate's cell by least squares on the spots that it indexes.
 
     Parameters
     ----------
-    spots
-        offset (positions + 1,), qx, qy and intensity (spots,).
     position, phase, refined
         (n,), (n,) and n entries: the candidates.
     bases
         `strain_basis` of each phase.
 
     Rotation, scale and centre are refined along with the strain; scale and centre within the errors
-    of `experiment`. What a pattern does not show, such as the axis along the beam, therefore keeps
+    of `optics`. What a pattern does not show, such as the axis along the beam, therefore keeps
     the error that it had beforehand. Weights are those of Student's t in two dimensions (Lange,
     Little and Taylor, JASA 84, 881, 1989); the covariance is the inverse of the information times
     chi squared per degree of freedom, where that is above one.
     """
     parts = [
         _refine_block(
-            spots, position[own], phase[own], refined.taken(own), table, experiment, bases
+            spots, position[own], phase[own], refined.taken(own), table, optics, bases
         )
         for own in np.split(np.arange(len(position)), range(_BLOCK, len(position), _BLOCK))
     ]  # fmt: skip
     return Cells(*(np.concatenate([part[k] for part in parts]) for k in range(4)))
 
 
-def _refine_block(spots, position, phase, refined, table, experiment, bases):
+def _refine_block(spots, position, phase, refined, table, optics, bases):
     n = len(position)
     own = _padded(bases)[phase]
     rotation = refined.rotation / np.linalg.norm(refined.rotation, axis=1, keepdims=True)
@@ -114,8 +113,8 @@ def _refine_block(spots, position, phase, refined, table, experiment, bases):
     prior = np.diag(
         np.concatenate(
             [
-                [_TILT_SIGMA, _TILT_SIGMA, _TURN_SIGMA, experiment.scale_sigma],
-                [experiment.centre_sigma] * 2, [CELL_SIGMA] * 6,
+                [_TILT_SIGMA, _TILT_SIGMA, _TURN_SIGMA, optics.scale_sigma],
+                [optics.centre_sigma] * 2, [CELL_SIGMA] * 6,
             ]
         )
         ** -2.0
@@ -126,12 +125,12 @@ def _refine_block(spots, position, phase, refined, table, experiment, bases):
             rotation, np.exp(scale), centre, *(np.zeros(n) for _ in range(4)),
         )  # fmt: skip
         tensor = np.einsum("nk,nkij->nij", strain, own)
-        assignment = assign(spots, position, phase, now, table, experiment, strain=tensor)
+        assignment = assign(spots, position, phase, now, table, optics, strain=tensor)
         edge = np.searchsorted(assignment.candidate, np.arange(n + 1))
         information, gradient, squares = _normal_equations(
-            edge, spots[1][assignment.spot], spots[2][assignment.spot],
-            table.rows[:3, assignment.reflection], rotations.matrices(rotation), scale, centre,
-            tensor, own, experiment.position_sigma,
+            edge, spots.qx[assignment.spot], spots.qy[assignment.spot],
+            table.g[:, assignment.reflection], rotations.matrices(rotation), scale, centre,
+            tensor, own, optics.position_sigma,
         )  # fmt: skip
         information += prior
         state = np.concatenate([tilt, scale[:, None], centre, strain], axis=1)

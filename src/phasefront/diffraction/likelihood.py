@@ -14,10 +14,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phasefront.diffraction import likelihood_kernels as kernels
 from phasefront.diffraction import rotations
-from phasefront.diffraction.likelihood_kernels import assign_all, promise_all, refine_all
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
+from phasefront.diffraction.spot_lists import Spots
 
 # Relative standard error of one pattern's scale about the scan's: height, local strain.
 LOCAL_SCALE_SIGMA = 0.001
@@ -41,12 +42,12 @@ class Refined:
 
 
 def refine(
-    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    spots: Spots,
     position: np.ndarray,
     phase: np.ndarray,
     rotation: np.ndarray,
     table: ReflectionTable,
-    experiment: Experiment,
+    optics: Optics,
     *,
     intensity_power: float = 0.25,
     coarse: bool = True,
@@ -55,8 +56,6 @@ def refine(
 
     Parameters
     ----------
-    spots
-        offset (positions + 1,), qx, qy and intensity (spots,).
     position, phase, rotation
         (n,), (n,) and (n, 4): which spots, which phase, and the orientation to start from.
     intensity_power
@@ -68,22 +67,21 @@ def refine(
     Levenberg-Marquardt damping; scale and centre have Gaussian priors. The work is shared among
     numba's threads, each candidate by itself, so their number does not matter.
     """
-    offset, qx, qy, intensity = spots
-    weight = _spot_weights(offset, intensity, intensity_power)
-    out = np.full((len(position), 11), np.nan)
-    refine_all(
-        offset, qx.astype(np.float64), qy.astype(np.float64), weight, np.sqrt(weight),
+    weight = _spot_weights(spots, intensity_power)
+    out = np.full((len(position), kernels.COLUMNS), np.nan)
+    kernels.refine_all(
+        spots.offset, spots.qx, spots.qy, weight, np.sqrt(weight),
         *_in_rows(position, phase, np.asarray(rotation, dtype=np.float64)), table.first,
-        table.rows, experiment.numbers(), coarse, out,
+        table.rows, optics.terms(), coarse, out,
     )  # fmt: skip
     return Refined(
-        rotation=out[:, :4],
-        scale_factor=out[:, 4],
-        log_likelihood=out[:, 5],
-        score=out[:, 6],
-        residual=out[:, 7],
-        indexed=out[:, 8].astype(np.int16),
-        centre=out[:, 9:],
+        rotation=out[:, : kernels.SCALE],
+        scale_factor=out[:, kernels.SCALE],
+        log_likelihood=out[:, kernels.LOG_LIKELIHOOD],
+        score=out[:, kernels.SCORE],
+        residual=out[:, kernels.RESIDUAL],
+        indexed=out[:, kernels.INDEXED].astype(np.int16),
+        centre=out[:, kernels.CENTRE :],
     )
 
 
@@ -106,7 +104,7 @@ def promised_reflections(
     phase: np.ndarray,
     refined: Refined,
     table: ReflectionTable,
-    experiment: Experiment,
+    optics: Optics,
     *,
     faint: float = 0.0,
 ) -> Promise:
@@ -118,14 +116,14 @@ def promised_reflections(
     count = np.zeros(len(phase), dtype=np.int64)
     arguments = (
         *_in_rows(phase, refined.rotation, refined.scale_factor, refined.centre), table.first,
-        table.rows, experiment.numbers(), faint,
+        table.rows, optics.terms(), faint,
     )  # fmt: skip
     nothing = np.zeros((0, 3))
-    promise_all(*arguments, np.zeros(len(phase) + 1, dtype=np.int64), count, nothing, count)
+    kernels.promise_all(*arguments, np.zeros(len(phase) + 1, dtype=np.int64), count, nothing, count)
     edge = np.concatenate([[0], np.cumsum(count)])
     out, reflection = np.empty((edge[-1], 3)), np.empty(edge[-1], dtype=np.int64)
     if edge[-1]:
-        promise_all(*arguments, edge, count, out, reflection)
+        kernels.promise_all(*arguments, edge, count, out, reflection)
     crystal = np.repeat(np.arange(len(phase)), count)
     return Promise(crystal, reflection, out[:, :2], out[:, 2])
 
@@ -140,12 +138,12 @@ class Assignment:
 
 
 def assign(
-    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    spots: Spots,
     position: np.ndarray,
     phase: np.ndarray,
     refined: Refined,
     table: ReflectionTable,
-    experiment: Experiment,
+    optics: Optics,
     *,
     strain: np.ndarray | None = None,
 ) -> Assignment:
@@ -158,20 +156,19 @@ def assign(
     strain
         (n, 3, 3): each reciprocal lattice is taken as (1 + strain) g, in the crystal's axes.
     """
-    offset, qx, qy, _ = spots
     if strain is None:
         strain = np.zeros((len(position), 3, 3))
-    edge = np.concatenate([[0], np.cumsum(np.diff(offset)[position])])
+    edge = np.concatenate([[0], np.cumsum(spots.numbers[position])])
     reflection = np.empty(edge[-1], dtype=np.int64)
-    assign_all(
-        offset, qx, qy,
+    kernels.assign_all(
+        spots.offset, spots.qx, spots.qy,
         *_in_rows(
             position, phase, refined.rotation, refined.centre, refined.scale_factor, strain
         ),
-        table.first, table.rows, experiment.numbers(), edge, reflection,
+        table.first, table.rows, optics.terms(), edge, reflection,
     )  # fmt: skip
     candidate = np.repeat(np.arange(len(position)), np.diff(edge))
-    spot = np.arange(edge[-1]) - edge[candidate] + offset[position[candidate]]
+    spot = np.arange(edge[-1]) - edge[candidate] + spots.offset[position[candidate]]
     found = reflection >= 0
     return Assignment(candidate[found], spot[found], reflection[found])
 
@@ -186,20 +183,20 @@ def place(
 
     `rotation` (n, 4) and `strain` (n, 3, 3) are the candidates'; see `assign`.
     """
-    g = table.rows[:3, assignment.reflection].T
+    g = table.g[:, assignment.reflection].T
     if strain is not None:
         g = g + np.einsum("mij,mj->mi", strain[assignment.candidate], g)
     return np.einsum("mij,mi->mj", rotations.matrices(rotation)[assignment.candidate], g)
 
 
 def common_distortion(
-    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    spots: Spots,
     position: np.ndarray,
     phase: np.ndarray,
     refined: Refined,
     weight: np.ndarray,
     table: ReflectionTable,
-    experiment: Experiment,
+    optics: Optics,
     *,
     distortion_sigma: float,
 ) -> np.ndarray:
@@ -208,17 +205,17 @@ def common_distortion(
     Each candidate, with its `weight`, sets the spots it indexes against where its reflections lie.
     Scale and the two components of an ellipse differ from none by `distortion_sigma` beforehand.
     """
-    assignment = assign(spots, position, phase, refined, table, experiment)
+    assignment = assign(spots, position, phase, refined, table, optics)
     x, y, _ = place(assignment, refined.rotation, table).T
-    off_x = spots[1][assignment.spot] - refined.centre[assignment.candidate, 0] - x
-    off_y = spots[2][assignment.spot] - refined.centre[assignment.candidate, 1] - y
+    off_x = spots.qx[assignment.spot] - refined.centre[assignment.candidate, 0] - x
+    off_y = spots.qy[assignment.spot] - refined.centre[assignment.candidate, 1] - y
     sums = np.array(
         [
             x * x + y * y, x * x - y * y, 2 * x * y,
             x * off_x + y * off_y, x * off_x - y * off_y, y * off_x + x * off_y,
         ]
     )  # fmt: skip
-    weight = weight[assignment.candidate] / experiment.position_sigma**2
+    weight = weight[assignment.candidate] / optics.position_sigma**2
     square, difference, product, *right = sums @ weight
     normal = np.array(
         [[square, difference, product], [difference, square, 0.0], [product, 0.0, square]]
@@ -227,9 +224,8 @@ def common_distortion(
     return np.array([[1 + scale + stretch, shear], [shear, 1 + scale - stretch]])
 
 
-def _spot_weights(offset: np.ndarray, intensity: np.ndarray, power: float) -> np.ndarray:
-    raw = np.maximum(intensity.astype(np.float64), 1e-6) ** power
-    count = np.diff(offset)
-    total = np.zeros(len(count))
-    np.add.at(total, np.repeat(np.arange(len(count)), count), raw)
-    return raw * np.repeat(count / np.maximum(total, 1e-300), count)
+def _spot_weights(spots: Spots, power: float) -> np.ndarray:
+    raw = np.maximum(spots.intensity, 1e-6) ** power
+    total = np.zeros(len(spots.numbers))
+    np.add.at(total, spots.owner, raw)
+    return raw * np.repeat(spots.numbers / np.maximum(total, 1e-300), spots.numbers)

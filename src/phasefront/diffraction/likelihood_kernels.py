@@ -5,6 +5,7 @@ says what is computed.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -17,23 +18,45 @@ _NEAR = 0.02
 _GAIN = 0.01
 _STRIPS = 32  # of a pattern, in which reflections near a spot are looked up
 
+# Rows of a table of reflections: the components of g come first.
+X, Y, Z, LENGTH, AMPLITUDE = range(5)
+# Columns of what a refinement gives; the quaternion comes first, the centre's x and y last.
+SCALE, LOG_LIKELIHOOD, SCORE, RESIDUAL, INDEXED, CENTRE, COLUMNS = 4, 5, 6, 7, 8, 9, 11
+
+
+class Terms(NamedTuple):
+    """What enters the likelihood besides spots and reflections; lengths in 1/angstrom.
+
+    It stands here, so that what numba has compiled for it is compiled again when it changes.
+    """
+
+    wavelength: float  # angstrom
+    precession: float  # radian
+    steepness: float  # pi over the width of the rel-rod, angstrom
+    inner: float  # radii of the window
+    outer: float
+    position_sigma: float
+    scale_sigma: float
+    centre_sigma: float
+    stray_share: float
+
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
 def refine_all(
-    offset, qx, qy, weight, amplitude, position, phase, rotation, first, rows, numbers, coarse, out
+    offset, qx, qy, weight, amplitude, position, phase, rotation, first, rows, terms, coarse, out
 ):
     for candidate in numba.prange(len(position)):
         start, stop = offset[position[candidate]], offset[position[candidate] + 1]
         low, high = first[phase[candidate]], first[phase[candidate] + 1]
         _refine_one(
             qx[start:stop], qy[start:stop], weight[start:stop], amplitude[start:stop],
-            rotation[candidate], rows[:, low:high], numbers, coarse, out[candidate],
+            rotation[candidate], rows[:, low:high], terms, coarse, out[candidate],
         )  # fmt: skip
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out):
-    sigma = numbers[5]
+def _refine_one(qx, qy, weight, amplitude, rotation, rows, terms, coarse, out):
+    sigma = terms.position_sigma
     matrix, trial_matrix = matrix_of(rotation), np.empty((3, 3))
     # Log scale and centre; the rotation is carried by the matrix.
     nuisance, trial_nuisance = np.zeros(3), np.empty(3)
@@ -41,16 +64,17 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out)
     information, trial_information = np.empty((6, 6)), np.empty((6, 6))
     lower = np.empty((6, 6))
     first, steps, reach = (2.2 * sigma, 6, _REACH) if coarse else (2.0 * sigma, 3, _NEAR)
-    shown = _shown(matrix, rows, numbers, reach + _NEAR)
+    shown = _shown(matrix, rows, terms, reach + _NEAR)
     work = np.empty((5, shown.shape[1]))
     value = 0.0
     for width in (first, sigma):
         if width == sigma:
-            shown, steps = _shown(matrix, shown, numbers, _NEAR), 12
+            shown, steps = _shown(matrix, shown, terms, _NEAR), 12
         pairs = _pairs(qx, qy, _placed(matrix, nuisance, shown), 7.0 * width)
-        terms = np.empty(len(pairs[0]))
+        of_pair, _ = pairs
+        densities = np.empty(len(of_pair))
         value = _expand(
-            qx, qy, weight, matrix, nuisance, shown, pairs, numbers, width, work, terms, gradient,
+            qx, qy, weight, matrix, nuisance, shown, pairs, terms, width, work, densities, gradient,
             information,
         )  # fmt: skip
         damping = 1e-3
@@ -60,8 +84,8 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out)
             for a in range(3):
                 trial_nuisance[a] = nuisance[a] + step[3 + a]
             trial = _expand(
-                qx, qy, weight, trial_matrix, trial_nuisance, shown, pairs, numbers, width, work,
-                terms, trial_gradient, trial_information,
+                qx, qy, weight, trial_matrix, trial_nuisance, shown, pairs, terms, width, work,
+                densities, trial_gradient, trial_information,
             )  # fmt: skip
             if trial > value:
                 gain = trial - value
@@ -79,29 +103,29 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, numbers, coarse, out)
                     break
     placed = _placed(matrix, nuisance, shown)
     out[:4] = quaternion_of(matrix)
-    out[4] = math.exp(nuisance[0])
-    out[5] = value
-    out[6] = _correlation(qx, qy, amplitude, pairs, shown, placed, numbers)
-    out[7], out[8] = _residual(qx, qy, pairs, shown, placed, numbers)
-    out[9:] = nuisance[1:]
+    out[SCALE] = math.exp(nuisance[0])
+    out[LOG_LIKELIHOOD] = value
+    out[SCORE] = _correlation(qx, qy, amplitude, pairs, shown, placed, terms)
+    out[RESIDUAL], out[INDEXED] = _residual(qx, qy, pairs, shown, placed, terms)
+    out[CENTRE:] = nuisance[1:]
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _shown(matrix, rows, numbers, reach):
+def _shown(matrix, rows, terms, reach):
     """Columns of `rows` whose reflections may be excited by a turn of up to `reach` (radian)."""
-    return _columns(rows, _excited(matrix, rows, numbers, reach))
+    return _columns(rows, _excited(matrix, rows, terms, reach))
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _excited(matrix, rows, numbers, reach):
+def _excited(matrix, rows, terms, reach):
     n = rows.shape[1]
     excess = np.empty(n)
     a, b, c = matrix[0, 2], matrix[1, 2], matrix[2, 2]
-    gx, gy, gz, length = rows[0], rows[1], rows[2], rows[3]
+    gx, gy, gz, length = rows[X], rows[Y], rows[Z], rows[LENGTH]
     for i in range(n):
         z = a * gx[i] + b * gy[i] + c * gz[i]
-        error = abs(0.5 * numbers[0] * length[i] * length[i] - z)
-        excess[i] = error - length[i] * (reach + numbers[1])
+        error = abs(0.5 * terms.wavelength * length[i] * length[i] - z)
+        excess[i] = error - length[i] * (reach + terms.precession)
     # Stored first and counted after, so that the loop needs no branch.
     kept = np.empty(n + 1, dtype=np.int64)
     count = 0
@@ -178,14 +202,14 @@ def _strips(x):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _visibility(error, length, numbers):
+def _visibility(error, length, terms):
     """Visibility of a reflection under precession, and the derivative of its logarithm.
 
     Lorentzian rel-rod averaged over the cone, up to a constant: Palatinus et al., Acta Cryst. B75
     (2019) 512, eq. 10.
     """
-    steep = numbers[2] * numbers[2]
-    swing = (length * numbers[1]) ** 2
+    steep = terms.steepness * terms.steepness
+    swing = (length * terms.precession) ** 2
     u = steep * (swing - error * error) + 1.0
     squared = u * u + 4.0 * steep * error * error
     root = math.sqrt(squared)
@@ -197,11 +221,11 @@ def _visibility(error, length, numbers):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _shares(z, length, strength, numbers, share, slope):
+def _shares(z, length, strength, terms, share, slope):
     """Fill |F| times visibility of each reflection, and its logarithm's slope in the error."""
     for i in range(len(length)):
-        error = 0.5 * numbers[0] * length[i] * length[i] - z[i]
-        visible, slope[i] = _visibility(error, length[i], numbers)
+        error = 0.5 * terms.wavelength * length[i] * length[i] - z[i]
+        visible, slope[i] = _visibility(error, length[i], terms)
         share[i] = strength[i] * visible
 
 
@@ -209,20 +233,20 @@ def _shares(z, length, strength, numbers, share, slope):
 def _along(matrix, shown, axis, out):
     """Fill the component of each reflection along an axis of the frame."""
     a, b, c = matrix[0, axis], matrix[1, axis], matrix[2, axis]
-    gx, gy, gz = shown[0], shown[1], shown[2]
+    gx, gy, gz = shown[X], shown[Y], shown[Z]
     for i in range(shown.shape[1]):
         out[i] = a * gx[i] + b * gy[i] + c * gz[i]
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _expand(
-    qx, qy, weight, matrix, nuisance, shown, pairs, numbers, sigma, work, terms, gradient,
+    qx, qy, weight, matrix, nuisance, shown, pairs, terms, sigma, work, densities, gradient,
     information,
 ):  # fmt: skip
     """Log-likelihood with priors; fills its gradient and a positive matrix near minus its Hessian.
 
     Parameters: rotation about the frame's x, y, z; log scale; centre x, y. `work` (5, reflections)
-    and `terms` (pairs,) are room to work in.
+    and `densities` (pairs,) are room to work in.
     """
     scale = math.exp(nuisance[0])
     # Small loops over few arrays each, so that the compiler turns them into vector instructions.
@@ -230,8 +254,8 @@ def _expand(
     _along(matrix, shown, 0, x)
     _along(matrix, shown, 1, y)
     _along(matrix, shown, 2, z)
-    _shares(z, shown[3], shown[4], numbers, share, slope)
-    inner, outer = numbers[3] ** 2, numbers[4] ** 2
+    _shares(z, shown[LENGTH], shown[AMPLITUDE], terms, share, slope)
+    inner, outer = terms.inner**2, terms.outer**2
     total, mean_x, mean_y, square_xx, square_xy, square_yy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
     for i in range(shown.shape[1]):
         radius = x[i] * x[i] + y[i] * y[i]
@@ -246,8 +270,8 @@ def _expand(
     mean_x /= total
     mean_y /= total
 
-    stray = numbers[8] / (math.pi * (outer - inner))
-    peak = (1.0 - numbers[8]) / (2.0 * math.pi * sigma * sigma * total)
+    stray = terms.stray_share / (math.pi * (outer - inner))
+    peak = (1.0 - terms.stray_share) / (2.0 * math.pi * sigma * sigma * total)
     precision = 1.0 / (sigma * sigma)
     value = 0.0
     # Moments over pairs, each weighted by its share of its spot: of the offset (o), and of the
@@ -261,10 +285,10 @@ def _expand(
             i = of_pair[pair]
             off_x = qx[spot] - nuisance[1] - scale * x[i]
             off_y = qy[spot] - nuisance[2] - scale * y[i]
-            terms[pair] = (
+            densities[pair] = (
                 share[i] * peak * math.exp(-0.5 * precision * (off_x * off_x + off_y * off_y))
             )
-            belongs += terms[pair]
+            belongs += densities[pair]
         density = stray + belongs
         value += weight[spot] * math.log(density)
         factor = weight[spot] / density
@@ -273,7 +297,7 @@ def _expand(
             a, b, c = scale * z[i], scale * y[i], scale * x[i]
             off_x = qx[spot] - nuisance[1] - c
             off_y = qy[spot] - nuisance[2] - b
-            t = factor * terms[pair]
+            t = factor * densities[pair]
             n += t
             n_a += t * a
             n_b += t * b
@@ -313,7 +337,7 @@ def _expand(
     information[1, 0] += n * (square_xy / total - mean_x * mean_y)
     information[1, 1] += n * (square_yy / total - mean_y * mean_y)
     for a in range(3):
-        width = numbers[6] if a == 0 else numbers[7]
+        width = terms.scale_sigma if a == 0 else terms.centre_sigma
         value -= 0.5 * (nuisance[a] / width) ** 2
         gradient[3 + a] -= nuisance[a] / width**2
         information[3 + a, 3 + a] += 1.0 / width**2
@@ -404,7 +428,7 @@ def quaternion_of(matrix):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _correlation(qx, qy, amplitude, pairs, shown, placed, numbers):
+def _correlation(qx, qy, amplitude, pairs, shown, placed, terms):
     """Normalised correlation of spot amplitudes, each reflection paired with at most one spot.
 
     sum(w_j v_g k(d_jg)) / sqrt(sum w^2 sum v^2) over pairs, with a Gaussian k <= 1 of twice the
@@ -412,13 +436,13 @@ def _correlation(qx, qy, amplitude, pairs, shown, placed, numbers):
     """
     x, y, z = placed[0], placed[1], placed[2]
     share, slope = np.empty(len(x)), np.empty(len(x))
-    _shares(z, shown[3], shown[4], numbers, share, slope)
+    _shares(z, shown[LENGTH], shown[AMPLITUDE], terms, share, slope)
     of_pair, edge = pairs
-    precision = 0.25 / numbers[5] ** 2
+    precision = 0.25 / terms.position_sigma**2
     free = np.ones(len(x), dtype=np.bool_)
     overlap, norm, power = 0.0, 0.0, 0.0
     for i in range(len(x)):
-        inside = numbers[3] ** 2 < x[i] * x[i] + y[i] * y[i] < numbers[4] ** 2
+        inside = terms.inner**2 < x[i] * x[i] + y[i] * y[i] < terms.outer**2
         norm += share[i] if inside else 0.0
         free[i] = inside
     for spot in range(len(amplitude)):
@@ -438,27 +462,27 @@ def _correlation(qx, qy, amplitude, pairs, shown, placed, numbers):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _nearest(x, y, of_spot, shown, placed, numbers):
+def _nearest(x, y, of_spot, shown, placed, terms):
     """Of reflections near a spot the one that it belongs to, -1 for none, and their distance^2."""
-    chosen, nearest = -1, 9.0 * numbers[5] ** 2
+    chosen, nearest = -1, 9.0 * terms.position_sigma**2
     for i in of_spot:
         square = (placed[0, i] - x) ** 2 + (placed[1, i] - y) ** 2
         # Beyond a few half widths of a rel-rod a reflection is not what a spot is.
-        error = abs(0.5 * numbers[0] * shown[3, i] ** 2 - placed[2, i])
-        faded = 4.0 * math.pi / numbers[2] + shown[3, i] * numbers[1]
+        error = abs(0.5 * terms.wavelength * shown[LENGTH, i] ** 2 - placed[2, i])
+        faded = 4.0 * math.pi / terms.steepness + shown[LENGTH, i] * terms.precession
         if square < nearest and error < faded:
             chosen, nearest = i, square
     return chosen, nearest
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _residual(qx, qy, pairs, shown, placed, numbers):
+def _residual(qx, qy, pairs, shown, placed, terms):
     """Root mean square distance of the spots that belong to a reflection, and their number."""
     of_pair, edge = pairs
     squares, count = 0.0, 0
     for spot in range(len(qx)):
         of_spot = of_pair[edge[spot] : edge[spot + 1]]
-        chosen, square = _nearest(qx[spot], qy[spot], of_spot, shown, placed, numbers)
+        chosen, square = _nearest(qx[spot], qy[spot], of_spot, shown, placed, terms)
         if chosen >= 0:
             squares += square
             count += 1
@@ -467,7 +491,7 @@ def _residual(qx, qy, pairs, shown, placed, numbers):
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
 def assign_all(
-    offset, qx, qy, position, phase, rotation, centre, scale, strain, first, rows, numbers, edge,
+    offset, qx, qy, position, phase, rotation, centre, scale, strain, first, rows, terms, edge,
     reflection,
 ):  # fmt: skip
     """Fill the column of each candidate's reflection for each of its spots, -1 for none."""
@@ -476,18 +500,18 @@ def assign_all(
         low, high = first[phase[candidate]], first[phase[candidate] + 1]
         matrix = matrix_of(rotation[candidate])
         # A strain moves a reflection by less than a turn of the same size.
-        kept = _excited(matrix, rows[:, low:high], numbers, 0.03)
+        kept = _excited(matrix, rows[:, low:high], terms, 0.03)
         shown = _strained(_columns(rows[:, low:high], kept), strain[candidate])
         nuisance = np.array(
             [math.log(scale[candidate]), centre[candidate, 0], centre[candidate, 1]]
         )
         placed = _placed(matrix, nuisance, shown)
-        of_pair, pair_edge = _pairs(qx[start:stop], qy[start:stop], placed, 3.0 * numbers[5])
+        of_pair, pair_edge = _pairs(
+            qx[start:stop], qy[start:stop], placed, 3.0 * terms.position_sigma
+        )
         for spot in range(stop - start):
             of_spot = of_pair[pair_edge[spot] : pair_edge[spot + 1]]
-            chosen, _ = _nearest(
-                qx[start + spot], qy[start + spot], of_spot, shown, placed, numbers
-            )
+            chosen, _ = _nearest(qx[start + spot], qy[start + spot], of_spot, shown, placed, terms)
             reflection[edge[candidate] + spot] = low + kept[chosen] if chosen >= 0 else -1
 
 
@@ -500,24 +524,24 @@ def _strained(rows, strain):
             for k in range(rows.shape[1]):
                 out[i, k] += strain[i, j] * rows[j, k]
     for k in range(rows.shape[1]):
-        out[3, k] = math.sqrt(out[0, k] ** 2 + out[1, k] ** 2 + out[2, k] ** 2)
+        out[LENGTH, k] = math.sqrt(out[X, k] ** 2 + out[Y, k] ** 2 + out[Z, k] ** 2)
     return out
 
 
 @numba.njit(cache=True, parallel=True, error_model="numpy")
 def promise_all(
-    phase, rotation, scale, centre, first, rows, numbers, faint, edge, count, out, reflection
+    phase, rotation, scale, centre, first, rows, terms, faint, edge, count, out, reflection
 ):  # fmt: skip
     """Fill the number of each crystal's reflections, or, where `out` has room, these."""
     for crystal in numba.prange(len(phase)):
         low, high = first[phase[crystal]], first[phase[crystal] + 1]
         placed, share, kept = _promised(
-            rotation[crystal], scale[crystal], centre[crystal], rows[:, low:high], numbers
+            rotation[crystal], scale[crystal], centre[crystal], rows[:, low:high], terms
         )
         total = 0.0
         for i in range(len(share)):
             square = placed[0, i] ** 2 + placed[1, i] ** 2
-            if not numbers[3] ** 2 < square < numbers[4] ** 2:
+            if not terms.inner**2 < square < terms.outer**2:
                 share[i] = 0.0
             total += share[i]
         found = 0
@@ -534,14 +558,14 @@ def promise_all(
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _promised(rotation, scale, centre, rows, numbers):
+def _promised(rotation, scale, centre, rows, terms):
     """Places (3, n) and weights (n,) of a crystal's reflections, and their columns of `rows`."""
     matrix = matrix_of(rotation)
-    kept = _excited(matrix, rows, numbers, 0.0)
+    kept = _excited(matrix, rows, terms, 0.0)
     shown = _columns(rows, kept)
     placed = _placed(matrix, np.array([math.log(scale), centre[0], centre[1]]), shown)
     share, slope = np.empty(shown.shape[1]), np.empty(shown.shape[1])
     # The excitation does not know of scale and centre.
     _along(matrix, shown, 2, placed[2])
-    _shares(placed[2], shown[3], shown[4], numbers, share, slope)
+    _shares(placed[2], shown[LENGTH], shown[AMPLITUDE], terms, share, slope)
     return placed, share, kept

@@ -18,6 +18,7 @@ from phasefront.diffraction.correlation import (
     Correlator,
     share_out,
 )
+from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
 
 # Of a pattern; see `template_library.TEMPLATE_POWER`.
@@ -33,7 +34,7 @@ class Matches:
 
 
 def match(
-    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    spots: Spots,
     library: Library,
     *,
     n_best: int = 2,
@@ -49,8 +50,6 @@ def match(
 
     Parameters
     ----------
-    spots
-        offset (patterns + 1,), qx, qy and intensity (spots,).
     device
         Where the matrix products are done: "cpu", on as many threads as numba has, whose results do
         not depend on how many; or "gpu", through CuPy or PyTorch.
@@ -62,17 +61,16 @@ def match(
     """
     from threadpoolctl import threadpool_limits
 
-    offset, qx, qy, intensity = spots
-    amplitude = intensity**PATTERN_POWER
-    active = np.flatnonzero(np.diff(offset) >= min_spots)
-    shape = (len(offset) - 1, library.phases, n_best)
+    amplitude = spots.intensity**PATTERN_POWER
+    active = np.flatnonzero(spots.numbers >= min_spots)
+    shape = (len(spots.numbers), library.phases, n_best)
     rotation, score = np.full((*shape, 4), np.nan), np.full(shape, np.nan)
     shared = None if device == "cpu" else library.accelerated
 
     def work(share: np.ndarray) -> None:
         correlate = shared or Correlator(library.real, library.imaginary)
         for batch in np.split(share, range(correlate.batch, len(share), correlate.batch)):
-            harmonics = library.transform(offset, qx, qy, amplitude, batch, correlate.batch)
+            harmonics = library.transform(spots, amplitude, batch, correlate.batch)
             best = correlate(harmonics)
             rotation[batch], score[batch] = library.search(harmonics[: len(batch)], *best, n_best)
 

@@ -1,11 +1,14 @@
-"""What the likelihood has to know of the microscope."""
+"""What the likelihood has to know of the microscope and of the errors of a scan."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-import numpy as np
+import xarray as xr
+
+from phasefront.diffraction.likelihood_kernels import Terms
+from phasefront.diffraction.spot_lists import observed_window
 
 # Range of the excitation error over which a reflection fades, 1/angstrom; fitted on
 # Bloch-wave patterns 10 to 80 nm thick.
@@ -13,8 +16,8 @@ EXCITATION_WIDTH = 0.01
 
 
 @dataclass(frozen=True)
-class Experiment:
-    """What the likelihood has to know besides spots and crystals; lengths in 1/angstrom."""
+class Optics:
+    """How a scan's spots were made and how well their places are known; lengths in 1/angstrom."""
 
     voltage_kv: float
     precession_deg: float
@@ -24,19 +27,23 @@ class Experiment:
     centre_sigma: float = 0.001  # standard error of the centre
     stray_share: float = 0.07  # probability that a spot belongs to no reflection
 
+    @classmethod
+    def of(cls, templates: xr.Dataset, spots: xr.Dataset, **errors: float) -> Optics:
+        """Of a scan's SPOTS and the TEMPLATES simulated for its microscope."""
+        beam = {name: templates.attrs[name] for name in ("voltage_kv", "precession_deg")}
+        return cls(**beam, window=observed_window(spots), **errors)
+
     @property
     def wavelength(self) -> float:
         """Relativistic wavelength in angstrom."""
         return electron_wavelength(self.voltage_kv)
 
-    def numbers(self) -> np.ndarray:
-        """The settings in the order in which the kernels take them."""
-        return np.array(
-            [
-                self.wavelength, np.deg2rad(self.precession_deg), np.pi / EXCITATION_WIDTH,
-                *self.window, self.position_sigma, self.scale_sigma,
-                self.centre_sigma, self.stray_share,
-            ]
+    def terms(self) -> Terms:
+        """The same in the form that the kernels take."""
+        return Terms(
+            float(self.wavelength), math.radians(self.precession_deg),
+            math.pi / EXCITATION_WIDTH, *map(float, self.window), float(self.position_sigma),
+            float(self.scale_sigma), float(self.centre_sigma), float(self.stray_share),
         )  # fmt: skip
 
 

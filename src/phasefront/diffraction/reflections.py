@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phasefront.diffraction import likelihood_kernels as kernels
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.optics import EXCITATION_WIDTH, Experiment
+from phasefront.diffraction.optics import EXCITATION_WIDTH, Optics
 
 # Reflections weaker than this share of the strongest |F| are left out.
 _WEAKEST = 0.01
@@ -21,6 +22,11 @@ class ReflectionTable:
 
     first: np.ndarray  # (phases + 1,)
     rows: np.ndarray  # (5, n): g (3) in the crystal's axes and |g| in 1/angstrom, and |F|
+
+    @property
+    def g(self) -> np.ndarray:
+        """Reciprocal lattice vectors (3, n), 1/angstrom, in the crystals' Cartesian axes."""
+        return self.rows[: kernels.LENGTH]
 
 
 def reflection_table(crystals: Sequence[Crystal], *, max_radius: float) -> ReflectionTable:
@@ -37,7 +43,7 @@ def reflection_table(crystals: Sequence[Crystal], *, max_radius: float) -> Refle
 
 
 def predict_spots(
-    crystal: Crystal, rotation: np.ndarray, experiment: Experiment
+    crystal: Crystal, rotation: np.ndarray, optics: Optics
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Spots that a crystal shows in an orientation, in plain NumPy.
 
@@ -49,20 +55,20 @@ def predict_spots(
     Returns qx, qy (n,) in 1/angstrom, hkl (n, 3) and weight (n,): |F| times visibility over the
     sum of these, the mixture weights of the likelihood.
     """
-    hkl, g, intensity = crystal.reflections(1.0 / experiment.window[1])
+    hkl, g, intensity = crystal.reflections(1.0 / optics.window[1])
     amplitude = np.sqrt(intensity)
     kept = amplitude > _WEAKEST * amplitude.max()
     hkl, g, amplitude = hkl[kept], g[kept], amplitude[kept]
     q = g @ rotations.matrices(np.asarray(rotation, dtype=float))
-    bend = 0.5 * experiment.wavelength * (q**2).sum(axis=1)
+    bend = 0.5 * optics.wavelength * (q**2).sum(axis=1)
     steep = (np.pi / EXCITATION_WIDTH) ** 2
     error = bend - q[:, 2]
-    swing = 2.0 * bend / experiment.wavelength * np.deg2rad(experiment.precession_deg) ** 2
+    swing = 2.0 * bend / optics.wavelength * np.deg2rad(optics.precession_deg) ** 2
     u = steep * (swing - error**2) + 1.0
     squared = u**2 + 4.0 * steep * error**2
     weight = amplitude * np.sqrt(2.0 * (u + np.sqrt(squared)) / squared)
     radius = np.hypot(q[:, 0], q[:, 1])
-    weight *= (radius >= experiment.window[0]) & (radius <= experiment.window[1])
+    weight *= (radius >= optics.window[0]) & (radius <= optics.window[1])
     weight /= weight.sum()
     shown = weight > 1e-3
     return q[shown, 0], q[shown, 1], hkl[shown], weight[shown]

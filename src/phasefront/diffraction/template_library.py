@@ -24,7 +24,7 @@ from phasefront.diffraction.matching_kernels import (
     search,
     transform,
 )
-from phasefront.diffraction.spot_lists import spot_arrays
+from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.templates import MIN_RADIUS
 
 COARSE_DEG = 5.0  # spacing of the beam directions that are searched first
@@ -53,14 +53,15 @@ class Library:
     def prepare(
         cls, templates: xr.Dataset, crystals: Sequence[Crystal], coarse_deg: float
     ) -> Library:
-        offset, qx, qy, intensity = spot_arrays(templates)
+        spots = Spots.of(templates)
         shells = np.arange(MIN_RADIUS, templates.attrs["max_radius"] + _SHELL_STEP, _SHELL_STEP)
-        number = len(offset) - 1
+        number = len(spots.numbers)
         harmonics = np.zeros((number, len(shells), 2, len(ORDERS)), dtype=np.float32)
-        amplitude = intensity**TEMPLATE_POWER
+        amplitude = spots.intensity**TEMPLATE_POWER
 
         def work(own: np.ndarray) -> None:
-            transform(offset, qx, qy, amplitude, own, shells, harmonics[own[0] : own[-1] + 1])
+            out = harmonics[own[0] : own[-1] + 1]
+            transform(spots.offset, spots.qx, spots.qy, amplitude, own, shells, out)
 
         share_out(work, np.arange(number))
         rotation = templates["rotation"].values.astype(float)
@@ -103,20 +104,14 @@ class Library:
         return 2 * 2 * sums * int(self.coarse_edge[-1])
 
     def transform(
-        self,
-        offset: np.ndarray,
-        qx: np.ndarray,
-        qy: np.ndarray,
-        amplitude: np.ndarray,
-        chosen: np.ndarray,
-        size: int,
+        self, spots: Spots, amplitude: np.ndarray, chosen: np.ndarray, size: int
     ) -> np.ndarray:
         """Normalised harmonics (size, shells, 2, harmonics) of the chosen patterns, then zeros.
 
         All batches have one size: what BLAS makes of one pattern may depend on it.
         """
         harmonics = np.zeros((size, len(self.shells), 2, len(ORDERS)), dtype=np.float32)
-        transform(offset, qx, qy, amplitude, chosen, self.shells, harmonics)
+        transform(spots.offset, spots.qx, spots.qy, amplitude, chosen, self.shells, harmonics)
         return harmonics
 
     def search(

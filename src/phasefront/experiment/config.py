@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 
 from pydantic import (
-    BaseModel,
     Field,
+    JsonValue,
     model_validator,
 )
+from pydantic_core import to_jsonable_python
 
 from phasefront.experiment.settings.base import FilePath, Line, Model, Name, Url, refuse_same_names
 from phasefront.experiment.settings.calibration import CalibrationSettings
@@ -21,6 +22,7 @@ from phasefront.experiment.settings.coverage import CoverageSettings
 from phasefront.experiment.settings.fractions import FractionSettings
 from phasefront.experiment.settings.grains import GrainSettings
 from phasefront.experiment.settings.instruments import InstrumentSection
+from phasefront.experiment.settings.maps import MapSettings
 from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.orientations import OrientationSettings
 from phasefront.experiment.settings.phases import PhaseSettings
@@ -75,6 +77,7 @@ class Experiment(Model):
     spots: SpotSettings = SpotSettings()
     orientations: OrientationSettings = OrientationSettings()
     phases: PhaseSettings = PhaseSettings()
+    maps: MapSettings = MapSettings()
     grains: GrainSettings = GrainSettings()
     fractions: FractionSettings = FractionSettings()
     powder: PowderSettings = PowderSettings()
@@ -89,16 +92,21 @@ class Experiment(Model):
         refuse_same_names(list(self.instruments), "instruments")
         return self
 
-    def section(self, path: str) -> str:
-        """A section, or the value at a dotted path in it, as canonical JSON.
+    @property
+    def fetched(self) -> dict[str, str]:
+        """Addresses of the files that the experiment fetches, by path."""
+        return {item.path: item.url for item in self.downloads}
 
-        It is what a rule passes on and Snakemake tracks.
-        """
+    def value(self, path: str) -> JsonValue:
+        """A section, or the value at a dotted path in it, as JSON knows it."""
         value = self
         for part in path.split("."):
             value = getattr(value, part)
-        content = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-        return json.dumps(content, sort_keys=True)
+        return to_jsonable_python(value)
+
+    def section(self, path: str) -> str:
+        """The same as canonical JSON."""
+        return json.dumps(self.value(path), sort_keys=True)
 
 
 def schema() -> dict:

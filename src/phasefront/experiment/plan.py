@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+from pydantic import JsonValue
 
 from phasefront.core.errors import InputError
-from phasefront.experiment import sweep
+from phasefront.experiment import sweep, values
 from phasefront.experiment.config import Experiment
 from phasefront.experiment.load import load, named, parse
 from phasefront.experiment.settings.base import Model
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.powder import PatternRow
-from phasefront.experiment.settings.scans import ScanLayout, ScanRow
+from phasefront.experiment.settings.scans import ScanRow
 from phasefront.experiment.tables import read_table
 
 
@@ -66,12 +65,17 @@ class Plan:
     @property
     def cifs(self) -> list[str]:
         """Paths of the candidate phases' CIFs, in the config's order."""
-        return [phase.cif for phase in self.experiment.material.phases]
+        return self.experiment.material.cifs
 
     @property
     def instruments(self) -> list[str]:
-        """Instruments that took at least one of the scans."""
-        return sorted(set(self.scans["instrument"]))
+        """Instruments that took at least one of the scans that are analysed here."""
+        return sorted(set(self.scans.loc[self.analysed_scans, "instrument"]))
+
+    @property
+    def analysed_scans(self) -> list[str]:
+        """Identifiers of the scans whose patterns or peaks are there, not a map alone."""
+        return list(self.scans.index[self.scans["kind"] != "map"])
 
     @property
     def tables(self) -> list[str]:
@@ -80,51 +84,17 @@ class Plan:
         return [path for path in (tables.scans, tables.cycling, tables.powder) if path]
 
     def scans_of_kind(self, kind: str) -> list[str]:
-        """Identifiers of the scans that are raw scans or peak lists."""
+        """Identifiers of the scans that are raw scans, peak lists or maps."""
         return list(self.scans.index[self.scans["kind"] == kind])
 
-    def instrument(self, name: str) -> str:
-        """An instrument as JSON, without its camera's place to the scan: few rules need that."""
-        return _json(self.experiment.instruments[name].model_dump(mode="json", exclude={"camera"}))
-
-    def instrument_of_scan(self, scan: str) -> str:
-        """The instrument that took a scan, as JSON."""
-        return self.instrument(self.scans.loc[scan, "instrument"])
-
-    def camera_of_scan(self, scan: str) -> str:
-        """How the camera stands to a scan, as JSON; null where the config does not say."""
-        return _json(self._cameras([scan])[scan])
-
-    def cameras(self) -> str:
-        """The same of every scan, by its name."""
-        return _json(self._cameras(self.scans.index))
-
-    def _cameras(self, scans: Iterable[str]) -> dict[str, dict | None]:
-        stated = {
-            scan: self.experiment.instruments[self.scans.loc[scan, "instrument"]].camera
-            for scan in scans
-        }
-        return {scan: camera and camera.model_dump(mode="json") for scan, camera in stated.items()}
+    def value(self, path: str, variant: str = "") -> JsonValue:
+        """What a rule is given of the experiment by a path; see `values.value`."""
+        return values.value(self, path, variant)
 
     def step_of(self, scan: str) -> float:
         """Scan step, nm; NaN where the table does not say."""
         step = self.scans.loc[scan, "scan_step_nm"]
         return math.nan if step is None else float(step)
-
-    def layout_of(self, scan: str) -> str:
-        """How the frames of a scan lie on its positions, as JSON; see `config.ScanLayout`."""
-        row = self.scans.loc[scan]
-        layout = {name: row[name] for name in ScanLayout.model_fields}
-        return _json(ScanLayout.model_validate(layout).model_dump(mode="json"))
-
-    def log(self, name: str) -> str:
-        """A row of the cycling table as JSON."""
-        return _json(self.logs.loc[name].to_dict())
-
-    def pattern(self, name: str) -> str:
-        """A row of the powder table as JSON."""
-        row = self.patterns.loc[name]
-        return _json(row[row.notna()].to_dict())
 
     def patterns_of_kind(self, kind: str) -> list[str]:
         """Identifiers of the powder patterns to fit, or of those refined elsewhere."""
@@ -144,24 +114,6 @@ class Plan:
         order = [p for state in states for p in same.index[same["state"] == state]]
         place = order.index(name)
         return order[place - 1] if place else None
-
-    def states_on_log(self, log: str) -> str:
-        """The states located on a log, as JSON."""
-        states = [state for state in self.experiment.states if state.log == log]
-        return _json([state.model_dump(mode="json") for state in states])
-
-    def links(self) -> str:
-        """What belongs to each state, as JSON: its scans, its log and its powder patterns."""
-        links = [
-            {
-                "state": state.name,
-                "scans": list(self.scans.index[self.scans["state"] == state.name]),
-                "log": state.log,
-                "patterns": list(self.patterns.index[self.patterns["state"] == state.name]),
-            }
-            for state in self.experiment.states
-        ]
-        return _json(links)
 
     def seed_of(self, identifier: str) -> int:
         """A seed of its own for each file, from the run's seed."""
@@ -322,10 +274,6 @@ class Plan:
         found = crystals.read_crystals(self.cifs, self.experiment.material.names)
         crystals.check_distinct(found)
         consistency.check_material(self.experiment.material, found, self.source)
-
-
-def _json(value) -> str:
-    return json.dumps(value, sort_keys=True)
 
 
 def _optional_table(path: str | None, row_model: type[Model]) -> pd.DataFrame:

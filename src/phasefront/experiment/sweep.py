@@ -1,28 +1,19 @@
-"""A sweep: which settings each variant of an analysis changes, and what that did to its results."""
+"""A sweep: which settings each variant of an analysis changes."""
 
 from __future__ import annotations
 
 import difflib
 import itertools
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
-
-import pandas as pd
-from pydantic import JsonValue, RootModel
 
 from phasefront.core.errors import InputError
 from phasefront.experiment.config import Experiment
 from phasefront.experiment.load import parse
 from phasefront.experiment.settings.base import Model
+from phasefront.experiment.variants import changes_in, column, label
 
-if TYPE_CHECKING:
-    import xarray as xr
-
-# What a table of a sweep calls the run itself.
-RUN = "run"
 # Settings that nothing which is compared depends on.
 _ASIDE = {"scans", "coverage", "supplement"}
 # Sections of settings, which have defaults. Everything else says what was measured, or where: that
@@ -64,10 +55,6 @@ class Space:
         own = {path: _value(self.experiment, path) for path in self.parameters}
         return [own | changes for changes in self.variants]
 
-    def as_json(self) -> str:
-        """`settings` as JSON: what the summary of the sweep is given."""
-        return json.dumps(self.settings)
-
     @cached_property
     def choices(self) -> dict[str, list[str]]:
         """The short values that each swept parameter takes, by column name."""
@@ -76,30 +63,34 @@ class Space:
             for path in self.parameters
         }
 
-    def experiment_of(self, labels: Mapping[str, str]) -> Experiment:
-        """The experiment with the changes that these labels, of any variant, stand for.
+    def experiment_of(self, variant: str) -> Experiment:
+        """The experiment as a variant, named by its folder, changes it; the run's own for "".
 
-        Raises InputError for one that no variant has.
+        Raises InputError for a change that no variant has.
         """
+        if variant not in self._experiments:
+            self._experiments[variant] = self._changed(changes_in(variant))
+        return self._experiments[variant]
+
+    @cached_property
+    def _experiments(self) -> dict[str, Experiment]:
+        """Experiments of variants that were asked for, by folder: each is asked for often."""
+        return {"": self.experiment}
+
+    def _changed(self, changes: Mapping[str, str]) -> Experiment:
         known = {
             (column(path), label(value)): (path, value)
-            for changes in self.variants
-            for path, value in changes.items()
+            for differing in self.variants
+            for path, value in differing.items()
         }
-        for name, value in labels.items():
+        for name, value in changes.items():
             if (name, value) not in known:
                 raise InputError(
                     f"{name}~{value}",
                     "the sweep has no such variant",
                     remedy="add it to the config's sweep, or delete its results",
                 )
-        return changed(self.experiment, dict(known[item] for item in labels.items()))
-
-
-class Swept(RootModel):
-    """Values of all that is swept, of the run and then of each variant, by dotted path."""
-
-    root: list[dict[str, JsonValue]]
+        return changed(self.experiment, dict(known[item] for item in changes.items()))
 
 
 def expand(experiment: Experiment, source: str) -> Space:
@@ -160,58 +151,6 @@ def changed(
             node = node[part]
         node[name] = value
     return parse(content, source, prefix="sweep")
-
-
-def tabulate(settings: Sequence[Mapping], tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """The tables of all variants under each other, with each variant's name and settings.
-
-    `settings` and `tables` are those of the run itself and then of each variant; `variant` names
-    what differs from the run, which is called "run".
-    """
-    own = settings[0]
-    parts = []
-    for values, table in zip(settings, tables, strict=True):
-        differing = [f"{path}={label(values[path])}" for path in own if values[path] != own[path]]
-        part = table.copy()
-        for place, path in enumerate(own):
-            part.insert(place, path, label(values[path]))
-        part.insert(0, "variant", " ".join(differing) or RUN)
-        parts.append(part)
-    return pd.concat(parts, ignore_index=True)
-
-
-def undecided_shares(
-    scans_of_states: Mapping[str, Sequence[str]], fractions: Mapping[str, xr.Dataset]
-) -> pd.DataFrame:
-    """Share of the crystal's positions without an answer in each state, as rows of the comparison.
-
-    `fractions` are FRACTIONS by scan. States without scans have no row.
-    """
-    rows = []
-    for state, scans in scans_of_states.items():
-        found = [fractions[scan] for scan in scans]
-        crystal = sum(int(scan["patterns"]) - int(scan["vacuum"]) for scan in found)
-        if crystal:
-            left = sum(int(scan["undecided"]) + int(scan["unindexed"]) for scan in found)
-            share = left / crystal
-            rows.append((state, "undecided", "stem", share))
-    return pd.DataFrame(rows, columns=["state", "quantity", "source", "value"])
-
-
-def column(path: str) -> str:
-    """A dotted path as a name that Snakemake's Paramspace can hold, an identifier."""
-    return path.replace(".", "__")
-
-
-def label(value: object) -> str:
-    """A value as part of a file name: 4.0 is 4, and the parts of a list are joined by two dots."""
-    if isinstance(value, list | tuple):
-        return "..".join(map(label, value))
-    if isinstance(value, float):
-        return f"{value:.12g}"
-    return (
-        "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
-    )
 
 
 def _place(path: str) -> tuple[int, str]:

@@ -295,7 +295,7 @@ def _sweep(phases: xr.Dataset, share: np.ndarray) -> tuple[np.ndarray, np.ndarra
     open_yet = (decision == UNDECIDED) & fits & (sure <= limit)
     open_yet &= phases["second_phase"].to_numpy() < 0
     answer = np.where(open_yet[..., None], likeliest, share)
-    thresholds = np.union1d(_THRESHOLDS, [limit])
+    thresholds = np.union1d(_THRESHOLDS, [limit] if np.isfinite(limit) else [])
     crystal = decision != VACUUM
     area, undecided = [], []
     for threshold in thresholds:

@@ -19,6 +19,7 @@ from scipy.spatial.transform import Rotation
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.diffraction import rotations
+from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import Crystal, laue_rotations
 from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.phases import MIXED, UNANSWERED, VACUUM
@@ -26,13 +27,11 @@ from phasefront.layouts.phases import MIXED, UNANSWERED, VACUUM
 
 def find_grains(
     phases: xr.Dataset,
-    crystals: Sequence[Crystal],
+    candidates: CandidatePhases,
     *,
     misorientation_deg: float,
     min_positions: int,
     scan_step_nm: float,
-    parents: Sequence[Sequence[Sequence[float]] | None] | None = None,
-    parent_point_group: str | None = None,
 ) -> xr.Dataset:
     """Join neighbouring positions of one lattice orientation into grains.
 
@@ -48,19 +47,15 @@ def find_grains(
     ----------
     phases
         PHASES data set.
-    crystals
-        Candidate phases in the order of `phases`.
+    candidates
+        In the order of `phases`. Those with `parent_axes` are compared as the lattice that they
+        share, of the point group `parent_point_group`.
     misorientation_deg
         Boundary between two grains, degrees.
     min_positions
         Patches of fewer positions are no grain.
     scan_step_nm
         Scan step, nm; NaN where unknown.
-    parents
-        For each phase a matrix (3, 3) whose rows are the common parent cell's axes in the phase's
-        axes, or None for a phase of its own.
-    parent_point_group
-        orix's name of the parent's point group, needed with `parents`.
 
     Returns
     -------
@@ -72,10 +67,10 @@ def find_grains(
     Raises
     ------
     InputError
-        `parents` without `parent_point_group`, a parent matrix that is singular or not (3, 3), or
-        a point group that orix does not know.
+        `parent_axes` without `parent_point_group`, axes that are singular or not (3, 3), or a point
+        group that orix does not know.
     """
-    lattices = lattices_of(crystals, parents, parent_point_group)
+    lattices = lattices_of(candidates)
     decision = phases["decision"].values
     rotation, family = _lattice_orientations(phases, lattices)
     edges = _neighbours(family)
@@ -128,12 +123,11 @@ class Lattice:
     symmetry: np.ndarray  # (n, 4)
 
 
-def lattices_of(
-    crystals: Sequence[Crystal], parents: Sequence | None, point_group: str | None
-) -> list[Lattice]:
-    parents = [None] * len(crystals) if parents is None else parents
+def lattices_of(candidates: CandidatePhases) -> list[Lattice]:
+    """The lattice of each phase; raises InputError, see `find_grains`."""
+    crystals, parents = candidates.crystals, candidates.parent_axes
     if any(parent is not None for parent in parents):
-        shared_symmetry = laue_rotations(point_group)
+        shared_symmetry = laue_rotations(candidates.parent_point_group)
     lattices = []
     for number, (crystal, parent) in enumerate(zip(crystals, parents, strict=True)):
         if parent is None:
@@ -169,8 +163,8 @@ def _lattice_orientations(
     decision = phases["decision"].values.ravel()
     posterior = phases["posterior"].values.reshape(len(decision), -1)
     rotation = phases["rotation"].values.astype("f8").reshape(len(decision), -1, 4)
-    usable = np.isfinite(rotation).all(axis=-1) & np.isfinite(posterior)
-    likeliest = np.where(usable, posterior, -1.0).argmax(axis=1)
+    usable = np.isfinite(rotation).all(axis=-1)
+    likeliest = np.where(usable, np.nan_to_num(posterior), -1.0).argmax(axis=1)
     phase = np.where(decision >= 0, decision, likeliest)
     chosen = rotation[np.arange(len(phase)), phase]
     chosen /= np.linalg.norm(chosen, axis=1, keepdims=True)

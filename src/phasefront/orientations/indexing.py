@@ -13,9 +13,9 @@ from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import refine
 from phasefront.diffraction.matching import Matches, match
 from phasefront.diffraction.matching_kernels import rank_distinct
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable, reflection_table
-from phasefront.diffraction.spot_lists import observed_window, spot_arrays
+from phasefront.diffraction.spot_lists import Spots, observed_window
 from phasefront.diffraction.template_library import COARSE_DEG, Library
 from phasefront.layouts.orientations import ORIENTATIONS
 
@@ -81,7 +81,7 @@ def stream_orientations(
     neither on how many, nor on the number of threads.
     """
     library = Library.prepare(templates, crystals, coarse_deg)
-    experiment = Experiment(
+    optics = Optics(
         voltage_kv=templates.attrs["voltage_kv"],
         precession_deg=templates.attrs["precession_deg"],
         window=observed_window(spots),
@@ -89,15 +89,15 @@ def stream_orientations(
         scale_sigma=scale_sigma,
         centre_sigma=centre_sigma,
     )
-    table = reflection_table(crystals, max_radius=experiment.window[1])
+    table = reflection_table(crystals, max_radius=optics.window[1])
     ny, nx = spots["count"].shape
     rows = max(1, _BLOCK // nx)
     for first in range(0, ny, rows):
         last = min(first + rows, ny)
-        arrays = spot_arrays(spots, slice(first * nx, last * nx))
+        arrays = Spots.of(spots, slice(first * nx, last * nx))
         matches = match(arrays, library, n_best=n_best + _SPARE, min_spots=min_spots, device=device)
         found = _refine_and_rank(
-            arrays, matches, library, crystals, table, experiment, n_best, distinct_deg
+            arrays, matches, library, crystals, table, optics, n_best, distinct_deg
         )
         yield {
             name: values.reshape(last - first, nx, *values.shape[1:])
@@ -106,8 +106,8 @@ def stream_orientations(
 
 
 def _refine_and_rank(
-    arrays: tuple, matches: Matches, library: Library, crystals: Sequence[Crystal],
-    table: ReflectionTable, experiment: Experiment, n_best: int, distinct_deg: float,
+    arrays: Spots, matches: Matches, library: Library, crystals: Sequence[Crystal],
+    table: ReflectionTable, optics: Optics, n_best: int, distinct_deg: float,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Variables of ORIENTATIONS, positions first."""
     shape = (*matches.score.shape[:2], n_best)
@@ -121,11 +121,11 @@ def _refine_and_rank(
     }
     at = np.nonzero(_worth_refining(matches.score))
     position, phase = at[:2]
-    refined = refine(arrays, position, phase, matches.rotation[at], table, experiment)
+    refined = refine(arrays, position, phase, matches.rotation[at], table, optics)
     best = _best_of_each(position * shape[1] + phase, refined.log_likelihood)
     turned = refine(
         arrays, position[best], phase[best],
-        rotations.multiply(refined.rotation[best], rotations.HALF_TURN), table, experiment,
+        rotations.multiply(refined.rotation[best], rotations.HALF_TURN), table, optics,
         coarse=False,
     )  # fmt: skip
     gap = np.full(shape[:2], np.nan)

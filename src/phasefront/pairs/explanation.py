@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy.special import ndtr
 
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.pairs.patterns import COUNTED, Assumptions, IdealSpots, distances
 
 # Doses at which the nuisance parameters are fitted; at each dose the best of these fits counts.
@@ -38,10 +38,10 @@ class Explanation:
     @classmethod
     def of(
         cls, spots: IdealSpots, rival: IdealSpots, scale: float, centre: np.ndarray,
-        experiment: Experiment, assumptions: Assumptions,
+        optics: Optics, assumptions: Assumptions,
     ) -> Explanation:  # fmt: skip
         rival = replace(rival, place=scale * rival.place + centre)
-        tested, promising = (one.above(COUNTED, experiment) for one in (spots, rival))
+        tested, promising = (one.above(COUNTED, optics) for one in (spots, rival))
         distance = distances(tested.place, rival.place)
         near = distance < assumptions.radius
         # Of the reflections near by the nearest that is strong enough, else the nearest.
@@ -73,9 +73,9 @@ class Explanation:
             claimed=beam * np.minimum(claimed, tested.share),
             promised=beam * promised,
             shown=beam * np.minimum(shown, promised),
-            background=assumptions.background(experiment.window[1]),
-            position_sigma=experiment.position_sigma,
-            stray=experiment.stray_share,
+            background=assumptions.background(optics.window[1]),
+            position_sigma=optics.position_sigma,
+            stray=optics.stray_share,
             assumptions=assumptions,
         )  # fmt: skip
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.optics import EXCITATION_WIDTH, Experiment
+from phasefront.diffraction.optics import EXCITATION_WIDTH, Optics
 from phasefront.diffraction.templates import (
     MIN_RADIUS,
 )
@@ -56,9 +56,9 @@ class IdealSpots:
     least: np.ndarray  # (n,)
     row: np.ndarray  # (n,), among the crystal's reflections
 
-    def above(self, weakest: float, experiment: Experiment) -> IdealSpots:
+    def above(self, weakest: float, optics: Optics) -> IdealSpots:
         """Spots in the window that are stronger than a share of the strongest."""
-        inside = np.hypot(*self.place.T) < experiment.window[1]
+        inside = np.hypot(*self.place.T) < optics.window[1]
         return self.only(inside & (self.share > weakest * self.share.max()))
 
     def only(self, kept: np.ndarray) -> IdealSpots:
@@ -92,9 +92,7 @@ class Reflections:
         kept = strength > KEPT * strength.max()
         return cls(hkl[kept], g[kept], strength[kept])
 
-    def shown(
-        self, rotation: np.ndarray, experiment: Experiment, assumptions: Assumptions
-    ) -> IdealSpots:
+    def shown(self, rotation: np.ndarray, optics: Optics, assumptions: Assumptions) -> IdealSpots:
         """Kinematic spots under precession: Palatinus et al., Acta Cryst. B75 (2019) 512, eq. 10.
 
         A tilt by t moves a reflection at radius q by up to q t towards the Ewald sphere or from it.
@@ -103,9 +101,9 @@ class Reflections:
 
         q = self.g @ rotations.matrices(rotation)
         radius = np.hypot(q[:, 0], q[:, 1])
-        sphere = 1 / experiment.wavelength
+        sphere = 1 / optics.wavelength
         error = np.abs(sphere - np.sqrt(sphere**2 - radius**2) - q[:, 2])
-        swing = np.deg2rad(experiment.precession_deg)
+        swing = np.deg2rad(optics.precession_deg)
         slack = radius * np.deg2rad(assumptions.tilt_deg)
         near = np.flatnonzero(
             (error < _REACH * EXCITATION_WIDTH + radius * swing + slack) & (radius > MIN_RADIUS)
@@ -117,7 +115,7 @@ class Reflections:
         )
         # Under precession visibility is highest where the cone touches the sphere, not in between.
         most, least = np.maximum(share, most), np.minimum(share, least)
-        total = share[radius < experiment.window[1]].sum()
+        total = share[radius < optics.window[1]].sum()
         spots = IdealSpots(q[near, :2], share / total, most / total, least / total, near)
         return spots.only(spots.most > KEPT * spots.share.max())
 

@@ -26,7 +26,7 @@ import xarray as xr
 
 from phasefront.core import netcdf
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.templates import (
     MIN_RADIUS,
     beam_directions,
@@ -75,7 +75,7 @@ def rate_pairs(
     Returns a PAIRS dataset. Electrons are infinite where no dose suffices, or more than 1e12.
     """
     assumptions = assumptions or Assumptions()
-    experiment = Experiment(
+    optics = Optics(
         voltage_kv=voltage_kv,
         precession_deg=precession_deg,
         window=(MIN_RADIUS, max_radius),
@@ -88,7 +88,7 @@ def rate_pairs(
     directions: list[dict] = []
     reflections: list[dict] = []
     if pairs:
-        search = Search.prepare(crystals, experiment, assumptions)
+        search = Search.prepare(crystals, optics, assumptions)
         for true, crystal in enumerate(crystals):
             uvw, axes = lowest_zone_axes(crystal, zone_axes)
             beams = np.concatenate([axes, beam_directions(crystal, step_deg)])

@@ -12,8 +12,9 @@ from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import Refined, refine
 from phasefront.diffraction.matching import match
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable, reflection_table
+from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import COARSE_DEG, Library
 from phasefront.diffraction.templates import (
     shortest_rotations,
@@ -41,16 +42,16 @@ class Search:
     reflections: list[Reflections]
     library: Library
     table: ReflectionTable
-    experiment: Experiment
+    optics: Optics
     assumptions: Assumptions
 
     @classmethod
     def prepare(
-        cls, crystals: Sequence[Crystal], experiment: Experiment, assumptions: Assumptions
+        cls, crystals: Sequence[Crystal], optics: Optics, assumptions: Assumptions
     ) -> Search:
-        radius = experiment.window[1]
+        radius = optics.window[1]
         templates = simulate_templates(
-            crystals, voltage_kv=experiment.voltage_kv, precession_deg=experiment.precession_deg,
+            crystals, voltage_kv=optics.voltage_kv, precession_deg=optics.precession_deg,
             resolution_deg=_TEMPLATE_STEP_DEG, max_radius=radius,
         )  # fmt: skip
         return cls(
@@ -58,7 +59,7 @@ class Search:
             [Reflections.of(crystal, radius) for crystal in crystals],
             Library.prepare(templates, crystals, COARSE_DEG),
             reflection_table(crystals, max_radius=radius),
-            experiment,
+            optics,
             assumptions,
         )
 
@@ -78,7 +79,7 @@ class Search:
                     Explanation.of(
                         shown[number], self._shown(other, refined.rotation[candidate]),
                         refined.scale_factor[candidate], refined.centre[candidate],
-                        self.experiment, self.assumptions,
+                        self.optics, self.assumptions,
                     )
                     for candidate in own[
                         first_of_its_kind(refined.rotation[own], self.crystals[other].symmetry)
@@ -93,7 +94,7 @@ class Search:
                 yield other, number, {"electrons": electrons, "evidence_limit": limit}, listed
 
     def _shown(self, phase: int, rotation: np.ndarray) -> IdealSpots:
-        return self.reflections[phase].shown(rotation, self.experiment, self.assumptions)
+        return self.reflections[phase].shown(rotation, self.optics, self.assumptions)
 
     def explain(
         self, shown: Sequence[IdealSpots], orientation: np.ndarray, true: int
@@ -105,13 +106,13 @@ class Search:
         with the same reflections ends where these are, and no other orientation is likelier. What
         relates a rival to the true phase along many directions is tried along all.
         """
-        arrays = _stack([spots.above(_FOUND, self.experiment) for spots in shown])
+        arrays = _stack([spots.above(_FOUND, self.optics) for spots in shown])
         matches = match(arrays, self.library, n_best=_RIVALS)
         found = np.isfinite(matches.score)
         found[:, true] = False
         position, phase, rank = np.nonzero(found)
         start = matches.rotation[position, phase, rank]
-        start = refine(arrays, position, phase, start, self.table, self.experiment).rotation
+        start = refine(arrays, position, phase, start, self.table, self.optics).rotation
         starts = [(position, phase, start)]
         symmetry = [crystal.symmetry for crystal in self.crystals]
         for rival in range(len(self.crystals)):
@@ -123,11 +124,11 @@ class Search:
                 starts.append((everywhere, np.full(len(shown), rival), turned))
         position, phase, start = (np.concatenate(parts) for parts in zip(*starts, strict=True))
         amplitude = np.sqrt(self.reflections[true].strength)
-        expected = [spots.above(_EXPECTED, self.experiment) for spots in shown]
+        expected = [spots.above(_EXPECTED, self.optics) for spots in shown]
         expected = [replace(one, share=one.share / amplitude[one.row]) for one in expected]
         arrays = _stack(expected)
         refined = refine(
-            arrays, position, phase, start, self.table, self.experiment,
+            arrays, position, phase, start, self.table, self.optics,
             intensity_power=1.0, coarse=False,
         )  # fmt: skip
         return refined, position, phase
@@ -157,8 +158,8 @@ def _commonest(relation: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.
     return relation[chosen]
 
 
-def _stack(shown: Sequence[IdealSpots]) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """offset, qx, qy and share of the spots of all patterns, one after the other."""
+def _stack(shown: Sequence[IdealSpots]) -> Spots:
+    """All patterns, with their shares for intensities."""
     offset = np.cumsum([0, *(len(spots.share) for spots in shown)])
     place = np.concatenate([spots.place for spots in shown])
-    return offset, *place.T.copy(), np.concatenate([spots.share for spots in shown])
+    return Spots(offset, *place.T.copy(), np.concatenate([spots.share for spots in shown]))

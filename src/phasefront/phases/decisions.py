@@ -18,39 +18,28 @@ import xarray as xr
 
 from phasefront.core import netcdf
 from phasefront.diffraction import cell_path
-from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.likelihood import (
-    LOCAL_SCALE_SIGMA,
-)
-from phasefront.diffraction.optics import Experiment
-from phasefront.diffraction.reflections import ReflectionTable, reflection_table
-from phasefront.diffraction.spot_lists import observed_window, owner, spot_arrays, without
+from phasefront.diffraction.candidates import CandidatePhases
+from phasefront.diffraction.likelihood import LOCAL_SCALE_SIGMA
+from phasefront.diffraction.optics import Optics
+from phasefront.diffraction.reflections import reflection_table
+from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import COARSE_DEG, Library
-from phasefront.layouts.phases import MIXED, PHASES, UNDECIDED, UNINDEXED, VACUUM
-from phasefront.phases import forced, overlaps, vacuum
-from phasefront.phases.distortion import fit_distortion, undistorted
-from phasefront.phases.evidence import (
-    Candidates,
-    Evidence,
-    SpotArrays,
-    posterior_of,
-    refine_candidates,
-    replaced,
-    weigh,
-)
-from phasefront.phases.lattices import CLEAR, Lattices, RefinedCells
-
-_FALSE_ALARMS = 0.1  # spots a pattern that noise makes, where the spots do not say
+from phasefront.layouts.phases import PHASES
+from phasefront.phases import overlaps
+from phasefront.phases.distortion import fit_distortion
+from phasefront.phases.evidence import Starts, posterior_of, weigh, weigh_again
+from phasefront.phases.lattices import Lattices, RefinedCells
+from phasefront.phases.raw_patterns import RawPatterns
+from phasefront.phases.verdict import Limits, Verdict
 
 
 def decide_phases(
     spots: xr.Dataset,
     orientations: xr.Dataset,
     templates: xr.Dataset,
-    crystals: Sequence[Crystal],
+    candidates: CandidatePhases,
     *,
     raw: tuple | None = None,
-    path: cell_path.Path | None = None,
     min_spots: int = 5,
     position_sigma: float = 0.005,
     distortion_sigma: float = 0.003,
@@ -70,13 +59,12 @@ def decide_phases(
     ----------
     spots, orientations, templates
         SPOTS, ORIENTATIONS and TEMPLATES datasets of one scan.
-    crystals
-        The phases, in the orientations' order.
+    candidates
+        The phases, in the orientations' order. If they share a lattice, and their ion contents are
+        known, the refined cells are read on the path from one to the next (see `cell_path`).
     raw
         The scan (see `scans.open_scan`) and its CALIBRATION dataset, to measure intensities in the
         patterns; None where there are peaks only.
-    path
-        How the cell of the lattice that phases share changes with the ion content.
     min_spots
         A position with fewer spots is `vacuum` where its background is that of the scan's empty
         places (see `vacuum.find_vacuum`), else `unindexed`. A list of peaks tells no background:
@@ -108,186 +96,90 @@ def decide_phases(
     found on top of the calibration, `position_sigma` the error of spots that remained. Reliability
     is 1 - next best / best score of two phases.
     """
-    shape = spots["count"].shape
-    experiment = Experiment(
-        voltage_kv=templates.attrs["voltage_kv"],
-        precession_deg=templates.attrs["precession_deg"],
-        window=observed_window(spots),
-        position_sigma=position_sigma,
-        scale_sigma=distortion_sigma,
+    crystals, path = candidates.crystals, cell_path.Path.of(candidates)
+    library = Library.prepare(templates, crystals, COARSE_DEG)
+    limits = Limits(min_spots, decide_above, min_explained, max_residual, max_misfit)
+    optics = Optics.of(
+        templates, spots, position_sigma=position_sigma, scale_sigma=distortion_sigma,
         centre_sigma=centre_sigma,
+    )  # fmt: skip
+    table = reflection_table(crystals, max_radius=optics.window[1])
+    measured, starts = Spots.of(spots), Starts.of(orientations)
+
+    # Scale and ellipse of the scan, then each candidate phase at each position.
+    distortion, optics = fit_distortion(
+        measured, starts, table, optics, crystals, local_scale_sigma, prior
     )
-    arrays = spot_arrays(spots)
-    table = reflection_table(crystals, max_radius=experiment.window[1])
-    candidates = Candidates.of(orientations)
-    distortion, experiment = fit_distortion(
-        arrays, candidates, table, experiment, crystals, local_scale_sigma, prior
-    )
-    freed = undistorted(arrays, distortion)
-    evidence = weigh(freed, candidates, table, experiment)
-    intensities = np.zeros(evidence.log_evidence.shape)
-    empty = spots["count"].values < min_spots
+    every = measured.undistorted(distortion)
+    evidence = weigh(every, starts, table, optics)
+    # Where phases promise different intensities and no spot was found, the raw pattern.
+    patterns = RawPatterns.unknown(evidence)
     if raw is not None:
-        intensities, level = _force(freed, evidence, table, experiment, distortion, *raw)
-        empty = vacuum.find_vacuum(
-            spots["count"].values, level, min_spots=min_spots,
-            false_alarms=spots.attrs.get("false_alarms", _FALSE_ALARMS),
-        )  # fmt: skip
-    posterior = posterior_of(evidence.log_evidence, intensities, prior)
-    found = Lattices.of(freed, evidence, posterior, crystals, table, experiment)
+        patterns = RawPatterns.measure(*raw, every, evidence, table, optics, distortion)
+    posterior = posterior_of(evidence.log_evidence, patterns.forced_evidence, prior)
+    # The likeliest phase's lattice; the spots it leaves over are indexed by themselves.
+    first = Lattices.of(every, evidence, posterior, crystals, table, optics)
     second = overlaps.find_second(
-        freed, found.explained, Library.prepare(templates, crystals, COARSE_DEG), table, experiment,
-        min_spots=min_spots,
-    )  # fmt: skip
+        every, first.explained, library, table, optics, min_spots=min_spots
+    )
     # Without the spots of the second lattice the first one is weighed, and its cell refined, again.
-    alone = without(freed, second.claimed)
-    again = np.flatnonzero(second.phase[candidates.position] >= 0)
-    refined = replaced(
-        evidence.refined,
-        again,
-        refine_candidates(alone, candidates.taken(again), table, experiment),
-    )
-    evidence = Evidence.of(alone, candidates, refined, experiment)
-    posterior = posterior_of(evidence.log_evidence, intensities, prior)
-    found = Lattices.of(alone, evidence, posterior, crystals, table, experiment)
-    cell = RefinedCells.of(shape, found, crystals, path, cell_tolerance, mixed_prior)
-
-    count = np.diff(arrays[0])
-    indexed = found.count + np.bincount(owner(arrays[0])[second.claimed], minlength=len(count))
-    explained = indexed / np.maximum(count, 1)
-    fits = (
-        (explained >= min_explained)
-        & (found.residual <= max_residual * experiment.position_sigma * np.sqrt(2))
-        & (cell.misfit <= max_misfit)
-    )
-    of_second = _amplitude(freed, second.claimed)
-    second_share = of_second / np.maximum(of_second + _amplitude(alone, found.explained), 1e-300)
-    decision, share = _decide(
-        posterior, fits, fits & (cell.phase_misfit <= max_misfit), cell, second,
-        second_share, posterior_of(second.log_evidence, 0.0, prior), decide_above,
+    alone = every.without(second.claimed)
+    evidence = weigh_again(evidence, second.phase >= 0, alone, starts, table, optics)
+    posterior = posterior_of(evidence.log_evidence, patterns.forced_evidence, prior)
+    first = Lattices.of(alone, evidence, posterior, crystals, table, optics)
+    cell = RefinedCells.of(spots["count"].shape, first, crystals, path, cell_tolerance, mixed_prior)
+    # The decision, or none.
+    explained = (first.count + every.tally(second.claimed)) / np.maximum(every.numbers, 1)
+    second_share = overlaps.share_of_second(every, second, alone.amplitude(first.explained))
+    verdict = Verdict.of(
+        every.numbers, explained, posterior, first, cell, second, second_share,
+        posterior_of(second.log_evidence, 0.0, prior),
+        patterns.find_vacuum(spots, min_spots).ravel(), limits, optics.position_sigma,
     )  # fmt: skip
-    few = count < min_spots
-    decision[(decision == UNDECIDED) & (explained < min_explained)] = UNINDEXED
-    decision[few], share[few] = UNINDEXED, np.nan
-    decision[empty.ravel()] = VACUUM
+    return _on_map(
+        spots, orientations, candidates, limits, distortion, optics,
+        {
+            "rotation": evidence.rotation, "log_evidence": evidence.log_evidence,
+            "forced_evidence": patterns.forced_evidence, "posterior": posterior,
+            "decision": verdict.decision, "share": verdict.share,
+            "second_phase": second.phase, "second_rotation": second.rotation,
+            "second_share": second_share,
+        },
+        {"explained": explained, **cell.variables()},
+    )  # fmt: skip
 
-    def on_map(values: np.ndarray) -> np.ndarray:
-        return np.where(few.reshape(-1, *[1] * (values.ndim - 1)), np.nan, values).reshape(
-            *shape, *values.shape[1:]
-        )
 
+def _on_map(
+    spots: xr.Dataset, orientations: xr.Dataset, candidates: CandidatePhases, limits: Limits,
+    distortion: np.ndarray, optics: Optics, everywhere: dict, of_spots: dict,
+) -> xr.Dataset:  # fmt: skip
+    """PHASES from values of each position; those `of_spots` are NaN where there are too few."""
+    shape = spots["count"].shape
+    few = spots["count"].values.ravel() < limits.min_spots
+    for name, values in of_spots.items():
+        everywhere[name] = np.where(few.reshape(-1, *[1] * (values.ndim - 1)), np.nan, values)
     return netcdf.build(
         PHASES,
         {
-            "phase": [crystal.name for crystal in crystals],
-            "rotation": evidence.rotation.reshape(*shape, -1, 4),
-            "log_evidence": evidence.log_evidence.reshape(*shape, -1),
-            "forced_evidence": intensities.reshape(*shape, -1),
-            "posterior": posterior.reshape(*shape, -1),
-            "decision": decision.reshape(shape),
-            "share": share.reshape(*shape, -1),
+            "phase": candidates.names,
             "reliability": _reliability(orientations["score"].values),
-            "explained": on_map(explained),
-            "cell": on_map(cell.parameters),
-            "cell_covariance": on_map(cell.covariance),
-            "cell_misfit": on_map(cell.misfit),
-            "phase_misfit": on_map(cell.phase_misfit),
-            "axial_ratio": on_map(cell.axial_ratio),
-            "axial_ratio_stderr": on_map(cell.axial_ratio_stderr),
-            "ion_content": on_map(cell.ion_content),
-            "ion_content_stderr": on_map(cell.ion_content_stderr),
-            "second_phase": second.phase.reshape(shape),
-            "second_rotation": second.rotation.reshape(*shape, 4),
-            "second_share": second_share.reshape(shape),
+            **{
+                name: values.reshape(*shape, *values.shape[1:])
+                for name, values in everywhere.items()
+            },
         },
         {
             "scan": spots.attrs["scan"],
-            "decide_above": float(decide_above),
-            "min_explained": float(min_explained),
-            "max_misfit": float(max_misfit),
-            "position_sigma": experiment.position_sigma,
+            "map_by": "",
+            "decide_above": float(limits.decide_above),
+            "min_explained": float(limits.min_explained),
+            "max_misfit": float(limits.max_misfit),
+            "position_sigma": optics.position_sigma,
             "scale": float(0.5 * (distortion[0, 0] + distortion[1, 1])),
             "stretch": float(0.5 * (distortion[0, 0] - distortion[1, 1])),
             "shear": float(distortion[0, 1]),
         },
     )
-
-
-def _force(
-    freed: SpotArrays, evidence: Evidence, table: ReflectionTable, experiment: Experiment,
-    distortion: np.ndarray, scan, calibration: xr.Dataset,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Log-likelihood (positions, phases) of intensities in the raw patterns where phases differ,
-    and the background (y, x, zone) between the spots."""
-    radius = calibration["spot_radius"].item()
-    places = forced.find_places(
-        freed, evidence.refined, evidence.best, table, experiment,
-        spot_radius=radius * calibration["scale"].item(),
-    )  # fmt: skip
-    pixel = places.q @ (np.linalg.inv(calibration["affine"].values) @ distortion).T
-    x = pixel[:, 0] + calibration["centre_x"].values.ravel()[places.position]
-    y = pixel[:, 1] + calibration["centre_y"].values.ravel()[places.position]
-    mask = calibration["mask"].values
-    measured = np.empty((len(x), 2))
-    columns = scan.shape[1]
-    centres = np.stack([calibration[name].values.ravel() for name in ("centre_y", "centre_x")], 1)
-    background = vacuum.Background(
-        mask.astype(bool), centres.mean(axis=0), calibration["beam_radius"].item(), radius
-    )
-    level = []
-    for rows, block in scan.blocks():
-        own = slice(*np.searchsorted(places.position, [rows.start * columns, rows.stop * columns]))
-        patterns = block.reshape(-1, *block.shape[2:])
-        of_block = slice(rows.start * columns, rows.stop * columns)
-        level.append(background.levels(patterns, centres[of_block]))
-        measured[own] = forced.measure(
-            patterns, places.position[own] - rows.start * columns,
-            x[own], y[own], radius, mask,
-        )  # fmt: skip
-    level = np.concatenate(level).reshape(*scan.shape[:2], -1)
-    return forced.weigh(places, measured, len(freed[0]) - 1), level
-
-
-def _amplitude(arrays: SpotArrays, chosen: np.ndarray) -> np.ndarray:
-    """Summed amplitude (positions,) of the chosen spots (spots,): it grows with the thickness.
-
-    Intensities grow with its square where scattering is kinematic; on Bloch-wave patterns shares by
-    amplitude are nearer to those of the thickness (rms 0.10 to 0.16, by intensity 0.11 to 0.21).
-    """
-    offset, _, _, intensity = arrays
-    amplitude = np.sqrt(intensity[chosen])
-    return np.bincount(owner(offset)[chosen], amplitude, minlength=len(offset) - 1)
-
-
-def _decide(
-    posterior: np.ndarray, fits: np.ndarray, fits_phase: np.ndarray, cell: RefinedCells,
-    second: overlaps.Second, second_share: np.ndarray, second_posterior: np.ndarray,
-    decide_above: float,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Decision (positions,) and shares (positions, phases), NaN where undecided.
-
-    One lattice: its phase, if sure and if its cell `fits_phase` (positions,); mixed, if the cell
-    lies between two phases. Two lattices: their phase, if it is the same for sure; mixed, if they
-    are of two phases for sure; the first one's alone, if the second is weak.
-    """
-    every, one_of = np.arange(len(posterior)), np.eye(posterior.shape[1])
-    phase = posterior.argmax(axis=1)
-    sure = fits_phase & (posterior[every, phase] > decide_above)
-    mixed = fits & (cell.mixed > 0.5)
-    share = np.where(mixed[:, None], cell.share, one_of[phase])
-    known = sure | mixed
-
-    two = second.phase >= 0
-    sure_of_second = second_posterior[every, second.phase] > decide_above
-    known &= ~two | sure_of_second | (second_share <= 1 - CLEAR)
-    both = two & sure_of_second
-    weight = np.where(both, second_share, 0.0)[:, None]
-    share = (1 - weight) * share + weight * one_of[second.phase]
-    mixed = np.where(two, share.max(axis=1) < CLEAR, mixed)
-    decision = np.where(mixed, MIXED, share.argmax(axis=1))
-    # What is decided counts whole; what is mixed, by its shares.
-    share = np.where(mixed[:, None], share, one_of[share.argmax(axis=1)])
-    return np.where(known, decision, UNDECIDED), np.where(known[:, None], share, np.nan)
 
 
 def _reliability(score: np.ndarray) -> np.ndarray:

@@ -13,9 +13,10 @@ from phasefront.diffraction.likelihood import (
     Refined,
     common_distortion,
 )
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
-from phasefront.phases.evidence import Candidates, SpotArrays, posterior_of, weigh
+from phasefront.diffraction.spot_lists import Spots
+from phasefront.phases.evidence import Starts, posterior_of, weigh
 
 _ROUNDS = 3  # of deciding and refining the distortion
 _SAMPLE = 1024  # positions, evenly spread, on which the distortion is refined
@@ -24,9 +25,9 @@ _MARGIN = 1.2  # on that error: weak spots have a larger one than most
 
 
 def fit_distortion(
-    arrays: SpotArrays, candidates: Candidates, table: ReflectionTable, experiment: Experiment,
+    spots: Spots, starts: Starts, table: ReflectionTable, optics: Optics,
     crystals: Sequence[Crystal], local_scale_sigma: float, prior: Sequence[float] | None,
-) -> tuple[np.ndarray, Experiment]:  # fmt: skip
+) -> tuple[np.ndarray, Optics]:  # fmt: skip
     """Scale and ellipse (2, 2) of the scan beyond its calibration, and the errors that remain.
 
     Expectation and maximisation in turn: the posterior of the phases weighs their reflections in a
@@ -34,42 +35,42 @@ def fit_distortion(
     of a spot's position is what the indexed spots of most positions show.
     """
     distortion = np.eye(2)
-    candidates = candidates.sampled(_SAMPLE)
-    now = experiment
+    starts = starts.sampled(_SAMPLE)
+    now = optics
     for _ in range(_ROUNDS):
-        freed = undistorted(arrays, distortion)
-        evidence = weigh(freed, candidates, table, now)
+        freed = spots.undistorted(distortion)
+        evidence = weigh(freed, starts, table, now)
         posterior = posterior_of(evidence.log_evidence, 0.0, prior)
         found = evidence.best >= 0
-        weight = np.zeros(len(candidates.position))
+        weight = np.zeros(len(starts.position))
         weight[evidence.best[found]] = posterior[found]
         rest = common_distortion(
-            freed, candidates.position, candidates.phase, evidence.refined, weight, table, now,
-            distortion_sigma=experiment.scale_sigma,
+            freed, starts.position, starts.phase, evidence.refined, weight, table, now,
+            distortion_sigma=optics.scale_sigma,
         )  # fmt: skip
         # Symmetric: the rotation in a product of two stretches is an orientation's business.
         distortion = 0.5 * (rest @ distortion + distortion @ rest)
         now = replace(
-            experiment,
+            optics,
             scale_sigma=local_scale_sigma,
             position_sigma=_position_sigma(
                 freed,
-                candidates,
+                starts,
                 evidence.refined,
                 weight > _SURE,
                 crystals,
                 table,
                 now,
-                experiment.position_sigma,
+                optics.position_sigma,
             ),
         )
-        candidates = replace(candidates, rotation=evidence.refined.rotation)
+        starts = replace(starts, rotation=evidence.refined.rotation)
     return distortion, now
 
 
 def _position_sigma(
-    arrays: SpotArrays, candidates: Candidates, refined: Refined, sure: np.ndarray,
-    crystals: Sequence[Crystal], table: ReflectionTable, experiment: Experiment, largest: float,
+    spots: Spots, starts: Starts, refined: Refined, sure: np.ndarray,
+    crystals: Sequence[Crystal], table: ReflectionTable, optics: Optics, largest: float,
 ) -> float:  # fmt: skip
     """Error of a spot's position (1/angstrom) along one axis, at most `largest`.
 
@@ -79,9 +80,9 @@ def _position_sigma(
     own = np.flatnonzero(sure & (refined.indexed >= _RICH))
     if not len(own):
         return largest
-    chosen = candidates.taken(own)
+    chosen = starts.taken(own)
     found = cells.refine_cells(
-        arrays, chosen.position, chosen.phase, refined.taken(own), table, experiment,
+        spots, chosen.position, chosen.phase, refined.taken(own), table, optics,
         [cells.strain_basis(crystal) for crystal in crystals],
     )  # fmt: skip
     # Two coordinates a spot, less the parameters that they determine: turn, centre, cell.
@@ -89,9 +90,3 @@ def _position_sigma(
     freedom = 2 * number / (2 * number - 6)
     typical = np.median(found.residual * np.sqrt(freedom / 2))
     return float(np.clip(_MARGIN * typical, largest / 4, largest))
-
-
-def undistorted(arrays: SpotArrays, distortion: np.ndarray) -> SpotArrays:
-    offset, qx, qy, intensity = arrays
-    qx, qy = np.linalg.inv(distortion) @ np.stack([qx, qy])
-    return offset, qx, qy, intensity

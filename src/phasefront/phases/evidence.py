@@ -12,8 +12,9 @@ from phasefront.diffraction.likelihood import (
     Refined,
     refine,
 )
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
+from phasefront.diffraction.spot_lists import Spots
 
 # Spots of a pattern share errors (dynamical intensities above all), and so do intensities, so the
 # plain posterior would be over-confident on patterns that break an assumption. On Bloch-wave
@@ -22,11 +23,9 @@ from phasefront.diffraction.reflections import ReflectionTable
 TEMPERATURE = 0.4
 FORCED_TEMPERATURE = 0.2
 
-SpotArrays = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
-
 
 @dataclass(frozen=True)
-class Candidates:
+class Starts:
     """Orientations to try, one entry each, of all positions and phases."""
 
     position: np.ndarray  # (n,)
@@ -35,19 +34,19 @@ class Candidates:
     shape: tuple[int, int]  # positions, phases
 
     @classmethod
-    def of(cls, orientations: xr.Dataset) -> Candidates:
+    def of(cls, orientations: xr.Dataset) -> Starts:
         starts = orientations["rotation"].values
         starts = starts.reshape(-1, *starts.shape[2:])
         position, phase, rank = np.nonzero(np.isfinite(starts[..., 0]))
         return cls(position, phase, starts[position, phase, rank], starts.shape[:2])
 
-    def sampled(self, number: int) -> Candidates:
+    def sampled(self, number: int) -> Starts:
         """Those of at most `number` positions, evenly spread over the positions that have any."""
         positions = np.unique(self.position)
         step = max(1, -(-len(positions) // number))
         return self.taken(np.isin(self.position, positions[::step]))
 
-    def taken(self, chosen: np.ndarray) -> Candidates:
+    def taken(self, chosen: np.ndarray) -> Starts:
         return replace(
             self, position=self.position[chosen], phase=self.phase[chosen],
             rotation=self.rotation[chosen],
@@ -64,13 +63,11 @@ class Evidence:
     best: np.ndarray  # (positions, phases), the candidate; -1 where there is none
 
     @classmethod
-    def of(
-        cls, arrays: SpotArrays, candidates: Candidates, refined: Refined, experiment: Experiment
-    ) -> Evidence:
-        best = np.full(candidates.shape, -1)
+    def of(cls, spots: Spots, starts: Starts, refined: Refined, optics: Optics) -> Evidence:
+        best = np.full(starts.shape, -1)
         # Ascending likelihood: what is written last is the best.
         order = np.argsort(refined.log_likelihood, kind="stable")
-        best[candidates.position[order], candidates.phase[order]] = order
+        best[starts.position[order], starts.phase[order]] = order
         found = best >= 0
 
         def of_best(values: np.ndarray, missing: float) -> np.ndarray:
@@ -78,9 +75,9 @@ class Evidence:
             out[found] = values[best[found]]
             return out
 
-        count = np.diff(arrays[0])[:, None]
+        count = spots.numbers[:, None]
         # Without an orientation every spot is a stray.
-        low, high = experiment.window
+        low, high = optics.window
         strays = -count * np.log(np.pi * (high**2 - low**2))
         return cls(
             rotation=of_best(refined.rotation, np.nan),
@@ -90,28 +87,29 @@ class Evidence:
         )
 
 
-def weigh(
-    arrays: SpotArrays, candidates: Candidates, table: ReflectionTable, experiment: Experiment
-) -> Evidence:
-    refined = refine_candidates(arrays, candidates, table, experiment)
-    return Evidence.of(arrays, candidates, refined, experiment)
+def weigh(spots: Spots, starts: Starts, table: ReflectionTable, optics: Optics) -> Evidence:
+    refined = refine_starts(spots, starts, table, optics)
+    return Evidence.of(spots, starts, refined, optics)
 
 
-def refine_candidates(
-    arrays: SpotArrays, candidates: Candidates, table: ReflectionTable, experiment: Experiment
-) -> Refined:
+def refine_starts(spots: Spots, starts: Starts, table: ReflectionTable, optics: Optics) -> Refined:
     return refine(
-        arrays, candidates.position, candidates.phase, candidates.rotation, table, experiment,
+        spots, starts.position, starts.phase, starts.rotation, table, optics,
         coarse=False,
     )  # fmt: skip
 
 
-def replaced(refined: Refined, at: np.ndarray, anew: Refined) -> Refined:
-    """`refined` with other outcomes at some candidates."""
-    columns = {name: values.copy() for name, values in vars(refined).items()}
-    for name, values in columns.items():
+def weigh_again(
+    evidence: Evidence, again: np.ndarray, spots: Spots, starts: Starts, table: ReflectionTable,
+    optics: Optics,
+) -> Evidence:  # fmt: skip
+    """With other spots; only positions that are to be weighed `again` (positions,) have others."""
+    at = np.flatnonzero(again[starts.position])
+    anew = refine_starts(spots, starts.taken(at), table, optics)
+    refined = {name: values.copy() for name, values in vars(evidence.refined).items()}
+    for name, values in refined.items():
         values[at] = getattr(anew, name)
-    return Refined(**columns)
+    return Evidence.of(spots, starts, Refined(**refined), optics)
 
 
 def posterior_of(

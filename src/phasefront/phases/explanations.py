@@ -10,9 +10,9 @@ import xarray as xr
 
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import LOCAL_SCALE_SIGMA, Refined, assign, refine
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import predict_spots, reflection_table
-from phasefront.diffraction.spot_lists import observed_window, spot_arrays
+from phasefront.diffraction.spot_lists import Spots, observed_window
 
 # qx and qy (n,) in 1/angstrom, hkl (n, 3) and weight (n,).
 Predicted = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -61,7 +61,7 @@ def explain(
     likeliest phase; it has the same scale and centre.
     """
     attributes = phases.attrs
-    experiment = Experiment(
+    optics = Optics(
         voltage_kv=voltage_kv,
         precession_deg=precession_deg,
         window=observed_window(spots),
@@ -69,21 +69,18 @@ def explain(
         scale_sigma=LOCAL_SCALE_SIGMA,
     )
     distortion = _distortion(attributes)
-    offset, qx, qy, intensity = spot_arrays(spots)
-    qx, qy = np.linalg.inv(distortion) @ np.stack([qx, qy])
-    table = reflection_table(crystals, max_radius=experiment.window[1])
+    freed = Spots.of(spots).undistorted(distortion)
+    table = reflection_table(crystals, max_radius=optics.window[1])
 
     def explained_of(row: int, column: int, rival: int | None) -> list[Explanation]:
-        position = row * spots.sizes["x"] + column
-        own = slice(offset[position], offset[position + 1])
-        pattern = (np.array([0, own.stop - own.start]), qx[own], qy[own], intensity[own])
+        pattern = freed.at(row * spots.sizes["x"] + column)
         posterior = np.nan_to_num(phases["posterior"].values[row, column])
         order = np.argsort(-posterior, kind="stable")
         shown = order[:2] if rival is None else (order[0], rival)
         return [
             _explain(
                 pattern, phases.isel(y=row, x=column), int(phase), int(order[0]), crystals, table,
-                experiment, distortion,
+                optics, distortion,
             )
             for phase in shown
         ]  # fmt: skip
@@ -96,14 +93,14 @@ def explain(
 
 
 def _explain(
-    pattern, here: xr.Dataset, phase: int, likeliest: int, crystals, table,
-    experiment: Experiment, distortion: np.ndarray,
+    pattern: Spots, here: xr.Dataset, phase: int, likeliest: int, crystals, table,
+    optics: Optics, distortion: np.ndarray,
 ) -> Explanation:  # fmt: skip
     evidence, forced = (
         here[name].values.astype(float) for name in ("log_evidence", "forced_evidence")
     )
     out = Explanation(
-        phase=phase, predicted=None, spots=len(pattern[1]), explained=0,
+        phase=phase, predicted=None, spots=len(pattern.qx), explained=0,
         log_evidence=float(evidence[phase] - evidence[likeliest]),
         forced_evidence=float(forced[phase] - forced[likeliest]),
     )  # fmt: skip
@@ -111,37 +108,35 @@ def _explain(
     if not np.isfinite(rotation).all():
         return out
     first = refine(
-        pattern, np.zeros(1, dtype=int), np.array([phase]), rotation[None], table, experiment,
+        pattern, np.zeros(1, dtype=int), np.array([phase]), rotation[None], table, optics,
         coarse=False,
     )  # fmt: skip
-    by_first = _assigned(pattern, phase, first, table, experiment)
+    by_first = _assigned(pattern, phase, first, table, optics)
     out = replace(
         out, explained=len(by_first),
-        predicted=_predicted(crystals[phase], first, experiment, distortion),
+        predicted=_predicted(crystals[phase], first, optics, distortion),
     )  # fmt: skip
     second_phase = int(here["second_phase"])
     if phase != likeliest or second_phase < 0:
         return out
     second = replace(first, rotation=here["second_rotation"].values.astype(float)[None])
-    by_second = _assigned(pattern, second_phase, second, table, experiment)
+    by_second = _assigned(pattern, second_phase, second, table, optics)
     return replace(
         out, second_phase=second_phase,
-        second=_predicted(crystals[second_phase], second, experiment, distortion),
+        second=_predicted(crystals[second_phase], second, optics, distortion),
         explained_by_both=len(np.union1d(by_first, by_second)),
     )  # fmt: skip
 
 
-def _assigned(pattern, phase: int, refined: Refined, table, experiment) -> np.ndarray:
+def _assigned(pattern: Spots, phase: int, refined: Refined, table, optics) -> np.ndarray:
     """Spots that belong to a reflection of the lattice."""
-    return assign(
-        pattern, np.zeros(1, dtype=int), np.array([phase]), refined, table, experiment
-    ).spot
+    return assign(pattern, np.zeros(1, dtype=int), np.array([phase]), refined, table, optics).spot
 
 
 def _predicted(
-    crystal: Crystal, refined: Refined, experiment: Experiment, distortion: np.ndarray
+    crystal: Crystal, refined: Refined, optics: Optics, distortion: np.ndarray
 ) -> Predicted:
-    qx, qy, hkl, weight = predict_spots(crystal, refined.rotation[0], experiment)
+    qx, qy, hkl, weight = predict_spots(crystal, refined.rotation[0], optics)
     placed = refined.scale_factor[0] * np.stack([qx, qy]) + refined.centre[0][:, None]
     return (*(distortion @ placed), hkl, weight)
 

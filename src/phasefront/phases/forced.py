@@ -15,8 +15,9 @@ import numba
 import numpy as np
 
 from phasefront.diffraction.likelihood import Refined, promised_reflections
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
+from phasefront.diffraction.spot_lists import Spots
 
 # A place counts if one phase promises this share of its strongest spot there, and another phase
 # less than a fifth of that; the strongest places of a pattern, at most so many.
@@ -44,11 +45,11 @@ class Places:
 
 
 def find_places(
-    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    spots: Spots,
     refined: Refined,
     best: np.ndarray,
     table: ReflectionTable,
-    experiment: Experiment,
+    optics: Optics,
     *,
     spot_radius: float,
 ) -> Places:
@@ -56,8 +57,6 @@ def find_places(
 
     Parameters
     ----------
-    spots
-        offset (positions + 1,), qx, qy and intensity (spots,).
     refined, best
         Candidates, and which of them is the best of each position and phase, -1 for none,
         (positions, phases).
@@ -68,19 +67,19 @@ def find_places(
     near the spots found add up to the spots' intensity.
     """
     parts = [
-        _find_in_block(own, spots, refined, best[own], table, experiment, spot_radius)
+        _find_in_block(own, spots, refined, best[own], table, optics, spot_radius)
         for own in np.split(np.arange(len(best)), range(_BLOCK, len(best), _BLOCK))
     ]
     return Places(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
 def _find_in_block(
-    own, spots, refined, best, table, experiment, spot_radius
+    own, spots, refined, best, table, optics, spot_radius
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Fields of `Places` of some positions: what all phases promise there takes memory."""
     known = best >= 0
     place, phase = np.nonzero(known)
-    promise = promised_reflections(phase, refined.taken(best[known]), table, experiment)
+    promise = promised_reflections(phase, refined.taken(best[known]), table, optics)
     edge = np.searchsorted(place[promise.crystal], np.arange(len(own) + 1))
     room = np.zeros((len(own), _MOST, 2 + best.shape[1]))
     count = np.zeros(len(own), dtype=np.int64)

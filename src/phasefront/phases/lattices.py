@@ -13,10 +13,10 @@ from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import (
     assign,
 )
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
-from phasefront.diffraction.spot_lists import owner
-from phasefront.phases.evidence import Evidence, SpotArrays
+from phasefront.diffraction.spot_lists import Spots
+from phasefront.phases.evidence import Evidence
 
 # A position is mixed where no phase has this share of it.
 CLEAR = 0.75
@@ -38,26 +38,26 @@ class Lattices:
 
     @classmethod
     def of(
-        cls, arrays: SpotArrays, evidence: Evidence, posterior: np.ndarray,
-        crystals: Sequence[Crystal], table: ReflectionTable, experiment: Experiment,
+        cls, spots: Spots, evidence: Evidence, posterior: np.ndarray,
+        crystals: Sequence[Crystal], table: ReflectionTable, optics: Optics,
     ) -> Lattices:  # fmt: skip
         phase = posterior.argmax(axis=1)
         best = evidence.best[np.arange(len(phase)), phase]
         position = np.flatnonzero(best >= 0)
         own = evidence.refined.taken(best[position])
         bases = [cells.strain_basis(crystal) for crystal in crystals]
-        found = cells.refine_cells(arrays, position, phase[position], own, table, experiment, bases)
+        found = cells.refine_cells(spots, position, phase[position], own, table, optics, bases)
         assignment = assign(
-            arrays, position, phase[position], own, table, experiment,
+            spots, position, phase[position], own, table, optics,
             strain=cells.strain_tensors(found.strain, phase[position], bases),
         )  # fmt: skip
-        explained = np.zeros(len(arrays[1]), dtype=bool)
+        explained = np.zeros(len(spots.qx), dtype=bool)
         explained[assignment.spot] = True
         residual = np.full(len(phase), np.inf)
         residual[position] = found.residual
         return cls(
             phase, evidence.rotation[np.arange(len(phase)), phase], position, found, explained,
-            residual, np.bincount(owner(arrays[0])[explained], minlength=len(phase)),
+            residual, spots.tally(explained),
         )  # fmt: skip
 
 
@@ -122,6 +122,15 @@ class RefinedCells:
                 found.cells.covariance[own, :used, :used], tolerance,
             )  # fmt: skip
         return out
+
+    def variables(self) -> dict[str, np.ndarray]:
+        """Those of PHASES."""
+        return {
+            "cell": self.parameters, "cell_covariance": self.covariance,
+            "cell_misfit": self.misfit, "phase_misfit": self.phase_misfit,
+            "axial_ratio": self.axial_ratio, "axial_ratio_stderr": self.axial_ratio_stderr,
+            "ion_content": self.ion_content, "ion_content_stderr": self.ion_content_stderr,
+        }  # fmt: skip
 
 
 def _regions(

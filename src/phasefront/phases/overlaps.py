@@ -12,9 +12,9 @@ import numpy as np
 
 from phasefront.diffraction.likelihood import assign, refine
 from phasefront.diffraction.matching import match
-from phasefront.diffraction.optics import Experiment
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
-from phasefront.diffraction.spot_lists import without
+from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
 
 # Azimuths that the coarse search tells apart; with the templates, the number of chances that strays
@@ -34,11 +34,11 @@ class Second:
 
 
 def find_second(
-    spots: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    spots: Spots,
     explained: np.ndarray,
     library: Library,
     table: ReflectionTable,
-    experiment: Experiment,
+    optics: Optics,
     *,
     min_spots: int,
 ) -> Second:
@@ -47,14 +47,14 @@ def find_second(
     A second lattice must index `min_spots` spots, and be likelier than strays by more than chance
     gives to the best of all templates and azimuths, at odds of 20 to 1 (a Bonferroni correction).
     """
-    positions = len(spots[0]) - 1
-    rest, left = np.flatnonzero(~explained), without(spots, explained)
-    count = np.diff(left[0])
+    positions = len(spots.numbers)
+    rest, left = np.flatnonzero(~explained), spots.without(explained)
+    count = left.numbers
     matches = match(left, library, n_best=2, min_spots=min_spots)
     at = np.nonzero(np.isfinite(matches.score))
     position, phase = at[:2]
-    refined = refine(left, position, phase, matches.rotation[at], table, experiment)
-    low, high = experiment.window
+    refined = refine(left, position, phase, matches.rotation[at], table, optics)
+    low, high = optics.window
     gain = refined.log_likelihood + count[position] * np.log(np.pi * (high**2 - low**2))
     chances = len(library.rotation) * _AZIMUTHS
     kept = (refined.indexed >= min_spots) & (gain > np.log(_ODDS * chances))
@@ -66,9 +66,15 @@ def find_second(
     best[position[order]] = order  # ascending: the last one written is the best
     found = np.flatnonzero(best >= 0)
     chosen = best[found]
-    assignment = assign(left, found, phase[chosen], refined.taken(chosen), table, experiment)
+    assignment = assign(left, found, phase[chosen], refined.taken(chosen), table, optics)
     claimed = np.zeros(len(explained), dtype=bool)
     claimed[rest[assignment.spot]] = True
     of_position, rotation = np.full(positions, -1), np.full((positions, 4), np.nan)
     of_position[found], rotation[found] = phase[chosen], refined.rotation[chosen]
     return Second(of_position, rotation, evidence, claimed)
+
+
+def share_of_second(spots: Spots, second: Second, amplitude: np.ndarray) -> np.ndarray:
+    """Share (positions,) of second lattices in the amplitude of both, that of the first given."""
+    of_second = spots.amplitude(second.claimed)
+    return of_second / np.maximum(of_second + amplitude, 1e-300)

@@ -1,1 +1,1 @@
-"""What was made from what: a record beside every output."""
+"""A record beside every output: what was made from what."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -55,6 +55,8 @@ class Context(BaseModel):
     host: bool = False
     outputs: list[str] = []
     constraints: dict[str, str] = {}
+    # Of each rule, where the experiment states its parameters: wildcards may stand in the paths.
+    parameters: dict[str, dict[str, str]] = {}
 
     @classmethod
     def of_environment(cls) -> Context:
@@ -64,6 +66,14 @@ class Context(BaseModel):
     def export_outputs(self, patterns: Iterable[str]) -> None:
         """Add patterns of outputs, and leave the context for the processes that this one starts."""
         self.outputs.extend(patterns)
+        self._export()
+
+    def export_parameters(self, rule: str, paths: Mapping[str, str]) -> None:
+        """Add the paths of a rule's parameters, by the names that its script has for them."""
+        self.parameters[rule] = {name.replace("_", "-"): path for name, path in paths.items()}
+        self._export()
+
+    def _export(self) -> None:
         os.environ[VARIABLE] = self.model_dump_json()
 
     def wildcards(self, path: str) -> dict[str, str]:

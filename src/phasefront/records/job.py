@@ -17,7 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import BaseModel, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from phasefront.core.errors import InputError, blaming_the_disk
 from phasefront.records import code, digests, record
@@ -38,7 +38,7 @@ class Job:
         self._inputs: list[str] = []
         self._outputs: list[str] = []
         self._parameters: list[str] = []
-        self._settings: dict[str, type[BaseModel]] = {}
+        self._settings: dict[str, TypeAdapter] = {}
 
     def input(self, name: str, help: str, *, many: bool = False) -> Job:
         """An input file ``--name``; with `many` any number of them, none included."""
@@ -58,13 +58,16 @@ class Job:
         self._outputs.append(name)
         return self
 
-    def settings(self, name: str, model: type[BaseModel], *, default: str | None = None) -> Job:
-        """The ``name`` section of the config as JSON text; the function gets the model."""
+    def settings(self, name: str, kind: type, *, default: str | None = None) -> Job:
+        """The config's ``name``, a section or a part, as JSON text; the function gets it parsed.
+
+        `kind` is a pydantic model, or any type that pydantic can check, such as list[str].
+        """
         self._parser.add_argument(
-            f"--{name}", help=f"the {name} section of the config, as JSON",
+            f"--{name}", help=f"the config's {name.replace('-', ' ')}, as JSON",
             required=default is None, default=default,
         )  # fmt: skip
-        self._settings[name] = model
+        self._settings[name] = TypeAdapter(kind)
         return self
 
     def parameter(self, name: str, help: str, **options) -> Job:
@@ -98,10 +101,10 @@ class Job:
                         path, "there is no such file", remedy=f"check the path given as {name}"
                     )
         parameters = {name: values[_key(name)] for name in self._parameters}
-        for name, model in self._settings.items():
-            parsed = self._parse_settings(name, model, values[_key(name)])
+        for name, adapter in self._settings.items():
+            parsed = self._parse_settings(name, adapter, values[_key(name)])
             values[_key(name)] = parsed
-            parameters[name] = parsed.model_dump(mode="json")
+            parameters[name] = adapter.dump_python(parsed, mode="json")
         watched = [
             (name, digests.Watch(file))
             for name in sorted(inputs)
@@ -157,9 +160,9 @@ class Job:
                 part.unlink(missing_ok=True)
 
     @staticmethod
-    def _parse_settings(name: str, model: type[BaseModel], text: str) -> BaseModel:
+    def _parse_settings(name: str, adapter: TypeAdapter, text: str) -> object:
         try:
-            return model.model_validate_json(text)
+            return adapter.validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
             raise InputError(

@@ -30,7 +30,7 @@ from phasefront.records.digests import digest, size
 from phasefront.records.logical import logical_digest
 
 SUFFIX = ".prov.json"
-FORMAT = "phasefront-record-3"
+FORMAT = "phasefront-record-4"
 LOCK = Path("envs/lock.txt")
 
 Bytes = Annotated[int, Field(ge=0, description="bytes, of a folder those of all files in it")]
@@ -71,7 +71,7 @@ class Input(Part):
 class Made(Part):
     """What was made, from what and how: the same whenever the same work is done."""
 
-    format: Literal["phasefront-record-3"] = Field(description="of this file")
+    format: Literal["phasefront-record-4"] = Field(description="of this file")
     rule: str = Field(description="rule of the workflow and name of its script")
     output: Output
     outputs: dict[str, FilePath] = Field(description="all that the job made: paths by option")
@@ -119,6 +119,10 @@ class Run(Part):
     work_seconds: float = Field(ge=0, description="of them in the script's own function")
     peak_memory_mb: float = Field(description="most memory held by the job or one it started, MB")
     wildcards: dict[str, str] = Field(description="of the rule, where a workflow ran it")
+    stated: dict[str, str] = Field(
+        description="where the experiment states parameters, as dotted paths by name, such as"
+        " spots.position_sigma or scan.NAME.step, where a workflow ran it"
+    )
     config: list[FileDigest] = Field(
         description="config files as the run was planned, later ones over earlier ones"
     )
@@ -256,6 +260,7 @@ def describe_run(
 ) -> Run:
     """When, where and with what a job was done."""
     context = Context.of_environment()
+    wildcards = {k: v for o in outputs for k, v in context.wildcards(o.path).items()}
     machine = Machine(
         platform=platform.platform(),
         processor=environment.processor(),
@@ -265,7 +270,11 @@ def describe_run(
     found = {
         "work_seconds": round(work_seconds, 3),
         "peak_memory_mb": environment.peak_memory_mb(),
-        "wildcards": {k: v for o in outputs for k, v in context.wildcards(o.path).items()},
+        "wildcards": wildcards,
+        "stated": {
+            name: path.format(**wildcards)
+            for name, path in context.parameters.get(Path(script).stem, {}).items()
+        },
         "config": context.config,
         "tables": context.tables,
         "people": context.people,
@@ -305,19 +314,19 @@ def compose(
         code=code,
         lock=describe_files([LOCK])[0] if LOCK.is_file() else None,
         command=command,
-        parameters=_plain(parameters),
+        parameters=plain(parameters),
     )
     content = {"made": made.model_dump(mode="json"), "run": run.model_dump(mode="json")}
     content = {"id": identity(content), **content}
     return {**content, "seal": seal(content)}
 
 
-def _plain(value):
+def plain(value):
     """The value with numbers that JSON does not know as texts."""
     if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
+        return {key: plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 

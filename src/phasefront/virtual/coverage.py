@@ -24,13 +24,12 @@ import xarray as xr
 
 from phasefront.confusion import simulation
 from phasefront.core import netcdf
-from phasefront.diffraction import cell_path
-from phasefront.diffraction.crystals import Crystal, read_crystals
+from phasefront.diffraction.candidates import CandidatePhases
+from phasefront.experiment.settings.candidates import Candidates
 from phasefront.experiment.settings.coverage import CoverageSettings
 from phasefront.experiment.settings.fractions import FractionSettings
 from phasefront.experiment.settings.grains import GrainSettings
 from phasefront.experiment.settings.instruments import Instrument
-from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.orientations import OrientationSettings
 from phasefront.experiment.settings.phases import PhaseSettings
 from phasefront.experiment.settings.spots import SpotSettings
@@ -52,7 +51,7 @@ _STEP_NM = 10.0
 class Study:
     """What all scans of a study share: sections of the config, and files."""
 
-    material: Material
+    material: Candidates
     virtual: Virtual
     instrument: Instrument
     spots: SpotSettings
@@ -142,7 +141,7 @@ class _Prepared:
     """What a process keeps from scan to scan."""
 
     study: Study
-    crystals: list[Crystal]
+    candidates: CandidatePhases
     templates: xr.Dataset
 
 
@@ -157,7 +156,14 @@ def _begin(study: Study) -> None:
     global _prepared
     _prepared = _Prepared(
         study,
-        read_crystals(study.cifs, study.material.names),
+        CandidatePhases.read(
+            study.cifs,
+            study.material.names,
+            parent_axes=study.material.shared_lattice.axes,
+            ion_contents=study.material.ion_contents,
+            formula_units=study.material.formula_units,
+            parent_point_group=study.material.parent_point_group,
+        ),
         netcdf.read(study.templates, TEMPLATES),
     )
     numba.set_num_threads(1)
@@ -220,7 +226,7 @@ class _Analysed:
 
 def _analyse(planned: dict) -> _Analysed:
     """Simulate a scan and take it through the run's own steps with the run's own settings."""
-    study, crystals, templates = _prepared.study, _prepared.crystals, _prepared.templates
+    study, candidates, templates = _prepared.study, _prepared.candidates, _prepared.templates
     material = study.material
     grown = specimen.make_specimen(
         scan=f"scan {planned['scan']}",
@@ -243,25 +249,20 @@ def _analyse(planned: dict) -> _Analysed:
         grown, scale=study.instrument.scale, dose=planned["dose"], seed=planned["seed"],
         max_radius=study.spots.max_radius,
     )  # fmt: skip
-    lattice = {
-        "parents": [phase.parent_axes for phase in material.phases],
-        "parent_point_group": material.parent_point_group,
-    }
-    path = cell_path.Path.of(crystals, lattice["parents"], material.ion_contents)
     indexing = {
         "n_best": study.orientations.n_best, "min_spots": study.orientations.min_spots,
         "position_sigma": study.spots.position_sigma,
     }  # fmt: skip
     deciding = {"position_sigma": study.spots.position_sigma, **study.phases.model_dump()}
-    oriented = find_orientations(spots, templates, crystals, **indexing)
-    phases = decisions.decide_phases(spots, oriented, templates, crystals, path=path, **deciding)
+    oriented = find_orientations(spots, templates, candidates.crystals, **indexing)
+    phases = decisions.decide_phases(spots, oriented, templates, candidates, **deciding)
     found = segmentation.find_grains(
-        phases, crystals, scan_step_nm=_STEP_NM, **lattice, **study.grains.model_dump()
+        phases, candidates, scan_step_nm=_STEP_NM, **study.grains.model_dump()
     )
     confused = simulation.simulate_confusion(
-        spots, phases, found, templates, crystals, path=path,
+        spots, phases, found, templates, candidates,
         positions=study.coverage.simulated, orientation_settings=indexing,
-        phase_settings=deciding, seed=planned["seed"], **lattice,
+        phase_settings=deciding, seed=planned["seed"],
     )  # fmt: skip
     diffuse = spot_lists.simulate_diffuse(grown, seed=planned["seed"])
     return _Analysed(grown, truth, diffuse, phases, found, confused)
@@ -281,10 +282,7 @@ def _rows(planned: dict, analysed: _Analysed, curve: np.ndarray) -> list[dict]:
     found = estimation.phase_fractions(
         analysed.phases, analysed.grains, analysed.confusion, diffuse=analysed.diffuse,
         ion_contents=material.ion_contents,
-        formula_volumes=[
-            crystal.volume / phase.formula_units
-            for crystal, phase in zip(_prepared.crystals, material.phases, strict=True)
-        ],
+        formula_volumes=_prepared.candidates.formula_volumes,
         thickness_exponent=study.fractions.thickness_exponent, draws=study.fractions.draws,
         seed=planned["seed"],
     )  # fmt: skip

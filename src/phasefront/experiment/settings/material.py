@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from typing import Annotated
 
 from pydantic import (
     Field,
@@ -11,27 +10,18 @@ from pydantic import (
 )
 
 from phasefront.experiment.settings.base import (
-    Axis,
-    FilePath,
-    Model,
     Name,
     Positive,
     Text,
     refuse_same_names,
 )
+from phasefront.experiment.settings.candidates import Candidate, Candidates, Weighed
 
 
-class Phase(Model):
-    """A candidate phase."""
+class Phase(Candidate):
+    """A candidate phase, and what people call it."""
 
-    name: Name = Field(description="short name, used in every table and figure")
     label: Text = Field("", description="name for figures, may hold LaTeX; the name where empty")
-    cif: FilePath = Field(description="path of its CIF")
-    ion_content: float = Field(ge=0, description="ions per formula unit")
-    formula_units: int = Field(gt=0, le=1000, description="formula units in the CIF's cell")
-    parent_axes: Annotated[list[Axis], Field(min_length=3, max_length=3)] | None = Field(
-        None, description="rows: axes of the lattice that phases share, in this phase's axes"
-    )
     cell_from: list[Name] = Field(
         [],
         description="powder patterns that the CIF's cell was refined from; what calibrated cannot"
@@ -39,17 +29,14 @@ class Phase(Model):
     )
 
 
-class Material(Model):
-    """What the grains are made of."""
+class Material(Candidates):
+    """What the grains are made of. Rules are given parts of it: what each of them needs."""
 
     ion: str = Field(description="element that moves")
     pristine_molar_mass: Positive = Field(description="g/mol of the compound that was weighed")
     pristine_ion_content: Positive = Field(description="ions per formula unit before charge")
     pristine_ion_error: float = Field(0, ge=0, description="its standard uncertainty")
     phases: list[Phase] = Field(min_length=1)
-    parent_point_group: str | None = Field(
-        None, description="point group of the lattice that phases share"
-    )
     two_phase_fields: list[dict[Name, float]] = Field(
         [],
         description="pairs of phases that coexist, each with its ion content where they do: the"
@@ -93,11 +80,17 @@ class Material(Model):
         return phases
 
     @property
-    def ion_contents(self) -> list[float]:
-        """Ions per formula unit of each phase."""
-        return [phase.ion_content for phase in self.phases]
+    def candidates(self) -> Candidates:
+        """The phases without what people call them and where their cells are from."""
+        known = set(Candidate.model_fields)
+        phases = [Candidate(**phase.model_dump(include=known)) for phase in self.phases]
+        return Candidates(phases=phases, parent_point_group=self.parent_point_group)
 
     @property
-    def names(self) -> list[str]:
-        """Names of the phases."""
-        return [phase.name for phase in self.phases]
+    def weighed(self) -> Weighed:
+        """The compound that was weighed."""
+        return Weighed(
+            molar_mass=self.pristine_molar_mass,
+            ion_content=self.pristine_ion_content,
+            ion_error=self.pristine_ion_error,
+        )

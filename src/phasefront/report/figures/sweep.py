@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from phasefront.comparison.agreement import AGREE, CANNOT_TELL, DISAGREE
-from phasefront.experiment.sweep import RUN
+from phasefront.comparison.sweep import RUN
 from phasefront.report.figures import style
 from phasefront.report.tables import SOURCE_NAMES
 

@@ -1,0 +1,111 @@
+"""docs/demo.md and docs/speed.md: the numbers that the last demo and the last benchmark left.
+
+A page is written where its results are there; the others stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from phasefront.report.wording import markdown_table
+
+ROOT = Path(__file__).resolve().parents[2]
+SUMMARY = ROOT / "results/demo/summary.json"
+CHECK = ROOT / "results/demo/truth_check.json"
+CONCLUSION = ROOT / "results/demo/conclusion.txt"
+BENCH = ROOT / "results/bench/indexing.json"
+
+
+def demo_page() -> str:
+    """What the demo found, beside its truth."""
+    checks = json.loads(CHECK.read_text(encoding="utf-8"))
+    states = json.loads(SUMMARY.read_text(encoding="utf-8"))["states"]
+    against_truth = markdown_table(
+        ["scan", "decided, right", "undecided", "mixed columns found", "orientation error, median",
+         "ion content at a position, rms error", "largest error of an area fraction"],
+        [
+            [scan, _share(check["phase_accuracy_decided"]), _share(check["undecided"]),
+             _share(check["mixed_found"]), f"{check['orientation_error_deg_median']:.2f}°",
+             f"{check['ion_content_error_rms']:.3f}", f"{check['fraction_error_max']:.4f}"]
+            for scan, check in checks.items()
+        ],
+    )  # fmt: skip
+    sources = list(states[0]["x"])
+    contents = markdown_table(
+        ["state", *sources],
+        [[state["state"], *(_interval(state["x"].get(name)) for name in sources)]
+         for state in states],
+    )  # fmt: skip
+    return f"""# What the demo finds
+
+`make docs` writes this page from `results/demo`, which `make demo` makes: a virtual charge, five
+scans of 64 x 64 positions with dynamical intensities. The analysis does not see the truth;
+`check_against_truth` alone does.
+
+## Against the truth
+
+{against_truth}
+
+Decided positions are those whose column is one phase of one grain.
+
+## Ion content by source, with 95 % intervals
+
+{contents}
+
+{CONCLUSION.read_text(encoding="utf-8").strip()}
+"""
+
+
+def speed_page() -> str:
+    """Indexing beside other programs."""
+    bench = json.loads(BENCH.read_text(encoding="utf-8"))
+    rows = [
+        [name, f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}",
+         f"{bench['phase_accuracy'][name]:.3f}",
+         f"{bench['orientation_error_deg'][name]['median']:.2f}° / "
+         f"{bench['orientation_error_deg'][name]['p90']:.2f}°",
+         f"{bench['peak_memory_mb'][name]:.0f} MB"]
+        for name, rate in bench["patterns_per_s"].items()
+    ]  # fmt: skip
+    table = markdown_table(
+        ["system", "patterns/s", "phase right", "orientation error, median / 90 %", "memory"], rows
+    )
+    beside = " and ".join(
+        f"{bench[key]:.0f} times as fast as {other}"
+        for key, other in (("ratio_pyxem", "pyxem's default"), ("ratio_py4dstem", "py4DSTEM"))
+        if bench[key] is not None
+    )
+    return f"""# How fast
+
+`make docs` writes this page from `results/bench/indexing.json`, which `make bench` makes: one
+scan of LiFePO4 and FePO4 with dynamical intensities at a grid of 2 degrees, true geometry given
+to all, from raw patterns to orientations, in one run.
+
+{table}
+
+phasefront is {beside}.
+"""
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _interval(value: dict | None) -> str:
+    return (
+        "–" if value is None else f"{value['value']:.2f} [{value['low']:.2f}, {value['high']:.2f}]"
+    )
+
+
+if __name__ == "__main__":
+    for page, needed, write in (
+        ("demo.md", [SUMMARY, CHECK, CONCLUSION], demo_page),
+        ("speed.md", [BENCH], speed_page),
+    ):
+        missing = [path for path in needed if not path.is_file()]
+        if missing:
+            print(f"docs/{page} stays as it is: {missing[0].relative_to(ROOT)} is not there")
+        else:
+            (ROOT / "docs" / page).write_text(write(), encoding="utf-8")
+            print(f"docs/{page}")

@@ -1,0 +1,134 @@
+"""What a rule may be given of an experiment: values by dotted paths.
+
+A path leads to one of these:
+
+- a section of the config, or a value in it: `grains`, `spots.position_sigma`, `material.names`;
+- what tables and config together say of a scan, a log, a powder pattern or an instrument, such as
+  `scan.grains-x2.5.layout` or `log.charge.row`;
+- what they say of all of them: `links`, `cameras`, `raw_paths`, `instruments_of_raw_scans`;
+- `seed_of.NAME`, a seed of its own for each file or step;
+- `variants`, all settings that the sweep varies, of each variant.
+
+Rules are given values by their paths, records name the paths, and an audit looks there again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
+
+from phasefront.core.errors import InputError
+from phasefront.experiment.settings.cycling import LogRow
+from phasefront.experiment.settings.instruments import Instrument
+from phasefront.experiment.settings.powder import PatternRow
+from phasefront.experiment.settings.scans import ScanLayout
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from phasefront.experiment.plan import Plan
+    from phasefront.experiment.settings.base import Model
+
+
+def value(plan: Plan, path: str, variant: str = "") -> JsonValue:
+    """The value at a path, for a variant of the sweep (its folder) or for the run itself.
+
+    Raises InputError where the path leads to nothing.
+    """
+    kind, _, rest = path.partition(".")
+    try:
+        if kind == "seed_of":
+            return plan.seed_of(rest)
+        if path in _OF_ALL:
+            return _OF_ALL[path](plan)
+        if kind in _OF_ONE:
+            name, _, what = rest.rpartition(".")
+            return _OF_ONE[kind][what](plan, name)
+        return plan.sweep.experiment_of(variant).value(path)
+    except (KeyError, AttributeError):
+        raise InputError(
+            plan.source, f"nothing stands at {path}", remedy="correct the config or its tables"
+        ) from None
+
+
+def text(value: JsonValue) -> str:
+    """A value as an argument of a script: text as it is, anything else as canonical JSON."""
+    return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
+
+
+def links(plan: Plan) -> list[dict]:
+    """What belongs to each state: its scans, its log and its powder patterns."""
+    return [
+        {
+            "state": state.name,
+            "scans": list(plan.scans.index[plan.scans["state"] == state.name]),
+            "log": state.log,
+            "patterns": list(plan.patterns.index[plan.patterns["state"] == state.name]),
+        }
+        for state in plan.experiment.states
+    ]
+
+
+def _row(table: pd.DataFrame, name: str, model: type[Model]) -> dict:
+    """A row of a table, or those of its columns that a model has; empty cells as by default."""
+    row = table.loc[name]
+    given = {column: row[column] for column in model.model_fields if not _is_empty(row[column])}
+    return model.model_validate(given).model_dump(mode="json")
+
+
+def _is_empty(cell: object) -> bool:
+    return cell is None or cell != cell
+
+
+def _optics(plan: Plan, instrument: str) -> dict:
+    """An instrument without its camera's place to the scan: few rules need that."""
+    known = set(Instrument.model_fields)
+    return plan.experiment.instruments[instrument].model_dump(mode="json", include=known)
+
+
+def _cameras(plan: Plan, scans: Iterable[str]) -> dict[str, dict | None]:
+    """How the camera stands to each scan; None where the config does not say."""
+    stated = {
+        scan: plan.experiment.instruments[plan.scans.loc[scan, "instrument"]].camera
+        for scan in scans
+    }
+    return {scan: camera and camera.model_dump(mode="json") for scan, camera in stated.items()}
+
+
+def _states_on(plan: Plan, log: str) -> list[dict]:
+    states = [state for state in plan.experiment.states if state.log == log]
+    return [state.model_dump(mode="json") for state in states]
+
+
+_OF_ONE = {
+    "scan": {
+        "state": lambda plan, scan: plan.scans.loc[scan, "state"],
+        "step": lambda plan, scan: plan.step_of(scan),
+        "layout": lambda plan, scan: _row(plan.scans, scan, ScanLayout),
+        "optics": lambda plan, scan: _optics(plan, plan.scans.loc[scan, "instrument"]),
+        "camera": lambda plan, scan: _cameras(plan, [scan])[scan],
+    },
+    "log": {
+        "row": lambda plan, log: _row(plan.logs, log, LogRow),
+        "states": _states_on,
+    },
+    "pattern": {
+        "state": lambda plan, pattern: plan.patterns.loc[pattern, "state"],
+        "wavelength": lambda plan, pattern: float(plan.patterns.loc[pattern, "wavelength"]),
+        "row": lambda plan, pattern: _row(plan.patterns, pattern, PatternRow),
+    },
+    "instrument": {"optics": _optics},
+}
+_OF_ALL = {
+    "links": links,
+    "cameras": lambda plan: _cameras(plan, plan.scans.index),
+    "raw_paths": lambda plan: list(plan.scans["path"]),
+    "instruments_of_raw_scans": lambda plan: list(
+        plan.scans.loc[plan.scans_of_kind("scan"), "instrument"]
+    ),
+    "variants": lambda plan: to_jsonable_python(plan.sweep.settings),
+}

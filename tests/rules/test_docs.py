@@ -1,0 +1,59 @@
+"""Pages say what the code says, and lead to what is there."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from docs.make import architecture, pages
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_the_drawing_is_that_of_the_code(tmp_path):
+    again = tmp_path / "architecture.svg"
+    architecture.save(again)
+    assert again.read_text() == architecture.DRAWING.read_text(), "run make docs"
+
+
+def test_every_package_stands_in_a_layer_and_says_what_it_is():
+    layers = [package for layer in architecture.layers() for package in layer]
+    folders = {path.parent.name for path in (ROOT / "src/phasefront").glob("*/__init__.py")}
+    assert {name for name, _ in layers} == folders
+    assert all(said.endswith(".") for _, said in layers)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_links_lead_to_files(page):
+    for link in re.findall(r"\]\(([^)#:]+)\)", page.read_text(encoding="utf-8")):
+        assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_what_pages_name_of_the_code_is_there(page):
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"\b(?:src|scripts|workflow|tests|benchmarks|profiles)/[\w/.]*\w", text):
+        assert list(ROOT.glob(f"{name}*")), name
+
+
+def test_the_page_of_the_benchmark_says_what_was_measured(tmp_path, monkeypatch):
+    bench = tmp_path / "indexing.json"
+    bench.write_text(
+        json.dumps(
+            {
+                "patterns_per_s": {"ours": 3000.4, "theirs": 1.25},
+                "phase_accuracy": {"ours": 1.0, "theirs": 0.875},
+                "orientation_error_deg": {
+                    "ours": {"median": 0.08, "p90": 0.18}, "theirs": {"median": 1.2, "p90": 88.0}
+                },
+                "peak_memory_mb": {"ours": 454.2, "theirs": 1082.0},
+                "ratio_pyxem": 36.4, "ratio_py4dstem": None,
+            }
+        )
+    )  # fmt: skip
+    monkeypatch.setattr(pages, "BENCH", bench)
+    page = pages.speed_page()
+    assert "| theirs | 1.2 | 0.875 | 1.20° / 88.00° | 1082 MB |" in page
+    assert page.endswith("phasefront is 36 times as fast as pyxem's default.\n")
