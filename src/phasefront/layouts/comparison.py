@@ -5,16 +5,17 @@ from __future__ import annotations
 from phasefront.core.netcdf import Layout, Variable
 from phasefront.layouts.dimensions import PHASE_NAME, with_ends
 
+_STATE_SOURCE = ("state", "source")
 _PAIR_STATE = ("pair", "state")
 _PAIR_STATE_PHASE = ("pair", "state", "phase")
 
 
 COMPARISON = Layout(
-    "STEM, charge and powder side by side, per state and over all states",
+    "Sources side by side, per state and over all states",
     {
         "phase": PHASE_NAME,
         "state": Variable(("state",), "str", "", "state of charge"),
-        "source": Variable(("source",), "str", "", "cycling, stem or powder"),
+        "source": Variable(("source",), "str", "", "name of the source"),
         "pair": Variable(("pair",), "str", "", "two sources, the first minus the second"),
         "question": Variable(
             ("question",),
@@ -36,13 +37,13 @@ COMPARISON = Layout(
             "mean ions per formula unit over the states that all sources know",
         ),
         "left_out": Variable(
-            ("state",), "str", "", "powder patterns left out, because a cell was refined from them"
+            _STATE_SOURCE, "str", "", "measurements left out, because a cell was refined from them"
         ),
         "refused": Variable(
-            ("state",), "str", "", "powder patterns whose fit is no result, each with the reason"
+            _STATE_SOURCE, "str", "", "measurements that are no result, each with the reason"
         ),
         "unexplained": Variable(
-            ("state",), "str", "", "powder patterns with lines that no phase explains, by spacing"
+            _STATE_SOURCE, "str", "", "what measurements show that no phase explains"
         ),
         **with_ends("difference", _PAIR_STATE, "difference of ions per formula unit"),
         "z_score": Variable(_PAIR_STATE, "f8", "1", "difference of ion content over its s.e."),

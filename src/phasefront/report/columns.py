@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from phasefront.comparison.sources import registry
+
 _LOW_HIGH = {"low": "lower end of its 95 % interval", "high": "upper end of its 95 % interval"}
 _AREA = "share of the area, 0 to 1"
+_SOURCES = ", ".join(f"`{source.name}` ({source.phrase})" for source in registry.SOURCES)
 
 TABLES: dict[str, tuple[str, dict[str, str]]] = {
     "comparison.csv": (
@@ -14,8 +17,7 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "units, 0 to 1), `_difference` of either between two sources; over all states also the "
             "limits of agreement (ions per formula unit), and `intercept` (ions per formula unit) "
             "and `slope` of the line through the states",
-            "source": "`cycling` (charge), `stem` (4D-STEM), `powder`; `a - b`: a minus b; of a "
-            "line: a = intercept + slope b",
+            "source": f"{_SOURCES}; `a - b`: a minus b; of a line: a = intercept + slope b",
             "phase": "phase that a fraction is of",
             "value": "the quantity",
             **_LOW_HIGH,
@@ -24,8 +26,8 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "of the slope that of the line 1:1",
             "equivalence_p": "p-value of a difference beyond the margin (two one-sided tests)",
             "verdict": "agree, disagree or cannot tell",
-            "note": "powder patterns left out, because a cell was refined from them; those whose "
-            "fit is no result, with the reason; lines that no phase explains, by their spacing",
+            "note": "what was left out, because a cell was refined from it; what is no result, "
+            "with the reason; what no phase explains, such as a powder pattern's lines",
         },
     ),
     "comparison_table.csv": (
@@ -36,12 +38,8 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
             "state": "state of charge",
             "quantity": "`x`, ions per formula unit, or the name of a phase, its share of the "
             "formula units",
-            "cycling": "by charge",
-            "stem": "by 4D-STEM",
-            "powder": "by powder diffraction",
-            "stem - cycling": "difference",
-            "stem - powder": "difference",
-            "powder - cycling": "difference",
+            **{source.name: f"by {source.phrase}" for source in registry.SOURCES},
+            **{registry.pair_name(pair): "difference" for pair in registry.pairs()},
         },
     ),
     "fractions.csv": (
@@ -174,17 +172,17 @@ TABLES: dict[str, tuple[str, dict[str, str]]] = {
     ),
 }  # fmt: skip
 
-_HEAD = """# Columns of the tables
+_HEAD = f"""# Columns of the tables
 
 An empty cell means that there is no such value.
 
 ## summary.json
 
 `x` is the ion content, ions per formula unit, and `fractions` are shares of the formula units, 0 to
-1, of each state by source: `cycling` (charge), `stem` (4D-STEM), `powder`. Each has its `value`
-between `low` and `high`, the ends of its 95 % interval. `conclusions` has for each pair of sources
-the mean `difference` of ion content (first minus second), `intercept` and `slope` of the line
-through the states, p-values, and a sentence. `scans` counts the positions of each scan as
+1, of each state by source: {_SOURCES}.
+Each has its `value` between `low` and `high`, the ends of its 95 % interval. `conclusions` has for
+each pair of sources the mean `difference` of ion content (first minus second), `intercept` and
+`slope` of the line through the states, p-values, and a sentence. `scans` counts the positions of each scan as
 `fractions.csv` does; `seconds` is how long its analysis took."""
 
 
