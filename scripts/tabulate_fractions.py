@@ -5,10 +5,10 @@ from phasefront.records.job import Job
 
 
 def tabulate_fractions(job):
-    from phasefront.core import netcdf
+    from phasefront.core import netcdf, tables
     from phasefront.fractions.estimation import pool_fractions
     from phasefront.fractions.table import fraction_table
-    from phasefront.layouts.fractions import FRACTIONS
+    from phasefront.layouts.fractions import FRACTION_TABLE, FRACTIONS
     from phasefront.report.figures import style
     from phasefront.report.figures.fractions import draw_fractions
 
@@ -19,7 +19,7 @@ def tabulate_fractions(job):
             together = pool_fractions([scans[scan] for scan in link.scans], seed=job.seed)
             pooled.append(("state", link.state, together))
     pooled.append(("experiment", job.name, pool_fractions(list(scans.values()), seed=job.seed)))
-    fraction_table(pooled).to_csv(job.table, index=False)
+    tables.write(fraction_table(pooled), job.table, FRACTION_TABLE)
     style.save(draw_fractions(scans, labels=job.labels), job.figure)
 
 
