@@ -19,7 +19,7 @@ from benchmarks.systems import PHASEFRONT, PY4DSTEM, PYXEM, PYXEM_ALL, System
 from phasefront.diffraction.crystals import read_crystals
 from phasefront.diffraction.template_library import COARSE_DEG, Library
 from phasefront.diffraction.templates import simulate_templates
-from phasefront.virtual.camera import CAMERA_PIXELS
+from phasefront.virtual.rendering import CAMERA_PIXELS
 
 OUT = systems.ROOT / "results" / "bench" / "indexing.json"
 STRUCTURES = systems.ROOT / "config" / "structures"

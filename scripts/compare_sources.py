@@ -8,23 +8,18 @@ from phasefront.records.job import Job
 def compare_sources(job):
     from phasefront.comparison import sources
     from phasefront.core import netcdf
-    from phasefront.fractions.estimation import pool_fractions
     from phasefront.layouts.comparison import COMPARISON
     from phasefront.layouts.cycling import CYCLING
-    from phasefront.layouts.fractions import FRACTIONS
+    from phasefront.layouts.fractions import STATE_FRACTIONS
     from phasefront.layouts.powder import POWDER
 
-    fractions = netcdf.read_all(job.fractions, FRACTIONS, key="scan")
+    stem = netcdf.read_all(job.stem, STATE_FRACTIONS, key="state")
     cycling = netcdf.read_all(job.cycling, CYCLING, key="log")
     powder = netcdf.read_all(job.powder, POWDER, key="pattern")
     calibrating = job.calibrating_patterns
     compared = sources.compare_sources(
         states=[link.state for link in job.links.root],
-        stem={
-            link.state: pool_fractions([fractions[scan] for scan in link.scans], seed=job.seed)
-            for link in job.links.root
-            if link.scans
-        },
+        stem=stem,
         cycling={link.state: cycling[link.log] for link in job.links.root if link.log},
         powder={
             link.state: [powder[name] for name in link.patterns if name not in calibrating]
@@ -44,7 +39,7 @@ def compare_sources(job):
 
 if __name__ == "__main__":
     job = Job(__doc__)
-    job.input("fractions", "fractions of the scans", many=True)
+    job.input("stem", "fractions of the states", many=True)
     job.input("cycling", "analysed logs", many=True)
     job.input("powder", "fitted powder patterns", many=True)
     job.settings("links", Links).settings("settings", ComparisonSettings)
@@ -52,5 +47,4 @@ if __name__ == "__main__":
     job.settings("two-phase-fields", list[dict[str, float]])
     job.settings("calibrating-patterns", dict[str, list[str]])
     job.output("comparison", "netCDF file to write")
-    job.parameter("seed", "seed of the bootstrap over scans", type=int, required=True)
     job.run(compare_sources)

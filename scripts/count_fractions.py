@@ -18,7 +18,7 @@ def count_fractions(job):
     counted = estimation.phase_fractions(
         netcdf.read(job.phases, PHASES),
         netcdf.read(job.grains, GRAINS),
-        netcdf.read(job.confusion, CONFUSION),
+        netcdf.read(job.confusion[0], CONFUSION) if job.confusion else None,
         diffuse=netcdf.read(job.scan[0], SCAN)["diffuse"].values if job.scan else None,
         ion_contents=job.ion_contents,
         formula_volumes=candidates.formula_volumes,
@@ -32,7 +32,7 @@ def count_fractions(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("phases", "phase of every position").input("grains", "grains of the scan")
-    job.input("confusion", "simulated confusion of the scan")
+    job.input("confusion", "simulated confusion of the scan; a map read has none", many=True)
     job.input("scan", "description of the raw scan, where there is one", many=True)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.settings("names", list[str]).settings("ion-contents", list[float])

@@ -13,14 +13,16 @@ def draw_maps(job):
     from phasefront.report.figures import maps, style
 
     phases = netcdf.read(job.phases, PHASES)
-    orientations = netcdf.read(job.orientations, ORIENTATIONS)
+    orientations = netcdf.read(job.orientations[0], ORIENTATIONS) if job.orientations else None
     grains = netcdf.read(job.grains, GRAINS)
     crystals = {crystal.name: crystal for crystal in read_crystals(job.cifs, job.names)}
     step, labels = grains.attrs["scan_step_nm"], job.labels
     drawn = maps.draw_phase_map(phases, grains, scan_step_nm=step, labels=labels)
     style.save(drawn, job.decision)
+    # How a map of another program lies to the scan, only its file knows.
+    camera = job.camera.root if maps.is_own(phases) else None
     drawn = maps.draw_orientation_map(
-        phases, crystals, camera=job.camera.root, scan_step_nm=step, labels=labels
+        phases, crystals, camera=camera, scan_step_nm=step, labels=labels
     )
     style.save(drawn, job.ipf)
     drawn = maps.draw_composition(phases, grains, scan_step_nm=step, ion=job.ion)
@@ -32,7 +34,7 @@ def draw_maps(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("phases", "phase of every position").input("grains", "grains of the scan")
-    job.input("orientations", "orientations under each phase")
+    job.input("orientations", "orientations under each phase; a map read has none", many=True)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.settings("names", list[str]).settings("labels", dict[str, str])
     job.parameter("ion", "element that moves", required=True).settings("camera", CameraOfScan)

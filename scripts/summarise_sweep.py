@@ -2,7 +2,6 @@
 
 from pydantic import JsonValue
 
-from phasefront.experiment.settings.states import Links
 from phasefront.records.job import Job
 
 
@@ -13,19 +12,17 @@ def summarise_sweep(job):
     from phasefront.comparison import sweep
     from phasefront.core import netcdf
     from phasefront.layouts.comparison import COMPARISON
-    from phasefront.layouts.fractions import FRACTIONS
+    from phasefront.layouts.fractions import STATE_FRACTIONS
     from phasefront.report.figures import style
     from phasefront.report.figures.sweep import draw_sweep
     from phasefront.report.tables import ALL_STATES, comparison_table
 
-    scans_of_states = {link.state: link.scans for link in job.links.root}
     tables = []
-    of_variants = np.reshape(job.fractions, (len(job.comparisons), -1))
-    for compared, scans in zip(job.comparisons, of_variants, strict=True):
+    of_variants = np.reshape(job.states, (len(job.comparisons), -1))
+    for compared, states in zip(job.comparisons, of_variants, strict=True):
         table = comparison_table(netcdf.read(compared, COMPARISON))
         table = table[table["state"] != ALL_STATES]
-        fractions = netcdf.read_all(scans, FRACTIONS, key="scan")
-        undecided = sweep.undecided_shares(scans_of_states, fractions)
+        undecided = sweep.undecided_shares(netcdf.read_all(states, STATE_FRACTIONS, key="state"))
         tables.append(pd.concat([table, undecided], ignore_index=True))
     table = sweep.tabulate(job.settings, tables)
     table.to_csv(job.table, index=False)
@@ -36,9 +33,8 @@ def summarise_sweep(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("comparisons", "comparison of the run, and of each variant", many=True)
-    job.input("fractions", "fractions of all scans of the run, then of each variant", many=True)
-    job.settings("settings", list[dict[str, JsonValue]]).settings("links", Links)
-    job.settings("labels", dict[str, str])
+    job.input("states", "fractions of all states of the run, then of each variant", many=True)
+    job.settings("settings", list[dict[str, JsonValue]]).settings("labels", dict[str, str])
     job.parameter("ion", "element that moves", required=True)
     job.output("table", "csv file to write").output("figure", "PNG to write")
     job.run(summarise_sweep)

@@ -1,33 +1,34 @@
 """Tabulate and draw the fractions of each scan, of each state and of the whole experiment."""
 
-from phasefront.experiment.settings.states import Links
 from phasefront.records.job import Job
 
 
 def tabulate_fractions(job):
     from phasefront.core import netcdf
-    from phasefront.fractions.estimation import pool_fractions
+    from phasefront.fractions.pooling import pool_fractions
     from phasefront.fractions.table import fraction_table
-    from phasefront.layouts.fractions import FRACTIONS
+    from phasefront.layouts.fractions import FRACTIONS, STATE_FRACTIONS
     from phasefront.report.figures import style
     from phasefront.report.figures.fractions import draw_fractions
 
     scans = netcdf.read_all(job.fractions, FRACTIONS, key="scan")
-    pooled = [("scan", name, found) for name, found in scans.items()]
-    for link in job.links.root:
-        if link.scans:
-            together = pool_fractions([scans[scan] for scan in link.scans], seed=job.seed)
-            pooled.append(("state", link.state, together))
-    pooled.append(("experiment", job.name, pool_fractions(list(scans.values()), seed=job.seed)))
-    fraction_table(pooled).to_csv(job.table, index=False)
-    style.save(draw_fractions(scans, labels=job.labels), job.figure)
+    states = netcdf.read_all(job.states, STATE_FRACTIONS, key="state")
+    whole = pool_fractions(list(scans.values()), seed=job.seed)
+    rows = [
+        *(("scan", name, found) for name, found in scans.items()),
+        *(("state", name, found) for name, found in states.items()),
+        ("experiment", job.name, whole),
+    ]
+    fraction_table(rows).to_csv(job.table, index=False)
+    style.save(draw_fractions(scans, states, labels=job.labels), job.figure)
 
 
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("fractions", "fractions of the scans", many=True)
-    job.settings("links", Links).settings("labels", dict[str, str])
-    job.parameter("seed", "seed of the bootstrap over scans", type=int, required=True)
+    job.input("states", "fractions of the states", many=True)
+    job.settings("labels", dict[str, str])
+    job.parameter("seed", "seed that states were pooled with", type=int, required=True)
     job.parameter("name", "name of the run", required=True)
     job.output("table", "csv file to write").output("figure", "PNG of the fractions")
     job.run(tabulate_fractions)

@@ -6,8 +6,9 @@ A page is written where its results are there; the others stay as they are.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
+
+from phasefront.report.wording import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
 SUMMARY = ROOT / "results/demo/summary.json"
@@ -20,21 +21,21 @@ def demo_page() -> str:
     """What the demo found, beside its truth."""
     checks = json.loads(CHECK.read_text(encoding="utf-8"))
     states = json.loads(SUMMARY.read_text(encoding="utf-8"))["states"]
-    against_truth = _table(
+    against_truth = markdown_table(
         ["scan", "decided, right", "undecided", "mixed columns found", "orientation error, median",
          "ion content at a position, rms error", "largest error of an area fraction"],
-        (
+        [
             [scan, _share(check["phase_accuracy_decided"]), _share(check["undecided"]),
              _share(check["mixed_found"]), f"{check['orientation_error_deg_median']:.2f}°",
              f"{check['ion_content_error_rms']:.3f}", f"{check['fraction_error_max']:.4f}"]
             for scan, check in checks.items()
-        ),
+        ],
     )  # fmt: skip
     sources = list(states[0]["x"])
-    contents = _table(
+    contents = markdown_table(
         ["state", *sources],
-        ([state["state"], *(_interval(state["x"].get(name)) for name in sources)]
-         for state in states),
+        [[state["state"], *(_interval(state["x"].get(name)) for name in sources)]
+         for state in states],
     )  # fmt: skip
     return f"""# What the demo finds
 
@@ -59,15 +60,15 @@ Decided positions are those whose column is one phase of one grain.
 def speed_page() -> str:
     """Indexing beside other programs."""
     bench = json.loads(BENCH.read_text(encoding="utf-8"))
-    rows = (
+    rows = [
         [name, f"{rate:.0f}" if rate >= 10 else f"{rate:.1f}",
          f"{bench['phase_accuracy'][name]:.3f}",
          f"{bench['orientation_error_deg'][name]['median']:.2f}° / "
          f"{bench['orientation_error_deg'][name]['p90']:.2f}°",
          f"{bench['peak_memory_mb'][name]:.0f} MB"]
         for name, rate in bench["patterns_per_s"].items()
-    )  # fmt: skip
-    table = _table(
+    ]  # fmt: skip
+    table = markdown_table(
         ["system", "patterns/s", "phase right", "orientation error, median / 90 %", "memory"], rows
     )
     beside = " and ".join(
@@ -85,11 +86,6 @@ to all, from raw patterns to orientations, in one run.
 
 phasefront is {beside}.
 """
-
-
-def _table(head: list[str], rows: Iterable[list[str]]) -> str:
-    lines = [head, ["---"] * len(head), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def _share(value: float | None) -> str:

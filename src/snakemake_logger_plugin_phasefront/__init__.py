@@ -11,6 +11,7 @@ import os
 from contextlib import suppress
 from logging import LogRecord
 
+from snakemake_interface_common.exceptions import WorkflowError
 from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
@@ -31,6 +32,10 @@ class LogHandler(LogHandlerBase):
     has_filter = has_formatter = True  # so that `--quiet` in a profile hides nothing
 
     def __post_init__(self) -> None:
+        if DESCRIPTOR not in os.environ:
+            raise WorkflowError(
+                "The logger 'phasefront' is for the command 'phasefront run' alone."
+            )
         self._events = os.fdopen(int(os.environ.pop(DESCRIPTOR)), "w", buffering=1)
 
     def emit(self, record: LogRecord) -> None:

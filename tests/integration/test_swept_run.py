@@ -30,7 +30,8 @@ def add_config(project, **sections) -> str:
             {
                 "simulate_templates": 2, "find_orientations": 4, "decide_phases": 16,
                 "find_grains": 16, "simulate_confusion": 16, "count_fractions": 16,
-                "compare_sources": 8, "summarise_sweep": 1, "pack_supplement": 1,
+                "pool_fractions": 16, "compare_sources": 8, "summarise_sweep": 1,
+                "pack_supplement": 1,
             },
         ),
         (

@@ -95,7 +95,7 @@ class Project:
             outputs=[f"results/{run}/{{scan}}/table.nc", f"results/{run}/summary.json"],
             parameters={
                 "tabulate": {
-                    "seed": "seed.{scan}", "step": "scan.{scan}.step", "settings": "grains"
+                    "seed": "seed_of.{scan}", "step": "scan.{scan}.step", "settings": "grains"
                 },
                 "summarise": {"material": "material"},
             },

@@ -30,11 +30,12 @@ from urllib3 import HTTPResponse
 
 from phasefront.archive import supplement
 from phasefront.audit.verify import verify
+from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.records.digests import signature
 from phasefront.records.record import record_path
 from phasefront.records.steps import Step
-from phasefront.report import methods
+from phasefront.report import methods, wording
 
 FIND = '''
 """Read the words."""
@@ -453,7 +454,7 @@ def test_methods_name_the_values_that_jobs_were_given():
 @pytest.mark.parametrize(("weight", "thickness"), [("area", False), ("thickness", True)])
 def test_methods_claim_only_what_was_there(monkeypatch, rules, said, weight, thickness):
     made = xr.Dataset(attrs={"molar_weight": weight})
-    monkeypatch.setattr(methods.netcdf, "read", lambda *_: made)
+    monkeypatch.setattr(netcdf, "read", lambda *_: made)
     fractions = {"draws": 2000, "thickness_exponent": [1.0, 2.0]}
     compared = {"margin": 0.1, "fraction_margin": 0.2}
     refined = {"refined": {"program": "GSAS-II 5"}}
@@ -501,7 +502,7 @@ def test_methods_say_what_directions_refer_to():
     [(1e7, "10⁷"), (2.5e-7, "2.5 × 10⁻⁷"), (0.01, "0.01"), (3.0, "3"), (float("nan"), "–")],
 )
 def test_numbers_are_as_print_has_them(value, text):
-    assert methods.number(value) == text
+    assert wording.number(value) == text
 
 
 def test_the_reader_verifies_it_without_the_workflow(unpacked):

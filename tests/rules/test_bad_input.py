@@ -257,7 +257,7 @@ def test_cif_without_symmetry(tmp_path):
     cif.write_text(CIF_WITHOUT_SYMMETRY)
     out = tmp_path / "out"
     sentence = refused_by_script(
-        "simulate_templates", out, cifs=[*CIFS[:2], cif], material=DEMO.section("material"),
+        "simulate_templates", out, cifs=[*CIFS[:2], cif], names=NAMES,
         instrument=ASTAR, settings="{}", templates=out / "astar.nc",
     )  # fmt: skip
     assert sentence.startswith(f"{cif}: _space_group_symop_operation_xyz: no symmetry")

@@ -16,6 +16,7 @@ from phasefront.records.code import PACKAGE, closure
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = sorted((ROOT / "scripts").glob("*.py"))
+IMPORTS = ("import_peaks", "import_map")
 RULE_FILES = sorted((ROOT / "workflow/rules").glob("*.smk"))
 
 
@@ -42,14 +43,35 @@ def test_every_rule_tracks_its_record_and_keeps_its_log():
 def test_every_rule_that_reads_a_raw_scan_tracks_its_parts():
     for name, text in rules().items():
         assert ("of_raw_scan(raw)" in text) == ("of_raw_scan(parts)" in text), name
-        assert 'scan_row(wildcards)["path"]' not in text or name == "import_peaks", name
+        assert 'scan_row(wildcards)["path"]' not in text or name in (
+            "import_peaks",
+            "import_map",
+        ), name
 
 
 def test_files_that_people_name_may_have_spaces_in_their_names():
     """Snakemake quotes with `:q`; names of results are the workflow's own."""
-    named = r"\{input\.(cifs|config|image|log|pattern|peaks|scan|table|tables)\}"
+    named = r"\{input\.(cifs|config|image|log|map|pattern|peaks|scan|table|tables)\}"
     for name, text in rules().items():
         assert not re.search(named, text), name
+
+
+def test_a_parameter_has_one_name_in_its_rule_its_script_and_its_record():
+    """A record finds where its parameters are stated by their names."""
+    for name, text in rules().items():
+        inside, _, rest = text.partition("params:")[2].partition("shell:")
+        command = re.sub(r'"\s+"', "", rest.partition("> {log}")[0])
+        declared = re.findall(r"^\s+(\w+)=", inside, flags=re.MULTILINE)
+        passed = re.findall(r"--([\w-]+)[ =]\{params\.(\w+)", command)
+        assert sorted(param for _, param in passed) == sorted(declared), name
+        assert all(option.replace("-", "_") == param for option, param in passed), name
+
+
+def test_all_parameters_of_rules_are_stated_by_the_experiment():
+    for name, text in rules().items():
+        inside = text.partition("params:")[2].partition("shell:")[0]
+        given = re.findall(r"^\s+(\w+)=(\w+)", inside, flags=re.MULTILINE)
+        assert {kind for param, kind in given if param != "folder"} <= {"stated"}, name
 
 
 def test_no_rule_of_the_analysis_reads_the_truth():

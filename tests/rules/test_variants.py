@@ -42,6 +42,7 @@ DEPENDS = {
     "maps/grains-x2.5.ang": (*BEFORE_PHASES, "phases"),
     "grains/grains-x2.5.nc": BEFORE_FRACTIONS,
     "fractions/grains-x2.5.nc": (*BEFORE_FRACTIONS, "fractions"),
+    "states/x2.5.nc": (*BEFORE_FRACTIONS, "fractions"),
     "powder/powder-x2.5.nc": ("powder",),
     "figures/powder/powder-x2.5.png": ("powder",),
     "comparison.nc": SWEPT,

@@ -31,7 +31,10 @@ def build_phases(names, decision, *, scan="map", **given):
         "phase": names, "decision": decision, "share": share, "reliability": np.zeros(shape),
         "posterior": np.eye(count)[np.maximum(decision, 0)], "second_phase": np.full(shape, -1),
     }  # fmt: skip
-    attributes = {"scan": scan, "decide_above": 0.95, "min_explained": 0.5, "max_misfit": 4.0}
+    attributes = {
+        "scan": scan, "map_by": "", "decide_above": 0.95, "min_explained": 0.5,
+        "max_misfit": 4.0,
+    }  # fmt: skip
     return netcdf.build(PHASES, {**unknown, **known, **given}, attributes)
 
 

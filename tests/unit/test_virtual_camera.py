@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.layouts.truth import TRUTH
-from phasefront.virtual import bloch_waves, camera, specimen
+from phasefront.virtual import bloch_waves, camera, film, rendering, specimen
 from phasefront.virtual.particles import VirtualPhase
 
 PHASES = [
@@ -65,7 +65,7 @@ def one_crystal(table, turn=0.0, nm=40.0):
 
 def render(table, columns, centre, affine):
     centres = np.array(centre, float).reshape(1, 1, 2)
-    return camera._render_rows(table, columns, centres, affine, slice(0, 1))[0, 0].astype(float)
+    return rendering.render_rows(table, columns, centres, affine, slice(0, 1))[0, 0].astype(float)
 
 
 @pytest.mark.parametrize("turn", [0.0, 0.7, 2.5])
@@ -75,7 +75,7 @@ def test_spots_land_where_the_affine_says(turn, q):
     affine = camera._affine(SCALE, 1.03, 35.0)
     centre = np.array([70.3, 72.8])
     # Without diffuse light to disturb the centroid.
-    columns = replace(one_crystal(table, turn), elastic=np.array([1 / (1 - camera.HALO_SHARE)]))
+    columns = replace(one_crystal(table, turn), elastic=np.array([1 / (1 - rendering.HALO_SHARE)]))
     image = render(table, columns, centre, affine)
     cosine, sine = np.cos(turn), np.sin(turn)
     wanted = np.array([cosine * q[0] - sine * q[1], sine * q[0] + cosine * q[1]])
@@ -115,9 +115,9 @@ def test_kernel_computes_the_plain_formula(table):
     )
     centres = np.array([[[71.2, 70.6], [72.9, 70.1], [69.4, 73.3]]])
     affine = camera._affine(SCALE, 1.01, 20)
-    images = camera._render_rows(table, columns, centres, affine, slice(0, 1))[0]
+    images = rendering.render_rows(table, columns, centres, affine, slice(0, 1))[0]
     for position, image in enumerate(images):
-        plain = camera._render_plain(table, columns, centres, affine, position)
+        plain = rendering._render_plain(table, columns, centres, affine, position)
         assert image == pytest.approx(plain, abs=1e-3 * plain.max(), rel=0.01)
 
 
@@ -136,27 +136,27 @@ def test_overlapping_grains_share_the_beam(table):
 @pytest.mark.parametrize("level", [2e-9, 1e-6, 2e-5])
 def test_film_counts_electrons_with_their_noise(level):
     """A linear camera: mean follows the dose, variance is Poisson's, read noise and rounding."""
-    size, dose = camera.CAMERA_PIXELS, 1e7
-    frames = camera._film(
+    size, dose = rendering.CAMERA_PIXELS, 1e7
+    frames = film.expose(
         np.full((20, size, size), level, np.float32),
         dose=dose, gamma=1.0, rng=np.random.default_rng(0),
     )  # fmt: skip
-    gain = camera.counts_per_electron(dose)
+    gain = film.counts_per_electron(dose)
     row = frames[:, -1].astype(float)  # the bottom row has the most glare, so few are cut at 0
     assert row.mean() == pytest.approx(dose * level * gain + 3, abs=0.15)
     if level > 1e-5:
-        expected = dose * level * gain**2 + camera.READ_NOISE_COUNTS**2 + 1 / 12
+        expected = dose * level * gain**2 + film.READ_NOISE_COUNTS**2 + 1 / 12
         assert row.var() == pytest.approx(expected, rel=0.1)
 
 
 def test_gamma_compresses_and_the_camera_saturates():
-    size = camera.CAMERA_PIXELS
+    size = rendering.CAMERA_PIXELS
     bright = np.full((1, size, size), 1e-2, np.float32)
     dim = np.full((1, size, size), 2e-5, np.float32)
     rng = np.random.default_rng(0)
-    assert np.all(camera._film(bright, dose=1e7, gamma=0.567, rng=rng) == 255)
-    linear = camera._film(dim, dose=1e7, gamma=1.0, rng=rng).astype(float).mean()
-    compressed = camera._film(dim, dose=1e7, gamma=0.5, rng=rng).astype(float).mean()
+    assert np.all(film.expose(bright, dose=1e7, gamma=0.567, rng=rng) == 255)
+    linear = film.expose(dim, dose=1e7, gamma=1.0, rng=rng).astype(float).mean()
+    compressed = film.expose(dim, dose=1e7, gamma=0.5, rng=rng).astype(float).mean()
     assert compressed == pytest.approx(np.sqrt(255 * linear), rel=0.03)
 
 

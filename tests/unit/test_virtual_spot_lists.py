@@ -7,7 +7,7 @@ from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.rotations import matrices
 from phasefront.layouts.spots import SPOTS
 from phasefront.layouts.truth import TRUTH
-from phasefront.virtual import camera, specimen, spot_lists
+from phasefront.virtual import rendering, specimen, spot_lists
 from phasefront.virtual.particles import VirtualPhase
 
 STRUCTURES = ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3")
@@ -125,7 +125,7 @@ def test_maxima_are_those_of_the_summed_spots(mixed):
     offset, x, y, height = spot_lists.expected_spots(grown, scale=SCALE, dose=1e7, max_radius=1.2)
     columns, table = grown.columns, grown.table
     crystals = np.diff(columns.offset)
-    step, width = 0.25, np.sqrt(2) * camera.spot_width()
+    step, width = 0.25, np.sqrt(2) * rendering.spot_width()
     axis = np.arange(-40, 40 + step, step)
     edges = table["offset"].values
     compared = 0
@@ -138,7 +138,7 @@ def test_maxima_are_those_of_the_summed_spots(mixed):
             part = (1 - weight) * part[:, low] + weight * part[:, low + 1]
             part = (
                 1e7
-                * (1 - camera.HALO_SHARE)
+                * (1 - rendering.HALO_SHARE)
                 * columns.elastic[position]
                 * (columns.share[k] * part)
             )

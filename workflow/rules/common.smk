@@ -59,6 +59,7 @@ def any_of(names):
 NAMES = {
     "scan": any_of(PLAN.scans.index),
     "instrument": any_of(PLAN.experiment.instruments),
+    "state": any_of(PLAN.scanned_states),
     "log": any_of(PLAN.logs.index),
     "pattern": any_of(PLAN.patterns.index),
 }

@@ -1,12 +1,11 @@
 # The three sources side by side, and the summary that others read.
 #
-# in:  fractions, cycling, powder
+# in:  states, cycling, powder
 # out: comparison.nc; from it comparison.csv and .tex, comparison_table.csv, conclusion.txt,
 #      summary.json
 #
 # config:
 #   run: demo
-#   seed: 1
 #   states: [{name: x3.0, log: charge, rest: 0}]
 #   comparison: {margin: 0.1, fraction_margin: 0.1}
 #   material:
@@ -17,7 +16,7 @@
 
 rule compare_sources:
     input:
-        fractions=result("fractions/{scan}.nc", scan=PLAN.scans.index),
+        stem=result("states/{state}.nc", state=PLAN.scanned_states),
         cycling=result("cycling/{log}.nc", log=PLAN.logs.index),
         powder=result("powder/{pattern}.nc", pattern=PLAN.patterns.index),
         code=code("compare_sources"),
@@ -29,19 +28,18 @@ rule compare_sources:
         "../../envs/environment.yaml"
     params:
         links=stated("links"),
-        seed=stated("seed.compare_sources"),
         settings=stated("comparison"),
         names=stated("material.names"),
         ion_contents=stated("material.ion_contents"),
         two_phase_fields=stated("material.two_phase_fields"),
         calibrating_patterns=stated("material.calibrating_patterns"),
     shell:
-        "python scripts/compare_sources.py --fractions {input.fractions}"
+        "python scripts/compare_sources.py --stem {input.stem}"
         " --cycling {input.cycling} --powder {input.powder}"
         " --links {params.links:q} --names {params.names:q}"
         " --ion-contents {params.ion_contents:q} --two-phase-fields {params.two_phase_fields:q}"
         " --calibrating-patterns {params.calibrating_patterns:q}"
-        " --settings {params.settings:q} --seed {params.seed}"
+        " --settings {params.settings:q}"
         " --comparison {output.comparison} > {log} 2>&1"
 
 

@@ -37,7 +37,7 @@ rule simulate_confusion:
         names=stated("material.names"),
         ion_contents=stated("material.ion_contents"),
         shared_lattice=stated("material.shared_lattice"),
-        seed=stated("seed.{scan}"),
+        seed=stated("seed_of.{scan}"),
     shell:
         "python scripts/simulate_confusion.py --spots {input.spots} --phases {input.phases}"
         " --grains {input.grains} --templates {input.templates} --cifs {input.cifs:q}"

@@ -41,7 +41,7 @@ if PLAN.experiment.virtual:
             grains=stated("grains"),
             fractions=stated("fractions"),
             coverage=stated("coverage"),
-            seed=stated("seed.coverage"),
+            seed=stated("seed_of.coverage"),
         shell:
             "python scripts/simulate_coverage.py --intensities {input.intensities}"
             " --cifs {input.cifs:q} --templates {input.templates}"

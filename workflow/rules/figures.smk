@@ -74,7 +74,7 @@ rule draw_patterns:
 rule draw_maps:
     input:
         phases=result("phases/{scan}.nc"),
-        orientations=result("orientations/{scan}.nc"),
+        orientations=of_patterns("orientations/{scan}.nc"),
         grains=result("grains/{scan}.nc"),
         cifs=PLAN.cifs,
         code=code("draw_maps"),

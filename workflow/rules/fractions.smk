@@ -1,7 +1,7 @@
-# Phase fractions of each scan, with intervals.
+# Phase fractions of each scan and of each state, with intervals.
 #
 # in:  phases/<scan>.nc, grains/<scan>.nc, confusion/<scan>.nc, scans/<scan>.nc of raw scans, CIFs
-# out: fractions/<scan>.nc, fractions.csv, figures/fractions.png
+# out: fractions/<scan>.nc, states/<state>.nc, fractions.csv, figures/fractions.png
 #
 # config:
 #   run: demo
@@ -15,7 +15,7 @@ rule count_fractions:
     input:
         phases=result("phases/{scan}.nc"),
         grains=result("grains/{scan}.nc"),
-        confusion=result("confusion/{scan}.nc"),
+        confusion=of_patterns("confusion/{scan}.nc"),
         scan=of_raw_scan("scans/{scan}.nc"),
         cifs=PLAN.cifs,
         code=code("count_fractions"),
@@ -30,7 +30,7 @@ rule count_fractions:
         names=stated("material.names"),
         ion_contents=stated("material.ion_contents"),
         formula_units=stated("material.formula_units"),
-        seed=stated("seed.{scan}"),
+        seed=stated("seed_of.{scan}"),
     shell:
         "python scripts/count_fractions.py --phases {input.phases} --grains {input.grains}"
         " --confusion {input.confusion} --scan {input.scan:q}"
@@ -39,9 +39,27 @@ rule count_fractions:
         " --seed {params.seed} --fractions {output.fractions} > {log} 2>&1"
 
 
+rule pool_fractions:
+    input:
+        fractions=scans_of_state("fractions/{scan}.nc"),
+        code=code("pool_fractions"),
+    output:
+        **recorded(pooled="states/{state}.nc"),
+    log:
+        logged("pool_fractions/{state}"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        seed=stated("seed_of.pool_fractions"),
+    shell:
+        "python scripts/pool_fractions.py --fractions {input.fractions}"
+        " --name {wildcards.state} --seed {params.seed} --pooled {output.pooled} > {log} 2>&1"
+
+
 rule tabulate_fractions:
     input:
         fractions=result("fractions/{scan}.nc", scan=PLAN.scans.index),
+        states=result("states/{state}.nc", state=PLAN.scanned_states),
         code=code("tabulate_fractions"),
     output:
         **recorded(table="fractions.csv"),
@@ -51,11 +69,10 @@ rule tabulate_fractions:
     conda:
         "../../envs/environment.yaml"
     params:
-        links=stated("links"),
         labels=stated("material.labels"),
-        seed=stated("seed.tabulate_fractions"),
+        seed=stated("seed_of.pool_fractions"),
         name=stated("run"),
     shell:
         "python scripts/tabulate_fractions.py --fractions {input.fractions}"
-        " --links {params.links:q} --labels {params.labels:q} --seed {params.seed}"
+        " --states {input.states} --labels {params.labels:q} --seed {params.seed}"
         " --name {params.name} --table {output.table} --figure {output.figure} > {log} 2>&1"

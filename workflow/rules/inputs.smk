@@ -18,6 +18,15 @@ def templates_of(wildcards):
     return result(f"templates/{scan_row(wildcards)['instrument']}.nc")(wildcards)
 
 
+def scans_of_state(path):
+    """A result of each scan of a state."""
+
+    def find(wildcards):
+        return result(path, scan=PLAN.scans_of(wildcards.state))(wildcards)
+
+    return find
+
+
 def by_method(method, files):
     """Inputs that only one way of calibrating needs."""
 
@@ -30,13 +39,22 @@ def by_method(method, files):
 
 
 def of_raw_scan(find):
-    """An input that only a raw scan has, not a peak list: a result, or what its path leads to."""
+    """An input that only a raw scan has: a result, or what its path leads to."""
 
     def found(wildcards):
         row = scan_row(wildcards)
-        if row["kind"] == "peaks":
+        if row["kind"] != "scan":
             return []
         return find(row["path"]) if callable(find) else result(find)(wildcards)
+
+    return found
+
+
+def of_patterns(path):
+    """A result that only scans have which are analysed here, not maps of other programs."""
+
+    def found(wildcards):
+        return [] if scan_row(wildcards)["kind"] == "map" else result(path)(wildcards)
 
     return found
 

@@ -25,6 +25,8 @@ rule decide_phases:
         **recorded(phases="phases/{scan}.nc"),
     log:
         logged("decide_phases/{scan}"),
+    wildcard_constraints:
+        scan=any_of(PLAN.analysed_scans),
     conda:
         "../../envs/environment.yaml"
     threads: SCAN_THREADS

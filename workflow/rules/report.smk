@@ -66,6 +66,7 @@ rule execute_notebook:
         comparison=result("comparison.nc"),
         cycling=result("cycling/{log}.nc", log=PLAN.logs.index),
         fractions=result("fractions/{scan}.nc", scan=PLAN.scans.index),
+        states=result("states/{state}.nc", state=PLAN.scanned_states),
         phases=result("phases/{scan}.nc", scan=PLAN.scans.index),
         grains=result("grains/{scan}.nc", scan=PLAN.scans.index),
         cifs=PLAN.cifs,
@@ -89,7 +90,7 @@ rule execute_notebook:
     shell:
         "python scripts/execute_notebook.py --template {input.template}"
         " --used {input.summary} {input.truth} {input.comparison} {input.cycling}"
-        " {input.fractions} {input.phases} {input.grains} {input.cifs:q}"
+        " {input.fractions} {input.states} {input.phases} {input.grains} {input.cifs:q}"
         " --folder {params.folder} --names {params.names:q} --labels {params.labels:q}"
         " --cifs {params.cifs:q} --ion {params.ion} --links {params.links:q}"
         " --cameras {params.cameras:q}"

@@ -1,6 +1,6 @@
 # What the settings that a sweep varies do to fractions and conclusions.
 #
-# in:  comparison.nc and fractions/<scan>.nc, of the run and of each variant
+# in:  comparison.nc and states/<state>.nc, of the run and of each variant
 # out: sweep.csv, figures/sweep.png
 #
 # config:
@@ -14,10 +14,10 @@ rule summarise_sweep:
         comparisons=lambda wildcards: [
             located("comparison.nc", variant) for variant in VARIANTS
         ],
-        fractions=lambda wildcards: [
-            located(f"fractions/{scan}.nc", variant)
+        states=lambda wildcards: [
+            located(f"states/{state}.nc", variant)
             for variant in VARIANTS
-            for scan in PLAN.scans.index
+            for state in PLAN.scanned_states
         ],
         code=code("summarise_sweep"),
     output:
@@ -29,11 +29,10 @@ rule summarise_sweep:
         "../../envs/environment.yaml"
     params:
         settings=stated("variants"),
-        links=stated("links"),
         labels=stated("material.labels"),
         ion=stated("material.ion"),
     shell:
         "python scripts/summarise_sweep.py --comparisons {input.comparisons}"
-        " --fractions {input.fractions} --settings {params.settings:q}"
-        " --links {params.links:q} --labels {params.labels:q} --ion {params.ion}"
+        " --states {input.states} --settings {params.settings:q}"
+        " --labels {params.labels:q} --ion {params.ion}"
         " --table {output.table} --figure {output.figure} > {log} 2>&1"

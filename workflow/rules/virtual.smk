@@ -33,7 +33,7 @@ if PLAN.experiment.virtual:
             instrument=stated("scan.{scan}.optics"),
             state=stated("scan.{scan}.state"),
             step=stated("scan.{scan}.step"),
-            seed=stated("seed.{scan}"),
+            seed=stated("seed_of.{scan}"),
         shell:
             "python scripts/simulate_scan.py --intensities {input.intensities}"
             " --virtual {params.virtual:q} --names {params.names:q} --cifs {params.cifs:q}"
@@ -55,7 +55,7 @@ if PLAN.experiment.virtual:
             virtual=stated("virtual"),
             formula_mass=stated("material.pristine_molar_mass"),
             row=stated("log.{log}.row"),
-            seed=stated("seed.{log}"),
+            seed=stated("seed_of.{log}"),
         shell:
             "python scripts/simulate_log.py --virtual {params.virtual:q}"
             " --formula-mass {params.formula_mass:q} --row {params.row:q} --seed {params.seed}"
@@ -78,7 +78,7 @@ if PLAN.experiment.virtual:
             formula_units=stated("material.formula_units"),
             state=stated("pattern.{pattern}.state"),
             wavelength=stated("pattern.{pattern}.wavelength"),
-            seed=stated("seed.{pattern}"),
+            seed=stated("seed_of.{pattern}"),
         shell:
             "python scripts/simulate_pattern.py --cifs {input.cifs:q}"
             " --virtual {params.virtual:q} --names {params.names:q}"

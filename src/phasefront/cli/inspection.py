@@ -71,6 +71,8 @@ def _scan(plan: Plan, name: str) -> str:
     row = plan.scans.loc[name]
     if row["kind"] == "peaks":
         return _peaks(plan, name)
+    if row["kind"] == "map":
+        return _map(plan, name)
     from phasefront.experiment.consistency import check_scale
     from phasefront.experiment.settings.scans import ScanLayout
     from phasefront.scans import files
@@ -127,6 +129,32 @@ def _peaks(plan: Plan, name: str) -> str:
     return (
         f"peak list {name}, {shape} positions, {spots.sizes['spot']} spots,"
         f" {_beside('step', step, math.nan, 'nm', 'the table')}"
+    )
+
+
+def _map(plan: Plan, name: str) -> str:
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.phases import UNDECIDED, UNINDEXED
+    from phasefront.maps.formats import read_map
+    from phasefront.maps.imported import import_map
+
+    path, settings = plan.scans.loc[name, "path"], plan.experiment.maps
+    crystals = read_crystals(plan.cifs, plan.experiment.material.names)
+    phases = import_map(
+        path, crystals, name=name, given=settings.phases, least=settings.least,
+        scan_step_nm=plan.step_of(name),
+    )  # fmt: skip
+    decision = phases["decision"].to_numpy()
+    found = read_map(path)
+    counted = [
+        f"{crystal.name} at {(decision == index).sum()}" for index, crystal in enumerate(crystals)
+    ]
+    shape = " x ".join(map(str, decision.shape))
+    return (
+        f"map {name} by {found.program}, {shape} positions: {', '.join(counted)}, undecided"
+        f" {(decision == UNDECIDED).sum()}, not indexed {(decision == UNINDEXED).sum()};"
+        f" {_beside('step', found.step_nm[1], plan.step_of(name), 'nm', 'the table')}; qualities"
+        f" {', '.join(found.qualities) or 'none'}" + "".join(f"; {note}" for note in found.notes)
     )
 
 

@@ -34,19 +34,15 @@ def tabulate(settings: Sequence[Mapping], tables: Sequence[pd.DataFrame]) -> pd.
     return pd.concat(parts, ignore_index=True)
 
 
-def undecided_shares(
-    scans_of_states: Mapping[str, Sequence[str]], fractions: Mapping[str, xr.Dataset]
-) -> pd.DataFrame:
+def undecided_shares(states: Mapping[str, xr.Dataset]) -> pd.DataFrame:
     """Share of the crystal's positions without an answer in each state, as rows of the comparison.
 
-    `fractions` are FRACTIONS by scan. States without scans have no row.
+    `states` are STATE_FRACTIONS by state. Those without crystal have no row.
     """
     rows = []
-    for state, scans in scans_of_states.items():
-        found = [fractions[scan] for scan in scans]
-        crystal = sum(int(scan["patterns"]) - int(scan["vacuum"]) for scan in found)
+    for state, found in states.items():
+        crystal = int(found["patterns"]) - int(found["vacuum"])
         if crystal:
-            left = sum(int(scan["undecided"]) + int(scan["unindexed"]) for scan in found)
-            share = left / crystal
-            rows.append((state, "undecided", "stem", share))
+            left = int(found["undecided"]) + int(found["unindexed"])
+            rows.append((state, "undecided", "stem", left / crystal))
     return pd.DataFrame(rows, columns=["state", "quantity", "source", "value"])

@@ -22,6 +22,7 @@ from phasefront.experiment.settings.coverage import CoverageSettings
 from phasefront.experiment.settings.fractions import FractionSettings
 from phasefront.experiment.settings.grains import GrainSettings
 from phasefront.experiment.settings.instruments import InstrumentSection
+from phasefront.experiment.settings.maps import MapSettings
 from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.orientations import OrientationSettings
 from phasefront.experiment.settings.phases import PhaseSettings
@@ -76,6 +77,7 @@ class Experiment(Model):
     spots: SpotSettings = SpotSettings()
     orientations: OrientationSettings = OrientationSettings()
     phases: PhaseSettings = PhaseSettings()
+    maps: MapSettings = MapSettings()
     grains: GrainSettings = GrainSettings()
     fractions: FractionSettings = FractionSettings()
     powder: PowderSettings = PowderSettings()

@@ -69,8 +69,13 @@ class Plan:
 
     @property
     def instruments(self) -> list[str]:
-        """Instruments that took at least one of the scans."""
-        return sorted(set(self.scans["instrument"]))
+        """Instruments that took at least one of the scans that are analysed here."""
+        return sorted(set(self.scans.loc[self.analysed_scans, "instrument"]))
+
+    @property
+    def analysed_scans(self) -> list[str]:
+        """Identifiers of the scans whose patterns or peaks are there, not a map alone."""
+        return list(self.scans.index[self.scans["kind"] != "map"])
 
     @property
     def tables(self) -> list[str]:
@@ -79,12 +84,21 @@ class Plan:
         return [path for path in (tables.scans, tables.cycling, tables.powder) if path]
 
     def scans_of_kind(self, kind: str) -> list[str]:
-        """Identifiers of the scans that are raw scans or peak lists."""
+        """Identifiers of the scans that are raw scans, peak lists or maps."""
         return list(self.scans.index[self.scans["kind"] == kind])
 
     def value(self, path: str, variant: str = "") -> JsonValue:
         """What a rule is given of the experiment by a path; see `values.value`."""
         return values.value(self, path, variant)
+
+    def scans_of(self, state: str) -> list[str]:
+        """Identifiers of a state's scans."""
+        return list(self.scans.index[self.scans["state"] == state])
+
+    @property
+    def scanned_states(self) -> list[str]:
+        """States that have scans, in the config's order."""
+        return [state.name for state in self.experiment.states if self.scans_of(state.name)]
 
     def step_of(self, scan: str) -> float:
         """Scan step, nm; NaN where the table does not say."""

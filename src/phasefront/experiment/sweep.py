@@ -14,8 +14,8 @@ from phasefront.experiment.load import parse
 from phasefront.experiment.settings.base import Model
 from phasefront.experiment.variants import changes_in, column, label
 
-# Settings that nothing which is compared depends on.
-_ASIDE = {"scans", "coverage", "supplement"}
+# Settings that nothing which is compared depends on, and mappings, which no folder can name.
+_ASIDE = {"scans", "coverage", "supplement", "maps"}
 # Sections of settings, which have defaults. Everything else says what was measured, or where: that
 # is another experiment, with results of its own.
 SWEPT = tuple(
@@ -68,7 +68,16 @@ class Space:
 
         Raises InputError for a change that no variant has.
         """
-        changes = changes_in(variant)
+        if variant not in self._experiments:
+            self._experiments[variant] = self._changed(changes_in(variant))
+        return self._experiments[variant]
+
+    @cached_property
+    def _experiments(self) -> dict[str, Experiment]:
+        """Experiments of variants that were asked for, by folder: each is asked for often."""
+        return {"": self.experiment}
+
+    def _changed(self, changes: Mapping[str, str]) -> Experiment:
         known = {
             (column(path), label(value)): (path, value)
             for differing in self.variants
@@ -81,8 +90,6 @@ class Space:
                     "the sweep has no such variant",
                     remedy="add it to the config's sweep, or delete its results",
                 )
-        if not changes:
-            return self.experiment
         return changed(self.experiment, dict(known[item] for item in changes.items()))
 
 

@@ -6,7 +6,7 @@ A path leads to one of these:
 - what tables and config together say of a scan, a log, a powder pattern or an instrument, such as
   `scan.grains-x2.5.layout` or `log.charge.row`;
 - what they say of all of them: `links`, `cameras`, `raw_paths`, `instruments_of_raw_scans`;
-- `seed.NAME`, a seed of its own for each file or step;
+- `seed_of.NAME`, a seed of its own for each file or step;
 - `variants`, all settings that the sweep varies, of each variant.
 
 Rules are given values by their paths, records name the paths, and an audit looks there again.
@@ -19,6 +19,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
+from pydantic_core import to_jsonable_python
 
 from phasefront.core.errors import InputError
 from phasefront.experiment.settings.cycling import LogRow
@@ -40,7 +41,7 @@ def value(plan: Plan, path: str, variant: str = "") -> JsonValue:
     """
     kind, _, rest = path.partition(".")
     try:
-        if kind == "seed":
+        if kind == "seed_of":
             return plan.seed_of(rest)
         if path in _OF_ALL:
             return _OF_ALL[path](plan)
@@ -64,7 +65,7 @@ def links(plan: Plan) -> list[dict]:
     return [
         {
             "state": state.name,
-            "scans": list(plan.scans.index[plan.scans["state"] == state.name]),
+            "scans": plan.scans_of(state.name),
             "log": state.log,
             "patterns": list(plan.patterns.index[plan.patterns["state"] == state.name]),
         }
@@ -129,5 +130,5 @@ _OF_ALL = {
     "instruments_of_raw_scans": lambda plan: list(
         plan.scans.loc[plan.scans_of_kind("scan"), "instrument"]
     ),
-    "variants": lambda plan: plan.sweep.settings,
+    "variants": lambda plan: to_jsonable_python(plan.sweep.settings),
 }

@@ -31,22 +31,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
-from scipy import ndimage
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
+from phasefront.fractions import counting
 from phasefront.fractions.bootstrap import QUANTILES, normalised, resample
 from phasefront.fractions.unfolding import Response, unfold
 from phasefront.layouts.fractions import FRACTIONS
 from phasefront.layouts.phases import MIXED, UNANSWERED, UNDECIDED, UNINDEXED, VACUUM
 
 KINDS = ("area", "thickness", "molar")
+# Powers of the excess that stand for their range.
+_EXPONENTS = 5
 COUNTS = ("patterns", "decided", "mixed", "undecided", "unindexed", "vacuum")
-# Powers of the excess that stand for their range, and places of the blocks' grid.
-_EXPONENTS, _ORIGINS = 5, 16
-# Fewer positions of vacuum do not show its level.
-_FEWEST_VACUUM = 10
-_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
 
 
 def phase_fractions(
@@ -107,16 +104,16 @@ def phase_fractions(
     weight[0] = 1.0
     if diffuse is not None:
         _check_shape(phases.attrs["scan"], "diffuse levels", diffuse.shape, decision.shape)
-        weight[1:] = _relative_thickness(np.asarray(diffuse, "f8"), decision, exponents[1:])
+        weight[1:] = counting.relative_thickness(np.asarray(diffuse, "f8"), decision, exponents[1:])
     left = np.isin(decision, UNANSWERED)
     share = phases["share"].to_numpy().astype("f8")
-    unit = _resampled_units(share, grains["label"].to_numpy())
-    unit_amount = _sums(unit, weight, share)
+    unit = counting.resampled_units(share, grains["label"].to_numpy())
+    unit_amount = counting.unit_amounts(unit, weight, share)
     size = unit_amount[0].sum(axis=1)
     side = max(1, round(float(np.sqrt(_ratio(np.sum(size**2), size.sum(), empty=1.0)))))
-    thresholds, swept_area, swept_undecided = _sweep(phases, share)
+    thresholds, swept_area, swept_undecided = counting.swept_area(phases, share)
     response = Response.of(confusion, grains, names, unit_amount[0].sum(axis=0))
-    return _dataset(
+    return estimate(
         names,
         {
             "patterns": decision.size,
@@ -131,7 +128,9 @@ def phase_fractions(
             "swept_undecided": swept_undecided,
             "exponent": exponents,
             "unit_amount": unit_amount,
-            "block_amount": _block_amounts(side, weight, share, np.random.default_rng(seed)),
+            "block_amount": counting.block_amounts(
+                side, weight, share, np.random.default_rng(seed)
+            ),
             "unknown_amount": weight[:, left].sum(axis=1),
             "formula_volume": np.asarray(formula_volumes, dtype="f8"),
             "phase_ion_content": np.asarray(ion_contents, dtype="f8"),
@@ -147,80 +146,6 @@ def phase_fractions(
     )
 
 
-def pool_fractions(scans: Sequence[xr.Dataset], *, seed: int = 0) -> xr.Dataset:
-    """Fractions of several scans together, as of one population of grains.
-
-    Positions count by their area, the square of the scan step in units of the first scan's; equally
-    where a step is unknown. Thickness is relative to each scan's mean, because scans need not be
-    exposed alike; it is unknown if it is in one of them. The simulated grains are pooled too, each
-    phase's with the weight of what the scans found of it.
-
-    Parameters
-    ----------
-    scans
-        FRACTIONS data sets, at least one, with the same phases and settings.
-    seed
-        Seed of the generator.
-
-    Returns
-    -------
-    FRACTIONS data set with as many draws as the first has; `scan` names all of them. A single scan
-    is returned as it is.
-
-    Raises
-    ------
-    InputError
-        The scans have different phases, or were counted or decided with different settings.
-    """
-    first = scans[0]
-    if len(scans) == 1:
-        return first
-    for scan in scans:
-        if list(scan["phase"].to_numpy()) != list(first["phase"].to_numpy()):
-            raise InputError(
-                scan.attrs["scan"], f"its phases differ from those of {first.attrs['scan']}",
-                remedy="analyse all scans with the same phases",
-            )  # fmt: skip
-        if not all(scan[name].equals(first[name]) for name in ("exponent", "threshold")):
-            raise InputError(
-                scan.attrs["scan"], f"its settings differ from those of {first.attrs['scan']}",
-                remedy="decide and count all scans with the same settings",
-            )  # fmt: skip
-    area = np.array([scan.attrs["scan_step_nm"] for scan in scans]) ** 2
-    weight = area / area[0] if np.all(np.isfinite(area)) else np.ones(len(scans))
-
-    def weighted(name: str) -> list[np.ndarray]:
-        return [w * scan[name].to_numpy() for w, scan in zip(weight, scans, strict=True)]
-
-    summed = ("swept_area", "swept_undecided", "unknown_amount")
-    return _dataset(
-        first["phase"].to_numpy(),
-        {
-            **{name: sum(int(scan[name]) for scan in scans) for name in COUNTS},
-            **{name: sum(weighted(name)) for name in summed},
-            **{
-                name: first[name].to_numpy()
-                for name in ("threshold", "exponent", "formula_volume", "phase_ion_content")
-            },
-            "block_side": np.mean([float(scan["block_side"]) for scan in scans]),
-            "unit_amount": np.concatenate(weighted("unit_amount"), axis=1),
-            "block_amount": np.concatenate(weighted("block_amount"), axis=2),
-            "simulated_weight": np.concatenate(weighted("simulated_weight")),
-            **{
-                name: np.concatenate([scan[name].to_numpy() for scan in scans])
-                for name in ("simulated_decided", "simulated")
-            },
-        },
-        draws=first.sizes["draw"],
-        seed=seed,
-        attributes={
-            "scan": ", ".join(scan.attrs["scan"] for scan in scans),
-            "scan_step_nm": float(first.attrs["scan_step_nm"]),
-            "decide_above": float(first.attrs["decide_above"]),
-        },
-    )
-
-
 def _check_shape(scan: str, what: str, found: tuple, expected: tuple) -> None:
     if found != expected:
         raise InputError(
@@ -229,83 +154,7 @@ def _check_shape(scan: str, what: str, found: tuple, expected: tuple) -> None:
         )  # fmt: skip
 
 
-def _relative_thickness(
-    diffuse: np.ndarray, decision: np.ndarray, exponents: np.ndarray
-) -> np.ndarray:
-    """Thickness over its mean (exponent, y, x), NaN if unknown: each power of the excess."""
-    vacuum = decision == VACUUM
-    unknown = np.full((len(exponents), *decision.shape), np.nan)
-    if vacuum.sum() < _FEWEST_VACUUM or vacuum.all():
-        return unknown
-    excess = np.maximum(diffuse - np.median(diffuse[vacuum]), 0.0)
-    power = excess ** exponents[:, None, None]
-    mean = power[:, ~vacuum].mean(axis=1)
-    return power / mean[:, None, None] if (mean > 0).all() else unknown
-
-
-def _resampled_units(share: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Number (y, x) of the grain or, after the grains, of the patch outside them; -1 where no phase
-    is known. `share` (y, x, phase) is NaN there."""
-    known = np.isfinite(share).all(axis=-1)
-    patch, _ = ndimage.label(known & (label < 0))
-    unit = np.where(label >= 0, label, label.max(initial=-1) + patch)
-    return np.where(known, unit, -1)
-
-
-def _sums(unit: np.ndarray, weight: np.ndarray, share: np.ndarray) -> np.ndarray:
-    """Amount (exponent, unit, phase) of each phase in units that have any; weight (exponent, y, x),
-    share (y, x, phase), unit (y, x) or -1."""
-    known = unit >= 0
-    _, index = np.unique(unit[known], return_inverse=True)
-    sums = np.zeros((index.max(initial=-1) + 1, len(weight), share.shape[-1]))
-    np.add.at(sums, index, weight[:, known].T[..., None] * share[known][:, None])
-    return np.moveaxis(sums, 1, 0)
-
-
-def _block_amounts(
-    side: int, weight: np.ndarray, share: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Amounts (origin, exponent, block, phase) in squares on grids of random origin; blocks that a
-    grid does not have are 0."""
-    known = np.isfinite(share).all(axis=-1)
-    y, x = np.indices(known.shape)
-    across = known.shape[1] // side + 2
-    sums = []
-    for down, right in (rng.random((_ORIGINS, 2)) * side).astype(int):
-        block = (y + down) // side * across + (x + right) // side
-        sums.append(_sums(np.where(known, block, -1), weight, share))
-    most = max(one.shape[1] for one in sums)
-    return np.stack([np.pad(one, ((0, 0), (0, most - one.shape[1]), (0, 0))) for one in sums])
-
-
-def _sweep(phases: xr.Dataset, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Thresholds, area of each phase (threshold, phase) and undecided area at each.
-
-    Mixed positions stay what they are, and so do those that are undecided for another reason than
-    their posterior: spots unexplained, a cell of no candidate, a second lattice in doubt.
-    """
-    decision, limit = phases["decision"].to_numpy(), phases.attrs["decide_above"]
-    posterior = np.nan_to_num(phases["posterior"].to_numpy().astype("f8"))
-    sure, likeliest = posterior.max(axis=-1), np.eye(share.shape[-1])[posterior.argmax(axis=-1)]
-    misfit = np.maximum(phases["cell_misfit"].to_numpy(), phases["phase_misfit"].to_numpy())
-    fits = (phases["explained"].to_numpy() >= phases.attrs["min_explained"]) & ~(
-        misfit > phases.attrs["max_misfit"]
-    )
-    by_posterior = (decision >= 0) & (sure > limit)
-    open_yet = (decision == UNDECIDED) & fits & (sure <= limit)
-    open_yet &= phases["second_phase"].to_numpy() < 0
-    answer = np.where(open_yet[..., None], likeliest, share)
-    thresholds = np.union1d(_THRESHOLDS, [limit])
-    crystal = decision != VACUUM
-    area, undecided = [], []
-    for threshold in thresholds:
-        kept = np.where(by_posterior | open_yet, sure > threshold, np.isfinite(share).all(axis=-1))
-        area.append(answer[kept].sum(axis=0))
-        undecided.append(np.sum(crystal & ~kept))
-    return thresholds, np.array(area), np.array(undecided)
-
-
-def _dataset(
+def estimate(
     names: np.ndarray, counted: dict, *, draws: int, seed: int, attributes: dict
 ) -> xr.Dataset:
     """FRACTIONS from what was counted, of one scan or of several together."""

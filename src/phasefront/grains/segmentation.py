@@ -163,8 +163,8 @@ def _lattice_orientations(
     decision = phases["decision"].values.ravel()
     posterior = phases["posterior"].values.reshape(len(decision), -1)
     rotation = phases["rotation"].values.astype("f8").reshape(len(decision), -1, 4)
-    usable = np.isfinite(rotation).all(axis=-1) & np.isfinite(posterior)
-    likeliest = np.where(usable, posterior, -1.0).argmax(axis=1)
+    usable = np.isfinite(rotation).all(axis=-1)
+    likeliest = np.where(usable, np.nan_to_num(posterior), -1.0).argmax(axis=1)
     phase = np.where(decision >= 0, decision, likeliest)
     chosen = rotation[np.arange(len(phase)), phase]
     chosen /= np.linalg.norm(chosen, axis=1, keepdims=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from phasefront.core.netcdf import Layout, Variable
 from phasefront.layouts.dimensions import PHASE_NAME
 
@@ -92,4 +94,9 @@ FRACTIONS = Layout(
     # Scans of one state are pooled with their positions weighted by scan_step_nm squared.
     # molar_weight says what molar fractions weigh positions by: thickness or area.
     ("scan", "scan_step_nm", "molar_weight", "decide_above"),
+)
+STATE_FRACTIONS = dataclasses.replace(
+    FRACTIONS,
+    title="Phase fractions of a state, its scans pooled, with 95 % intervals",
+    attributes=(*FRACTIONS.attributes, "state"),
 )

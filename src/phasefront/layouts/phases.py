@@ -98,5 +98,6 @@ PHASES = Layout(
         ),
         "second_share": Variable(Y_X, "f4", "1", "its share of the spots' amplitude"),
     },
-    ("scan", "decide_above", "min_explained", "max_misfit"),
+    # map_by names the program whose map it is, "" where decided here; then there are limits.
+    ("scan", "map_by", "decide_above", "min_explained", "max_misfit"),
 )

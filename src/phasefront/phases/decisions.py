@@ -171,6 +171,7 @@ def _on_map(
         },
         {
             "scan": spots.attrs["scan"],
+            "map_by": "",
             "decide_above": float(limits.decide_above),
             "min_explained": float(limits.min_explained),
             "max_misfit": float(limits.max_misfit),

@@ -7,15 +7,11 @@ compressed by the camera's gamma. The constants below were set by eye against a 
 
 from __future__ import annotations
 
-import errno
-import os
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
-from numba import njit
 
 from phasefront.maps.frames import in_pattern, plane_matrix
 from phasefront.virtual import bloch_waves, specimen
@@ -26,24 +22,9 @@ from phasefront.virtual.specimen import DIFFUSE_PATH_NM, Columns, at_thickness, 
 if TYPE_CHECKING:
     from phasefront.experiment.settings.instruments import Camera
 
-CAMERA_PIXELS = 144
-# Radius of the beam's disk and standard deviation of the blur of screen and lens, pixels.
-_DISK_RADIUS, _BLUR = 1.6, 1.05
-_STAMP_REACH = 7
-# Share of the light that the screen scatters widely.
-HALO_SHARE = 0.2
-# Diffuse background over the radius: (1 + (r / radius)^2)^-power, radius in pixels.
-_DIFFUSE_RADIUS, _DIFFUSE_POWER = 4.0, 0.62
-# The direct beam in vacuum, times what saturates the camera.
-_OVEREXPOSURE = 70.0
-# Dark level and glare at the top and at the bottom of the frame, and read noise, counts.
-_GLARE_COUNTS, READ_NOISE_COUNTS = (0.5, 3.0), 1.1
-_FULL_SCALE, _COUNT_STEP = 255.0, 1 / 64
-_FEW_ELECTRONS = 30.0
-# Pixel of the header of a genuine file: 62.26 pixels per cm.
-_PIXELS_PER_CM = 62.26
-# Rows of the scan rendered at once.
-_ROWS = 4
+from phasefront.virtual.block_file import write_block_file
+from phasefront.virtual.film import FULL_SCALE, expose
+from phasefront.virtual.rendering import CAMERA_PIXELS, diffuse_profile, render_rows
 
 
 def simulate_scan(
@@ -131,15 +112,15 @@ def simulate_scan(
     centres = _descan(shape, descan_px, np.random.default_rng([seed, 1]))
 
     def frames_of(rows: slice) -> np.ndarray:
-        light = _render_rows(grown.table, grown.columns, centres, to_scan @ affine, rows)
+        light = render_rows(grown.table, grown.columns, centres, to_scan @ affine, rows)
         seen = conditions.dim(
             light.reshape(-1, *light.shape[2:]), centres[rows].reshape(-1, 2), scale,
             diffuse_profile,
         ).reshape(light.shape)  # fmt: skip
         rng = np.random.default_rng([seed, 2, rows.start])
-        return conditions.spoil(_film(seen, dose=dose, gamma=gamma, rng=rng), int(_FULL_SCALE))
+        return conditions.spoil(expose(seen, dose=dose, gamma=gamma, rng=rng), int(FULL_SCALE))
 
-    _write_block_file(
+    write_block_file(
         path, frames_of,
         columns=grown.columns, shape=shape, scan_step_nm=scan_step_nm,
         scale_nominal=scale_nominal, table=grown.table, gamma=gamma, threads=threads,
@@ -192,10 +173,10 @@ def film_crystals(
         share=np.ones(pattern.size), direct=direct, elastic=np.exp(-nm / DIFFUSE_PATH_NM),
     )  # fmt: skip
     centres, affine = np.full((*shape, 2), (CAMERA_PIXELS - 1) / 2), scale * np.eye(2)
-    _write_block_file(
+    write_block_file(
         path,
-        lambda rows: _film(
-            _render_rows(table, columns, centres, affine, rows),
+        lambda rows: expose(
+            render_rows(table, columns, centres, affine, rows),
             dose=dose, gamma=1.0, rng=np.random.default_rng([seed, rows.start]),
         ),
         columns=columns, shape=shape, scan_step_nm=10.0, scale_nominal=scale, table=table,
@@ -221,226 +202,3 @@ def _descan(shape, reach_px: float, rng) -> np.ndarray:
     largest = np.abs(drift).max()
     middle = (CAMERA_PIXELS - 1) / 2 + rng.uniform(-1, 1, 2)
     return middle + drift * (reach_px / largest if largest > 0 else 0)
-
-
-def spot_width() -> float:
-    """Standard deviation of a spot along one axis, pixels."""
-    return float(np.hypot(_DISK_RADIUS / 2, _BLUR))
-
-
-def counts_per_electron(dose: float) -> float:
-    """The exposure follows the dose: the direct beam is as far over the camera's range at any."""
-    brightest = dose * (1 - HALO_SHARE) * _spot_profile(np.zeros(1))[0]
-    return _OVEREXPOSURE * _FULL_SCALE / brightest
-
-
-def _spot_profile(radius: np.ndarray) -> np.ndarray:
-    """Light per square pixel at a distance from a spot's centre: disk under Gaussian blur."""
-    from scipy.special import ive
-
-    inner, step = np.linspace(0, _DISK_RADIUS, 81, retstep=True)
-    outer = np.asarray(radius, float)[..., None]
-    ring = inner * np.exp(-((outer - inner) ** 2) / (2 * _BLUR**2))
-    ring = ring * ive(0, outer * inner / _BLUR**2)
-    integral = (ring.sum(axis=-1) - 0.5 * (ring[..., 0] + ring[..., -1])) * step
-    return integral * 2 / (2 * np.pi * _DISK_RADIUS**2 * _BLUR**2)
-
-
-def diffuse_profile(radius: np.ndarray) -> np.ndarray:
-    """Diffuse light per square pixel, all of it on a frame with the beam in the middle."""
-
-    def shape(r):
-        return (1 + (r / _DIFFUSE_RADIUS) ** 2) ** -_DIFFUSE_POWER
-
-    along = np.arange(CAMERA_PIXELS) - (CAMERA_PIXELS - 1) / 2
-    return shape(np.asarray(radius, float)) / shape(np.hypot(along[:, None], along)).sum()
-
-
-_TABLE_STEP = 0.05
-
-
-def _render_rows(table, columns: Columns, centres, affine, rows: slice) -> np.ndarray:
-    """Share of the beam's electrons expected at each pixel, (rows, nx, pixel, pixel)."""
-    first, last = rows.start * centres.shape[1], rows.stop * centres.shape[1]
-    images = np.empty((last - first, CAMERA_PIXELS, CAMERA_PIXELS), np.float32)
-    _render(
-        images, first, centres.reshape(-1, 2), np.linalg.inv(affine),
-        columns.offset, columns.pattern, columns.cosine, columns.sine,
-        columns.lower, columns.upper_weight, columns.share, columns.direct, columns.elastic,
-        table["offset"].values, table["qx"].values, table["qy"].values, table["intensity"].values,
-        _spot_profile(np.arange(0, _STAMP_REACH * 1.6, _TABLE_STEP)),
-        diffuse_profile(np.arange(0, CAMERA_PIXELS * 1.6, _TABLE_STEP)),
-    )  # fmt: skip
-    return images.reshape(-1, centres.shape[1], CAMERA_PIXELS, CAMERA_PIXELS)
-
-
-def _render_plain(table, columns: Columns, centres, affine, position: int) -> np.ndarray:
-    """What `_render` computes, for one position, in plain NumPy."""
-    centre = centres.reshape(-1, 2)[position]
-    offset, intensity = table["offset"].values, table["intensity"].values
-    q = np.stack([table["qx"].values, table["qy"].values], axis=1).astype(float)
-    row, column = np.mgrid[:CAMERA_PIXELS, :CAMERA_PIXELS].astype(float)
-    kept = (1 - HALO_SHARE) * columns.elastic[position]
-    places, amounts = [centre], [kept * columns.direct[position]]
-    for crystal in range(columns.offset[position], columns.offset[position + 1]):
-        pattern, lower = columns.pattern[crystal], columns.lower[crystal]
-        spots = slice(offset[pattern], offset[pattern + 1])
-        cosine, sine = columns.cosine[crystal], columns.sine[crystal]
-        turned = q[spots] @ np.array([[cosine, sine], [-sine, cosine]])
-        places.extend(centre + (turned @ np.linalg.inv(affine).T)[:, ::-1])
-        weight = columns.upper_weight[crystal]
-        mean = (1 - weight) * intensity[spots, lower] + weight * intensity[spots, lower + 1]
-        amounts.extend(kept * columns.share[crystal] * mean)
-    image = diffuse_profile(np.hypot(row - centre[0], column - centre[1])) * (1 - sum(amounts))
-    for (y, x), amount in zip(places, amounts, strict=True):
-        near = (abs(row - np.rint(y)) <= _STAMP_REACH) & (abs(column - np.rint(x)) <= _STAMP_REACH)
-        image[near] += amount * _spot_profile(np.hypot(row[near] - y, column[near] - x))
-    return image
-
-
-@njit(cache=True, nogil=True)
-def _look_up(profile, radius):
-    place = radius / _TABLE_STEP
-    below = int(place)
-    part = place - below
-    return (1 - part) * profile[below] + part * profile[below + 1]
-
-
-@njit(cache=True, nogil=True)
-def _stamp(image, y, x, amount, profile):
-    middle_y, middle_x = round(y), round(x)
-    for row in range(max(0, middle_y - _STAMP_REACH), min(len(image), middle_y + _STAMP_REACH + 1)):
-        for column in range(
-            max(0, middle_x - _STAMP_REACH), min(len(image), middle_x + _STAMP_REACH + 1)
-        ):
-            distance = np.sqrt((row - y) ** 2 + (column - x) ** 2)
-            image[row, column] += amount * _look_up(profile, distance)
-
-
-@njit(cache=True, nogil=True)
-def _render(
-    images, first, centres, to_pixels, column_offset, pattern, cosine, sine, lower, upper_weight,
-    share, direct, elastic, spot_offset, qx, qy, intensity, spot_profile, diffuse_profile,
-):  # fmt: skip
-    for index in range(len(images)):
-        image, position = images[index], first + index
-        image[:] = 0
-        centre_y, centre_x = centres[position]
-        kept = (1 - HALO_SHARE) * elastic[position]
-        _stamp(image, centre_y, centre_x, kept * direct[position], spot_profile)
-        diffuse = 1 - kept * direct[position]
-        for crystal in range(column_offset[position], column_offset[position + 1]):
-            low, weight = lower[crystal], upper_weight[crystal]
-            for spot in range(spot_offset[pattern[crystal]], spot_offset[pattern[crystal] + 1]):
-                amount = (1 - weight) * intensity[spot, low] + weight * intensity[spot, low + 1]
-                amount *= kept * share[crystal]
-                turned_x = cosine[crystal] * qx[spot] - sine[crystal] * qy[spot]
-                turned_y = sine[crystal] * qx[spot] + cosine[crystal] * qy[spot]
-                x = centre_x + to_pixels[0, 0] * turned_x + to_pixels[0, 1] * turned_y
-                y = centre_y + to_pixels[1, 0] * turned_x + to_pixels[1, 1] * turned_y
-                _stamp(image, y, x, amount, spot_profile)
-                diffuse -= amount
-        for row in range(len(image)):
-            for column in range(len(image)):
-                distance = np.sqrt((row - centre_y) ** 2 + (column - centre_x) ** 2)
-                image[row, column] += diffuse * _look_up(diffuse_profile, distance)
-
-
-def _film(expected: np.ndarray, *, dose: float, gamma: float, rng) -> np.ndarray:
-    """Stored 8-bit frames (..., pixel, pixel) from the share of electrons expected per pixel."""
-    glare = np.linspace(*_GLARE_COUNTS, CAMERA_PIXELS)
-    counts = np.arange(0, _FULL_SCALE + _COUNT_STEP, _COUNT_STEP)
-    stored = np.rint(_FULL_SCALE * (counts / _FULL_SCALE) ** gamma)
-    # Less than one count is dark; the genuine file has many zeros and nothing between 0 and 11.
-    stored[counts < 1] = 0
-    frames = np.empty(expected.shape, np.uint8)
-    _count_electrons(
-        frames.reshape(-1, CAMERA_PIXELS, CAMERA_PIXELS),
-        expected.reshape(-1, CAMERA_PIXELS, CAMERA_PIXELS),
-        dose, counts_per_electron(dose), glare, stored.astype(np.uint8), rng,
-    )  # fmt: skip
-    return frames
-
-
-@njit(cache=True, nogil=True)
-def _count_electrons(frames, expected, dose, counts_per_electron, glare, stored, rng):
-    for index in range(len(frames)):
-        for row in range(len(glare)):
-            for column in range(len(glare)):
-                mean = dose * expected[index, row, column]
-                if mean < _FEW_ELECTRONS:
-                    electrons = float(rng.poisson(mean))
-                    noise = READ_NOISE_COUNTS
-                else:  # normal to within the camera's steps, and ten times as fast
-                    electrons = mean
-                    noise = np.sqrt(mean * counts_per_electron**2 + READ_NOISE_COUNTS**2)
-                counts = electrons * counts_per_electron + glare[row]
-                counts += noise * rng.standard_normal()
-                place = int(min(max(counts, 0.0), _FULL_SCALE) / _COUNT_STEP)
-                frames[index, row, column] = stored[place]
-
-
-def _write_block_file(
-    path, frames_of, *, columns, shape, scan_step_nm, scale_nominal, table, gamma, threads
-) -> None:
-    """Write frames as an ASTAR block file; `frames_of(rows)` gives (rows, nx, pixel, pixel)."""
-    import dask
-    import dask.array
-    from rsciio.blockfile import file_writer
-
-    rows = dask.array.arange(shape[0], chunks=_ROWS)
-    frames = dask.array.map_blocks(
-        lambda numbers: frames_of(slice(int(numbers[0]), int(numbers[-1]) + 1)),
-        rows, dtype=np.uint8, new_axis=[1, 2, 3], meta=np.empty((0, 0, 0, 0), np.uint8),
-        chunks=(rows.chunks[0], (shape[1],), (CAMERA_PIXELS,), (CAMERA_PIXELS,)),
-    )  # fmt: skip
-    signal = {
-        "data": frames,
-        "axes": _axes(shape, scan_step_nm),
-        "metadata": {},
-        "original_metadata": {"blockfile_header": _header(table, scale_nominal, gamma)},
-        "attributes": {"_lazy": True},
-    }
-    bright_field = np.rint(_FULL_SCALE * columns.direct * columns.elastic).reshape(shape)
-    # The writer maps the file into memory: a disk that gets full then would kill the process.
-    if shutil.disk_usage(Path(path).parent).free < frames.nbytes:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-    with dask.config.set(scheduler="threads", num_workers=threads):
-        file_writer(
-            str(path), signal, navigator=bright_field.astype(np.uint8), show_progressbar=False
-        )
-
-
-def _axes(shape, scan_step_nm: float) -> list[dict]:
-    pixel = (CAMERA_PIXELS, 1 / _PIXELS_PER_CM, "cm", False)
-    sizes = [(shape[0], scan_step_nm, "nm", True), (shape[1], scan_step_nm, "nm", True)]
-    names = ("y", "x", "dy", "dx")
-    return [
-        {
-            "name": name, "index_in_array": index, "size": size, "scale": scale, "offset": 0.0,
-            "units": units, "navigate": navigate,
-        }
-        for index, (name, (size, scale, units, navigate)) in enumerate(
-            zip(names, [*sizes, pixel, pixel], strict=True)
-        )
-    ]  # fmt: skip
-
-
-def _header(table, scale_nominal: float, gamma: float) -> dict:
-    """Fields of the header that the axes do not give, as a genuine file fills them."""
-    from scipy import constants
-
-    volts = 1e3 * table.attrs["voltage_kv"]
-    rest_energy = constants.m_e * constants.c**2
-    energy = constants.e * volts
-    wavelength = constants.h * constants.c / np.sqrt(energy * (energy + 2 * rest_energy))
-    # A pixel of width p at camera length L is p / (L wavelength) in spatial frequency.
-    length_m = 0.01 / _PIXELS_PER_CM / (1e10 * wavelength * scale_nominal)
-    return {
-        "UNKNOWN1": 131135,
-        "Beam_energy": round(volts),
-        "Camera_length": round(1e4 * length_m),
-        "Acquisition_time": 45000.5,  # days since 1899-12-30; fixed, so that bytes repeat
-        "Note": f"Precession angle : {table.attrs['precession_deg']:g}\r\n"
-        f"Precession Frequency : 100\r\nCamera gamma : {'off' if gamma == 1 else 'on'}",
-    }

@@ -23,7 +23,7 @@ from numba import njit
 from phasefront.core import netcdf
 from phasefront.layouts.spots import SPOTS
 from phasefront.spots.detection import detection_threshold
-from phasefront.virtual import camera
+from phasefront.virtual import film, rendering
 from phasefront.virtual.specimen import Specimen
 
 # Read noise over the camera's own: dark pixels below a count and rounding add to it.
@@ -72,12 +72,12 @@ def simulate_spots(
     centre = scale * _CENTRE_PX * rng.normal(size=2)
     offset, x, y, height = expected_spots(specimen, scale=scale, dose=dose, max_radius=max_radius)
     of = np.repeat(np.arange(len(offset) - 1), np.diff(offset))
-    sigma = camera.spot_width()
+    sigma = rendering.spot_width()
     pixel = _pixel_noise(specimen, np.hypot(x, y), of, dose)
     amplitude_noise = np.sqrt(4 * np.pi * pixel) * sigma
     measured = height + np.sqrt(amplitude_noise**2 + height) * rng.standard_normal(len(height))
     threshold = detection_threshold(
-        camera.CAMERA_PIXELS**2, spot_radius=2 * sigma, false_alarms=_FALSE_ALARMS
+        rendering.CAMERA_PIXELS**2, spot_radius=2 * sigma, false_alarms=_FALSE_ALARMS
     )
     error = np.sqrt(sigma**2 / height + 2 * (sigma * amplitude_noise / height) ** 2 + _FLOOR_PX**2)
     place = scale * (np.stack([x, y]) + error * rng.standard_normal((2, len(height))))
@@ -100,7 +100,7 @@ def simulate_spots(
     order = np.argsort(of, kind="stable")
     count = np.bincount(of, minlength=np.prod(shape))
     qx, qy = np.linalg.inv(affine) @ place[:, order] + centre[:, None]
-    counts = camera.counts_per_electron(dose)
+    counts = film.counts_per_electron(dose)
     spots = netcdf.build(
         SPOTS,
         {
@@ -122,7 +122,7 @@ def simulate_diffuse(specimen: Specimen, *, seed: int) -> np.ndarray:
     elastic = specimen.columns.elastic.reshape(specimen.thickness.shape[1:])
 
     def level(elastic):
-        return _LEVEL * (_GLARE + 1 - (1 - camera.HALO_SHARE) * elastic) ** _GAMMA
+        return _LEVEL * (_GLARE + 1 - (1 - rendering.HALO_SHARE) * elastic) ** _GAMMA
 
     noise = np.random.default_rng([seed, 4]).standard_normal((2, *elastic.shape))
     excess = (level(elastic) - level(1.0)) * (1 + _LEVEL_NOISE * noise[0])
@@ -136,14 +136,14 @@ def expected_spots(
     and height (electrons of a single spot that would be as high)."""
     columns, table = specimen.columns, specimen.table
     # Electrons that a spot needs to be seen, where there is least background.
-    least = _FAINT * np.sqrt(4 * np.pi) * camera.spot_width() * _read_noise(dose)
-    kept = dose * (1 - camera.HALO_SHARE) * columns.elastic
+    least = _FAINT * np.sqrt(4 * np.pi) * rendering.spot_width() * _read_noise(dose)
+    kept = dose * (1 - rendering.HALO_SHARE) * columns.elastic
     position = np.repeat(np.arange(len(columns.direct)), np.diff(columns.offset))
     count, peaks = _find_maxima(
         columns.offset, columns.pattern, columns.cosine / scale, columns.sine / scale,
         columns.lower, columns.upper_weight, columns.share * kept[position],
         table["offset"].values, table["qx"].values, table["qy"].values, table["intensity"].values,
-        camera.spot_width(), least, _BEAM_RADIUS_PX, max_radius / scale,
+        rendering.spot_width(), least, _BEAM_RADIUS_PX, max_radius / scale,
     )  # fmt: skip
     return np.concatenate([[0], np.cumsum(count)]), *peaks.T
 
@@ -155,16 +155,16 @@ def _symmetric(rng: np.random.Generator) -> np.ndarray:
 
 def _read_noise(dose: float) -> float:
     """Electrons per pixel."""
-    return _READ_FACTOR * camera.READ_NOISE_COUNTS / camera.counts_per_electron(dose)
+    return _READ_FACTOR * film.READ_NOISE_COUNTS / film.counts_per_electron(dose)
 
 
 def _pixel_noise(
     specimen: Specimen, radius: np.ndarray, position: np.ndarray, dose: float
 ) -> np.ndarray:
     """Variance of a pixel, electrons squared, at radii in pixels of patterns at positions."""
-    kept = (1 - camera.HALO_SHARE) * specimen.columns.elastic[position]
+    kept = (1 - rendering.HALO_SHARE) * specimen.columns.elastic[position]
     diffuse = 1 - kept  # of the beam; what is left in the direct beam and in spots is not
-    return dose * diffuse * camera.diffuse_profile(radius) + _read_noise(dose) ** 2
+    return dose * diffuse * rendering.diffuse_profile(radius) + _read_noise(dose) ** 2
 
 
 @njit(cache=True)

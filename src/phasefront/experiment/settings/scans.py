@@ -57,7 +57,7 @@ class ScanRow(Model):
     scan: Name
     state: Name
     path: FilePath
-    kind: Literal["scan", "peaks"] = "scan"
+    kind: Literal["scan", "peaks", "map"] = "scan"
     instrument: Name
     scan_step_nm: Positive | None = None
     scan_shape: ScanShape | None = Field(
@@ -67,9 +67,10 @@ class ScanRow(Model):
     flyback: FlybackFrames = 0
 
     @model_validator(mode="after")
-    def _peaks_have_positions(self) -> ScanRow:
-        if self.kind == "peaks" and (self.scan_shape or self.skip or self.flyback):
+    def _others_have_positions(self) -> ScanRow:
+        if self.kind != "scan" and (self.scan_shape or self.skip or self.flyback):
             raise ValueError(
-                "a list of peaks says its shape itself; leave out scan_shape, skip and flyback"
+                "a list of peaks and a map say their shape themselves; leave out scan_shape, skip"
+                " and flyback"
             )
         return self

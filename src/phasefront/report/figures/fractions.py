@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from phasefront.fractions.pooling import scans_of
 from phasefront.report.figures import style
 
 if TYPE_CHECKING:
@@ -21,12 +22,18 @@ _KIND_MARKERS = {"area": "o", "thickness": "^", "molar": "s"}
 
 @style.styled
 def draw_fractions(
-    scans: Mapping[str, xr.Dataset], *, labels: Mapping[str, str] | None = None
+    scans: Mapping[str, xr.Dataset],
+    states: Mapping[str, xr.Dataset],
+    *,
+    labels: Mapping[str, str] | None = None,
 ) -> Figure:
     """One panel a phase with the fractions of every scan, and one a scan with its threshold sweep.
 
-    `scans` maps names to FRACTIONS data sets with the same phases.
+    `scans` maps names to FRACTIONS data sets, `states` to STATE_FRACTIONS, with the same phases. A
+    state of several scans is drawn after them as one more scan.
     """
+    pooled = {f"{name} (all)": state for name, state in states.items() if len(scans_of(state)) > 1}
+    scans = {**scans, **pooled}
     first = next(iter(scans.values()))
     names = style.labels(first["phase"].values, labels)
     across = min(_MOST_ACROSS, len(scans))

@@ -45,6 +45,14 @@ def draw_phase_map(
     _draw_decision(left, phases, grains)
     style.title(left, "a", "phase" + ("" if grains is None else " and grain boundaries"))
     style.scan_axes(left, scan_step_nm)
+    if not is_own(phases):
+        right.text(
+            0.5, 0.5, f"a map by {phases.attrs['map_by']},\nwhich says no probabilities",
+            ha="center", va="center", transform=right.transAxes,
+        )  # fmt: skip
+        right.set_axis_off()
+        _phase_legend(figure, [phases], labels)
+        return figure
     posterior = phases["posterior"].max("phase").where(phases["decision"] != VACUUM)
     chance = 1 / phases.sizes["phase"] if phases.sizes["phase"] > 1 else 0
     image = right.imshow(posterior, vmin=chance, vmax=1, cmap=style.with_missing("viridis"))
@@ -112,8 +120,10 @@ def draw_orientation_map(
     names = [str(name) for name in phases["phase"].values]
     groups = {name: crystals[name].orix_point_group().laue for name in names}
     directions = {"x": Vector3d.xvector(), "y": Vector3d.yvector(), "z": Vector3d.zvector()}
-    of = "the scan's" if camera else "the camera's"
-    words = {"x": f"IPF-X, {of} x", "y": f"IPF-Y, {of} y", "z": "IPF-Z, along the beam"}
+    own = is_own(phases)
+    of = "the scan's" if camera else "the camera's" if own else "the file's"
+    along = "along the beam" if own else "the file's z"
+    words = {"x": f"IPF-X, {of} x", "y": f"IPF-Y, {of} y", "z": f"IPF-Z, {along}"}
     shape = phases["decision"].shape
     figure = style.page(style.PAGE, max(3.4, style.map_height(shape, columns=3) + 1.7))
     maps, keys = figure.subfigures(2, 1, height_ratios=[style.map_height(shape, columns=3), 1.5])
@@ -122,7 +132,11 @@ def draw_orientation_map(
         style.title(ax, letter, words[axis])
         style.scan_axes(ax, scan_step_nm, with_labels=axis == "x")
     _draw_keys(keys, groups, labels)
-    told = frames.statement(camera)
+    told = (
+        frames.statement(camera)
+        if own
+        else f"directions are those of the file that {phases.attrs['map_by']} wrote"
+    )
     figure.supxlabel(f"{told[:1].upper()}{told[1:]}.", fontsize=7)
     return figure
 
@@ -174,13 +188,16 @@ def _draw_keys(figure, groups: Mapping[str, object], labels: Mapping[str, str] |
 
 @style.styled
 def draw_reliability(
-    phases: xr.Dataset, orientations: xr.Dataset, *, scan_step_nm: float = np.nan
+    phases: xr.Dataset, orientations: xr.Dataset | None, *, scan_step_nm: float = np.nan
 ) -> Figure:
     """How well positions are matched: reliability, score, indexed spots, and the half-turn gap.
 
-    All but the reliability are those of the decided phase, or where mixed or undecided of the
-    likeliest one.
+    A map that another program made (`orientations` is None) has none of these. All but the
+    reliability are those of the decided phase, or where mixed or undecided of the likeliest one.
     """
+    if orientations is None:
+        program = phases.attrs["map_by"]
+        return style.sentence(f"This map was made by {program}; nothing was matched here.")
     decision = phases["decision"]
     chosen = decision.copy(data=style.with_likeliest(phases, MIXED, *UNANSWERED, VACUUM))
     best = orientations.isel(rank=0, phase=chosen)
@@ -243,6 +260,11 @@ def draw_composition(
         style.title(ax, letter, title)
         style.scan_axes(ax, scan_step_nm, with_labels=letter == "a")
     return figure
+
+
+def is_own(phases: xr.Dataset) -> bool:
+    """Whether phasefront decided, rather than a program whose map was read."""
+    return not phases.attrs["map_by"]
 
 
 def _overlined(symbol: str) -> str:

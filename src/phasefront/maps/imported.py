@@ -1,0 +1,119 @@
+"""A map of another program as the phases of a scan. It brings no evidence, and none is made up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.diffraction.crystals import Crystal
+from phasefront.layouts.phases import PHASES, UNDECIDED, UNINDEXED
+from phasefront.maps.formats import OrientationMap, match_phases, read_map, relabelled
+
+# How far the file's step and the table's may lie apart, relative: files round theirs.
+_SAME_STEP = 0.01
+
+
+def import_map(
+    path: str | Path,
+    crystals: Sequence[Crystal],
+    *,
+    name: str,
+    given: Mapping[str, str] | None = None,
+    least: Mapping[str, float] | None = None,
+    scan_step_nm: float = np.nan,
+) -> xr.Dataset:
+    """The phases of a scan, as another program decided them.
+
+    Parameters
+    ----------
+    path
+        .ang, .ctf or orix's .h5; see `maps.formats.read_map`.
+    crystals
+        The candidate phases.
+    name
+        Identifier of the scan.
+    given
+        Names of the candidates by the file's own names or numbers; see `match_phases`.
+    least
+        Qualities of the file, each with the least value that a decision needs; what has less is
+        undecided, and so is what has none.
+    scan_step_nm
+        What the table says, NaN where it does not.
+
+    Returns a PHASES dataset. Positions that the file says are not indexed are `unindexed`: it does
+    not tell them from vacuum. Posterior, evidence, cells, ion contents and second lattices are
+    absent (NaN, -1), since these formats have none. Orientations are in the frame of the file.
+
+    Raises InputError for a file that cannot be read as a map, for phases that are not the
+    candidates, a quality that it does not have, and a step that is not the table's.
+    """
+    found = read_map(path)
+    _check_step(found, scan_step_nm)
+    names = [crystal.name for crystal in crystals]
+    phase, rotation = relabelled(found, match_phases(found, names, crystals, given))
+    decision = np.where(phase >= 0, phase, UNINDEXED)
+    sure = _is_sure(found, least or {})
+    decision[(phase >= 0) & ~sure] = UNDECIDED
+    shape, number = found.shape, len(crystals)
+    one_of = np.eye(number)[np.maximum(decision, 0)]
+    rotations = np.full((*shape, number, 4), np.nan)
+    np.put_along_axis(
+        rotations, np.maximum(phase, 0)[..., None, None], rotation[:, :, None], axis=2
+    )
+    absent = {
+        variable: np.full(_shape_of(declared.dims, shape, number), np.nan)
+        for variable, declared in PHASES.variables.items()
+        if declared.dtype.startswith("f")
+    }
+    return netcdf.build(
+        PHASES,
+        absent
+        | {
+            "phase": names,
+            "rotation": rotations,
+            "decision": decision,
+            "share": np.where(decision[..., None] >= 0, one_of, np.nan),
+            "second_phase": np.full(shape, -1),
+        },
+        {
+            "scan": name, "map_by": found.program, "decide_above": np.nan,
+            "min_explained": np.nan, "max_misfit": np.nan,
+        },
+    )  # fmt: skip
+
+
+def _shape_of(dims: Sequence[str], shape: tuple[int, int], phases: int) -> tuple[int, ...]:
+    sizes = {
+        "y": shape[0], "x": shape[1], "phase": phases, "quaternion": 4, "cell_parameter": 6,
+        "other_parameter": 6,
+    }  # fmt: skip
+    return tuple(sizes[dim] for dim in dims)
+
+
+def _is_sure(found: OrientationMap, least: Mapping[str, float]) -> np.ndarray:
+    """Where (y, x) every quality named is as large as it has to be."""
+    sure = np.ones(found.shape, dtype=bool)
+    for quality, limit in least.items():
+        if quality not in found.qualities:
+            raise InputError(
+                found.path, f"has no quality {quality!r}", field="maps.least",
+                remedy=f"name some of {', '.join(map(repr, found.qualities)) or 'no qualities'}",
+            )  # fmt: skip
+        sure &= found.qualities[quality].values >= limit
+    return sure
+
+
+def _check_step(found: OrientationMap, scan_step_nm: float) -> None:
+    """Refuse a step along x or y that the table contradicts."""
+    for axis, step in zip("yx", found.step_nm, strict=True):
+        if abs(step - scan_step_nm) > _SAME_STEP * scan_step_nm:
+            raise InputError(
+                found.path, f"its step along {axis} is {step:g} nm, that of the table"
+                f" {scan_step_nm:g} nm", field="scan_step_nm",
+                remedy="correct the table, or leave it out there if the file is right",
+            )  # fmt: skip

@@ -1,0 +1,110 @@
+"""Paragraphs on charge, powder patterns, comparison and sweeps."""
+
+from __future__ import annotations
+
+from phasefront.audit.explain import listed
+from phasefront.layouts.powder import POWDER
+from phasefront.records.steps import Step
+from phasefront.report.jobs import Jobs, moving_ion
+from phasefront.report.wording import in_words, markdown_table, number
+
+
+def tell_cycling(jobs: Jobs) -> str:
+    return "**Charge.** " + " ".join(_log(step, moving_ion(jobs)) for step in jobs.steps)
+
+
+def _log(step: Step, ion: str) -> str:
+    row, weighed = step.parameters["row"], step.parameters["weighed"]
+
+    def pair(name: str, error: str) -> str:
+        return f"{number(row[name])} ± {number(row[error])}"
+
+    start = f"{number(weighed['ion_content'])} ± {number(weighed['ion_error'])}"
+    corrections = [
+        (row["irreversible_mah_g"] or row["irreversible_error_mah_g"],
+         f"{pair('irreversible_mah_g', 'irreversible_error_mah_g')} mA h/g of irreversible"
+         " capacity in the first charge"),
+        (row["leakage_ma"] or row["leakage_error_ma"],
+         f"a leakage current of {pair('leakage_ma', 'leakage_error_ma')} mA"),
+        (row["inactive_share"] or row["inactive_error"],
+         f"a share of {pair('inactive_share', 'inactive_error')} of the mass without contact"),
+    ]  # fmt: skip
+    allowed = [text for given, text in corrections if given]
+    return (
+        f"The ion content along the galvanostatic log `{row['log']}` follows by Faraday's law from"
+        f" the charge passed, for {pair('mass_mg', 'mass_error_mg')} mg of active material"
+        f" ({number(weighed['molar_mass'])} g/mol) that began with {start} {ion} per"
+        f" formula unit, at {number(row['ions_per_electron'])} {ion}"
+        f" per electron{'; allowing for ' + listed(allowed) if allowed else ''} (values ± standard"
+        " errors)."
+    )
+
+
+def tell_powder(jobs: Jobs) -> str:
+    rows = [
+        [
+            name,
+            number(float(found.attrs["wavelength"])),
+            f"{number(float(found['two_theta'][0]), '.2f')} to"
+            f" {number(float(found['two_theta'][-1]), '.2f')}",
+            str(found.sizes["two_theta"]),
+            number(100 * found["rwp"].item(), ".2f"),
+            number(found["goodness_of_fit"].item(), ".2f"),
+            "refused" if found.attrs["refused"] else "yes",
+        ]
+        for name, found in sorted(jobs.made(POWDER).items())
+    ]
+    heads = [
+        "pattern", "wavelength (Å)", "2θ fitted (°)", "points", "Rwp (%)", "goodness of fit",
+        "a result",
+    ]  # fmt: skip
+    after = (
+        " Each fit started from that of the state before."
+        if any(entry["role"] == "before" for step in jobs.steps for entry in step.inputs)
+        else ""
+    )
+    return (
+        f"**Powder diffraction.** The phases of {jobs.counted('powder pattern')} were fitted by"
+        " Rietveld refinement (rietx) of scales, cells within"
+        " tolerances, line widths of size and strain, zero error and a background of"
+        f" {jobs('settings.background_terms')} Chebyshev terms; atoms stay as in the CIFs.{after}"
+        " Standard uncertainties were multiplied by the goodness of fit, and include what"
+        f" another line shape does to the fractions.\n\n{markdown_table(heads, rows)}"
+    )
+
+
+def tell_refined(jobs: Jobs) -> str:
+    return (
+        f"Weight fractions of {jobs.counted('powder pattern')} ({listed(jobs.names)}) were refined"
+        f" elsewhere, with {jobs('settings.refined.program')}."
+    )
+
+
+def tell_comparison(jobs: Jobs) -> str:
+    powder = jobs.of("fit_pattern").steps or jobs.of("import_fractions").steps
+    sources = {
+        "4D-STEM": jobs.of("count_fractions").steps,
+        "charge": jobs.of("analyse_log").steps,
+        "powder diffraction": powder,
+    }
+    known = [source for source, steps in sources.items() if steps]
+    if len(known) < 2:
+        return f"**Comparison.** There is nothing to compare {listed(known)} with."
+    return (
+        f"**Comparison.** Ion contents and phase fractions of each state by {listed(known)}"
+        " were compared in pairs by z-scores and by two one-sided tests of"
+        f" equivalence at 5 % (margins: {jobs('settings.margin')} {moving_ion(jobs)} per formula"
+        f" unit, and {jobs('settings.fraction_margin')} of a fraction); over all states by the mean"
+        " difference, a line fitted with errors on both axes, and limits of agreement (Bland and"
+        " Altman). Errors that states share were not averaged out, and p-values were adjusted for"
+        " the number of tests (Holm)."
+    )
+
+
+def tell_sweep(jobs: Jobs) -> str:
+    variants = jobs.values("settings")[0]
+    named = ", ".join(f"`{name}`" for name in variants[0])
+    return (
+        f"**Sweep.** The analysis was done with {in_words(len(variants), 'combination')} of"
+        f" {named}, the run's own included; `sweep.csv` has the results of each."
+    )
