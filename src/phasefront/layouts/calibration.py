@@ -54,6 +54,17 @@ CALIBRATION = Layout(
         ),
     },
     ("scan", "method", "spots_used", "residual_rms"),
+    optional=(
+        "centre_from",
+        "error_kind",
+        "evidence",
+        "grains_used",
+        "patterns_used",
+        "phase_share",
+        "ring_width",
+        "scale_nominal",
+        "scale_search",
+    ),
 )
 
 DRIFT_TABLE = Table(

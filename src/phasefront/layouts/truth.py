@@ -39,6 +39,17 @@ TRUTH = Layout(
         ),
     },
     ("scan", "seed", "insertion_model"),
+    optional=(
+        "dose",
+        "ellipse_angle_deg",
+        "ellipse_ratio",
+        "gamma",
+        "ion_content",
+        "phase_formula_volume",
+        "phase_ion_content",
+        "scale_error",
+        "scan_step_nm",
+    ),
 )
 
 TRUTH_TABLE = Table(
