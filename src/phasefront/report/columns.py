@@ -16,6 +16,7 @@ TABLES = (
     TRUTH_TABLE, SWEEP_TABLE, COVERAGE_TABLE,
 )  # fmt: skip
 
+_SOURCES = ", ".join(f"`{source.name}` ({source.phrase})" for source in registry.SOURCES)
 _HEAD = f"""# Columns of the tables
 
 An empty cell means that there is no such value.
@@ -23,10 +24,10 @@ An empty cell means that there is no such value.
 ## summary.json
 
 `x` is the ion content, ions per formula unit, and `fractions` are shares of the formula units, 0 to
-1, of each state by source: {_SOURCES}.
-Each has its `value` between `low` and `high`, the ends of its 95 % interval. `conclusions` has for
-each pair of sources the mean `difference` of ion content (first minus second), `intercept` and
-`slope` of the line through the states, p-values, and a sentence. `scans` counts the positions of each scan as
+1, of each state by source: {_SOURCES}. Each has its
+`value` between `low` and `high`, the ends of its 95 % interval. `conclusions` has for each pair of
+sources the mean `difference` of ion content (first minus second), `intercept` and `slope` of the
+line through the states, p-values, and a sentence. `scans` counts the positions of each scan as
 `fractions.csv` does; `seconds` is how long its analysis took."""
 
 
