@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from phasefront.comparison.sources import registry
 from phasefront.layouts.calibration import DRIFT_TABLE
 from phasefront.layouts.comparison import COMPARISON_TABLE, PRINTED_TABLE, SWEEP_TABLE
 from phasefront.layouts.coverage import COVERAGE_TABLE
