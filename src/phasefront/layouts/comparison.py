@@ -142,8 +142,7 @@ COMPARISON_TABLE = Table(
             "and `slope` of the line through the states",
         ),
         "source": Column(
-            "str", "", "its name, as in summary.json; `a - b`: a minus b; of a line: a = intercept "
-            "+ slope b",
+            "str", "", "what tells it; `a - b`: a minus b; of a line: a = intercept + slope b"
         ),
         "phase": Column("str", "", "phase that a fraction is of"),
         "value": Column("f8", "1", "the quantity"),
@@ -159,26 +158,9 @@ COMPARISON_TABLE = Table(
         ),
         "verdict": Column("str", "", "agree, disagree or cannot tell"),
         "note": Column(
-            "str", "", "powder patterns left out, because a cell was refined from them; those "
-            "whose fit is no result, with the reason; lines that no phase explains, by their "
-            "spacing",
+            "str", "", "what was left out, because a cell was refined from it; what is no result, "
+            "with the reason; what no phase explains, such as a powder pattern's lines",
         ),
-    },
-)  # fmt: skip
-
-PRINTED_TABLE = Table(
-    "comparison_table.csv",
-    "The same as a paper prints it (also as `comparison.tex`): in round brackets the standard "
-    "error in units of the last digit, in square ones the 95 % interval; a difference is "
-    "marked = (agree), ! (disagree) or ? (cannot tell).",
-    {
-        "state": Column("str", "", "state of charge"),
-        "quantity": Column(
-            "str", "", "`x`, ions per formula unit, or the name of a phase, its share of the "
-            "formula units",
-        ),
-        "* - *": Column("str", "", "difference of two sources, the first minus the second"),
-        "*": Column("str", "", "by the source of that name"),
     },
 )  # fmt: skip
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from phasefront.comparison.sources import registry
 from phasefront.layouts.calibration import DRIFT_TABLE
-from phasefront.layouts.comparison import COMPARISON_TABLE, PRINTED_TABLE, SWEEP_TABLE
+from phasefront.layouts.comparison import COMPARISON_TABLE, SWEEP_TABLE
 from phasefront.layouts.coverage import COVERAGE_TABLE
 from phasefront.layouts.cycling import CYCLING_TABLE
 from phasefront.layouts.fractions import FRACTION_TABLE
 from phasefront.layouts.pairs import PAIRS_TABLE
 from phasefront.layouts.truth import TRUTH_TABLE
+from phasefront.report.tables import PRINTED_TABLE
 from phasefront.report.wording import markdown_table
 
 TABLES = (
