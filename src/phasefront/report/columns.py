@@ -182,8 +182,8 @@ An empty cell means that there is no such value.
 1, of each state by source: {_SOURCES}.
 Each has its `value` between `low` and `high`, the ends of its 95 % interval. `conclusions` has for
 each pair of sources the mean `difference` of ion content (first minus second), `intercept` and
-`slope` of the line through the states, p-values, and a sentence. `scans` counts the positions of each scan as
-`fractions.csv` does; `seconds` is how long its analysis took."""
+`slope` of the line through the states, p-values, and a sentence. `scans` counts the positions of
+each scan as `fractions.csv` does; `seconds` is how long its analysis took."""
 
 
 def explain(tables: set[str]) -> str:
