@@ -14,6 +14,9 @@ CORES ?= $(shell nproc 2>/dev/null || echo 2)
 export PYTHONNOUSERSITE := 1
 export MPLCONFIGDIR := $(CURDIR)/.venv/share/matplotlib
 
+# Each process of the tests may take 1 GB.
+TESTS := $(BIN)/pytest --numprocesses $(CORES) --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+
 READY := .venv/.ready
 PY4DSTEM := .venv-py4dstem
 
@@ -26,10 +29,10 @@ limno: $(READY)
 	$(BIN)/phasefront run config/limno.yaml --cores $(CORES)
 
 test: $(READY)
-	$(BIN)/pytest -m "not slow"
+	$(TESTS) -m "not slow"
 
 test-all: $(READY)
-	$(BIN)/pytest
+	$(TESTS)
 
 lint: $(READY)
 	$(BIN)/ruff format --check .

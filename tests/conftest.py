@@ -22,6 +22,24 @@ PARTS = (
 )  # fmt: skip
 
 
+WORKER = "PYTEST_XDIST_WORKER" in os.environ
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items):
+    """Where several processes share the tests, let each costly fixture be made once.
+
+    All tests on the finished run go to one process and first, for they take longest. The others
+    go by file, so that a module's fixtures are made once.
+    """
+    if not WORKER:
+        return
+    items.sort(key=lambda item: "finished_project" not in item.fixturenames)
+    for item in items:
+        finished = "finished_project" in item.fixturenames
+        item.add_marker(pytest.mark.xdist_group("finished" if finished else item.path.name))
+
+
 @dataclass(frozen=True)
 class Project:
     """A working copy; `config` is the experiment that the tests run."""

@@ -56,7 +56,7 @@ def test_spots_of_an_astar_scan_of_unknown_phases(tmp_path, shared_data):
     instrument = Instrument(voltage_kv=200, scale=0.0175).model_dump_json()
     run_script(
         "calibrate_scan", **given | {"settings": '{"method": "nominal"}'}, spots="{}",
-        material=DEMO.section("material"), instrument=instrument,
+        names=DEMO.section("material.names"), instrument=instrument,
         calibration=files["calibration"],
     )  # fmt: skip
     calibrated = netcdf.read(files["calibration"], CALIBRATION)
@@ -99,15 +99,10 @@ def test_charge_of_a_lithium_iron_phosphate_cell(tmp_path, shared_data):
         {"name": "half", "log": "lfp", "capacity_mah_g": 80, "half_cycle": 1},
         {"name": "charged", "log": "lfp", "voltage_v": 4.19, "half_cycle": 1},
     ]
-    material = {
-        "ion": "Li",
-        "pristine_molar_mass": 157.76,
-        "pristine_ion_content": 1,
-        "phases": [{"name": "LFP", "cif": "LFP.cif", "ion_content": 1, "formula_units": 4}],
-    }
+    weighed = {"molar_mass": 157.76, "ion_content": 1, "ion_error": 0}
     run_script(
         "analyse_log", log=log, row=json.dumps(row), states=json.dumps(states),
-        material=json.dumps(material), cycling=tmp_path / "lfp.nc", table=tmp_path / "lfp.csv",
+        weighed=json.dumps(weighed), cycling=tmp_path / "lfp.nc", table=tmp_path / "lfp.csv",
     )  # fmt: skip
     analysed = netcdf.read(tmp_path / "lfp.nc", CYCLING)
     charge = analysed["capacity"].values[analysed["half_cycle"].values == 1]
@@ -119,7 +114,7 @@ def test_charge_of_a_lithium_iron_phosphate_cell(tmp_path, shared_data):
     assert len(records) == 11399
     assert sum(",rest," in record for record in records) == 1031
     run_script(
-        "draw_log", cycling=tmp_path / "lfp.nc", material=json.dumps(material),
+        "draw_log", cycling=tmp_path / "lfp.nc", ion="Li",
         figure=tmp_path / "lfp.png",
     )  # fmt: skip
     assert (tmp_path / "lfp.png").stat().st_size > 1e5
@@ -148,7 +143,8 @@ def test_every_setting_of_a_log_reaches_the_analysis(tmp_path):
     states = [{"name": "end", "log": "a", "fraction": 1}]
     run_script(
         "analyse_log", log=log, row=json.dumps(row), states=json.dumps(states),
-        material=DEMO.section("material"), cycling=tmp_path / "a.nc", table=tmp_path / "a.csv",
+        weighed=DEMO.section("material.weighed"), cycling=tmp_path / "a.nc",
+        table=tmp_path / "a.csv",
     )  # fmt: skip
     found = netcdf.read(tmp_path / "a.nc", CYCLING)
     scale = 0.5 * 417.79 / 26801.48

@@ -1,6 +1,5 @@
 """Fractions of maps with known answers, and the coverage of their intervals."""
 
-import json
 import subprocess
 import sys
 from pathlib import Path
@@ -518,16 +517,22 @@ def test_tabulate_by_its_command_line(tmp_path):
         found = fractions_of(decision, label, diffuse=diffuse, name=name)
         paths.append(tmp_path / f"{name}.nc")
         netcdf.write(found, paths[-1], FRACTIONS)
-    state = {"log": None, "patterns": []}
-    scans_of = {"x": ["one", "two"], "y": ["three"], "z": []}
-    links = [{"state": name, "scans": scans, **state} for name, scans in scans_of.items()]
+    states = []
+    for state, scans in (("x", paths[:2]), ("y", paths[2:])):
+        states.append(tmp_path / f"state-{state}.nc")
+        done = subprocess.run(
+            [sys.executable, "scripts/pool_fractions.py", "--fractions", *scans, "--name", state,
+             "--seed", "1", "--pooled", states[-1]],
+            cwd=ROOT, capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
     labels = load(ROOT / "config/demo.yaml").section("material.labels")
     pictures = []
     for number in (1, 2):
         table, figure = tmp_path / f"{number}.csv", tmp_path / f"{number}.png"
         done = subprocess.run(
-            [sys.executable, "scripts/tabulate_fractions.py", "--fractions", *paths, "--links",
-             json.dumps(links), "--labels", labels, "--seed", "1", "--name", "run",
+            [sys.executable, "scripts/tabulate_fractions.py", "--fractions", *paths, "--states",
+             *states, "--labels", labels, "--seed", "1", "--name", "run",
              "--table", table, "--figure", figure],
             cwd=ROOT, capture_output=True, text=True,
         )  # fmt: skip

@@ -6,7 +6,14 @@ from conftest import ROOT
 from scipy.spatial.transform import Rotation
 
 from phasefront.core import netcdf
-from phasefront.diffraction import likelihood, likelihood_kernels, optics, reflections, spot_lists
+from phasefront.diffraction import (
+    excitation,
+    likelihood,
+    likelihood_kernels,
+    optics,
+    reflections,
+    spot_lists,
+)
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.likelihood import refine
 from phasefront.diffraction.optics import Optics
@@ -60,7 +67,7 @@ def test_visibility_is_that_of_diffsims_and_its_slope_the_derivative(precession_
     for length in (0.2, 0.6, 1.1):
         ours, slope = np.array([likelihood_kernels._visibility(e, length, terms) for e in error]).T
         theirs = lorentzian_precession(
-            error, optics.EXCITATION_WIDTH, length, np.deg2rad(precession_deg)
+            error, excitation.REFINED.width, length, np.deg2rad(precession_deg)
         )
         np.testing.assert_allclose(ours / ours.max(), theirs / theirs.max(), rtol=1e-9)
         up, _ = np.array([likelihood_kernels._visibility(e + 1e-7, length, terms) for e in error]).T

@@ -23,7 +23,7 @@ from phasefront.experiment.load import _merged, load
 from phasefront.experiment.plan import Plan
 from phasefront.experiment.settings.sweep import Sweep
 from phasefront.layouts.comparison import COMPARISON
-from phasefront.layouts.fractions import FRACTIONS
+from phasefront.layouts.fractions import STATE_FRACTIONS
 from phasefront.report.figures.sweep import VERDICT_COLOURS, draw_sweep
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -280,25 +280,24 @@ def mpl_colour(colour):
 
 def test_the_script_sets_the_variants_side_by_side(tmp_path):
     """One scan; the first variant has results of its own, and the second shares them."""
-    files = {"comparisons": [], "fractions": []}
+    files = {"comparisons": [], "states": []}
     for number, content in enumerate([2.5, 2.6]):
         fractions = make_fractions(content)
         for name, data, layout in (
-            ("fractions", fractions, FRACTIONS),
+            ("states", fractions.assign_attrs(state="half"), STATE_FRACTIONS),
             ("comparisons", compare(stem={"half": fractions}), COMPARISON),
         ):
             path = tmp_path / f"{name}{number}.nc"
             netcdf.write(data, path, layout)
             files[name].append(path)
     swept = [{"grains.min_positions": count} for count in (10, 20, 30)]
-    links = [{"state": "half", "scans": ["s1"], "log": None, "patterns": []}]
     table, figure = tmp_path / "sweep.csv", tmp_path / "sweep.png"
     done = subprocess.run(
         [
             sys.executable, "scripts/summarise_sweep.py",
             "--comparisons", *files["comparisons"], files["comparisons"][1],
-            "--fractions", *files["fractions"], files["fractions"][1],
-            "--settings", json.dumps(swept), "--links", json.dumps(links),
+            "--states", *files["states"], files["states"][1],
+            "--settings", json.dumps(swept),
             "--labels", load(ROOT / "config/demo.yaml").section("material.labels"), "--ion", "Na",
             "--table", table, "--figure", figure,
         ],

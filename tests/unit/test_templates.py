@@ -5,7 +5,7 @@ import pytest
 from kinematic import CRYSTALS, OPTICS
 from scipy.spatial.transform import Rotation
 
-from phasefront.diffraction import rotations
+from phasefront.diffraction import excitation, rotations
 from phasefront.diffraction import templates as templates_
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.templates import simulate_templates
@@ -30,7 +30,7 @@ def test_template_spots_are_those_of_diffsims(templates):
         simulated = generator.calculate_diffraction2d(
             crystal.orix_phase(), OrixRotation(templates["rotation"].values[chosen]),
             reciprocal_radius=1.2, with_direct_beam=False,
-            max_excitation_error=templates_.WIDTH,
+            max_excitation_error=excitation.TEMPLATE.width,
         )  # fmt: skip
         theirs, strength = simulated.coordinates.data[:, :2], simulated.coordinates.intensity
         ours = slice(offset[chosen], offset[chosen + 1])

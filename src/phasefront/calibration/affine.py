@@ -12,6 +12,7 @@ import xarray as xr
 from phasefront.calibration.affine_kernels import mixture, predict
 from phasefront.calibration.grain_scatter import covariance_by_grain
 from phasefront.core.errors import InputError
+from phasefront.diffraction import excitation
 from phasefront.diffraction.optics import electron_wavelength
 
 OUTLIER_SHARE = 0.07  # of spots that belong to no predicted reflection
@@ -255,7 +256,7 @@ class _AffineProblem:
         return mixture(
             self.q, self.offset, state.rotation, self.known, self.phase, self.g, self.amplitude,
             self.g_offset, state.parameters, state.sigma, self.wavelength, self.precession,
-            self.q_range[0], self.q_range[1], OUTLIER_SHARE,
+            excitation.AFFINE.width, self.q_range[0], self.q_range[1], OUTLIER_SHARE,
         )  # fmt: skip
 
     def climb(self, state: _State, steps: int) -> _State:
@@ -336,7 +337,8 @@ class _AffineProblem:
             reflections = slice(self.g_offset[self.phase[k]], self.g_offset[self.phase[k] + 1])
             predicted = predict(
                 state.rotation[i, k], self.g[reflections], self.amplitude[reflections],
-                state.parameters, self.wavelength, self.precession, *self.q_range,
+                state.parameters, self.wavelength, self.precession,
+                excitation.AFFINE.width, *self.q_range,
             )  # fmt: skip
             of_pattern = slice(self.offset[i], self.offset[i + 1])
             q = _corrected(self.q[of_pattern], state.parameters)

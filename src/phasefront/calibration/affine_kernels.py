@@ -7,7 +7,8 @@ import math
 import numpy as np
 from numba import njit, prange
 
-EXCITATION_WIDTH = 0.012  # 1/angstrom: half width of a reflection of a thin crystal, no precession
+# Columns of predicted reflections: place in the frame, weight, slope of its logarithm against z.
+_X, _Y, _Z, _WEIGHT, _SLOPE = range(5)
 
 
 @njit(parallel=True, cache=True)
@@ -24,6 +25,7 @@ def mixture(
     sigma,
     wavelength,
     precession,
+    width,
     q_low,
     q_high,
     outliers,
@@ -40,7 +42,7 @@ def mixture(
             if known[i, k]:
                 predicted = predict(
                     rotation[i, k], g[first:last], amplitude[first:last], parameters, wavelength,
-                    precession, q_low, q_high,
+                    precession, width, q_low, q_high,
                 )  # fmt: skip
                 likelihood[i, k], squares[i, k], inliers[i, k] = _compare(
                     q[offset[i] : offset[i + 1]], predicted, parameters, sigma, q_low, q_high,
@@ -53,10 +55,11 @@ def mixture(
 
 
 @njit(cache=True)
-def predict(rotation, g, amplitude, parameters, wavelength, precession, q_low, q_high):
+def predict(rotation, g, amplitude, parameters, wavelength, precession, width, q_low, q_high):
     """Reflections near the Ewald sphere: x, y, z in the frame, weight, and its logarithm's slope.
 
-    Electrons travel along -z: the excitation error is g_z - wavelength g^2 / 2. Weights have the
+    Excited as a `diffraction.excitation.GaussianRod` of this `width` is. Electrons travel along -z:
+    the excitation error is g_z - wavelength g^2 / 2. Weights have the
     sum 1; the slope is against z, before that is enforced.
     """
     scale = math.sqrt(parameters[0] * parameters[2] - parameters[1] ** 2)
@@ -66,19 +69,19 @@ def predict(rotation, g, amplitude, parameters, wavelength, precession, q_low, q
     for m in range(g.shape[0]):
         z = rotation[2, 0] * g[m, 0] + rotation[2, 1] * g[m, 1] + rotation[2, 2] * g[m, 2]
         length2 = g[m, 0] ** 2 + g[m, 1] ** 2 + g[m, 2] ** 2
-        width2 = EXCITATION_WIDTH**2 + 0.5 * precession**2 * length2
+        width2 = width**2 + 0.5 * precession**2 * length2
         error = z - 0.5 * wavelength * length2
         if error * error > 6.25 * width2:
             continue
         x = rotation[0, 0] * g[m, 0] + rotation[0, 1] * g[m, 1] + rotation[0, 2] * g[m, 2]
         y = rotation[1, 0] * g[m, 0] + rotation[1, 1] * g[m, 1] + rotation[1, 2] * g[m, 2]
         if low <= x * x + y * y <= high:
-            table[n, 0], table[n, 1], table[n, 2] = x, y, z
-            table[n, 3] = amplitude[m] * math.exp(-0.5 * error * error / width2)
-            table[n, 4] = -error / width2
-            total += table[n, 3]
+            table[n, _X], table[n, _Y], table[n, _Z] = x, y, z
+            table[n, _WEIGHT] = amplitude[m] * math.exp(-0.5 * error * error / width2)
+            table[n, _SLOPE] = -error / width2
+            total += table[n, _WEIGHT]
             n += 1
-    table[:n, 3] /= max(total, 1e-30)
+    table[:n, _WEIGHT] /= max(total, 1e-30)
     return table[:n]
 
 
@@ -105,27 +108,27 @@ def _compare(q, predicted, parameters, sigma, q_low, q_high, outliers, normal, g
         y = xy * q_x + yy * q_y - shift_y
         density = uniform
         for m in range(predicted.shape[0]):
-            distance2 = (x - predicted[m, 0]) ** 2 + (y - predicted[m, 1]) ** 2
+            distance2 = (x - predicted[m, _X]) ** 2 + (y - predicted[m, _Y]) ** 2
             share[m] = 0.0
             if distance2 < 25 * sigma**2:
-                share[m] = peak * predicted[m, 3] * math.exp(-0.5 * distance2 / sigma**2)
+                share[m] = peak * predicted[m, _WEIGHT] * math.exp(-0.5 * distance2 / sigma**2)
                 density += share[m]
         total += math.log(density)
         for m in range(predicted.shape[0]):
             if share[m] < 1e-6 * density:
                 continue
             weight = share[m] / density
-            dx, dy = x - predicted[m, 0], y - predicted[m, 1]
+            dx, dy = x - predicted[m, _X], y - predicted[m, _Y]
             squares += weight * (dx * dx + dy * dy)
             inliers += weight
             row_x[0], row_x[1], row_x[3] = q_x, q_y, -1.0
             row_y[1], row_y[2], row_y[4] = q_x, q_y, -1.0
             row_x[5] = -(xx * out_x + xy * out_y)
             row_y[5] = -(xy * out_x + yy * out_y)
-            row_x[7], row_x[8] = -predicted[m, 2], predicted[m, 1]
-            row_y[6], row_y[8] = predicted[m, 2], -predicted[m, 0]
-            drawn_x += weight * predicted[m, 4] * predicted[m, 1]
-            drawn_y -= weight * predicted[m, 4] * predicted[m, 0]
+            row_x[7], row_x[8] = -predicted[m, _Z], predicted[m, _Y]
+            row_y[6], row_y[8] = predicted[m, _Z], -predicted[m, _X]
+            drawn_x += weight * predicted[m, _SLOPE] * predicted[m, _Y]
+            drawn_y -= weight * predicted[m, _SLOPE] * predicted[m, _X]
             w = weight / sigma**2
             for a in range(9):
                 gradient[a] -= w * (row_x[a] * dx + row_y[a] * dy)
@@ -146,13 +149,13 @@ def _add_tilt(predicted, inliers, drawn_x, drawn_y, normal, gradient):
     """
     mean_x, mean_y, square_x, square_y, product = 0.0, 0.0, 0.0, 0.0, 0.0
     for m in range(predicted.shape[0]):
-        by_x = predicted[m, 4] * predicted[m, 1]
-        by_y = -predicted[m, 4] * predicted[m, 0]
-        mean_x += predicted[m, 3] * by_x
-        mean_y += predicted[m, 3] * by_y
-        square_x += predicted[m, 3] * by_x * by_x
-        square_y += predicted[m, 3] * by_y * by_y
-        product += predicted[m, 3] * by_x * by_y
+        by_x = predicted[m, _SLOPE] * predicted[m, _Y]
+        by_y = -predicted[m, _SLOPE] * predicted[m, _X]
+        mean_x += predicted[m, _WEIGHT] * by_x
+        mean_y += predicted[m, _WEIGHT] * by_y
+        square_x += predicted[m, _WEIGHT] * by_x * by_x
+        square_y += predicted[m, _WEIGHT] * by_y * by_y
+        product += predicted[m, _WEIGHT] * by_x * by_y
     gradient[6] += drawn_x - inliers * mean_x
     gradient[7] += drawn_y - inliers * mean_y
     normal[6, 6] += inliers * (square_x - mean_x**2)

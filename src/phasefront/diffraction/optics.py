@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 import xarray as xr
 
+from phasefront.diffraction import excitation
 from phasefront.diffraction.likelihood_kernels import Terms
 from phasefront.diffraction.spot_lists import observed_window
-
-# Range of the excitation error over which a reflection fades, 1/angstrom; fitted on
-# Bloch-wave patterns 10 to 80 nm thick.
-EXCITATION_WIDTH = 0.01
 
 
 @dataclass(frozen=True)
@@ -42,8 +39,9 @@ class Optics:
         """The same in the form that the kernels take."""
         return Terms(
             float(self.wavelength), math.radians(self.precession_deg),
-            math.pi / EXCITATION_WIDTH, *map(float, self.window), float(self.position_sigma),
-            float(self.scale_sigma), float(self.centre_sigma), float(self.stray_share),
+            math.pi / excitation.REFINED.width, *map(float, self.window),
+            float(self.position_sigma), float(self.scale_sigma), float(self.centre_sigma),
+            float(self.stray_share),
         )  # fmt: skip
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phasefront.diffraction import excitation, rotations
 from phasefront.diffraction import likelihood_kernels as kernels
-from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.optics import EXCITATION_WIDTH, Optics
+from phasefront.diffraction.optics import Optics
 
 # Reflections weaker than this share of the strongest |F| are left out.
 _WEAKEST = 0.01
@@ -61,12 +61,9 @@ def predict_spots(
     hkl, g, amplitude = hkl[kept], g[kept], amplitude[kept]
     q = g @ rotations.matrices(np.asarray(rotation, dtype=float))
     bend = 0.5 * optics.wavelength * (q**2).sum(axis=1)
-    steep = (np.pi / EXCITATION_WIDTH) ** 2
-    error = bend - q[:, 2]
-    swing = 2.0 * bend / optics.wavelength * np.deg2rad(optics.precession_deg) ** 2
-    u = steep * (swing - error**2) + 1.0
-    squared = u**2 + 4.0 * steep * error**2
-    weight = amplitude * np.sqrt(2.0 * (u + np.sqrt(squared)) / squared)
+    weight = amplitude * excitation.REFINED.visibility(
+        bend - q[:, 2], np.linalg.norm(g, axis=1), np.deg2rad(optics.precession_deg)
+    )
     radius = np.hypot(q[:, 0], q[:, 1])
     weight *= (radius >= optics.window[0]) & (radius <= optics.window[1])
     weight /= weight.sum()

@@ -8,14 +8,11 @@ import numpy as np
 import xarray as xr
 
 from phasefront.core import netcdf
-from phasefront.diffraction import rotations
+from phasefront.diffraction import excitation, rotations
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.optics import electron_wavelength
 from phasefront.layouts.templates import TEMPLATES
 
-# Excitation error at which a template's reflection has faded, 1/angstrom: wider than a crystal's,
-# because the nearest direction of the grid is off by up to half a step.
-WIDTH = 0.02
 MIN_RADIUS = 0.1  # 1/angstrom; nearer to the direct beam no spot is looked for
 
 
@@ -95,13 +92,12 @@ def shortest_rotations(directions: np.ndarray) -> np.ndarray:
 def _visible_spots(
     g: np.ndarray, strength: np.ndarray, wavelength: float, precession_deg: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    from diffsims.utils.shape_factor_models import lorentzian_precession
-
     radius = np.hypot(g[:, 0], g[:, 1])
     # The beam runs along -z, so the Ewald sphere's centre lies at +z.
     error = 1 / wavelength - np.sqrt(wavelength**-2 - radius**2) - g[:, 2]
-    near = (np.abs(error) < 2 * WIDTH + radius * np.deg2rad(precession_deg)) & (radius > MIN_RADIUS)
-    visible = lorentzian_precession(error[near], WIDTH, radius[near], np.deg2rad(precession_deg))
+    precession, reach = np.deg2rad(precession_deg), 2 * excitation.TEMPLATE.width
+    near = (np.abs(error) < reach + radius * precession) & (radius > MIN_RADIUS)
+    visible = excitation.TEMPLATE.visibility(error[near], radius[near], precession)
     intensity = strength[near] * visible
     seen = intensity > 1e-4 * intensity.max(initial=0.0)
     return g[near, 0][seen], g[near, 1][seen], intensity[seen]

@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from phasefront.diffraction import rotations
+from phasefront.diffraction import excitation, rotations
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.optics import EXCITATION_WIDTH, Optics
+from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.templates import (
     MIN_RADIUS,
 )
@@ -93,12 +93,10 @@ class Reflections:
         return cls(hkl[kept], g[kept], strength[kept])
 
     def shown(self, rotation: np.ndarray, optics: Optics, assumptions: Assumptions) -> IdealSpots:
-        """Kinematic spots under precession: Palatinus et al., Acta Cryst. B75 (2019) 512, eq. 10.
+        """Kinematic spots under precession (see `excitation.LorentzianRod`).
 
         A tilt by t moves a reflection at radius q by up to q t towards the Ewald sphere or from it.
         """
-        from diffsims.utils.shape_factor_models import lorentzian_precession
-
         q = self.g @ rotations.matrices(rotation)
         radius = np.hypot(q[:, 0], q[:, 1])
         sphere = 1 / optics.wavelength
@@ -106,11 +104,12 @@ class Reflections:
         swing = np.deg2rad(optics.precession_deg)
         slack = radius * np.deg2rad(assumptions.tilt_deg)
         near = np.flatnonzero(
-            (error < _REACH * EXCITATION_WIDTH + radius * swing + slack) & (radius > MIN_RADIUS)
+            (error < _REACH * excitation.REFINED.width + radius * swing + slack)
+            & (radius > MIN_RADIUS)
         )
         radius, error, slack = radius[near], error[near], slack[near]
         share, most, least = (
-            self.strength[near] * lorentzian_precession(e, EXCITATION_WIDTH, radius, swing)
+            self.strength[near] * excitation.REFINED.visibility(e, radius, swing)
             for e in (error, np.maximum(error - slack, 0.0), error + slack)
         )
         # Under precession visibility is highest where the cone touches the sphere, not in between.

@@ -85,6 +85,18 @@ class Context(BaseModel):
         ]
         return max(found, key=lambda item: item[0], default=(0, {}))[1]
 
+    def stated(self, rule: str, wildcards: Mapping[str, str]) -> dict[str, str]:
+        """Where a rule's parameters stand in the experiment, by name.
+
+        A script that is run by hand, on files that are none of the run's, knows no wildcards: what
+        depends on them is left out.
+        """
+        return {
+            name: path.format(**wildcards)
+            for name, path in self.parameters.get(rule, {}).items()
+            if set(_WILDCARD.findall(path)) <= wildcards.keys()
+        }
+
     def _expression(self, pattern: str) -> str:
         """Regular expression of a pattern; a wildcard stays within a folder unless constrained."""
         parts = _WILDCARD.split(pattern)

@@ -271,10 +271,7 @@ def describe_run(
         "work_seconds": round(work_seconds, 3),
         "peak_memory_mb": environment.peak_memory_mb(),
         "wildcards": wildcards,
-        "stated": {
-            name: path.format(**wildcards)
-            for name, path in context.parameters.get(Path(script).stem, {}).items()
-        },
+        "stated": context.stated(Path(script).stem, wildcards),
         "config": context.config,
         "tables": context.tables,
         "people": context.people,
