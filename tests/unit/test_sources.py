@@ -122,6 +122,8 @@ def test_a_further_source_is_drawn(tomography):
     _, parity, *_ = figure.axes
     drawn = [text.get_text() for text in parity.get_legend().get_texts()]
     assert sorted(drawn) == ["4D-STEM", "X-ray CT", "powder XRD"]
+    fractions = [text.get_text() for text in figure.subfigs[-1].legends[0].get_texts()]
+    assert sorted(fractions) == ["4D-STEM", "charge", "powder XRD"]
 
 
 def test_a_source_that_is_not_registered_is_refused_by_name():

@@ -230,7 +230,8 @@ def _draw_fractions(figure, comparison: xr.Dataset, names: Sequence[str], *, let
     """
     axes = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     known = np.isfinite(comparison["fraction"].values).any(axis=(0, 2))
-    known |= (comparison["refused"].values != "").any(axis=0)
+    seeing = [registry.named(str(name)).sees_phases for name in comparison["source"].values]
+    known |= seeing & (comparison["refused"].values != "").any(axis=0)
     comparison = comparison.isel(source=np.flatnonzero(known))
     refused = comparison["refused"].values != ""
     sources = [registry.named(str(name)) for name in comparison["source"].values]
