@@ -1,9 +1,9 @@
-"""Data sets of the three sources with what they are to say about a state."""
+"""Data sets of the sources with what they are to say about a state."""
 
 import numpy as np
 from stages import build_fractions
 
-from phasefront.comparison.sources import compare_sources
+from phasefront.comparison.side_by_side import compare_sources
 from phasefront.core import netcdf
 from phasefront.layouts.cycling import CYCLING
 from phasefront.layouts.powder import POWDER
@@ -90,10 +90,16 @@ def make_powder(molar, esd=0.01, *, content=None, content_esd=0.02):
 
 
 def compare(
-    *, stem=None, cycling=None, powder=None, states=("half",), margin=0.1, fields=FIELDS, **options
-):
+    *, stem=None, cycling=None, powder=None, more=None, states=("half",), margin=0.1,
+    fields=FIELDS, **options,
+):  # fmt: skip
+    """The comparison of what each source has by state; `more` holds that of further sources."""
+    given = {
+        "stem": {state: [found] for state, found in (stem or {}).items()},
+        "cycling": {state: [log] for state, log in (cycling or {}).items()},
+        "powder": powder or {},
+    }
     return compare_sources(
-        states=states, stem=stem or {}, cycling=cycling or {}, powder=powder or {},
-        phases=list(zip(PHASES, CONTENTS, strict=True)), lever_fields=fields, margin=margin,
-        **{"fraction_margin": 0.1} | options,
+        states=states, given=given | (more or {}), phases=PHASES, lever_fields=fields,
+        margin=margin, **{"fraction_margin": 0.1} | options,
     )  # fmt: skip

@@ -142,8 +142,14 @@ def test_missing_sources_cannot_be_told():
 
 
 def test_patterns_that_calibrated_are_named():
-    compared = five_states(left_out={"x2.5": ["p1", "p2"]})
-    found = conclusions.conclude(compared, calibrating={"p1": ["Na3"], "p2": ["Na3", "Na2"]})
+    calibrating = {"p1": ["Na3"], "p2": ["Na3", "Na2"]}
+    patterns = [make_powder(molar(2.5)).assign_attrs(pattern=name) for name in calibrating]
+    compared = compare(
+        states=STATES, stem={name: make_fractions() for name in STATES},
+        powder={"x2.5": patterns}, calibrating=calibrating,
+    )  # fmt: skip
+    assert np.isnan(compared["ion_content"].sel(source="powder")).all()
+    found = conclusions.conclude(compared, calibrating=calibrating)
     assert found["left_out"] == ["p1", "p2"]
     assert "Powder pattern p1 is left out: the cell of Na3 was refined" in found["sentence"]
     assert "the cell of Na3 and Na2 was refined" in found["sentence"]

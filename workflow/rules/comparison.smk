@@ -30,14 +30,13 @@ rule compare_sources:
         links=stated("links"),
         settings=stated("comparison"),
         names=stated("material.names"),
-        ion_contents=stated("material.ion_contents"),
         two_phase_fields=stated("material.two_phase_fields"),
         calibrating_patterns=stated("material.calibrating_patterns"),
     shell:
         "python scripts/compare_sources.py --stem {input.stem}"
         " --cycling {input.cycling} --powder {input.powder}"
         " --links {params.links:q} --names {params.names:q}"
-        " --ion-contents {params.ion_contents:q} --two-phase-fields {params.two_phase_fields:q}"
+        " --two-phase-fields {params.two_phase_fields:q}"
         " --calibrating-patterns {params.calibrating_patterns:q}"
         " --settings {params.settings:q}"
         " --comparison {output.comparison} > {log} 2>&1"

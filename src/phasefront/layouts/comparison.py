@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from phasefront.core.netcdf import Layout, Variable
+from phasefront.core.tables import Column, Table
 from phasefront.layouts.dimensions import PHASE_NAME, with_ends
 
+_STATE_SOURCE = ("state", "source")
 _PAIR_STATE = ("pair", "state")
 _PAIR_STATE_PHASE = ("pair", "state", "phase")
 
 
 COMPARISON = Layout(
-    "STEM, charge and powder side by side, per state and over all states",
+    "Sources side by side, per state and over all states",
     {
         "phase": PHASE_NAME,
         "state": Variable(("state",), "str", "", "state of charge"),
-        "source": Variable(("source",), "str", "", "cycling, stem or powder"),
+        "source": Variable(("source",), "str", "", "name of the source"),
         "pair": Variable(("pair",), "str", "", "two sources, the first minus the second"),
         "question": Variable(
             ("question",),
@@ -36,13 +38,13 @@ COMPARISON = Layout(
             "mean ions per formula unit over the states that all sources know",
         ),
         "left_out": Variable(
-            ("state",), "str", "", "powder patterns left out, because a cell was refined from them"
+            _STATE_SOURCE, "str", "", "measurements left out, because a cell was refined from them"
         ),
         "refused": Variable(
-            ("state",), "str", "", "powder patterns whose fit is no result, each with the reason"
+            _STATE_SOURCE, "str", "", "measurements that are no result, each with the reason"
         ),
         "unexplained": Variable(
-            ("state",), "str", "", "powder patterns with lines that no phase explains, by spacing"
+            _STATE_SOURCE, "str", "", "what measurements show that no phase explains"
         ),
         **with_ends("difference", _PAIR_STATE, "difference of ions per formula unit"),
         "z_score": Variable(_PAIR_STATE, "f8", "1", "difference of ion content over its s.e."),
@@ -127,3 +129,68 @@ COMPARISON = Layout(
     # Margins in ions per formula unit and in fractions; the verdict on all pairs together.
     ("margin", "fraction_margin", "verdict"),
 )
+
+COMPARISON_TABLE = Table(
+    "comparison.csv",
+    "Ion contents and phase fractions by every source, and their differences.",
+    {
+        "state": Column("str", "", "state of charge; `all states` are means over states"),
+        "quantity": Column(
+            "str", "", "`ion_content` (ions per formula unit), `fraction` (share of the formula "
+            "units, 0 to 1), `_difference` of either between two sources; over all states also the "
+            "limits of agreement (ions per formula unit), and `intercept` (ions per formula unit) "
+            "and `slope` of the line through the states",
+        ),
+        "source": Column(
+            "str", "", "its name, as in summary.json; `a - b`: a minus b; of a line: a = intercept "
+            "+ slope b",
+        ),
+        "phase": Column("str", "", "phase that a fraction is of"),
+        "value": Column("f8", "1", "the quantity"),
+        "low": Column("f8", "1", "lower end of its 95 % interval"),
+        "high": Column("f8", "1", "upper end of its 95 % interval"),
+        "z_score": Column("f8", "1", "difference over its standard error"),
+        "p": Column(
+            "f8", "1", "p-value of no difference; of fractions adjusted for the number of phases "
+            "(Holm), of the slope that of the line 1:1",
+        ),
+        "equivalence_p": Column(
+            "f8", "1", "p-value of a difference beyond the margin (two one-sided tests)"
+        ),
+        "verdict": Column("str", "", "agree, disagree or cannot tell"),
+        "note": Column(
+            "str", "", "powder patterns left out, because a cell was refined from them; those "
+            "whose fit is no result, with the reason; lines that no phase explains, by their "
+            "spacing",
+        ),
+    },
+)  # fmt: skip
+
+PRINTED_TABLE = Table(
+    "comparison_table.csv",
+    "The same as a paper prints it (also as `comparison.tex`): in round brackets the standard "
+    "error in units of the last digit, in square ones the 95 % interval; a difference is "
+    "marked = (agree), ! (disagree) or ? (cannot tell).",
+    {
+        "state": Column("str", "", "state of charge"),
+        "quantity": Column(
+            "str", "", "`x`, ions per formula unit, or the name of a phase, its share of the "
+            "formula units",
+        ),
+        "* - *": Column("str", "", "difference of two sources, the first minus the second"),
+        "*": Column("str", "", "by the source of that name"),
+    },
+)  # fmt: skip
+
+SWEEP_TABLE = Table(
+    "sweep.csv",
+    "`comparison.csv` for each variant of the analysis; `quantity` may also be `undecided`, the "
+    "share of the crystal's positions left undecided.",
+    {
+        "variant": Column(
+            "str", "", "what differs from the run's own settings; `run` is the run itself"
+        ),
+        "*.*": Column("str", "", "a setting that was varied, headed by its path in the config"),
+        **COMPARISON_TABLE.columns,
+    },
+)  # fmt: skip

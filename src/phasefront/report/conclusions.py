@@ -8,10 +8,9 @@ import numpy as np
 import xarray as xr
 
 from phasefront.comparison.agreement import AGREE, CANNOT_TELL, DISAGREE, SIGNIFICANCE
+from phasefront.comparison.sources import registry
 from phasefront.core.statistics import NORMAL_95, Interval
 from phasefront.report.tables import printed
-
-SOURCE_NAMES = {"cycling": "charge", "stem": "4D-STEM", "powder": "powder diffraction"}
 
 
 def conclude(
@@ -42,21 +41,20 @@ def conclude(
     pairs = [
         _conclude_pair(comparison.sel(pair=pair), unit) for pair in comparison["pair"].to_numpy()
     ]
-    left_out = _left_out(comparison)
     sentences = [
         _on_all(comparison, pairs),
-        *_on_left_out(left_out, calibrating or {}),
-        *(f"Powder pattern refused: {text}." for text in _texts(comparison, "refused")),
-        *(f"Powder pattern {text}." for text in _texts(comparison, "unexplained")),
+        *_on_left_out(comparison, calibrating or {}),
+        *(f"{item} refused: {text}." for item, text in _said(comparison, "refused")),
+        *(f"{item} {text}." for item, text in _said(comparison, "unexplained")),
     ]
     return {
         "verdict": str(comparison.attrs["verdict"]),
         "sentence": " ".join(sentences),
         "margin": float(comparison.attrs["margin"]),
         "fraction_margin": float(comparison.attrs["fraction_margin"]),
-        "left_out": left_out,
-        "refused": _texts(comparison, "refused"),
-        "unexplained": _texts(comparison, "unexplained"),
+        "left_out": [name for _, name in _left_out(comparison)],
+        "refused": [text for _, text in _said(comparison, "refused")],
+        "unexplained": [text for _, text in _said(comparison, "unexplained")],
         "pairs": pairs,
     }
 
@@ -93,12 +91,14 @@ def summary(
 
     Returns
     -------
-    `{"run", "states": [{"state", "x": {source: V}, "fractions": {"stem": {phase: V}, "powder":
-    {phase: V}}}], "conclusions", "scans": [{"scan", "patterns", "decided", "mixed", "undecided",
+    `{"run", "states": [{"state", "x": {source: V}, "fractions": {source: {phase: V}}}],
+    "conclusions", "scans": [{"scan", "patterns", "decided", "mixed", "undecided",
     "unindexed", "vacuum", "seconds"}]}` with V = `{"value", "low", "high"}`, or None where there is
-    no such source, and the conclusions of `conclude`.
+    no such source, and the conclusions of `conclude`. Fractions are those of sources that see
+    phases.
     """
     sources = [str(source) for source in comparison["source"].to_numpy()]
+    seeing = [source for source in sources if registry.named(source).sees_phases]
 
     def by_phase(of_source: xr.Dataset) -> dict | None:
         if np.isnan(of_source["fraction"].to_numpy()).any():
@@ -113,7 +113,7 @@ def summary(
             {
                 "state": str(state),
                 "x": {source: _json_value(by_source[source], "ion_content") for source in sources},
-                "fractions": {source: by_phase(by_source[source]) for source in ("stem", "powder")},
+                "fractions": {source: by_phase(by_source[source]) for source in seeing},
             }
         )
     counts = ("patterns", "decided", "mixed", "undecided", "unindexed", "vacuum")
@@ -248,23 +248,30 @@ def _on_all(comparison: xr.Dataset, pairs: list[dict]) -> str:
 _VERBS = {AGREE: "agree", DISAGREE: "disagree", CANNOT_TELL: "remain open"}
 
 
-def _on_left_out(left_out: list[str], calibrating: Mapping[str, list[str]]) -> Iterator[str]:
-    for pattern in left_out:
-        phases = calibrating.get(pattern, [])
+def _on_left_out(comparison: xr.Dataset, calibrating: Mapping[str, list[str]]) -> Iterator[str]:
+    for item, name in _left_out(comparison):
+        phases = calibrating.get(name, [])
         cells = "a cell was" if not phases else f"the cell of {' and '.join(phases)} was"
         yield (
-            f"Powder pattern {pattern} is left out: {cells} refined from it, and what calibrated"
+            f"{item} {name} is left out: {cells} refined from it, and what calibrated"
             " cannot also validate."
         )
 
 
-def _left_out(comparison: xr.Dataset) -> list[str]:
-    return [name for text in _texts(comparison, "left_out") for name in text.split(", ")]
+def _left_out(comparison: xr.Dataset) -> list[tuple[str, str]]:
+    return [
+        (item, name) for item, text in _said(comparison, "left_out") for name in text.split(", ")
+    ]
 
 
-def _texts(comparison: xr.Dataset, name: str) -> list[str]:
-    """What a variable says of the states of which it says anything."""
-    return [str(text) for text in comparison[name].to_numpy() if text]
+def _said(comparison: xr.Dataset, name: str) -> list[tuple[str, str]]:
+    """What a variable says of sources and states, each after what the source's items are called."""
+    return [
+        (_sentence_case(registry.named(str(source)).item), str(text))
+        for source in comparison["source"].to_numpy()
+        for text in comparison[name].sel(source=source).to_numpy()
+        if text
+    ]
 
 
 def _counted(verdicts: np.ndarray, apart: xr.DataArray) -> str:
@@ -277,12 +284,12 @@ _COUNTED = {AGREE: "agree", DISAGREE: "disagree", CANNOT_TELL: "remain open"}
 
 
 def _source_names(pair: xr.Dataset) -> tuple[str, str]:
-    first, second = str(pair["pair"].item()).split(" - ")
-    return SOURCE_NAMES[first], SOURCE_NAMES[second]
+    first, second = registry.sources_of(str(pair["pair"].item()))
+    return first.phrase, second.phrase
 
 
 def _pair_names(pair: str) -> str:
-    return " and ".join(SOURCE_NAMES[name] for name in pair.split(" - "))
+    return " and ".join(source.phrase for source in registry.sources_of(pair))
 
 
 def _sentence_case(text: str) -> str:

@@ -9,9 +9,9 @@ import pandas as pd
 import xarray as xr
 
 from phasefront.comparison.agreement import AGREE, CANNOT_TELL, DISAGREE
+from phasefront.comparison.sources import registry
 from phasefront.core.statistics import NORMAL_95, Interval
 
-SOURCE_NAMES = {"cycling": "charge", "stem": "4D-STEM", "powder": "powder XRD"}
 ALL_STATES = "all states"
 MARKS = {AGREE: "=", DISAGREE: "!", CANNOT_TELL: "?"}
 
@@ -36,8 +36,8 @@ def comparison_table(comparison: xr.Dataset) -> pd.DataFrame:
     difference between a pair, with its 95 % interval. Rows of `all states` are means over states;
     there a pair also has its limits of agreement, and slope and intercept of its line. z_score,
     equivalence_p and verdict stand in the rows of pairs; p of fractions is adjusted for their
-    number, that of ion contents is not, and that of the slope is of the line 1:1. Notes name the
-    powder patterns that were left out or refused, and lines that no phase explains.
+    number, that of ion contents is not, and that of the slope is of the line 1:1. Notes name
+    what of a source was left out or refused, and what no phase explains.
     """
     return pd.DataFrame(_rows(comparison), columns=list(_COLUMNS))
 
@@ -128,7 +128,7 @@ def _rows(comparison: xr.Dataset) -> Iterator[tuple]:
     for state, i in [*((s, k) for k, s in enumerate(data["state"])), (ALL_STATES, None)]:
         mean, here = ("mean_", ()) if i is None else ("", (i,))
         for j, source in enumerate(data["source"]):
-            note = _note(data, slice(None) if i is None else [i]) if source == "powder" else ""
+            note = _note(data, (slice(None) if i is None else [i], j))
             at = (*here, j)
             yield (state, "ion_content", source, "", *interval(f"{mean}ion_content", *at),
                    *none, note)  # fmt: skip
@@ -151,8 +151,8 @@ def _rows(comparison: xr.Dataset) -> Iterator[tuple]:
                 yield from _rows_of_line(data, j, pair)
 
 
-def _note(data: Mapping[str, np.ndarray], at: slice | list[int]) -> str:
-    """Which powder patterns of some states were left out or refused, and what they do not show."""
+def _note(data: Mapping[str, np.ndarray], at: tuple) -> str:
+    """What of a source in some states was left out or refused, and what no phase explains."""
     left_out = ", ".join(filter(None, data["left_out"][at]))
     notes = [f"left out: {left_out}"] if left_out else []
     notes += [f"refused: {text}" for text in data["refused"][at] if text]
@@ -216,6 +216,8 @@ def _latex(text: str) -> str:
 
 
 def _latex_head(column: str) -> str:
-    if " - " in column:
-        return " $-$ ".join(SOURCE_NAMES[name] for name in column.split(" - "))
-    return SOURCE_NAMES.get(column, "" if column == "quantity" else column)
+    if registry.BETWEEN in column:
+        return " $-$ ".join(source.label for source in registry.sources_of(column))
+    if column in ("state", "quantity"):
+        return "" if column == "quantity" else column
+    return registry.named(column).label

@@ -1,4 +1,4 @@
-"""Charge, 4D-STEM and powder side by side: one figure for a paper."""
+"""All sources side by side: one figure for a paper."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from phasefront.comparison.sources import registry
 from phasefront.core.statistics import NORMAL_95
 from phasefront.report.figures import style
-from phasefront.report.tables import SOURCE_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
-SOURCE_MARKERS = {"stem": "o", "cycling": "D", "powder": "s"}
-SOURCE_COLOURS = {"stem": "#D55E00", "cycling": "#000000", "powder": "#6A3D9A"}
-# Pairs wear the marker of what is compared and, where it is not charge, of the other source.
-PAIR_COLOURS = {
-    "stem - cycling": "#D55E00", "stem - powder": "#B8860B", "powder - cycling": "#6A3D9A",
-}  # fmt: skip
-PAIR_MARKERS = {"stem - cycling": "o", "stem - powder": "^", "powder - cycling": "s"}
+# Pairs of the reference wear colour and marker of the other source; those of two others these.
+_PAIR_LOOKS = (("#B8860B", "^"), ("#2E8B57", "v"), ("#8B4513", "<"), ("#4682B4", ">"))
+_MOST_ACROSS = 3
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
 @style.styled
@@ -50,39 +47,51 @@ def draw_comparison(
         figure = style.page(style.PAGE, 2.6)
         _draw_fractions(figure, comparison, names, letters="abcdefgh")
         return figure
-    pairs = [pair for pair in PAIR_MARKERS if comparison["states_compared"].sel(pair=pair) > 0]
-    heights = [2.8, *[2.2] * bool(pairs), *[2.6] * has_fractions]
+    pairs = [str(pair) for pair in comparison["pair"].values[comparison["states_compared"] > 0]]
+    down = -(-len(pairs) // _MOST_ACROSS)
+    heights = [2.8, *[2.2 * down] * bool(pairs), *[2.6] * has_fractions]
     figure = style.page(style.PAGE, sum(heights))
     rows = np.ravel(figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False))
     curve, parity = rows[0].subplots(1, 2, width_ratios=[1.25, 1])
-    unit = f"{ion} per formula unit"
+    unit, charge = f"{ion} per formula unit", registry.reference().phrase
     for log in cycling:
         _draw_curve(curve, log)
     style.title(curve, "a", "voltage and states (bars: 95 % interval of x)")
-    curve.set(xlabel=f"x from charge ({unit})", ylabel="cell voltage (V)")
+    curve.set(xlabel=f"x from {charge} ({unit})", ylabel="cell voltage (V)")
     curve.invert_xaxis()
     _draw_parity(parity, comparison)
-    style.title(parity, "b", f"x beside charge (grey: 1:1 ± {float(comparison.attrs['margin']):g})")
-    parity.set(xlabel=f"x from charge ({unit})", ylabel=f"x measured ({unit})")
+    style.title(
+        parity, "b", f"x beside {charge} (grey: 1:1 ± {float(comparison.attrs['margin']):g})"
+    )
+    parity.set(xlabel=f"x from {charge} ({unit})", ylabel=f"x measured ({unit})")
     if pairs:
         _draw_differences(rows[1], comparison, pairs, unit)
     if has_fractions:
-        letters = "abcdefghijklmnop"[2 + len(pairs) :]
+        letters = _LETTERS[2 + len(pairs) :]
         _draw_fractions(rows[-1], comparison, names, letters=letters)
     return figure
 
 
 def _draw_differences(figure, comparison: xr.Dataset, pairs: Sequence[str], unit: str) -> None:
     """A panel a pair: differences of states against their means, and what follows from them."""
-    axes = figure.subplots(1, len(pairs), sharey=True, squeeze=False)[0]
+    across = min(_MOST_ACROSS, len(pairs))
+    down = -(-len(pairs) // across)
+    axes = figure.subplots(down, across, sharey=True, squeeze=False)
+    for ax in axes.flat[len(pairs) :]:
+        ax.set_axis_off()
+    looks = _looks(comparison)
     margin = float(comparison.attrs["margin"])
     shown = [margin]
-    for number, (ax, pair) in enumerate(zip(axes, pairs, strict=True)):
+    for number, (ax, pair) in enumerate(zip(axes.flat, pairs, strict=False)):
         here = comparison.sel(pair=pair)
-        first, second = pair.split(" - ")
+        first, second = registry.sources_of(pair)
         value, low, high = (here[f"difference{end}"].values for end in ("", "_low", "_high"))
-        mean = comparison["ion_content"].sel(source=[first, second]).mean("source", skipna=False)
-        colour = PAIR_COLOURS[pair]
+        mean = (
+            comparison["ion_content"]
+            .sel(source=[first.name, second.name])
+            .mean("source", skipna=False)
+        )
+        colour, marker = looks[pair]
         ax.axhspan(-margin, margin, color="0.92", linewidth=0, zorder=0)
         ax.axhline(0, color="0.6", linewidth=0.6, zorder=1)
         ends = [here[f"mean_difference{end}"].item() for end in ("", "_low", "_high")]
@@ -94,17 +103,31 @@ def _draw_differences(figure, comparison: xr.Dataset, pairs: Sequence[str], unit
                 linewidth=0.9, zorder=2,
             )  # fmt: skip
         ax.errorbar(
-            mean, value, yerr=style.bars(value, low, high), fmt=PAIR_MARKERS[pair], color=colour,
+            mean, value, yerr=style.bars(value, low, high), fmt=marker, color=colour,
             markersize=4.5, capsize=2, linewidth=0.9, zorder=3,
         )  # fmt: skip
         _draw_limits(ax, here, colour)
-        style.title(ax, "cdefgh"[number], f"{SOURCE_NAMES[first]} − {SOURCE_NAMES[second]}")
+        style.title(ax, _LETTERS[2 + number], f"{first.label} − {second.label}")
         ax.invert_xaxis()
         ax.margins(x=0.12)
         ax.set_xlabel(f"mean x ({unit})")
         shown += [*np.abs([low, high]).ravel(), *np.abs(here["limit_of_agreement"].values)]
     reach = 1.15 * np.nanmax(shown)
-    axes[0].set(ylabel="difference of x", ylim=(-reach, reach))
+    for ax in axes[:, 0]:
+        ax.set(ylabel="difference of x", ylim=(-reach, reach))
+
+
+def _looks(comparison: xr.Dataset) -> dict[str, tuple[str, str]]:
+    """Colour and marker of each pair."""
+    found, free = {}, 0
+    for pair in map(str, comparison["pair"].values):
+        first, second = registry.sources_of(pair)
+        if second is registry.reference():
+            found[pair] = first.colour, first.marker
+        else:
+            found[pair] = _PAIR_LOOKS[free % len(_PAIR_LOOKS)]
+            free += 1
+    return found
 
 
 def _draw_limits(ax: Axes, pair: xr.Dataset, colour: str) -> None:
@@ -157,34 +180,36 @@ def _draw_parity(ax: Axes, comparison: xr.Dataset) -> None:
     line = np.array(limits)
     ax.fill_between(line, line - margin, line + margin, color="0.9", linewidth=0)
     ax.plot(line, line, color="0.5", linewidth=0.8)
-    charge = {"source": sources.index("cycling")}
-    for name in ("powder", "stem"):
-        _draw_line(ax, comparison.sel(pair=f"{name} - cycling"), np.array(limits), name)
-    # Open squares around filled disks: neither source hides the other.
-    for name, size, filled in (("powder", 6.5, False), ("stem", 4.0, True)):
-        here = {"source": sources.index(name)}
+    first, *others = map(registry.named, sources)
+    charge = {"source": 0}
+    for number, source in reversed(list(enumerate(others))):
+        pair = comparison.sel(pair=registry.pair_name((source.name, first.name)))
+        _draw_line(ax, pair, np.array(limits), source.colour, "--" if number else "-")
+    # Larger open markers around smaller and filled ones: no source hides another.
+    for number, source in reversed(list(enumerate(others))):
+        here = {"source": 1 + number}
         if np.isnan(x[here]).all():
             continue
-        colour = SOURCE_COLOURS[name]
+        colour = source.colour
         ax.errorbar(
             x[charge],
             x[here],
             xerr=style.bars(x[charge].values, low[charge].values, high[charge].values),
             yerr=style.bars(x[here].values, low[here].values, high[here].values),
-            fmt=SOURCE_MARKERS[name],
+            fmt=source.marker,
             color=colour,
-            markerfacecolor=colour if filled else "none",
-            markersize=size,
+            markerfacecolor="none" if number else colour,
+            markersize=4.0 + 2.5 * number,
             capsize=2,
             linewidth=1,
-            label=SOURCE_NAMES[name],
+            label=source.label,
         )
     ax.set(xlim=limits, ylim=limits, aspect="equal")
     if ax.get_legend_handles_labels()[0]:
         ax.legend(loc="upper left")
 
 
-def _draw_line(ax: Axes, pair: xr.Dataset, ends: np.ndarray, name: str) -> None:
+def _draw_line(ax: Axes, pair: xr.Dataset, ends: np.ndarray, colour: str, linestyle: str) -> None:
     """The line of total least squares with its 95 % band."""
     slope = pair["slope"].item()
     if not np.isfinite(slope):
@@ -194,22 +219,21 @@ def _draw_line(ax: Axes, pair: xr.Dataset, ends: np.ndarray, name: str) -> None:
     design = np.stack([np.ones_like(x), x])
     variance = np.einsum("in,ij,jn->n", design, pair["line_covariance"].values, design)
     half = NORMAL_95 * np.sqrt(variance)
-    colour = SOURCE_COLOURS[name]
     ax.fill_between(x, value - half, value + half, color=colour, alpha=0.15, linewidth=0)
-    ax.plot(x, value, color=colour, linewidth=0.9, linestyle="-" if name == "stem" else "--")
+    ax.plot(x, value, color=colour, linewidth=0.9, linestyle=linestyle)
 
 
 def _draw_fractions(figure, comparison: xr.Dataset, names: Sequence[str], *, letters: str) -> None:
     """One panel a phase: fraction of each state by each source, with 95 % bars.
 
-    A cross stands where the fit of a state's powder patterns was refused.
+    A cross stands where what a source has of a state was refused.
     """
     axes = figure.subplots(1, len(names), sharey=True, squeeze=False)[0]
     known = np.isfinite(comparison["fraction"].values).any(axis=(0, 2))
-    refused = np.array([bool(text) for text in comparison["refused"].values])
-    known |= refused.any() & (comparison["source"].values == "powder")
+    known |= (comparison["refused"].values != "").any(axis=0)
     comparison = comparison.isel(source=np.flatnonzero(known))
-    sources = [str(name) for name in comparison["source"].values]
+    refused = comparison["refused"].values != ""
+    sources = [registry.named(str(name)) for name in comparison["source"].values]
     places = np.arange(comparison.sizes["state"])
     offsets = np.linspace(-0.22, 0.22, len(sources)) if len(sources) > 1 else [0.0]
     for index, (ax, name) in enumerate(zip(axes, names, strict=True)):
@@ -223,14 +247,14 @@ def _draw_fractions(figure, comparison: xr.Dataset, names: Sequence[str], *, let
             )
             ax.errorbar(
                 places + offset, value, yerr=style.bars(value, low, high), linestyle="",
-                marker=SOURCE_MARKERS[source], color=SOURCE_COLOURS[source], markersize=4.5,
-                capsize=2, linewidth=1, label=SOURCE_NAMES[source], clip_on=False,
+                marker=source.marker, color=source.colour, markersize=4.5,
+                capsize=2, linewidth=1, label=source.label, clip_on=False,
             )  # fmt: skip
-            lost = refused & np.isnan(value)
-            if source == "powder" and lost.any():
+            lost = refused[:, number] & np.isnan(value)
+            if lost.any():
                 ax.plot(
                     places[lost] + offset, np.zeros(lost.sum()), "x", clip_on=False,
-                    color=SOURCE_COLOURS[source], label=f"{SOURCE_NAMES[source]}, refused",
+                    color=source.colour, label=f"{source.label}, refused",
                 )  # fmt: skip
         states = [str(state) for state in comparison["state"].values]
         crowded = sum(map(len, states)) * len(names) > 100

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from phasefront.comparison.agreement import AGREE, CANNOT_TELL, DISAGREE
+from phasefront.comparison.sources import registry
 from phasefront.comparison.sweep import RUN
 from phasefront.report.figures import style
-from phasefront.report.tables import SOURCE_NAMES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -70,7 +70,7 @@ def draw_sweep(
             ax.set_ylabel(ylabel if place == 0 else "")
         for ax, pair in zip(axes[len(panels) :, place], pairs, strict=True):
             _draw_verdicts(ax, tested[tested["source"] == pair], parameter, choices, states)
-            sources = [SOURCE_NAMES.get(name, name) for name in pair.split(" - ")]
+            sources = [source.label for source in registry.sources_of(pair)]
             ax.set_ylabel(",\n".join(sources) if place == 0 else "", fontsize=6)
         for ax in axes[:, place]:
             own = choices.index(table.loc[table["variant"] == RUN, parameter].iloc[0])

@@ -1,36 +1,35 @@
-"""Phase fractions and ion content of each state by 4D-STEM, charge and powder, set side by side."""
+"""Phase fractions and ion content of each state by every source, set side by side."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
 
 from phasefront.comparison import agreement
+from phasefront.comparison.sources import registry
+from phasefront.comparison.sources.source import Material
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
-from phasefront.core.statistics import NORMAL_95, Interval
+from phasefront.core.statistics import Interval
 from phasefront.layouts.comparison import COMPARISON
-from phasefront.powder import misfits
 
-SOURCES = ("cycling", "stem", "powder")
-PAIRS = (("stem", "cycling"), ("stem", "powder"), ("powder", "cycling"))
 # What is asked about a pair over all states.
 QUESTIONS = ("mean", "tilt", "states", "fractions")
+# What sources say of their data sets beside numbers.
+_SAID = ("left_out", "refused", "unexplained")
 
 
 def compare_sources(
     *,
     states: Sequence[str],
-    stem: Mapping[str, xr.Dataset],
-    cycling: Mapping[str, xr.Dataset],
-    powder: Mapping[str, Sequence[xr.Dataset]],
-    phases: Sequence[tuple[str, float]],
+    given: Mapping[str, Mapping[str, Sequence[xr.Dataset]]],
+    phases: Sequence[str],
     lever_fields: Sequence[Mapping[str, float]],
     margin: float,
     fraction_margin: float,
-    left_out: Mapping[str, Sequence[str]] | None = None,
+    calibrating: Mapping[str, Sequence[str]] | None = None,
 ) -> xr.Dataset:
     """Put the sources side by side, with tests of their difference and of their equivalence.
 
@@ -38,16 +37,11 @@ def compare_sources(
     ----------
     states
         Names of the states, in the order wanted.
-    stem
-        FRACTIONS of a state, by state (`fractions.pool_fractions` pools its scans).
-    cycling
-        CYCLING data set of a state's log, by state.
-    powder
-        POWDER data sets of a state, by state. Several are averaged by inverse variance, with the
-        Birge ratio where they scatter more than their e.s.d. say (Birge, Phys. Rev. 40, 207, 1932).
-        Those whose fit was refused are named and do not count.
+    given
+        Data sets of each state, by name of the source and then by state. What they are, each source
+        of `sources.registry` says; one that is not given says nothing of any state.
     phases
-        Name and ions per formula unit of each phase.
+        Name of each phase.
     lever_fields
         Each names the two phases that coexist, with the ion content of each where they do. The
         lever rule turns charge into fractions there, as fractions of these two compositions: of
@@ -57,8 +51,8 @@ def compare_sources(
         Difference of ion content that does not matter, ions per formula unit.
     fraction_margin
         Difference of a phase fraction that does not matter.
-    left_out
-        Names of a state's powder patterns that calibrated something and are not among `powder`.
+    calibrating
+        Phases whose cells were refined from a measurement, by its name: it cannot validate them.
 
     Returns
     -------
@@ -86,55 +80,56 @@ def compare_sources(
     Raises
     ------
     InputError
-        A two-phase field names no phase, or a log does not hold its state.
+        A two-phase field names no phase, a log does not hold its state, or there is no such source.
     """
-    names = [name for name, _ in phases]
-    shape = (3, len(states), len(SOURCES))
+    for name in given:
+        registry.named(name)
+    sources = {source.name: source for source in registry.SOURCES}
+    material = Material(phases, _field_ends(lever_fields, list(phases)), calibrating or {})
+    shape = (3, len(states), len(sources))
     content = np.full(shape, np.nan)
     fraction = np.full((*shape, len(phases)), np.nan)
-    ends = _field_ends(lever_fields, names)
-    results = {
-        state: [found for found in patterns if not found.attrs["refused"]]
-        for state, patterns in powder.items()
-    }
-    readers = {
-        "cycling": (cycling, lambda state, data: _from_cycling(data, state, ends, len(phases))),
-        "stem": (stem, lambda _, data: _from_stem(data)),
-        "powder": (results, lambda _, data: _from_powder(data)),
-    }
-    for j, source in enumerate(SOURCES):
-        given, reader = readers[source]
-        for i, state in enumerate(states):
-            if given.get(state):
-                content[:, i, j], fraction[:, i, j] = reader(state, given[state])
-    loading = dict.fromkeys(SOURCES, np.zeros((1, len(states))))
-    loading["cycling"] = _shared_by_logs(states, cycling)
+    texts = {name: np.full(shape[1:], "", dtype=object) for name in _SAID}
+    loading = {}
+    for j, (name, source) in enumerate(sources.items()):
+        of_states = {state: given.get(name, {}).get(state, ()) for state in states}
+        usable = {state: source.usable(data, material) for state, data in of_states.items()}
+        loading[name] = source.loading(states, {s: data for s, data in usable.items() if data})
+        for i, (state, data) in enumerate(of_states.items()):
+            texts["left_out"][i, j] = ", ".join(source.left_out(data, material))
+            texts["refused"][i, j] = source.refused(data, material)
+            texts["unexplained"][i, j] = source.unexplained(data, material)
+            if usable[state]:
+                content[:, i, j] = source.ion_content(usable[state], state)
+                found = source.fractions(usable[state], state, material)
+                if found is not None:
+                    fraction[:, i, j] = found
+    place = {name: j for j, name in enumerate(sources)}
+    pairs = registry.pairs()
     compared = [
         _compare_pair(
-            *(content[..., SOURCES.index(name)] for name in pair),
-            *(fraction[:, :, SOURCES.index(name)] for name in pair),
+            *(content[..., place[name]] for name in pair),
+            *(fraction[:, :, place[name]] for name in pair),
             *(loading[name] for name in pair),
             margin=margin,
             fraction_margin=fraction_margin,
         )
-        for pair in PAIRS
+        for pair in pairs
     ]
     stacked = {name: np.stack([found[name] for found in compared]) for name in compared[0]}
     return netcdf.build(
         COMPARISON,
         {
-            "phase": names,
+            "phase": list(phases),
             "state": list(states),
-            "source": list(SOURCES),
-            "pair": [" - ".join(pair) for pair in PAIRS],
+            "source": list(sources),
+            "pair": [registry.pair_name(pair) for pair in pairs],
             "question": list(QUESTIONS),
             "limit": ["lower", "upper"],
             **_ends("fraction", fraction),
             **_ends("ion_content", content),
             **_means(content, fraction, loading),
-            "left_out": [", ".join((left_out or {}).get(state, ())) for state in states],
-            "refused": [_said(powder.get(state, ()), _refusal) for state in states],
-            "unexplained": [_said(powder.get(state, ()), _unexplained) for state in states],
+            **texts,
             **stacked,
         },
         {
@@ -143,21 +138,6 @@ def compare_sources(
             "verdict": _verdict_of_pairs(stacked["overall_verdict"], stacked["question_p"]),
         },
     )
-
-
-def lever_rule(content: float, ends: Sequence[tuple], phase_count: int) -> np.ndarray:
-    """Molar fraction of each phase, (phase,), at a mean ion content; NaN outside all fields.
-
-    `ends` holds for each two-phase field ((ion content, phase index), (ion content, phase index)),
-    poorer phase first.
-    """
-    for (poor, poor_phase), (rich, rich_phase) in ends:
-        if poor <= content <= rich:
-            fraction = np.zeros(phase_count)
-            fraction[rich_phase] = (content - poor) / (rich - poor)
-            fraction[poor_phase] = 1 - fraction[rich_phase]
-            return fraction
-    return np.full(phase_count, np.nan)
 
 
 def _compare_pair(
@@ -280,37 +260,13 @@ def _means(
         known = np.isfinite(values[0]).reshape(*values.shape[1:3], -1).all(axis=2)
         common = known[:, known.any(axis=0)].all(axis=1)
         means = np.full((3, *values.shape[2:]), np.nan)
-        for j, source in enumerate(SOURCES):
+        for j, source in enumerate(loading):
             if common.any() and known[:, j].any():
                 take = values[:, common, j], loading[source][:, common]
                 average = _mean_fraction if name == "fraction" else agreement.mean_of_states
                 means[:, j] = average(*take)
         found |= _ends(f"mean_{name}", means)
     return found
-
-
-def _shared_by_logs(states: Sequence[str], cycling: Mapping[str, xr.Dataset]) -> np.ndarray:
-    """Loading (cause, state) of charge: ion content at the start, then each log's own cause.
-
-    The error at the first record is that of the ion content at the start, one for all logs. What
-    an error has grown by since then is the mass and the losses, in proportion to charge.
-    """
-    logs = list(dict.fromkeys(log.attrs["log"] for log in cycling.values()))
-    loading = np.zeros((1 + len(logs), len(states)))
-    for i, state in enumerate(states):
-        if not cycling.get(state):
-            continue
-        log = cycling[state]
-        content, _, high = _state_of_log(log, state)
-        error = (high - content) / NORMAL_95
-        start = log["ion_content"].values[0]
-        start_error = (log["ion_content_high"].values[0] - start) / NORMAL_95
-        share = min(start_error / error, 1.0) if error > 0 else 0.0
-        loading[0, i] = share
-        passed = 1.0 if content <= start else -1.0
-        if error > 0:
-            loading[1 + logs.index(log.attrs["log"]), i] = passed * np.sqrt(1 - share**2)
-    return loading
 
 
 def _verdict_of_pairs(verdicts: np.ndarray, question_p: np.ndarray) -> str:
@@ -332,101 +288,6 @@ def _smallest(p: np.ndarray) -> float:
 
 def _ends(name: str, values: Interval) -> dict[str, np.ndarray]:
     return {f"{name}{end}": values[k] for k, end in enumerate(("", "_low", "_high"))}
-
-
-def _from_stem(fractions: xr.Dataset) -> tuple[Interval, Interval]:
-    molar = {
-        name: fractions[name].sel(kind="molar").to_numpy() for name in ("value", "low", "high")
-    }
-    content = [fractions[f"ion_content{end}"].item() for end in ("", "_low", "_high")]
-    return np.array(content), np.stack(list(molar.values()))
-
-
-def _said(patterns: Sequence[xr.Dataset], about: Callable[[xr.Dataset], str]) -> str:
-    """What there is to say about some of a state's patterns, each after its name."""
-    texts = {str(found.attrs["pattern"]): about(found) for found in patterns}
-    return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
-
-
-def _refusal(pattern: xr.Dataset) -> str:
-    return str(pattern.attrs["refused"])
-
-
-def _unexplained(pattern: xr.Dataset) -> str:
-    return misfits.lines_in_words(
-        pattern["unexplained_d"].to_numpy(), pattern["unexplained_height"].to_numpy()
-    )
-
-
-def _from_powder(patterns: Sequence[xr.Dataset]) -> tuple[Interval, Interval]:
-    content = _average(
-        np.array([p["ion_content"].to_numpy() for p in patterns]),
-        np.array([p["ion_content_esd"].to_numpy() for p in patterns]),
-    )
-    fraction = _average(
-        np.array([p["molar_fraction"].to_numpy() for p in patterns]),
-        np.array([p["molar_fraction_esd"].to_numpy() for p in patterns]),
-    )
-    return content, np.clip(fraction, 0.0, 1.0)
-
-
-def _average(value: np.ndarray, esd: np.ndarray) -> Interval:
-    """Mean over the first axis by inverse variance, with its 95 % interval."""
-    if len(value) == 1:
-        mean, error = value[0], esd[0]
-    else:
-        # An e.s.d. of zero (a phase fixed at its bound) must not outweigh all others.
-        weight = 1 / np.maximum(esd, 1e-6) ** 2
-        mean = np.sum(weight * value, axis=0) / np.sum(weight, axis=0)
-        chi_squared = np.sum(weight * (value - mean) ** 2, axis=0) / (len(value) - 1)
-        error = np.sqrt(np.maximum(chi_squared, 1.0) / np.sum(weight, axis=0))
-    return np.stack([mean, mean - NORMAL_95 * error, mean + NORMAL_95 * error])
-
-
-def _from_cycling(
-    cycling: xr.Dataset, state: str, ends: Sequence[tuple], phase_count: int
-) -> tuple[Interval, Interval]:
-    content = _state_of_log(cycling, state)
-    active = _state_of_log(cycling, state, "state_active_ion_content")
-    fraction = _lever_interval(active, ends, phase_count)
-    share = float(cycling.attrs["inactive_share"])
-    if share > 0:
-        # Grains without contact are what they were. That their share is uncertain is in the ion
-        # content of the others, where it weighs more.
-        left = lever_rule(float(cycling.attrs["initial_ion_content"]), ends, phase_count)
-        fraction = (1 - share) * fraction + share * left
-    return content, fraction
-
-
-def _state_of_log(cycling: xr.Dataset, state: str, name: str = "state_ion_content") -> Interval:
-    """Ion content of a state by its log, (3,)."""
-    names = [str(name) for name in cycling["state"].to_numpy()]
-    if state not in names:
-        raise InputError(
-            cycling.attrs["file"], f"its table of states lacks {state!r}", field="state",
-            remedy="name the log under that state in the config",
-        )  # fmt: skip
-    here = names.index(state)
-    return np.array([cycling[f"{name}{end}"].to_numpy()[here] for end in ("", "_low", "_high")])
-
-
-def _lever_interval(content: Interval, ends: Sequence[tuple], phase_count: int) -> Interval:
-    """Fractions (3, phase) at an ion content with its interval.
-
-    A content just beyond a field counts as the field's end if its interval reaches there.
-    """
-    value, low, high = content
-    borders = np.array([border for field in ends for border, _ in field])
-    reached = borders[(borders >= low) & (borders <= high)]
-    fraction = lever_rule(value, ends, phase_count)
-    if np.isnan(fraction[0]) and len(reached):
-        fraction = lever_rule(reached[np.argmin(np.abs(reached - value))], ends, phase_count)
-    if np.isnan(fraction[0]):
-        return np.full((3, phase_count), np.nan)
-    # Fractions are straight lines between the borders of fields.
-    within = [lever_rule(x, ends, phase_count) for x in (low, high, *reached)]
-    candidates = np.stack([fraction, *within])
-    return np.stack([fraction, np.nanmin(candidates, axis=0), np.nanmax(candidates, axis=0)])
 
 
 def _field_ends(fields: Sequence[Mapping[str, float]], phases: list[str]) -> list[tuple]:

@@ -1,0 +1,1 @@
+"""Sources of a state's ion content and phase fractions, all behind one interface."""

@@ -1,0 +1,50 @@
+"""The table of all sources, and the pairs of them that are compared."""
+
+from __future__ import annotations
+
+from phasefront.comparison.sources.charge import Charge
+from phasefront.comparison.sources.powder import Powder
+from phasefront.comparison.sources.source import Source
+from phasefront.comparison.sources.stem import Stem
+from phasefront.core.errors import InputError
+
+# The first is the reference that figures set the others against. A source that is added here is in
+# comparisons, tables, figures and sentences.
+SOURCES: list[Source] = [Charge(), Stem(), Powder()]
+BETWEEN = " - "
+
+
+def named(name: str) -> Source:
+    """The source of that name; raises InputError for one that is not registered."""
+    for source in SOURCES:
+        if source.name == name:
+            return source
+    raise InputError(
+        "comparison", f"there is no source {name!r}", field="source",
+        remedy="make the comparison again with this version of phasefront",
+    )  # fmt: skip
+
+
+def reference() -> Source:
+    """The source that the others are set against."""
+    return SOURCES[0]
+
+
+def pairs() -> list[tuple[str, str]]:
+    """Names of the sources of each pair, of which the first minus the second is compared.
+
+    Each source but the reference comes first with the reference, and with all that follow it.
+    """
+    first, *others = [source.name for source in SOURCES]
+    return [(a, b) for i, a in enumerate(others) for b in (first, *others[i + 1 :])]
+
+
+def pair_name(pair: tuple[str, str]) -> str:
+    """What files call a pair."""
+    return BETWEEN.join(pair)
+
+
+def sources_of(pair: str) -> tuple[Source, Source]:
+    """Both sources of a pair by its name."""
+    first, second = pair.split(BETWEEN)
+    return named(first), named(second)

@@ -1,0 +1,75 @@
+"""What a comparison and its reports ask of a source, whichever it is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import xarray as xr
+
+from phasefront.core.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Material:
+    """What sources are told of the material.
+
+    `phases` are the names, in order. `fields` holds for each two-phase field ((ion content, phase
+    index), (ion content, phase index)), the phase poorer in ions first. `calibrating` maps names of
+    measurements to the phases whose cells were refined from them.
+    """
+
+    phases: Sequence[str]
+    fields: Sequence[tuple]
+    calibrating: Mapping[str, Sequence[str]]
+
+
+class Source(ABC):
+    """One way to measure the states. `given` below are its data sets by state."""
+
+    # In files, tables and summary.json.
+    name: ClassVar[str]
+    # In figures and heads of tables, and in sentences.
+    label: ClassVar[str]
+    phrase: ClassVar[str]
+    # What one of its data sets is called in sentences.
+    item: ClassVar[str]
+    colour: ClassVar[str]
+    marker: ClassVar[str]
+    # Whether it sees phases, rather than ion contents, from which fractions may follow.
+    sees_phases: ClassVar[bool]
+
+    @abstractmethod
+    def ion_content(self, data: Sequence[xr.Dataset], state: str) -> Interval:
+        """Ions per formula unit of a state, (3,), from those of its data sets that are `usable`."""
+
+    def fractions(
+        self, data: Sequence[xr.Dataset], state: str, material: Material
+    ) -> Interval | None:
+        """Molar phase fractions of a state, (3, phase), or None."""
+        return None
+
+    def loading(
+        self, states: Sequence[str], given: Mapping[str, Sequence[xr.Dataset]]
+    ) -> np.ndarray:
+        """What errors share between states, (cause, state); see `agreement`. Nothing, if unsaid."""
+        return np.zeros((1, len(states)))
+
+    def left_out(self, data: Sequence[xr.Dataset], material: Material) -> list[str]:
+        """Names of a state's data sets that calibrated something and so cannot validate."""
+        return []
+
+    def usable(self, data: Sequence[xr.Dataset], material: Material) -> list[xr.Dataset]:
+        """Those of a state's data sets that count."""
+        return list(data)
+
+    def refused(self, data: Sequence[xr.Dataset], material: Material) -> str:
+        """Data sets that are no result, each with the reason; empty without any."""
+        return ""
+
+    def unexplained(self, data: Sequence[xr.Dataset], material: Material) -> str:
+        """What data sets show that no phase explains; empty if nothing."""
+        return ""
