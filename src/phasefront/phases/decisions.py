@@ -27,7 +27,7 @@ from phasefront.diffraction.template_library import COARSE_DEG, Library
 from phasefront.layouts.phases import PHASES
 from phasefront.phases import overlaps
 from phasefront.phases.distortion import fit_distortion
-from phasefront.phases.evidence import Starts, posterior_of, weigh, weigh_again
+from phasefront.phases.evidence import Evidence, Starts, posterior_of, weigh, weigh_again
 from phasefront.phases.lattices import Lattices, RefinedCells
 from phasefront.phases.raw_patterns import RawPatterns
 from phasefront.phases.verdict import Limits, Verdict
@@ -104,58 +104,55 @@ def decide_phases(
     table = reflection_table(crystals, max_radius=optics.window[1])
     measured, starts = Spots.of(spots), Starts.of(orientations)
 
-    # Scale and ellipse of the scan, then each candidate phase at each position.
+    # 1, 2. Scale and ellipse of the scan; then each candidate phase at each position.
     distortion, optics = fit_distortion(
         measured, starts, table, optics, crystals, local_scale_sigma, prior
     )
     every = measured.undistorted(distortion)
     evidence = weigh(every, starts, table, optics)
-    # Where phases promise different intensities and no spot was found, the raw pattern.
-    patterns = RawPatterns.unknown(evidence)
-    if raw is not None:
-        patterns = RawPatterns.measure(*raw, every, evidence, table, optics, distortion)
+    # 3, 4. Where phases promise different intensities and no spot was found, the raw pattern.
+    patterns = RawPatterns.measure(raw, every, evidence, table, optics, distortion)
     posterior = posterior_of(evidence.log_evidence, patterns.forced_evidence, prior)
-    # The likeliest phase's lattice; the spots it leaves over are indexed by themselves.
+    # 5, 6. The likeliest phase's lattice; what it leaves over is indexed by itself. Without those
+    # spots the first lattice is weighed, and its cell refined, again.
     first = Lattices.of(every, evidence, posterior, crystals, table, optics)
     second = overlaps.find_second(
         every, first.explained, library, table, optics, min_spots=min_spots
     )
-    # Without the spots of the second lattice the first one is weighed, and its cell refined, again.
     alone = every.without(second.claimed)
     evidence = weigh_again(evidence, second.phase >= 0, alone, starts, table, optics)
     posterior = posterior_of(evidence.log_evidence, patterns.forced_evidence, prior)
     first = Lattices.of(alone, evidence, posterior, crystals, table, optics)
     cell = RefinedCells.of(spots["count"].shape, first, crystals, path, cell_tolerance, mixed_prior)
-    # The decision, or none.
-    explained = (first.count + every.tally(second.claimed)) / np.maximum(every.numbers, 1)
-    second_share = overlaps.share_of_second(every, second, alone.amplitude(first.explained))
+    # 7. The decision, or none.
     verdict = Verdict.of(
-        every.numbers, explained, posterior, first, cell, second, second_share,
+        every, alone, posterior, first, cell, second,
         posterior_of(second.log_evidence, 0.0, prior),
         patterns.find_vacuum(spots, min_spots).ravel(), limits, optics.position_sigma,
     )  # fmt: skip
     return _on_map(
-        spots, orientations, candidates, limits, distortion, optics,
-        {
-            "rotation": evidence.rotation, "scale_factor": evidence.scale_factor,
-            "centre": evidence.centre, "log_evidence": evidence.log_evidence,
-            "forced_evidence": patterns.forced_evidence, "posterior": posterior,
-            "decision": verdict.decision, "share": verdict.share,
-            "second_phase": second.phase, "second_rotation": second.rotation,
-            "second_share": second_share,
-        },
-        {"explained": explained, **cell.variables()},
+        spots, orientations, candidates, limits, distortion, optics, evidence,
+        patterns, posterior, cell, second, verdict,
     )  # fmt: skip
 
 
 def _on_map(
     spots: xr.Dataset, orientations: xr.Dataset, candidates: CandidatePhases, limits: Limits,
-    distortion: np.ndarray, optics: Optics, everywhere: dict, of_spots: dict,
+    distortion: np.ndarray, optics: Optics, evidence: Evidence, patterns: RawPatterns,
+    posterior: np.ndarray, cell: RefinedCells, second: overlaps.Second, verdict: Verdict,
 ) -> xr.Dataset:  # fmt: skip
-    """PHASES from values of each position; those `of_spots` are NaN where there are too few."""
+    """PHASES; what rests on spots alone is NaN where there are too few."""
     shape = spots["count"].shape
+    everywhere = {
+        "rotation": evidence.rotation, "scale_factor": evidence.scale_factor,
+        "centre": evidence.centre, "log_evidence": evidence.log_evidence,
+        "forced_evidence": patterns.forced_evidence, "posterior": posterior,
+        "decision": verdict.decision, "share": verdict.share,
+        "second_phase": second.phase, "second_rotation": second.rotation,
+        "second_share": verdict.second_share,
+    }  # fmt: skip
     few = spots["count"].values.ravel() < limits.min_spots
-    for name, values in of_spots.items():
+    for name, values in {"explained": verdict.explained, **cell.variables()}.items():
         everywhere[name] = np.where(few.reshape(-1, *[1] * (values.ndim - 1)), np.nan, values)
     return netcdf.build(
         PHASES,

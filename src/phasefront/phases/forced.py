@@ -3,7 +3,7 @@
 A spot that is too weak to be found still tells something: where a phase promises a strong
 reflection, nothing is evidence against it; a little light, added up over many such places, is
 evidence for it. Places where a spot was found are left out, because the likelihood of the spots has
-counted them (see `refinement`).
+counted them (see `diffraction.likelihood`).
 """
 
 from __future__ import annotations

@@ -72,9 +72,3 @@ def find_second(
     of_position, rotation = np.full(positions, -1), np.full((positions, 4), np.nan)
     of_position[found], rotation[found] = phase[chosen], refined.rotation[chosen]
     return Second(of_position, rotation, evidence, claimed)
-
-
-def share_of_second(spots: Spots, second: Second, amplitude: np.ndarray) -> np.ndarray:
-    """Share (positions,) of second lattices in the amplitude of both, that of the first given."""
-    of_second = spots.amplitude(second.claimed)
-    return of_second / np.maximum(of_second + amplitude, 1e-300)

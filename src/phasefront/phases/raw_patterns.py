@@ -18,26 +18,29 @@ _FALSE_ALARMS = 0.1  # spots a pattern that noise makes, where the spots do not 
 
 @dataclass(frozen=True)
 class RawPatterns:
-    """What was measured in the patterns; without these, nothing of it."""
+    """What was measured in the patterns."""
 
     forced_evidence: np.ndarray  # (positions, phases) log-likelihood of intensities, best is 0
     level: np.ndarray | None  # (y, x, zone) counts between the spots, see `vacuum.Background`
 
     @classmethod
-    def unknown(cls, evidence: Evidence) -> RawPatterns:
-        """Of a list of peaks."""
-        return cls(np.zeros(evidence.log_evidence.shape), None)
-
-    @classmethod
     def measure(
-        cls, scan, calibration: xr.Dataset, freed: Spots, evidence: Evidence,
+        cls, raw: tuple | None, freed: Spots, evidence: Evidence,
         table: ReflectionTable, optics: Optics, distortion: np.ndarray,
     ) -> RawPatterns:  # fmt: skip
         """Intensities where phases differ (see `forced`) and the level between the spots.
 
-        `freed`: spots of the scan (see `scans.files.open_scan`) without the distortion (2, 2) that
-        it has beyond its CALIBRATION.
+        Parameters
+        ----------
+        raw
+            The scan (see `scans.files.open_scan`) and its CALIBRATION; None for a list of peaks,
+            which tells neither.
+        freed
+            Spots of the scan without the distortion (2, 2) that it has beyond its calibration.
         """
+        if raw is None:
+            return cls(np.zeros(evidence.log_evidence.shape), None)
+        scan, calibration = raw
         radius = calibration["spot_radius"].item()
         places = forced.find_places(
             freed, evidence.refined, evidence.best, table, optics,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phasefront.diffraction.spot_lists import Spots
 from phasefront.layouts.phases import MIXED, UNDECIDED, UNINDEXED, VACUUM
 from phasefront.phases.lattices import CLEAR, Lattices, RefinedCells
 from phasefront.phases.overlaps import Second
@@ -28,28 +29,33 @@ class Verdict:
 
     decision: np.ndarray  # (positions,) see PHASES
     share: np.ndarray  # (positions, phases); NaN where there is no answer
+    explained: np.ndarray  # (positions,) share of the spots that lattices index
+    second_share: np.ndarray  # (positions,) of the second lattice in the amplitude of both
 
     @classmethod
     def of(
-        cls, count: np.ndarray, explained: np.ndarray, posterior: np.ndarray, first: Lattices,
-        cell: RefinedCells, second: Second, second_share: np.ndarray,
-        second_posterior: np.ndarray, vacuum: np.ndarray, limits: Limits, position_sigma: float,
+        cls, spots: Spots, alone: Spots, posterior: np.ndarray, first: Lattices,
+        cell: RefinedCells, second: Second, second_posterior: np.ndarray, vacuum: np.ndarray,
+        limits: Limits, position_sigma: float,
     ) -> Verdict:  # fmt: skip
         """Decide, where the lattices fit the spots.
 
         Parameters
         ----------
-        count, explained
-            Spots of each position, and the share of them that lattices index, (positions,).
+        spots, alone
+            All, and those that the second lattice leaves to the first.
         posterior, second_posterior
             Of the first and second lattice's phases, (positions, phases).
-        second_share
-            Of the second lattice in the amplitude of both, (positions,).
         vacuum
             Whether a position is empty, (positions,).
         position_sigma
             Standard error of a spot's position, 1/angstrom.
         """
+        indexed = first.count + spots.tally(second.claimed)
+        explained = indexed / np.maximum(spots.numbers, 1)
+        of_second = spots.amplitude(second.claimed)
+        of_both = of_second + alone.amplitude(first.explained)
+        second_share = of_second / np.maximum(of_both, 1e-300)
         fits = (
             (explained >= limits.min_explained)
             & (first.residual <= limits.max_residual * position_sigma * np.sqrt(2))
@@ -59,11 +65,11 @@ class Verdict:
             posterior, fits, fits & (cell.phase_misfit <= limits.max_misfit), cell, second,
             second_share, second_posterior, limits.decide_above,
         )  # fmt: skip
-        few = count < limits.min_spots
+        few = spots.numbers < limits.min_spots
         decision[(decision == UNDECIDED) & (explained < limits.min_explained)] = UNINDEXED
         decision[few], share[few] = UNINDEXED, np.nan
         decision[vacuum] = VACUUM
-        return cls(decision, share)
+        return cls(decision, share, explained, second_share)
 
 
 def _decide(
