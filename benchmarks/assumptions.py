@@ -271,9 +271,16 @@ class Study:
             min_spots=MIN_SPOTS, position_sigma=POSITION_SIGMA,
         )  # fmt: skip
         scale = np.sqrt(np.linalg.det(affine) / np.linalg.det(truth["affine"].values))
+        beyond = 0.5 * np.trace(phases["distortion"].values)
         off = [geometry[name].values - truth[name].values for name in ("centre_y", "centre_x")]
         return replace(
-            gather(truth, phases, found, crystals, scale / phases.attrs["scale"] - 1),
+            gather(
+                truth,
+                phases,
+                found,
+                crystals,
+                scale / beyond - 1,
+            ),
             centre_error=float(np.sqrt(np.mean(np.square(off).sum(axis=0)))),
         )
 
@@ -418,7 +425,7 @@ def gather(
         misfit=phases["cell_misfit"].values.ravel(),
         evidence=best / np.maximum(count, 1) - strays,
         scale_error=float(scale_error),
-        position_sigma=float(phases.attrs["position_sigma"]),
+        position_sigma=phases["position_sigma"].item(),
     )
 
 

@@ -43,14 +43,11 @@ def compare(particle, here: np.ndarray, layered_from_spinel: np.ndarray) -> dict
 
     `here` (y, x): positions to look at, of which some are taken.
     """
-    attributes = particle.phases.attrs
     optics = Optics(
         voltage_kv=300.0, precession_deg=0.0, window=observed_window(particle.spots),
-        position_sigma=float(attributes["position_sigma"]), scale_sigma=0.001,
+        position_sigma=particle.phases["position_sigma"].item(), scale_sigma=0.001,
     )  # fmt: skip
-    scale, stretch, shear = (float(attributes[name]) for name in ("scale", "stretch", "shear"))
-    distortion = np.array([[scale + stretch, shear], [shear, scale - stretch]])
-    freed = Spots.of(particle.spots).undistorted(distortion)
+    freed = Spots.of(particle.spots).undistorted(particle.phases["distortion"].values)
     table = reflection_table(particle.crystals, max_radius=optics.window[1])
     spinel, layered = particle.names.index("spinel"), particle.names.index("layered")
     rows = []

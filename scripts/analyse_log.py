@@ -7,9 +7,9 @@ from phasefront.records.job import Job
 
 
 def analyse_log(job):
-    from phasefront.core import netcdf
+    from phasefront.core import netcdf, tables
     from phasefront.cycling import analysis, logs
-    from phasefront.layouts.cycling import CYCLING
+    from phasefront.layouts.cycling import CYCLING, CYCLING_TABLE
 
     row = job.row
     analysed = analysis.analyse_log(
@@ -30,7 +30,7 @@ def analyse_log(job):
         inactive_error=row.inactive_error,
     )
     netcdf.write(analysed, job.cycling, CYCLING)
-    analysis.tidy_table(analysed).to_csv(job.table, index=False, float_format="%.9g")
+    tables.write(analysis.tidy_table(analysed), job.table, CYCLING_TABLE)
 
 
 if __name__ == "__main__":

@@ -5,13 +5,13 @@ from phasefront.records.job import Job
 
 def compare_calibrations(job):
     from phasefront.calibration import drift
-    from phasefront.core import netcdf
-    from phasefront.layouts.calibration import CALIBRATION
+    from phasefront.core import netcdf, tables
+    from phasefront.layouts.calibration import CALIBRATION, DRIFT_TABLE
     from phasefront.report.figures import scans, style
 
     found = netcdf.read_all(job.calibrations, CALIBRATION, key="scan")
     compared = drift.compare_calibrations(found, dict(zip(found, job.instruments, strict=True)))
-    compared.to_csv(job.table, index=False)
+    tables.write(compared, job.table, DRIFT_TABLE)
     style.save(scans.draw_drift(compared.to_dict("list")), job.figure)
 
 

@@ -6,11 +6,13 @@ from phasefront.records.job import Job
 def draw_truth(job):
     import json
 
+    from phasefront.core import tables
+    from phasefront.layouts.truth import TRUTH_TABLE
     from phasefront.report.figures import style, truth
     from phasefront.virtual import checks
 
     found = json.loads(job.check.read_text())
-    checks.check_table(found).to_csv(job.table, index=False)
+    tables.write(checks.check_table(found), job.table, TRUTH_TABLE)
     drawn = truth.draw_probabilities(checks.pool_reliability(found), labels=job.labels)
     style.save(drawn, job.probabilities)
     style.save(truth.draw_confusion(checks.pool_confusion(found)), job.confusion)

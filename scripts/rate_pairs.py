@@ -7,9 +7,9 @@ from phasefront.records.job import Job
 
 
 def rate_pairs(job):
-    from phasefront.core import netcdf
+    from phasefront.core import netcdf, tables
     from phasefront.diffraction.crystals import read_crystals
-    from phasefront.layouts.pairs import PAIRS
+    from phasefront.layouts.pairs import PAIRS, PAIRS_TABLE
     from phasefront.pairs import rating, table
 
     rated = rating.rate_pairs(
@@ -22,7 +22,7 @@ def rate_pairs(job):
         min_spots=job.phases.min_spots,
     )
     netcdf.write(rated, job.pairs, PAIRS)
-    table.tabulate(rated).to_csv(job.table, index=False, float_format="%.4g")
+    tables.write(table.tabulate(rated), job.table, PAIRS_TABLE)
 
 
 if __name__ == "__main__":

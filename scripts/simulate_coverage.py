@@ -27,6 +27,8 @@ SECTIONS = {
 def simulate_coverage(job):
     import os
 
+    from phasefront.core import tables
+    from phasefront.layouts.coverage import COVERAGE_TABLE
     from phasefront.virtual import coverage
 
     study = coverage.Study(
@@ -39,7 +41,7 @@ def simulate_coverage(job):
     # The job's share of the machine, as Snakemake names it.
     processes = int(os.environ.get("OMP_NUM_THREADS", 1))
     table = coverage.run(study, processes=processes, report=lambda line: print(line, flush=True))
-    table.to_csv(job.table, index=False)
+    tables.write(table, job.table, COVERAGE_TABLE)
 
 
 if __name__ == "__main__":

@@ -6,12 +6,12 @@ from phasefront.records.job import Job
 def study_coverage(job):
     import json
 
-    import pandas as pd
-
+    from phasefront.core import tables
+    from phasefront.layouts.coverage import COVERAGE_TABLE
     from phasefront.report.figures import coverage, style
     from phasefront.virtual import intervals
 
-    table = pd.read_csv(job.table)
+    table = tables.read(job.table, COVERAGE_TABLE)
     found = intervals.summarise(table)
     job.summary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     style.save(coverage.draw_coverage(table, found), job.figure)

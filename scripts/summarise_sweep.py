@@ -10,22 +10,22 @@ def summarise_sweep(job):
     import pandas as pd
 
     from phasefront.comparison import sweep
-    from phasefront.core import netcdf
-    from phasefront.layouts.comparison import COMPARISON
+    from phasefront.core import netcdf, tables
+    from phasefront.layouts.comparison import COMPARISON, SWEEP_TABLE
     from phasefront.layouts.fractions import STATE_FRACTIONS
     from phasefront.report.figures import style
     from phasefront.report.figures.sweep import draw_sweep
     from phasefront.report.tables import ALL_STATES, comparison_table
 
-    tables = []
+    compared_variants = []
     of_variants = np.reshape(job.states, (len(job.comparisons), -1))
     for compared, states in zip(job.comparisons, of_variants, strict=True):
         table = comparison_table(netcdf.read(compared, COMPARISON))
         table = table[table["state"] != ALL_STATES]
         undecided = sweep.undecided_shares(netcdf.read_all(states, STATE_FRACTIONS, key="state"))
-        tables.append(pd.concat([table, undecided], ignore_index=True))
-    table = sweep.tabulate(job.settings, tables)
-    table.to_csv(job.table, index=False)
+        compared_variants.append(pd.concat([table, undecided], ignore_index=True))
+    table = sweep.tabulate(job.settings, compared_variants)
+    tables.write(table, job.table, SWEEP_TABLE)
     drawn = draw_sweep(table, list(job.settings[0]), ion=job.ion, labels=job.labels)
     style.save(drawn, job.figure)
 

@@ -4,14 +4,20 @@ from phasefront.records.job import Job
 
 
 def tabulate_comparison(job):
-    from phasefront.core import netcdf
-    from phasefront.layouts.comparison import COMPARISON
-    from phasefront.report import conclusions, tables
+    from phasefront.core import netcdf, tables
+    from phasefront.layouts.comparison import COMPARISON, COMPARISON_TABLE
+    from phasefront.report import conclusions
+    from phasefront.report.tables import (
+        PRINTED_TABLE,
+        comparison_table,
+        latex_table,
+        printed_table,
+    )
 
     compared = netcdf.read(job.comparison, COMPARISON)
-    tables.comparison_table(compared).to_csv(job.table, index=False)
-    tables.printed_table(compared).to_csv(job.printed, index=False)
-    job.latex.write_text(tables.latex_table(compared, job.labels), encoding="utf-8")
+    tables.write(comparison_table(compared), job.table, COMPARISON_TABLE)
+    tables.write(printed_table(compared), job.printed, PRINTED_TABLE)
+    job.latex.write_text(latex_table(compared, job.labels), encoding="utf-8")
     found = conclusions.conclude(compared, ion=job.ion, calibrating=job.calibrating_patterns)
     job.conclusion.write_text(conclusions.conclusion_text(found), encoding="utf-8")
 

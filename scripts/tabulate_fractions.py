@@ -4,10 +4,10 @@ from phasefront.records.job import Job
 
 
 def tabulate_fractions(job):
-    from phasefront.core import netcdf
+    from phasefront.core import netcdf, tables
     from phasefront.fractions.pooling import pool_fractions
     from phasefront.fractions.table import fraction_table
-    from phasefront.layouts.fractions import FRACTIONS, STATE_FRACTIONS
+    from phasefront.layouts.fractions import FRACTION_TABLE, FRACTIONS, STATE_FRACTIONS
     from phasefront.report.figures import style
     from phasefront.report.figures.fractions import draw_fractions
 
@@ -19,7 +19,7 @@ def tabulate_fractions(job):
         *(("state", name, found) for name, found in states.items()),
         ("experiment", job.name, whole),
     ]
-    fraction_table(rows).to_csv(job.table, index=False)
+    tables.write(fraction_table(rows), job.table, FRACTION_TABLE)
     style.save(draw_fractions(scans, states, labels=job.labels), job.figure)
 
 

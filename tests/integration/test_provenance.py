@@ -7,7 +7,6 @@ import zipfile
 
 import jsonschema
 import numpy as np
-import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, Project
@@ -15,7 +14,7 @@ from conftest import ROOT, Project
 from phasefront.audit import number
 from phasefront.audit.settings import Settings
 from phasefront.audit.verify import verify
-from phasefront.core import netcdf
+from phasefront.core import netcdf, tables
 from phasefront.core.statistics import NORMAL_95
 from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.fractions import FRACTIONS
@@ -235,14 +234,19 @@ def test_the_supplement_alone_plans_the_whole_run(fresh_project, unpacked, tmp_p
     assert Project(again).planned() == fresh_project.planned()
 
 
-def test_every_column_of_the_supplements_tables_is_explained(unpacked):
+def test_every_column_of_the_supplements_tables_is_explained(unpacked, tmp_path):
     text, explained = (unpacked / "COLUMNS.md").read_text(), set()
     for path in (unpacked / "results/small").rglob("*.csv"):
         table = path.relative_to(unpacked / "results/small").as_posix()
-        (name,) = [name for name in columns.TABLES if columns.matches(name, table)]
-        assert set(pd.read_csv(path).columns) == set(columns.TABLES[name][1]), table
-        assert f"## {name}" in text
-        explained.add(name)
+        (declared,) = [one for one in columns.TABLES if one.is_at(table)]
+        frame = tables.read(path, declared)
+        tables.write(frame, tmp_path / "again.csv", declared)
+        assert (tmp_path / "again.csv").read_bytes() == path.read_bytes()
+        assert list(declared.declared(frame.columns)) == list(frame.columns)
+        assert f"## {declared.file}" in text
+        for name, column in declared.columns.items():
+            assert f"| `{name}` | {column.units} | {column.meaning} |" in text
+        explained.add(declared.file)
     assert {"comparison.csv", "fractions.csv", "truth_check.csv"} < explained
     assert "## sweep.csv" not in text
 

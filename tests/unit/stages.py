@@ -20,13 +20,14 @@ def build_phases(names, decision, *, scan="map", **given):
     share[decision >= 0] = np.eye(count)[decision[decision >= 0]]
     share[decision == MIXED] = np.where(np.arange(count) < 2, 1 / min(count, 2), 0)
     sizes = dict(zip(("y", "x", "phase"), (*shape, count), strict=True))
-    sizes |= {"quaternion": 4, "cell_parameter": 6, "other_parameter": 6}
+    sizes |= {"q_axis": 2, "quaternion": 4, "cell_parameter": 6, "other_parameter": 6}
     unknown = {
         name: np.full([sizes[dim] for dim in variable.dims], np.nan)
         for name, variable in PHASES.variables.items()
         if variable.dtype == "f4"
     }
     known = {
+        "distortion": np.eye(2), "position_sigma": 0.003,
         "phase": names, "decision": decision, "share": share, "reliability": np.zeros(shape),
         "posterior": np.eye(count)[np.maximum(decision, 0)], "second_phase": np.full(shape, -1),
     }  # fmt: skip

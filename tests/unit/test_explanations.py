@@ -49,14 +49,14 @@ def made(*patterns):
     phases = build_phases(
         NAMES, np.zeros((1, n), dtype=int),
         rotation=np.broadcast_to(quaternion(AXIS), (1, n, 3, 4)),
+        scale_factor=np.ones((1, n, 3)), centre=np.broadcast_to(CENTRE, (1, n, 3, 2)),
+        distortion=DISTORTION,
         posterior=np.broadcast_to([0.7, 0.1, 0.2], (1, n, 3)),
         log_evidence=np.broadcast_to([-50.0, -90.0, -60.0], (1, n, 3)),
         forced_evidence=np.broadcast_to([0.0, -8.0, -3.0], (1, n, 3)),
         second_phase=[[-1] * (n - 1) + [1]],
         second_rotation=np.broadcast_to(quaternion(OTHER), (1, n, 4)),
     )  # fmt: skip
-    distortion = {"scale": 1.002, "stretch": 0.004, "shear": 0.003, "position_sigma": 0.003}
-    phases.attrs.update(distortion)
     return netcdf.build(SPOTS, spots, about), phases
 
 

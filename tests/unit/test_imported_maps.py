@@ -12,6 +12,7 @@ from test_orientation_maps import exported, make_crystal
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
+from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.fractions.estimation import phase_fractions
 from phasefront.grains.segmentation import find_grains
 from phasefront.layouts.phases import PHASES, UNDECIDED, UNINDEXED
@@ -110,7 +111,7 @@ def test_grains_and_fractions_follow_without_confusion(tmp_path, crystals):
     paths, phase, _ = exported(tmp_path, crystals, shape=(6, 6), seed=5, step_nm=10.0)
     found = import_map(paths["h5"], crystals, name="s")
     grains = find_grains(
-        found, crystals, misorientation_deg=5.0, min_positions=1, scan_step_nm=10.0
+        found, CandidatePhases(crystals), misorientation_deg=5.0, min_positions=1, scan_step_nm=10.0
     )
     counted = phase_fractions(
         found, grains, ion_contents=[1, 0], formula_volumes=[72.0, 68.0], draws=100, seed=1

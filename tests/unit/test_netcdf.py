@@ -63,6 +63,7 @@ def test_no_phases_at_all_can_be_read_back(tmp_path):
         (lambda d: d.assign(map=d["map"].astype("f8")), "map: dtype is float64, f4 expected"),
         (lambda d: d.rename(y="row"), "map: dimensions are \\('row', 'x'\\)"),
         (lambda d: d.assign(extra=1), "variables \\['extra'\\] are not part of"),
+        (lambda d: d.assign_attrs(dose=1), "attributes \\['dose'\\] are not part of 'A thing'"),
         (lambda d: d.drop_attrs(), "attributes \\['scan'\\] of 'A thing' are missing"),
     ],
 )

@@ -30,18 +30,16 @@ from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import (
-    LOCAL_SCALE_SIGMA,
     Assignment,
     Promise,
     Refined,
     assign,
     place,
     promised_reflections,
-    refine,
 )
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable, reflection_table
-from phasefront.diffraction.spot_lists import Spots, observed_window
+from phasefront.diffraction.spot_lists import Spots
 from phasefront.grains import segmentation
 from phasefront.layouts.confusion import CONFUSION
 from phasefront.layouts.phases import MIXED, UNANSWERED
@@ -238,28 +236,26 @@ class _Scan:
         cls, spots: xr.Dataset, phases: xr.Dataset, label: np.ndarray, templates: xr.Dataset,
         crystals: Sequence[Crystal],
     ) -> _Scan:  # fmt: skip
-        optics = Optics(
-            voltage_kv=templates.attrs["voltage_kv"],
-            precession_deg=templates.attrs["precession_deg"],
-            window=observed_window(spots),
-            position_sigma=phases.attrs["position_sigma"],
-            scale_sigma=LOCAL_SCALE_SIGMA,
-        )
+        optics = Optics.of(templates, spots, position_sigma=phases["position_sigma"].item())
         table = reflection_table(crystals, max_radius=optics.window[1])
-        scale, stretch, shear = (phases.attrs[name] for name in ("scale", "stretch", "shear"))
-        distortion = np.array([[scale + stretch, shear], [shear, scale - stretch]])
+        distortion = phases["distortion"].values
         arrays = Spots.of(spots).undistorted(distortion)
 
         decision = phases["decision"].values.ravel()
         posterior = phases["posterior"].values.reshape(len(decision), -1)
         phase = np.where(decision >= 0, decision, posterior.argmax(axis=1))
-        rotation = phases["rotation"].values.reshape(len(decision), -1, 4)
-        rotation = rotation[np.arange(len(phase)), phase].astype("f8")
+        rotation, scale_factor, centre = (
+            phases[name].values.reshape(*posterior.shape, -1)[np.arange(len(phase)), phase]
+            for name in ("rotation", "scale_factor", "centre")
+        )
         single = (label >= 0) & (phases["second_phase"].values.ravel() < 0)
         position = np.flatnonzero(single & np.isfinite(rotation).all(axis=1))
         told = decision[position] != MIXED
         phase = phase[position]
-        refined = refine(arrays, position, phase, rotation[position], table, optics, coarse=False)
+        refined = Refined.placed(
+            rotation[position].astype("f8"), scale_factor[position, 0].astype("f8"),
+            centre[position].astype("f8"),
+        )  # fmt: skip
         variance = spots["variance"].values.astype("f8")
         fates, strength, strays = _fates(
             arrays, variance, position, phase, label[position], refined, table, optics,

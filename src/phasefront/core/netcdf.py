@@ -16,6 +16,7 @@ from phasefront.core.errors import InputError
 
 _CHUNK = 1 << 18  # values compressed together in a file that grows
 _CACHE_BYTES = 1 << 22
+_OF_ALL = ("title", "Conventions")  # attributes of every file
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Variable:
 
 @dataclass(frozen=True)
 class Layout:
-    """What a stage's file holds: a title, its variables and the attributes it must carry.
+    """What a stage's file holds: a title, its variables, the attributes it must carry, and those
+    that it carries where its maker knows them.
 
     Along the dimensions that it `grows`, a file can be written and read in parts.
     """
@@ -40,9 +42,11 @@ class Layout:
     variables: dict[str, Variable]
     attributes: tuple[str, ...] = ()
     grows: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
 
     def check(self, dataset: xr.Dataset, source: str | Path) -> None:
-        """Raise InputError unless `dataset` has every variable, dtype and attribute declared."""
+        """Raise InputError unless `dataset` has every variable, dtype and attribute declared, and
+        no other."""
         for name, declared in self.variables.items():
             if name not in dataset.variables:
                 raise InputError(
@@ -78,6 +82,14 @@ class Layout:
                 source,
                 f"attributes {missing} of '{self.title}' are missing",
                 remedy="make the file again with this version of phasefront",
+            )
+        known = {*self.attributes, *self.optional, *_OF_ALL}
+        undeclared = sorted(set(map(str, dataset.attrs)) - known)
+        if undeclared:
+            raise InputError(
+                source,
+                f"attributes {undeclared} are not part of '{self.title}'",
+                remedy="declare them in phasefront.layouts or leave them out",
             )
 
 

@@ -121,9 +121,7 @@ def _refine_block(spots, position, phase, refined, table, optics, bases):
     )  # fmt: skip
     tilt = np.zeros((n, 3))
     for _ in range(_ROUNDS):
-        now = Refined(
-            rotation, np.exp(scale), centre, *(np.zeros(n) for _ in range(4)),
-        )  # fmt: skip
+        now = Refined.placed(rotation, np.exp(scale), centre)
         tensor = np.einsum("nk,nkij->nij", strain, own)
         assignment = assign(spots, position, phase, now, table, optics, strain=tensor)
         edge = np.searchsorted(assignment.candidate, np.arange(n + 1))

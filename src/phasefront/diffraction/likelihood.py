@@ -36,6 +36,12 @@ class Refined:
     residual: np.ndarray  # (n,) rms distance of indexed spots, 1/angstrom
     indexed: np.ndarray  # (n,) spots that belong to a reflection rather than astray
 
+    @classmethod
+    def placed(cls, rotation: np.ndarray, scale_factor: np.ndarray, centre: np.ndarray) -> Refined:
+        """Of crystals that are known to lie so, whose spots are not looked at."""
+        unknown = np.full(len(rotation), np.nan)
+        return cls(rotation, scale_factor, centre, unknown, unknown, unknown, unknown)
+
     def taken(self, chosen: np.ndarray) -> Refined:
         """The outcomes of some candidates."""
         return Refined(**{name: values[chosen] for name, values in vars(self).items()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from phasefront.core.netcdf import Layout, Variable
+from phasefront.core.tables import Column, Table
 from phasefront.layouts.dimensions import Y_X
 
 CALIBRATION = Layout(
@@ -53,4 +54,49 @@ CALIBRATION = Layout(
         ),
     },
     ("scan", "method", "spots_used", "residual_rms"),
+    optional=(
+        "centre_from",
+        "error_kind",
+        "evidence",
+        "grains_used",
+        "patterns_used",
+        "phase_share",
+        "ring_width",
+        "scale_nominal",
+        "scale_search",
+    ),
 )
+
+DRIFT_TABLE = Table(
+    "calibration_drift.csv",
+    "Geometry of each scan beside the others of its instrument.",
+    {
+        "scan": Column("str", "", "scan"),
+        "instrument": Column("str", "", "instrument"),
+        "scale": Column("f8", "angstrom-1", "of a pixel"),
+        "scale_stderr": Column("f8", "angstrom-1", "its standard error"),
+        "ellipse_ratio": Column("f8", "1", "long over short axis of a ring on the camera"),
+        "ellipse_ratio_stderr": Column("f8", "1", "its standard error"),
+        "ellipse_angle": Column("f8", "degree", "long axis, from x towards y"),
+        "stretch": Column(
+            "f8", "1", "the ellipse's part along x: half of ln(ratio) times the cosine of twice the"
+            " angle"
+        ),
+        "stretch_stderr": Column("f8", "1", "its standard error"),
+        "shear": Column("f8", "1", "the ellipse's part between x and y: the same with the sine"),
+        "shear_stderr": Column("f8", "1", "its standard error"),
+        "centre_y": Column("f8", "pixel", "row of the direct beam, mean of the scan"),
+        "centre_x": Column("f8", "pixel", "its column"),
+        "centre_stderr": Column("f8", "pixel", "standard error of the centre"),
+        "centre_drift": Column("f8", "pixel", "how far the centre moves over the scan"),
+        "scale_deviation": Column(
+            "f8", "1", "relative, from the weighted mean of the instrument's other scans"
+        ),
+        "scale_z": Column("f8", "1", "the same over its standard error"),
+        "ellipse_deviation": Column("f8", "1", "relative, from the same mean"),
+        "ellipse_z": Column("f8", "1", "the same over its standard error"),
+        "deviates": Column(
+            "bool", "", "whether either is beyond 0.2 % and four standard errors"
+        ),
+    },
+)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from phasefront.core.netcdf import Layout, Variable
+from phasefront.core.tables import Column, Table
 from phasefront.layouts.dimensions import PHASE_NAME, with_ends
 
 _STATE_SOURCE = ("state", "source")
@@ -128,3 +129,50 @@ COMPARISON = Layout(
     # Margins in ions per formula unit and in fractions; the verdict on all pairs together.
     ("margin", "fraction_margin", "verdict"),
 )
+
+COMPARISON_TABLE = Table(
+    "comparison.csv",
+    "Ion contents and phase fractions by every source, and their differences.",
+    {
+        "state": Column("str", "", "state of charge; `all states` are means over states"),
+        "quantity": Column(
+            "str", "", "`ion_content` (ions per formula unit), `fraction` (share of the formula "
+            "units, 0 to 1), `_difference` of either between two sources; over all states also the "
+            "limits of agreement (ions per formula unit), and `intercept` (ions per formula unit) "
+            "and `slope` of the line through the states",
+        ),
+        "source": Column(
+            "str", "", "what tells it; `a - b`: a minus b; of a line: a = intercept + slope b"
+        ),
+        "phase": Column("str", "", "phase that a fraction is of"),
+        "value": Column("f8", "1", "the quantity"),
+        "low": Column("f8", "1", "lower end of its 95 % interval"),
+        "high": Column("f8", "1", "upper end of its 95 % interval"),
+        "z_score": Column("f8", "1", "difference over its standard error"),
+        "p": Column(
+            "f8", "1", "p-value of no difference; of fractions adjusted for the number of phases "
+            "(Holm), of the slope that of the line 1:1",
+        ),
+        "equivalence_p": Column(
+            "f8", "1", "p-value of a difference beyond the margin (two one-sided tests)"
+        ),
+        "verdict": Column("str", "", "agree, disagree or cannot tell"),
+        "note": Column(
+            "str", "", "what was left out, because a cell was refined from it; what is no result, "
+            "with the reason; what no phase explains, such as a powder pattern's lines",
+        ),
+    },
+)  # fmt: skip
+
+SWEEP_TABLE = Table(
+    "sweep.csv",
+    "`comparison.csv` for each variant of the analysis; `quantity` may also be `undecided`, the "
+    "share of the crystal's positions left undecided.",
+    {
+        "variant": Column(
+            "str", "", "what differs from the run's own settings; `run` is the run itself"
+        ),
+        "*.*": Column("str", "", "a setting that was varied, headed by its path in the config"),
+        **COMPARISON_TABLE.columns,
+    },
+)  # fmt: skip

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from phasefront.core.netcdf import Layout, Variable
+from phasefront.core.tables import Column, Table
 
 
 def _ion_contents(prefix: str, dims: tuple[str, ...], meaning: str) -> dict[str, Variable]:
@@ -75,3 +76,25 @@ CYCLING = Layout(
         "warnings",
     ),
 )  # fmt: skip
+
+CYCLING_TABLE = Table(
+    "cycling/*.csv",
+    "A galvanostatic log, under the names of the Battery Data Format.",
+    {
+        "Test Time / s": Column("f8", "s", "since the start"),
+        "Voltage / V": Column("f8", "V", "of the cell"),
+        "Current / A": Column("f8", "A", "positive on charge"),
+        "Cycle Count / 1": Column("i8", "1", "charges with the discharge after each, from 0"),
+        "Half Cycle Count / 1": Column("i8", "1", "runs of one sign of the current, from 0"),
+        "Step Count / 1": Column("i8", "1", "steps of one type, from 0"),
+        "Step Type": Column("str", "", "rest, charge, discharge or constant_voltage"),
+        "Net Capacity / Ah": Column("f8", "A h", "net charge passed, positive on charge"),
+        "Net Specific Capacity / mAh/g": Column(
+            "f8", "mA h g-1", "the same per gram of active material"
+        ),
+        "Ion Content / 1": Column("f8", "1", "ions per formula unit, mean of all grains"),
+        "Ion Content Low / 1": Column("f8", "1", "lower end of its 95 % interval"),
+        "Ion Content High / 1": Column("f8", "1", "upper end of its 95 % interval"),
+    },
+    float_format="%.9g",
+)

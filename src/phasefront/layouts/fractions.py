@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from phasefront.core.netcdf import Layout, Variable
+from phasefront.core.tables import Column, Table
 from phasefront.layouts.dimensions import PHASE_NAME
 
 _KIND_PHASE = ("kind", "phase")
@@ -100,3 +101,43 @@ STATE_FRACTIONS = dataclasses.replace(
     title="Phase fractions of a state, its scans pooled, with 95 % intervals",
     attributes=(*FRACTIONS.attributes, "state"),
 )
+
+FRACTION_TABLE = Table(
+    "fractions.csv",
+    "Phase fractions by 4D-STEM: of each scan, each state and all scans together.",
+    {
+        "level": Column("str", "", "what is counted: `scan`, `state` or `experiment`"),
+        "name": Column("str", "", "its name"),
+        "kind": Column(
+            "str", "", "`area`: share of the positions; `thickness`: of the volume; `molar`: of the"
+            " formula units"
+        ),
+        "phase": Column("str", "", "phase"),
+        "found": Column("f8", "1", "share of what is decided or mixed, before any correction"),
+        "value": Column("f8", "1", "the same freed of wrong and of missing decisions"),
+        "low": Column("f8", "1", "lower end of its 95 % interval, whole grains resampled"),
+        "high": Column("f8", "1", "upper end of its 95 % interval, whole grains resampled"),
+        "block_low": Column("f8", "1", "lower end, square blocks of the scan resampled"),
+        "block_high": Column("f8", "1", "upper end, square blocks of the scan resampled"),
+        "bound_low": Column("f8", "1", "found, if no position without an answer had the phase"),
+        "bound_high": Column("f8", "1", "found, if every position without an answer had it"),
+        "efficiency": Column(
+            "f8", "1", "share of the phase's positions that is decided, from simulated patterns"
+        ),
+        "patterns": Column("i8", "1", "number of positions"),
+        "decided": Column("i8", "1", "positions given to one phase"),
+        "mixed": Column("i8", "1", "positions that hold two phases"),
+        "undecided": Column("i8", "1", "positions indexed, but left undecided"),
+        "unindexed": Column(
+            "i8", "1", "positions of too few spots that are not vacuum, or whose spots no phase"
+            " explains"
+        ),
+        "vacuum": Column("i8", "1", "positions without a crystal"),
+        "effective_grains": Column("f8", "1", "equally large grains that the area amounts to"),
+        "condition_number": Column(
+            "f8", "1", "of the matrix of confusion that was inverted; 1 is best"
+        ),
+        "molar_weight": Column("str", "", "what molar fractions weigh positions by: thickness or"
+            " area"),
+    },
+)  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from phasefront.core.netcdf import Layout, Variable
+from phasefront.core.tables import Column, Table
 from phasefront.layouts.dimensions import PHASE_NAME
 
 PAIRS = Layout(
@@ -51,3 +52,31 @@ PAIRS = Layout(
         "precession_deg", "diffracted", "diffuse",
     ),
 )  # fmt: skip
+
+PAIRS_TABLE = Table(
+    "pairs/*.csv",
+    "What tells each phase from each rival for an instrument, from the crystals alone.",
+    {
+        "phase": Column("str", "", "phase that is there"),
+        "rival": Column("str", "", "phase that it is decided against"),
+        "zone_axis": Column(
+            "str", "", "[uvw] along the beam, in the phase's axes; `all`: the median direction"
+        ),
+        "electrons": Column("f8", "1", "electrons in a pattern that a decision needs"),
+        "share_impossible": Column(
+            "f8", "1", "share of directions along which no number of electrons decides"
+        ),
+        "kind": Column(
+            "str",
+            "",
+            "why a reflection tells: `shifted`, or `only A` (the phase), `only B` (rival)",
+        ),
+        "hkl": Column("str", "", "its indices in the phase"),
+        "rival_hkl": Column("str", "", "its indices in the rival"),
+        "spacing_angstrom": Column("f8", "angstrom", "interplanar spacing"),
+        "shift_per_angstrom": Column("f8", "angstrom-1", "distance to the rival's reflection"),
+        "relative_intensity": Column("f8", "1", "kinematic, over that of the strongest spot"),
+        "evidence": Column("f8", "1", "expected natural logarithm of the likelihood ratio"),
+    },
+    float_format="%.4g",
+)

@@ -21,6 +21,25 @@ PHASES = Layout(
             "1",
             "orientation under each phase, frame of patterns to crystal",
         ),
+        "scale_factor": Variable(
+            PER_PHASE, "f4", "1", "scale of the pattern under each phase, relative to the scan's"
+        ),
+        "centre": Variable(
+            ("y", "x", "phase", "q_axis"),
+            "f4",
+            "angstrom-1",
+            "centre (x, y) of the pattern under each phase, off that of the calibration",
+        ),
+        "distortion": Variable(
+            ("q_axis", "other_q_axis"),
+            "f8",
+            "1",
+            "symmetric matrix from true spatial frequencies (x, y) to the scan's: scale and "
+            "ellipse beyond the calibration",
+        ),
+        "position_sigma": Variable(
+            (), "f8", "angstrom-1", "standard error of a spot's position along one axis"
+        ),
         "log_evidence": Variable(PER_PHASE, "f4", "1", "natural logarithm of the evidence"),
         "forced_evidence": Variable(
             PER_PHASE,

@@ -53,4 +53,5 @@ POWDER = Layout(
         ),
     },
     ("pattern", "file", "wavelength", "refined_with", "refused"),
+    optional=("iterations", "notes", "serial_correlation_factor", "started_from"),
 )

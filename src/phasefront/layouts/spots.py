@@ -17,4 +17,6 @@ SPOTS = Layout(
     },
     ("scan", "scan_step_nm"),
     grows=("y", "edge", "spot"),
+    # False alarms a pattern, of spots found in raw patterns; the rest of imported lists of peaks.
+    optional=("false_alarms", "file", "direct_beam_radius", "frame", "variance_origin"),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from phasefront.core.netcdf import Layout, Variable
+from phasefront.core.tables import Column, Table
 from phasefront.layouts.dimensions import PER_PHASE, PHASE_NAME, Y_X
 
 TRUTH = Layout(
@@ -38,4 +39,70 @@ TRUTH = Layout(
         ),
     },
     ("scan", "seed", "insertion_model"),
+    optional=(
+        "dose",
+        "ellipse_angle_deg",
+        "ellipse_ratio",
+        "gamma",
+        "ion_content",
+        "phase_formula_volume",
+        "phase_ion_content",
+        "scale_error",
+        "scan_step_nm",
+    ),
+)
+
+TRUTH_TABLE = Table(
+    "truth_check.csv",
+    "How far the analysis of virtual scans is from their truth; `all scans` are means.",
+    {
+        "scan": Column("str", "", "scan"),
+        "phase_accuracy_decided": Column(
+            "f8", "1", "share of decided positions of one phase and grain that are right"
+        ),
+        "phase_accuracy_overlap": Column(
+            "f8", "1", "the same where grains overlap (the larger share is right)"
+        ),
+        "phase_accuracy_mixed": Column("f8", "1", "the same where phases share the thickness"),
+        "undecided": Column("f8", "1", "share of the crystal's positions left undecided"),
+        "mixed": Column("f8", "1", "share of the crystal's positions called mixed"),
+        "mixed_right": Column("f8", "1", "share of those that hold two phases"),
+        "mixed_found": Column(
+            "f8", "1", "share of positions without a phase of 75 % of the thickness that are"
+        ),
+        "mixed_wrong": Column("f8", "1", "share of positions of one phase and grain called mixed"),
+        "vacuum_missed": Column("f8", "1", "share of the vacuum that is not called so"),
+        "crystal_missed": Column("f8", "1", "share of the crystal that is called vacuum"),
+        "orientation_half_turned": Column(
+            "f8", "1", "share of orientations nearer to the truth by half a turn"
+        ),
+        "fraction_intervals_covering": Column(
+            "f8", "1", "share of 95 % intervals of area fractions that hold the truth"
+        ),
+        "ion_content_covering": Column(
+            "f8", "1", "the same for the ion content of single positions"
+        ),
+        "second_lattice_right": Column(
+            "f8", "1", "share of overlaps whose second lattice is the other grain's"
+        ),
+        "second_lattice_found": Column("f8", "1", "share of overlaps with a second lattice"),
+        "second_lattice_false": Column(
+            "f8", "1", "share of single grains' positions with a second lattice"
+        ),
+        "share_error_rms": Column("f8", "1", "rms error of the phases' shares where there are two"),
+        "ion_content_error_rms": Column(
+            "f8", "1", "rms error of single positions, ions per formula unit"
+        ),
+        "expected_calibration_error": Column(
+            "f8", "1", "mean difference of probability and frequency, 0 to 1"
+        ),
+        "orientation_error_deg_median": Column(
+            "f8", "degree", "median misorientation to the truth"
+        ),
+        "orientation_error_deg_p90": Column("f8", "degree", "its 90th percentile"),
+        "fraction_error_max": Column("f8", "1", "largest error of an area fraction, 0 to 1"),
+        "fraction_error_max_found": Column("f8", "1", "the same before the correction"),
+        "fraction_error_max_thickness": Column("f8", "1", "the same of volume fractions"),
+        "fraction_error_max_molar": Column("f8", "1", "the same of molar fractions"),
+    },
 )

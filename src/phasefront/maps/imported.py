@@ -90,7 +90,7 @@ def import_map(
 def _shape_of(dims: Sequence[str], shape: tuple[int, int], phases: int) -> tuple[int, ...]:
     sizes = {
         "y": shape[0], "x": shape[1], "phase": phases, "quaternion": 4, "cell_parameter": 6,
-        "other_parameter": 6,
+        "other_parameter": 6, "q_axis": 2, "other_q_axis": 2,
     }  # fmt: skip
     return tuple(sizes[dim] for dim in dims)
 

@@ -15,7 +15,7 @@ from phasefront.diffraction.matching import Matches, match
 from phasefront.diffraction.matching_kernels import rank_distinct
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable, reflection_table
-from phasefront.diffraction.spot_lists import Spots, observed_window
+from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import COARSE_DEG, Library
 from phasefront.layouts.orientations import ORIENTATIONS
 
@@ -81,14 +81,10 @@ def stream_orientations(
     neither on how many, nor on the number of threads.
     """
     library = Library.prepare(templates, crystals, coarse_deg)
-    optics = Optics(
-        voltage_kv=templates.attrs["voltage_kv"],
-        precession_deg=templates.attrs["precession_deg"],
-        window=observed_window(spots),
-        position_sigma=position_sigma,
-        scale_sigma=scale_sigma,
+    optics = Optics.of(
+        templates, spots, position_sigma=position_sigma, scale_sigma=scale_sigma,
         centre_sigma=centre_sigma,
-    )
+    )  # fmt: skip
     table = reflection_table(crystals, max_radius=optics.window[1])
     ny, nx = spots["count"].shape
     rows = max(1, _BLOCK // nx)

@@ -92,9 +92,7 @@ def decide_phases(
     prior
         Probability of each phase before the pattern is seen; equal where None.
 
-    Returns a PHASES dataset. Its attributes `scale`, `stretch` and `shear` say what distortion was
-    found on top of the calibration, `position_sigma` the error of spots that remained. Reliability
-    is 1 - next best / best score of two phases.
+    Returns a PHASES dataset. Reliability is 1 - next best / best score of two phases.
     """
     crystals, path = candidates.crystals, cell_path.Path.of(candidates)
     library = Library.prepare(templates, crystals, COARSE_DEG)
@@ -139,7 +137,8 @@ def decide_phases(
     return _on_map(
         spots, orientations, candidates, limits, distortion, optics,
         {
-            "rotation": evidence.rotation, "log_evidence": evidence.log_evidence,
+            "rotation": evidence.rotation, "scale_factor": evidence.scale_factor,
+            "centre": evidence.centre, "log_evidence": evidence.log_evidence,
             "forced_evidence": patterns.forced_evidence, "posterior": posterior,
             "decision": verdict.decision, "share": verdict.share,
             "second_phase": second.phase, "second_rotation": second.rotation,
@@ -162,6 +161,8 @@ def _on_map(
         PHASES,
         {
             "phase": candidates.names,
+            "distortion": distortion,
+            "position_sigma": optics.position_sigma,
             "reliability": _reliability(orientations["score"].values),
             **{
                 name: values.reshape(*shape, *values.shape[1:])
@@ -174,10 +175,6 @@ def _on_map(
             "decide_above": float(limits.decide_above),
             "min_explained": float(limits.min_explained),
             "max_misfit": float(limits.max_misfit),
-            "position_sigma": optics.position_sigma,
-            "scale": float(0.5 * (distortion[0, 0] + distortion[1, 1])),
-            "stretch": float(0.5 * (distortion[0, 0] - distortion[1, 1])),
-            "shear": float(distortion[0, 1]),
         },
     )
 

@@ -58,6 +58,8 @@ class Evidence:
     """Of each position and phase, the best candidate's."""
 
     rotation: np.ndarray  # (positions, phases, 4); NaN where there is no candidate
+    scale_factor: np.ndarray  # (positions, phases)
+    centre: np.ndarray  # (positions, phases, 2), 1/angstrom
     log_evidence: np.ndarray  # (positions, phases)
     refined: Refined  # of every candidate
     best: np.ndarray  # (positions, phases), the candidate; -1 where there is none
@@ -81,6 +83,8 @@ class Evidence:
         strays = -count * np.log(np.pi * (high**2 - low**2))
         return cls(
             rotation=of_best(refined.rotation, np.nan),
+            scale_factor=of_best(refined.scale_factor, np.nan),
+            centre=of_best(refined.centre, np.nan),
             log_evidence=np.where(found, of_best(refined.log_likelihood, 0.0), strays),
             refined=refined,
             best=best,

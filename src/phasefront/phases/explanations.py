@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.likelihood import LOCAL_SCALE_SIGMA, Refined, assign, refine
+from phasefront.diffraction.likelihood import Refined, assign
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import predict_spots, reflection_table
 from phasefront.diffraction.spot_lists import Spots, observed_window
@@ -57,18 +57,16 @@ def explain(
         (n,) other phases than the likeliest; the runners-up where None.
 
     Each phase is taken with the cell of its CIF in its best orientation, distorted as PHASES says
-    the scan is, with scale and centre refined on the pattern. A second lattice goes with the
+    the scan is, with the scale and centre found there. A second lattice goes with the
     likeliest phase; it has the same scale and centre.
     """
-    attributes = phases.attrs
     optics = Optics(
         voltage_kv=voltage_kv,
         precession_deg=precession_deg,
         window=observed_window(spots),
-        position_sigma=float(attributes["position_sigma"]),
-        scale_sigma=LOCAL_SCALE_SIGMA,
+        position_sigma=phases["position_sigma"].item(),
     )
-    distortion = _distortion(attributes)
+    distortion = phases["distortion"].values
     freed = Spots.of(spots).undistorted(distortion)
     table = reflection_table(crystals, max_radius=optics.window[1])
 
@@ -104,13 +102,12 @@ def _explain(
         log_evidence=float(evidence[phase] - evidence[likeliest]),
         forced_evidence=float(forced[phase] - forced[likeliest]),
     )  # fmt: skip
-    rotation = here["rotation"].values[phase].astype(float)
-    if not np.isfinite(rotation).all():
-        return out
-    first = refine(
-        pattern, np.zeros(1, dtype=int), np.array([phase]), rotation[None], table, optics,
-        coarse=False,
+    first = Refined.placed(
+        *(here[name].values[phase].astype(float)[None]
+          for name in ("rotation", "scale_factor", "centre"))
     )  # fmt: skip
+    if not np.isfinite(first.rotation).all():
+        return out
     by_first = _assigned(pattern, phase, first, table, optics)
     out = replace(
         out, explained=len(by_first),
@@ -139,9 +136,3 @@ def _predicted(
     qx, qy, hkl, weight = predict_spots(crystal, refined.rotation[0], optics)
     placed = refined.scale_factor[0] * np.stack([qx, qy]) + refined.centre[0][:, None]
     return (*(distortion @ placed), hkl, weight)
-
-
-def _distortion(attributes: dict) -> np.ndarray:
-    """Matrix (2, 2) from true spatial frequencies to the scan's."""
-    scale, stretch, shear = (float(attributes[name]) for name in ("scale", "stretch", "shear"))
-    return np.array([[scale + stretch, shear], [shear, scale - stretch]])

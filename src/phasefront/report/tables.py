@@ -11,6 +11,7 @@ import xarray as xr
 from phasefront.comparison.agreement import AGREE, CANNOT_TELL, DISAGREE
 from phasefront.comparison.sources import registry
 from phasefront.core.statistics import NORMAL_95, Interval
+from phasefront.core.tables import Column, Table
 
 ALL_STATES = "all states"
 MARKS = {AGREE: "=", DISAGREE: "!", CANNOT_TELL: "?"}
@@ -27,6 +28,24 @@ _LATEX_NOTES = (
 )
 # Sides of an interval that differ by less are written as one error.
 _LOPSIDED = 0.1
+
+
+# Declared here rather than in layouts, for its columns are those of the sources.
+PRINTED_TABLE = Table(
+    "comparison_table.csv",
+    "The same as a paper prints it (also as `comparison.tex`): in round brackets the standard "
+    "error in units of the last digit, in square ones the 95 % interval; a difference is "
+    "marked = (agree), ! (disagree) or ? (cannot tell).",
+    {
+        "state": Column("str", "", "state of charge"),
+        "quantity": Column(
+            "str", "", "`x`, ions per formula unit, or the name of a phase, its share of the "
+            "formula units",
+        ),
+        **{one.name: Column("str", "", f"by {one.phrase}") for one in registry.SOURCES},
+        **{registry.pair_name(pair): Column("str", "", "difference") for pair in registry.pairs()},
+    },
+)  # fmt: skip
 
 
 def comparison_table(comparison: xr.Dataset) -> pd.DataFrame:

@@ -103,11 +103,6 @@ def sample_rows(ny: int) -> np.ndarray:
     return np.unique(np.linspace(0, ny - 1, min(ny, _SAMPLE_ROWS)).round().astype(int))
 
 
-def direct_beam_disk(scan: Scan, *, radius_px: float) -> np.ndarray:
-    """Mask (ky, kx) of the disk around the direct beam, from rows spread evenly over the scan."""
-    return _distance_to_beam(scan, radius_px=radius_px) <= radius_px
-
-
 def _distance_to_beam(scan: Scan, *, radius_px: float) -> np.ndarray:
     pattern = np.zeros(scan.shape[2:])
     with np.errstate(invalid="ignore"):

@@ -47,6 +47,7 @@ BLOCH_WAVES = Layout(
         "intensity": Variable(("spot", "thickness"), "f4", "1", "share scattered into the spot"),
     },
     ("voltage_kv", "precession_deg", "tilts", "max_radius", "seed", "computed_with"),
+    optional=("mosaic_deg", "blocks"),
 )  # fmt: skip
 
 THICKNESSES_NM = (5.0, 10.0, 15.0, 20.0, 28.0, 38.0, 50.0, 65.0, 82.0, 100.0)
