@@ -3,6 +3,7 @@
 # make lint    format and lint
 # make bench   phasefront beside pyxem and py4DSTEM, into results/bench/indexing.json (15 minutes)
 # make assumptions    what wrong assumptions do to phases and probabilities, into results/bench/assumptions.json
+# make constants    the constants that were fitted, fitted again, into results/bench/constants.json
 # make coverage    do 95 % intervals of fractions hold the truth? 240 virtual scans, into results/demo/coverage.json
 # make docs    draw docs/architecture.svg from the code; write the pages of what the last demo and bench found
 # make verify RUN=demo    check every record of a run
@@ -20,7 +21,7 @@ TESTS := $(BIN)/pytest --numprocesses $(CORES) --maxprocesses 8 --dist loadgroup
 READY := .venv/.ready
 PY4DSTEM := .venv-py4dstem
 
-.PHONY: demo limno test test-all lint docs bench assumptions coverage verify lock schema
+.PHONY: demo limno test test-all lint docs bench assumptions constants coverage verify lock schema
 
 demo: $(READY)
 	$(BIN)/phasefront run config/demo.yaml --cores $(CORES)
@@ -53,6 +54,9 @@ bench: $(READY)
 
 assumptions: $(READY)
 	$(BIN)/python -m benchmarks.assumptions
+
+constants: $(READY)
+	$(BIN)/python -m benchmarks.constants
 
 coverage: $(READY)
 	$(BIN)/snakemake --configfile config/demo.yaml --cores $(CORES) study_coverage
