@@ -417,7 +417,7 @@ def test_methods_name_the_values_that_jobs_were_given():
         templates("two", 300.0, 0.0),
         made_by("import_peaks", "spots/a.nc"),
         made_by("analyse_log", "cycling/charge.nc", row=log, weighed=weighed),
-        made_by("compare_sources", "comparison.nc", **{"ion-contents": [3.0]}),
+        made_by("simulate_confusion", "confusion/a.nc", **{"ion-contents": [3.0]}),
         made_by("tabulate_comparison", "comparison.csv", ion="Na"),
         made_by(
             "find_grains", "grains/a.nc", settings={"misorientation_deg": 5, "min_positions": 9}

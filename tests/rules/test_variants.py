@@ -14,6 +14,7 @@ from snakemake.settings.types import ConfigSettings, OutputSettings, Quietness, 
 
 from phasefront.experiment.sweep import SWEPT
 from phasefront.experiment.variants import column
+from phasefront.records.context import VARIABLE
 
 ROOT = Path(__file__).resolve().parents[2]
 # One setting of each section, with a value that is not the demo's own.
@@ -59,6 +60,7 @@ def located(tmp_path_factory):
         SnakemakeApi(OutputSettings(quiet={Quietness.ALL})) as api,
     ):
         patch.chdir(ROOT)
+        patch.setenv(VARIABLE, "{}")  # what the rules leave there goes with it
         loaded = api.workflow(
             ResourceSettings(cores=1),
             config_settings=ConfigSettings(configfiles=[ROOT / "config/demo.yaml", swept]),
@@ -135,7 +137,7 @@ def test_a_variant_runs_what_a_run_with_its_settings_would(tmp_path):
     varied = {line for line in varied if "summarise_sweep" not in line}
     stages = {re.search(r"scripts/(\w+)\.py", line)[1] for line in varied}
     assert stages >= {"calibrate_scan", "find_spots", "simulate_templates", "fit_pattern"}
-    assert len(varied) == 5 * 8 + 1 + 1
+    assert len(varied) == 5 * 9 + 1 + 1
     assert {re.sub(r"sweep/(\w+~[^/]+/)+", "", line) for line in varied} <= expected
 
 

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from phasefront.core.errors import InputError
+from phasefront.experiment import values
 from phasefront.experiment.config import Experiment, schema
 from phasefront.experiment.load import load, parse
 from phasefront.experiment.plan import Plan
@@ -258,7 +259,7 @@ def test_a_row_of_refined_fractions_needs_no_wavelength(demo, tmp_path):
     plan = Plan.parse(demo, "demo.yaml")
     assert plan.patterns_of_kind("refined") == ["p"]
     assert plan.patterns_of_kind("pattern") == []
-    row = PatternRow.model_validate(plan.value("pattern.p.row"))
+    row = PatternRow.model_validate(values.value(plan, "pattern.p.row"))
     assert (row.row, row.wavelength) == ("x2.0.xye", None)
 
 
@@ -303,11 +304,15 @@ def test_a_camera_reaches_what_draws_directions_and_no_other_rule(demo):
     demo["instruments"]["astar"]["camera"] = {"rotation_deg": -40, "mirrored": True}
     stated = Plan.parse(demo, "demo.yaml")
     optics, of_scan = f"scan.{scan}.optics", f"scan.{scan}.camera"
-    assert stated.value(optics) == unstated.value(optics) == stated.value("instrument.astar.optics")
-    assert "camera" not in stated.value(optics)
-    assert unstated.value(of_scan) is None
-    assert stated.value(of_scan) == camera
-    assert stated.value("cameras") == dict.fromkeys(stated.scans.index, camera)
+    assert (
+        values.value(stated, optics)
+        == values.value(unstated, optics)
+        == values.value(stated, "instrument.astar.optics")
+    )
+    assert "camera" not in values.value(stated, optics)
+    assert values.value(unstated, of_scan) is None
+    assert values.value(stated, of_scan) == camera
+    assert values.value(stated, "cameras") == dict.fromkeys(stated.scans.index, camera)
 
 
 # ------------------------------------------------------------------------ what no config can be

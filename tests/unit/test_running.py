@@ -61,7 +61,7 @@ def test_the_transcript_holds_what_was_said_to_people(finished):
 
 
 def test_jobs_do_not_see_where_events_go(finished):
-    assert "PHASEFRONT" not in (finished[0] / "copies/0").read_text()
+    assert "PHASEFRONT_EVENTS" not in (finished[0] / "copies/0").read_text()
 
 
 def test_progress_on_a_terminal_is_a_bar(tmp_path, monkeypatch):

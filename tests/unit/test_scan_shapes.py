@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from test_scans import patterns, refusal, signal, whole, write, write_blo, write_dm4, write_emd
 
 from phasefront.core.errors import InputError
+from phasefront.experiment import values
 from phasefront.experiment.settings.instruments import Instrument
 from phasefront.experiment.settings.scans import ScanLayout, ScanRow
 from phasefront.experiment.tables import read_table
@@ -377,7 +378,7 @@ def test_a_shape_in_the_table_is_rows_by_columns():
     for text in ("24", "4 x", "4 x 6 x 8", "-4 x 6", "4.0 x 6", "four x six", "0 x 6"):
         with pytest.raises(ValueError, match=r"shape|greater"):
             ScanRow(**row, scan_shape=text)
-    with pytest.raises(ValueError, match="a list of peaks says its shape itself"):
+    with pytest.raises(ValueError, match="a list of peaks and a map say their shape"):
         ScanRow(**row, kind="peaks", skip="1")
 
 
@@ -395,8 +396,8 @@ def test_the_layout_reaches_the_plan(tmp_path):
     (tmp_path / "scans.tsv").write_text("\n".join(lines).replace(" ", "\t"))
     table = read_table(tmp_path / "scans.tsv", ScanRow)
     plan = Plan("config", None, table, None, None, None)
-    assert plan.value("scan.a.layout") == {"flyback": 0, "scan_shape": [4, 6], "skip": 2}
-    assert ScanLayout.model_validate(plan.value("scan.b.layout")) == ScanLayout()
+    assert values.value(plan, "scan.a.layout") == {"flyback": 0, "scan_shape": [4, 6], "skip": 2}
+    assert ScanLayout.model_validate(values.value(plan, "scan.b.layout")) == ScanLayout()
 
 
 def instrument(**changed):

@@ -38,27 +38,31 @@ def test_every_path_of_a_rule_leads_to_a_value_that_is_json(demo):
     plan, paths = Plan.parse(demo, "demo.yaml"), paths_of_rules()
     assert len(paths) > 35
     for path in paths:
-        value = plan.value(path)
-        assert json.loads(json.dumps(value)) == value, path
-        given = values.text(value)
-        assert given == value or json.loads(given) == value
+        found = values.value(plan, path)
+        assert json.loads(json.dumps(found)) == found, path
+        given = values.text(found)
+        assert given == found or json.loads(given) == found
 
 
 def test_what_rules_are_given_of_scans_logs_and_patterns(demo):
     plan = Plan.parse(demo, "demo.yaml")
-    assert plan.value("scan.grains-x2.5.step") == 10
-    assert plan.value("scan.grains-x2.5.state") == "x2.5"
-    assert plan.value("scan.grains-x2.5.layout") == {"scan_shape": None, "skip": 0, "flyback": 0}
-    assert plan.value("log.charge.row")["mass_mg"] == 3.42
-    assert [state["rest"] for state in plan.value("log.charge.states")] == [0, 1, 2, 3, 4]
-    row = plan.value("pattern.powder-x1.5.row")
+    assert values.value(plan, "scan.grains-x2.5.step") == 10
+    assert values.value(plan, "scan.grains-x2.5.state") == "x2.5"
+    assert values.value(plan, "scan.grains-x2.5.layout") == {
+        "scan_shape": None,
+        "skip": 0,
+        "flyback": 0,
+    }
+    assert values.value(plan, "log.charge.row")["mass_mg"] == 3.42
+    assert [state["rest"] for state in values.value(plan, "log.charge.states")] == [0, 1, 2, 3, 4]
+    row = values.value(plan, "pattern.powder-x1.5.row")
     assert (row["wavelength"], row["axis"]) == (0.4127, None)
-    assert plan.value("links")[1] == {
+    assert values.value(plan, "links")[1] == {
         "state": "x2.5", "scans": ["grains-x2.5"], "log": "charge", "patterns": ["powder-x2.5"]
     }  # fmt: skip
-    assert plan.value("raw_paths")[0] == "results/demo/raw/grains-x3.0.blo"
-    assert plan.value("instruments_of_raw_scans") == ["astar"] * 5
-    assert plan.value("seed_of.grains-x2.5") == plan.seed_of("grains-x2.5")
+    assert values.value(plan, "raw_paths")[0] == "results/demo/raw/grains-x3.0.blo"
+    assert values.value(plan, "instruments_of_raw_scans") == ["astar"] * 5
+    assert values.value(plan, "seed_of.grains-x2.5") == plan.seed_of("grains-x2.5")
 
 
 def test_what_rules_are_given_of_the_material(demo):
@@ -68,35 +72,37 @@ def test_what_rules_are_given_of_the_material(demo):
         ("names", "name"), ("cifs", "cif"), ("ion_contents", "ion_content"),
         ("formula_units", "formula_units"), ("shared_lattice.axes", "parent_axes"),
     ):  # fmt: skip
-        assert plan.value(f"material.{path}") == [phase[name] for phase in phases]
-    assert plan.value("material.shared_lattice.point_group") == "4/mmm"
-    assert plan.value("material.labels") == {phase["name"]: phase["label"] for phase in phases}
-    assert plan.value("material.weighed") == {
+        assert values.value(plan, f"material.{path}") == [phase[name] for phase in phases]
+    assert values.value(plan, "material.shared_lattice.point_group") == "4/mmm"
+    assert values.value(plan, "material.labels") == {
+        phase["name"]: phase["label"] for phase in phases
+    }
+    assert values.value(plan, "material.weighed") == {
         "molar_mass": 417.79, "ion_content": 3.0, "ion_error": 0.01
     }  # fmt: skip
-    candidates = Candidates.model_validate(plan.value("material.candidates"))
+    candidates = Candidates.model_validate(values.value(plan, "material.candidates"))
     assert candidates.shared_lattice == plan.experiment.material.shared_lattice
-    assert "label" not in plan.value("material.candidates")["phases"][0]
+    assert "label" not in values.value(plan, "material.candidates")["phases"][0]
 
 
 @pytest.mark.parametrize("path", ["material.candidates", "material.weighed", "material.names"])
 def test_a_label_or_a_two_phase_field_is_in_no_value_of_physics(demo, path):
-    before = Plan.parse(demo, "demo.yaml").value(path)
+    before = values.value(Plan.parse(demo, "demo.yaml"), path)
     demo["material"]["two_phase_fields"] = []
     for phase in demo["material"]["phases"]:
         phase["label"] = "another"
         phase["cell_from"] = ["powder-x3.0"]
-    assert Plan.parse(demo, "demo.yaml").value(path) == before
+    assert values.value(Plan.parse(demo, "demo.yaml"), path) == before
 
 
 def test_a_variant_changes_the_sections_that_it_sweeps_alone(demo):
     demo["sweep"] = {"grid": {"spots.position_sigma": [0.006]}}
     plan = Plan.parse(demo, "demo.yaml")
     variant = "sweep/spots__position_sigma~0.006/"
-    assert plan.value("spots.position_sigma") == 0.005
-    assert plan.value("spots.position_sigma", variant) == 0.006
-    assert plan.value("scan.grains-x2.5.step", variant) == 10
-    assert plan.value("variants") == [
+    assert values.value(plan, "spots.position_sigma") == 0.005
+    assert values.value(plan, "spots.position_sigma", variant) == 0.006
+    assert values.value(plan, "scan.grains-x2.5.step", variant) == 10
+    assert values.value(plan, "variants") == [
         {"spots.position_sigma": 0.005}, {"spots.position_sigma": 0.006}
     ]  # fmt: skip
     assert plan.sweep.experiment_of(variant) is plan.sweep.experiment_of(variant)
@@ -107,7 +113,7 @@ def test_a_variant_changes_the_sections_that_it_sweeps_alone(demo):
 )
 def test_a_path_that_leads_to_nothing_is_named(demo, path):
     with pytest.raises(InputError, match=rf"demo\.yaml: nothing stands at {re.escape(path)}"):
-        Plan.parse(demo, "demo.yaml").value(path)
+        values.value(Plan.parse(demo, "demo.yaml"), path)
 
 
 def test_no_section_of_a_config_has_the_name_of_another_kind_of_path():
@@ -120,6 +126,6 @@ def test_a_step_that_no_table_gives_reaches_a_script_as_no_number(demo, tmp_path
     rows = Path(demo["tables"]["scans"]).read_text().replace("\tastar\t10", "\tastar\t")
     table.write_text(rows)
     demo["tables"]["scans"] = str(table)
-    step = Plan.parse(demo, "demo.yaml").value("scan.grains-x2.5.step")
+    step = values.value(Plan.parse(demo, "demo.yaml"), "scan.grains-x2.5.step")
     assert math.isnan(step)
     assert math.isnan(float(values.text(step)))

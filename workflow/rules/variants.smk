@@ -53,7 +53,7 @@ class stated:
 
     def __call__(self, wildcards):
         path = self.path.format(**wildcards)
-        return values.text(PLAN.value(path, variant_of(wildcards)))
+        return values.text(values.value(PLAN, path, variant_of(wildcards)))
 
 
 def flat(found):

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phasefront.core.errors import InputError
+from phasefront.experiment import values
 from phasefront.experiment.load import named
 from phasefront.records.record import Record, plain
 
@@ -37,7 +38,7 @@ class Settings:
                 return f"{config}: {other}"
             for name, path in record.run.stated.items():
                 made_with = record.made.parameters.get(name)
-                given = plain(plan.value(path, variant))
+                given = plain(values.value(plan, path, variant))
                 if made_with != given:
                     return f"{config}: {_first_difference(name, made_with, given)}"
         except InputError as error:

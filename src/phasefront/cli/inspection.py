@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from phasefront.core.errors import InputError
+from phasefront.experiment import values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,7 +79,7 @@ def _scan(plan: Plan, name: str) -> str:
     from phasefront.scans import files
 
     scan = files.open_scan(
-        row["path"], ScanLayout.model_validate(plan.value(f"scan.{name}.layout"))
+        row["path"], ScanLayout.model_validate(values.value(plan, f"scan.{name}.layout"))
     )
     instrument = plan.experiment.instruments[row["instrument"]]
     files.check_instrument(scan, instrument)
@@ -163,7 +164,7 @@ def _log(plan: Plan, name: str) -> str:
     from phasefront.cycling.logs import read_log
     from phasefront.experiment.settings.cycling import LogRow
 
-    row = LogRow.model_validate(plan.value(f"log.{name}.row"))
+    row = LogRow.model_validate(values.value(plan, f"log.{name}.row"))
     log = read_log(row.path, columns=row.columns)
     material = plan.experiment.material
     all_ions = FARADAY_MAH_MOL * material.pristine_ion_content / material.pristine_molar_mass
@@ -197,7 +198,7 @@ def describe_log(
 def _pattern(plan: Plan, name: str) -> str:
     from phasefront.experiment.settings.powder import PatternRow
 
-    row = PatternRow.model_validate(plan.value(f"pattern.{name}.row"))
+    row = PatternRow.model_validate(values.value(plan, f"pattern.{name}.row"))
     if row.kind == "refined":
         return _fractions(plan, row)
     from phasefront.powder.files import read_pattern

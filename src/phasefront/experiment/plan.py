@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from pydantic import JsonValue
 
 from phasefront.core.errors import InputError
-from phasefront.experiment import sweep, values
+from phasefront.experiment import sweep
 from phasefront.experiment.config import Experiment
 from phasefront.experiment.load import load, named, parse
 from phasefront.experiment.settings.base import Model
@@ -86,10 +85,6 @@ class Plan:
     def scans_of_kind(self, kind: str) -> list[str]:
         """Identifiers of the scans that are raw scans, peak lists or maps."""
         return list(self.scans.index[self.scans["kind"] == kind])
-
-    def value(self, path: str, variant: str = "") -> JsonValue:
-        """What a rule is given of the experiment by a path; see `values.value`."""
-        return values.value(self, path, variant)
 
     def scans_of(self, state: str) -> list[str]:
         """Identifiers of a state's scans."""

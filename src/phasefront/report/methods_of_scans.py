@@ -48,7 +48,10 @@ def tell_templates(jobs: Jobs) -> str:
         )
         for name, step in zip(jobs.names, jobs.steps, strict=True)
     ]
-    (names,), (contents,) = jobs.values("names"), jobs.of("compare_sources").values("ion-contents")
+    (names,), (contents,) = (
+        jobs.values("names"),
+        jobs.of("simulate_confusion").values("ion-contents"),
+    )
     cifs = [entry["path"] for entry in jobs.steps[0].inputs if entry["role"] == "cifs"]
     phases = [
         f"{name} ({number(content)} {moving_ion(jobs)} per formula unit, `{cif}`)"
