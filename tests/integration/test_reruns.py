@@ -33,8 +33,9 @@ READERS = {
     " draw_comparison execute_notebook check_against_truth simulate_confusion",
     "find_grains": "simulate_confusion count_fractions draw_maps draw_comparison execute_notebook",
     "simulate_confusion": "count_fractions",
-    "count_fractions": "tabulate_fractions compare_sources summarise_run execute_notebook"
+    "count_fractions": "pool_fractions tabulate_fractions summarise_run execute_notebook"
     " check_against_truth",
+    "pool_fractions": "compare_sources tabulate_fractions execute_notebook",
     "analyse_log": "draw_log compare_sources draw_comparison execute_notebook",
     "fit_pattern": "draw_powder compare_sources",
     "compare_sources": "tabulate_comparison summarise_run draw_comparison execute_notebook",
@@ -42,11 +43,11 @@ READERS = {
     "check_against_truth": "draw_truth execute_notebook",
     "rate_pairs": "draw_pairs",
 }
-# Two scans, two powder patterns; of everything else the experiment has one.
+# Two scans, each of a state of its own, two powder patterns; of everything else one.
 OF_A_SCAN = {
     "simulate_scan", "describe_scan", "calibrate_scan", "find_spots", "find_orientations",
     "decide_phases", "find_grains", "simulate_confusion", "count_fractions", "draw_scan",
-    "draw_patterns", "draw_maps", "export_maps",
+    "draw_patterns", "draw_maps", "export_maps", "pool_fractions",
 }  # fmt: skip
 OF_A_PATTERN = {"simulate_pattern", "fit_pattern", "draw_powder"}
 WITH_CIFS = {
