@@ -188,6 +188,7 @@ def test_a_fraction_is_explained_by_the_scan_of_its_state_alone(finished_project
     assert traced.place.where == "states / x2.5 / fractions / stem / Na3 / value"
     assert [(place.path, place.where) for place in traced.before] == [
         ("results/small/comparison.nc", "fraction[state x2.5, source stem, phase Na3]"),
+        ("results/small/states/x2.5.nc", "value[kind molar, phase Na3]"),
         ("results/small/fractions/grains-x2.5.nc", "value[kind molar, phase Na3]"),
     ]
     paths = " ".join(found.narrowed().by_path)
