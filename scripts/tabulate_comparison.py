@@ -7,12 +7,7 @@ def tabulate_comparison(job):
     from phasefront.core import netcdf, tables
     from phasefront.layouts.comparison import COMPARISON, COMPARISON_TABLE
     from phasefront.report import conclusions
-    from phasefront.report.tables import (
-        PRINTED_TABLE,
-        comparison_table,
-        latex_table,
-        printed_table,
-    )
+    from phasefront.report.tables import PRINTED_TABLE, comparison_table, latex_table, printed_table
 
     compared = netcdf.read(job.comparison, COMPARISON)
     tables.write(comparison_table(compared), job.table, COMPARISON_TABLE)

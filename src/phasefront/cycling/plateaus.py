@@ -8,10 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from phasefront.cycling.logs import (
-    CHARGE,
-    DISCHARGE,
-)
+from phasefront.cycling.logs import CHARGE, DISCHARGE
 
 # Differential capacity: steps of voltage, and how many of them a slope is fitted over.
 _GRID_V = 2e-3

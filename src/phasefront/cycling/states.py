@@ -7,9 +7,7 @@ import pandas as pd
 
 from phasefront.core.errors import InputError
 from phasefront.cycling.ion_content import require_columns, source_of
-from phasefront.cycling.logs import (
-    REST,
-)
+from phasefront.cycling.logs import REST
 
 # --- states ----------------------------------------------------------------------------------
 

@@ -14,10 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phasefront.diffraction.correlation import (
-    Correlator,
-    share_out,
-)
+from phasefront.diffraction.correlation import Correlator, share_out
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
 

@@ -18,12 +18,7 @@ from phasefront.diffraction.correlation import (
     share_out,
 )
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.matching_kernels import (
-    COARSE_ANGLES,
-    ORDERS,
-    search,
-    transform,
-)
+from phasefront.diffraction.matching_kernels import COARSE_ANGLES, ORDERS, search, transform
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.templates import MIN_RADIUS
 

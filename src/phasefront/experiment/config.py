@@ -8,11 +8,7 @@ from __future__ import annotations
 
 import json
 
-from pydantic import (
-    Field,
-    JsonValue,
-    model_validator,
-)
+from pydantic import Field, JsonValue, model_validator
 from pydantic_core import to_jsonable_python
 
 from phasefront.experiment.settings.base import FilePath, Line, Model, Name, Url, refuse_same_names

@@ -7,9 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import yaml
-from pydantic import (
-    ValidationError,
-)
+from pydantic import ValidationError
 
 from phasefront.core.errors import InputError
 from phasefront.experiment.config import Experiment

@@ -9,9 +9,7 @@ import numpy as np
 from phasefront.diffraction import excitation, rotations
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.optics import Optics
-from phasefront.diffraction.templates import (
-    MIN_RADIUS,
-)
+from phasefront.diffraction.templates import MIN_RADIUS
 
 # Shares of the strongest spot's: a spot that counts for evidence, and one that may explain another.
 COUNTED, KEPT = 1e-3, 1e-6

@@ -27,10 +27,7 @@ import xarray as xr
 from phasefront.core import netcdf
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.optics import Optics
-from phasefront.diffraction.templates import (
-    MIN_RADIUS,
-    beam_directions,
-)
+from phasefront.diffraction.templates import MIN_RADIUS, beam_directions
 from phasefront.layouts.pairs import PAIRS
 from phasefront.pairs.patterns import Assumptions
 from phasefront.pairs.search import Search

@@ -16,10 +16,7 @@ from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable, reflection_table
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import COARSE_DEG, Library
-from phasefront.diffraction.templates import (
-    shortest_rotations,
-    simulate_templates,
-)
+from phasefront.diffraction.templates import shortest_rotations, simulate_templates
 from phasefront.pairs.electrons import discriminating_reflections, electrons_needed
 from phasefront.pairs.explanation import LIMIT, Explanation
 from phasefront.pairs.patterns import Assumptions, IdealSpots, Reflections

@@ -9,10 +9,7 @@ import numpy as np
 
 from phasefront.diffraction import cells
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.likelihood import (
-    Refined,
-    common_distortion,
-)
+from phasefront.diffraction.likelihood import Refined, common_distortion
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots

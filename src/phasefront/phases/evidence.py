@@ -8,10 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import xarray as xr
 
-from phasefront.diffraction.likelihood import (
-    Refined,
-    refine,
-)
+from phasefront.diffraction.likelihood import Refined, refine
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots

@@ -10,9 +10,7 @@ from scipy.special import ndtr
 
 from phasefront.diffraction import cell_path, cells, rotations
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.likelihood import (
-    assign,
-)
+from phasefront.diffraction.likelihood import assign
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots

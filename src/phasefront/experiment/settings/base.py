@@ -5,12 +5,7 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 # What stands in paths of results: a file's name may have 255 signs, and its suffixes take some.
 NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$"

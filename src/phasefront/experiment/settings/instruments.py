@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import (
-    Field,
-    RootModel,
-)
+from pydantic import Field, RootModel
 
 from phasefront.experiment.settings.base import Model, Name, Positive
 

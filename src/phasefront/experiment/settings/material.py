@@ -4,17 +4,9 @@ from __future__ import annotations
 
 import itertools
 
-from pydantic import (
-    Field,
-    model_validator,
-)
+from pydantic import Field, model_validator
 
-from phasefront.experiment.settings.base import (
-    Name,
-    Positive,
-    Text,
-    refuse_same_names,
-)
+from phasefront.experiment.settings.base import Name, Positive, Text, refuse_same_names
 from phasefront.experiment.settings.candidates import Candidate, Candidates, Weighed
 
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import (
-    Field,
-    RootModel,
-    model_validator,
-)
+from pydantic import Field, RootModel, model_validator
 
 from phasefront.experiment.settings.base import Fraction, Model, Name
 
