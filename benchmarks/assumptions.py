@@ -29,6 +29,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -43,7 +44,6 @@ from phasefront.diffraction.rotations import misorientation
 from phasefront.diffraction.spot_lists import observed_window
 from phasefront.diffraction.templates import simulate_templates
 from phasefront.layouts.phases import MIXED, UNANSWERED, UNINDEXED, VACUUM
-from phasefront.layouts.spots import SPOTS
 from phasefront.orientations import indexing
 from phasefront.phases import decisions
 from phasefront.scans import files
@@ -218,6 +218,18 @@ class Outcome:
     centre_error: float = np.nan  # rms distance of the beam from its true place, pixels
 
 
+class Decided(NamedTuple):
+    """A virtual scan with its truth, and what each stage made of it."""
+
+    truth: xr.Dataset
+    geometry: xr.Dataset
+    crystals: list[Crystal]
+    templates: xr.Dataset
+    spots: xr.Dataset
+    orientations: xr.Dataset
+    phases: xr.Dataset
+
+
 class Study:
     """Films, templates and calibrations, each made once; files are kept in a folder."""
 
@@ -239,7 +251,7 @@ class Study:
         right = replace(assumed, scale_factor=1.0, round_rings=False)
         return self._once(("geometry", film, right), lambda: self._geometry(film, right))
 
-    def analyse(self, film: Film, assumed: Assumed) -> Outcome:
+    def decide(self, film: Film, assumed: Assumed) -> Decided:
         """All stages from the raw scan to decisions."""
         path, truth = self.film(film)
         scan = files.open_scan(path)
@@ -249,12 +261,9 @@ class Study:
         if assumed.round_rings:
             affine = np.sqrt(np.linalg.det(affine)) * np.eye(2)
         geometry = with_affine(geometry, affine)
-        found = netcdf.join(
-            vectors.stream_spots(
-                scan.blocks(), geometry, false_alarms=FALSE_ALARMS, max_radius=MAX_RADIUS,
-                scan="virtual",
-            ),
-            SPOTS, {}, {"scan": "virtual", "scan_step_nm": 10.0},
+        found = vectors.find_spots(
+            scan.blocks(), geometry, false_alarms=FALSE_ALARMS, max_radius=MAX_RADIUS,
+            scan="virtual", scan_step_nm=10.0,
         )  # fmt: skip
         indexed = indexing.find_orientations(
             found, templates, crystals, n_best=2, min_spots=MIN_SPOTS,
@@ -270,17 +279,17 @@ class Study:
             raw=(scan, geometry),
             min_spots=MIN_SPOTS, position_sigma=POSITION_SIGMA,
         )  # fmt: skip
-        scale = np.sqrt(np.linalg.det(affine) / np.linalg.det(truth["affine"].values))
-        beyond = 0.5 * np.trace(phases["distortion"].values)
+        return Decided(truth, geometry, crystals, templates, found, indexed, phases)
+
+    def analyse(self, film: Film, assumed: Assumed) -> Outcome:
+        """What the decisions of a film are worth, beside its truth."""
+        made = self.decide(film, assumed)
+        geometry, truth = made.geometry, made.truth
+        scale = np.sqrt(np.linalg.det(geometry["affine"]) / np.linalg.det(truth["affine"]))
+        beyond = 0.5 * np.trace(made.phases["distortion"].values)
         off = [geometry[name].values - truth[name].values for name in ("centre_y", "centre_x")]
         return replace(
-            gather(
-                truth,
-                phases,
-                found,
-                crystals,
-                scale / beyond - 1,
-            ),
+            gather(truth, made.phases, made.spots, made.crystals, scale / beyond - 1),
             centre_error=float(np.sqrt(np.mean(np.square(off).sum(axis=0)))),
         )
 

@@ -21,13 +21,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import xarray as xr
 from scipy.special import log_softmax
 
 from benchmarks import assumptions
-from benchmarks.assumptions import MIN_SPOTS, PHASES, POSITION_SIGMA, Assumed, Film, Study
+from benchmarks.assumptions import MIN_SPOTS, Assumed, Decided, Film, Study
 from phasefront.diffraction import excitation, matching, template_library
-from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import laue_rotations
 from phasefront.diffraction.excitation import LorentzianRod
 from phasefront.diffraction.likelihood import refine
@@ -35,10 +33,7 @@ from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.rotations import misorientation
 from phasefront.diffraction.spot_lists import Spots
-from phasefront.orientations.indexing import find_orientations
-from phasefront.phases import decisions, evidence
-from phasefront.scans import files
-from phasefront.spots import vectors
+from phasefront.phases import evidence
 
 OUT = assumptions.ROOT / "results" / "bench" / "constants.json"
 FILMS = (Film(3.0, 81001), Film(1.5, 81002), Film(2.0, 81003, dose=1e6))
@@ -51,39 +46,21 @@ RIGHT_DEG = 3.0
 class Scan:
     """A virtual scan, indexed and decided, with the truth of its clear positions."""
 
-    spots: xr.Dataset
-    orientations: xr.Dataset
-    templates: xr.Dataset
-    crystals: list
-    phases: xr.Dataset
+    made: Decided
     clear: np.ndarray  # (n,) positions of one phase and one grain that have an orientation
     true: np.ndarray  # (n,) their phase
     rotation: np.ndarray  # (n, 4)
 
-
-def prepare(study: Study, film: Film) -> Scan:
-    """Spots, orientations and decision of a scan, its true geometry given."""
-    path, truth = study.film(film)
-    crystals, templates = study.templates(Assumed())
-    geometry = study.geometry(film, Assumed(calibrated="truth"))
-    scan = files.open_scan(path)
-    spots = vectors.find_spots(scan.blocks(), geometry, scan="virtual", scan_step_nm=10.0)
-    orientations = find_orientations(
-        spots, templates, crystals, min_spots=MIN_SPOTS, position_sigma=POSITION_SIGMA
-    )
-    candidates = CandidatePhases(
-        crystals, [phase.parent_axes for phase in PHASES], [phase.ion_content for phase in PHASES]
-    )
-    phases = decisions.decide_phases(
-        spots, orientations, templates, candidates, raw=(scan, geometry), min_spots=MIN_SPOTS,
-        position_sigma=POSITION_SIGMA,
-    )  # fmt: skip
-    weight = truth["weight"].values.reshape(-1, len(crystals))
-    indexed = np.isfinite(orientations["rotation"].values[:, :, :, 0, 0]).all(axis=-1).ravel()
-    clear = np.flatnonzero((weight.max(axis=1) == 1) & ~truth["overlap"].values.ravel() & indexed)
-    true = weight[clear].argmax(axis=1)
-    rotation = truth["rotation"].values.reshape(len(weight), -1, 4)[clear, true]
-    return Scan(spots, orientations, templates, crystals, phases, clear, true, rotation)
+    @classmethod
+    def of(cls, made: Decided) -> Scan:
+        truth, starts = made.truth, made.orientations["rotation"].values
+        weight = truth["weight"].values.reshape(-1, len(made.crystals))
+        indexed = np.isfinite(starts[:, :, :, 0, 0]).all(axis=-1).ravel()
+        single = (weight.max(axis=1) == 1) & (truth["overlap"].values.ravel() == 0)
+        clear = np.flatnonzero(single & indexed)
+        true = weight[clear].argmax(axis=1)
+        rotation = truth["rotation"].values.reshape(len(weight), -1, 4)[clear, true]
+        return cls(made, clear, true, rotation)
 
 
 def score(scan: Scan, logits: np.ndarray) -> float:
@@ -92,20 +69,19 @@ def score(scan: Scan, logits: np.ndarray) -> float:
 
 
 def of_phases(scan: Scan, name: str) -> np.ndarray:
-    return scan.phases[name].values.reshape(-1, len(scan.crystals))[scan.clear]
+    return scan.made.phases[name].values.reshape(-1, len(scan.made.crystals))[scan.clear]
 
 
 def of_likelihood(scan: Scan, *, power: float = 0.25, **changes: float) -> float:
     """Score of the likelihood alone, refined with another setting from the same starts."""
-    optics = replace(
-        Optics.of(scan.templates, scan.spots, position_sigma=float(scan.phases["position_sigma"])),
-        **changes,
-    )
-    table = reflection_table(scan.crystals, max_radius=optics.window[1])
-    number = len(scan.crystals)
-    starts = scan.orientations["rotation"].values[:, :, :, 0].reshape(-1, number, 4)[scan.clear]
+    made = scan.made
+    sigma = float(made.phases["position_sigma"])
+    optics = replace(Optics.of(made.templates, made.spots, position_sigma=sigma), **changes)
+    table = reflection_table(made.crystals, max_radius=optics.window[1])
+    number = len(made.crystals)
+    starts = made.orientations["rotation"].values[:, :, :, 0].reshape(-1, number, 4)[scan.clear]
     refined = refine(
-        Spots.of(scan.spots), np.repeat(scan.clear, number), np.tile(range(number), len(starts)),
+        Spots.of(made.spots), np.repeat(scan.clear, number), np.tile(range(number), len(starts)),
         starts.reshape(-1, 4), table, optics, intensity_power=power, coarse=False,
     )  # fmt: skip
     return score(scan, evidence.TEMPERATURE * refined.log_likelihood.reshape(-1, number))
@@ -114,12 +90,12 @@ def of_likelihood(scan: Scan, *, power: float = 0.25, **changes: float) -> float
 def of_matching(scan: Scan) -> float:
     """Share of positions whose best match is of the right phase and orientation."""
     library = template_library.Library.prepare(
-        scan.templates, scan.crystals, template_library.COARSE_DEG
+        scan.made.templates, scan.made.crystals, template_library.COARSE_DEG
     )
-    found = matching.match(Spots.of(scan.spots), library, n_best=1, min_spots=MIN_SPOTS)
+    found = matching.match(Spots.of(scan.made.spots), library, n_best=1, min_spots=MIN_SPOTS)
     best, turned = found.score[scan.clear, :, 0], found.rotation[scan.clear, :, 0]
     right = np.nan_to_num(best, nan=-1).argmax(axis=1) == scan.true
-    for phase, crystal in enumerate(scan.crystals):
+    for phase, crystal in enumerate(scan.made.crystals):
         own = scan.true == phase
         # A pattern shows the crystal's Laue group, and hardly tells half a turn about the beam.
         symmetry = laue_rotations(crystal.point_group)
@@ -208,7 +184,7 @@ def measure(scans: list[Scan]) -> list[dict]:
 def main(shape: tuple[int, int] = SHAPE, out: Path = OUT) -> None:
     with tempfile.TemporaryDirectory() as folder:
         study = Study(Path(folder), shape, GRAINS)
-        scans = [prepare(study, film) for film in FILMS]
+        scans = [Scan.of(study.decide(film, Assumed(calibrated="truth"))) for film in FILMS]
         rows = measure(scans)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(

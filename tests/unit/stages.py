@@ -20,12 +20,8 @@ def build_phases(names, decision, *, scan="map", **given):
     share[decision >= 0] = np.eye(count)[decision[decision >= 0]]
     share[decision == MIXED] = np.where(np.arange(count) < 2, 1 / min(count, 2), 0)
     sizes = dict(zip(("y", "x", "phase"), (*shape, count), strict=True))
-    sizes |= {"q_axis": 2, "quaternion": 4, "cell_parameter": 6, "other_parameter": 6}
-    unknown = {
-        name: np.full([sizes[dim] for dim in variable.dims], np.nan)
-        for name, variable in PHASES.variables.items()
-        if variable.dtype == "f4"
-    }
+    sizes |= {"q_axis": 2, "other_q_axis": 2}
+    sizes |= {"quaternion": 4, "cell_parameter": 6, "other_parameter": 6}
     known = {
         "distortion": np.eye(2), "position_sigma": 0.003,
         "phase": names, "decision": decision, "share": share, "reliability": np.zeros(shape),
@@ -35,7 +31,7 @@ def build_phases(names, decision, *, scan="map", **given):
         "scan": scan, "map_by": "", "decide_above": 0.95, "min_explained": 0.5,
         "max_misfit": 4.0,
     }  # fmt: skip
-    return netcdf.build(PHASES, {**unknown, **known, **given}, attributes)
+    return netcdf.build(PHASES, {**netcdf.unknown(PHASES, sizes), **known, **given}, attributes)
 
 
 def build_cycling(states, contents, *, cycles=False):

@@ -6,6 +6,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from cifs_of_two_atoms import cif_text
 from conftest import ROOT
 from orix import io
 from orix.quaternion import Orientation, Rotation, symmetry
@@ -30,28 +31,10 @@ SHAPE = (5, 7)
 SUFFIXES = ("h5", "ang", "ctf")
 UNSTATED = "camera rotation not stated: directions on the map are relative to the camera"
 
-CIF = """data_{name}
-_cell_length_a {a}
-_cell_length_b {b}
-_cell_length_c {c}
-_cell_angle_alpha 90
-_cell_angle_beta {beta}
-_cell_angle_gamma {gamma}
-_space_group_name_H-M_alt '{group}'
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-_atom_site_occupancy
-Mn1 Mn 0 0 0 1
-O1 O 0.21 0.13 0.34 0.1
-"""
 CELLS = {
-    "cubic": {"a": 8.2, "b": 8.2, "c": 8.2, "beta": 90, "gamma": 90, "group": "F d -3 m:1"},
-    "monoclinic": {"a": 5, "b": 8.5, "c": 5.1, "beta": 109.4, "gamma": 90, "group": "C 1 2/m 1"},
-    "hexagonal": {"a": 5, "b": 5, "c": 14, "beta": 90, "gamma": 120, "group": "P 63/m m c"},
+    "cubic": ((8.2, 8.2, 8.2, 90, 90, 90), "F d -3 m:1"),
+    "monoclinic": ((5, 8.5, 5.1, 90, 109.4, 90), "C 1 2/m 1"),
+    "hexagonal": ((5, 5, 14, 90, 90, 120), "P 63/m m c"),
 }
 
 
@@ -63,8 +46,8 @@ def sodium():
 @pytest.fixture(scope="module")
 def others(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cifs")
-    for name, cell in CELLS.items():
-        (folder / f"{name}.cif").write_text(CIF.format(name=name, **cell))
+    for name, (cell, group) in CELLS.items():
+        (folder / f"{name}.cif").write_text(cif_text(name, cell, group, "Mn"))
     return [read_crystal(folder / f"{name}.cif") for name in CELLS]
 
 

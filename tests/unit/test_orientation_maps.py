@@ -5,6 +5,7 @@ import re
 import h5py
 import numpy as np
 import pytest
+from cifs_of_two_atoms import cif_text
 from conftest import ROOT
 from diffpy.structure import Lattice, Structure
 from hypothesis import HealthCheck, assume, given, settings
@@ -29,24 +30,6 @@ from phasefront.maps.formats.map import basis
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
 
-CIF = """data_{name}
-_cell_length_a {a}
-_cell_length_b {b}
-_cell_length_c {c}
-_cell_angle_alpha {alpha}
-_cell_angle_beta {beta}
-_cell_angle_gamma {gamma}
-_space_group_name_H-M_alt '{group}'
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-_atom_site_occupancy
-W1 W 0 0 0 1
-O1 O 0.21 0.13 0.34 0.1
-"""
 CELLS = {
     "cubic": (8.2, 8.2, 8.2, 90, 90, 90, "F d -3 m:1"),
     "tetragonal": (5.1, 5.1, 7.3, 90, 90, 90, "P 4/m m m"),
@@ -72,9 +55,8 @@ def crystals(tmp_path_factory):
 
 
 def make_crystal(folder, name, cell):
-    keys = ("a", "b", "c", "alpha", "beta", "gamma", "group")
     path = folder / f"{name}.cif"
-    path.write_text(CIF.format(name=name, **dict(zip(keys, cell, strict=True))))
+    path.write_text(cif_text(name, cell[:6], cell[6], "W"))
     return read_crystal(path, name=name)
 
 

@@ -137,16 +137,16 @@ def _map(plan: Plan, name: str) -> str:
     from phasefront.diffraction.crystals import read_crystals
     from phasefront.layouts.phases import UNDECIDED, UNINDEXED
     from phasefront.maps.formats import read_map
-    from phasefront.maps.imported import import_map
+    from phasefront.maps.imported import phases_of
 
     path, settings = plan.scans.loc[name, "path"], plan.experiment.maps
     crystals = read_crystals(plan.cifs, plan.experiment.material.names)
-    phases = import_map(
-        path, crystals, name=name, given=settings.phases, least=settings.least,
+    found = read_map(path)
+    phases = phases_of(
+        found, crystals, name=name, given=settings.phases, least=settings.least,
         scan_step_nm=plan.step_of(name),
     )  # fmt: skip
     decision = phases["decision"].to_numpy()
-    found = read_map(path)
     counted = [
         f"{crystal.name} at {(decision == index).sum()}" for index, crystal in enumerate(crystals)
     ]

@@ -243,7 +243,3 @@ def schema() -> int:
         path = SCHEMAS / f"{name}.schema.json"
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return 0
-
-
-if __name__ == "__main__":
-    main()

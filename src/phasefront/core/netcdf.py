@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
@@ -119,6 +119,15 @@ def build(layout: Layout, data: dict, attributes: dict | None = None) -> xr.Data
     if unknown:
         raise KeyError(f"'{layout.title}' has no {sorted(unknown)}")
     return xr.Dataset(variables, coordinates, {"title": layout.title, **(attributes or {})})
+
+
+def unknown(layout: Layout, sizes: Mapping[str, int]) -> dict[str, np.ndarray]:
+    """Every floating-point variable of `layout` as NaN, for dimensions of these sizes."""
+    return {
+        name: np.full([sizes[dim] for dim in declared.dims], np.nan)
+        for name, declared in layout.variables.items()
+        if declared.dtype.startswith("f")
+    }
 
 
 def write(dataset: xr.Dataset, path: str | Path, layout: Layout) -> None:

@@ -170,8 +170,7 @@ class Plan:
         if self.experiment.virtual is None:
             return {}
         raw = f"results/{self.experiment.run}/raw"
-        scans = self.scans.index[self.scans["kind"] == "scan"]
-        patterns = self.patterns.index[self.patterns["kind"] == "pattern"]
+        scans, patterns = self.scans_of_kind("scan"), self.patterns_of_kind("pattern")
         return (
             {f"{raw}/{scan}.blo": self.scans.loc[scan, "state"] for scan in scans}
             | {f"{raw}/{log}.mpt": None for log in self.logs.index}

@@ -52,7 +52,21 @@ def import_map(
     Raises InputError for a file that cannot be read as a map, for phases that are not the
     candidates, a quality that it does not have, and a step that is not the table's.
     """
-    found = read_map(path)
+    return phases_of(
+        read_map(path), crystals, name=name, given=given, least=least, scan_step_nm=scan_step_nm
+    )
+
+
+def phases_of(
+    found: OrientationMap,
+    crystals: Sequence[Crystal],
+    *,
+    name: str,
+    given: Mapping[str, str] | None = None,
+    least: Mapping[str, float] | None = None,
+    scan_step_nm: float = np.nan,
+) -> xr.Dataset:
+    """The same of a map that has been read; see `import_map`."""
     _check_step(found, scan_step_nm)
     names = [crystal.name for crystal in crystals]
     phase, rotation = relabelled(found, match_phases(found, names, crystals, given))
@@ -65,14 +79,13 @@ def import_map(
     np.put_along_axis(
         rotations, np.maximum(phase, 0)[..., None, None], rotation[:, :, None], axis=2
     )
-    absent = {
-        variable: np.full(_shape_of(declared.dims, shape, number), np.nan)
-        for variable, declared in PHASES.variables.items()
-        if declared.dtype.startswith("f")
-    }
+    sizes = {
+        "y": shape[0], "x": shape[1], "phase": number, "quaternion": 4, "cell_parameter": 6,
+        "other_parameter": 6, "q_axis": 2, "other_q_axis": 2,
+    }  # fmt: skip
     return netcdf.build(
         PHASES,
-        absent
+        netcdf.unknown(PHASES, sizes)
         | {
             "phase": names,
             "rotation": rotations,
@@ -85,14 +98,6 @@ def import_map(
             "min_explained": np.nan, "max_misfit": np.nan,
         },
     )  # fmt: skip
-
-
-def _shape_of(dims: Sequence[str], shape: tuple[int, int], phases: int) -> tuple[int, ...]:
-    sizes = {
-        "y": shape[0], "x": shape[1], "phase": phases, "quaternion": 4, "cell_parameter": 6,
-        "other_parameter": 6, "q_axis": 2, "other_q_axis": 2,
-    }  # fmt: skip
-    return tuple(sizes[dim] for dim in dims)
 
 
 def _is_sure(found: OrientationMap, least: Mapping[str, float]) -> np.ndarray:
