@@ -91,12 +91,9 @@ def _map(name: str, across: Range1d, down: Range1d, cursor: list[Span], shared: 
     square = {"image": "image", "x": "x", "y": "y", "dw": "dw", "dh": "dh"}
     plot.image(
         **square, source=place, color_mapper=mapper, name=f"{name}-values", visible=False,
-        origin="top_left", anchor="top_left",
     )  # fmt: skip
     colours = ColumnDataSource(data=dict(place.data), name=f"{name}-colours")
-    plot.image_rgba(
-        **square, source=colours, origin="top_left", anchor="top_left", name=f"{name}-rgba"
-    )
+    plot.image_rgba(**square, source=colours, name=f"{name}-rgba")
     plot.quad(
         source=shared["hatched"], fill_alpha=0, line_alpha=0, hatch_pattern="/",
         hatch_color="white", hatch_weight=0.8, hatch_scale=6, name=f"{name}-hatch",
@@ -136,7 +133,7 @@ def pattern() -> Model:
     plot = _plot(
         name="pattern", x_range=Range1d(-1, 1), y_range=Range1d(1, -1), min_border=2,
         tools="pan,wheel_zoom,reset", active_scroll="wheel_zoom", toolbar_location=None,
-        frame_width=380, frame_height=380,
+        frame_width=340, frame_height=340,
     )  # fmt: skip
     plot.axis.axis_label_text_font_size = "11px"
     plot.xaxis.axis_label = "q along the camera's rows (1/Å)"
@@ -146,7 +143,7 @@ def pattern() -> Model:
         data={"image": [], "x": [], "y": [], "dw": [], "dh": []}, name="pattern-image"
     )
     plot.image(
-        "image", "x", "y", "dw", "dh", source=source, origin="top_left", anchor="top_left",
+        "image", "x", "y", "dw", "dh", source=source,
         color_mapper=LinearColorMapper(palette=Greys256[::-1], name="pattern-mapper"),
     )  # fmt: skip
     found = ColumnDataSource(
@@ -183,7 +180,8 @@ def pattern() -> Model:
         )
     texts = ColumnDataSource(data={"x": [], "y": [], "text": []}, name="indices")
     plot.text(
-        "x", "y", "text", source=texts, text_font=value(FONT), text_font_size="11px", text_align="center",
+        "x", "y", "text", source=texts, text_font=value(FONT), text_font_size="11px",
+        text_align="center",
         text_baseline="bottom", y_offset=-6, text_color=INK, text_outline_color="white",
     )  # fmt: skip
     return plot

@@ -91,7 +91,7 @@ function fixed(value, digits) { return known(value) ? value.toFixed(digits).repl
 // A value with its standard error, two digits of it: 2.03 ± 0.12.
 function withError(value, error) {
   if (!known(value)) return "–";
-  if (!(known(error) && error > 0)) return fixed(value, 4);
+  if (!(known(error) && error > 0)) return String(Number(value.toFixed(4)));
   const digits = Math.min(6, Math.max(0, 1 - Math.floor(Math.log10(error))));
   return `${fixed(value, digits)} ± ${error.toFixed(digits)}`;
 }
