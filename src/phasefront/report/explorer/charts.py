@@ -190,7 +190,13 @@ def pattern() -> Model:
 def profile() -> Model:
     """Misorientation along a line on the map."""
     plot = _plot(
-        name="profile", height=190, sizing_mode="stretch_width", tools="", toolbar_location=None
+        name="profile",
+        height=190,
+        sizing_mode="stretch_width",
+        tools="",
+        toolbar_location=None,
+        x_range=Range1d(0, 1),
+        y_range=Range1d(0, 1),
     )
     plot.xaxis.axis_label = "distance along the line"
     plot.yaxis.axis_label = "misorientation (°)"
@@ -213,7 +219,6 @@ def profile() -> Model:
     )  # fmt: skip
     plot.legend.location = "top_left"
     plot.legend.click_policy = "hide"
-    plot.y_range.start = 0
     return plot
 
 

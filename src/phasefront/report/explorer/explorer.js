@@ -689,18 +689,23 @@ function multiply([a, b, c, d], [w, x, y, z]) {
   return [a * w - b * x - c * y - d * z, a * x + b * w + c * z - d * y, a * y - b * z + c * w + d * x, a * z + b * y - c * x + d * w];
 }
 
+function unit([w, x, y, z]) {
+  const length = Math.hypot(w, x, y, z);
+  return [w / length, x / length, y / length, z / length];
+}
+
 // Reduced by symmetry and by half a turn about the beam, as grains are; NaN between lattices not compared.
 function misorientation(k, l) {
   const family = shown.lattice_family[k];
   if (family < 0 || family !== shown.lattice_family[l]) return NaN;
-  const one = row("lattice_rotation", k), other = row("lattice_rotation", l);
-  let cosine = 0;
+  const one = unit(row("lattice_rotation", k)), [w, x, y, z] = unit(row("lattice_rotation", l));
+  let least = Infinity;
   for (const start of [one, multiply(one, [0, 0, 0, 1])])
     for (const operation of run.symmetries[family]) {
-      const turned = multiply(operation, start);
-      cosine = Math.max(cosine, Math.abs(turned.reduce((sum, part, n) => sum + part * other[n], 0)));
+      const between = multiply(multiply(operation, start), [w, -x, -y, -z]);
+      least = Math.min(least, 2 * Math.atan2(Math.hypot(between[1], between[2], between[3]), Math.abs(between[0])));
     }
-  return 2 * Math.acos(Math.min(1, cosine)) / DEGREE;
+  return least / DEGREE;
 }
 
 function lineOf([y0, x0], [y1, x1]) {
@@ -712,18 +717,21 @@ function lineOf([y0, x0], [y1, x1]) {
 }
 
 function drawProfile() {
-  const columns = scanNow().shape[1], unit = step();
+  const columns = scanNow().shape[1], apart = step();
   byId("line-start").setAttribute("aria-pressed", String(Boolean(state.from)));
   byId("profile-box").hidden = !state.from;
   if (!state.from) { plots.line.data = { x: [], y: [] }; return; }
   const end = [state.y, state.x], places = lineOf(state.from, end), index = places.map(([y, x]) => y * columns + x);
-  plots.line.data = { x: [state.from[1], state.x].map(x => (x + 0.5) * unit), y: [state.from[0], state.y].map(y => (y + 0.5) * unit) };
-  plots["profile-source"].data = {
-    distance: places.map(([y, x]) => unit * Math.hypot(y - state.from[0], x - state.from[1])),
+  plots.line.data = { x: [state.from[1], state.x].map(x => (x + 0.5) * apart), y: [state.from[0], state.y].map(y => (y + 0.5) * apart) };
+  const profile = {
+    distance: places.map(([y, x]) => apart * Math.hypot(y - state.from[0], x - state.from[1])),
     to_first: index.map(k => misorientation(index[0], k)),
     to_last: index.map((k, n) => n ? misorientation(index[n - 1], k) : NaN),
     row: places.map(p => p[0]), column: places.map(p => p[1]),
   };
+  plots["profile-source"].data = profile;
+  plots.profile.x_range.end = Math.max(...profile.distance, apart);
+  plots.profile.y_range.end = 1.1 * Math.max(1, ...[...profile.to_first, ...profile.to_last].filter(Number.isFinite));
   plots.profile.below[0].axis_label = known(scanNow().step_nm) ? "distance along the line (nm)" : "distance along the line (positions)";
   byId("profile-said").textContent = `From row ${state.from[0]}, column ${state.from[1]} to row ${state.y}, column ${state.x}`
     + `; ends ${fixed(misorientation(index[0], index.at(-1)), 2)}° apart. Reduced by symmetry and by half a turn about the beam, which a pattern hardly tells.`;
@@ -912,21 +920,29 @@ function fillControls() {
     moveTo(state.y + far * move[0], state.x + far * move[1]);
   });
   for (const letter of "ab") {
-    plots[`map-${letter}`].on_event("tap", event => {
-      const [y, x] = [Math.floor(event.y / step()), Math.floor(event.x / step())], [rows, columns] = scanNow().shape;
-      byId("maps").focus({ preventScroll: true });
-      if (y >= 0 && x >= 0 && y < rows && x < columns) moveTo(y, x);
-    });
-    plots[`map-${letter}`].on_event("mousemove", event => sayUnder(event));
+    // Two quick clicks in different places are a double one to Bokeh.
+    for (const kind of ["tap", "doubletap"]) plots[`map-${letter}`].on_event(kind, goToPointer);
+    plots[`map-${letter}`].on_event("mousemove", sayUnder);
   }
   let waiting = null;
   window.addEventListener("resize", () => { clearTimeout(waiting); waiting = setTimeout(fitMaps, 150); });
 }
 
-function sayUnder(event) {
+function placeOf(event) {
   const [y, x] = [Math.floor(event.y / step()), Math.floor(event.x / step())], [rows, columns] = scanNow().shape;
-  if (y < 0 || x < 0 || y >= rows || x >= columns || !shown.decision) { byId("under").textContent = "\u00a0"; return; }
-  const k = y * columns + x;
+  return y >= 0 && x >= 0 && y < rows && x < columns ? [y, x] : null;
+}
+
+function goToPointer(event) {
+  const place = placeOf(event);
+  byId("maps").focus({ preventScroll: true });
+  if (place) moveTo(...place);
+}
+
+function sayUnder(event) {
+  const place = placeOf(event);
+  if (!place || !shown.decision) { byId("under").textContent = "\u00a0"; return; }
+  const [y, x] = place, k = y * scanNow().shape[1] + x;
   const said = state.layers.map(name => LAYERS[name]).filter(layer => layer.value && layer.needs.every(one => shown[one]))
     .map(layer => `${layer.title} ${fixed(layer.value(k), 3)}`);
   byId("under").textContent = [`row ${y}, column ${x}`, answerName(shown.decision[k]), shown.label[k] >= 0 ? `grain ${shown.label[k]}` : null, ...said]
