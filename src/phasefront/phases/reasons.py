@@ -40,8 +40,8 @@ SENTENCES = {
     "second_same": "Two lattices lie over each other, both {phase}.",
     "second_weak": "{phase} counts alone: a second lattice, {second}, takes {second_share} of the"
     " amplitude, less than the {clear} that make a position mixed.",
-    "second_strong": "{second} counts alone: its lattice, the second one found, takes"
-    " {second_share} of the amplitude.",
+    "second_strong": "{second} counts alone: with a second lattice of it, which takes"
+    " {second_share} of the amplitude, it has at least the {most} that one phase needs.",
     "of_map": "The map that {map_by} made says so; nothing was decided here.",
 }
 RULES = tuple(SENTENCES)
@@ -112,6 +112,7 @@ def facts(here: xr.Dataset, names: list[str]) -> dict[str, str]:
         "max_misfit": f"{here.attrs['max_misfit']:g}",
         "second_share": _percent(here["second_share"]),
         "clear": _percent(1 - CLEAR),
+        "most": _percent(CLEAR),
         "ion_content": f"{content:.2f} ± {error:.2f}",
         "map_by": str(here.attrs["map_by"]),
     }

@@ -145,7 +145,7 @@ def _run_facts(
             "unindexed": maps.UNINDEXED_COLOUR, "vacuum": style.VACUUM_COLOUR,
         },
         "palettes": {name: list(colours) for name, colours in charts.PALETTES.items()},
-        "rules": {"names": list(SENTENCES), "sentences": SENTENCES, "clear": 1 - CLEAR},
+        "rules": {"names": list(SENTENCES), "sentences": SENTENCES, "clear": CLEAR},
         "weakest": WEAKEST,
         "least_weight": LEAST_WEIGHT,
         "symmetries": payload.symmetries(lattices),

@@ -361,7 +361,7 @@ function reason(here, rule) {
     decide_above: scan.decide_above, explained: percent(here.explained), min_explained: percent(scan.min_explained),
     cell_misfit: known(here.cell_misfit) ? here.cell_misfit.toFixed(1) : "", max_misfit: scan.max_misfit,
     phase_misfit: known(here.phase_misfit) ? here.phase_misfit.toFixed(1) : "", second_share: percent(here.second_share),
-    clear: percent(run.rules.clear), map_by: scan.map_by,
+    clear: percent(1 - run.rules.clear), most: percent(run.rules.clear), map_by: scan.map_by,
     ion_content: known(here.ion_content) ? `${here.ion_content.toFixed(2)} ± ${here.ion_content_stderr.toFixed(2)}` : "",
   };
   return run.rules.sentences[rule].replace(/\{(\w+)\}/g, (_, name) => facts[name]);
