@@ -10,17 +10,21 @@ import numpy as np
 import xarray as xr
 
 from phasefront.calibration.affine_kernels import mixture, predict
-from phasefront.calibration.grain_scatter import covariance_by_grain
+from phasefront.calibration.grain_scatter import covariance_by_grain, grains_of_patterns
+from phasefront.calibration.joint_steps import (
+    IGNORANCE,
+    OUTWARD_SIGMA,
+    information_and_score,
+    joint_step,
+    prior_information,
+    turned,
+)
 from phasefront.core.errors import InputError
 from phasefront.diffraction import excitation
 from phasefront.diffraction.optics import electron_wavelength
 
 OUTLIER_SHARE = 0.07  # of spots that belong to no predicted reflection
 _START_SIGMA, _LEAST_SIGMA, _MOST_SIGMA = 0.012, 0.001, 0.012  # position error, 1/angstrom
-_SAME_GRAIN_DEG = 3.0
-_SHARED = 6  # parameters of the joint fit that all patterns share
-# 1/angstrom^2, prior of a spot's outward shift times its frequency: of the order of its variance.
-_OUTWARD_SIGMA = 5e-4
 # Of the affine's parts, relative, that scatter among grains does not show; and more of it where
 # phases mix, times the chance that two patterns are of different phases: spots of two phases in one
 # column run together. Set on virtual scans, see docs/calibration.md.
@@ -33,10 +37,6 @@ _OTHER_MATRIX = 0.004  # in a part, relative; maxima further apart are different
 # Log-odds of the best matrix against any other, each grain counted as one pattern. 3 would do if
 # reflections shone as predicted; dynamical ones do not, and mislead all patterns of a grain alike.
 _SURE = 8.0
-# 1/variance of (xx, xy, yy, shift x, shift y): ties of a step to where it starts, too weak to be
-# seen but where spots say nothing about a parameter, which then stays; and errors, unity, of those.
-_STEP_TIES = np.diag([400.0, 400.0, 400.0, 2500.0, 2500.0, 0.0])
-_IGNORANCE = np.diag([1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
 # Of xx, xy and yy: no camera is so far off, and no matrix within is singular.
 _BOUNDS = np.array([[0.7, -0.2, 0.7], [1.3, 0.2, 1.3]])
 _LEAST_EVIDENCE = 1.5  # log-likelihood of a spot over that of one that belongs to no reflection
@@ -268,17 +268,17 @@ class _AffineProblem:
             now = _State(parameters, rotation, sigma, share)
             likelihood, normal, gradient, squares, inliers = self.evaluate(now)
             weight, total = self._responsibility(likelihood, share)
-            move, turns = _joint_step(normal, gradient, weight, parameters)
+            move, turns = joint_step(normal, gradient, weight, parameters)
             parameters = parameters + move
             parameters[:3] = np.clip(parameters[:3], *_BOUNDS)
-            rotation = _turn(rotation, turns)
+            rotation = turned(rotation, turns)
             sigma = math.sqrt((weight * squares).sum() / max(2 * (weight * inliers).sum(), 1e-9))
             sigma = min(max(sigma, _LEAST_SIGMA), _MOST_SIGMA)
             of_phase = np.bincount(self.phase, weight.sum(axis=0), minlength=len(share))
             share = (of_phase + 1) / (of_phase.sum() + len(share))
         likelihood = self.evaluate(_State(parameters, rotation, sigma, share))[0]
         total = self._responsibility(likelihood, share)[1]
-        total -= 0.5 * (parameters[5] / _OUTWARD_SIGMA) ** 2
+        total -= 0.5 * (parameters[5] / OUTWARD_SIGMA) ** 2
         return _State(parameters, rotation, sigma, share, float(total))
 
     def best_two(self, starts: Sequence[_State]) -> tuple[_State, _State | None]:
@@ -303,10 +303,12 @@ class _AffineProblem:
     def summary(self, state: _State) -> AffineFit:
         likelihood, normal, gradient, _, _ = self.evaluate(state)
         weight, _ = self._responsibility(likelihood, state.phase_share)
-        information, score = _trusted(*_profiled(normal, gradient, weight))
-        grain = self._grains()
+        information, score = information_and_score(normal, gradient, weight)
+        grain = grains_of_patterns(
+            self.first_orientation, self.first_known, self.crystals[0].symmetry
+        )
         xx, xy, yy = state.parameters[:3]
-        prior = _prior_information() + _IGNORANCE
+        prior = prior_information() + IGNORANCE
         covariance = covariance_by_grain(information, score, grain, prior)
         mixed = 1 - np.sum(state.phase_share**2)
         model = math.hypot(_MODEL_ERROR, _MIXTURE_ERROR * mixed)
@@ -351,82 +353,9 @@ class _AffineProblem:
             residual[of_pattern][indexed] = mean
         return residual
 
-    def _grains(self) -> np.ndarray:
-        """Number of the grain of each pattern; patterns of one grain share their errors.
-
-        Orientations under the first phase are compared, up to the turns of a cube and the half turn
-        about the beam: those which indexing may mistake for each other, and which twins have.
-        """
-        from orix.quaternion import symmetry
-        from scipy.sparse.csgraph import connected_components
-
-        from phasefront.diffraction.rotations import HALF_TURN, misorientation, multiply
-
-        own, cube = self.crystals[0].symmetry, symmetry.O.data
-        here = self.first_orientation
-        near = np.eye(len(here), dtype=bool)
-        for there in (here, multiply(here, HALF_TURN)):
-            for group in (own, cube):
-                angle = misorientation(here[:, None], there[None], group)
-                near |= angle < _SAME_GRAIN_DEG
-        near &= self.first_known[:, None] & self.first_known
-        np.fill_diagonal(near, True)
-        return connected_components(near, directed=False)[1]
-
-
-def _prior_information() -> np.ndarray:
-    prior = np.zeros((_SHARED, _SHARED))
-    prior[5, 5] = 1 / _OUTWARD_SIGMA**2
-    return prior
-
 
 def _corrected(q: np.ndarray, parameters: np.ndarray) -> np.ndarray:
     """True frequencies (n, 2) of nominal ones, by the parameters of the joint fit."""
     xx, xy, yy, shift_x, shift_y, outward = parameters
     inwards = q * (1 - outward / np.sum(q**2, axis=1, keepdims=True))
     return inwards @ np.array([[xx, xy], [xy, yy]]) - np.array([shift_x, shift_y])
-
-
-def _joint_step(normal, gradient, weight, parameters):
-    """Gauss-Newton step of the shared parameters, and of each candidate's rotation given it."""
-    information, score = _trusted(*_profiled(normal, gradient, weight))
-    prior = _prior_information()
-    known = information.sum(axis=0) + prior + _STEP_TIES
-    move = np.linalg.solve(known, score.sum(axis=0) - prior @ parameters)
-    inner = np.linalg.inv(normal[..., _SHARED:, _SHARED:])
-    rest = gradient[..., _SHARED:] - normal[..., _SHARED:, :_SHARED] @ move
-    turns = np.einsum("pkij,pkj->pki", inner, rest)
-    return move, turns
-
-
-def _profiled(normal, gradient, weight):
-    """Information on the shared parameters with rotations eliminated, and score, by pattern."""
-    inner = np.linalg.inv(normal[..., _SHARED:, _SHARED:])
-    cross = normal[..., :_SHARED, _SHARED:] @ inner
-    information = normal[..., :_SHARED, :_SHARED] - cross @ normal[..., _SHARED:, :_SHARED]
-    profiled = gradient[..., :_SHARED] - np.einsum("pkij,pkj->pki", cross, gradient[..., _SHARED:])
-    return np.einsum("pk,pkij->pij", weight, information), np.einsum("pk,pki->pi", weight, profiled)
-
-
-def _trusted(information, score):
-    """Both weighted by how well each pattern agrees with the shared parameters.
-
-    A pattern of two crystals, or of a phase that is no candidate, pulls in a direction of its own.
-    Its pull is measured by score' information^-1 score and cut by Tukey's biweight, which is 0
-    where that is nine times what half of the patterns stay below.
-    """
-    # A pattern whose spots belong to no reflection says nothing.
-    size = np.maximum(np.einsum("pii->p", information), 1e-12)
-    ridge = 1e-6 * size[:, None, None] * np.eye(_SHARED)
-    pull = np.einsum(
-        "pi,pi->p", score, np.linalg.solve(information + ridge, score[..., None])[..., 0]
-    )
-    trust = np.clip(1 - pull / max(9 * np.median(pull), 1e-12), 0, None) ** 2
-    return information * trust[:, None, None], score * trust[:, None]
-
-
-def _turn(rotation, turns):
-    from scipy.spatial.transform import Rotation
-
-    small = Rotation.from_rotvec(turns.reshape(-1, 3)).as_matrix().reshape(rotation.shape)
-    return small @ rotation
