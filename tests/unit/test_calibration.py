@@ -15,9 +15,11 @@ from phasefront.calibration import (
     ellipse,
     geometry,
     grain_scatter,
+    joint_steps,
     radii,
     rings,
     solution,
+    spot_mixture,
 )
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
@@ -449,8 +451,8 @@ def test_too_few_indexed_patterns_are_an_input_error(crystals):
 
 def test_the_likelihood_climbs_and_its_gradient_is_right(crystals):
     made = nominal_spots(crystals, np.random.default_rng(3), matrix=np.eye(2), phases=[0])
-    problem = affine._AffineProblem(*made, crystals, VOLTAGE_KV, PRECESSION_DEG)
-    state = affine._State.start(1.004, problem.rotation)
+    problem = spot_mixture.SpotMixture(*made, crystals, VOLTAGE_KV, PRECESSION_DEG)
+    state = spot_mixture.JointState.start(1.004, problem.rotation)
     climbed = [problem.climb(state, steps).log_likelihood for steps in (0, 2, 4, 8, 16)]
     assert np.all(np.diff(climbed) > -0.5)
     assert climbed[-1] - climbed[0] > 100
@@ -459,7 +461,7 @@ def test_the_likelihood_climbs_and_its_gradient_is_right(crystals):
     share = np.full(3, 1 / 3)
 
     def likelihood(parameters, rotation):
-        state = affine._State(parameters, rotation, 0.006, share)
+        state = spot_mixture.JointState(parameters, rotation, 0.006, share)
         return problem.evaluate(state)
 
     start = np.array([1.001, 0.0005, 0.999, 0.0002, -0.0003, 1e-4])
@@ -474,7 +476,8 @@ def test_the_likelihood_climbs_and_its_gradient_is_right(crystals):
     for k in range(3):
         turn = np.zeros((*problem.rotation.shape[:2], 3))
         turn[..., k] = 1e-6
-        up, down = (likelihood(start, affine._turn(problem.rotation, s))[0] for s in (turn, -turn))
+        either_way = (joint_steps.turned(problem.rotation, small) for small in (turn, -turn))
+        up, down = (likelihood(start, rotation)[0] for rotation in either_way)
         close = np.isclose(gradient[..., 6 + k], (up - down) / 2e-6, rtol=2e-2, atol=3.0)
         assert close.mean() > 0.9
 
