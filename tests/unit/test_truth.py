@@ -16,7 +16,9 @@ from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.layouts.phases import MIXED, UNDECIDED, VACUUM
 from phasefront.layouts.truth import TRUTH
-from phasefront.virtual.truth import check_scan, expected_calibration_error, zone_regions
+from phasefront.virtual.reliability import expected_calibration_error
+from phasefront.virtual.truth import check_scan
+from phasefront.virtual.zones import zone_regions
 
 STRUCTURES = Path(__file__).resolve().parents[2] / "config" / "structures"
 NAMES = ["Na3", "Na2"]
