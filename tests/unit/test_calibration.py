@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from examples import example
 from scipy import special
 from scipy.spatial.transform import Rotation
 
@@ -21,7 +22,6 @@ from phasefront.calibration import (
     solution,
     spot_mixture,
 )
-from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.diffraction import optics
 from phasefront.diffraction.crystals import read_crystal
@@ -262,16 +262,9 @@ def nominal_spots(
             )
     qx, qy = np.concatenate(found).T
     spots = geometry.spots_dataset(counts, qx, qy, np.ones(len(qx)), np.ones(len(qx)))
-    blank = np.zeros(rotations.shape[:-1])
-    orientations = netcdf.build(
-        ORIENTATIONS,
-        {
-            "phase": [crystal.name for crystal in crystals], "rotation": rotations, "score": blank,
-            "log_likelihood": blank, "half_turn_gap": blank[..., 0], "scale_factor": blank,
-            "residual": blank, "indexed": blank,
-        },
-        {"scan": ""},
-    )  # fmt: skip
+    orientations = example(
+        ORIENTATIONS, phase=[crystal.name for crystal in crystals], rotation=rotations
+    )
     return spots, orientations
 
 

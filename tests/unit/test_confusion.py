@@ -9,6 +9,7 @@ import numba
 import numpy as np
 import pytest
 from conftest import ROOT
+from examples import example_spots
 from hypothesis import given
 from hypothesis import strategies as st
 from kinematic import CRYSTALS, NAMES, OPTICS
@@ -67,14 +68,7 @@ def bloch_scan(name, *, dose, sigma, seed, count=8):
             number[y, column] = seen.sum()
             columns[y * shape[1] + column] = np.vstack([found, electrons[seen]])
     qx, qy, counts = np.concatenate([columns[at] for at in sorted(columns)], axis=1)
-    return netcdf.build(
-        SPOTS,
-        {
-            "count": number, "offset": np.concatenate([[0], number.ravel().cumsum()]),
-            "qx": qx, "qy": qy, "intensity": counts, "variance": counts,
-        },
-        {"scan": "squares", "scan_step_nm": 1.0},
-    )  # fmt: skip
+    return example_spots(number, qx, qy, counts)
 
 
 def analysed(spots, templates, candidates=CANDIDATES):

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from conftest import ROOT
+from examples import example_spots
 from scipy.spatial.transform import Rotation
 
-from phasefront.core import netcdf
 from phasefront.diffraction import (
     excitation,
     likelihood,
@@ -19,7 +19,6 @@ from phasefront.diffraction.likelihood import refine
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.spot_lists import Spots
-from phasefront.layouts.spots import SPOTS
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -220,13 +219,5 @@ def test_quaternion_and_matrix_are_inverse():
 
 
 def test_window_of_a_scan_without_spots():
-    nothing = np.zeros(0)
-    spots = netcdf.build(
-        SPOTS,
-        {
-            "count": np.zeros((1, 1)), "offset": [0, 0],
-            "qx": nothing, "qy": nothing, "intensity": nothing, "variance": nothing,
-        },
-        {"scan": "empty", "scan_step_nm": 1.0},
-    )  # fmt: skip
+    spots = example_spots(np.zeros((1, 1)), [], [])
     assert spot_lists.observed_window(spots) == (0.0, 1.0)

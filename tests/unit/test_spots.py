@@ -3,11 +3,11 @@
 import numba
 import numpy as np
 import pytest
+from examples import example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage, optimize, special, stats
 
-from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.spots import SPOTS
@@ -290,19 +290,10 @@ def test_threshold_follows_the_tail_of_a_gaussian_field():
 def calibration_of(shape, *, camera=(144, 144), scale=0.01, outward=0.0):
     y, x = np.indices(shape)
     affine = scale * np.array([[1.01, 0.002], [0.002, 0.99]])
-    return netcdf.build(
-        CALIBRATION,
-        {
-            "centre_y": CENTRE[0] + 0.1 * y, "centre_x": CENTRE[1] - 0.2 * x,
-            "centre_residual": np.zeros(shape), "centre_stderr": 0.01, "affine": affine,
-            "affine_stderr": np.zeros((2, 2)), "scale": scale, "scale_stderr": 0.0,
-            "ellipse_ratio": 1.0, "ellipse_ratio_stderr": 0.0, "ellipse_angle": 0.0,
-            "probe_radius": 5.0, "spot_radius": 3.0, "beam_radius": 9.0,
-            "mask": np.ones(camera, "i1"), "outward_shift": outward, "outward_shift_stderr": 0.0,
-            "bin_y": [0], "bin_x": [0], "residual_y": [[0.0]], "residual_x": [[0.0]],
-            "residual_count": [[0]],
-        },
-        {"scan": "v", "method": "test", "spots_used": 0, "residual_rms": 0.0},
+    return example(
+        CALIBRATION, centre_y=CENTRE[0] + 0.1 * y, centre_x=CENTRE[1] - 0.2 * x, affine=affine,
+        scale=scale, probe_radius=5.0, spot_radius=3.0, beam_radius=9.0, ky=camera[0],
+        kx=camera[1], outward_shift=outward, scan="v",
     )  # fmt: skip
 
 
