@@ -266,5 +266,5 @@ def test_prior_and_intensities_move_the_posterior_as_bayes_says():
 
 def test_reliability_compares_the_two_best_phases():
     score = np.array([[[[0.8, 0.7], [0.4, 0.1], [0.6, 0.5]], [[np.nan] * 2] * 3]])
-    np.testing.assert_allclose(decisions._reliability(score), [[0.25, 0.0]])
-    np.testing.assert_allclose(decisions._reliability(score[:, :, :1]), [[1.0, 0.0]])
+    np.testing.assert_allclose(decisions.reliability_of(score), [[0.25, 0.0]])
+    np.testing.assert_allclose(decisions.reliability_of(score[:, :, :1]), [[1.0, 0.0]])

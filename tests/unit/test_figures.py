@@ -533,7 +533,7 @@ def test_mixed_positions_take_the_orientation_of_their_likeliest_phase():
 
 def test_boundaries_lie_between_positions_of_different_grains():
     label = np.array([[0, 0, 1], [0, -1, 1]])
-    edges = maps._boundaries(label, np.zeros(label.shape, bool))
+    edges = maps.boundaries(label, np.zeros(label.shape, bool))
     found = {tuple(map(tuple, edge)) for edge in edges.tolist()}
     assert found == {
         ((1.5, -0.5), (1.5, 0.5)),
@@ -546,7 +546,7 @@ def test_boundaries_lie_between_positions_of_different_grains():
 def test_no_boundary_is_drawn_between_undecided_positions():
     label = np.array([[0, 1, 2]])
     undecided = np.array([[True, True, False]])
-    assert maps._boundaries(label, undecided).tolist() == [[[1.5, -0.5], [1.5, 0.5]]]
+    assert maps.boundaries(label, undecided).tolist() == [[[1.5, -0.5], [1.5, 0.5]]]
 
 
 def one_position(rotation):

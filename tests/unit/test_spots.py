@@ -226,8 +226,8 @@ def test_background_and_noise_agree_with_plain_numpy():
     mask[60:80, 100:] = False
     pattern = np.where(mask, rng.poisson(expected), 0).astype(np.float32)
     for spot_radius in (2.0, 3.2, 7.0):
-        plan = detection._Plan(pattern.shape, spot_radius, mask, 0.1)
-        background, variance, _, _, _, outside = kernels._background_and_noise(
+        plan = detection.Plan(pattern.shape, spot_radius, mask, 0.1)
+        background, variance, _, _, _, outside = kernels.background_and_noise(
             pattern, *CENTRE, plan.taps, plan.valid, plan.weight, plan.step, 9.0, spot_radius / 2
         )
         plain = plain_numpy.background_and_noise(pattern, *CENTRE, plan, 9.0)
@@ -246,7 +246,7 @@ def test_position_is_the_maximum_of_the_filter_response():
         return -(weight * (pattern - level)).sum()
 
     best = optimize.minimize(response, [42, 100], method="Nelder-Mead", options={"xatol": 1e-4})
-    py, px, _ = kernels._locate(
+    py, px, _ = kernels.locate(
         pattern.astype(np.float32), np.ones(pattern.shape, bool), 42, 100, level, 0.0, 0.0, sigma
     )
     # The kernel leaves out the filter's tails beyond three sigma.
@@ -272,7 +272,7 @@ def test_significance_is_the_saddlepoint_of_filtered_poisson_noise(electrons, ra
     target = electrons + height
     t = optimize.brentq(lambda t: slope(t) - target, 0, 60 / peak)
     expected = np.sqrt(2 * (t * target - cumulant(t)))
-    found = kernels._significance(gain * height, gain**2 * electrons / area, gain, area)
+    found = kernels.significance_of(gain * height, gain**2 * electrons / area, gain, area)
     assert found == pytest.approx(expected, rel=2e-3, abs=2e-3)
 
 

@@ -19,7 +19,7 @@ from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.experiment import sweep
 from phasefront.experiment import variants as folders
-from phasefront.experiment.load import _merged, load
+from phasefront.experiment.load import load, merged
 from phasefront.experiment.plan import Plan
 from phasefront.experiment.settings.sweep import Sweep
 from phasefront.layouts.comparison import COMPARISON
@@ -171,10 +171,10 @@ CONTENT = st.dictionaries(NAMES, VALUES | SECTIONS, max_size=3)
 
 @given(CONTENT, CONTENT)
 def test_config_files_override_each_other_as_those_of_snakemake_do(below, above):
-    merged = _merged(below, above)
+    found = merged(below, above)
     expected = yaml.safe_load(yaml.safe_dump(below))
     update_config(expected, above)
-    assert merged == expected
+    assert found == expected
 
 
 def test_a_later_config_file_changes_what_it_names_alone(demo, tmp_path):
