@@ -272,6 +272,26 @@ def test_the_picture_shows_every_variant_in_order_of_the_setting():
     ]  # fmt: skip
 
 
+def test_the_picture_shows_each_source_that_a_setting_moves():
+    def tables(charge, stem):
+        return [
+            table.assign(value=value).query("quantity == 'ion_content'").assign(source=source)
+            for table in TABLES[:1]
+            for source, value in (("cycling", charge), ("stem", stem))
+        ]
+
+    def labels_of(*variants):
+        settings = [{"a.b": float(number)} for number in range(len(variants))]
+        swept = compared.tabulate(settings, [pd.concat(tables(*one)) for one in variants])
+        axes = draw_sweep(swept, ["a.b"]).axes
+        return [ax.get_ylabel().replace("\n", " ") for ax in axes if ax.get_ylabel()]
+
+    content = "x (ions per formula unit)"
+    assert labels_of((2.5, 2.4), (2.6, 2.4)) == [content]
+    assert labels_of((2.5, 2.4), (2.6, 2.3)) == [f"{content} charge", f"{content} 4D-STEM"]
+    assert len(labels_of((2.5, 2.4), (2.5, 2.4))) == 2
+
+
 def mpl_colour(colour):
     from matplotlib.colors import to_rgba
 

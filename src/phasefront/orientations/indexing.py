@@ -111,7 +111,6 @@ def _refine_and_rank(
         "rotation": np.full((*shape, 4), np.nan),
         "log_likelihood": np.full(shape, np.nan),
         "score": np.full(shape, np.nan),
-        "scale_factor": np.full(shape, np.nan),
         "residual": np.full(shape, np.nan),
         "indexed": np.zeros(shape, dtype=int),
     }
