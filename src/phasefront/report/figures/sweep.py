@@ -62,8 +62,9 @@ def draw_sweep(
     for place, parameter in enumerate(parameters):
         choices = _ordered(table[parameter])
         others = [name for name in parameters if name != parameter]
+        own_others = tuple(table.loc[table["variant"] == RUN, others].iloc[0])
         for ax, (rows, ylabel) in zip(axes[:, place], panels, strict=False):
-            _draw_quantity(ax, rows, parameter, others, choices, states)
+            _draw_quantity(ax, rows, parameter, others, own_others, choices, states)
             ax.set_ylabel(ylabel if place == 0 else "")
         for ax, pair in zip(axes[len(panels) :, place], pairs, strict=True):
             _draw_verdicts(ax, tested[tested["source"] == pair], parameter, choices, states)
@@ -134,11 +135,14 @@ def _draw_quantity(
     rows: pd.DataFrame,
     parameter: str,
     others: Sequence[str],
+    own: tuple,
     choices: Sequence[str],
     states: Sequence[str],
 ) -> None:
-    """One quantity against one setting; a line joins variants alike in all other settings."""
-    own = rows.loc[rows["variant"] == RUN, list(others)].iloc[0] if others else None
+    """One quantity against one setting; a line joins variants alike in all other settings.
+
+    `own` are the run's values of these others.
+    """
     offsets = np.linspace(-0.15, 0.15, len(states)) if len(states) > 1 else [0.0]
     for (state, colour), offset in zip(_colours(states).items(), offsets, strict=True):
         of_state = rows[rows["state"] == state]
@@ -148,7 +152,7 @@ def _draw_quantity(
             order = np.argsort(at)
             value, low, high = (group[name].to_numpy()[order] for name in ("value", "low", "high"))
             x = at[order] + offset
-            if own is None or tuple(own) == key:
+            if own == key:
                 ax.errorbar(
                     x, value, yerr=np.nan_to_num(style.bars(value, low, high)), color=colour,
                     marker="o", markersize=3.5, capsize=1.5, linewidth=1.2, zorder=2,
