@@ -21,6 +21,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="phasefront", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    command = _command(commands, new, "begin an experiment: a config and tables from your files")
+    command.add_argument("run", metavar="NAME", help="its name: writes config/NAME.yaml")
+    _add_files(command)
+    command.add_argument("--voltage", type=float, metavar="KV", help="acceleration voltage, kV")
+    command.add_argument(
+        "--precession", type=float, metavar="DEGREES", help="precession semi-angle; 0 for none"
+    )
+    command.add_argument("--ion", metavar="ELEMENT", help="element that moves, such as Li")
     command = _command(commands, run, "fetch, check, then run an experiment to its report")
     _add_configs(command)
     command.add_argument("--cores", type=int, default=os.cpu_count())
@@ -69,6 +77,37 @@ def _add_configs(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "config", type=Path, nargs="+", help="config files; later ones override earlier ones"
     )
+
+
+def _add_files(command: argparse.ArgumentParser) -> None:
+    for option, many, help in (
+        ("--scan", "scans", "raw 4D-STEM scans, or py4DSTEM's lists of peaks"),
+        ("--cif", "cifs", "candidate phases"),
+        ("--log", "logs", "galvanostatic logs"),
+        ("--powder", "patterns", "powder patterns"),
+    ):
+        command.add_argument(
+            option, dest=many, nargs="+", default=[], metavar="FILE", help=help,
+            required=many == "cifs", action="extend",
+        )  # fmt: skip
+
+
+def new(**asked) -> int:
+    """Write a first config and its tables, and say what of them no file tells."""
+    from phasefront.experiment.load import TO_FILL_IN, validated
+    from phasefront.starting.proposal import Request, propose
+    from phasefront.starting.writing import write
+
+    proposal = propose(validated(Request, asked, "phasefront new"))
+    for path in write(proposal):
+        print(f"Written: {path}")
+    left = proposal.open_places()
+    if left:
+        print(f"Still to fill in, where the files say {TO_FILL_IN}:")
+    for place, what in left:
+        print(f"  {place}: {what}")
+    print(f"Then: phasefront check {proposal.config_path}")
+    return 0
 
 
 def run(config: list[Path], cores: int) -> int:
