@@ -36,7 +36,8 @@ def test_files_of_a_microscope_a_cycler_and_a_beamline_become_a_run(finished_pro
     project = finished_project.copy(tmp_path / "project")
     raw = "results/small/raw"
     begun = project.command(
-        "new", "mine", "--scan", f"{raw}/grains-x2.5.blo", "--voltage", "200", "--precession", "0.8",
+        "new", "mine", "--scan", f"{raw}/grains-x2.5.blo",
+        "--voltage", "200", "--precession", "0.8",
         "--cif", *(f"config/structures/{name}V2PO42F3.cif" for name in ("Na3", "Na2", "Na")),
         "--log", f"{raw}/charge.mpt", "--powder", f"{raw}/powder-x2.5.xye",
     )  # fmt: skip

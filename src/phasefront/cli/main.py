@@ -17,7 +17,10 @@ SCHEMAS = Path("workflow/schemas")
 
 
 def main() -> None:
-    """The command line. Leaves with 0, 2 for bad input, 130 for Ctrl-C, or as a failed run did."""
+    """The command line. Leaves with 0, 2 for bad input, 130 for Ctrl-C, or as a failed run did.
+
+    `view` ends by Ctrl-C, with 0.
+    """
     parser = argparse.ArgumentParser(prog="phasefront", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -38,6 +41,8 @@ def main() -> None:
     _add_configs(command)
     command = _command(commands, unlock, "free the folder after a run was killed")
     _add_configs(command)
+    command = _command(commands, view, "serve a run's explorer with every raw pattern")
+    command.add_argument("run", help="folder of results, or the name of a run")
     command = _command(commands, verify, "hash a run, or an output, again and walk its records")
     command.add_argument("path", type=Path, help="folder of results, or one file in it")
     command = _command(commands, explain, "say what an output was made of, back to raw files")
@@ -208,6 +213,13 @@ def _checked_plan(config: list[Path]):
     for sentence in check_pairs(plan, thorough=True):
         print(sentence, flush=True)
     return plan
+
+
+def view(run: str) -> int:
+    """Serve a run's explorer to this machine alone, until Ctrl-C."""
+    from phasefront.cli.view import view as serve
+
+    return serve(run)
 
 
 def verify(path: Path) -> int:
