@@ -125,7 +125,7 @@ def run(config: list[Path], cores: int) -> int:
 
 
 def _report(config: list[Path], results: Path) -> int:
-    """Make the report where anything is newer than it, and say where it is."""
+    """Make the report where anything is newer than it, and say where explorer and report are."""
     report = results / "report.html"
     made = max(path.stat().st_mtime for path in results.rglob(f"*{SUFFIX}"))
     if not report.exists() or report.stat().st_mtime < made:
@@ -136,6 +136,9 @@ def _report(config: list[Path], results: Path) -> int:
             print(done.stderr, file=sys.stderr)
             return done.returncode
         part.replace(report)
+    explorer = results / "explorer.html"
+    if explorer.exists():
+        print(f"Explorer: {explorer} (every raw pattern: phasefront view {results.name})")
     print(f"Report: {report}")
     print(f"Summary: {results / 'summary.json'}")
     return 0
