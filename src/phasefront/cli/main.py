@@ -126,6 +126,8 @@ def run(config: list[Path], cores: int) -> int:
 
 def _report(config: list[Path], results: Path) -> int:
     """Make the report where anything is newer than it, and say where explorer and report are."""
+    from phasefront.report.scripts_in_pages import with_inert_data
+
     report = results / "report.html"
     made = max(path.stat().st_mtime for path in results.rglob(f"*{SUFFIX}"))
     if not report.exists() or report.stat().st_mtime < made:
@@ -135,6 +137,7 @@ def _report(config: list[Path], results: Path) -> int:
         if done.returncode:
             print(done.stderr, file=sys.stderr)
             return done.returncode
+        part.write_text(with_inert_data(part.read_text(encoding="utf-8")), encoding="utf-8")
         part.replace(report)
     explorer = results / "explorer.html"
     if explorer.exists():
