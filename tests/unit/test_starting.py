@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -13,6 +14,7 @@ from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter
+from test_scans import patterns, signal, write
 
 from phasefront.core.errors import InputError
 from phasefront.diffraction.crystals import read_crystals
@@ -21,6 +23,7 @@ from phasefront.experiment.plan import Plan
 from phasefront.experiment.settings.base import Name, refuse_same_names
 from phasefront.experiment.settings.scans import ScanRow
 from phasefront.experiment.tables import read_table
+from phasefront.scans import files
 from phasefront.starting import writing
 from phasefront.starting.phases import moving_ion, propose_phases
 from phasefront.starting.proposal import Request, names_of, propose
@@ -197,6 +200,28 @@ def test_a_header_that_contradicts_the_user_is_refused(folder, shared_data):
     assert not list(folder.iterdir())
 
 
+@pytest.mark.parametrize("volts", [200_000.0, 0.2, np.inf])
+def test_a_number_that_no_microscope_has_stays_open(folder, shared_data, monkeypatch, volts):
+    monkeypatch.setattr(files, "voltage_of", lambda scan: volts)
+    monkeypatch.setattr(files, "precession_of", lambda scan: 800.0)
+    left = begin(scans=[str(shared_data("scans/astar_3x2.blo"))], voltage=None, precession=None)
+    assert {place.rpartition(".")[2] for place in left} == {"voltage_kv", "precession_deg", "scale"}
+
+
+def test_a_scale_in_the_header_is_taken_where_a_camera_can_have_it(folder):
+    data = patterns((2, 3, 64, 64), "uint8")
+    for name, scale in (("a", 0.2), ("b", 0.2), ("c", 0.0001)):
+        described = signal(data, scales=(5.0, 5.0, scale, scale))
+        write(folder / f"{name}.hspy", "hspy", data, description=described)
+    left = begin(scans=["a.hspy", "b.hspy", "c.hspy"])
+    instruments = yaml.safe_load((folder / "config/mine.yaml").read_text())["instruments"]
+    assert [one["scale"] for one in instruments.values()] == [0.02, TO_FILL_IN]
+    assert list(left.values()) == [
+        "camera's scale, 1/angstrom per pixel, to within 2 %; the header of c.hspy says 0.0001"
+        " 1/nm per pixel, by which it would see 0.00032 1/angstrom from centre to edge"
+    ]
+
+
 def test_a_stream_whose_shape_nothing_says_asks_for_it(folder, shared_data):
     left = begin(scans=[str(shared_data("scans/merlin_4x2_6bit.mib"))])
     assert "config/mine/scans.tsv: merlin_4x2_6bit.scan_shape" in left
@@ -252,6 +277,7 @@ def test_what_cannot_be_begun_is_refused_and_leaves_nothing(folder):
     for asked, words in (
         ({}, "no file that was measured; name one by --scan, --log or --powder"),
         ({"patterns": ["p.xye", "p.xye"]}, "'p.xye' is named twice"),
+        ({"patterns": ["p.xye", "./p.xye"]}, "'p.xye' is named twice"),
         ({"patterns": ["p#1.xye"]}, "which no table takes; rename the file"),
         ({"patterns": ["absent.xye"]}, "there is no such file"),
         ({"patterns": ["broken.xye"]}, "no numbers"),

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from phasefront.core.errors import InputError
 from phasefront.experiment.consistency import check_scale
 from phasefront.experiment.settings.instruments import Instrument
@@ -49,10 +51,11 @@ def find_scan(path: str, voltage_kv: float | None, precession_deg: float | None)
         if peaks is None:
             raise
         return peaks
-    voltage_kv = voltage_kv or _known(files.voltage_of(scan))
+    if voltage_kv is None:
+        voltage_kv = _known(files.voltage_of(scan), "voltage_kv")
     if precession_deg is None:
-        precession_deg = _known(files.precession_of(scan))
-    scale = _known(files.reciprocal_scale(scan, voltage_kv or math.nan))
+        precession_deg = _known(files.precession_of(scan), "precession_deg")
+    scale = _known(files.reciprocal_scale(scan, voltage_kv or math.nan), "scale")
     if voltage_kv is not None:
         given = Instrument(voltage_kv=voltage_kv, precession_deg=precession_deg or 0)
         files.check_instrument(scan, given)
@@ -88,8 +91,13 @@ def _may_be_added() -> Iterator[None]:
         ) from error  # fmt: skip
 
 
-def _known(number: float) -> float | None:
-    return None if math.isnan(number) else float(f"{number:.6g}")
+def _known(number: float, setting: str) -> float | None:
+    """A header's number; None where it has none, or one that no instrument can have."""
+    rounded = {"voltage_kv": 200, setting: float(f"{number:.6g}")}
+    try:
+        return getattr(Instrument.model_validate(rounded), setting)
+    except ValidationError:
+        return None
 
 
 def _can_be(scale: float, scan: Scan) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -46,10 +47,10 @@ class Request(Model):
         measured = [*self.scans, *self.logs, *self.patterns]
         if not measured:
             raise ValueError("no file that was measured; name one by --scan, --log or --powder")
-        paths = [*measured, *self.cifs]
-        for path in paths:
+        paths = [os.path.realpath(path) for path in (*measured, *self.cifs)]
+        for given, path in zip((*measured, *self.cifs), paths, strict=True):
             if paths.count(path) > 1:
-                raise ValueError(f"{path!r} is named twice; leave one of them out")
+                raise ValueError(f"{given!r} is named twice; leave one of them out")
         for path in measured:
             if set(path) & set(_NOT_IN_A_CELL):
                 raise ValueError(f'{path!r} has # or ", which no table takes; rename the file')
