@@ -501,9 +501,10 @@ async function drawPattern(here, asking) {
   const scan = scanNow();
   let found = null, said = scan.pattern_note;
   if (scan.affine) {
-    found = await served(here) ?? await embedded(here);
+    const raw = await served(here);
+    found = raw?.data ? raw : await embedded(here);
     if (asking !== asked) return;
-    if (found) said = found.said;
+    said = [raw?.refused, found?.said ?? (raw?.refused ? null : said)].filter(Boolean).join(" ");
   }
   byId("pattern-said").textContent = said;
   plots["pattern-image"].data = found ? found.data : { image: [], x: [], y: [], dw: [], dh: [] };
@@ -525,14 +526,14 @@ function picture(root, rows, columns, size, top, left, here, said) {
 // `phasefront view` serves every raw pattern: two uint32 (rows, columns), then counts as float32.
 async function served(here) {
   if (!location.protocol.startsWith("http")) return null;
-  const address = new URL(`pattern/${encodeURIComponent(here.scan)}/${here.y}/${here.x}${location.search}`, location.href);
+  const address = new URL(`pattern/${encodeURIComponent(here.scan)}/${here.y}/${here.x}`, location.href);
   try {
     const answer = await fetch(address);
-    if (!answer.ok) return null;
+    if (!answer.ok) return { refused: await answer.text() };
     const content = await answer.arrayBuffer(), [rows, columns] = new Uint32Array(content, 0, 2);
     const root = new Float32Array(content, 8, rows * columns).map(count => Math.sqrt(Math.max(count, 0)));
     return picture(root, rows, columns, 1, 0, 0, here, "The raw pattern, square roots of counts.");
-  } catch { return null; }
+  } catch { return { refused: "The server does not answer any more." }; }
 }
 
 async function embedded(here) {

@@ -109,7 +109,7 @@ def choose(ranks: Sequence[np.ndarray], costs: Sequence[float], room: float) -> 
 
     Rank by rank: all of a rank where they fit, else as large a share of it in every scan.
     """
-    chosen: list[list[np.ndarray]] = [[] for _ in ranks]
+    chosen: list[list[np.ndarray]] = [[np.empty(0, dtype=int)] for _ in ranks]
     for rank in range(3):
         own = [np.flatnonzero(values == rank) for values in ranks]
         wanted = sum(len(one) * cost for one, cost in zip(own, costs, strict=True))
@@ -118,6 +118,8 @@ def choose(ranks: Sequence[np.ndarray], costs: Sequence[float], room: float) -> 
             some = spread(one, int(share * len(one)))
             taken.append(some)
             room -= len(some) * cost
+        if share < 1:
+            break
     return [np.sort(np.concatenate(taken)) for taken in chosen]
 
 
