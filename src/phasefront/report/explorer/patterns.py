@@ -113,7 +113,7 @@ def choose(ranks: Sequence[np.ndarray], costs: Sequence[float], room: float) -> 
     for rank in range(3):
         own = [np.flatnonzero(values == rank) for values in ranks]
         wanted = sum(len(one) * cost for one, cost in zip(own, costs, strict=True))
-        share = min(1.0, room / wanted) if wanted else 0.0
+        share = min(1.0, room / wanted) if wanted else 1.0
         for taken, one, cost in zip(chosen, own, costs, strict=True):
             some = spread(one, int(share * len(one)))
             taken.append(some)
