@@ -182,7 +182,8 @@ def pattern() -> Model:
     plot.text(
         "x", "y", "text", source=texts, text_font=value(FONT), text_font_size="11px",
         text_align="center",
-        text_baseline="bottom", y_offset=-6, text_color=INK, text_outline_color="white",
+        text_baseline="bottom", y_offset=-6, text_color=INK, background_fill_color="white",
+        background_fill_alpha=0.75, padding=1,
     )  # fmt: skip
     return plot
 
@@ -241,7 +242,8 @@ def comparison(data: xr.Dataset, names: Sequence[str], ion: str) -> list[Model]:
 
 
 def _contents(data: xr.Dataset, sources: list, states: list[str], ion: str) -> Model:
-    value, low, high = (data[f"ion_content{end}"].values for end in ("", "_low", "_high"))
+    all_ends = [data[f"ion_content{end}"].values for end in ("", "_low", "_high")]
+    value = all_ends[0]
     reference = registry.reference()
     at = [source.name for source in sources].index(reference.name)
     against = np.isfinite(value[:, at]).any()
@@ -260,10 +262,10 @@ def _contents(data: xr.Dataset, sources: list, states: list[str], ion: str) -> M
         plot.xaxis.ticker = list(range(len(states)))
         plot.xaxis.major_label_overrides = dict(enumerate(states))
     for number, source in enumerate(sources):
-        if against and number == at:
-            continue
+        # The reference is the other axis; its empty mark stands in the legend of all plots.
         x = value[:, at] if against else np.arange(len(states)) + 0.12 * (number - 1)
-        _points(plot, source, states, x, value[:, number], low[:, number], high[:, number])
+        own = (ends[:, number] * (np.nan if against and number == at else 1) for ends in all_ends)
+        _points(plot, source, states, x, *own)
     return plot
 
 
@@ -292,8 +294,6 @@ def _fractions(data: xr.Dataset, sources: list, states: list[str], phase: int, n
 
 def _points(plot, source, states, x, value, low, high) -> None:
     known = np.flatnonzero(np.isfinite(value) & np.isfinite(x))
-    if not len(known):
-        return
     columns = {"x": x, "value": value, "low": low, "high": high}
     data = {name: np.asarray(values, float)[known].tolist() for name, values in columns.items()}
     data["state"] = [states[one] for one in known]
@@ -326,23 +326,13 @@ def _points(plot, source, states, x, value, low, high) -> None:
 
 
 def _hide_together(plots: Sequence[Model]) -> None:
-    """A click on the first plot's legend hides the source in all; the others need none."""
-    first: dict[str, Model] = {}
-    legends = [
-        *[plot for plot in plots if plot.name == "contents"],
-        *[plot for plot in plots if plot.name == "fractions-0"],
-    ]
-    for plot in plots:
+    """A click in the first plot's legend hides the source in all; the others need none."""
+    first = {marks.name: marks for marks in plots[0].renderers if marks.name} if plots else {}
+    for plot in plots[1:]:
+        plot.legend.visible = False
         for marks in plot.renderers:
-            if not (marks.name or "").startswith("source-"):
-                continue
             if marks.name in first:
                 first[marks.name].js_link("visible", marks, "visible")
-            else:
-                first[marks.name] = marks
-        # The reference is in no plot of contents against it, so fractions have a legend, too.
-        if plot.legend and plot not in legends:
-            plot.legend.visible = False
 
 
 def _plot(**options):

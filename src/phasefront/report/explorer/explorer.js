@@ -264,7 +264,11 @@ function fitMaps() {
   const range = (start, end) => ({ start, end, reset_start: start, reset_end: end });
   plots["map-a"].x_range.setv(range(left, w - left));
   plots["map-a"].y_range.setv(range(h - top, top));
-  for (const letter of "ab") plots[`map-${letter}-scale`].visible = known(scanNow().step_nm);
+  const line = Math.min(0.8, 0.3 / perPixel * unit);  // thin where positions are small
+  for (const letter of "ab") {
+    plots[`map-${letter}-scale`].visible = known(scanNow().step_nm);
+    plots[`map-${letter}-edges`].glyph.line_width = { value: Math.max(0.25, line) };
+  }
 }
 
 // ---- One scan ----
@@ -280,6 +284,8 @@ async function showScan(index) {
     for (const option of byId(`layer-${letter}`).options) option.disabled = !hasLayer(option.value);
   byId("scan").value = String(index);
   const scan = scanNow();
+  byId("pattern-box").hidden = !byId(`s${index}-spot_qx`);
+  byId("bars").hidden = !byId(`s${index}-posterior`);
   fill("of-scan", ...scan.notes.map(note => element("li", {}, note)));
   fitMaps();
   drawShared();
@@ -582,7 +588,7 @@ function writePosition(here) {
       : "not told by the pattern, or one by symmetry"),
     ...fact("grain", here.grain >= 0 ? `${here.grain}, ${grain.length ? "beside " + grain.map(n => `${n.grain} (${fixed(n.angle, 1)}°)`).join(", ") : "no neighbours"}` : "none"));
   fill("origin",
-    ...fact("raw file", scan.path),
+    ...fact("file", scan.path),
     ...fact("position", `row ${here.y}, column ${here.x}, frame ${here.y * scan.shape[1] + here.x} (all from 0)`),
     ...fact("record", scan.record ?? "none beside the file"),
     element("dt", {}, "command"), element("dd", {}, element("code", {}, scan.command)));
@@ -971,11 +977,12 @@ async function begin() {
   const { json, roots } = JSON.parse(byId("plots").textContent);
   await Bokeh.embed.embed_items({ page: json }, [{ docid: "page", roots, root_ids: Object.keys(roots) }]);
   for (const model of Bokeh.documents[0].all_models ?? Bokeh.documents[0]._all_models.values()) if (model.name) plots[model.name] = model;
-  if (!run.scans.length) { document.body.dataset.shown = "nothing"; return; }
-  fillControls();
-  window.addEventListener("hashchange", follow);
-  await follow();
-  await drawSmallMaps();
+  if (run.scans.length) {
+    fillControls();
+    window.addEventListener("hashchange", follow);
+    await follow();
+    await drawSmallMaps();
+  }
   document.body.dataset.ready = "true";
 }
 

@@ -256,15 +256,16 @@ Wheel: zoom.</span></div>
 <div class="side">
 <p id="position"></p><p id="reason"></p>
 <div id="bars" role="group" aria-label="posterior of each candidate; press one for its spots"></div>
-<div class="controls">
+<p class="faint" id="pattern-said"></p>
+<div id="pattern-box"><div class="controls">
 <button type="button" class="push" id="likeliest">likeliest</button>
 <label><input type="checkbox" id="with-second" checked> second lattice</label>
 <label><input type="checkbox" id="with-indices" checked> indices</label>
 <label>brighter <input type="range" id="contrast" min="-1" max="4" step="0.5" value="0"></label>
 </div>
 <div id="pattern"></div>
-<p class="faint"><span id="pattern-said"></span> Circles: spots found; ×: predicted, in the colour
-of the phase; +: second lattice. Point at one for its indices.</p>
+<p class="faint">Circles: spots found; ×: predicted, in the colour of the phase; +: second lattice.
+Point at one for its indices.</p></div>
 <h3>Refined cell <span class="faint" id="no-cell"></span></h3><dl id="cell"></dl>
 <h3>Found</h3><dl id="facts"></dl>
 <h3>Goes back to</h3><dl id="origin"></dl>

@@ -55,7 +55,10 @@ class ShownScan:
 def arrays(
     scan: ShownScan, crystals: Sequence[Crystal], lattices: Sequence[segmentation.Lattice]
 ) -> dict[str, Packed]:
-    """Arrays of a scan by name; (y, x, ...) but for lists of spots and grains."""
+    """Arrays of a scan by name; (y, x, ...) but for lists of spots and grains.
+
+    What is known nowhere in the scan is left out, so the page offers no map of it.
+    """
     phases = scan.phases
     found = {
         "decision": pack(phases["decision"].values, "i1"),
@@ -63,12 +66,14 @@ def arrays(
         "second_phase": pack(phases["second_phase"].values, "i1"),
         "label": pack(scan.grains["label"].values, "i4"),
     }
-    if scan.is_own:
-        found |= {name: pack(phases[name].values, "f4") for name in _PER_POSITION}
+    found |= {
+        name: pack(phases[name].values, "f4")
+        for name in _PER_POSITION
+        if np.isfinite(phases[name].values).any()
+    }
+    if "cell" in found:
         variance = np.diagonal(phases["cell_covariance"].values, axis1=2, axis2=3)
         found["cell_stderr"] = pack(np.sqrt(np.maximum(variance, 0)), "f4", bits=COARSE)
-    else:
-        found["rotation"] = pack(phases["rotation"].values, "f4")
     found |= _orientation_colours(scan, crystals)
     rotation, family = segmentation.lattice_orientations(phases, lattices)
     found["lattice_rotation"] = pack(rotation.reshape(*family.shape, 4), "f4")
