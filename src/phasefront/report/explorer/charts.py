@@ -262,10 +262,10 @@ def _contents(data: xr.Dataset, sources: list, states: list[str], ion: str) -> M
         plot.xaxis.ticker = list(range(len(states)))
         plot.xaxis.major_label_overrides = dict(enumerate(states))
     for number, source in enumerate(sources):
-        # The reference is the other axis; its empty mark stands in the legend of all plots.
+        # The reference lies on the line; its bars lie across.
         x = value[:, at] if against else np.arange(len(states)) + 0.12 * (number - 1)
-        own = (ends[:, number] * (np.nan if against and number == at else 1) for ends in all_ends)
-        _points(plot, source, states, x, *own)
+        own = (ends[:, number] for ends in all_ends)
+        _points(plot, source, states, x, *own, across=against and number == at)
     return plot
 
 
@@ -292,15 +292,16 @@ def _fractions(data: xr.Dataset, sources: list, states: list[str], phase: int, n
     return plot
 
 
-def _points(plot, source, states, x, value, low, high) -> None:
+def _points(plot, source, states, x, value, low, high, *, across=False) -> None:
     known = np.flatnonzero(np.isfinite(value) & np.isfinite(x))
     columns = {"x": x, "value": value, "low": low, "high": high}
     data = {name: np.asarray(values, float)[known].tolist() for name, values in columns.items()}
     data["state"] = [states[one] for one in known]
     points = ColumnDataSource(data)
     bars = Whisker(
-        base="x", lower="low", upper="high", source=points, line_color=source.colour, line_width=1.2
-    )
+        base="value" if across else "x", lower="low", upper="high", source=points,
+        dimension="width" if across else "height", line_color=source.colour, line_width=1.2,
+    )  # fmt: skip
     for head in (bars.lower_head, bars.upper_head):
         head.size = 6
         head.line_color = source.colour

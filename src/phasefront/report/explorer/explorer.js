@@ -918,7 +918,10 @@ function fillControls() {
   const exports = { "maps-png": () => savePng("maps"), "maps-svg": () => saveSvg("maps"), "pattern-png": () => savePng("pattern"),
                     "pattern-svg": () => saveSvg("pattern"), "position-json": saveJson };
   for (const [id, act] of Object.entries(exports)) byId(id).addEventListener("click", act);
-  byId("copy-link").addEventListener("click", () => navigator.clipboard?.writeText(location.href));
+  byId("copy-link").addEventListener("click", async () => {
+    const copied = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
+    byId("link-said").textContent = copied ? "The link is copied." : "The browser does not let a page copy; its address is the link.";
+  });
   byId("maps").addEventListener("keydown", event => {
     const move = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] }[event.key];
     if (!move || event.altKey || event.ctrlKey || event.metaKey) return;
@@ -980,7 +983,9 @@ async function begin() {
   if (run.scans.length) {
     fillControls();
     window.addEventListener("hashchange", follow);
+    const cited = location.hash.length > 1;
     await follow();
+    if (cited) byId("look").scrollIntoView();
     await drawSmallMaps();
   }
   document.body.dataset.ready = "true";

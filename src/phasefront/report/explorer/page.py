@@ -52,7 +52,7 @@ def compose(run: Run, scans: Sequence[ScanPart], script: str, style: str) -> Ite
     places += [f"compared-{number}" for number in range(len(compared))]
     document, ids = charts.document(roots)
     facts = run.facts | {"scans": [scan.facts for scan in scans]}
-    yield _HEAD.format(title=html.escape(run.title), style=style)
+    yield _HEAD.format(title=html.escape(run.title), run=html.escape(run.facts["run"]), style=style)
     yield _answer(run, scans, len(compared))
     yield _LOOK.format(keys=_keys(run.keys)) if scans else _NO_SCANS
     yield _FOOT.format(note=html.escape(run.facts["note"]))
@@ -220,7 +220,7 @@ _HEAD = """<!doctype html>
 <link rel="icon" href="data:,"><title>{title}</title>
 <style>
 {style}</style></head><body>
-<header><h1>{title}</h1><p>explorer of the run: look at any position</p></header>
+<header><h1>{title}</h1><p>explorer of the run {run}</p></header>
 <p id="failed" role="alert"></p>
 """
 _NO_SCANS = """<section id="look"><h2>Maps</h2>
