@@ -1,6 +1,7 @@
 """Draw the explorer: one page in which any position of the run can be looked at."""
 
 from phasefront.experiment.settings.candidates import SharedLattice
+from phasefront.experiment.settings.instruments import CamerasOfScans
 from phasefront.experiment.settings.report import ExploredScans, ExplorerSettings
 from phasefront.records.job import Job
 
@@ -18,7 +19,7 @@ def draw_explorer(job):
         parent_axes=job.shared_lattice.axes,
         parent_point_group=job.shared_lattice.point_group,
     )
-    shown = assembly.read_scans(rows, vars(job))
+    shown = assembly.read_scans(rows, vars(job), job.cameras.root)
     embedded = assembly.embedded_patterns(rows, shown, job.raw, job.settings.patterns_mb)
     run = assembly.whole_run(
         job.name,
@@ -49,7 +50,8 @@ if __name__ == "__main__":
     job.input("raw", "raw scans", many=True)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.input("program", "the page's own script").input("style", "its style sheet")
-    job.settings("scans", ExploredScans).settings("settings", ExplorerSettings)
+    job.settings("scans", ExploredScans).settings("cameras", CamerasOfScans)
+    job.settings("settings", ExplorerSettings)
     job.settings("names", list[str]).settings("labels", dict[str, str])
     job.settings("shared-lattice", SharedLattice)
     job.parameter("ion", "element that moves", required=True)

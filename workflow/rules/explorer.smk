@@ -38,6 +38,7 @@ rule draw_explorer:
         "../../envs/environment.yaml"
     params:
         scans=stated("explored_scans"),
+        cameras=stated("cameras"),
         settings=stated("report.explorer"),
         names=stated("material.names"),
         labels=stated("material.labels"),
@@ -51,7 +52,7 @@ rule draw_explorer:
         " --spots {input.spots} --orientations {input.orientations}"
         " --calibration {input.calibration} --description {input.description}"
         " --raw {input.raw:q} --cifs {input.cifs:q} --program {input.program}"
-        " --style {input.style} --scans {params.scans:q} --settings {params.settings:q}"
-        " --names {params.names:q} --labels {params.labels:q}"
+        " --style {input.style} --scans {params.scans:q} --cameras {params.cameras:q}"
+        " --settings {params.settings:q} --names {params.names:q} --labels {params.labels:q}"
         " --shared-lattice {params.shared_lattice:q} --ion {params.ion} --name {params.name}"
         " --title={params.title:q} --explorer {output.explorer} > {log} 2>&1"

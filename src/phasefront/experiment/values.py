@@ -104,12 +104,15 @@ def _explored_scans(plan: Plan) -> list[dict]:
     """Of each scan what a page in which it can be looked at has to know."""
     return [
         {
-            "scan": scan, "state": row["state"], "path": row["path"], "kind": row["kind"],
-            "instrument": _optics(plan, row["instrument"]), "camera": _cameras(plan, [scan])[scan],
+            "scan": scan,
+            "state": row["state"],
+            "path": row["path"],
+            "kind": row["kind"],
+            "instrument": _optics(plan, row["instrument"]),
             "layout": _row(plan.scans, scan, ScanLayout),
         }
         for scan, row in plan.scans.iterrows()
-    ]  # fmt: skip
+    ]
 
 
 def _states_on(plan: Plan, log: str) -> list[dict]:

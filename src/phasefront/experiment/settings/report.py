@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field, RootModel
 
 from phasefront.experiment.settings.base import FilePath, Model, Name
-from phasefront.experiment.settings.instruments import Instrument, StatedCamera
+from phasefront.experiment.settings.instruments import Instrument
 from phasefront.experiment.settings.scans import ScanLayout
 
 
@@ -33,7 +33,6 @@ class ExploredScan(Model):
     path: FilePath
     kind: Literal["scan", "peaks", "map"]
     instrument: Instrument
-    camera: StatedCamera | None
     layout: ScanLayout
 
 

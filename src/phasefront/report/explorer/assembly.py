@@ -14,6 +14,7 @@ from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.reflections import LEAST_WEIGHT, WEAKEST
 from phasefront.diffraction.spot_lists import observed_window
+from phasefront.experiment.settings.instruments import StatedCamera
 from phasefront.experiment.settings.report import ExploredScan
 from phasefront.grains.segmentation import Lattice, lattices_of
 from phasefront.layouts.calibration import CALIBRATION
@@ -45,8 +46,9 @@ _LAYOUTS = {
 
 
 def read_scans(
-    rows: Sequence[ExploredScan], files: Mapping[str, Sequence[Path]]
-) -> dict[str, ShownScan]:
+    rows: Sequence[ExploredScan], files: Mapping[str, Sequence[Path]],
+    cameras: Mapping[str, StatedCamera | None],
+) -> dict[str, ShownScan]:  # fmt: skip
     """The data sets of each scan, by scan, from the files of each stage."""
     stages = {
         stage: netcdf.read_all(files[stage], layout, key="scan")
@@ -55,7 +57,7 @@ def read_scans(
     return {
         row.scan: ShownScan(
             **{stage: found.get(row.scan) for stage, found in stages.items()},
-            camera=row.camera,
+            camera=cameras[row.scan],
             instrument=row.instrument,
         )
         for row in rows
