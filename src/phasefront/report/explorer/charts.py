@@ -218,8 +218,9 @@ def profile() -> Model:
                                     ("to the last", "@to_last{0.00}°")],
         )
     )  # fmt: skip
-    plot.legend.location = "top_left"
     plot.legend.click_policy = "hide"
+    plot.legend.orientation = "horizontal"
+    plot.add_layout(plot.legend[0], "above")
     return plot
 
 
