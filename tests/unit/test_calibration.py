@@ -533,18 +533,18 @@ def picture_of_rings(rng, matrix, shape=(128, 128), row=62.3, column=65.8):
 
 def test_rings_give_back_their_geometry():
     rng = np.random.default_rng(0)
-    matrix = 0.0101 * distortion(1.0, 1.03, 60.0)
-    y, x = np.indices((256, 256))
-    row, column = 126.3, 130.8
+    matrix = 0.0202 * distortion(1.0, 1.03, 60.0)
+    shape, row, column = (128, 128), 62.8, 65.4
+    y, x = np.indices(shape)
     q = np.linalg.norm(np.einsum("ij,j...->i...", matrix, np.stack([x - column, y - row])), axis=0)
-    image = 4000 * np.exp(-q / 0.25) + 2e4 * disk((256, 256), row, column, 5.0) + 20
+    image = 16000 * np.exp(-q / 0.25) + 8e4 * disk(shape, row, column, 3.0) + 80
     for d, height in zip(GOLD, (900, 400, 300, 300, 60, 20, 60, 60), strict=True):
-        image += height * np.exp(-0.5 * ((q - 1 / d) / 0.015) ** 2)
+        image += 4 * height * np.exp(-0.5 * ((q - 1 / d) / 0.015) ** 2)
     found = rings.calibrate_rings(
-        rng.poisson(image), d_spacings=GOLD, scale_nominal=0.0103, name="made"
+        rng.poisson(image), d_spacings=GOLD, scale_nominal=0.0206, name="made"
     )
     CALIBRATION.check(found, "test")
-    assert float(found["scale"]) == pytest.approx(0.0101, rel=1e-3)
+    assert float(found["scale"]) == pytest.approx(0.0202, rel=1e-3)
     assert float(found["ellipse_ratio"]) == pytest.approx(1.03, abs=0.001)
     assert float(found["ellipse_angle"]) == pytest.approx(60.0, abs=2.0)
     assert float(found["centre_y"].squeeze()) == pytest.approx(row, abs=0.1)
