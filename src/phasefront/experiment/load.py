@@ -30,7 +30,7 @@ def load(*paths: str | Path) -> Experiment:
     """
     content = {}
     for path in paths:
-        content = _merged(content, read_yaml(Path(path)))
+        content = merged(content, read_yaml(Path(path)))
     return parse(content, named(paths))
 
 
@@ -39,13 +39,13 @@ def named(paths: Iterable[str | Path]) -> str:
     return " ".join(map(str, paths))
 
 
-def _merged(below: object, above: object) -> object:
+def merged(below: object, above: object) -> object:
     if not isinstance(above, dict):
         return above
     if not above:  # an empty section changes nothing
         return below
     kept = below if isinstance(below, dict) else {}
-    return kept | {key: _merged(kept.get(key, {}), value) for key, value in above.items()}
+    return kept | {key: merged(kept.get(key, {}), value) for key, value in above.items()}
 
 
 class _Loader(yaml.SafeLoader):

@@ -22,7 +22,7 @@ from phasefront.core.errors import InputError
 LARGE = 4 << 20  # bytes; below, hashing is as fast as remembering
 MEMORY = Path(".phasefront/digests")
 _CHUNK = 1 << 22
-_RESOLUTION_NS = 2 * 10**9  # the coarsest time stamps of a file system in use (FAT's)
+RESOLUTION_NS = 2 * 10**9  # the coarsest time stamps of a file system in use (FAT's)
 
 Signature = list[list[str | int]]
 
@@ -168,7 +168,7 @@ def _bytes(found: Signature) -> int:
 def is_settled(found: Signature) -> bool:
     """Whether a change from now on would show in the file's times."""
     newest = max((stamp for entry in found for stamp in entry[3:]), default=0)
-    return newest + _RESOLUTION_NS < time.time_ns()
+    return newest + RESOLUTION_NS < time.time_ns()
 
 
 def _place(path: Path) -> Path:
