@@ -50,7 +50,9 @@ def spots_of(seed, grains, scale):
     chosen = np.flatnonzero((count >= 6) & alone)
     keep = np.isin(np.repeat(np.arange(len(count)), count), chosen)
     ones = np.ones(keep.sum())
-    return geometry.spots_dataset(count[chosen], *q[:, keep], ones, ones), scale * stretch
+    return geometry.spots_dataset(
+        count[chosen], *q[:, keep], ones, ones, SEARCH / 2
+    ), scale * stretch
 
 
 def calibrated(seed, grains, scale, crystals, templates):

@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from phasefront.core import netcdf
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.templates import shortest_rotations
-from phasefront.layouts.spots import SPOTS
+from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 
 NAMES = ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3")
 CRYSTALS = [read_crystal(ROOT / "config" / "structures" / f"{name}.cif") for name in NAMES]
@@ -30,6 +30,7 @@ def spots_of(patterns, shape=(1, -1)):
         {
             "count": count, "offset": np.concatenate([[0], count.ravel().cumsum()]),
             "qx": columns[0], "qy": columns[1], "intensity": columns[2], "variance": columns[2],
+            **dict.fromkeys(DISTORTION_ERRORS, 0.003),
         },
         {"scan": "test", "scan_step_nm": 1.0},
     )  # fmt: skip

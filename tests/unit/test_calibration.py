@@ -259,7 +259,7 @@ def nominal_spots(
                 scalar_first=True
             )
     qx, qy = np.concatenate(found).T
-    spots = geometry.spots_dataset(counts, qx, qy, np.ones(len(qx)), np.ones(len(qx)))
+    spots = geometry.spots_dataset(counts, qx, qy, np.ones(len(qx)), np.ones(len(qx)), 0.01)
     blank = np.zeros(rotations.shape[:-1])
     orientations = netcdf.build(
         ORIENTATIONS,
@@ -379,7 +379,7 @@ def crippled(spots, how, rng):
         count = np.full(len(count), kept)
     elif how == "one pattern again and again":
         q, count = np.tile(q[: count[0]], (len(count), 1)), np.full(len(count), count[0])
-    return geometry.spots_dataset(count, *q.T, np.ones(len(q)), np.ones(len(q)))
+    return geometry.spots_dataset(count, *q.T, np.ones(len(q)), np.ones(len(q)), 0.01)
 
 
 @pytest.mark.parametrize("grains", [1, 3])
@@ -517,7 +517,9 @@ def test_the_genuine_scan_is_calibrated_without_its_phase(shared_data):
     # Spots are far smaller than the saturated beam.
     assert float(found["spot_radius"]) == pytest.approx(3.3, abs=0.4)
     assert 7 < float(found["probe_radius"]) < 10
-    assert np.isnan(found["scale_stderr"])
+    # Nothing was measured: all is as sure as the range that a scale is searched in.
+    assert float(found["scale_stderr"]) == pytest.approx(0.01 * 0.01)
+    assert found.attrs["error_kind"] == "stated, not measured: 1 %, half of scale_search"
     assert found["mask"].values.all()
 
 

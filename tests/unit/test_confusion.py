@@ -23,7 +23,7 @@ from phasefront.grains import segmentation
 from phasefront.layouts.confusion import CONFUSION
 from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.phases import PHASES, UNDECIDED
-from phasefront.layouts.spots import SPOTS
+from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 from phasefront.layouts.templates import TEMPLATES
 from phasefront.orientations.indexing import find_orientations
 from phasefront.phases import decisions
@@ -72,6 +72,7 @@ def bloch_scan(name, *, dose, sigma, seed, count=8):
         {
             "count": number, "offset": np.concatenate([[0], number.ravel().cumsum()]),
             "qx": qx, "qy": qy, "intensity": counts, "variance": counts,
+            **dict.fromkeys(DISTORTION_ERRORS, 0.003),
         },
         {"scan": "squares", "scan_step_nm": 1.0},
     )  # fmt: skip

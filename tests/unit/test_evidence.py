@@ -11,7 +11,7 @@ from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.templates import simulate_templates
 from phasefront.layouts.phases import MIXED, PHASES, UNDECIDED, VACUUM
-from phasefront.layouts.spots import SPOTS
+from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 from phasefront.orientations.indexing import find_orientations
 from phasefront.phases import decisions, evidence
 from phasefront.scans import files
@@ -64,6 +64,7 @@ def dynamical_scan(crystal_names, number, *, seed, sigma=0.0015, dose=6e4):
         {
             "count": np.array([count]), "offset": np.concatenate([[0], np.cumsum(count)]),
             "qx": qx, "qy": qy, "intensity": intensity, "variance": intensity,
+            **dict.fromkeys(DISTORTION_ERRORS, 0.003),
         },
         {"scan": "dynamical", "scan_step_nm": 1.0},
     )  # fmt: skip
@@ -255,6 +256,7 @@ def test_a_scan_without_spots_is_vacuum():
         {
             "count": np.zeros((2, 2)), "offset": np.zeros(5),
             "qx": nothing, "qy": nothing, "intensity": nothing, "variance": nothing,
+            **dict.fromkeys(DISTORTION_ERRORS, 0.003),
         },
         {"scan": "empty", "scan_step_nm": 1.0},
     )  # fmt: skip

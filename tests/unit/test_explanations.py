@@ -10,7 +10,7 @@ from phasefront.core import netcdf
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import predict_spots
-from phasefront.layouts.spots import SPOTS
+from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 from phasefront.phases.explanations import explain
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
@@ -43,6 +43,7 @@ def made(*patterns):
     spots = {
         "count": [count], "offset": np.concatenate([[0], np.cumsum(count)]), "qx": q[0],
         "qy": q[1], "intensity": np.ones(q.shape[1]), "variance": np.ones(q.shape[1]),
+        **dict.fromkeys(DISTORTION_ERRORS, 0.003),
     }  # fmt: skip
     about = {"scan": "map", "scan_step_nm": np.nan}
     n = len(patterns)

@@ -31,7 +31,7 @@ from phasefront.layouts.pairs import PAIRS
 from phasefront.layouts.phases import MIXED, UNDECIDED, UNINDEXED, VACUUM
 from phasefront.layouts.powder import POWDER
 from phasefront.layouts.scans import SCAN
-from phasefront.layouts.spots import SPOTS
+from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 from phasefront.report.figures import (
     comparison,
     cycling,
@@ -234,6 +234,7 @@ def make_spots(positions, predicted):
             "qy": qy,
             "intensity": 50 * ones,
             "variance": 60 * ones,
+            **dict.fromkeys(DISTORTION_ERRORS, 0.003),
         },
         {"scan": "a", "scan_step_nm": STEP_NM},
     )

@@ -11,6 +11,7 @@ import xarray as xr
 
 from phasefront.calibration.affine_kernels import mixture, predict
 from phasefront.calibration.grain_scatter import covariance_by_grain
+from phasefront.calibration.solution import error_within
 from phasefront.core.errors import InputError
 from phasefront.diffraction import excitation
 from phasefront.diffraction.optics import electron_wavelength
@@ -167,12 +168,9 @@ def _percent(state: _State) -> str:
 
 
 def _require_known(fit: AffineFit, scale_search: float, source: str) -> None:
-    """Raise InputError where the fit says less than the nominal scale, or chance would do as well.
-
-    A standard error of half the range of the search is what a scale has that is known to be in it.
-    """
+    """Raise InputError where the fit says less than the nominal scale, or chance does as well."""
     error = math.sqrt(max(fit.covariance.diagonal()[:3]))
-    if not error < scale_search / 2:
+    if not error < error_within(scale_search):
         raise InputError(
             source, f"{fit.spots_used} spots of {fit.patterns_used} patterns in {fit.grains} "
             "grain(s) do not fix scale and ellipse: the standard error along one axis is "

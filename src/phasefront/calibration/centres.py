@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from phasefront.calibration import beam, descan, friedel, radii
-from phasefront.calibration.solution import binned, dataset
+from phasefront.calibration.solution import binned, dataset, error_within, widened
 from phasefront.core.errors import InputError
 from phasefront.scans.descriptions import sample_rows
 from phasefront.spots import detection
@@ -136,13 +136,18 @@ class Geometry:
             "direct beam" if seen else "Friedel pairs of spots, the beam being hidden",
         )  # fmt: skip
 
-    def nominal(self, name: str, scale: float, method: str) -> xr.Dataset:
+    def nominal(self, name: str, scale: float, method: str, scale_search: float) -> xr.Dataset:
         """CALIBRATION with a scale and ellipse that nothing was measured of."""
-        return self.dataset(
-            affine=scale * np.eye(2), affine_covariance=np.full((3, 3), np.nan), shift=np.zeros(2),
+        error = error_within(scale_search)
+        known = self.dataset(
+            affine=scale * np.eye(2), affine_covariance=np.zeros((3, 3)), shift=np.zeros(2),
             residuals=binned(np.empty((0, 2)), np.empty((0, 2)), (2, 2)),
-            attributes={"scan": name, "method": method, "spots_used": 0, "residual_rms": np.nan},
+            attributes={
+                "scan": name, "method": method, "spots_used": 0, "residual_rms": np.nan,
+                "error_kind": f"stated, not measured: {100 * error:g} %, half of scale_search",
+            },
         )  # fmt: skip
+        return widened(known, error)
 
     def scatter(self) -> float:
         """Median distance of measured centres from the surface through them, pixels."""

@@ -56,11 +56,11 @@ def _index_and_fit(found, seen, crystals, templates, scale_search) -> AffineFit:
     from phasefront.orientations.indexing import find_orientations
 
     indexed = [
-        find_orientations(spots, templates, crystals, n_best=2, min_spots=6,
-            scale_sigma=scale_search / 2, centre_sigma=0.003,
-        )["rotation"]
+        find_orientations(spots, templates, crystals, n_best=2, min_spots=6, centre_sigma=0.003)[
+            "rotation"
+        ]
         for spots in seen
-    ]  # fmt: skip
+    ]
     orientations = xr.concat(indexed, dim="rank").to_dataset()
     return fit_affine(
         found, orientations, crystals, scale_search=scale_search,
