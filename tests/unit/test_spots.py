@@ -9,6 +9,7 @@ from scipy import ndimage, optimize, special, stats
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
+from phasefront.diffraction.optics import distortion_errors
 from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.spots import SPOTS
 from phasefront.scans import files
@@ -304,6 +305,26 @@ def calibration_of(shape, *, camera=(144, 144), scale=0.01, outward=0.0):
         },
         {"scan": "v", "method": "test", "spots_used": 0, "residual_rms": 0.0},
     )  # fmt: skip
+
+
+def test_spots_are_as_sure_of_scale_and_ellipse_as_their_calibration():
+    rng = np.random.default_rng(0)
+    scale, errors = 0.01, (4e-4, 2e-4, 3e-4)  # of scale, stretch and shear, relative
+    drawn = errors * rng.normal(size=(200_000, 3))
+    xx, yy = 1 + drawn[:, 0] + drawn[:, 1], 1 + drawn[:, 0] - drawn[:, 1]
+    calibration = calibration_of((1, 1), scale=scale).assign(scale_stderr=scale * errors[0])
+    calibration["affine_stderr"].values[:] = scale * np.array(
+        [[xx.std(), errors[2]], [errors[2], yy.std()]]
+    )
+    spots = vectors.find_spots([(slice(0, 1), np.zeros((1, 1, 144, 144)))], calibration)
+    SPOTS.check(spots, "test")
+    np.testing.assert_allclose(distortion_errors(spots), errors, rtol=0.02)
+
+
+def test_a_calibration_that_is_not_sure_of_anything_is_refused():
+    calibration = calibration_of((1, 1)).assign(scale_stderr=np.nan)
+    with pytest.raises(InputError, match=r"v: scale_stderr: .* no standard errors .* again"):
+        vectors.find_spots([(slice(0, 1), np.zeros((1, 1, 144, 144)))], calibration, scan="v")
 
 
 def small_scan(rng, shape):
