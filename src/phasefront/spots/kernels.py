@@ -27,7 +27,7 @@ import math
 import numpy as np
 from numba import njit, prange
 
-MAX_SPOTS = 400  # kept per pattern, the most significant ones
+MAX_SPOTS = 400  # kept per pattern, the most significant ones; the demo's have 66 at most
 
 # Lengths in multiples of the filter's sigma, which is half the spot radius.
 REACH = 3.0  # half width of the filter

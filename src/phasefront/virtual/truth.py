@@ -24,11 +24,12 @@ from phasefront.diffraction.crystals import Crystal, laue_rotations
 from phasefront.grains.segmentation import to_parent
 from phasefront.layouts.phases import MIXED, UNANSWERED, UNDECIDED, UNINDEXED, VACUUM
 
+# By definition, see above; that of `phases.lattices` is the same.
 CLEAR = 0.75
 TRACE = 0.05
 # A second lattice is the other grain's within this angle, degrees.
 SAME_LATTICE_DEG = 3.0
-CALIBRATION_BINS = 15
+CALIBRATION_BINS = 15  # Naeini, Cooper and Hauskrecht, AAAI 2015
 # Most posteriors are near 0 or 1, so the bins of a reliability diagram are narrow there.
 RELIABILITY_EDGES = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 
