@@ -14,8 +14,11 @@ from phasefront.core.errors import InputError
 from phasefront.scans.descriptions import sample_rows
 from phasefront.spots import detection
 
-_SAMPLE_BYTES = 128 * 2**20  # of patterns held at once to fit scale and ellipse
-_OVERVIEW = 256  # patterns of which a low quantile is taken
+_SAMPLE_BYTES = 128 * 2**20  # of patterns held at once to fit scale and ellipse; for memory's sake
+# Patterns of which a low quantile is taken: a tenth of them is 25, so that no single one decides.
+_OVERVIEW = 256
+# Of a hidden beam and of one that is seen: chosen on virtual scans with stops and bars, of other
+# seeds than those that docs/assumptions.md reports.
 _HIDDEN_SPOT = 3.0  # of a spot in pixels, before it is measured
 # How far from its start a hidden beam is sought, pixels; again about the surface that was found.
 _HIDDEN_REACHES = (6.0, 3.0, 2.0)

@@ -96,5 +96,5 @@ def widened(calibration: xr.Dataset, error: float) -> xr.Dataset:
     )
 
 
-_BINS = 12  # a side of the map of residuals over the camera
-_LEAST_IN_BIN = 15
+# Of the map of residuals over the camera, which is only drawn: squares a side, spots of one.
+_BINS, _LEAST_IN_BIN = 12, 15
