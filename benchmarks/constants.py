@@ -155,12 +155,12 @@ def main(shape: tuple[int, int] = SHAPE, out: Path = OUT) -> None:
             indent=1,
         )
     )
-    print(f"{'constant':46} {'code':>6} {'best':>6} {'as good':>14} {'score':>8} {'best':>8}")
+    print(f"{'constant':46} {'code':>6} {'best':>6} {'as good':>14} {'score':>8} {'gain':>8}")
     for row in rows:
         low, high = row["as_good"]
         print(
             f"{row['constant']:46} {row['value']:6g} {row['best']:6g} {low:6g} to {high:<5g}"
-            f" {row['score']:8.4f} {row['best_score']:8.4f}"
+            f" {row['score']:8.4f} {row['gain']:8.4f} +- {row['gain_stderr']:.4f}"
         )
 
 

@@ -42,13 +42,18 @@ def set_to(module, name: str, measure: Callable[[object], float], make=lambda va
 def refit(
     constants: Sequence[Constant], scans: Sequence, weight: np.ndarray, as_good: float
 ) -> list[dict]:
-    """A row for each constant, over scans of some weight; scores within `as_good` are as good."""
+    """A row for each constant, over scans of some weight; scores within `as_good` are as good.
+
+    `gain` is the best score less that of the code's value, `gain_stderr` its standard error by the
+    scatter of the scans.
+    """
     rows = []
+    share = np.asarray(weight, dtype=float) / np.sum(weight)
     for name, value, tried, score_at in constants:
-        scores = [
-            np.average([score_at(scan, one) for scan in scans], weights=weight) for one in tried
-        ]
+        of_scan = np.array([[score_at(scan, one) for scan in scans] for one in tried])
+        scores = of_scan @ share
         best = int(np.argmax(scores))
+        gain = of_scan[best] - of_scan[tried.index(value)]
         good = [one for one, own in zip(tried, scores, strict=True) if own > max(scores) - as_good]
         rows.append(
             {
@@ -56,6 +61,8 @@ def refit(
                 "as_good": [min(good), max(good)],
                 "scores": dict(zip(map(str, tried), map(float, scores), strict=True)),
                 "score": float(scores[tried.index(value)]), "best_score": float(scores[best]),
+                "gain": float(gain @ share),
+                "gain_stderr": float(np.sqrt(np.sum((share * (gain - gain @ share)) ** 2))),
             }
         )  # fmt: skip
     return rows
