@@ -17,7 +17,8 @@ from scipy.stats import multivariate_normal
 
 from benchmarks import calibration
 from benchmarks.refit import Constant, refit, set_to
-from phasefront.calibration import affine, grain_scatter
+from phasefront.calibration import affine, grain_scatter, spot_mixture
+from phasefront.calibration.spot_mixture import JointState, SpotMixture
 from phasefront.diffraction import excitation
 from phasefront.diffraction.crystals import read_crystals
 from phasefront.diffraction.excitation import GaussianRod
@@ -33,9 +34,9 @@ MICROSCOPE = {"voltage_kv": 200.0, "precession_deg": 0.8}
 class Sample:
     """A list of spots whose scale and ellipse are to be found, and what they are."""
 
-    problem: affine._AffineProblem
+    problem: SpotMixture
     true: np.ndarray  # (2, 2)
-    state: affine._State  # found with the code's constants
+    state: JointState  # found with the code's constants
 
     @classmethod
     def of(cls, seed, grains, dose, crystals, templates) -> Sample:
@@ -43,20 +44,20 @@ class Sample:
         oriented = find_orientations(
             spots, templates, crystals, n_best=2, min_spots=6, centre_sigma=0.003
         )
-        problem = affine._AffineProblem(spots, oriented, crystals, *MICROSCOPE.values())
+        problem = SpotMixture(spots, oriented, crystals, *MICROSCOPE.values())
         return cls(problem, true, climbed(problem))
 
-    def score(self, state: affine._State) -> float:
-        fit = self.problem.summary(state)
+    def score(self, state: JointState) -> float:
+        fit = affine._summary(self.problem, state)
         part = np.array([0, 0, 1]), np.array([0, 1, 1])
         percent = 100 * (fit.matrix - self.true)[part]
         return float(multivariate_normal(cov=1e4 * fit.covariance[:3, :3]).logpdf(percent))
 
 
-def climbed(problem) -> affine._State:
+def climbed(problem: SpotMixture) -> JointState:
     """The maximum of the likelihood next to the nominal scale, which is the true one."""
-    start = affine._State.start(1.0, problem.rotation)
-    return problem.climb(problem.climb(start, affine._ROUGH_STEPS), affine._FINE_STEPS)
+    start = JointState.start(1.0, problem.rotation)
+    return problem.best_two([problem.climb(start, spot_mixture.ROUGH_STEPS)])[0]
 
 
 def of_fit(sample: Sample) -> float:
@@ -69,20 +70,22 @@ def of_covariance(sample: Sample) -> float:
 
 CONSTANTS = (
     Constant(
-        "calibration.affine.OUTLIER_SHARE", affine.OUTLIER_SHARE, (0.01, 0.03, 0.07, 0.12, 0.2),
-        set_to(affine, "OUTLIER_SHARE", of_fit),
+        "calibration.spot_mixture.OUTLIER_SHARE", spot_mixture.OUTLIER_SHARE,
+        (0.01, 0.03, 0.07, 0.12, 0.2),
+        set_to(spot_mixture, "OUTLIER_SHARE", of_fit),
     ),
     Constant(
         "diffraction.excitation.AFFINE", excitation.AFFINE.width,
         (0.006, 0.009, 0.012, 0.017, 0.024), set_to(excitation, "AFFINE", of_fit, GaussianRod),
     ),
     Constant(
-        "calibration.affine._START_SIGMA", affine._START_SIGMA, (0.006, 0.012, 0.024),
-        set_to(affine, "_START_SIGMA", of_fit),
+        "calibration.spot_mixture._START_SIGMA", spot_mixture._START_SIGMA, (0.006, 0.012, 0.024),
+        set_to(spot_mixture, "_START_SIGMA", of_fit),
     ),
     Constant(
-        "calibration.affine._SAME_GRAIN_DEG", affine._SAME_GRAIN_DEG, (1.0, 2.0, 3.0, 5.0, 8.0),
-        set_to(affine, "_SAME_GRAIN_DEG", of_covariance),
+        "calibration.grain_scatter._SAME_GRAIN_DEG", grain_scatter._SAME_GRAIN_DEG,
+        (1.0, 2.0, 3.0, 5.0, 8.0),
+        set_to(grain_scatter, "_SAME_GRAIN_DEG", of_covariance),
     ),
     Constant(
         "calibration.affine._MODEL_ERROR", affine._MODEL_ERROR, (0.0, 1e-4, 2e-4, 4e-4),
