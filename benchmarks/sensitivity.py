@@ -36,7 +36,7 @@ CONSTANTS = (
     "diffraction.cells._TURN_SIGMA", "diffraction.template_library.COARSE_DEG",
     "diffraction.template_library._SHELL_STEP", "diffraction.reflections._WEAKEST",
     "orientations.indexing._SPARE", "orientations.indexing._WORTH",
-    "phases.distortion._SAMPLE", "phases.distortion._RICH", "phases.distortion._SURE",
+    "phases.distortion._RICH", "phases.distortion._SURE",
     "phases.distortion._MARGIN", "phases.forced._PROMISED", "phases.forced._ABSENT",
     "phases.forced._MOST", "phases.forced._DOUBLE_ODDS", "phases.forced._DOUBLE_SHARE",
     "phases.forced._EXTINCT_ODDS", "phases.forced._UNSEEN_SHARE", "phases.lattices._ALIKE_DEG",

@@ -14,7 +14,8 @@ from phasefront.diffraction.spot_lists import observed_window
 from phasefront.layouts.spots import DISTORTION_ERRORS
 
 # Relative standard error of one pattern's scale about the scan's: height, local strain. Chosen: a
-# grain 3 micrometres higher under a focal length of 3 mm, or strained by as much.
+# grain 3 micrometres higher under a focal length of 3 mm, or strained by as much. Virtual scans
+# have neither, and decide more with half of it (docs/constants.md).
 LOCAL_SCALE_SIGMA = 0.001
 # By how much scale and both parts of the ellipse (relative) of a scan differ from those of a
 # standard, or of whatever else they were taken from, with lenses set anew in between; one standard

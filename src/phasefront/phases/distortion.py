@@ -19,7 +19,9 @@ from phasefront.phases.evidence import Starts, posterior_of, weigh
 _ROUNDS = 3  # of deciding and refining the distortion
 _SAMPLE = 1024  # positions, evenly spread, on which the distortion is refined
 _SURE, _RICH = 0.9, 8  # posterior and indexed spots of the positions that show the spots' error
-_MARGIN = 1.2  # on that error: weak spots have a larger one than most
+# On that error: weak spots have a larger one than most. Chosen; half and double leave more
+# undecided (docs/constants.md).
+_MARGIN = 1.2
 
 
 def fit_distortion(
