@@ -9,7 +9,6 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 import urllib.error
 import urllib.request
 
@@ -198,11 +197,14 @@ def check_same_spots(found, expected):
     return len(clear)
 
 
-def test_the_first_picture_comes_within_three_seconds(tab, run):
-    begun = time.perf_counter()
+def test_the_first_picture_takes_less_than_three_seconds(tab, run):
+    """Of the page's thread, so that it does not hang on what else the machine does."""
+    metrics = tab.context.new_cdp_session(tab)
+    metrics.send("Performance.setTimeDomain", {"timeDomain": "threadTicks"})
+    metrics.send("Performance.enable")
     open_page(tab, run.page.as_uri())
-    first = tab.evaluate("performance.getEntriesByName('first picture')[0].startTime")
-    assert first < 3000 or time.perf_counter() - begun > 20  # a machine that is busy with else
+    found = metrics.send("Performance.getMetrics")["metrics"]
+    assert {one["name"]: one["value"] for one in found}["TaskDuration"] < 3
 
 
 def test_the_page_opens_on_the_answer(tab, run):
