@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 # Voigt's order of the pairs of indices.
-_VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
+VOIGT = ((0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1))
 
 
 def stiffness_tensor(voigt: np.ndarray) -> np.ndarray:
@@ -19,8 +19,8 @@ def stiffness_tensor(voigt: np.ndarray) -> np.ndarray:
     """
     matrix = np.asarray(voigt, float)
     tensor = np.empty((3, 3, 3, 3))
-    for m, (i, j) in enumerate(_VOIGT):
-        for n, (k, l) in enumerate(_VOIGT):  # noqa: E741 - as every book writes it
+    for m, (i, j) in enumerate(VOIGT):
+        for n, (k, l) in enumerate(VOIGT):  # noqa: E741 - as every book writes it
             for a, b in ((i, j), (j, i)):
                 tensor[a, b, k, l] = tensor[a, b, l, k] = matrix[m, n]
     return tensor

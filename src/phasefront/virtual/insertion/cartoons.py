@@ -102,7 +102,7 @@ def _uniform(inside, rng):
 
 def _slope(inside, rng):
     # So gentle that most of the grain lies between the phases.
-    return _coordinates(inside, rng)[0] * rng.uniform(0.08, 0.14)
+    return _coordinates(inside, rng)[0] * rng.uniform(0.06, 0.085)
 
 
 def _ring(inside, rng):

@@ -23,7 +23,7 @@ _TAIL, _TWO_PHASES, _HALF_WAY = 0.03, 0.4, (0.25, 0.75)
 _SMALLEST_DOMAIN, _SHORTEST_ARC = 0.02, 0.05
 # Contents of an interface's cells, and the share of them above which there is no front but a slope.
 _BETWEEN, _SLOPE = (0.3, 0.7), 0.5
-# A front that turns by more is curved; one that leaves its circle by more of its length is neither.
+# A front that turns by more is curved; one that strays from its circle by more is neither.
 _CURVED_DEG, _ROUGH = 40.0, 0.06
 # The two fronts of a band turn by less than this, and are parallel within this angle.
 _BENT_DEG, _PARALLEL_DEG = 75.0, 25.0
@@ -33,8 +33,9 @@ _DOMINANT = 0.6
 
 @dataclass(frozen=True)
 class Interface:
-    """A line between two phases: length in cells, how far it turns and how much it strays from a
-    circle (rms, in lengths), and the direction of its chord, degrees of 180 from x towards y."""
+    """A line between two phases: length in cells, how far it turns, how much it strays from a
+    circle (rms, as a share of how far it reaches), and the direction of its chord, degrees of 180
+    from x towards y."""
 
     length: float
     turn_deg: float
@@ -192,22 +193,23 @@ def _interfaces(content: np.ndarray, inside: np.ndarray) -> tuple[Interface, ...
 
 
 def _interface(line: np.ndarray) -> Interface:
-    """The shape of a line of points (n, 2) as row and column, from the circle that fits it best
-    (Kasa, IEEE Trans. Instrum. Meas. 25 (1976) 8)."""
+    """The shape of a line of points (n, 2) as row and column, from the circle that fits it best:
+    that of Taubin (IEEE Trans. Pattern Anal. 13 (1991) 1115), which may be a straight line."""
     length = float(np.linalg.norm(np.diff(line, axis=0), axis=1).sum())
-    points = line - line.mean(axis=0)
-    _, sizes, axes = np.linalg.svd(points, full_matrices=False)
-    along, across = points @ axes.T[:, 0], points @ axes.T[:, 1]
-    direction = float(np.degrees(np.arctan2(axes[0, 0], axes[0, 1])) % 180)
-    if sizes[1] < 1e-3 * sizes[0]:
-        return Interface(length, 0.0, 0.0, direction)
-    design = np.stack([along, across, np.ones(len(line))], axis=1)
-    a, b, c = np.linalg.lstsq(design, along**2 + across**2, rcond=None)[0]
-    radius = np.sqrt(c + (a**2 + b**2) / 4)
-    stray = np.hypot(along - a / 2, across - b / 2) - radius
+    y, x = (line - line.mean(axis=0)).T
+    squared = x**2 + y**2
+    mean = squared.mean()
+    design = np.stack([(squared - mean) / (2 * np.sqrt(mean)), x, y], axis=1)
+    bend, a, b = np.linalg.svd(design, full_matrices=False)[2][2]
+    # The circle is bend (x^2 + y^2 - mean) + a x + b y = 0.
+    bend /= 2 * np.sqrt(mean)
+    steepness = np.sqrt(a**2 + b**2 + 4 * bend**2 * mean)
+    stray = (bend * (squared - mean) + a * x + b * y) / steepness
+    along = np.linalg.svd(np.stack([x, y], axis=1), full_matrices=False)[2][0]
     return Interface(
-        length, float(np.degrees(length / radius)), float(np.sqrt(np.mean(stray**2)) / length),
-        direction,
+        length, float(np.degrees(length * 2 * abs(bend) / steepness)),
+        float(np.sqrt(np.mean(stray**2) / (12 * mean))),
+        float(np.degrees(np.arctan2(along[1], along[0])) % 180),
     )  # fmt: skip
 
 

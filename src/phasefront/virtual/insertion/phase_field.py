@@ -111,7 +111,7 @@ def binodal(omega: float) -> float:
     if omega <= 2:
         raise ValueError(f"a regular solution with omega {omega:g} is one phase")
     spinodal = (1 - np.sqrt(1 - 2 / omega)) / 2
-    return brentq(lambda c: np.log(c / (1 - c)) + omega * (1 - 2 * c), 1e-300, spinodal)
+    return brentq(lambda c: np.log(c / (1 - c)) + omega * (1 - 2 * c), 1e-300, spinodal, xtol=1e-16)
 
 
 def strain_of_waves(
