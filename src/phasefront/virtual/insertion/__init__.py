@@ -1,1 +1,1 @@
-"""How ions go through single grains: simulated by a phase-field model, or drawn; and kept in a file."""
+"""How ions go through single grains: by a phase-field model, or drawn; kept in a file."""

@@ -118,7 +118,7 @@ def _finger(inside, rng):
 
 
 def _star(inside, rng):
-    along, across, radius = _coordinates(inside, rng)
+    along, across, _ = _coordinates(inside, rng)
     arms = rng.integers(3, 6)
     azimuth = np.arctan2(across, along)
     return -np.hypot(along, across) * (1.3 - np.cos(arms * azimuth))

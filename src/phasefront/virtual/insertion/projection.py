@@ -15,6 +15,7 @@ def project(
     *,
     thickness: float,
     shape: tuple[int, int],
+    length: float = np.inf,
     step: float = 1.0,
     centre: tuple[float, float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -27,8 +28,7 @@ def project(
     ----------
     share
         Share of the rich phase in the cells, over rows and columns, or over layers, rows and
-        columns. A grain of two dimensions goes on along the third, as far to both sides as half
-        its grid's longer side.
+        columns. A grain of two dimensions is the same all along the third.
     inside
         Cells of the grain, like `share`.
     to_grid
@@ -38,6 +38,8 @@ def project(
         Of the cut, in cells; of a grain of three dimensions its own shape may be thinner.
     shape
         Rows and columns of positions.
+    length
+        Of a grain of two dimensions along the third, in cells, middle in the middle.
     step
         Cells from one position to the next.
     centre
@@ -51,7 +53,6 @@ def project(
     from scipy import ndimage
 
     centre = centre or tuple((n - 1) / 2 for n in shape)
-    # Cells per step of the beam, at most 1 along any axis of the grid.
     count = max(4, int(np.ceil(thickness / _STEP)))
     z = ((np.arange(count) + 0.5) / count - 0.5) * thickness
     y, x = ((np.arange(n) - middle) * step for n, middle in zip(shape, centre, strict=True))
@@ -61,7 +62,7 @@ def project(
     where = [at + (n - 1) / 2 for at, n in zip(where, share.shape, strict=True)]
     within = ndimage.map_coordinates(inside.astype(float), where, order=0)
     if share.ndim == 2:
-        within = within * (np.abs(axes[2]) <= max(share.shape) / 2)
+        within = within * (np.abs(axes[2]) <= length / 2)
     rich = ndimage.map_coordinates(_extended(share, inside), where, order=1) * within
     total = within.sum(axis=0)
     column = np.where(total > 0, rich.sum(axis=0) / np.maximum(total, 1), 0.0)

@@ -38,8 +38,8 @@ class Coherency:
         return pascal / (self.sites * _BOLTZMANN_298)
 
 
-# LiFePO4: stiffness of Maxisch and Ceder, Phys. Rev. B 73 (2006) 174112; misfit to FePO4 and density
-# of sites as in Cogswell and Bazant, ACS Nano 6 (2012) 2215.
+# LiFePO4: the constants of its published phase-field models (Cogswell and Bazant, ACS Nano 6 (2012)
+# 2215): stiffness between those of both phases, misfit to FePO4, density of lithium sites.
 LFP = Coherency(
     elasticity.orthorhombic(157.4, 175.8, 154, 37.8, 49.05, 51.6, 53.35, 51.2, 32.7),
     np.diag([0.0517, 0.0359, -0.0186]),
