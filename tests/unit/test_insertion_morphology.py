@@ -49,6 +49,7 @@ SHAPES = {
         np.maximum(10 - np.hypot(X - 16, Y - 6), 10 - np.hypot(X + 2, Y + 18)), "mosaic"
     ),
     "ring": (2.5 - np.abs(np.hypot(X, Y) - 9), NONE),
+    "winding band": (4 - np.abs(X - 5 * np.sin(Y / 3)), NONE),
     "winding front": (X - 6 * np.sin(Y / 2.5), NONE),
     "slope": (X / 12, NONE),
 }  # fmt: skip

@@ -146,7 +146,7 @@ def test_the_current_brings_every_ion(direction):
     current = direction * np.array([0.01, 0.03]) * sites
     start = (0.5 + 0.02 * rng.standard_normal(inside.shape)) * inside
     moments = simulate(grains, Energy(OMEGA, 4.0, strain), start, current=current, longest_step=1.0)
-    for moment in islice(moments, 40):
+    for moment in islice(moments, 12):
         brought = np.bincount(grains.circuit, (moment.content - start).sum(axis=(1, 2)))
         assert brought == pytest.approx(current * moment.time, abs=1e-8)
         assert not moment.content[~inside].any()
@@ -170,8 +170,8 @@ def test_leaving_is_the_mirror_image_of_entering():
 def test_a_front_in_three_dimensions_is_the_one_in_two():
     along = np.where(np.arange(24) < 12, 0.9, 0.1)
     flat = rest(Grains(np.ones((1, 24), bool), np.ones((1, 24)), np.zeros(1), np.zeros(1, int)),
-                Energy(OMEGA, 6.0), along[None], 20)  # fmt: skip
-    solid = rest(box(3, 4, 24), Energy(OMEGA, 6.0), np.broadcast_to(along, (1, 3, 4, 24)), 20)
+                Energy(OMEGA, 6.0), along[None], 80)  # fmt: skip
+    solid = rest(box(3, 4, 24), Energy(OMEGA, 6.0), np.broadcast_to(along, (1, 3, 4, 24)), 80)
     assert solid.content[0, 1, 2] == pytest.approx(flat.content[0], abs=1e-3)
 
 

@@ -114,7 +114,7 @@ def _finger(inside, rng):
     along, across, radius = _coordinates(inside, rng)
     # A tongue that winds its way in from one side.
     winding = radius * rng.uniform(0.3, 0.45) * np.sin(along / radius * rng.uniform(3.5, 5))
-    return -np.maximum(np.abs(across - winding), 0.35 * (along - 0.4 * radius))
+    return -np.maximum(np.abs(across - winding), along - 0.3 * radius)
 
 
 def _star(inside, rng):

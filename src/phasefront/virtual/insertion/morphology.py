@@ -20,7 +20,7 @@ MORPHOLOGIES = (
 # least; and between which means a grain of one phase is half way, not at an end.
 _TAIL, _TWO_PHASES, _HALF_WAY = 0.03, 0.4, (0.25, 0.75)
 # A domain has this share of the grain's cells at least, a contact this share of the outline.
-_SMALLEST_DOMAIN, _SHORTEST_ARC = 0.02, 0.05
+_SMALLEST_DOMAIN, _SHORTEST_ARC = 0.02, 0.025
 # Contents of an interface's cells, and the share of them above which there is no front but a slope.
 _BETWEEN, _SLOPE = (0.3, 0.7), 0.5
 # A front that turns by more is curved; one that strays from its circle by more is neither.
@@ -94,7 +94,7 @@ def morphology_of_state(content: np.ndarray, inside: np.ndarray, *, inserting: b
         case (2, 2):
             return _shape_of_front(state.interfaces)
         case (3, 4):
-            return "band" if _is_parallel(state.interfaces) else "mosaic"
+            return _shape_of_pair(state.interfaces)
         case (3, 0) if _is_ring(content, inside):
             return NONE
         case (domains, _) if domains > 2:
@@ -219,12 +219,15 @@ def _shape_of_front(interfaces: Sequence[Interface]) -> str:
     return "curved front" if interfaces[0].turn_deg > _CURVED_DEG else "front"
 
 
-def _is_parallel(interfaces: Sequence[Interface]) -> bool:
-    bent = [one.turn_deg > _BENT_DEG or one.roughness > _ROUGH for one in interfaces[:2]]
-    if len(interfaces) < 2 or any(bent):
-        return False
-    apart = abs(interfaces[0].direction_deg - interfaces[1].direction_deg)
-    return min(apart, 180 - apart) <= _PARALLEL_DEG
+def _shape_of_pair(interfaces: Sequence[Interface]) -> str:
+    """What two fronts in one grain make: parallel ones a band, others domains side by side."""
+    pair = interfaces[:2]
+    if any(one.roughness > _ROUGH for one in pair):
+        return NONE
+    if len(pair) < 2 or any(one.turn_deg > _BENT_DEG for one in pair):
+        return "mosaic"
+    apart = abs(pair[0].direction_deg - pair[1].direction_deg)
+    return "band" if min(apart, 180 - apart) <= _PARALLEL_DEG else "mosaic"
 
 
 def _is_rich_inner(content: np.ndarray, inside: np.ndarray) -> bool:

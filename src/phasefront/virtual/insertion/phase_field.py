@@ -26,7 +26,7 @@ import numpy as np
 from scipy import fft
 
 # Largest change of a cell's ion content in one step, and most stages of a step.
-_LARGEST_CHANGE, _MOST_STAGES = 0.04, 30
+_LARGEST_CHANGE, _MOST_STAGES = 0.1, 30
 _DAMPING = 0.05  # of the Chebyshev polynomial
 
 
@@ -170,7 +170,7 @@ def simulate(
         (circuit,) sites that the grains at one potential fill in unit time; negative while ions
         leave.
     longest_step
-        Longest step of time. Steps are shorter where any cell changes by more than 0.04.
+        Longest step of time. Steps are shorter where any cell changes by more than 0.1.
 
     Raises ValueError where the cells that react are full (or empty) and the current asks for more.
 

@@ -1,4 +1,4 @@
-"""Grains of the file as the specimen of a virtual scan: chosen, turned, scaled and laid out."""
+"""Grains of the file as a scan sees them: turned, scaled, chosen and laid out over a field."""
 
 from __future__ import annotations
 
@@ -39,6 +39,57 @@ class Placed:
     state: np.ndarray  # (grain,) in the file; -1 before the first, number of states after the last
 
 
+def view(
+    table: xr.Dataset,
+    number: int,
+    state: int,
+    rotation: Sequence[float],
+    *,
+    shape: tuple[int, int],
+    area: float,
+    thickness: float,
+    centre: tuple[float, float] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Columns of one grain of an INSERTION table, cut by two planes across the beam.
+
+    Parameters
+    ----------
+    number, state
+        In the table; a state of -1 is before the first, the number of states after the last.
+    rotation
+        Quaternion, frame to crystal, of the axes that `regimes.PLANE` speaks of. The grain is as
+        long along its third axis as it is wide.
+    shape
+        Rows and columns of positions.
+    area
+        Positions that the grain covers, about.
+    thickness
+        Of the cut, in steps of the scan.
+    centre
+        Row and column of the grain's middle; the field's middle if None.
+
+    Returns
+    -------
+    Share of the rich phase in every column, and thickness in steps of the scan, both of `shape`
+    and 0 beside the grain.
+    """
+    from scipy.spatial.transform import Rotation
+
+    inside = table["inside"].values[number] == 1
+    share = _share(table, number, state, inside)
+    body = {
+        "inside": inside, "length": 2 * np.sqrt(inside.sum() / np.pi),
+        "to_grid": PLANE @ Rotation.from_quat(rotation, scalar_first=True).as_matrix(),
+    }  # fmt: skip
+    whole = (2 * library.CELLS, 2 * library.CELLS)
+    covered = (project(share, **body, thickness=1.0, shape=whole)[1] > 0).sum()
+    step = np.sqrt(covered / area)
+    rich, thick = project(
+        share, **body, thickness=thickness * step, shape=shape, step=step, centre=centre
+    )
+    return rich, thick / step
+
+
 def place_grains(
     choice: Choice,
     rich_share: float,
@@ -71,25 +122,18 @@ def place_grains(
     table = netcdf.read(choice.path, library.INSERTION)
     number = rng.permutation(_chosen(table, choice, count))[:count]
     sites, size = particles.spread_sites(shape, count, rng)
-    inside = table["inside"].values[number] == 1
-    cells = inside.sum(axis=(1, 2))
+    cells = table["inside"].values[number].sum(axis=(1, 2), dtype=float)
     converted = _converted(table, number, cells, rich_share, rng)
     states = np.array([0.0, *table["converted"].values, 1.0])
     state = np.abs(converted[:, None] - states).argmin(axis=1) - 1
     thickness, rich = np.zeros((2, count, *shape))
     nm = np.exp(rng.uniform(*np.log(thickness_nm), count))
     for grain, rotation in enumerate(rotations):
-        body = {"inside": inside[grain], "to_grid": PLANE @ _matrix(rotation)}
-        length = 2 * np.sqrt(cells[grain] / np.pi)  # as long as it is wide
-        share = _share(table, number[grain], state[grain], inside[grain])
-        whole = (2 * library.CELLS, 2 * library.CELLS)
-        covered = project(share, **body, length=length, thickness=1.0, shape=whole)[1] > 0
-        step = np.sqrt(covered.sum() / (_FILL * size**2))
-        rich[grain], thick = project(
-            share, **body, length=length, thickness=nm[grain] / scan_step_nm * step, shape=shape,
-            step=step, centre=tuple(sites[grain]),
+        rich[grain], thick = view(
+            table, number[grain], state[grain], rotation, shape=shape, area=_FILL * size**2,
+            thickness=nm[grain] / scan_step_nm, centre=tuple(sites[grain]),
         )  # fmt: skip
-        thickness[grain] = particles.bounded(thick / step * scan_step_nm, thick > 0)
+        thickness[grain] = particles.bounded(thick * scan_step_nm, thick > 0)
     return Placed(thickness, rich, number, state)
 
 
@@ -130,9 +174,3 @@ def _share(table: xr.Dataset, number: int, state: int, inside: np.ndarray) -> np
     if 0 <= state < table.sizes["state"]:
         return table["share"].values[number, state] / library.FULL
     return inside * float((state < 0) != (table["inserting"].values[number] == 1))
-
-
-def _matrix(rotation: Sequence[float]) -> np.ndarray:
-    from scipy.spatial.transform import Rotation
-
-    return Rotation.from_quat(rotation, scalar_first=True).as_matrix()

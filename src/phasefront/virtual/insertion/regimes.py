@@ -59,7 +59,7 @@ class Physics:
     """A regime of the phase-field model; a range is drawn from for each grain."""
 
     part: str
-    grains: int = 30
+    grains: int = 20
     circuit: int = 1  # grains that share a potential
     size: int = 40  # cells of a grid's side
     omega: float = 3.5
@@ -129,11 +129,11 @@ REGIMES: dict[str, Physics | Drawn] = {
         "test", omega=4.51, kappa=4.0, coherent=LFP, coherency=0.35, current=(0.003, 0.006)
     ),
     "diffusion from the outline": Physics(
-        "test", grains=20, size=30, omega=3.0, kappa=3.0, wetting=(0.2, 0.6), mobility=4.0,
+        "test", grains=16, size=30, omega=3.0, kappa=3.0, wetting=(0.2, 0.6), mobility=4.0,
         through_outline=True, current=(0.001, 0.002),
     ),
     "diffusion, partly coherent": Physics(
-        "test", grains=20, size=30, omega=3.0, kappa=3.0, wetting=(0.2, 0.6), mobility=4.0,
+        "test", grains=16, size=30, omega=3.0, kappa=3.0, wetting=(0.2, 0.6), mobility=4.0,
         through_outline=True, coherent=LFP, coherency=0.1, current=(0.001, 0.002),
     ),
     "broken stripes": Physics(
