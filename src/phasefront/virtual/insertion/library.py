@@ -42,6 +42,9 @@ INSERTION = Layout(
             ("grain",), "i2", "1", "number of the potential, which grains may share"
         ),
         "inserting": Variable(("grain",), "i1", "1", "1 while ions enter, 0 while they leave"),
+        "history": Variable(
+            ("grain", "morphology"), "f4", "1", "share of the grain's history with a morphology"
+        ),
         "label": Variable(
             ("grain",), "i1", "1", "number of the morphology of the grain's whole history"
         ),
@@ -75,16 +78,18 @@ def make_regime(name: str, seed: int) -> xr.Dataset:
     inside, states, histories, inserting, circuit = made
     count = len(inside)
     labels, looks = np.zeros(count, int), np.zeros((count, len(CONVERTED)), int)
+    shares = np.zeros((count, len(morphology.MORPHOLOGIES)))
     number = morphology.MORPHOLOGIES.index
     for grain in range(count):
         told = {"inside": inside[grain], "inserting": bool(inserting[grain])}
-        labels[grain] = number(morphology.morphology_of_history(histories[grain], **told))
+        shares[grain] = morphology.shares_of_history(histories[grain], **told)
+        labels[grain] = number(morphology.morphology_of_history(shares[grain]))
         looks[grain] = [
             number(morphology.morphology_of_state(state, **told)) for state in states[grain]
         ]
     margin = (CELLS - regime.size) // 2
     border = ((0, 0), (margin, margin), (margin, margin))
-    shares = np.rint(FULL * np.clip(_lever(regime, states), 0, 1)) * inside[:, None]
+    filled = np.rint(FULL * np.clip(_lever(regime, states), 0, 1)) * inside[:, None]
     return netcdf.build(
         INSERTION,
         {
@@ -92,8 +97,8 @@ def make_regime(name: str, seed: int) -> xr.Dataset:
             "family": ["drawn" if isinstance(regime, Drawn) else "phase field"],
             "morphology": list(morphology.MORPHOLOGIES), "converted": CONVERTED,
             "grain_regime": np.zeros(count), "circuit": circuit, "inserting": inserting,
-            "label": labels, "appearance": looks, "inside": np.pad(inside, border),
-            "share": np.pad(shares, (border[0], *border)),
+            "history": shares, "label": labels, "appearance": looks, "inside": np.pad(inside, border),
+            "share": np.pad(filled, (border[0], *border)),
         },
         {"seed": seed},
     )  # fmt: skip
