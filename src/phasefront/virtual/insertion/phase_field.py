@@ -27,6 +27,7 @@ from scipy import fft
 
 # Largest change of a cell's ion content in one step, and most stages of a step.
 _LARGEST_CHANGE, _MOST_STAGES = 0.1, 30
+_SHORTEST_STEP = 1e-6  # of the longest; a run that needs shorter ones would not come to an end
 _DAMPING = 0.05  # of the Chebyshev polynomial
 
 
@@ -172,7 +173,8 @@ def simulate(
     longest_step
         Longest step of time. Steps are shorter where any cell changes by more than 0.1.
 
-    Raises ValueError where the cells that react are full (or empty) and the current asks for more.
+    Raises ValueError where the cells that react are full (or empty) and the current asks for more,
+    or where steps would have to be a million times shorter than the longest.
 
     Steps are those of the first-order Runge-Kutta-Chebyshev method (Verwer, Appl. Numer. Math. 22
     (1996) 359). Its stages are weighted sums of rates, so the ions that the current brings are
@@ -186,6 +188,11 @@ def simulate(
         step = min(
             longest_step, _LARGEST_CHANGE / max(np.abs(rate).max(), 1e-12), reach * _MOST_STAGES**2
         )
+        if step < _SHORTEST_STEP * longest_step:
+            raise ValueError(
+                f"the steps of time became too short at {time:g}: the grains run away from the "
+                "model; ask for weaker wetting or a lower current"
+            )
         stages = max(2, int(np.ceil(np.sqrt(step / reach))))
         content = _chebyshev(
             lambda stage: _rate(stage, grains, energy, current)[0], content, rate, step, stages

@@ -93,7 +93,6 @@ REGIMES: dict[str, Physics | Drawn] = {
     "wetted": Physics("training", wetting=(0.9, 1.5), current=(0.002, 0.006)),
     "half wetted": Physics("training", wetting=(0.2, 0.7)),
     "uneven": Physics("training", unevenness=0.8, patch=8.0),
-    "dewetted": Physics("training", wetting=(-0.9, -0.5)),
     "patchy": Physics(
         "training", omega=4.0, kappa=3.0, unevenness=1.0, patch=2.5, current=(0.06, 0.1)
     ),
