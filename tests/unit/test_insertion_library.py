@@ -81,8 +81,8 @@ def test_slow_crowds_convert_one_by_one_and_quick_ones_at_once(table):
 
 
 def test_parts_share_no_grain(table):
-    inside = table["inside"].values.reshape(table.sizes["grain"], -1)
-    assert len(np.unique(inside, axis=0)) == len(inside)
+    states = table["share"].values.reshape(table.sizes["grain"], -1)
+    assert len({grain.tobytes() for grain in states}) == len(states)
 
 
 ANY = placing.Choice()
@@ -165,7 +165,7 @@ def test_a_scan_of_simulated_grains_is_rendered_with_its_truth(tmp_path):
     assert frames.shape[:2] == (24, 24)
     crystal = truth["thickness"].values > 0
     lit = (frames > 20).sum(axis=(2, 3))
-    assert lit[crystal].mean() > 1.5 * lit[~crystal].mean()
+    assert lit[crystal].mean() > 1.2 * lit[~crystal].mean()
     weight = truth["weight"].values
     assert weight[crystal].sum(axis=-1) == pytest.approx(1, abs=1e-5)
     mixed = ((weight > 0.05) & (weight < 0.95)).all(axis=-1)
