@@ -2,10 +2,10 @@
 
 import os
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from forging import forge
 
 from phasefront.core.errors import InputError
 from phasefront.records.sources import Sources
@@ -81,8 +81,13 @@ def test_a_touched_file_is_told_from_a_changed_one(project, monkeypatch):
 def test_a_file_that_outputs_saw_differently_is_not_taken_for_touched(project, monkeypatch):
     """As after a run that was killed halfway: what was not made again has to be."""
     monkeypatch.chdir(project.folder)
-    path = Path("raw/0.txt")
+    path, table = Path("raw/0.txt"), next(project.results.rglob("table.nc"))
     path.touch()
-    sources = Sources(project.results)
-    sources._uses[path].append(replace(sources._uses[path][0], sha256="0" * 64))
-    assert not sources.only_touched(path)
+    assert Sources(project.results).only_touched(path)
+
+    def see_another(content):
+        (entry,) = [one for one in content["made"]["inputs"] if one["path"] == str(path)]
+        entry["sha256"] = "0" * 64
+
+    forge(table, see_another)
+    assert not Sources(project.results).only_touched(path)

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from conftest import ROOT
+from examples import example_spots
 from scipy.spatial.transform import Rotation
 
-from phasefront.core import netcdf
 from phasefront.diffraction import (
     excitation,
     likelihood,
@@ -19,12 +19,11 @@ from phasefront.diffraction.likelihood import refine
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.spot_lists import Spots
-from phasefront.layouts.spots import SPOTS
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
 
-MICROSCOPE = Optics(200.0, 0.8, (0.1, 1.1))
+MICROSCOPE = Optics(200.0, 0.8, (0.1, 1.1), scale_sigma=0.003)
 CRYSTAL = read_crystal(ROOT / "config" / "structures" / "Na3V2PO42F3.cif")
 TABLE = reflection_table([CRYSTAL], max_radius=1.1)
 
@@ -65,15 +64,17 @@ def test_visibility_is_that_of_diffsims_and_its_slope_the_derivative(precession_
     terms = Optics(200.0, precession_deg, (0.1, 1.1)).terms()
     error = np.linspace(-0.03, 0.03, 31)
     for length in (0.2, 0.6, 1.1):
-        ours, slope = np.array([likelihood_kernels._visibility(e, length, terms) for e in error]).T
+
+        def visible(at, length=length):
+            """Visibility, and the slope of its logarithm, at each excitation error."""
+            return np.array([likelihood_kernels.visibility_of(e, length, terms) for e in at]).T
+
+        ours, slope = visible(error)
         theirs = lorentzian_precession(
             error, excitation.REFINED.width, length, np.deg2rad(precession_deg)
         )
         np.testing.assert_allclose(ours / ours.max(), theirs / theirs.max(), rtol=1e-9)
-        up, _ = np.array([likelihood_kernels._visibility(e + 1e-7, length, terms) for e in error]).T
-        down, _ = np.array(
-            [likelihood_kernels._visibility(e - 1e-7, length, terms) for e in error]
-        ).T
+        (up, _), (down, _) = visible(error + 1e-7), visible(error - 1e-7)
         np.testing.assert_allclose(slope, np.log(up / down) / 2e-7, rtol=1e-4, atol=1e-3)
 
 
@@ -95,13 +96,13 @@ def test_likelihood_is_the_mixture_in_plain_numpy():
 def expansion(spots, rotation, nuisance):
     terms = MICROSCOPE.terms()
     matrix = rotation.as_matrix()
-    shown = likelihood_kernels._shown(matrix, TABLE.rows, terms, 0.05)
-    pairs = likelihood_kernels._pairs(
-        spots.qx, spots.qy, likelihood_kernels._placed(matrix, nuisance, shown), 0.05
+    shown = likelihood_kernels.reflections_shown(matrix, TABLE.rows, terms, 0.05)
+    pairs = likelihood_kernels.near_pairs(
+        spots.qx, spots.qy, likelihood_kernels.places_of(matrix, nuisance, shown), 0.05
     )
     weight, work, densities = np.ones(len(spots.qx)), np.empty_like(shown), np.empty(len(pairs[0]))
     gradient, information = np.empty(6), np.empty((6, 6))
-    value = likelihood_kernels._expand(
+    value = likelihood_kernels.expanded(
         spots.qx, spots.qy, weight, matrix, nuisance, shown, pairs, terms, 0.005, work, densities,
         gradient, information,
     )  # fmt: skip
@@ -148,7 +149,7 @@ def test_gradient_is_the_derivative_of_the_likelihood():
             change = np.zeros(6)
             change[parameter] = sign * step
             turned = np.empty((3, 3))
-            likelihood_kernels._turn(off.as_matrix(), change, turned)
+            likelihood_kernels.turn_by(off.as_matrix(), change, turned)
             value, _, _ = expansion(spots, Rotation.from_matrix(turned), nuisance + change[3:])
             values.append(value)
         slope = (values[0] - values[1]) / (2 * step)
@@ -186,11 +187,16 @@ def test_scale_and_centre_move_within_their_errors():
     assert abs(found.centre[0, 1]) < 1e-4
 
 
-def test_common_distortion_is_found_from_many_patterns():
-    truth = np.array([[1.004, 0.002], [0.002, 0.997]])
+NONE = np.eye(2)
+TRUTH = np.array([[1.004, 0.002], [0.002, 0.997]])
+
+
+@pytest.fixture(scope="module")
+def distorted():
+    """Spots of many patterns under one distortion, and a function that finds it."""
     rotations = Rotation.random(40, random_state=7)
     patterns = [
-        drawn_spots(rotation, sigma=0.001, seed=seed, distortion=truth)
+        drawn_spots(rotation, sigma=0.001, seed=seed, distortion=TRUTH)
         for seed, rotation in enumerate(rotations)
     ]
     offset = np.cumsum([0] + [len(pattern.qx) for pattern in patterns])
@@ -199,10 +205,44 @@ def test_common_distortion_is_found_from_many_patterns():
     )
     position, phase = np.arange(40), np.zeros(40, dtype=int)
     found = refine(spots, position, phase, quaternion(rotations), TABLE, MICROSCOPE, coarse=False)
-    distortion = likelihood.common_distortion(
-        spots, position, phase, found, np.ones(40), TABLE, MICROSCOPE, distortion_sigma=0.01
-    )
-    np.testing.assert_allclose(distortion, truth, atol=2e-4)
+
+    def of(errors, removed=NONE):
+        return likelihood.common_distortion(
+            spots.undistorted(removed), position, phase, found, np.ones(40), TABLE, MICROSCOPE,
+            removed=removed, errors=np.array(errors),
+        )  # fmt: skip
+
+    return of
+
+
+def test_common_distortion_is_found_from_many_patterns(distorted):
+    distortion, scale_stderr = distorted([0.01, 0.01, 0.01])
+    np.testing.assert_allclose(distortion, TRUTH, atol=2e-4)
+    # 5e-3 1/angstrom over the frequencies of all spots.
+    assert 1e-4 < scale_stderr < 1e-3
+
+
+def test_a_distortion_is_as_far_from_none_as_its_errors_allow(distorted):
+    distortion, scale_stderr = distorted([0.0, 0.0, 0.01])
+    assert scale_stderr == 0
+    np.testing.assert_allclose(np.diag(distortion), 1.0, atol=1e-12)
+    assert distortion[0, 1] == pytest.approx(0.002, abs=2e-4)
+    # What is too much in spots that were freed of it already is taken back.
+    removed = np.array([[1.002, 0.0], [0.0, 1.001]])
+    distortion, _ = distorted([0.0, 0.0, 0.01], removed)
+    np.testing.assert_allclose(np.diag(distortion @ removed), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("error", [1e-4, 3e-4, 1e-2])
+def test_it_does_not_matter_how_much_of_a_distortion_was_removed_before(distorted, error):
+    whole, scale_stderr = distorted([error] * 3)
+    for share in (0.3, 0.6, 1.0):
+        removed = np.eye(2) + share * (whole - np.eye(2))
+        rest, same = distorted([error] * 3, removed)
+        np.testing.assert_allclose(rest @ removed, whole, atol=1e-5)
+        assert same == pytest.approx(scale_stderr, rel=0.02)
+    # The tighter, the less of it is believed.
+    assert 0 < whole[0, 1] < 0.0022
 
 
 def test_quaternion_and_matrix_are_inverse():
@@ -220,13 +260,5 @@ def test_quaternion_and_matrix_are_inverse():
 
 
 def test_window_of_a_scan_without_spots():
-    nothing = np.zeros(0)
-    spots = netcdf.build(
-        SPOTS,
-        {
-            "count": np.zeros((1, 1)), "offset": [0, 0],
-            "qx": nothing, "qy": nothing, "intensity": nothing, "variance": nothing,
-        },
-        {"scan": "empty", "scan_step_nm": 1.0},
-    )  # fmt: skip
+    spots = example_spots(np.zeros((1, 1)), [], [])
     assert spot_lists.observed_window(spots) == (0.0, 1.0)

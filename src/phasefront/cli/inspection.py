@@ -50,8 +50,27 @@ def _told(plan: Plan, path: str, tell: Callable[[], str]) -> str | InputError:
 def _crystal(plan: Plan, phase) -> str:
     from phasefront.diffraction.crystals import read_crystal
 
+    _check_label(plan, phase)
     crystal = read_crystal(phase.cif, name=phase.name)
     return f"phase {phase.name}, {describe_crystal(crystal, phase.formula_units)}"
+
+
+def _check_label(plan: Plan, phase) -> None:
+    """Raise InputError where figures cannot show a label: its mathematics is none."""
+    if "$" not in phase.label:
+        return
+    from matplotlib import cbook
+    from matplotlib.mathtext import MathTextParser
+
+    for line in filter(cbook.is_math_text, phase.label.splitlines()):
+        try:
+            MathTextParser("path").parse(line)
+        except ValueError:
+            raise InputError(
+                plan.source, f"what {phase.label!r} has between dollars is no mathematics",
+                field=f"material.phases.{phase.name}.label",
+                remedy=r"correct it, or write \$ for a dollar",
+            ) from None  # fmt: skip
 
 
 def describe_crystal(crystal: Crystal, formula_units: int) -> str:
@@ -134,21 +153,20 @@ def _peaks(plan: Plan, name: str) -> str:
 
 
 def _map(plan: Plan, name: str) -> str:
-    from phasefront.diffraction.crystals import read_crystals
     from phasefront.layouts.phases import UNDECIDED, UNINDEXED
     from phasefront.maps.formats import read_map
     from phasefront.maps.imported import phases_of
 
     path, settings = plan.scans.loc[name, "path"], plan.experiment.maps
-    crystals = read_crystals(plan.cifs, plan.experiment.material.names)
     found = read_map(path)
     phases = phases_of(
-        found, crystals, name=name, given=settings.phases, least=settings.least,
+        found, plan.crystals, name=name, given=settings.phases, least=settings.least,
         scan_step_nm=plan.step_of(name),
     )  # fmt: skip
     decision = phases["decision"].to_numpy()
     counted = [
-        f"{crystal.name} at {(decision == index).sum()}" for index, crystal in enumerate(crystals)
+        f"{crystal.name} at {(decision == index).sum()}"
+        for index, crystal in enumerate(plan.crystals)
     ]
     shape = " x ".join(map(str, decision.shape))
     return (
@@ -225,13 +243,12 @@ def describe_pattern(pattern: pd.DataFrame, row) -> str:
 
 
 def _fractions(plan: Plan, row) -> str:
-    from phasefront.diffraction.crystals import read_crystals
     from phasefront.powder.refined_tables import read_fractions
 
     material = plan.experiment.material
     read = read_fractions(
         row.path,
-        read_crystals(plan.cifs, material.names),
+        plan.crystals,
         plan.experiment.powder.refined,
         name=row.pattern,
         row=row.row,

@@ -21,11 +21,14 @@ from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 
-# Standard errors before the spots are seen: of a cell's relative change from the phase's own, and
-# of the tilt and the turn in the plane that the likelihood has found, radian.
+# Standard errors before the spots are seen, chosen: of a cell's relative change from the phase's
+# own, as wide as the 1 to 3 % by which the phases of an insertion compound differ; and of the tilt
+# and the turn in the plane that the likelihood has found, radian: 0.3 and 1 degree, where it is off
+# by 0.1 to 0.3 degrees in all (docs/decisions.md).
 CELL_SIGMA = 0.02
 _TILT_SIGMA, _TURN_SIGMA = 0.006, 0.02
-# Degrees of freedom of Student's t: the weight of spots that are off by several errors.
+# Degrees of freedom of Student's t: the weight of spots that are off by several errors. Chosen, as
+# is usual where they are not fitted.
 _FREEDOM = 4.0
 _ROUNDS = 3
 _FIXED = 6  # parameters besides the strain: rotation, log scale, centre
@@ -125,7 +128,7 @@ def _refine_block(spots, position, phase, refined, table, optics, bases):
         tensor = np.einsum("nk,nkij->nij", strain, own)
         assignment = assign(spots, position, phase, now, table, optics, strain=tensor)
         edge = np.searchsorted(assignment.candidate, np.arange(n + 1))
-        information, gradient, squares = _normal_equations(
+        information, gradient, squares = normal_equations(
             edge, spots.qx[assignment.spot], spots.qy[assignment.spot],
             table.g[:, assignment.reflection], rotations.matrices(rotation), scale, centre,
             tensor, own, optics.position_sigma,
@@ -148,7 +151,7 @@ def _refine_block(spots, position, phase, refined, table, optics, bases):
 
 
 @numba.njit(cache=True, parallel=True)
-def _normal_equations(edge, qx, qy, g, matrix, scale, centre, tensor, basis, sigma):
+def normal_equations(edge, qx, qy, g, matrix, scale, centre, tensor, basis, sigma):
     """Information (n, 12, 12) and gradient (n, 12) of every candidate, summed over its spots, and
     sums (n, 2) of the squared distances, plain and weighted.
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 QUANTILES = (0.025, 0.975)
-# Shape of the grains' gamma weights never falls below this: smaller ones add no coverage.
+# Shape of the grains' gamma weights never falls below this: smaller ones add no coverage
+# (docs/coverage.md).
 _SMALLEST_SHAPE = 0.25
+# Times the rate simulated, which is as sure as a factor of two: see `unfolding._RATE_SPREAD`.
 _LARGEST_ERROR_RATE = 2.0
 
 
@@ -98,7 +100,7 @@ def weight_shape(rho: float, count: float) -> float:
     have that effect already where grains are pure.
     """
     freedom = max(count - 1, 1.0)
-    ratio = stats.norm.ppf(QUANTILES[1]) / stats.t.ppf(QUANTILES[1], freedom)
+    ratio = special.ndtri(QUANTILES[1]) / special.stdtrit(freedom, QUANTILES[1])
     mixed = np.clip(((count - 1) * ratio**2 - 1) / count, _SMALLEST_SHAPE, 1.0)
     return float(rho + (1 - rho) * mixed)
 

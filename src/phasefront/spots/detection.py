@@ -11,7 +11,9 @@ from phasefront.core.errors import InputError
 from phasefront.spots.kernels import REACH, find_in_stack
 
 _COMPILED = ("uint8", "uint16", "float32")  # counts that are not copied first
-_CELL = 1.5  # largest step of the grid; a maximum between its points loses a quarter at most
+# Largest step of the grid, sigma of a spot. A maximum half a step off in x and y keeps
+# exp(-2 0.75^2 / 4), three quarters, of the response: see `kernels._CANDIDATE`.
+_CELL = 1.5
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,7 @@ def find_pixel_spots(
     -------
     Spots sorted by row of the grid. Independent of the number of threads.
     """
-    plan = _Plan(patterns.shape[1:], spot_radius, mask, false_alarms)
+    plan = Plan(patterns.shape[1:], spot_radius, mask, false_alarms)
     kept = patterns.dtype.isnative and patterns.dtype.name in _COMPILED
     count, table = find_in_stack(
         np.ascontiguousarray(patterns, dtype=None if kept else np.float32),
@@ -97,7 +99,7 @@ def require_finite(patterns: np.ndarray, rows: slice, source) -> None:
             )  # fmt: skip
 
 
-class _Plan:
+class Plan:
     """What all patterns share: filter, grid, valid pixels, threshold."""
 
     def __init__(self, shape, spot_radius, mask, false_alarms):
