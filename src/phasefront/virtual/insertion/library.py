@@ -97,8 +97,8 @@ def make_regime(name: str, seed: int) -> xr.Dataset:
             "family": ["drawn" if isinstance(regime, Drawn) else "phase field"],
             "morphology": list(morphology.MORPHOLOGIES), "converted": CONVERTED,
             "grain_regime": np.zeros(count), "circuit": circuit, "inserting": inserting,
-            "history": shares, "label": labels, "appearance": looks, "inside": np.pad(inside, border),
-            "share": np.pad(filled, (border[0], *border)),
+            "history": shares, "label": labels, "appearance": looks,
+            "inside": np.pad(inside, border), "share": np.pad(filled, (border[0], *border)),
         },
         {"seed": seed},
     )  # fmt: skip
