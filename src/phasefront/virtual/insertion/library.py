@@ -1,7 +1,5 @@
-"""Simulated and drawn grains in a file: states of each on its way, and what its history was.
-
-They are computed once and kept in `grains.nc` beside this file, made in some ten minutes on one
-core by
+"""Makes the file of simulated and drawn grains, `grains.nc` beside this module, in some two minutes
+of one core, by
 
     python -m phasefront.virtual.insertion.library grains.nc --parts FOLDER
 
@@ -17,48 +15,10 @@ import numpy as np
 import xarray as xr
 
 from phasefront.core import netcdf
-from phasefront.core.netcdf import Layout, Variable
 from phasefront.virtual.insertion import cartoons, morphology, phase_field
 from phasefront.virtual.insertion.outlines import draw_outlines
 from phasefront.virtual.insertion.regimes import REGIMES, Drawn, Physics
-
-DATA_FILE = Path(__file__).with_name("grains.nc")
-CELLS = 40  # side of the grid that all grains are kept on
-FULL = 255  # a share of 1
-
-INSERTION = Layout(
-    "Grains while ions enter or leave them",
-    {
-        "regime": Variable(("regime",), "str", "", "regime that grains are made under"),
-        "part": Variable(("regime",), "str", "", "what the regime is for"),
-        "family": Variable(("regime",), "str", "", "phase field or drawn"),
-        "morphology": Variable(("morphology",), "str", "", "name of a morphology"),
-        "converted": Variable(
-            ("state",), "f8", "1", "converted share that a state is near: of the grain, or of all "
-            "grains at its potential",
-        ),
-        "grain_regime": Variable(("grain",), "i2", "1", "number of the grain's regime"),
-        "circuit": Variable(
-            ("grain",), "i2", "1", "number of the potential, which grains may share"
-        ),
-        "inserting": Variable(("grain",), "i1", "1", "1 while ions enter, 0 while they leave"),
-        "history": Variable(
-            ("grain", "morphology"), "f4", "1", "share of the grain's history with a morphology"
-        ),
-        "label": Variable(
-            ("grain",), "i1", "1", "number of the morphology of the grain's whole history"
-        ),
-        "appearance": Variable(
-            ("grain", "state"), "i1", "1", "number of the morphology of the state alone"
-        ),
-        "inside": Variable(("grain", "row", "column"), "i1", "1", "1 where the grain is"),
-        "share": Variable(
-            ("grain", "state", "row", "column"), "u1", "1",
-            "share of the rich phase by the lever rule, times 255",
-        ),
-    },
-    ("seed",),
-)  # fmt: skip
+from phasefront.virtual.insertion.table import CELLS, FULL, INSERTION
 
 CONVERTED = (0.15, 0.3, 0.5, 0.7, 0.85)
 # How far from these a lone grain's states are at most, so that no share stands for a state.
