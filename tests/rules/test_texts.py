@@ -23,6 +23,7 @@ from markdown_it import MarkdownIt
 
 from phasefront.cli import running
 from phasefront.records.job import Job
+from phasefront.report.figures import style
 from phasefront.report.scripts_in_pages import with_inert_data
 from phasefront.report.tables import _latex_text
 from phasefront.report.wording import code, plain
@@ -201,6 +202,19 @@ def test_the_reports_first_page_shows_a_title_as_it_is(title):
 )  # fmt: skip
 def test_latex_prints_a_label_as_figures_draw_it(text, printed):
     assert _latex_text(text) == printed
+
+
+@pytest.mark.parametrize("label", [HOSTILE, "one $ alone", r"\$5", "a $\nb $", "_^{}\\\\"])
+def test_figures_draw_a_label_beside_others_as_it_is(label):
+    (written, other) = style.labels(["a", "b"], {"a": label, "b": "Na$_3$V"})
+    figure = style.page(30, 4)
+    ax = figure.subplots()
+    style.title(ax, "a", f"{written}, {other}, {written}")
+    figure.draw_without_rendering()
+    drawn = ax.get_title(loc="left")
+    for line in drawn.split("\n"):
+        assert len(re.findall(r"(?<!\\)\$", line)) % 2 == 0
+    assert label.replace(r"\$", "$") in drawn.replace(r"\$", "$")
 
 
 @given(st.dictionaries(LINES, LINES | st.floats(allow_nan=False)))
