@@ -83,7 +83,8 @@ def across_interface(
         rotation = nearest_either_way(rotation, mean, lattice.symmetry)[0]
         kept = np.ones(len(rotation), dtype=bool)
         for _ in range(3):
-            average = np.linalg.eigh(rotation[kept].T @ rotation[kept])[1][:, -1]
+            outer = np.einsum("ni,nj->ij", rotation[kept], rotation[kept])
+            average = np.linalg.eigh(outer)[1][:, -1]
             off = np.degrees(2 * np.arccos(np.clip(np.abs(rotation @ average), 0, 1)))
             kept = off <= max(3 * np.median(off), 1e-6)
         average *= 1 if average @ mean >= 0 else -1

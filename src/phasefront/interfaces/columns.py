@@ -62,8 +62,8 @@ class Columns:
 
         `predicted` (n,) are the shares of a fit. With a correlation r of what is left at
         neighbours, in both directions, n positions are worth n ((1 - r) / (1 + r))^2 independent
-        ones, as for a first-order autoregression (Bartlett, J. R. Stat. Soc. 98, 536, 1935). Columns
-        that hold both phases tell, for their place and errors make the interface's.
+        ones, as for a first-order autoregression (Bartlett, J. R. Stat. Soc. 98, 536, 1935).
+        Columns that hold both phases tell, for their place and errors make the interface's.
         """
         off = np.where(np.isfinite(self.error), self.share - predicted, np.nan)
         off /= np.sqrt(np.minimum(self.error, 1.0) ** 2 + _variance_of_share(predicted))
@@ -125,7 +125,7 @@ def columns_of(
     noise = _noise((y, x), share, error, measured)
     table = np.where(
         measured[:, None],
-        _of_measured(share, error * noise, outliers),
+        table_of_content(share, error * noise, outliers),
         table_of_probability(likelihood, outliers),
     )
     origin = np.where(measured, MEASURED, np.where(by_posterior, POSTERIOR, DECISION))
@@ -135,9 +135,7 @@ def columns_of(
     )  # fmt: skip
 
 
-def lattice_of_grain(
-    phases: xr.Dataset, crystals: list[Crystal], limit_deg: float
-) -> np.ndarray:
+def lattice_of_grain(phases: xr.Dataset, crystals: list[Crystal], limit_deg: float) -> np.ndarray:
     """Where (y, x) a second lattice of another phase lies as the first does, within the limit.
 
     Its orientation is compared with that of the first lattice described as the same phase.
@@ -214,7 +212,8 @@ def _variance_of_share(share: np.ndarray) -> np.ndarray:
     return _CELL_ERROR**2 + (_HALF_ERROR * 4 * share * (1 - share)) ** 2
 
 
-def _of_measured(share, error, outliers) -> np.ndarray:
+def table_of_content(share: np.ndarray, error: np.ndarray, outliers: float) -> np.ndarray:
+    """Log-likelihood (n, len(SHARES)) of each share where one was measured (n,) with an error."""
     with np.errstate(invalid="ignore", over="ignore"):
         variance = error[:, None] ** 2 + _variance_of_share(SHARES)
         square = (share[:, None] - SHARES) ** 2 / variance

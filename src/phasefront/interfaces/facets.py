@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +18,10 @@ _STRAIGHT = 0.9
 _SHORTEST = 6.0
 # It is fitted to positions so near to it, but not to its last ones, where corners are.
 _NEAR, _CORNER = 2.5, 1.0
+# Length times the turn (radians) at either end: a chord of a circle has 8 _STRAIGHT.
+_LEAST_TURN = 10.0
 # A bent edge must not be so much likelier, log-likelihood.
-_BENT = 2.0
+_BENT = 1.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,9 @@ def facets_of(
         Share of positions that are taken for inside or outside wrongly.
 
     An edge is fitted to the positions about it as an interface is, from who is inside and who is
-    not, so its error is that of the staircase. An edge that a bent one fits better is none.
+    not, so its error is that of the staircase. An edge that a bent one fits better is none. Nor are
+    chords of a round outline: they turn against each other by no more than eight times the
+    tolerance over their length, edges between corners by more.
     """
     from skimage.measure import approximate_polygon
 
@@ -67,15 +72,16 @@ def facets_of(
     start = int(np.linalg.norm(vertices - vertices.mean(axis=0), axis=1).argmax())
     order = np.append(np.roll(np.arange(len(vertices)), -start), start)
     corners = approximate_polygon(vertices[order], _STRAIGHT)
+    cornered = _between_corners(np.diff(corners, axis=0))
     found, begin = [], 0
-    for one, other in zip(corners[:-1], corners[1:], strict=True):
+    for (one, other), sharp in zip(itertools.pairwise(corners), cornered, strict=True):
         steps = np.flatnonzero((vertices[order][begin + 1 :] == other).all(axis=1))
         end = begin + 1 + int(steps[0])
         own = order[begin : end + 1]
         begin = end
         kinds, count = np.unique(beyond[own], return_counts=True)
         kind = Beyond(int(kinds[count.argmax()]))
-        if kind == Beyond.SCAN_EDGE or np.linalg.norm(other - one) < _SHORTEST:
+        if kind == Beyond.SCAN_EDGE or not sharp:
             continue
         fitted = _fitted(np.stack([one, other]), inside, outliers)
         if fitted is None:
@@ -85,6 +91,20 @@ def facets_of(
             named, count = np.unique(others[own][beyond[own] == kind], return_counts=True)
             grain = int(named[count.argmax()])
         found.append(Facet(*fitted, kind, grain))
+    return found
+
+
+def _between_corners(edges: np.ndarray) -> np.ndarray:
+    """Whether each edge (n, 2) of a closed outline is long, and turns enough against the next long
+    ones on both sides."""
+    length = np.linalg.norm(edges, axis=1)
+    long = np.flatnonzero(length >= _SHORTEST)
+    found = np.zeros(len(edges), dtype=bool)
+    unit = edges[long] / length[long, None]
+    for place, edge in enumerate(long):
+        beside = unit[[place - 1, (place + 1) % len(long)]]
+        turn = np.arccos(np.clip(beside @ unit[place], -1, 1)) if len(long) > 1 else np.pi
+        found[edge] = length[edge] * np.min(turn) >= _LEAST_TURN
     return found
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,6 +17,9 @@ from phasefront.layouts.interfaces import Beyond
 # A piece of the interface may be this far from straight, positions; shorter ones are not fitted.
 _STRAIGHT = 0.8
 _SHORTEST = 4.0
+# A piece whose direction is less sure, or turns further from the contour's, is not fitted; degrees.
+_MOST_TURN = 20.0
+_STRAIGHT_LINE = (ANGLE, WIDTH, FIRST)
 # Positions that a piece is fitted to lie so near.
 _NEAR = 4.0
 # Where a front only grazes a grain, it is no segment.
@@ -43,9 +47,7 @@ class Segment:
         return float(np.linalg.norm(self.ends[1] - self.ends[0]))
 
 
-def through(
-    fit: Fit, columns: Columns, grain: int, surroundings: Surroundings
-) -> list[Segment]:
+def through(fit: Fit, columns: Columns, grain: int, surroundings: Surroundings) -> list[Segment]:
     """Segments of a straight front, or of both of a band, as far as they run inside the grain."""
     found = []
     for offset in (FIRST, SECOND):
@@ -116,7 +118,7 @@ def along_contour(
         corners = approximate_polygon(contour, _STRAIGHT)
         closed = bool(np.allclose(corners[0], corners[-1])) and len(corners) > 3
         last = len(corners) - 2
-        for place, (one, other) in enumerate(zip(corners[:-1], corners[1:], strict=True)):
+        for place, (one, other) in enumerate(itertools.pairwise(corners)):
             pieces.append(np.stack([one, other]))
             joined.append((closed or place > 0, closed or place < last))
     if not pieces:
@@ -144,22 +146,26 @@ def _piece(columns, ends, goes_on, label, grain, surroundings) -> Segment:
     if rich.any() and not rich.all() and off[rich].mean() < off[~rich].mean():
         angle += np.pi
     start = np.array([angle, 0.0, 1.0, 0.0, np.inf])
+    unknown = Fit(start, np.full((5, 5), np.nan), tuple(middle), False, np.nan)
+    unfitted = replace(
+        _segment(unknown, FIRST, ends, 0.0, met, False, len(rich)),
+        width=np.nan,
+        width_stderr=np.nan,
+    )
     if length < _SHORTEST or rich.all() or not rich.any():
-        unknown = Fit(start, np.full((5, 5), np.nan), tuple(middle), False, np.nan)
-        short = _segment(unknown, FIRST, ends, 0.0, met, False, len(rich))
-        return replace(
-            short, width=np.nan, stderr_across=np.nan, direction_stderr=np.nan, width_stderr=np.nan
-        )
-    fit = shapes.integrated(columns, start, tuple(middle), (ANGLE, WIDTH, FIRST), inverted=False)
+        return unfitted
+    for _ in range(2):
+        fit = shapes.integrated(columns, start, tuple(middle), _STRAIGHT_LINE, inverted=False)
+        columns = columns.thinned(fit.share(columns.y, columns.x))
     turn = fit.parameters[ANGLE]
+    if np.degrees(fit.stderr[ANGLE]) > _MOST_TURN or abs(turn - angle) > np.deg2rad(_MOST_TURN):
+        return unfitted
     normal, along = np.array([np.sin(turn), np.cos(turn)]), np.array([np.cos(turn), -np.sin(turn)])
     foot = middle + fit.parameters[FIRST] * normal
     run = (ends - foot) @ along
     order = np.argsort(run)
     moved = foot + run[order, None] * along
-    return _segment(
-        fit, FIRST, moved, float(run.mean()), [met[i] for i in order], False, len(rich)
-    )
+    return _segment(fit, FIRST, moved, float(run.mean()), [met[i] for i in order], False, len(rich))
 
 
 def _part(columns: Columns, own: np.ndarray) -> Columns:

@@ -109,7 +109,11 @@ def band(columns: Columns) -> Fit:
 def curve(columns: Columns, straight: Fit) -> Fit:
     """The bent front (a parabola) that fits best, from the best of many near the straight one."""
     reach = max(np.ptp(columns.y), np.ptp(columns.x), 4)
-    bends, turns, shifts = np.linspace(-2, 2, 9) / reach, np.linspace(-0.4, 0.4, 5), np.arange(-4, 5)
+    bends, turns, shifts = (
+        np.linspace(-2, 2, 9) / reach,
+        np.linspace(-0.4, 0.4, 5),
+        np.arange(-4, 5),
+    )
     changes = np.stack(np.meshgrid(turns, bends, shifts, indexing="ij"), axis=-1).reshape(-1, 3)
     starts = np.repeat(straight.parameters[None], len(changes), axis=0)
     starts[:, [ANGLE, CURVATURE, FIRST]] += changes

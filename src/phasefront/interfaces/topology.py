@@ -35,7 +35,7 @@ def topology_of(columns: Columns, inside: np.ndarray, outline: Outline) -> Topol
     """Count domains of the likelier phase of each position.
 
     A position that says nothing takes the label of the nearest that does. Patches below SPECK
-    positions, corners joined, take the phase around them.
+    positions, corners joined, take the phase around them. Domains are joined by sides.
     """
     label = np.full(inside.shape, -1)
     label[columns.y, columns.x] = columns.rich > 0.5
@@ -59,7 +59,7 @@ def topology_of(columns: Columns, inside: np.ndarray, outline: Outline) -> Topol
 
 
 def _domains(mask: np.ndarray) -> int:
-    patch, _ = ndimage.label(mask, structure=_WITH_CORNERS)
+    patch, _ = ndimage.label(mask)
     return int((np.bincount(patch.ravel())[1:] >= SPECK).sum())
 
 

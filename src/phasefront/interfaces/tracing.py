@@ -10,6 +10,7 @@ outline, is cut into straight pieces, each fitted by itself.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -36,7 +37,7 @@ from phasefront.interfaces.segments import Segment
 from phasefront.interfaces.shapes import CURVATURE, FIRST, Fit
 from phasefront.interfaces.surroundings import Outline, Surroundings, nearest_sides
 from phasefront.interfaces.topology import topology_of
-from phasefront.layouts.interfaces import INTERFACES, Beyond, Found, Shape
+from phasefront.layouts.interfaces import INTERFACES, Found, Shape
 from phasefront.maps import frames
 
 MODELS = ("uniform", "line", "band", "curve", "outline")
@@ -44,8 +45,9 @@ _PARAMETERS = (1, 3, 4, 4, 2)
 # Log-evidence that an interface must be likelier by than one phase, or one share, in all columns.
 _SURE = 3.0
 # A position that is e^4 less likely under a shape than under its own best share is not explained
-# by it; where more than this share of them are not, the shape does not fit.
-_UNEXPLAINED, _MOST_UNEXPLAINED = 4.0, 0.06
+# by it. Outliers are not, and a few by chance; where they are more by three standard errors of a
+# share, the shape does not fit.
+_UNEXPLAINED, _BY_CHANCE = 4.0, 0.005
 # An end so near to a facet lies on it, positions.
 _ON_FACET = 1.5
 # Fewer positions of a phase are no second phase in a grain.
@@ -212,8 +214,8 @@ class _Reader:
         at_depth = own_depth[columns.y, columns.x]
         fits, evidence = _fitted(columns, at_depth)
         best = Shape(int(np.nanargmax(evidence[1:])))
-        columns = columns.thinned(_predicted(columns, best, fits, at_depth))
-        fits, evidence = _fitted(columns, at_depth)
+        thinned = columns.thinned(_predicted(columns, best, fits, at_depth))
+        fits, evidence = _fitted(thinned, at_depth)
         best = Shape(int(np.nanargmax(evidence[1:])))
         unexplained = _unexplained(columns, _predicted(columns, best, fits, at_depth))
         found = Found.INTERFACE
@@ -227,7 +229,9 @@ class _Reader:
         }  # fmt: skip
         if found != Found.INTERFACE:
             return row
-        fits_well = unexplained <= _MOST_UNEXPLAINED
+        expected = self.outliers + _BY_CHANCE
+        most = expected + 3 * math.sqrt(expected * (1 - expected) / len(columns.y))
+        fits_well = unexplained <= most
         if fits_well and best in (Shape.LINE, Shape.BAND):
             pieces = segments.through(fits[best], columns, number, self.surroundings)
         else:
@@ -332,7 +336,7 @@ def _fields(candidates, stated, names) -> dict[tuple[int, int], tuple[float, flo
         order = [int(one) for one in np.argsort(contents) if np.isfinite(contents[one])]
         pairs = [
             [(one, contents[one]), (other, contents[other])]
-            for one, other in zip(order[:-1], order[1:], strict=True)
+            for one, other in itertools.pairwise(order)
             if contents[one] < contents[other]
         ]
     found = {}
@@ -365,7 +369,9 @@ def _said_of_tilts(step: float, thickness: float | None) -> str:
         for what, absent in (("scan step", not np.isfinite(step)), ("thickness", thickness is None))
         if absent
     ]
-    return f"none: {' and '.join(missing)} not known" if missing else "from band width and thickness"
+    return (
+        f"none: {' and '.join(missing)} not known" if missing else "from band width and thickness"
+    )
 
 
 _OF_GRAIN = {
@@ -391,9 +397,9 @@ def _joined(traced: list[dict]) -> dict:
     for name, key in (("segments", "segment"), ("facets", "facet"), ("rows", "profile")):
         counts = [0, *map(len, lists[name])]
         data[f"{key}_offset"] = np.cumsum(counts)
-    every: list[Segment] = sum(lists["segments"], [])
-    edges: list[Facet] = sum(lists["facets"], [])
-    rows = np.array(sum(lists["rows"], []), "f8").reshape(-1, 5)
+    every: list[Segment] = list(itertools.chain(*lists["segments"]))
+    edges: list[Facet] = list(itertools.chain(*lists["facets"]))
+    rows = np.array(list(itertools.chain(*lists["rows"])), "f8").reshape(-1, 5)
     ends = np.array([one.ends for one in every]).reshape(-1, 2, 2)
     facet_ends = np.array([one.ends for one in edges]).reshape(-1, 2, 2)
     on_facet = [
