@@ -57,13 +57,13 @@ class Columns:
         weight = np.exp(self.table - self.table.max(axis=1, keepdims=True)) * prior
         return (weight[:, len(SHARES) // 2 :].sum(axis=1)) / weight.sum(axis=1)
 
-    def thinned(self, predicted: np.ndarray) -> Columns:
-        """The same, each position worth less where errors of neighbours are alike.
+    def independence(self, predicted: np.ndarray) -> float:
+        """What one position is worth of an independent one, where errors of neighbours are alike.
 
         `predicted` (n,) are the shares of a fit. With a correlation r of what is left at
-        neighbours, in both directions, n positions are worth n ((1 - r) / (1 + r))^2 independent
-        ones, as for a first-order autoregression (Bartlett, J. R. Stat. Soc. 98, 536, 1935).
-        Columns that hold both phases tell, for their place and errors make the interface's.
+        neighbours, in both directions, it is ((1 - r) / (1 + r))^2, as for a first-order
+        autoregression (Bartlett, J. R. Stat. Soc. 98, 536, 1935). Columns that hold both phases
+        tell, for their place and errors make the interface's.
         """
         off = np.where(np.isfinite(self.error), self.share - predicted, np.nan)
         off /= np.sqrt(np.minimum(self.error, 1.0) ** 2 + _variance_of_share(predicted))
@@ -73,10 +73,14 @@ class Columns:
             if len(one) >= _FEWEST_PAIRS:
                 break
         else:
-            return self
+            return 1.0
         alike = np.mean(one * other) / np.mean(0.5 * (one**2 + other**2))
         alike = float(np.clip(alike, 0.0, _MOST_ALIKE))
-        return replace(self, table=self.table * ((1 - alike) / (1 + alike)) ** 2)
+        return ((1 - alike) / (1 + alike)) ** 2
+
+    def worth(self, independence: float) -> Columns:
+        """The same, each position counting for this part of an independent one."""
+        return replace(self, table=self.table * independence)
 
 
 def columns_of(

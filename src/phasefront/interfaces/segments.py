@@ -156,7 +156,7 @@ def _piece(columns, ends, goes_on, label, grain, surroundings) -> Segment:
         return unfitted
     for _ in range(2):
         fit = shapes.integrated(columns, start, tuple(middle), _STRAIGHT_LINE, inverted=False)
-        columns = columns.thinned(fit.share(columns.y, columns.x))
+        columns = columns.worth(columns.independence(fit.share(columns.y, columns.x)))
     turn = fit.parameters[ANGLE]
     if np.degrees(fit.stderr[ANGLE]) > _MOST_TURN or abs(turn - angle) > np.deg2rad(_MOST_TURN):
         return unfitted

@@ -82,6 +82,12 @@ def _ramp(across: np.ndarray, width: float) -> np.ndarray:
     return np.where(np.abs(across) >= outer, across > 0, four / width)
 
 
+def again(fit: Fit, columns: Columns) -> Fit:
+    """The same front, integrated over other columns from where it is."""
+    axes = tuple(np.flatnonzero(np.diag(fit.covariance) > 0))
+    return integrated(columns, fit.parameters, fit.pivot, axes, inverted=fit.inverted)
+
+
 def uniform(columns: Columns) -> tuple[float, float, float]:
     """The one share of all columns: mean and standard deviation over its likelihood; the highest
     log-likelihood."""
@@ -180,10 +186,11 @@ def integrated(
         away = fronts[:, axes] - mean
         covariance = (weight[:, None] * away).T @ away
         # Between grids it may change by a factor, no more, and it is never none.
-        inside = np.linalg.solve(spread, np.linalg.solve(spread, covariance).T)
+        inverse = np.linalg.inv(spread)
+        inside = inverse @ covariance @ inverse.T
         values, vectors = np.linalg.eigh(0.5 * (inside + inside.T))
         grown = np.sqrt(np.clip(values, 0.1, 4.0))
-        moved = np.abs(np.linalg.solve(spread, mean - centre[axes])).max()
+        moved = np.abs(inverse @ (mean - centre[axes])).max()
         settled = moved < 0.3 and np.abs(np.log(grown)).max() < 0.2
         if settled:
             break

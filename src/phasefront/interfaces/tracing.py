@@ -212,11 +212,10 @@ class _Reader:
         own_depth[inside] = depth
         topology = topology_of(columns, inside, outline)
         at_depth = own_depth[columns.y, columns.x]
-        fits, evidence = _fitted(columns, at_depth)
-        best = Shape(int(np.nanargmax(evidence[1:])))
-        thinned = columns.thinned(_predicted(columns, best, fits, at_depth))
-        fits, evidence = _fitted(thinned, at_depth)
-        best = Shape(int(np.nanargmax(evidence[1:])))
+        fits, gain = _fitted(columns, at_depth)
+        best, _ = _likeliest(gain, columns)
+        worth = columns.independence(_predicted(columns, best, fits, at_depth))
+        best, evidence = _likeliest(gain * worth, columns)
         unexplained = _unexplained(columns, _predicted(columns, best, fits, at_depth))
         found = Found.INTERFACE
         if evidence[1 + best] < _SURE:
@@ -233,7 +232,8 @@ class _Reader:
         most = expected + 3 * math.sqrt(expected * (1 - expected) / len(columns.y))
         fits_well = unexplained <= most
         if fits_well and best in (Shape.LINE, Shape.BAND):
-            pieces = segments.through(fits[best], columns, number, self.surroundings)
+            fit = shapes.again(fits[best], columns.worth(worth))
+            pieces = segments.through(fit, columns, number, self.surroundings)
         else:
             pieces = segments.along_contour(columns, topology.label, number, self.surroundings)
         turn, turn_error, turn_axis = axes.across_interface(
@@ -245,9 +245,10 @@ class _Reader:
         return row | {
             "shape": best if fits_well else Shape.NONE,
             "misfit_share": unexplained,
-            "curvature": bent.parameters[CURVATURE], "curvature_stderr": bent.stderr[CURVATURE],
+            "curvature": bent.parameters[CURVATURE],
+            "curvature_stderr": bent.stderr[CURVATURE] / math.sqrt(worth),
             "depth": abs(shell.parameters[FIRST]) if shell else np.nan,
-            "depth_stderr": shell.stderr[FIRST] if shell else np.nan,
+            "depth_stderr": shell.stderr[FIRST] / math.sqrt(worth) if shell else np.nan,
             "rich_domains": topology.rich_domains, "poor_domains": topology.poor_domains,
             "contacts": topology.contacts,
             "misorientation": turn, "misorientation_stderr": turn_error,
@@ -262,7 +263,8 @@ class _Reader:
 
 
 def _fitted(columns: Columns, depth: np.ndarray) -> tuple[dict[Shape, Fit], np.ndarray]:
-    """Fits of the shapes, and log-evidence (model,) of MODELS over the likelier whole phase."""
+    """Fits of the shapes, and highest log-likelihoods (model,) of MODELS over that of the likelier
+    whole phase."""
     whole = max(columns.table[:, 0].sum(), columns.table[:, -1].sum())
     straight = shapes.line(columns)
     fits = {
@@ -273,8 +275,13 @@ def _fitted(columns: Columns, depth: np.ndarray) -> tuple[dict[Shape, Fit], np.n
         fits[Shape.OUTLINE] = shapes.along_outline(columns, depth)
     highest = [shapes.uniform(columns)[2]]
     highest += [fits[one].log_likelihood if one in fits else np.nan for one in list(Shape)[1:]]
-    penalty = 0.5 * np.log(len(columns.y)) * np.array(_PARAMETERS)
-    return fits, np.array(highest) - penalty - whole
+    return fits, np.array(highest) - whole
+
+
+def _likeliest(gain: np.ndarray, columns: Columns) -> tuple[Shape, np.ndarray]:
+    """The likeliest shape, and log-evidences (model,) from log-likelihoods over one phase's."""
+    evidence = gain - 0.5 * np.log(len(columns.y)) * np.array(_PARAMETERS)
+    return Shape(int(np.nanargmax(evidence[1:]))), evidence
 
 
 def _predicted(
