@@ -16,7 +16,7 @@ export PYTHONNOUSERSITE := 1
 export MPLCONFIGDIR := $(CURDIR)/.venv/share/matplotlib
 
 # Each process of the tests may take 1 GB.
-TESTS := $(BIN)/pytest --numprocesses $(CORES) --maxprocesses 8 --dist loadgroup --no-loadscope-reorder
+TESTS := $(BIN)/pytest --numprocesses $(CORES) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
 READY := .venv/.ready
 PY4DSTEM := .venv-py4dstem

@@ -51,7 +51,8 @@ from phasefront.spots import vectors
 from phasefront.virtual import bloch_waves, camera
 from phasefront.virtual.conditions import Conditions, Stop
 from phasefront.virtual.particles import VirtualPhase
-from phasefront.virtual.truth import CLEAR, expected_calibration_error
+from phasefront.virtual.reliability import expected_calibration_error
+from phasefront.virtual.truth import CLEAR
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "results" / "bench" / "assumptions.json"

@@ -25,7 +25,7 @@ def summarise_sweep(job):
         undecided = sweep.undecided_shares(netcdf.read_all(states, STATE_FRACTIONS, key="state"))
         compared_variants.append(pd.concat([table, undecided], ignore_index=True))
     table = sweep.tabulate(job.settings, compared_variants)
-    tables.write(table, job.table, SWEEP_TABLE)
+    tables.write(table, job.table, SWEEP_TABLE.naming(job.settings[0]))
     drawn = draw_sweep(table, list(job.settings[0]), ion=job.ion, labels=job.labels)
     style.save(drawn, job.figure)
 

@@ -1,5 +1,6 @@
 """Fixtures that all tests share; among them a copy of the project with a small virtual run."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -25,19 +26,10 @@ PARTS = (
 WORKER = "PYTEST_XDIST_WORKER" in os.environ
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
 def pytest_collection_modifyitems(items):
-    """Where several processes share the tests, let each costly fixture be made once.
-
-    All tests on the finished run go to one process and first, for they take longest. The others
-    go by file, so that a module's fixtures are made once.
-    """
-    if not WORKER:
-        return
-    items.sort(key=lambda item: "finished_project" not in item.fixturenames)
-    for item in items:
-        finished = "finished_project" in item.fixturenames
-        item.add_marker(pytest.mark.xdist_group("finished" if finished else item.path.name))
+    """Files whose tests need the finished run go first, for they take longest."""
+    first = {item.path for item in items if "finished_project" in item.fixturenames}
+    items.sort(key=lambda item: item.path not in first)
 
 
 @dataclass(frozen=True)
@@ -172,11 +164,22 @@ def _remember_small_files(module: Path) -> None:
 
 @pytest.fixture(scope="session")
 def finished_project(fresh_project, tmp_path_factory) -> Project:
-    """The project after a complete run. Tests that change it work on a copy."""
-    project = fresh_project.copy(tmp_path_factory.mktemp("projects") / "finished")
-    done = project.run()
-    assert done.returncode == 0, done.stdout + done.stderr
-    return project
+    """The project after a complete run. Tests that change it work on a copy.
+
+    Where several processes share the tests, one runs it for all, and each has a copy.
+    """
+    base = tmp_path_factory.getbasetemp()
+    common = base.parent if WORKER else base
+    made, done = common / "finished", common / "finished.done"
+    with (common / "finished.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not done.exists():
+            shutil.rmtree(made, ignore_errors=True)
+            project = fresh_project.copy(made)
+            ended = project.run(cores=os.cpu_count())
+            assert ended.returncode == 0, ended.stdout + ended.stderr
+            done.touch()
+    return Project(made).copy(base / "projects/finished") if WORKER else Project(made)
 
 
 @pytest.fixture(scope="session")

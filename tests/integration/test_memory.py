@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 import pytest
 from conftest import ROOT
+from examples import example
 
 from phasefront.core import netcdf
 from phasefront.experiment.load import load
@@ -42,18 +43,12 @@ def write_scan(path: Path, side: int) -> None:
 
 
 def write_calibration(path: Path, side: int) -> None:
-    at = np.ones((side, side))
-    calibration = {
-        "centre_y": 71.5 * at, "centre_x": 71.5 * at, "centre_residual": 0 * at,
-        "centre_stderr": 0.01, "affine": 0.0175 * np.eye(2), "affine_stderr": np.zeros((2, 2)),
-        "scale": 0.0175, "scale_stderr": 0.0, "ellipse_ratio": 1.0, "ellipse_ratio_stderr": 0.0,
-        "ellipse_angle": 0.0, "probe_radius": 4.0, "spot_radius": 2.8, "beam_radius": 8.0,
-        "mask": np.ones((PIXELS, PIXELS)), "outward_shift": 0.0, "outward_shift_stderr": 0.0,
-        "bin_y": [0], "bin_x": [0], "residual_y": [[0.0]], "residual_x": [[0.0]],
-        "residual_count": [[0]],
-    }  # fmt: skip
-    attributes = {"scan": "s", "method": "given", "spots_used": 0, "residual_rms": 0.0}
-    netcdf.write(netcdf.build(CALIBRATION, calibration, attributes), path, CALIBRATION)
+    calibration = example(
+        CALIBRATION, y=side, x=side, ky=PIXELS, kx=PIXELS, centre_y=71.5, centre_x=71.5,
+        affine=0.0175 * np.eye(2), scale=0.0175, probe_radius=4.0, spot_radius=2.8,
+        beam_radius=8.0, outward_shift=0, scan="s", method="given",
+    )  # fmt: skip
+    netcdf.write(calibration, path, CALIBRATION)
 
 
 def peak_mb(script: str, **arguments) -> float:

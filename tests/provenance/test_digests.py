@@ -27,7 +27,7 @@ def large_file(path, *, age_s=60):
 @pytest.fixture
 def settled(monkeypatch):
     """Files count as old enough as soon as they are there."""
-    monkeypatch.setattr(digests, "_RESOLUTION_NS", 0)
+    monkeypatch.setattr(digests, "RESOLUTION_NS", 0)
 
 
 @pytest.fixture

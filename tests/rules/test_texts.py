@@ -4,14 +4,28 @@ import json
 import re
 import runpy
 import shlex
+import shutil
 import sys
+import zipfile
+from html.parser import HTMLParser
+from types import SimpleNamespace
+from xml.etree import ElementTree
 
+import docutils.core
+import jinja2
 import pytest
 import yaml
 from conftest import ROOT
+from docutils.nodes import strong
+from hypothesis import example, given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
 
 from phasefront.cli import running
 from phasefront.records.job import Job
+from phasefront.report.scripts_in_pages import with_inert_data
+from phasefront.report.tables import _latex_text
+from phasefront.report.wording import code, plain
 
 URL = "https://x.org/$a&b='{c}\"-%20"
 COMMAND = re.compile(r"python (scripts/\w+\.py) ([^\n]*?) > \S+ 2>&1")
@@ -114,3 +128,149 @@ def test_a_run_without_any_optional_text_ends(fresh_project, tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert (project.results / "supplement.zip").exists()
     assert project.command("verify", "results/small").returncode == 0
+
+
+# ------------------------------------------------------------------------ text is text everywhere
+
+HOSTILE = "</script><script>alert(1)</script> $x$ *a* `b <javascript:alert(1)>`_ _c_ &lt; ${d}"
+LINES = st.text(st.characters(exclude_categories=("C", "Zl", "Zp")), min_size=1)
+
+
+class Words(HTMLParser):
+    """What a reader sees of a page; its tags beside."""
+
+    def __init__(self, page: str):
+        super().__init__()
+        self.text, self.tags = "", []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@given(LINES)
+@example(HOSTILE)
+@example("a\\")
+@example("# 1. b")
+def test_markdown_shows_a_text_as_it_is(text):
+    shown = MarkdownIt().enable(["table", "strikethrough"]).render(f"- By: {plain(text)}")
+    words = Words(shown)
+    assert words.text.split() == f"By: {text}".split()
+    assert [tag for tag, _ in words.tags] == ["ul", "li"]
+
+
+@given(LINES.filter(lambda text: text.strip("` ")))
+@example("a`b")
+@example("`a``")
+def test_markdown_shows_code_as_it_is(text):
+    words = Words(MarkdownIt().render(f"x {code(text)}"))
+    assert words.text.split() == ["x", *text.split()]
+    assert [tag for tag, _ in words.tags] == ["p", "code"]
+
+
+@given(LINES)
+@example(HOSTILE)
+@example("**")
+def test_the_reports_first_page_shows_a_title_as_it_is(title):
+    described = SimpleNamespace(
+        config={"title": title, "run": "small", "material": {"ion": "Na"}}
+    )  # fmt: skip
+    text = (ROOT / "workflow/report/workflow.rst").read_text()
+    environment = jinja2.Environment(trim_blocks=True, lstrip_blocks=True)  # as Snakemake's
+    rendered = environment.from_string(text).render(snakemake=described)
+    page = docutils.core.publish_doctree(rendered, settings_overrides={"report_level": 5})
+    first = page.next_node(strong)
+    assert first.astext().split() == (" ".join(title.split()) or "small").split()
+    assert len(first.children) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "printed"),
+    [
+        ("Na$_3$V", "Na$_3$V"),
+        ("a_b & 5 %", r"a\_b \& 5 \%"),
+        ("one $ alone", r"one \$ alone"),
+        (r"\$5 and $x_1$", r"\$5 and $x_1$"),
+        ("<b~c>", r"\textless{}b\textasciitilde{}c\textgreater{}"),
+        ("`c`", r"\textasciigrave{}c\textasciigrave{}"),
+    ],
+)  # fmt: skip
+def test_latex_prints_a_label_as_figures_draw_it(text, printed):
+    assert _latex_text(text) == printed
+
+
+@given(st.dictionaries(LINES, LINES | st.floats(allow_nan=False)))
+@example({HOSTILE: HOSTILE})
+@example({"a": '<script id="results">\n    var x = {}'})
+def test_data_of_a_page_stay_what_they_are_and_hold_no_tag(data):
+    start = '<b>1 < 2</b><script id="results">\n    var results = '
+    end = ';\n</script><script id="x">\nvar y = f(1 < 2);</script>'
+    page = with_inert_data(start + json.dumps(data) + end)
+    assert page.startswith(start)
+    assert page.endswith(end)
+    inside = page[len(start) : -len(end)]
+    assert "<" not in inside
+    assert json.loads(inside) == data
+
+
+@pytest.fixture(scope="module")
+def hostile_run(fresh_project, tmp_path_factory):
+    """A whole run whose config says the same wherever people may say what they like."""
+    project = fresh_project.copy(tmp_path_factory.mktemp("texts") / "hostile")
+    path = project.folder / project.config
+    content = yaml.safe_load(path.read_text())
+    content |= {"supplement": {}, "people": [{"name": HOSTILE}]}
+    with_text(content, HOSTILE)
+    cif = project.folder / f"config/{HOSTILE.replace('{', '(').replace('}', ')')}.cif"
+    cif.parent.mkdir(parents=True)
+    shutil.copy(project.folder / content["material"]["phases"][0]["cif"], cif)
+    content["material"]["phases"][0]["cif"] = cif.relative_to(project.folder).as_posix()
+    path.write_text(yaml.safe_dump(content))
+    done = project.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project
+
+
+@pytest.mark.slow
+def test_no_page_of_a_run_takes_a_text_for_markup(hostile_run):
+    pages = list(hostile_run.results.rglob("*.html"))
+    assert {"report.html", "experiment.html"} <= {page.name for page in pages}
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        for tag in ("<script>alert", "javascript:alert"):
+            assert tag not in re.sub(r"&lt;|\\\\u003c", "", text), page.name
+        for tag, attributes in Words(text).tags:
+            assert "alert(1)" not in "".join(filter(None, attributes.values())), (page.name, tag)
+    report = (hostile_run.results / "report.html").read_text(encoding="utf-8")
+    described = re.search(r"var workflow_desc = (.*);", report)[1]
+    assert " ".join(HOSTILE.split()) in Words(json.loads(described)).text
+
+
+@pytest.mark.slow
+def test_what_a_supplement_says_shows_a_text_as_it_is(hostile_run):
+    wanted = " ".join(HOSTILE.split())
+    with zipfile.ZipFile(hostile_run.results / "supplement.zip") as packed:
+        for name in ("README.md", "METHODS.md"):
+            text = packed.read(f"phasefront-small/data/{name}").decode()
+            words = Words(MarkdownIt().render(text))
+            assert wanted in words.text
+            assert not {"script", "em"} & {tag for tag, _ in words.tags}
+            assert not any("javascript" in (a.get("href") or "") for _, a in words.tags)
+        crate = json.loads(packed.read("phasefront-small/data/ro-crate-metadata.json"))
+    root = next(entity for entity in crate["@graph"] if entity["@id"] == "./")
+    assert wanted in (root["name"], root["description"])
+
+
+@pytest.mark.slow
+def test_the_graph_of_a_run_is_a_drawing_whatever_files_are_called(hostile_run, tmp_path):
+    drawn = tmp_path / "graph.svg"
+    done = hostile_run.command(
+        "explain", "results/small/summary.json", "--graph", str(drawn)
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    parts = ElementTree.parse(drawn).getroot().iter()
+    assert not any(part.tag.endswith("script") for part in parts)
+    assert "alert(1)" in drawn.read_text()

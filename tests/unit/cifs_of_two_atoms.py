@@ -16,11 +16,14 @@ _atom_site_fract_y
 _atom_site_fract_z
 _atom_site_occupancy
 {metal}1 {metal} 0 0 0 1
-O1 O 0.21 0.13 0.34 0.1
+O1 O {oxygen}
 """
 
 
-def cif_text(name, cell, group, metal):
-    """A metal at the origin and a little oxygen beside it; `cell` in angstrom and degrees."""
+def cif_text(name, cell, group, metal, oxygen="0.21 0.13 0.34 0.1"):
+    """A metal at the origin and oxygen (place and occupancy) beside it.
+
+    `cell` in angstrom and degrees.
+    """
     sides = dict(zip(("a", "b", "c", "alpha", "beta", "gamma"), cell, strict=True))
-    return _CIF.format(name=name, group=group, metal=metal, **sides)
+    return _CIF.format(name=name, group=group, metal=metal, oxygen=oxygen, **sides)

@@ -2,12 +2,11 @@
 
 import numpy as np
 from conftest import ROOT
+from examples import example_spots
 from scipy.spatial.transform import Rotation
 
-from phasefront.core import netcdf
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.templates import shortest_rotations
-from phasefront.layouts.spots import SPOTS
 
 NAMES = ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3")
 CRYSTALS = [read_crystal(ROOT / "config" / "structures" / f"{name}.cif") for name in NAMES]
@@ -25,14 +24,7 @@ def spots_of(patterns, shape=(1, -1)):
         np.concatenate([np.asarray(pattern[i], dtype=float) for pattern in patterns])
         for i in range(3)
     ]
-    return netcdf.build(
-        SPOTS,
-        {
-            "count": count, "offset": np.concatenate([[0], count.ravel().cumsum()]),
-            "qx": columns[0], "qy": columns[1], "intensity": columns[2], "variance": columns[2],
-        },
-        {"scan": "test", "scan_step_nm": 1.0},
-    )  # fmt: skip
+    return example_spots(count, *columns)
 
 
 def diffsims_patterns(crystal, rotations, number=25):

@@ -1,10 +1,10 @@
 """Data sets of the sources with what they are to say about a state."""
 
 import numpy as np
+from examples import example
 from stages import build_fractions
 
 from phasefront.comparison.side_by_side import compare_sources
-from phasefront.core import netcdf
 from phasefront.layouts.cycling import CYCLING
 from phasefront.layouts.powder import POWDER
 
@@ -25,68 +25,31 @@ def make_fractions(content=2.5, error=0.1, *, molar=(0.5, 0.5, 0.0), scan="s1"):
 
 def make_cycling(contents, error=0.02, *, log="charge", start=3.0, start_error=0.0, inactive=0.0):
     """A log whose states have the given ion contents and standard errors."""
-    x, count = np.array(list(contents.values())), len(contents)
-    sizes = {"time": 5, "half": 1, "grid": 3, "plateau": 0, "state": count}
-    blank = {
-        name: np.zeros([sizes[dim] for dim in variable.dims])
-        for name, variable in CYCLING.variables.items()
-    }
+    x = np.array(list(contents.values()))
     curve = np.linspace(start, min(x), 5)
     active = start - (start - x) / (1 - inactive)
-    return netcdf.build(
-        CYCLING,
-        blank
-        | {
-            "time": np.arange(5.0),
-            "voltage": 3.6 + 0.2 * np.arange(5),
-            "ion_content": curve,
-            "ion_content_low": curve - HALF * start_error,
-            "ion_content_high": curve + HALF * start_error,
-            "state": list(contents),
-            "state_voltage": np.interp(-x, -curve, 3.6 + 0.2 * np.arange(5)),
-            "state_ion_content": x,
-            "state_ion_content_low": x - HALF * error,
-            "state_ion_content_high": x + HALF * error,
-            "state_active_ion_content": active,
-            "state_active_ion_content_low": active - HALF * error / (1 - inactive),
-            "state_active_ion_content_high": active + HALF * error / (1 - inactive),
-        },
-        dict.fromkeys(CYCLING.attributes, 0.0)
-        | {"log": log, "file": f"{log}.mpt"}
-        | {"initial_ion_content": start, "inactive_share": inactive},
-    )
+    ends = HALF * np.array([-error, error])
+    return example(
+        CYCLING, log=log, file=f"{log}.mpt", initial_ion_content=start, inactive_share=inactive,
+        time=np.arange(5.0), voltage=3.6 + 0.2 * np.arange(5), ion_content=curve,
+        ion_content_low=curve - HALF * start_error, ion_content_high=curve + HALF * start_error,
+        state=list(contents), state_voltage=np.interp(-x, -curve, 3.6 + 0.2 * np.arange(5)),
+        state_ion_content=x, state_ion_content_low=x + ends[0],
+        state_ion_content_high=x + ends[1], state_active_ion_content=active,
+        state_active_ion_content_low=active + ends[0] / (1 - inactive),
+        state_active_ion_content_high=active + ends[1] / (1 - inactive),
+    )  # fmt: skip
 
 
 def make_powder(molar, esd=0.01, *, content=None, content_esd=0.02):
     molar = np.asarray(molar, dtype=float)
     content = molar @ CONTENTS if content is None else content
-    return netcdf.build(
-        POWDER,
-        {
-            "phase": PHASES,
-            **dict.fromkeys(("two_theta", "observed", "sigma"), np.ones(3)),
-            **dict.fromkeys(("calculated", "background"), np.ones(3)),
-            "contribution": np.ones((3, 3)),
-            "weight_fraction": molar,
-            "weight_fraction_esd": np.full(3, esd),
-            "molar_fraction": molar,
-            "molar_fraction_esd": np.full(3, esd),
-            "cell": np.ones((3, 6)),
-            "cell_esd": np.ones((3, 6)),
-            **dict.fromkeys(("lorentz_size", "lorentz_strain"), np.zeros(3)),
-            **dict.fromkeys(("gauss_size", "gauss_strain", "weight_fraction_shift"), np.zeros(3)),
-            **dict.fromkeys(("gauss_variance", "zero_error"), 0.0),
-            "reflection": [],
-            "reflection_phase": [],
-            "ion_content": content,
-            "ion_content_esd": content_esd,
-            "rwp": 0.1,
-            "goodness_of_fit": 1.2,
-            **dict.fromkeys(("unexplained_two_theta", "unexplained_d", "unexplained_height"), ()),
-        },
-        {"pattern": "p", "file": "p.xye", "wavelength": 0.4, "refined_with": "nothing"}
-        | {"refused": ""},
-    )
+    return example(
+        POWDER, phase=PHASES, pattern="p", file="p.xye", wavelength=0.4, two_theta=[1, 2, 3],
+        weight_fraction=molar, weight_fraction_esd=esd, weight_fraction_shift=0,
+        molar_fraction=molar, molar_fraction_esd=esd, ion_content=content,
+        ion_content_esd=content_esd, rwp=0.1, goodness_of_fit=1.2,
+    )  # fmt: skip
 
 
 def compare(

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pandas as pd
+from examples import example
 
-from phasefront.core import netcdf
 from phasefront.cycling.analysis import analyse_log
 from phasefront.layouts.fractions import FRACTIONS
 from phasefront.layouts.phases import MIXED, PHASES
@@ -19,19 +19,14 @@ def build_phases(names, decision, *, scan="map", **given):
     share = np.full((*shape, count), np.nan)
     share[decision >= 0] = np.eye(count)[decision[decision >= 0]]
     share[decision == MIXED] = np.where(np.arange(count) < 2, 1 / min(count, 2), 0)
-    sizes = dict(zip(("y", "x", "phase"), (*shape, count), strict=True))
-    sizes |= {"q_axis": 2, "other_q_axis": 2}
-    sizes |= {"quaternion": 4, "cell_parameter": 6, "other_parameter": 6}
-    known = {
-        "distortion": np.eye(2), "position_sigma": 0.003,
-        "phase": names, "decision": decision, "share": share, "reliability": np.zeros(shape),
-        "posterior": np.eye(count)[np.maximum(decision, 0)], "second_phase": np.full(shape, -1),
-    }  # fmt: skip
-    attributes = {
-        "scan": scan, "map_by": "", "decide_above": 0.95, "min_explained": 0.5,
-        "max_misfit": 4.0,
-    }  # fmt: skip
-    return netcdf.build(PHASES, {**netcdf.unknown(PHASES, sizes), **known, **given}, attributes)
+    return example(
+        PHASES, phase=names, scan=scan,
+        **{
+            "distortion": np.eye(2), "decide_above": 0.95, "min_explained": 0.5, "max_misfit": 4.0,
+            "position_sigma": 0.003, "decision": decision, "share": share, "reliability": 0,
+            "posterior": np.eye(count)[np.maximum(decision, 0)],
+        } | given,
+    )  # fmt: skip
 
 
 def build_cycling(states, contents, *, cycles=False):
@@ -75,14 +70,7 @@ def build_cycling(states, contents, *, cycles=False):
 
 def build_fractions(names, *, scan="map", **given):
     """FRACTIONS of two grains; what is not given is NaN, or a count of nothing."""
-    sizes = {"phase": len(names), "true_phase": len(names), "kind": 3, "draw": 4, "threshold": 3}
-    sizes |= {"exponent": 2, "unit": 2, "origin": 1, "block": 2, "simulated_grain": 0}
-    unknown = {
-        name: np.full(
-            [sizes[dim] for dim in variable.dims], 0 if variable.dtype == "i8" else np.nan
-        )
-        for name, variable in FRACTIONS.variables.items()
-    }
-    attributes = {"scan": scan, "scan_step_nm": 10.0, "molar_weight": "area", "decide_above": 0.95}
-    known = {"phase": names, "kind": ["area", "thickness", "molar"]}
-    return netcdf.build(FRACTIONS, {**unknown, **known, **given}, attributes)
+    return example(
+        FRACTIONS, phase=names, scan=scan, scan_step_nm=10.0, molar_weight="area",
+        decide_above=0.95, draw=4, **given,
+    )  # fmt: skip

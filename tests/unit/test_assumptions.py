@@ -105,12 +105,12 @@ def test_blocks_are_turned_by_the_rms_and_keep_their_light():
 
 
 def test_blocks_of_a_mosaic_are_tilted_by_the_rms_about_their_mean():
-    tilts = bloch_waves._mosaic(4, 7, 2.0, seed=1)
+    tilts = bloch_waves.mosaic(4, 7, 2.0, seed=1)
     vectors = np.degrees([own.as_rotvec() for own in tilts])
     np.testing.assert_allclose(vectors.mean(axis=1), 0, atol=1e-9)
     np.testing.assert_allclose(np.sqrt((vectors[..., :2] ** 2).mean(axis=1)), 2)
     np.testing.assert_allclose(vectors[..., 2], 0, atol=1e-12)
-    assert bloch_waves._mosaic(4, 1, 2.0, seed=1)[0].magnitude() == 0
+    assert bloch_waves.mosaic(4, 1, 2.0, seed=1)[0].magnitude() == 0
 
 
 def test_the_figure_repeats(tmp_path):

@@ -129,11 +129,11 @@ def test_three_pairs_around_one_centre_are_needed():
     strength = np.tile([100.0, 300.0, 50.0, 800.0], 2)
     start = centre + np.array([0.8, -0.6])
     noisy = both + rng.normal(0, 0.05, both.shape)
-    found = friedel._centre_of_pairs(noisy, strength, start, 3.0, 3.0)
+    found = friedel.centre_of_pairs(noisy, strength, start, 3.0, 3.0)
     np.testing.assert_allclose(found, centre, atol=0.08)
-    assert np.isnan(friedel._centre_of_pairs(noisy[:6], strength[:6], start, 3.0, 3.0)).all()
+    assert np.isnan(friedel.centre_of_pairs(noisy[:6], strength[:6], start, 3.0, 3.0)).all()
     anywhere = rng.uniform(0, 100, (8, 2))
-    assert np.isnan(friedel._centre_of_pairs(anywhere, strength, start, 3.0, 3.0)).all()
+    assert np.isnan(friedel.centre_of_pairs(anywhere, strength, start, 3.0, 3.0)).all()
 
 
 def test_symmetry_finds_a_centre_off_the_middle_of_cameras_of_any_shape():

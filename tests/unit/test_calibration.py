@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from examples import example
 from scipy import special
 from scipy.spatial.transform import Rotation
 
@@ -15,11 +16,12 @@ from phasefront.calibration import (
     ellipse,
     geometry,
     grain_scatter,
+    joint_steps,
     radii,
     rings,
     solution,
+    spot_mixture,
 )
-from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.diffraction import optics
 from phasefront.diffraction.crystals import read_crystal
@@ -260,16 +262,9 @@ def nominal_spots(
             )
     qx, qy = np.concatenate(found).T
     spots = geometry.spots_dataset(counts, qx, qy, np.ones(len(qx)), np.ones(len(qx)))
-    blank = np.zeros(rotations.shape[:-1])
-    orientations = netcdf.build(
-        ORIENTATIONS,
-        {
-            "phase": [crystal.name for crystal in crystals], "rotation": rotations, "score": blank,
-            "log_likelihood": blank, "half_turn_gap": blank[..., 0], "scale_factor": blank,
-            "residual": blank, "indexed": blank,
-        },
-        {"scan": ""},
-    )  # fmt: skip
+    orientations = example(
+        ORIENTATIONS, phase=[crystal.name for crystal in crystals], rotation=rotations
+    )
     return spots, orientations
 
 
@@ -449,8 +444,8 @@ def test_too_few_indexed_patterns_are_an_input_error(crystals):
 
 def test_the_likelihood_climbs_and_its_gradient_is_right(crystals):
     made = nominal_spots(crystals, np.random.default_rng(3), matrix=np.eye(2), phases=[0])
-    problem = affine._AffineProblem(*made, crystals, VOLTAGE_KV, PRECESSION_DEG)
-    state = affine._State.start(1.004, problem.rotation)
+    problem = spot_mixture.SpotMixture(*made, crystals, VOLTAGE_KV, PRECESSION_DEG)
+    state = spot_mixture.JointState.start(1.004, problem.rotation)
     climbed = [problem.climb(state, steps).log_likelihood for steps in (0, 2, 4, 8, 16)]
     assert np.all(np.diff(climbed) > -0.5)
     assert climbed[-1] - climbed[0] > 100
@@ -459,7 +454,7 @@ def test_the_likelihood_climbs_and_its_gradient_is_right(crystals):
     share = np.full(3, 1 / 3)
 
     def likelihood(parameters, rotation):
-        state = affine._State(parameters, rotation, 0.006, share)
+        state = spot_mixture.JointState(parameters, rotation, 0.006, share)
         return problem.evaluate(state)
 
     start = np.array([1.001, 0.0005, 0.999, 0.0002, -0.0003, 1e-4])
@@ -474,7 +469,8 @@ def test_the_likelihood_climbs_and_its_gradient_is_right(crystals):
     for k in range(3):
         turn = np.zeros((*problem.rotation.shape[:2], 3))
         turn[..., k] = 1e-6
-        up, down = (likelihood(start, affine._turn(problem.rotation, s))[0] for s in (turn, -turn))
+        either_way = (joint_steps.turned(problem.rotation, small) for small in (turn, -turn))
+        up, down = (likelihood(start, rotation)[0] for rotation in either_way)
         close = np.isclose(gradient[..., 6 + k], (up - down) / 2e-6, rtol=2e-2, atol=3.0)
         assert close.mean() > 0.9
 

@@ -159,7 +159,7 @@ def test_normal_equations_are_those_of_a_plain_least_squares_fit():
         grown = np.exp(scale[candidate] + parameters[3])
         return grown * vectors[:2] + (centre[candidate] + parameters[4:6])[:, None]
 
-    information, gradient, squares = cells._normal_equations(
+    information, gradient, squares = cells.normal_equations(
         edge, *q, g, matrix, scale, centre, tensor, basis, sigma
     )
     for candidate in range(3):

@@ -9,11 +9,12 @@ import numba
 import numpy as np
 import pytest
 from conftest import ROOT
+from examples import example_spots
 from hypothesis import given
 from hypothesis import strategies as st
 from kinematic import CRYSTALS, NAMES, OPTICS
 
-from phasefront.confusion import simulation
+from phasefront.confusion import fates, patterns, simulation
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.diffraction import rotations
@@ -48,11 +49,11 @@ def bloch_scan(name, *, dose, sigma, seed, count=8):
     table = netcdf.read(DATA_FILE, BLOCH_WAVES)
     usable = np.flatnonzero(table["phase"].values == name)
     usable = usable[table["grain"].values[usable].argsort()]
-    patterns = np.random.default_rng(seed).choice(usable, count, replace=False)
+    chosen = np.random.default_rng(seed).choice(usable, count, replace=False)
     offset = table["offset"].values
     shape = (SIDE, count * (SIDE + 1))
     number, columns = np.zeros(shape, dtype=int), {}
-    for grain, pattern in enumerate(patterns):
+    for grain, pattern in enumerate(chosen):
         rng = np.random.default_rng([seed, grain])
         own = slice(offset[pattern], offset[pattern + 1])
         q = np.stack([table["qx"].values[own], table["qy"].values[own]])
@@ -67,14 +68,7 @@ def bloch_scan(name, *, dose, sigma, seed, count=8):
             number[y, column] = seen.sum()
             columns[y * shape[1] + column] = np.vstack([found, electrons[seen]])
     qx, qy, counts = np.concatenate([columns[at] for at in sorted(columns)], axis=1)
-    return netcdf.build(
-        SPOTS,
-        {
-            "count": number, "offset": np.concatenate([[0], number.ravel().cumsum()]),
-            "qx": qx, "qy": qy, "intensity": counts, "variance": counts,
-        },
-        {"scan": "squares", "scan_step_nm": 1.0},
-    )  # fmt: skip
+    return example_spots(number, qx, qy, counts)
 
 
 def analysed(spots, templates, candidates=CANDIDATES):
@@ -198,13 +192,15 @@ def test_threads_do_not_matter_and_the_seed_does(good):
 
 def test_the_total_counts_of_a_position_are_the_scan_s(good):
     spots, phases, found, templates, _ = good
-    scan = simulation._Scan.of(spots, phases, found["label"].values.ravel(), templates, CRYSTALS)
+    scan = patterns.ScannedCrystals.of(
+        spots, phases, found["label"].values.ravel(), templates, CRYSTALS
+    )
     rng = np.random.default_rng(0)
     every = np.arange(len(scan.position))
     lattices = segmentation.lattices_of(CANDIDATES)
     for phase in range(3):
-        rotation = simulation._as_phase(scan, every, phase, lattices, found["rotation"].values, rng)
-        crystal, _, counts, _ = simulation._simulate(scan, every, phase, rotation, rng)
+        rotation = patterns.as_phase(scan, every, phase, lattices, found["rotation"].values, rng)
+        crystal, _, counts, _ = patterns.simulated_patterns(scan, every, phase, rotation, rng)
         assert (np.diff(crystal) >= 0).all()
         total = np.bincount(crystal, counts, minlength=len(every))
         # Not nearer: other counts make other spots fall below the limit. After one round only, it
@@ -216,11 +212,13 @@ def test_the_total_counts_of_a_position_are_the_scan_s(good):
 
 def test_orientations_are_those_of_the_grain_up_to_a_variant(good):
     spots, phases, found, templates, _ = good
-    scan = simulation._Scan.of(spots, phases, found["label"].values.ravel(), templates, CRYSTALS)
+    scan = patterns.ScannedCrystals.of(
+        spots, phases, found["label"].values.ravel(), templates, CRYSTALS
+    )
     lattices = segmentation.lattices_of(CANDIDATES)
     every, mean = np.arange(len(scan.position)), found["rotation"].values
     for phase in range(3):
-        rotation = simulation._as_phase(
+        rotation = patterns.as_phase(
             scan, every, phase, lattices, mean, np.random.default_rng(phase)
         )
         lattice = lattices[phase]
@@ -240,21 +238,21 @@ def test_errors_of_places_keep_their_variance():
     from phasefront.diffraction.spot_lists import Spots
 
     rng = np.random.default_rng(5)
-    patterns, each = 2000, 8
-    g = rng.uniform(-1, 1, (3, patterns * each))
+    number, each = 2000, 8
+    g = rng.uniform(-1, 1, (3, number * each))
     g[2] = 0
     found = Assignment(
-        np.repeat(np.arange(patterns), each), np.arange(g.shape[1]), np.arange(g.shape[1])
+        np.repeat(np.arange(number), each), np.arange(g.shape[1]), np.arange(g.shape[1])
     )
-    rotation = np.tile([1.0, 0, 0, 0], (patterns, 1))
-    nothing = np.zeros(patterns)
-    refined = Refined(rotation, nothing + 1, np.zeros((patterns, 2)), *[nothing] * 4)
-    bend = np.eye(2) + rng.normal(0, 0.01, (patterns, 2, 2))
+    rotation = np.tile([1.0, 0, 0, 0], (number, 1))
+    nothing = np.zeros(number)
+    refined = Refined(rotation, nothing + 1, np.zeros((number, 2)), *[nothing] * 4)
+    bend = np.eye(2) + rng.normal(0, 0.01, (number, 2, 2))
     q = np.einsum("nij,nj->ni", bend[found.candidate], g[:2].T) + 0.003
     q += 0.002 * rng.standard_normal(q.shape)
-    arrays = Spots(np.arange(patterns + 1) * each, *q.T, np.ones(len(q)))
+    arrays = Spots(np.arange(number + 1) * each, *q.T, np.ones(len(q)))
     table = ReflectionTable(np.array([0, g.shape[1]]), np.vstack([g, g[:2]]))
-    error = simulation._errors(arrays, found, refined, table)
+    error = fates.errors_of_places(arrays, found, refined, table)
     assert np.std(error, axis=0) == pytest.approx([0.002, 0.002], rel=0.03)
 
 
@@ -264,12 +262,12 @@ def test_share_in_common_is_the_intraclass_correlation(share):
     unit = np.repeat(np.arange(600), 8)
     level = np.sqrt(share) * rng.standard_normal(600)[unit]
     level += np.sqrt(1 - share) * rng.standard_normal(len(unit))
-    assert simulation._common_share(unit, np.exp(0.4 * level)) == pytest.approx(share, abs=0.05)
+    assert fates.common_share(unit, np.exp(0.4 * level)) == pytest.approx(share, abs=0.05)
 
 
 def test_share_in_common_of_too_little_is_none():
-    assert simulation._common_share(np.arange(50), np.ones(50)) == 0
-    assert simulation._common_share(np.zeros(0, dtype=int), np.zeros(0)) == 0
+    assert fates.common_share(np.arange(50), np.ones(50)) == 0
+    assert fates.common_share(np.zeros(0, dtype=int), np.zeros(0)) == 0
 
 
 def test_fates_come_as_often_as_they_did():
@@ -278,16 +276,16 @@ def test_fates_come_as_often_as_they_did():
     found = rng.random(20000) < expected / (expected + 50)
     ratio = np.where(found, rng.lognormal(0, 0.4, 20000), 0)
     radius, strength = rng.uniform(0.1, 1.1, 20000), rng.lognormal(8, 0.5, 20000)
-    fates = simulation._Fates(
+    made = fates.Fates(
         expected, radius, strength, ratio, np.zeros((20000, 2)), np.zeros(20000), 0.0
     )
     wanted = np.full(5000, 50.0)
     near = rng.uniform(0.1, 1.1, 5000), rng.lognormal(8, 0.5, 5000)
     quantile = rng.random(5000)
-    drawn = fates.draw(wanted, *near, quantile)
+    drawn = made.draw(wanted, *near, quantile)
     assert (ratio[drawn] > 0).mean() == pytest.approx(0.5, abs=0.08)
     assert np.abs(np.log(expected[drawn] / 50)).max() < 0.5
-    low, high = (fates.draw(wanted, *near, np.full(5000, q)) for q in (0.1, 0.95))
+    low, high = (made.draw(wanted, *near, np.full(5000, q)) for q in (0.1, 0.95))
     assert (ratio[low] == 0).all()
     assert (ratio[high] > 1).all()
 
@@ -295,7 +293,7 @@ def test_fates_come_as_often_as_they_did():
 @given(grain=st.lists(st.integers(0, 9), min_size=1, max_size=300), most=st.integers(1, 400))
 def test_chosen_positions_are_spread_over_the_grains(grain, most):
     grain = np.sort(grain)
-    chosen = simulation._spread(grain, most)
+    chosen = patterns.spread(grain, most)
     assert (np.diff(chosen) > 0).all()
     assert set(grain[chosen]) == set(grain)
     share = np.bincount(grain[chosen], minlength=10) - most * np.bincount(grain, minlength=10) / (

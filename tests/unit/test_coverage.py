@@ -71,8 +71,8 @@ def test_scanned_areas_have_the_populations_fractions_on_average(model):
         )  # fmt: skip
         truth = grown.truth(np.zeros((*SHAPE, 2)), np.eye(2))
         volumes = np.array(truth.attrs["phase_formula_volume"])
-        population = coverage._of_population(grown, curve, volumes)
-        scanned = coverage._of_area(truth, volumes)
+        population = coverage.of_population(grown, curve, volumes)
+        scanned = coverage.of_area(truth, volumes)
         assert population["molar"] == pytest.approx([0.3, 0.7, 0])
         errors.append([scanned[kind] - population[kind] for kind in ("area", "thickness", "molar")])
         for kind in scanned:

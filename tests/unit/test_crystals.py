@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from cifs_of_two_atoms import cif_text
 from conftest import ROOT
 
 from phasefront.core.errors import InputError
@@ -15,24 +16,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
 STRUCTURES = ROOT / "config" / "structures"
 AMAM, I4MMM, CMC21 = "Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3"
 
-CIF = """data_rocksalt
-_cell_length_a 4.2
-_cell_length_b 4.2
-_cell_length_c 4.2
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-_space_group_name_H-M_alt 'F m -3 m'
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-_atom_site_occupancy
-Mg1 Mg 0 0 0 1
-O1 O 0.5 0.5 0.5 1.04
-"""
+CIF = cif_text("rocksalt", (4.2, 4.2, 4.2, 90, 90, 90), "F m -3 m", "Mg", oxygen="0.5 0.5 0.5 1.04")
 
 
 def crystal(stem):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from conftest import ROOT
+from examples import example_spots
 from scipy.spatial.transform import Rotation
 
 from phasefront.calibration import geometry
@@ -11,7 +12,6 @@ from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.templates import simulate_templates
 from phasefront.layouts.phases import MIXED, PHASES, UNDECIDED, VACUUM
-from phasefront.layouts.spots import SPOTS
 from phasefront.orientations.indexing import find_orientations
 from phasefront.phases import decisions, evidence
 from phasefront.scans import files
@@ -59,14 +59,7 @@ def dynamical_scan(crystal_names, number, *, seed, sigma=0.0015, dose=6e4):
         phase.append(crystal_names.index(table["phase"].values[pattern]))
         truth.append(rotation[pattern])
     qx, qy, intensity = np.concatenate(columns, axis=1)
-    spots = netcdf.build(
-        SPOTS,
-        {
-            "count": np.array([count]), "offset": np.concatenate([[0], np.cumsum(count)]),
-            "qx": qx, "qy": qy, "intensity": intensity, "variance": intensity,
-        },
-        {"scan": "dynamical", "scan_step_nm": 1.0},
-    )  # fmt: skip
+    spots = example_spots([count], qx, qy, intensity)
     return spots, np.array(phase), Rotation.from_quat(truth, scalar_first=True)
 
 
@@ -249,15 +242,7 @@ def test_lithium_iron_phosphate(shared_data):
 
 
 def test_a_scan_without_spots_is_vacuum():
-    nothing = np.zeros(0)
-    spots = netcdf.build(
-        SPOTS,
-        {
-            "count": np.zeros((2, 2)), "offset": np.zeros(5),
-            "qx": nothing, "qy": nothing, "intensity": nothing, "variance": nothing,
-        },
-        {"scan": "empty", "scan_step_nm": 1.0},
-    )  # fmt: skip
+    spots = example_spots(np.zeros((2, 2)), [], [])
     phases = decide(spots, CRYSTALS)
     assert (phases["decision"].values == VACUUM).all()
     np.testing.assert_allclose(phases["posterior"].values, 1 / 3, rtol=1e-6)
@@ -281,5 +266,5 @@ def test_prior_and_intensities_move_the_posterior_as_bayes_says():
 
 def test_reliability_compares_the_two_best_phases():
     score = np.array([[[[0.8, 0.7], [0.4, 0.1], [0.6, 0.5]], [[np.nan] * 2] * 3]])
-    np.testing.assert_allclose(decisions._reliability(score), [[0.25, 0.0]])
-    np.testing.assert_allclose(decisions._reliability(score[:, :, :1]), [[1.0, 0.0]])
+    np.testing.assert_allclose(decisions.reliability_of(score), [[0.25, 0.0]])
+    np.testing.assert_allclose(decisions.reliability_of(score[:, :, :1]), [[1.0, 0.0]])

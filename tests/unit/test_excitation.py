@@ -51,7 +51,7 @@ def test_without_precession_the_lorentzian_falls_to_half_at_a_third_of_its_width
 @pytest.mark.parametrize(("precession_deg", "radius"), SWINGS)
 def test_the_likelihood_s_kernel_has_the_model_of_refined_orientations(precession_deg, radius):
     terms = Optics(200.0, precession_deg, (0.1, 1.1)).terms()
-    ours = np.array([likelihood_kernels._visibility(e, radius, terms)[0] for e in ERROR[::50]])
+    ours = np.array([likelihood_kernels.visibility_of(e, radius, terms)[0] for e in ERROR[::50]])
     model = excitation.REFINED.visibility(ERROR[::50], radius, np.deg2rad(precession_deg))
     np.testing.assert_allclose(ours / ours.max(), model / model.max(), rtol=1e-9)
 

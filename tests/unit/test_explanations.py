@@ -3,14 +3,13 @@
 import numpy as np
 import pytest
 from conftest import ROOT
+from examples import example_spots
 from scipy.spatial.transform import Rotation
 from stages import build_phases
 
-from phasefront.core import netcdf
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import predict_spots
-from phasefront.layouts.spots import SPOTS
 from phasefront.phases.explanations import explain
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
@@ -40,11 +39,6 @@ def made(*patterns):
     """SPOTS of one row of positions, and PHASES that know the crystals' orientations."""
     q = np.concatenate(patterns, axis=1)
     count = [pattern.shape[1] for pattern in patterns]
-    spots = {
-        "count": [count], "offset": np.concatenate([[0], np.cumsum(count)]), "qx": q[0],
-        "qy": q[1], "intensity": np.ones(q.shape[1]), "variance": np.ones(q.shape[1]),
-    }  # fmt: skip
-    about = {"scan": "map", "scan_step_nm": np.nan}
     n = len(patterns)
     phases = build_phases(
         NAMES, np.zeros((1, n), dtype=int),
@@ -57,7 +51,7 @@ def made(*patterns):
         second_phase=[[-1] * (n - 1) + [1]],
         second_rotation=np.broadcast_to(quaternion(OTHER), (1, n, 4)),
     )  # fmt: skip
-    return netcdf.build(SPOTS, spots, about), phases
+    return example_spots([count], *q), phases
 
 
 @pytest.fixture(scope="module")

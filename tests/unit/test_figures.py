@@ -1,6 +1,5 @@
 """Figures from small synthetic stages: Voronoi grains in vacuum, Gaussian spots, a made-up fit."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -8,6 +7,7 @@ from types import SimpleNamespace
 import matplotlib as mpl
 import numpy as np
 import pytest
+from examples import example, example_spots
 from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.axes import Axes
@@ -21,7 +21,6 @@ from sources import compare, make_cycling, make_fractions
 from sources import make_powder as make_powder_of
 from stages import build_cycling, build_phases
 
-from phasefront.core import netcdf
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.experiment.settings.instruments import StatedCamera
 from phasefront.layouts.calibration import CALIBRATION
@@ -31,7 +30,6 @@ from phasefront.layouts.pairs import PAIRS
 from phasefront.layouts.phases import MIXED, UNDECIDED, UNINDEXED, VACUUM
 from phasefront.layouts.powder import POWDER
 from phasefront.layouts.scans import SCAN
-from phasefront.layouts.spots import SPOTS
 from phasefront.report.figures import (
     comparison,
     cycling,
@@ -97,30 +95,10 @@ def make_phases(seed=0, weights=(0.3, 0.4, 0.3)):
 def make_grains(seed=0):
     label = make_labels(seed)
     count = label.max() + 1
-    grain, pair = np.zeros(count), np.zeros(0)
-    return netcdf.build(
-        GRAINS,
-        {
-            "phase": NAMES,
-            "label": label,
-            "size": np.bincount(label[label >= 0], minlength=count),
-            "phase_count": np.zeros((count, 3)),
-            "mixed_count": grain,
-            "undecided_count": grain,
-            "rotation": np.zeros((count, 4)),
-            "spread": grain,
-            "centroid_y": grain,
-            "centroid_x": grain,
-            "outline_offset": np.zeros(count + 1),
-            "outline_y": pair,
-            "outline_x": pair,
-            "pair_a": pair,
-            "pair_b": pair,
-            "pair_length": pair,
-            "pair_misorientation": pair,
-        },
-        {"scan": "a", "scan_step_nm": STEP_NM, "misorientation_deg": 5.0},
-    )
+    return example(
+        GRAINS, phase=NAMES, label=label, size=np.bincount(label[label >= 0], minlength=count),
+        scan="a", scan_step_nm=STEP_NM,
+    )  # fmt: skip
 
 
 def make_orientations(phases, seed=0):
@@ -129,59 +107,28 @@ def make_orientations(phases, seed=0):
     rotation = np.repeat(phases["rotation"].values[..., None, :], 2, axis=-2)
     score = rng.beta(5, 3, shape)
     score[phases["decision"].values == VACUUM] = np.nan
-    return netcdf.build(
-        ORIENTATIONS,
-        {
-            "phase": NAMES,
-            "rotation": rotation,
-            "score": score,
-            "scale_factor": np.ones(shape),
-            "residual": np.full(shape, 0.004),
-            "log_likelihood": np.zeros(shape),
-            "half_turn_gap": np.zeros(shape[:3]),
-            "indexed": rng.integers(6, 30, shape),
-        },
-        {"scan": "a"},
-    )
+    return example(
+        ORIENTATIONS, phase=NAMES, rotation=rotation, score=score, residual=0.004,
+        indexed=rng.integers(6, 30, shape), scan="a",
+    )  # fmt: skip
 
 
 def make_calibration():
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
     bins = np.linspace(-0.45, 0.45, 8) * CAMERA
     count = np.where(np.hypot(bins[:, None], bins) < 0.4 * CAMERA, 40, 0)
-    return netcdf.build(
-        CALIBRATION,
-        {
-            "centre_y": 47.3 + 0.02 * y - 0.004 * x,
-            "centre_x": 48.1 + 0.015 * x,
-            "centre_residual": np.random.default_rng(1).rayleigh(0.08, SHAPE),
-            "centre_stderr": 0.0031,
-            "affine": [[SCALE * 1.005, 1e-5], [1e-5, SCALE * 0.995]],
-            "affine_stderr": np.full((2, 2), 2e-6),
-            "scale": SCALE,
-            "scale_stderr": 3.2e-6,
-            "ellipse_ratio": 1.0101,
-            "ellipse_ratio_stderr": 0.00013,
-            "ellipse_angle": 31.2,
-            "probe_radius": 2.4,
-            "spot_radius": 2.1,
-            "beam_radius": 6.0,
-            "mask": np.ones((CAMERA, CAMERA)),
-            "outward_shift": 0.72,
-            "outward_shift_stderr": 0.11,
-            "bin_y": bins,
-            "bin_x": bins,
-            "residual_y": np.where(count > 0, 0.001 * bins[:, None], np.nan),
-            "residual_x": np.where(count > 0, -0.002 * bins, np.nan),
-            "residual_count": count,
-        },
-        {
-            "scan": "a",
-            "method": "d-spacings of the phases, robust least squares on the spots of 250 patterns",
-            "spots_used": 5120,
-            "residual_rms": 0.0031,
-        },
-    )
+    return example(
+        CALIBRATION, centre_y=47.3 + 0.02 * y - 0.004 * x, centre_x=48.1 + 0.015 * x,
+        centre_residual=np.random.default_rng(1).rayleigh(0.08, SHAPE), centre_stderr=0.0031,
+        affine=[[SCALE * 1.005, 1e-5], [1e-5, SCALE * 0.995]], affine_stderr=2e-6, scale=SCALE,
+        scale_stderr=3.2e-6, ellipse_ratio=1.0101, ellipse_ratio_stderr=0.00013,
+        ellipse_angle=31.2, probe_radius=2.4, spot_radius=2.1, beam_radius=6.0, ky=CAMERA,
+        kx=CAMERA, outward_shift=0.72, outward_shift_stderr=0.11, bin_y=bins, bin_x=bins,
+        residual_y=np.where(count > 0, 0.001 * bins[:, None], np.nan),
+        residual_x=np.where(count > 0, -0.002 * bins, np.nan), residual_count=count, scan="a",
+        method="d-spacings of the phases, robust least squares on the spots of 250 patterns",
+        spots_used=5120, residual_rms=0.0031,
+    )  # fmt: skip
 
 
 def make_lattice(seed):
@@ -222,21 +169,8 @@ def make_spots(positions, predicted):
         strong = weight > 0.25
         found[row * SHAPE[1] + column] = qx[strong], qy[strong]
         count[row, column] = strong.sum()
-    offset = np.concatenate([[0], np.cumsum(count.ravel())])
     qx, qy = np.concatenate([found[key] for key in sorted(found)], axis=1)
-    ones = np.ones(len(qx))
-    return netcdf.build(
-        SPOTS,
-        {
-            "count": count,
-            "offset": offset,
-            "qx": qx,
-            "qy": qy,
-            "intensity": 50 * ones,
-            "variance": 60 * ones,
-        },
-        {"scan": "a", "scan_step_nm": STEP_NM},
-    )
+    return example_spots(count, qx, qy, 50, 60, scan="a", scan_step_nm=STEP_NM)
 
 
 def make_scan(step_nm=STEP_NM):
@@ -245,25 +179,11 @@ def make_scan(step_nm=STEP_NM):
     bright = np.where(label < 0, 240, 150 + 6 * label) + np.random.default_rng(2).normal(
         0, 4, SHAPE
     )
-    return netcdf.build(
-        SCAN,
-        {
-            "mean_pattern": patterns.mean(0),
-            "max_pattern": patterns.max(0),
-            "bright_field": bright,
-            "dark_field": 260 - bright,
-            "diffuse": 300 - bright,
-        },
-        {
-            "scan": "a",
-            "file": "a.blo",
-            "sha256": "0" * 64,
-            "dtype": "uint8",
-            "scan_step_nm": step_nm,
-            "bright_field_radius_px": 8.0,
-            "header": json.dumps({}),
-        },
-    )
+    return example(
+        SCAN, mean_pattern=patterns.mean(0), max_pattern=patterns.max(0), bright_field=bright,
+        dark_field=260 - bright, diffuse=300 - bright, scan="a", file="a.blo", dtype="uint8",
+        scan_step_nm=step_nm, bright_field_radius_px=8.0,
+    )  # fmt: skip
 
 
 STATES = ["x300", "x250", "x200", "x150", "x100"]
@@ -305,40 +225,16 @@ def make_powder():
         contribution.append(share_of)
     calculated = background + np.sum(contribution, axis=0)
     observed = rng.poisson(calculated).astype(float)
-    cell = np.array([[a, a, 10.8, 90, 90, 90] for a in cells])
-    return netcdf.build(
-        POWDER,
-        {
-            "phase": NAMES,
-            "two_theta": angle,
-            "observed": observed,
-            "sigma": np.sqrt(observed),
-            "calculated": calculated,
-            "background": background,
-            "contribution": contribution,
-            "weight_fraction": [0.21, 0.5, 0.29],
-            "weight_fraction_esd": [0.004, 0.006, 0.005],
-            "weight_fraction_shift": [0.0] * 3,
-            "molar_fraction": [0.2, 0.5, 0.3],
-            "molar_fraction_esd": [0.004, 0.006, 0.005],
-            "cell": cell,
-            "cell_esd": 1e-4 * cell,
-            "lorentz_size": [0.01] * 3,
-            "lorentz_strain": [0.03] * 3,
-            "gauss_size": [0.0] * 3,
-            "gauss_strain": [0.0] * 3,
-            "gauss_variance": 4e-5,
-            "zero_error": 0.001,
-            "reflection": ticks,
-            "reflection_phase": np.repeat([0, 1, 2], 12),
-            "ion_content": 1.9,
-            "ion_content_esd": 0.01,
-            "rwp": 0.061,
-            "goodness_of_fit": 1.21,
-            **dict.fromkeys(("unexplained_two_theta", "unexplained_d", "unexplained_height"), ()),
-        },
-        {"pattern": "p", "file": "p.xye", "wavelength": 0.41, "refined_with": "x", "refused": ""},
-    )
+    return example(
+        POWDER, phase=NAMES, two_theta=angle, observed=observed, sigma=np.sqrt(observed),
+        calculated=calculated, background=background, contribution=contribution,
+        weight_fraction=[0.21, 0.5, 0.29], weight_fraction_esd=[0.004, 0.006, 0.005],
+        weight_fraction_shift=0, molar_fraction=[0.2, 0.5, 0.3],
+        molar_fraction_esd=[0.004, 0.006, 0.005],
+        cell=[[a, a, 10.8, 90, 90, 90] for a in cells], cell_esd=1e-4, reflection=ticks,
+        reflection_phase=np.repeat([0, 1, 2], 12), ion_content=1.9, ion_content_esd=0.01,
+        rwp=0.061, goodness_of_fit=1.21, pattern="p", file="p.xye", wavelength=0.41,
+    )  # fmt: skip
 
 
 def make_reliability():
@@ -399,15 +295,12 @@ def make_pairs(never=False):
     electrons = 10 ** (3 + 4 * np.arccos(beam[..., 2]))
     if never:
         electrons[1] = np.inf
-    listed = ("direction_index", "kind", "spacing", "shift", "relative_intensity", "evidence")
-    data = {
-        "phase": names, "true_phase": [0, 1], "rival": [1, 0],
-        "pair_index": np.repeat([0, 1], 60), "beam": beam.reshape(-1, 3),
-        "zone_axis": zone_axis.reshape(-1, 3), "electrons": electrons.ravel(),
-        "evidence_limit": np.zeros(120), **{name: [] for name in listed},
-        "hkl": np.zeros((0, 3)), "rival_hkl": np.zeros((0, 3)),
-    }  # fmt: skip
-    return netcdf.build(PAIRS, data), crystals
+    found = example(
+        PAIRS, phase=names, true_phase=[0, 1], rival=[1, 0], pair_index=np.repeat([0, 1], 60),
+        beam=beam.reshape(-1, 3), zone_axis=zone_axis.reshape(-1, 3), evidence_limit=0,
+        electrons=electrons.ravel(),
+    )  # fmt: skip
+    return found, crystals
 
 
 def test_directions_that_no_dose_decides_are_hatched():
@@ -640,7 +533,7 @@ def test_mixed_positions_take_the_orientation_of_their_likeliest_phase():
 
 def test_boundaries_lie_between_positions_of_different_grains():
     label = np.array([[0, 0, 1], [0, -1, 1]])
-    edges = maps._boundaries(label, np.zeros(label.shape, bool))
+    edges = maps.boundaries(label, np.zeros(label.shape, bool))
     found = {tuple(map(tuple, edge)) for edge in edges.tolist()}
     assert found == {
         ((1.5, -0.5), (1.5, 0.5)),
@@ -653,7 +546,7 @@ def test_boundaries_lie_between_positions_of_different_grains():
 def test_no_boundary_is_drawn_between_undecided_positions():
     label = np.array([[0, 1, 2]])
     undecided = np.array([[True, True, False]])
-    assert maps._boundaries(label, undecided).tolist() == [[[1.5, -0.5], [1.5, 0.5]]]
+    assert maps.boundaries(label, undecided).tolist() == [[[1.5, -0.5], [1.5, 0.5]]]
 
 
 def one_position(rotation):

@@ -83,8 +83,8 @@ def test_places_do_not_depend_on_how_many_positions_are_in_memory(monkeypatch):
     )
     best = np.array([[0, 3], [1, -1], [2, 5]])
     found = []
-    for block in (forced._BLOCK, 2, 1):
-        monkeypatch.setattr(forced, "_BLOCK", block)
+    for block in (forced.BLOCK, 2, 1):
+        monkeypatch.setattr(forced, "BLOCK", block)
         found.append(
             forced.find_places(
                 Spots(offset, qx, qy, 1e4 * weight),
@@ -146,7 +146,7 @@ def test_density_is_the_convolution_of_exponential_and_normal(mean, value):
     intensity = np.linspace(0, max(value, 0) + 12, 2_000_001)
     normal = np.exp(-0.5 * (value - intensity) ** 2) / np.sqrt(2 * np.pi)
     expected = integrate.trapezoid(normal * np.exp(-intensity / mean) / mean, intensity)
-    found = forced._exponential(np.array([value]), np.array([1.0]), np.array([mean]))
+    found = forced.exponential_density(np.array([value]), np.array([1.0]), np.array([mean]))
     assert found[0] == pytest.approx(expected, rel=1e-6)
 
 

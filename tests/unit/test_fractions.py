@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from examples import example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -45,24 +46,13 @@ def make_scan(
     phases = build_phases(names, decision, scan=name, **given)
     inside = [label == grain for grain in range(count)]
     phase_count = [[np.sum(g & (decision == k)) for k in range(len(names))] for g in inside]
-    grain, nothing = np.zeros(count), []
-    grains = netcdf.build(
-        GRAINS,
-        {
-            "phase": names,
-            "label": label,
-            "size": [g.sum() for g in inside],
-            "phase_count": np.reshape(phase_count, (count, len(names))),
-            "mixed_count": [np.sum(g & (decision == MIXED)) for g in inside],
-            "undecided_count": [np.sum(g & (decision == UNDECIDED)) for g in inside],
-            "rotation": np.zeros((count, 4)),
-            **dict.fromkeys(("spread", "centroid_y", "centroid_x"), grain),
-            "outline_offset": np.zeros(count + 1),
-            **dict.fromkeys(("outline_y", "outline_x", "pair_a", "pair_b"), nothing),
-            **dict.fromkeys(("pair_length", "pair_misorientation"), nothing),
-        },
-        {"scan": name, "scan_step_nm": step, "misorientation_deg": 5.0},
-    )
+    grains = example(
+        GRAINS, phase=names, label=label, size=[g.sum() for g in inside],
+        phase_count=np.reshape(phase_count, (count, len(names))),
+        mixed_count=[np.sum(g & (decision == MIXED)) for g in inside],
+        undecided_count=[np.sum(g & (decision == UNDECIDED)) for g in inside],
+        scan=name, scan_step_nm=step, misorientation_deg=5.0,
+    )  # fmt: skip
     return phases, grains
 
 
@@ -70,13 +60,9 @@ def make_confusion(rates, *, names=NAMES, grain=(0,), positions=1000.0, name="ma
     """CONFUSION whose grains all decide as `rates` (phase, phase) say; the rest is undecided."""
     decided = positions * np.broadcast_to(rates, (len(grain), *np.shape(rates))).astype(float)
     simulated = np.full(decided.shape[:2], positions)
-    return netcdf.build(
-        CONFUSION,
-        {
-            "phase": names, "grain": grain, "decided": decided, "simulated": simulated,
-            "undecided": simulated - decided.sum(axis=-1),
-        },
-        {"scan": name, "seed": 1},
+    return example(
+        CONFUSION, phase=names, grain=grain, decided=decided, simulated=simulated,
+        undecided=simulated - decided.sum(axis=-1), scan=name,
     )  # fmt: skip
 
 

@@ -147,3 +147,24 @@ def test_real_files_are_described(folder, shared_data):
     assert "0 of the rings are inside" in lines()["au_xgrating_20cm.tif"]
     replace(folder / "mine.yaml", "voltage_kv: 200", "voltage_kv: 300")
     assert "its header says 200 kV, the config 300 kV" in lines()["astar_3x2.blo"]
+
+
+@pytest.mark.parametrize("label", [r"Na$_3$ \$", "odd $", "<b> *a* `c`", "one\ntwo $x$"])
+def test_a_label_may_hold_any_sign(folder, label):
+    assert "phase Na3" in labelled(folder, label)
+
+
+@pytest.mark.parametrize("label", [r"Na$\nothing$", "Na$x_$", "one\n$_$"])
+def test_a_label_that_no_figure_can_draw_is_refused_before_a_run(folder, label):
+    assert labelled(folder, label) == (
+        f"mine.yaml: material.phases.Na3.label: what {label!r} has between dollars is no"
+        r" mathematics; correct it, or write \$ for a dollar."
+    )
+
+
+def labelled(folder, label):
+    """What is said of the first phase, with this label."""
+    content = yaml.safe_load((folder / "mine.yaml").read_text())
+    content["material"]["phases"][0]["label"] = label
+    (folder / "mine.yaml").write_text(yaml.safe_dump(content))
+    return str(next(inspect(Plan.load("mine.yaml"))))

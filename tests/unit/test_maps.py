@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cifs_of_two_atoms import cif_text
 from conftest import ROOT
+from examples import example
 from orix import io
 from orix.quaternion import Orientation, Rotation, symmetry
 from scipy.spatial.transform import Rotation as ScipyRotation
@@ -61,20 +62,15 @@ def stages(names, *, shape=SHAPE, absent=()):
     # As in real files, vacuum has no orientation.
     rotation[decision == VACUUM] = np.nan
     per_rank = (*shape, len(names), 2)
-    orientations = {
-        "phase": names, "rotation": rotation, "score": rng.random(per_rank),
-        "indexed": rng.integers(5, 40, per_rank), "scale_factor": np.ones(per_rank),
-        "residual": np.zeros(per_rank), "log_likelihood": np.zeros(per_rank),
-        "half_turn_gap": np.zeros(per_rank[:3]),
-    }  # fmt: skip
-    phases = {
-        "rotation": rotation[..., 0, :], "posterior": rng.random((*shape, len(names))),
-        "reliability": rng.random(shape),
-    }  # fmt: skip
-    return (
-        build_phases(names, decision, scan="s", **phases),
-        netcdf.build(ORIENTATIONS, orientations, {"scan": "s"}),
-    )
+    orientations = example(
+        ORIENTATIONS, phase=names, rotation=rotation, score=rng.random(per_rank), scan="s",
+        indexed=rng.integers(5, 40, per_rank),
+    )  # fmt: skip
+    phases = build_phases(
+        names, decision, scan="s", rotation=rotation[..., 0, :], reliability=rng.random(shape),
+        posterior=rng.random((*shape, len(names))),
+    )  # fmt: skip
+    return phases, orientations
 
 
 def made(crystals, *, step_nm=2.345, **options):

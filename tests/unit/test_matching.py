@@ -71,8 +71,8 @@ def test_correlation_is_that_of_a_plain_fourier_sum(library):
                 at = angle[mirrored, pattern, coarse]
                 assert expected[at] == pytest.approx(expected.max(), abs=1e-5)
 
-                start = round(int(at) * matching_kernels._ANGLES / matching_kernels.COARSE_ANGLES)
-                value, best = matching_kernels._best_near(
+                start = round(int(at) * matching_kernels.ANGLES / matching_kernels.COARSE_ANGLES)
+                value, best = matching_kernels.best_near(
                     harmonics[pattern], library.harmonics[near], mirrored, start, room
                 )
                 dense = best + np.linspace(-0.03, 0.03, 61)
@@ -152,7 +152,7 @@ def test_angle_under_symmetry_is_that_of_orix():
             ]
         )
         ours = [
-            2 * np.arccos(matching_kernels._cosine_half_angle(a, b, crystal.symmetry))
+            2 * np.arccos(matching_kernels.cosine_half_angle(a, b, crystal.symmetry))
             for a, b in zip(
                 first.as_quat(scalar_first=True), second.as_quat(scalar_first=True), strict=True
             )
@@ -165,7 +165,7 @@ def plain_harmonics(qx, qy, amplitude, shells):
     triangle = np.maximum(0, 1 - np.abs(radius[:, None] - shells) / (shells[1] - shells[0]))
     wave = np.exp(
         -1j * np.outer(azimuth, matching_kernels.ORDERS)
-        - 0.5 * (matching_kernels.ORDERS * matching_kernels._AZIMUTHAL_SIGMA / radius[:, None]) ** 2
+        - 0.5 * (matching_kernels.ORDERS * matching_kernels.AZIMUTHAL_SIGMA / radius[:, None]) ** 2
     )
     total = np.einsum("n,nk,ns->sk", amplitude, wave, triangle)
     return total / np.sqrt(2 * (np.abs(total) ** 2).sum())
@@ -175,7 +175,7 @@ def test_a_mirrored_template_is_the_crystal_seen_from_behind():
     """Turning the crystal by 180 degrees about y mirrors its pattern in x, exactly."""
     rotation = octant_rotations()[3]
     quaternion = np.empty(4)
-    matching_kernels._orient(rotation.as_quat(scalar_first=True), 1, 0.0, quaternion)
+    matching_kernels.orient(rotation.as_quat(scalar_first=True), 1, 0.0, quaternion)
     behind = Rotation.from_quat(quaternion, scalar_first=True)
     front, back = diffsims_patterns(CRYSTALS[2], Rotation.concatenate([rotation, behind]), 40)
     order, mirrored = (

@@ -8,6 +8,7 @@ import pytest
 from cifs_of_two_atoms import cif_text
 from conftest import ROOT
 from diffpy.structure import Lattice, Structure
+from examples import example
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from orix import io
@@ -16,7 +17,6 @@ from orix.quaternion import Rotation
 from scipy.spatial.transform import Rotation as ScipyRotation
 from stages import build_phases
 
-from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import read_crystal
@@ -70,17 +70,14 @@ def exported(folder, crystals, *, shape, seed, step_nm, camera=None):
     decision = rng.integers(-1, len(names), shape)
     decision[rng.random(shape) < 0.1] = VACUUM
     rotation = random_rotations(rng, decision.size * len(names)).reshape(*shape, len(names), 4)
-    per_rank = (*shape, len(names), 1)
-    orientations = {
-        "phase": names, "rotation": rotation[:, :, :, None], "score": rng.random(per_rank),
-        "indexed": rng.integers(5, 40, per_rank), "scale_factor": np.ones(per_rank),
-        **dict.fromkeys(("residual", "log_likelihood"), np.zeros(per_rank)),
-        "half_turn_gap": np.zeros(per_rank[:3]),
-    }  # fmt: skip
+    orientations = example(
+        ORIENTATIONS, phase=names, rotation=rotation[:, :, :, None], scan="s",
+        score=rng.random((*shape, len(names), 1)),
+        indexed=rng.integers(5, 40, (*shape, len(names), 1)),
+    )  # fmt: skip
     crystal_map = export.crystal_map(
         build_phases(names, decision, scan="s", rotation=rotation, reliability=rng.random(shape)),
-        netcdf.build(ORIENTATIONS, orientations, {"scan": "s"}),
-        crystals, step_nm=step_nm, camera=camera,
+        orientations, crystals, step_nm=step_nm, camera=camera,
     )  # fmt: skip
     paths = {suffix: folder / f"own.{suffix}" for suffix in SUFFIXES}
     for suffix, path in paths.items():

@@ -132,7 +132,7 @@ def test_bytes_depend_neither_on_threads_nor_on_blocks(templates, monkeypatch):
     try:
         for threads, block in ((1, 8192), (min(2, numba.config.NUMBA_NUM_THREADS), 15)):
             numba.set_num_threads(threads)
-            monkeypatch.setattr(indexing, "_BLOCK", block)
+            monkeypatch.setattr(indexing, "BLOCK", block)
             results.append(find_orientations(spots, templates, CRYSTALS))
     finally:
         numba.set_num_threads(before)
@@ -144,7 +144,7 @@ def test_a_scan_on_disk_is_read_and_written_in_parts(templates, monkeypatch, tmp
     patterns = diffsims_patterns(CRYSTALS[0], Rotation.random(12, random_state=5))
     spots = spots_of(patterns, shape=(4, 3))
     netcdf.write(spots, tmp_path / "spots.nc", SPOTS)
-    monkeypatch.setattr(indexing, "_BLOCK", 3)
+    monkeypatch.setattr(indexing, "BLOCK", 3)
     with netcdf.opened(tmp_path / "spots.nc", SPOTS) as stored:
         parts = list(indexing.stream_orientations(stored, templates, CRYSTALS))
         constants = indexing.constants(stored, CRYSTALS)

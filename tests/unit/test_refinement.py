@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from conftest import ROOT
+from examples import example_spots
 from scipy.spatial.transform import Rotation
 
-from phasefront.core import netcdf
 from phasefront.diffraction import (
     excitation,
     likelihood,
@@ -19,7 +19,6 @@ from phasefront.diffraction.likelihood import refine
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.spot_lists import Spots
-from phasefront.layouts.spots import SPOTS
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -65,15 +64,17 @@ def test_visibility_is_that_of_diffsims_and_its_slope_the_derivative(precession_
     terms = Optics(200.0, precession_deg, (0.1, 1.1)).terms()
     error = np.linspace(-0.03, 0.03, 31)
     for length in (0.2, 0.6, 1.1):
-        ours, slope = np.array([likelihood_kernels._visibility(e, length, terms) for e in error]).T
+
+        def visible(at, length=length):
+            """Visibility, and the slope of its logarithm, at each excitation error."""
+            return np.array([likelihood_kernels.visibility_of(e, length, terms) for e in at]).T
+
+        ours, slope = visible(error)
         theirs = lorentzian_precession(
             error, excitation.REFINED.width, length, np.deg2rad(precession_deg)
         )
         np.testing.assert_allclose(ours / ours.max(), theirs / theirs.max(), rtol=1e-9)
-        up, _ = np.array([likelihood_kernels._visibility(e + 1e-7, length, terms) for e in error]).T
-        down, _ = np.array(
-            [likelihood_kernels._visibility(e - 1e-7, length, terms) for e in error]
-        ).T
+        (up, _), (down, _) = visible(error + 1e-7), visible(error - 1e-7)
         np.testing.assert_allclose(slope, np.log(up / down) / 2e-7, rtol=1e-4, atol=1e-3)
 
 
@@ -95,13 +96,13 @@ def test_likelihood_is_the_mixture_in_plain_numpy():
 def expansion(spots, rotation, nuisance):
     terms = MICROSCOPE.terms()
     matrix = rotation.as_matrix()
-    shown = likelihood_kernels._shown(matrix, TABLE.rows, terms, 0.05)
-    pairs = likelihood_kernels._pairs(
-        spots.qx, spots.qy, likelihood_kernels._placed(matrix, nuisance, shown), 0.05
+    shown = likelihood_kernels.reflections_shown(matrix, TABLE.rows, terms, 0.05)
+    pairs = likelihood_kernels.near_pairs(
+        spots.qx, spots.qy, likelihood_kernels.places_of(matrix, nuisance, shown), 0.05
     )
     weight, work, densities = np.ones(len(spots.qx)), np.empty_like(shown), np.empty(len(pairs[0]))
     gradient, information = np.empty(6), np.empty((6, 6))
-    value = likelihood_kernels._expand(
+    value = likelihood_kernels.expanded(
         spots.qx, spots.qy, weight, matrix, nuisance, shown, pairs, terms, 0.005, work, densities,
         gradient, information,
     )  # fmt: skip
@@ -148,7 +149,7 @@ def test_gradient_is_the_derivative_of_the_likelihood():
             change = np.zeros(6)
             change[parameter] = sign * step
             turned = np.empty((3, 3))
-            likelihood_kernels._turn(off.as_matrix(), change, turned)
+            likelihood_kernels.turn_by(off.as_matrix(), change, turned)
             value, _, _ = expansion(spots, Rotation.from_matrix(turned), nuisance + change[3:])
             values.append(value)
         slope = (values[0] - values[1]) / (2 * step)
@@ -220,13 +221,5 @@ def test_quaternion_and_matrix_are_inverse():
 
 
 def test_window_of_a_scan_without_spots():
-    nothing = np.zeros(0)
-    spots = netcdf.build(
-        SPOTS,
-        {
-            "count": np.zeros((1, 1)), "offset": [0, 0],
-            "qx": nothing, "qy": nothing, "intensity": nothing, "variance": nothing,
-        },
-        {"scan": "empty", "scan_step_nm": 1.0},
-    )  # fmt: skip
+    spots = example_spots(np.zeros((1, 1)), [], [])
     assert spot_lists.observed_window(spots) == (0.0, 1.0)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from phasefront.cli import running
+from phasefront.cli import main, running
 from phasefront.core.errors import DISK_ERRORS, InputError
 
 COPIES = """
@@ -154,3 +154,18 @@ def test_snakemakes_own_users_are_told_that_the_logger_is_not_for_them(tmp_path)
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 1
     assert "is for the command 'phasefront run' alone" in done.stderr
+
+
+def test_a_run_ends_with_its_explorer_before_its_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    results = Path("results/mine")
+    results.mkdir(parents=True)
+    for name in ("summary.json", "summary.json.prov.json", "report.html"):
+        (results / name).touch()
+    assert main._report([], results) == 0
+    after = ["Report: results/mine/report.html", "Summary: results/mine/summary.json"]
+    assert capsys.readouterr().out.splitlines() == after
+    (results / "explorer.html").touch()
+    assert main._report([], results) == 0
+    first = "Explorer: results/mine/explorer.html (every raw pattern: phasefront view mine)"
+    assert capsys.readouterr().out.splitlines() == [first, *after]

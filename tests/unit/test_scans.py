@@ -643,7 +643,7 @@ def test_accumulate_agrees_with_numpy(shape, dtype, seed):
     disk = np.flatnonzero(rng.random(ky * kx) < 0.4)
     kind = np.float64 if dtype == "float32" else np.int64
     results = []
-    for accumulate in (descriptions._accumulate, descriptions._accumulate_numpy):
+    for accumulate in (descriptions.accumulate, descriptions.accumulate_numpy):
         total = np.ones(ky * kx, kind)
         maximum = np.zeros(ky * kx, dtype)
         bright, dark = np.zeros((rows, nx)), np.zeros((rows, nx))

@@ -3,11 +3,11 @@
 import numba
 import numpy as np
 import pytest
+from examples import example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage, optimize, special, stats
 
-from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.spots import SPOTS
@@ -226,8 +226,8 @@ def test_background_and_noise_agree_with_plain_numpy():
     mask[60:80, 100:] = False
     pattern = np.where(mask, rng.poisson(expected), 0).astype(np.float32)
     for spot_radius in (2.0, 3.2, 7.0):
-        plan = detection._Plan(pattern.shape, spot_radius, mask, 0.1)
-        background, variance, _, _, _, outside = kernels._background_and_noise(
+        plan = detection.Plan(pattern.shape, spot_radius, mask, 0.1)
+        background, variance, _, _, _, outside = kernels.background_and_noise(
             pattern, *CENTRE, plan.taps, plan.valid, plan.weight, plan.step, 9.0, spot_radius / 2
         )
         plain = plain_numpy.background_and_noise(pattern, *CENTRE, plan, 9.0)
@@ -246,7 +246,7 @@ def test_position_is_the_maximum_of_the_filter_response():
         return -(weight * (pattern - level)).sum()
 
     best = optimize.minimize(response, [42, 100], method="Nelder-Mead", options={"xatol": 1e-4})
-    py, px, _ = kernels._locate(
+    py, px, _ = kernels.locate(
         pattern.astype(np.float32), np.ones(pattern.shape, bool), 42, 100, level, 0.0, 0.0, sigma
     )
     # The kernel leaves out the filter's tails beyond three sigma.
@@ -272,7 +272,7 @@ def test_significance_is_the_saddlepoint_of_filtered_poisson_noise(electrons, ra
     target = electrons + height
     t = optimize.brentq(lambda t: slope(t) - target, 0, 60 / peak)
     expected = np.sqrt(2 * (t * target - cumulant(t)))
-    found = kernels._significance(gain * height, gain**2 * electrons / area, gain, area)
+    found = kernels.significance_of(gain * height, gain**2 * electrons / area, gain, area)
     assert found == pytest.approx(expected, rel=2e-3, abs=2e-3)
 
 
@@ -290,19 +290,10 @@ def test_threshold_follows_the_tail_of_a_gaussian_field():
 def calibration_of(shape, *, camera=(144, 144), scale=0.01, outward=0.0):
     y, x = np.indices(shape)
     affine = scale * np.array([[1.01, 0.002], [0.002, 0.99]])
-    return netcdf.build(
-        CALIBRATION,
-        {
-            "centre_y": CENTRE[0] + 0.1 * y, "centre_x": CENTRE[1] - 0.2 * x,
-            "centre_residual": np.zeros(shape), "centre_stderr": 0.01, "affine": affine,
-            "affine_stderr": np.zeros((2, 2)), "scale": scale, "scale_stderr": 0.0,
-            "ellipse_ratio": 1.0, "ellipse_ratio_stderr": 0.0, "ellipse_angle": 0.0,
-            "probe_radius": 5.0, "spot_radius": 3.0, "beam_radius": 9.0,
-            "mask": np.ones(camera, "i1"), "outward_shift": outward, "outward_shift_stderr": 0.0,
-            "bin_y": [0], "bin_x": [0], "residual_y": [[0.0]], "residual_x": [[0.0]],
-            "residual_count": [[0]],
-        },
-        {"scan": "v", "method": "test", "spots_used": 0, "residual_rms": 0.0},
+    return example(
+        CALIBRATION, centre_y=CENTRE[0] + 0.1 * y, centre_x=CENTRE[1] - 0.2 * x, affine=affine,
+        scale=scale, probe_radius=5.0, spot_radius=3.0, beam_radius=9.0, ky=camera[0],
+        kx=camera[1], outward_shift=outward, scan="v",
     )  # fmt: skip
 
 

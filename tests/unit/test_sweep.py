@@ -19,7 +19,7 @@ from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.experiment import sweep
 from phasefront.experiment import variants as folders
-from phasefront.experiment.load import _merged, load
+from phasefront.experiment.load import load, merged
 from phasefront.experiment.plan import Plan
 from phasefront.experiment.settings.sweep import Sweep
 from phasefront.layouts.comparison import COMPARISON
@@ -171,10 +171,10 @@ CONTENT = st.dictionaries(NAMES, VALUES | SECTIONS, max_size=3)
 
 @given(CONTENT, CONTENT)
 def test_config_files_override_each_other_as_those_of_snakemake_do(below, above):
-    merged = _merged(below, above)
+    found = merged(below, above)
     expected = yaml.safe_load(yaml.safe_dump(below))
     update_config(expected, above)
-    assert merged == expected
+    assert found == expected
 
 
 def test_a_later_config_file_changes_what_it_names_alone(demo, tmp_path):
@@ -270,6 +270,26 @@ def test_the_picture_shows_every_variant_in_order_of_the_setting():
     assert [named[colour] for _, colour in tiles] == [
         "agree", "cannot tell", "disagree", "disagree"
     ]  # fmt: skip
+
+
+def test_the_picture_shows_each_source_that_a_setting_moves():
+    def tables(charge, stem):
+        return [
+            table.assign(value=value).query("quantity == 'ion_content'").assign(source=source)
+            for table in TABLES[:1]
+            for source, value in (("cycling", charge), ("stem", stem))
+        ]
+
+    def labels_of(*variants):
+        settings = [{"a.b": float(number)} for number in range(len(variants))]
+        swept = compared.tabulate(settings, [pd.concat(tables(*one)) for one in variants])
+        axes = draw_sweep(swept, ["a.b"]).axes
+        return [ax.get_ylabel().replace("\n", " ") for ax in axes if ax.get_ylabel()]
+
+    content = "x (ions per formula unit)"
+    assert labels_of((2.5, 2.4), (2.6, 2.4)) == [content]
+    assert labels_of((2.5, 2.4), (2.6, 2.3)) == [f"{content} charge", f"{content} 4D-STEM"]
+    assert len(labels_of((2.5, 2.4), (2.5, 2.4))) == 2
 
 
 def mpl_colour(colour):

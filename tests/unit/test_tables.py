@@ -105,6 +105,11 @@ def test_a_star_in_a_path_is_no_folder():
     assert not SHAPES.is_at("shapes/more/one.csv")
 
 
-def test_a_sweep_may_have_any_setting_as_a_column_and_nothing_else():
-    found = SWEEP_TABLE.declared(["variant", "phases.decide_above", "state", "colour"])
-    assert list(found) == ["variant", "phases.decide_above", "state"]
+def test_a_sweep_has_the_settings_that_were_varied_as_columns_and_nothing_else():
+    names = ["variant", "phases.decide_above", "state", "colour", "phases.decide_abov"]
+    assert list(SWEEP_TABLE.declared(names)) == [*names[:3], names[4]]  # any, to those who read
+    varied = SWEEP_TABLE.naming(["phases.decide_above", "grains.min_positions"])
+    assert list(varied.declared(names)) == names[:3]
+    assert list(varied.columns)[:4] == [
+        "variant", "phases.decide_above", "grains.min_positions", "state"
+    ]  # fmt: skip

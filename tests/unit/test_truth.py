@@ -5,18 +5,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from examples import example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
 from stages import build_fractions, build_phases
 
-from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.layouts.phases import MIXED, UNDECIDED, VACUUM
 from phasefront.layouts.truth import TRUTH
-from phasefront.virtual.truth import check_scan, expected_calibration_error, zone_regions
+from phasefront.virtual.reliability import expected_calibration_error
+from phasefront.virtual.truth import check_scan
+from phasefront.virtual.zones import zone_regions
 
 STRUCTURES = Path(__file__).resolve().parents[2] / "config" / "structures"
 NAMES = ["Na3", "Na2"]
@@ -29,29 +31,14 @@ def crystals():
     return [read_crystal(STRUCTURES / f"{name}V2PO42F3.cif", name=name) for name in NAMES]
 
 
-def make_truth(weight, overlap=None, **second):
+def make_truth(weight, overlap=0, **second):
     weight = np.asarray(weight, dtype=float)
-    shape = weight.shape[:2]
     rotation = np.broadcast_to(START, (*weight.shape, 4)).copy()
     rotation[weight.sum(axis=-1) == 0] = np.nan
-    return netcdf.build(
-        TRUTH,
-        {
-            "phase": NAMES,
-            "weight": weight,
-            "thickness": np.full(shape, 50.0),
-            "grain": np.zeros(shape),
-            "overlap": np.zeros(shape) if overlap is None else overlap,
-            "rotation": rotation,
-            "second_rotation": np.full(rotation.shape, np.nan),
-            "second_weight": np.zeros(weight.shape),
-            **second,
-            "centre_y": np.zeros(shape),
-            "centre_x": np.zeros(shape),
-            "affine": np.eye(2),
-        },
-        {"scan": "map", "seed": 0, "insertion_model": "all-or-none"},
-    )
+    return example(
+        TRUTH, phase=NAMES, weight=weight, thickness=50.0, overlap=overlap, rotation=rotation,
+        scan="map", **{"second_weight": 0} | second,
+    )  # fmt: skip
 
 
 def make_phases(decision, posterior=None, angle_deg=0.0, **given):

@@ -97,12 +97,12 @@ def test_thin_crystals_scatter_kinematically(table, phase):
 
 def test_axes_of_a_phase_follow_the_stated_relation():
     first, tetragonal = (read_crystal(STRUCTURES / f"{phase}.cif") for phase in NVPF[:2])
-    turn = bloch_waves._axes_rotation(first, tetragonal, "a/2-b/2,a/2+b/2,c")
+    turn = bloch_waves.axes_rotation(first, tetragonal, "a/2-b/2,a/2+b/2,c")
     assert turn.apply([1, -1, 0]) == pytest.approx([np.sqrt(2), 0, 0], abs=1e-9)
     assert turn.apply([0, 0, 1]) == pytest.approx([0, 0, 1], abs=1e-9)
 
 
 def test_precession_cone_has_the_stated_angle_all_around():
-    beams = bloch_waves._precession_cone(0.8, 60).apply([0, 0, 1])
+    beams = bloch_waves.precession_cone(0.8, 60).apply([0, 0, 1])
     assert np.rad2deg(np.arccos(beams[:, 2])) == pytest.approx(np.full(60, 0.8))
     assert beams[:, :2].mean(axis=0) == pytest.approx([0, 0], abs=1e-12)

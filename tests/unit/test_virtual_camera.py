@@ -72,7 +72,7 @@ def render(table, columns, centre, affine):
 @pytest.mark.parametrize("q", [(0.5, 0.1), (-0.3, 0.62)])
 def test_spots_land_where_the_affine_says(turn, q):
     table = one_spot_table(*q)
-    affine = camera._affine(SCALE, 1.03, 35.0)
+    affine = camera.affine_of(SCALE, 1.03, 35.0)
     centre = np.array([70.3, 72.8])
     # Without diffuse light to disturb the centroid.
     columns = replace(one_crystal(table, turn), elastic=np.array([1 / (1 - rendering.HALO_SHARE)]))
@@ -88,7 +88,7 @@ def test_spots_land_where_the_affine_says(turn, q):
 
 
 def test_affine_makes_long_rings_along_the_angle_and_keeps_the_area():
-    affine = camera._affine(SCALE, 1.02, 30.0)
+    affine = camera.affine_of(SCALE, 1.02, 30.0)
     assert affine == pytest.approx(affine.T)
     assert np.sqrt(np.linalg.det(affine)) == pytest.approx(SCALE)
     radii, axes = np.linalg.eigh(np.linalg.inv(affine))
@@ -98,7 +98,7 @@ def test_affine_makes_long_rings_along_the_angle_and_keeps_the_area():
 
 @pytest.mark.parametrize("nm", [10.0, 33.0, 90.0])
 def test_no_electron_is_lost_or_made(table, nm):
-    image = render(table, one_crystal(table, 0.4, nm), (71.5, 71.5), camera._affine(SCALE, 1, 0))
+    image = render(table, one_crystal(table, 0.4, nm), (71.5, 71.5), camera.affine_of(SCALE, 1, 0))
     assert image.sum() == pytest.approx(1, abs=0.005)
     assert image.min() > 0
 
@@ -114,10 +114,10 @@ def test_kernel_computes_the_plain_formula(table):
         table, np.array([[0, 5], [50, 55]]), np.array([0.3, 1.9]), thickness, shares
     )
     centres = np.array([[[71.2, 70.6], [72.9, 70.1], [69.4, 73.3]]])
-    affine = camera._affine(SCALE, 1.01, 20)
+    affine = camera.affine_of(SCALE, 1.01, 20)
     images = rendering.render_rows(table, columns, centres, affine, slice(0, 1))[0]
     for position, image in enumerate(images):
-        plain = rendering._render_plain(table, columns, centres, affine, position)
+        plain = rendering.render_plain(table, columns, centres, affine, position)
         assert image == pytest.approx(plain, abs=1e-3 * plain.max(), rel=0.01)
 
 

@@ -38,25 +38,23 @@ def by_method(method, files):
     return find
 
 
-def of_raw_scan(find):
-    """An input that only a raw scan has: a result, or what its path leads to."""
+def of_kinds(*kinds):
+    """What makes an input of scans of these kinds alone: a result, or what their path leads to."""
 
-    def found(wildcards):
-        row = scan_row(wildcards)
-        if row["kind"] != "scan":
-            return []
-        return find(row["path"]) if callable(find) else result(find)(wildcards)
+    def as_input(find):
+        def found(wildcards):
+            row = scan_row(wildcards)
+            if row["kind"] not in kinds:
+                return []
+            return find(row["path"]) if callable(find) else result(find)(wildcards)
 
-    return found
+        return found
+
+    return as_input
 
 
-def of_patterns(path):
-    """A result that only scans have which are analysed here, not maps of other programs."""
-
-    def found(wildcards):
-        return [] if scan_row(wildcards)["kind"] == "map" else result(path)(wildcards)
-
-    return found
+of_raw_scan = of_kinds("scan")
+of_patterns = of_kinds("scan", "peaks")  # analysed here, not maps of other programs
 
 
 def raw(path):

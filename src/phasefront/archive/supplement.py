@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import metadata
@@ -26,6 +27,7 @@ from phasefront.records.digests import digest, size, with_companions
 from phasefront.records.record import Record
 from phasefront.records.steps import Step, steps_of
 from phasefront.report import columns, methods
+from phasefront.report.wording import plain
 
 _README = """# {title}
 
@@ -165,7 +167,8 @@ def pack(
     texts = {
         "README.md": _readme(
             steps, absent, downloads, raw_identifier, people,
-            title=title, run=run, config=" ".join(map(record.shown, config)), license=license,
+            title=plain(title), run=run, config=shlex.join(map(record.shown, config)),
+            license=plain(license),
         ),
         "METHODS.md": methods.section(steps, title=title, software=software),
         "COLUMNS.md": columns.explain({os.path.relpath(path, results) for path in paths}),
@@ -232,7 +235,7 @@ def _readme(
         for person in people
     ]
     return _README.format(
-        people="; ".join(named) or "the config names nobody",
+        people="; ".join(map(plain, named)) or "the config names nobody",
         run=run, results=f"results/{run}", packed=f"../{_top(run)}/data", absent=absent_files.TABLE,
         raw=where_raw_comes_from(absent, downloads, steps, raw_identifier), machine=machine,
         python=python, minutes=sum(step.run["wall_seconds"] for step in steps) / 60, **texts,
@@ -246,7 +249,7 @@ def where_raw_comes_from(
     """What a reader has to do to have the absent files, by path, in their places."""
     made = {output["path"] for step in steps for output in step.outputs}
     needed = set(absent) - made - set(downloads)
-    at = _RAW_AT.format(identifier=raw_identifier) if raw_identifier else _RAW_UNKNOWN
+    at = _RAW_AT.format(identifier=plain(raw_identifier)) if raw_identifier else _RAW_UNKNOWN
     sentences = {
         _RAW_MADE: bool(set(absent) & made),
         _RAW_FETCHED: bool(set(absent) & set(downloads)),

@@ -66,7 +66,7 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
 
     Raises InputError where one has no records or a damaged one.
     """
-    sides = [_Side(_folder(place)) for place in (first, second)]
+    sides = [_Side(run_folder(place)) for place in (first, second)]
     one, other = sides
     both = one.outputs & other.outputs
 
@@ -95,8 +95,8 @@ def compare(first: str | Path, second: str | Path) -> Comparison:
     )
 
 
-def _folder(place: str | Path) -> Path:
-    """The folder of a run that is named by it, or by its name alone."""
+def run_folder(place: str | Path) -> Path:
+    """The folder of a run that is named by it, or by its name alone; InputError where none is."""
     by_name = Path("results") / place
     folder = by_name if not Path(place).exists() and by_name.is_dir() else Path(place)
     if not folder.is_dir():

@@ -156,13 +156,13 @@ def find_centres(
     centres = np.full((len(patterns), 2), np.nan)
     for i, (first, last) in enumerate(zip(found.offset[:-1], found.offset[1:], strict=True)):
         at = np.stack([found.y[first:last], found.x[first:last]], axis=1).astype(float)
-        centres[i] = _centre_of_pairs(
+        centres[i] = centre_of_pairs(
             at, found.intensity[first:last], np.asarray(start[i], float), spot_radius, reach
         )
     return centres
 
 
-def _centre_of_pairs(
+def centre_of_pairs(
     at: np.ndarray, intensity: np.ndarray, start: np.ndarray, spot_radius: float, reach: float
 ) -> np.ndarray:
     """Median middle (2,) of the spots `at` (n, 2) that lie opposite each other; NaN without."""

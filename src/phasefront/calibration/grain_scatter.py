@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from phasefront.diffraction.rotations import HALF_TURN, misorientation, multiply
+
 # How much of a spot's variance all patterns of a grain share (intraclass correlation), and how many
 # grains that knowledge is worth: set on virtual scans, see docs/calibration.md.
 SHARED_VARIANCE = 0.15
 PRIOR_GRAINS = 4
+_SAME_GRAIN_DEG = 3.0
 
 
 def covariance_by_grain(
@@ -49,3 +52,25 @@ def covariance_by_grain(
     moves = np.linalg.solve(left, scores[..., None])[..., 0]
     scatter = (number - 1) / number * moves.T @ moves
     return (PRIOR_GRAINS * expected + (number - 1) * scatter) / (PRIOR_GRAINS + number - 1)
+
+
+def grains_of_patterns(
+    orientation: np.ndarray, known: np.ndarray, symmetry: np.ndarray
+) -> np.ndarray:
+    """Number of the grain of each pattern (n,), from 0; patterns of one grain share their errors.
+
+    Orientations (n, 4) under one phase are compared, where they are `known` (n,), up to the phase's
+    own symmetry (m, 4), the turns of a cube and the half turn about the beam: those which indexing
+    may mistake for each other, and which twins have.
+    """
+    from orix.quaternion.symmetry import O as cube
+    from scipy.sparse.csgraph import connected_components
+
+    near = np.eye(len(orientation), dtype=bool)
+    for there in (orientation, multiply(orientation, HALF_TURN)):
+        for group in (symmetry, cube.data):
+            angle = misorientation(orientation[:, None], there[None], group)
+            near |= angle < _SAME_GRAIN_DEG
+    near &= known[:, None] & known
+    np.fill_diagonal(near, True)
+    return connected_components(near, directed=False)[1]

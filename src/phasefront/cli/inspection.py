@@ -50,8 +50,27 @@ def _told(plan: Plan, path: str, tell: Callable[[], str]) -> str | InputError:
 def _crystal(plan: Plan, phase) -> str:
     from phasefront.diffraction.crystals import read_crystal
 
+    _check_label(plan, phase)
     crystal = read_crystal(phase.cif, name=phase.name)
     return f"phase {phase.name}, {describe_crystal(crystal, phase.formula_units)}"
+
+
+def _check_label(plan: Plan, phase) -> None:
+    """Raise InputError where figures cannot show a label: its mathematics is none."""
+    if "$" not in phase.label:
+        return
+    from matplotlib import cbook
+    from matplotlib.mathtext import MathTextParser
+
+    for line in filter(cbook.is_math_text, phase.label.splitlines()):
+        try:
+            MathTextParser("path").parse(line)
+        except ValueError:
+            raise InputError(
+                plan.source, f"what {phase.label!r} has between dollars is no mathematics",
+                field=f"material.phases.{phase.name}.label",
+                remedy=r"correct it, or write \$ for a dollar",
+            ) from None  # fmt: skip
 
 
 def describe_crystal(crystal: Crystal, formula_units: int) -> str:

@@ -17,10 +17,21 @@ SCHEMAS = Path("workflow/schemas")
 
 
 def main() -> None:
-    """The command line. Leaves with 0, 2 for bad input, 130 for Ctrl-C, or as a failed run did."""
+    """The command line. Leaves with 0, 2 for bad input, 130 for Ctrl-C, or as a failed run did.
+
+    `view` ends by Ctrl-C, with 0.
+    """
     parser = argparse.ArgumentParser(prog="phasefront", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
+    command = _command(commands, new, "begin an experiment: a config and tables from your files")
+    command.add_argument("run", metavar="NAME", help="its name: writes config/NAME.yaml")
+    _add_files(command)
+    command.add_argument("--voltage", type=float, metavar="KV", help="acceleration voltage, kV")
+    command.add_argument(
+        "--precession", type=float, metavar="DEGREES", help="precession semi-angle; 0 for none"
+    )
+    command.add_argument("--ion", metavar="ELEMENT", help="element that moves, such as Li")
     command = _command(commands, run, "fetch, check, then run an experiment to its report")
     _add_configs(command)
     command.add_argument("--cores", type=int, default=os.cpu_count())
@@ -30,6 +41,8 @@ def main() -> None:
     _add_configs(command)
     command = _command(commands, unlock, "free the folder after a run was killed")
     _add_configs(command)
+    command = _command(commands, view, "serve a run's explorer with every raw pattern")
+    command.add_argument("run", help="folder of results, or the name of a run")
     command = _command(commands, verify, "hash a run, or an output, again and walk its records")
     command.add_argument("path", type=Path, help="folder of results, or one file in it")
     command = _command(commands, explain, "say what an output was made of, back to raw files")
@@ -71,6 +84,37 @@ def _add_configs(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_files(command: argparse.ArgumentParser) -> None:
+    for option, many, help in (
+        ("--scan", "scans", "raw 4D-STEM scans, or py4DSTEM's lists of peaks"),
+        ("--cif", "cifs", "candidate phases"),
+        ("--log", "logs", "galvanostatic logs"),
+        ("--powder", "patterns", "powder patterns"),
+    ):
+        command.add_argument(
+            option, dest=many, nargs="+", default=[], metavar="FILE", help=help,
+            required=many == "cifs", action="extend",
+        )  # fmt: skip
+
+
+def new(**asked) -> int:
+    """Write a first config and its tables, and say what of them no file tells."""
+    from phasefront.experiment.load import TO_FILL_IN, validated
+    from phasefront.starting.proposal import Request, propose
+    from phasefront.starting.writing import write
+
+    proposal = propose(validated(Request, asked, "phasefront new"))
+    for path in write(proposal):
+        print(f"Written: {path}")
+    left = proposal.open_places()
+    if left:
+        print(f"Still to fill in, where the files say {TO_FILL_IN}:")
+    for place, what in left:
+        print(f"  {place}: {what}")
+    print(f"Then: phasefront check {proposal.config_path}")
+    return 0
+
+
 def run(config: list[Path], cores: int) -> int:
     """Fetch, check, run every rule that has work to do, and make the report."""
     fetch(config)
@@ -81,7 +125,9 @@ def run(config: list[Path], cores: int) -> int:
 
 
 def _report(config: list[Path], results: Path) -> int:
-    """Make the report where anything is newer than it, and say where it is."""
+    """Make the report where anything is newer than it, and say where explorer and report are."""
+    from phasefront.report.scripts_in_pages import with_inert_data
+
     report = results / "report.html"
     made = max(path.stat().st_mtime for path in results.rglob(f"*{SUFFIX}"))
     if not report.exists() or report.stat().st_mtime < made:
@@ -91,7 +137,11 @@ def _report(config: list[Path], results: Path) -> int:
         if done.returncode:
             print(done.stderr, file=sys.stderr)
             return done.returncode
+        part.write_text(with_inert_data(part.read_text(encoding="utf-8")), encoding="utf-8")
         part.replace(report)
+    explorer = results / "explorer.html"
+    if explorer.exists():
+        print(f"Explorer: {explorer} (every raw pattern: phasefront view {results.name})")
     print(f"Report: {report}")
     print(f"Summary: {results / 'summary.json'}")
     return 0
@@ -169,6 +219,13 @@ def _checked_plan(config: list[Path]):
     for sentence in check_pairs(plan, thorough=True):
         print(sentence, flush=True)
     return plan
+
+
+def view(run: str) -> int:
+    """Serve a run's explorer to this machine alone, until Ctrl-C."""
+    from phasefront.cli.view import view as serve
+
+    return serve(run)
 
 
 def verify(path: Path) -> int:

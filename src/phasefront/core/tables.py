@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +52,13 @@ class Table:
             elif pattern := next((one for one in patterns if fnmatchcase(name, one)), None):
                 found[name] = self.columns[pattern]
         return found
+
+    def naming(self, names: Iterable[str]) -> Table:
+        """This table with exactly these columns in place of those that a star declares."""
+        columns = {}
+        for name, column in self.columns.items():
+            columns |= dict.fromkeys(names, column) if "*" in name else {name: column}
+        return replace(self, columns=columns)
 
     def check(self, frame: pd.DataFrame, source: str | Path) -> None:
         """Raise InputError unless `frame` has the columns and dtypes declared, and no others."""

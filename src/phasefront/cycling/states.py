@@ -69,7 +69,7 @@ def locate_state(
         found = moment if 0 <= target <= reach * (1 + 1e-12) else None
         reached = f"{reach:.6g} h"
     elif kind == "rest":
-        ends = _rest_ends(log)
+        ends = rest_ends(log)
         found = time[ends[int(target)]] if 0 <= target < len(ends) else None
         reached = f"{len(ends)} rests"
     else:
@@ -82,7 +82,7 @@ def locate_state(
     return float(min(found, time[-1]))
 
 
-def _rest_ends(log: pd.DataFrame) -> np.ndarray:
+def rest_ends(log: pd.DataFrame) -> np.ndarray:
     """Last record of each rest, whatever the number of steps it was made of."""
     rest = log["step_type"].to_numpy() == REST
     return np.flatnonzero(rest & ~np.append(rest[1:], False))

@@ -125,7 +125,7 @@ def _refine_block(spots, position, phase, refined, table, optics, bases):
         tensor = np.einsum("nk,nkij->nij", strain, own)
         assignment = assign(spots, position, phase, now, table, optics, strain=tensor)
         edge = np.searchsorted(assignment.candidate, np.arange(n + 1))
-        information, gradient, squares = _normal_equations(
+        information, gradient, squares = normal_equations(
             edge, spots.qx[assignment.spot], spots.qy[assignment.spot],
             table.g[:, assignment.reflection], rotations.matrices(rotation), scale, centre,
             tensor, own, optics.position_sigma,
@@ -148,7 +148,7 @@ def _refine_block(spots, position, phase, refined, table, optics, bases):
 
 
 @numba.njit(cache=True, parallel=True)
-def _normal_equations(edge, qx, qy, g, matrix, scale, centre, tensor, basis, sigma):
+def normal_equations(edge, qx, qy, g, matrix, scale, centre, tensor, basis, sigma):
     """Information (n, 12, 12) and gradient (n, 12) of every candidate, summed over its spots, and
     sums (n, 2) of the squared distances, plain and weighted.
 

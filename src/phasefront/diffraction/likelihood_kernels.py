@@ -64,26 +64,26 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, terms, coarse, out):
     information, trial_information = np.empty((6, 6)), np.empty((6, 6))
     lower = np.empty((6, 6))
     first, steps, reach = (2.2 * sigma, 6, _REACH) if coarse else (2.0 * sigma, 3, _NEAR)
-    shown = _shown(matrix, rows, terms, reach + _NEAR)
+    shown = reflections_shown(matrix, rows, terms, reach + _NEAR)
     work = np.empty((5, shown.shape[1]))
     value = 0.0
     for width in (first, sigma):
         if width == sigma:
-            shown, steps = _shown(matrix, shown, terms, _NEAR), 12
-        pairs = _pairs(qx, qy, _placed(matrix, nuisance, shown), 7.0 * width)
+            shown, steps = reflections_shown(matrix, shown, terms, _NEAR), 12
+        pairs = near_pairs(qx, qy, places_of(matrix, nuisance, shown), 7.0 * width)
         of_pair, _ = pairs
         densities = np.empty(len(of_pair))
-        value = _expand(
+        value = expanded(
             qx, qy, weight, matrix, nuisance, shown, pairs, terms, width, work, densities, gradient,
             information,
         )  # fmt: skip
         damping = 1e-3
         for _ in range(steps):
             _damped_step(information, gradient, damping, lower, step)
-            _turn(matrix, step, trial_matrix)
+            turn_by(matrix, step, trial_matrix)
             for a in range(3):
                 trial_nuisance[a] = nuisance[a] + step[3 + a]
-            trial = _expand(
+            trial = expanded(
                 qx, qy, weight, trial_matrix, trial_nuisance, shown, pairs, terms, width, work,
                 densities, trial_gradient, trial_information,
             )  # fmt: skip
@@ -101,7 +101,7 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, terms, coarse, out):
                 damping *= 8.0
                 if damping > 1e4:
                     break
-    placed = _placed(matrix, nuisance, shown)
+    placed = places_of(matrix, nuisance, shown)
     out[:4] = quaternion_of(matrix)
     out[SCALE] = math.exp(nuisance[0])
     out[LOG_LIKELIHOOD] = value
@@ -111,7 +111,7 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, terms, coarse, out):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _shown(matrix, rows, terms, reach):
+def reflections_shown(matrix, rows, terms, reach):
     """Columns of `rows` whose reflections may be excited by a turn of up to `reach` (radian)."""
     return _columns(rows, _excited(matrix, rows, terms, reach))
 
@@ -145,7 +145,7 @@ def _columns(rows, kept):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _placed(matrix, nuisance, shown):
+def places_of(matrix, nuisance, shown):
     """Where each reflection lies in the pattern (x, y), and its component along z."""
     scale = math.exp(nuisance[0])
     placed = np.empty((3, shown.shape[1]))
@@ -157,7 +157,7 @@ def _placed(matrix, nuisance, shown):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _pairs(qx, qy, placed, reach):
+def near_pairs(qx, qy, placed, reach):
     """Reflections within `reach` of each spot, spot by spot, and where each spot's begin."""
     x, y = placed[0], placed[1]
     order, edge_of_strip, low, strips_per_length = _strips(x)
@@ -202,7 +202,7 @@ def _strips(x):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _visibility(error, length, terms):
+def visibility_of(error, length, terms):
     """Visibility of a reflection under precession, and the derivative of its logarithm.
 
     Lorentzian rel-rod averaged over the cone, up to a constant: Palatinus et al., Acta Cryst. B75
@@ -225,7 +225,7 @@ def _shares(z, length, strength, terms, share, slope):
     """Fill |F| times visibility of each reflection, and its logarithm's slope in the error."""
     for i in range(len(length)):
         error = 0.5 * terms.wavelength * length[i] * length[i] - z[i]
-        visible, slope[i] = _visibility(error, length[i], terms)
+        visible, slope[i] = visibility_of(error, length[i], terms)
         share[i] = strength[i] * visible
 
 
@@ -239,7 +239,7 @@ def _along(matrix, shown, axis, out):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _expand(
+def expanded(
     qx, qy, weight, matrix, nuisance, shown, pairs, terms, sigma, work, densities, gradient,
     information,
 ):  # fmt: skip
@@ -376,7 +376,7 @@ def _damped_step(information, gradient, damping, lower, step):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _turn(matrix, step, out):
+def turn_by(matrix, step, out):
     """Fill the orientation after the crystal is turned by step[:3] about the frame's axes."""
     angle = math.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
     if angle < 1e-15:
@@ -505,8 +505,8 @@ def assign_all(
         nuisance = np.array(
             [math.log(scale[candidate]), centre[candidate, 0], centre[candidate, 1]]
         )
-        placed = _placed(matrix, nuisance, shown)
-        of_pair, pair_edge = _pairs(
+        placed = places_of(matrix, nuisance, shown)
+        of_pair, pair_edge = near_pairs(
             qx[start:stop], qy[start:stop], placed, 3.0 * terms.position_sigma
         )
         for spot in range(stop - start):
@@ -563,7 +563,7 @@ def _promised(rotation, scale, centre, rows, terms):
     matrix = matrix_of(rotation)
     kept = _excited(matrix, rows, terms, 0.0)
     shown = _columns(rows, kept)
-    placed = _placed(matrix, np.array([math.log(scale), centre[0], centre[1]]), shown)
+    placed = places_of(matrix, np.array([math.log(scale), centre[0], centre[1]]), shown)
     share, slope = np.empty(shown.shape[1]), np.empty(shown.shape[1])
     # The excitation does not know of scale and centre.
     _along(matrix, shown, 2, placed[2])

@@ -9,14 +9,14 @@ import numpy as np
 
 # Harmonics 1 to 32; the mean of each ring, harmonic 0, is taken off.
 ORDERS = np.arange(1, 33)
-_AZIMUTHAL_SIGMA = 0.03  # blur along the ring, 1/angstrom
-_ANGLES = 128  # of the fine search, over a full turn
+AZIMUTHAL_SIGMA = 0.03  # blur along the ring, 1/angstrom
+ANGLES = 128  # of the fine search, over a full turn
 COARSE_ANGLES = 32
 _KEPT = 8  # coarse candidates per phase that are searched finely
 _WINDOW = 16  # angles about the coarse one that the fine search looks at
 # (harmonics, angles), past a full turn, so that every window is in one piece.
 _COSINE, _SINE = (
-    f(2 * np.pi / _ANGLES * np.outer(ORDERS, np.arange(_ANGLES + _WINDOW))).astype("f4")
+    f(2 * np.pi / ANGLES * np.outer(ORDERS, np.arange(ANGLES + _WINDOW))).astype("f4")
     for f in (np.cos, np.sin)
 )
 
@@ -41,7 +41,7 @@ def transform(offset, qx, qy, amplitude, chosen, shells, out):
             lower = amplitude[spot] - upper
             cosine, sine = qx[spot] / radius, qy[spot] / radius
             # exp(-k^2 w) from one order to the next: its ratio falls by exp(-2 w) each time.
-            width = 0.5 * (_AZIMUTHAL_SIGMA / radius) ** 2
+            width = 0.5 * (AZIMUTHAL_SIGMA / radius) ** 2
             blur, fall = math.exp(-width), math.exp(-2.0 * width)
             ratio = blur * fall
             real, imaginary = blur * cosine, -blur * sine
@@ -107,16 +107,14 @@ def search(
             )
             for rank in range(kept):
                 mirrored, coarse = chosen[0, rank], chosen[1, rank]
-                start = round(angle[mirrored, pattern, coarse] * _ANGLES / COARSE_ANGLES)
+                start = round(angle[mirrored, pattern, coarse] * ANGLES / COARSE_ANGLES)
                 best, best_angle, best_template = -2.0, 0.0, -1
                 for near in range(near_edge[coarse], near_edge[coarse + 1]):
-                    here, at = _best_near(
-                        harmonics[pattern], templates[near], mirrored, start, room
-                    )
+                    here, at = best_near(harmonics[pattern], templates[near], mirrored, start, room)
                     if here > best:
                         best, best_angle, best_template = here, at, near
                 found_value[rank] = best
-                _orient(rotation[best_template], mirrored, best_angle, found[rank])
+                orient(rotation[best_template], mirrored, best_angle, found[rank])
             operators = symmetry[symmetry_edge[phase] : symmetry_edge[phase + 1]]
             order = np.argsort(-found_value[:kept])
             taken = 0
@@ -127,7 +125,7 @@ def search(
                 new = True
                 # Among better ones, taken or not: near a better one is no maximum.
                 for other in order[:place]:
-                    new = new and _cosine_half_angle(found[index], found[other], operators) < apart
+                    new = new and cosine_half_angle(found[index], found[other], operators) < apart
                 if new:
                     quaternions[pattern, phase, taken] = found[index]
                     scores[pattern, phase, taken] = found_value[index]
@@ -156,7 +154,7 @@ def _best_coarse(score, low, high, value, chosen):
 
 
 @numba.njit(cache=True, nogil=True)
-def _best_near(pattern, template, mirrored, start, room):
+def best_near(pattern, template, mirrored, start, room):
     """Largest correlation within a few steps of the angle `start`, and the angle in radian."""
     sign = np.float32(-1.0 if mirrored else 1.0)
     real, imaginary, around = room[0], room[1], room[2]
@@ -168,7 +166,7 @@ def _best_near(pattern, template, mirrored, start, room):
             real[k] += pr[k] * tr[k] + sign * pi[k] * ti[k]
         for k in range(len(ORDERS)):
             imaginary[k] += pi[k] * tr[k] - sign * pr[k] * ti[k]
-    first = (start - _WINDOW // 2) % _ANGLES
+    first = (start - _WINDOW // 2) % ANGLES
     for k in range(len(ORDERS)):
         cosine, sine = _COSINE[k, first : first + _WINDOW], _SINE[k, first : first + _WINDOW]
         for j in range(_WINDOW):
@@ -180,11 +178,11 @@ def _best_near(pattern, template, mirrored, start, room):
     if bend < 0.0:
         shift = min(max(0.5 * (left - right) / bend, -0.5), 0.5)
     value = 2.0 * (middle - 0.25 * (left - right) * shift)
-    return value, (first + j + shift) * 2.0 * np.pi / _ANGLES
+    return value, (first + j + shift) * 2.0 * np.pi / ANGLES
 
 
 @numba.njit(cache=True, nogil=True)
-def _orient(rotation, mirrored, angle, out):
+def orient(rotation, mirrored, angle, out):
     """Fill the orientation whose pattern is the template's, mirrored in x if so, then turned."""
     w, x, y, z = rotation
     # A crystal turned by 180 degrees about y shows (x, -y): with Friedel's law the mirror image.
@@ -197,7 +195,7 @@ def _orient(rotation, mirrored, angle, out):
 
 
 @numba.njit(cache=True, nogil=True)
-def _cosine_half_angle(first, second, operators):
+def cosine_half_angle(first, second, operators):
     """Cosine of half the smallest angle between two orientations that symmetry allows."""
     a, b, c, d = first
     w, x, y, z = second
@@ -236,7 +234,7 @@ def rank_distinct(
             new = kept < n_best
             for other in range(start, stop):
                 if rank[other] >= 0:
-                    nearest = _cosine_half_angle(rotation[index], rotation[other], operators)
+                    nearest = cosine_half_angle(rotation[index], rotation[other], operators)
                     new = new and nearest < cosine
             if new:
                 rank[index] = kept

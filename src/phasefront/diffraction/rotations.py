@@ -64,3 +64,8 @@ def matrices(quaternions: np.ndarray) -> np.ndarray:
     from scipy.spatial.transform import Rotation
 
     return Rotation.from_quat(quaternions, scalar_first=True).as_matrix()
+
+
+def unit(quaternions: np.ndarray) -> np.ndarray:
+    """Quaternions (..., 4) of length 1: those stored in single precision are so only nearly."""
+    return quaternions / np.linalg.norm(quaternions, axis=-1, keepdims=True)

@@ -100,12 +100,12 @@ def _check_hosts(
 ) -> None:
     """Phases of one host must count its formula units alike, or molar fractions mean nothing."""
     proportions = {
-        phase.name: _proportions(crystal, material.ion)
+        phase.name: host_proportions(crystal, material.ion)
         for phase, crystal in zip(material.phases, crystals, strict=True)
     }
     coexisting = [set(field) for field in material.two_phase_fields]
     for one, other in itertools.combinations(masses, 2):
-        alike = _same_proportions(proportions[one], proportions[other])
+        alike = same_proportions(proportions[one], proportions[other])
         if not (alike or {one, other} in coexisting):
             continue
         if abs(masses[one] - masses[other]) > _HOST_TOLERANCE * masses[one]:
@@ -118,13 +118,15 @@ def _check_hosts(
             )  # fmt: skip
 
 
-def _proportions(crystal: Crystal, ion: str) -> dict[str, float]:
+def host_proportions(crystal: Crystal, ion: str) -> dict[str, float]:
+    """Share of each element in the atoms of a crystal that are not ions."""
     host = {element: n for element, n in crystal.formula.items() if element != ion}
     total = sum(host.values())
     return {element: n / total for element, n in host.items()}
 
 
-def _same_proportions(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+def same_proportions(one: Mapping[str, float], other: Mapping[str, float]) -> bool:
+    """Whether two are of one host, by what `host_proportions` gives."""
     return all(
         math.isclose(one.get(element, 0), other.get(element, 0), abs_tol=0.02)
         for element in {*one, *other}

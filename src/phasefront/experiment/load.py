@@ -16,6 +16,8 @@ from phasefront.experiment.settings.base import NAME_PATTERN, Model
 _IN_A_NAME = "a name has letters a to z, digits and . _ + - and begins with a letter or digit"
 # Of a refused value, this many signs are shown.
 _LONGEST_SHOWN = 200
+# What `phasefront new` writes in place of what no file says.
+TO_FILL_IN = "FILL_IN"
 # Nodes of a config as it reads with every alias written out, and levels of it.
 _MOST_NODES, _MOST_LEVELS = 100_000, 50
 
@@ -28,7 +30,7 @@ def load(*paths: str | Path) -> Experiment:
     """
     content = {}
     for path in paths:
-        content = _merged(content, read_yaml(Path(path)))
+        content = merged(content, read_yaml(Path(path)))
     return parse(content, named(paths))
 
 
@@ -37,13 +39,13 @@ def named(paths: Iterable[str | Path]) -> str:
     return " ".join(map(str, paths))
 
 
-def _merged(below: object, above: object) -> object:
+def merged(below: object, above: object) -> object:
     if not isinstance(above, dict):
         return above
     if not above:  # an empty section changes nothing
         return below
     kept = below if isinstance(below, dict) else {}
-    return kept | {key: _merged(kept.get(key, {}), value) for key, value in above.items()}
+    return kept | {key: merged(kept.get(key, {}), value) for key, value in above.items()}
 
 
 class _Loader(yaml.SafeLoader):
@@ -132,7 +134,37 @@ def parse(content: object, source: str | Path, prefix: str = "") -> Experiment:
     """The experiment in an already loaded mapping; `source` and `prefix` are named in errors."""
     if not _fits(_mapping(content, source)):
         raise _too_large(source)
+    refuse_blanks(content, source)
     return validated(Experiment, content, source, prefix)
+
+
+def refuse_blanks(content: object, source: str | Path) -> None:
+    """Raise InputError, naming all of them, where a place still says that it is to be filled in."""
+    open_places = blanks(content)
+    if open_places:
+        several = len(open_places) > 1
+        raise InputError(
+            source, f"{'these places say' if several else 'this place says'} {TO_FILL_IN}",
+            field=", ".join(open_places), remedy="write what is true there",
+        )  # fmt: skip
+
+
+def blanks(content: object) -> list[str]:
+    """Dotted paths of the places of a config, or a table by rows, that are still to be filled in.
+
+    Parts of a list go by their names, or else by their numbers from 0.
+    """
+    if isinstance(content, dict):
+        parts = content.items()
+    elif isinstance(content, list):
+        named = [part.get("name") if isinstance(part, dict) else None for part in content]
+        parts = [
+            (number if name in (None, TO_FILL_IN) else name, part)
+            for number, (name, part) in enumerate(zip(named, content, strict=True))
+        ]
+    else:
+        return [""] if content == TO_FILL_IN else []
+    return [f"{key}.{path}".rstrip(".") for key, part in parts for path in blanks(part)]
 
 
 def validated(model: type[Model], content: dict, source: str | Path, prefix: str = "") -> Model:

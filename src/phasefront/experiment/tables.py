@@ -9,7 +9,7 @@ from phasefront.core.errors import InputError
 
 if TYPE_CHECKING:
     import pandas as pd
-from phasefront.experiment.load import validated
+from phasefront.experiment.load import refuse_blanks, validated
 from phasefront.experiment.settings.base import Model, refuse_same_names
 
 
@@ -29,6 +29,7 @@ def read_table(path: str | Path, row_model: type[Model]) -> pd.DataFrame:
         raise InputError(
             path, f"not a table ({error})", remedy="separate columns by tabs, and save it as UTF-8"
         ) from None
+    refuse_blanks({row.iloc[0]: row.to_dict() for _, row in table.iterrows()}, path)
     rows = []
     for number, row in enumerate(table.to_dict("records"), start=1):
         given = {key: value for key, value in row.items() if value != ""}

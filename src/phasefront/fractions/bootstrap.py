@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 QUANTILES = (0.025, 0.975)
 # Shape of the grains' gamma weights never falls below this: smaller ones add no coverage.
@@ -98,7 +98,7 @@ def weight_shape(rho: float, count: float) -> float:
     have that effect already where grains are pure.
     """
     freedom = max(count - 1, 1.0)
-    ratio = stats.norm.ppf(QUANTILES[1]) / stats.t.ppf(QUANTILES[1], freedom)
+    ratio = special.ndtri(QUANTILES[1]) / special.stdtrit(freedom, QUANTILES[1])
     mixed = np.clip(((count - 1) * ratio**2 - 1) / count, _SMALLEST_SHAPE, 1.0)
     return float(rho + (1 - rho) * mixed)
 

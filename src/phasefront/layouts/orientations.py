@@ -34,9 +34,6 @@ ORIENTATIONS = Layout(
             "1",
             "normalised correlation with the template, 0 to 1",
         ),
-        "scale_factor": Variable(
-            ("y", "x", "phase", "rank"), "f4", "1", "refined scale relative to the calibration"
-        ),
         "residual": Variable(
             ("y", "x", "phase", "rank"), "f4", "angstrom-1", "rms distance of indexed spots"
         ),

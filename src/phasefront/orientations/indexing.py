@@ -19,7 +19,7 @@ from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import COARSE_DEG, Library
 from phasefront.layouts.orientations import ORIENTATIONS
 
-_BLOCK = 8192  # positions in memory at a time
+BLOCK = 8192  # positions in memory at a time
 _SPARE = 1  # matches refined beyond those kept: the likelihood may put them first
 _WORTH = 0.85  # share of the best match's score, below which only a phase's own best is refined
 
@@ -87,7 +87,7 @@ def stream_orientations(
     )  # fmt: skip
     table = reflection_table(crystals, max_radius=optics.window[1])
     ny, nx = spots["count"].shape
-    rows = max(1, _BLOCK // nx)
+    rows = max(1, BLOCK // nx)
     for first in range(0, ny, rows):
         last = min(first + rows, ny)
         arrays = Spots.of(spots, slice(first * nx, last * nx))
@@ -111,7 +111,6 @@ def _refine_and_rank(
         "rotation": np.full((*shape, 4), np.nan),
         "log_likelihood": np.full(shape, np.nan),
         "score": np.full(shape, np.nan),
-        "scale_factor": np.full(shape, np.nan),
         "residual": np.full(shape, np.nan),
         "indexed": np.zeros(shape, dtype=int),
     }

@@ -160,7 +160,7 @@ def _on_map(
             "phase": candidates.names,
             "distortion": distortion,
             "position_sigma": optics.position_sigma,
-            "reliability": _reliability(orientations["score"].values),
+            "reliability": reliability_of(orientations["score"].values),
             **{
                 name: values.reshape(*shape, *values.shape[1:])
                 for name, values in everywhere.items()
@@ -176,7 +176,7 @@ def _on_map(
     )
 
 
-def _reliability(score: np.ndarray) -> np.ndarray:
+def reliability_of(score: np.ndarray) -> np.ndarray:
     """1 - next best / best score of two phases (y, x); 1 where there is one phase, 0 where none."""
     best = np.sort(np.nan_to_num(score[..., 0]), axis=-1)
     next_best = best[..., -2] if best.shape[-1] > 1 else np.zeros(best.shape[:-1])

@@ -22,7 +22,7 @@ from phasefront.diffraction.spot_lists import Spots
 # A place counts if one phase promises this share of its strongest spot there, and another phase
 # less than a fifth of that; the strongest places of a pattern, at most so many.
 _PROMISED, _ABSENT, _MOST = 0.05, 0.2, 48
-_BLOCK = 4096  # positions in memory at a time
+BLOCK = 4096  # positions in memory at a time
 # Apertures in radii of a spot: the light, and the frame around it for the background.
 _APERTURE, _FRAME_INNER, _FRAME_OUTER = 1.25, 1.75, 3.0
 _TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
@@ -68,7 +68,7 @@ def find_places(
     """
     parts = [
         _find_in_block(own, spots, refined, best[own], table, optics, spot_radius)
-        for own in np.split(np.arange(len(best)), range(_BLOCK, len(best), _BLOCK))
+        for own in np.split(np.arange(len(best)), range(BLOCK, len(best), BLOCK))
     ]
     return Places(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
@@ -235,14 +235,14 @@ def weigh(places: Places, measured: np.ndarray, positions: int) -> np.ndarray:
         shown = expected[:, phase] >= _ABSENT * most
         mean = np.where(shown, _UNSEEN_SHARE * expected[:, phase], _DOUBLE_SHARE * most)
         odds = np.where(shown, 1 - _EXTINCT_ODDS, _DOUBLE_ODDS)
-        density = odds * _exponential(value, sigma, mean) + (1 - odds) * nothing
+        density = odds * exponential_density(value, sigma, mean) + (1 - odds) * nothing
         out[:, phase] = np.bincount(
             places.position[usable], np.log(np.maximum(density, 1e-300)), minlength=positions
         )
     return out - out.max(axis=1, keepdims=True)
 
 
-def _exponential(value: np.ndarray, sigma: np.ndarray, mean: np.ndarray) -> np.ndarray:
+def exponential_density(value: np.ndarray, sigma: np.ndarray, mean: np.ndarray) -> np.ndarray:
     """Density of an exponential variable of this mean plus a normal error."""
     from scipy.special import log_ndtr
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from scipy import stats
 
 # Of a pattern without a crystal, the probability of having no more spots than are allowed.
 _SURE = 0.999
@@ -95,6 +94,8 @@ def find_vacuum(
     of what crystals add to it. Where a quarter of the positions of that background, or more, have
     spots, or where crystals add nothing to it, it does not tell, and nothing is vacuum.
     """
+    from scipy import stats
+
     most = min(int(stats.poisson.ppf(_SURE, false_alarms)), min_spots - 1)
     quiet = count <= most
     if not quiet.any():

@@ -57,8 +57,9 @@ def read_pattern(
     -------
     Table with float columns `two_theta` (degree), `intensity` and `sigma`; without uncertainties
     in the file, sigma is the square root of the intensity (counts). `attrs` holds `file`, `axis`
-    (what the axis was read as), `axis_stated` and `notes`, a list of what was changed or left out:
-    rows at either end whose intensity and uncertainty are zero lie outside the detector.
+    (what the axis was read as), `axis_stated`, `wavelength` (angstrom; None where neither header
+    nor table says it) and `notes`, a list of what was changed or left out: rows at either end
+    whose intensity and uncertainty are zero lie outside the detector.
 
     Raises
     ------
@@ -106,6 +107,7 @@ def read_pattern(
     table["sigma"] = text_columns.sigma(path, picked)[order]
     table.attrs = {
         "file": str(path), "axis": str(stated), "axis_stated": stated.said, "notes": notes,
+        "wavelength": wavelength,
     }  # fmt: skip
     return table
 

@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from scipy import stats
 
 from phasefront.core.errors import InputError
 from phasefront.powder import axis_units
@@ -146,6 +145,8 @@ def check_uncertainty(path: Path, picked: dict, *, declared: bool) -> None:
         sigma, intensity = sigma[there], intensity[there]
         rank = 0.0
         if np.ptp(sigma) > 0 and np.ptp(intensity) > 0:
+            from scipy import stats
+
             rank = stats.spearmanr(intensity, sigma).statistic
         low, high = np.percentile(sigma**2 / intensity, [10, 90])
         weights = rank < _WEIGHT_RANK

@@ -22,7 +22,7 @@ from phasefront.core.errors import InputError
 LARGE = 4 << 20  # bytes; below, hashing is as fast as remembering
 MEMORY = Path(".phasefront/digests")
 _CHUNK = 1 << 22
-_RESOLUTION_NS = 2 * 10**9  # the coarsest time stamps of a file system in use (FAT's)
+RESOLUTION_NS = 2 * 10**9  # the coarsest time stamps of a file system in use (FAT's)
 
 Signature = list[list[str | int]]
 
@@ -84,7 +84,7 @@ class Watch:
     def __init__(self, path: Path):
         self.path = path
         self._before = signature(path)
-        self._settled = _is_settled(self._before)
+        self._settled = is_settled(self._before)
         self._sha256 = _remembered(path, self._before) if self._settled else None
         if self._sha256 is None and not (self._settled and _bytes(self._before) >= LARGE):
             self._sha256 = digest(path)
@@ -120,7 +120,7 @@ class Hashing:
     def __init__(self, path: Path):
         self._path = path
         self._before = signature(path)
-        self._settled = _is_settled(self._before)
+        self._settled = is_settled(self._before)
         self._known = _remembered(path, self._before) if self._settled else None
         self._total = hashlib.sha256()
         self._chunks = iter(()) if path.is_dir() else chunks(path)
@@ -165,10 +165,10 @@ def _bytes(found: Signature) -> int:
     return sum(entry[1] for entry in found)
 
 
-def _is_settled(found: Signature) -> bool:
+def is_settled(found: Signature) -> bool:
     """Whether a change from now on would show in the file's times."""
     newest = max((stamp for entry in found for stamp in entry[3:]), default=0)
-    return newest + _RESOLUTION_NS < time.time_ns()
+    return newest + RESOLUTION_NS < time.time_ns()
 
 
 def _place(path: Path) -> Path:

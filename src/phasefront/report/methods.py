@@ -29,6 +29,7 @@ from phasefront.report.methods_of_sources import (
     tell_refined,
     tell_sweep,
 )
+from phasefront.report.wording import plain
 
 
 def section(steps: Sequence[Step], *, title: str, software: Mapping[str, str]) -> str:
@@ -56,7 +57,7 @@ def section(steps: Sequence[Step], *, title: str, software: Mapping[str, str]) -
     told = [
         tell(Jobs(of_rule[rule], of_rule)) for rule, tell in _SENTENCES.items() if rule in of_rule
     ]
-    return "\n\n".join([f"# Methods: {title}", *told, *_software(steps, software)]) + "\n"
+    return "\n\n".join([f"# Methods: {plain(title)}", *told, *_software(steps, software)]) + "\n"
 
 
 def _is_variant(step: Step) -> bool:

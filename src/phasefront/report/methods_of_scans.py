@@ -16,7 +16,15 @@ from phasefront.layouts.phases import PHASES
 from phasefront.layouts.scans import SCAN
 from phasefront.maps import frames
 from phasefront.report.jobs import Jobs, moving_ion
-from phasefront.report.wording import first_upper, in_words, markdown_table, number, with_error
+from phasefront.report.wording import (
+    code,
+    first_upper,
+    in_words,
+    markdown_table,
+    number,
+    plain,
+    with_error,
+)
 
 
 def tell_simulated_scans(jobs: Jobs) -> str:
@@ -54,7 +62,7 @@ def tell_templates(jobs: Jobs) -> str:
     )
     cifs = [entry["path"] for entry in jobs.steps[0].inputs if entry["role"] == "cifs"]
     phases = [
-        f"{name} ({number(content)} {moving_ion(jobs)} per formula unit, `{cif}`)"
+        f"{name} ({number(content)} {moving_ion(jobs)} per formula unit, {code(cif)})"
         for name, content, cif in zip(names, contents, cifs, strict=True)
     ]
     scans = jobs.of("describe_scan").made(SCAN)
@@ -190,11 +198,11 @@ def tell_imported_maps(jobs: Jobs) -> str:
     for name, phases in sorted(made.items()):
         programs.setdefault(phases.attrs["map_by"], []).append(name)
     least = [
-        f"{quality} below {number(limit)}"
+        f"{plain(quality)} below {number(limit)}"
         for quality, limit in jobs.values("settings.least")[0].items()
     ]
     undecided = f" Positions of {' or '.join(least)} were left undecided." if least else ""
-    told = listed(f"{program} ({listed(names)})" for program, names in programs.items())
+    told = listed(f"{plain(program)} ({listed(names)})" for program, names in programs.items())
     return (
         f"**Maps of other programs.** Phases and orientations of {in_words(len(made), 'scan')} are"
         f" those of {told}.{undecided} Such maps say neither how probable another phase is nor what"

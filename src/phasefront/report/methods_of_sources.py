@@ -6,7 +6,7 @@ from phasefront.audit.explain import listed
 from phasefront.layouts.powder import POWDER
 from phasefront.records.steps import Step
 from phasefront.report.jobs import Jobs, moving_ion
-from phasefront.report.wording import in_words, markdown_table, number
+from phasefront.report.wording import in_words, markdown_table, number, plain
 
 
 def tell_cycling(jobs: Jobs) -> str:
@@ -76,7 +76,7 @@ def tell_powder(jobs: Jobs) -> str:
 def tell_refined(jobs: Jobs) -> str:
     return (
         f"Weight fractions of {jobs.counted('powder pattern')} ({listed(jobs.names)}) were refined"
-        f" elsewhere, with {jobs('settings.refined.program')}."
+        f" elsewhere, with {plain(jobs('settings.refined.program'))}."
     )
 
 

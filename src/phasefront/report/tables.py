@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -26,6 +27,11 @@ _LATEX_NOTES = (
     r"% 1.23(4): standard error of the last digits; 1.2 [1.1, 1.4]: 95 % interval.",
     r"% Differences: = agree, \neq disagree, ? cannot tell, by the margins of the run.",
 )
+# Signs that LaTeX takes for more than themselves, or prints as others.
+_LATEX_SIGNS = {sign: f"\\{sign}" for sign in "&%#$_{}"} | {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+    "<": r"\textless{}", ">": r"\textgreater{}", "`": r"\textasciigrave{}",
+}  # fmt: skip
 # Sides of an interval that differ by less are written as one error.
 _LOPSIDED = 0.1
 
@@ -85,13 +91,15 @@ def printed_table(comparison: xr.Dataset) -> pd.DataFrame:
 def latex_table(comparison: xr.Dataset, labels: Mapping[str, str] | None = None) -> str:
     """`printed_table` as a LaTeX tabular with the rules of booktabs.
 
-    `labels` maps the names of phases to what is printed.
+    `labels` maps the names of phases to what is printed, with mathematics between dollars.
     """
     table = printed_table(comparison)
     repeated = table["state"].duplicated()
     table["quantity"] = [
-        "$x$" if text == "x" else (labels or {}).get(text, text) for text in table["quantity"]
+        "$x$" if text == "x" else _latex_text((labels or {}).get(text) or text)
+        for text in table["quantity"]
     ]
+    table["state"] = [_latex_text(state) for state in table["state"]]
     pairs = _names(comparison, "pair")
     for column in [*_names(comparison, "source"), *pairs]:
         table[column] = [_latex(text) for text in table[column]]
@@ -232,6 +240,21 @@ def _latex(text: str) -> str:
         if text.endswith(f" {mark}"):
             return f"${text.removesuffix(mark).rstrip()}^{{{sign}}}$"
     return f"${text}$"
+
+
+def _latex_text(text: str) -> str:
+    """Text in which what stands between two dollars is mathematics, as in figures.
+
+    With an odd number of dollars none of it is, as matplotlib has it.
+    """
+    parts = re.split(r"(?<!\\)\$", text.replace("\n", " "))
+    if len(parts) % 2 == 0:
+        return _escaped(text)
+    return "$".join(part if number % 2 else _escaped(part) for number, part in enumerate(parts))
+
+
+def _escaped(text: str) -> str:
+    return "".join(_LATEX_SIGNS.get(sign, sign) for sign in text.replace(r"\$", "$"))
 
 
 def _latex_head(column: str) -> str:

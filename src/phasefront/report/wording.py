@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from phasefront.core.statistics import NORMAL_95
 from phasefront.report.tables import printed
 
+# What CommonMark, and mathematics in it, take for more than a sign within a line.
+_MARKUP = re.compile(r"[\\`*_\[\]<>&$~|#]")
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -39,6 +42,18 @@ def number(value: float, style: str = "g") -> str:
         return mantissa
     power = f"10{str(int(exponent)).translate(_SUPERSCRIPTS)}"
     return power if mantissa == "1" else f"{mantissa} × {power}"
+
+
+def plain(text: str) -> str:
+    """Text of people for Markdown: no sign of it is markup, HTML or mathematics."""
+    return _MARKUP.sub(r"\\\g<0>", " ".join(text.split()))
+
+
+def code(text: str) -> str:
+    """The text as code in Markdown, as it is, backticks included (CommonMark 0.31, 6.1)."""
+    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=0))
+    space = " " if text.startswith("`") or text.endswith("`") else ""
+    return f"{fence}{space}{text}{space}{fence}"
 
 
 def markdown_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -67,7 +67,7 @@ def describe_scan(
     bright, dark, diffuse = np.zeros((3, *scan.shape[:2]))
     for rows, block in scan.blocks():
         patterns = block.reshape(*block.shape[:2], -1)
-        _accumulate(patterns, disk, total, maximum, bright[rows], dark[rows])
+        accumulate(patterns, disk, total, maximum, bright[rows], dark[rows])
         diffuse[rows] = _diffuse(patterns, ring)
         if floating and not np.isfinite(dark[rows]).all():
             _refuse_non_finite(scan, rows, block)
@@ -144,8 +144,8 @@ def find_direct_beam(pattern: np.ndarray, *, radius_px: float) -> tuple[float, f
 
 
 @njit(cache=True)
-def _accumulate(block, disk, total, maximum, bright, dark):  # pragma: no cover - compiled
-    """Add patterns to sums and maxima and fill images; see `_accumulate_numpy` for the formula.
+def accumulate(block, disk, total, maximum, bright, dark):  # pragma: no cover - compiled
+    """Add patterns to sums and maxima and fill images; see `accumulate_numpy` for the formula.
 
     block (rows, nx, pixels), disk (indices of pixels), total and maximum (pixels), bright and dark
     (rows, nx). Each pixel adds its patterns in the order of the scan, one after the other, so the
@@ -168,8 +168,8 @@ def _accumulate(block, disk, total, maximum, bright, dark):  # pragma: no cover 
             dark[row, column] = whole - inside
 
 
-def _accumulate_numpy(block, disk, total, maximum, bright, dark):
-    """Plain form of `_accumulate`."""
+def accumulate_numpy(block, disk, total, maximum, bright, dark):
+    """Plain form of `accumulate`."""
     total += block.sum(axis=(0, 1), dtype=total.dtype)
     np.maximum(maximum, block.max(axis=(0, 1)), out=maximum)
     bright[:] = block[..., disk].sum(axis=-1, dtype=total.dtype)

@@ -87,8 +87,8 @@ def check_instrument(scan: Scan, instrument: Instrument) -> None:
             scan.path, f"its header says {given:g} kV, the config {instrument.voltage_kv:g} kV",
             field="voltage", remedy="correct voltage_kv of its instrument, or name the right file",
         )  # fmt: skip
-    degrees = _number(scan.header["metadata"], "Acquisition_instrument", "TEM", "precession_deg")
-    if degrees >= 0 and not math.isclose(
+    degrees = precession_of(scan)
+    if not math.isnan(degrees) and not math.isclose(
         degrees, instrument.precession_deg, rel_tol=0.1, abs_tol=0.05
     ):
         raise InputError(
@@ -96,7 +96,7 @@ def check_instrument(scan: Scan, instrument: Instrument) -> None:
             f"{instrument.precession_deg:g}", field="precession",
             remedy="correct precession_deg of its instrument, or name the right file",
         )  # fmt: skip
-    scale = _reciprocal_scale(scan, instrument.voltage_kv)
+    scale = reciprocal_scale(scan, instrument.voltage_kv)
     nominal = instrument.scale
     if nominal and max(scale / nominal, nominal / scale) > _SAME_SCALE:
         raise InputError(
@@ -106,7 +106,7 @@ def check_instrument(scan: Scan, instrument: Instrument) -> None:
         )  # fmt: skip
 
 
-def _reciprocal_scale(scan: Scan, voltage_kv: float) -> float:
+def reciprocal_scale(scan: Scan, voltage_kv: float) -> float:
     """Camera's scale in the header, 1/angstrom per pixel; NaN where it is none, or a length."""
     from diffsims.utils.sim_utils import get_electron_wavelength
 
@@ -116,6 +116,12 @@ def _reciprocal_scale(scan: Scan, voltage_kv: float) -> float:
     if unit in _RADIANS:
         return scale * _RADIANS[unit] / get_electron_wavelength(voltage_kv)
     return math.nan
+
+
+def precession_of(scan: Scan) -> float:
+    """Precession semi-angle in the header, degrees; NaN where it has none."""
+    given = _number(scan.header["metadata"], "Acquisition_instrument", "TEM", "precession_deg")
+    return given if given >= 0 else math.nan
 
 
 def voltage_of(scan: Scan) -> float:

@@ -74,7 +74,7 @@ def find_pixel_spots(
     -------
     Spots sorted by row of the grid. Independent of the number of threads.
     """
-    plan = _Plan(patterns.shape[1:], spot_radius, mask, false_alarms)
+    plan = Plan(patterns.shape[1:], spot_radius, mask, false_alarms)
     kept = patterns.dtype.isnative and patterns.dtype.name in _COMPILED
     count, table = find_in_stack(
         np.ascontiguousarray(patterns, dtype=None if kept else np.float32),
@@ -97,7 +97,7 @@ def require_finite(patterns: np.ndarray, rows: slice, source) -> None:
             )  # fmt: skip
 
 
-class _Plan:
+class Plan:
     """What all patterns share: filter, grid, valid pixels, threshold."""
 
     def __init__(self, shape, spot_radius, mask, false_alarms):

@@ -78,7 +78,7 @@ def _loaded(counts, valid):
 @njit(cache=True)
 def _find_in_pattern(pattern, cy, cx, taps, valid, weight, noise, step, threshold, beam_radius,
                      spot_radius, table):  # fmt: skip
-    background, variance, gain, skew, filtered, outside = _background_and_noise(
+    background, variance, gain, skew, filtered, outside = background_and_noise(
         pattern, cy, cx, taps, valid, weight, step, beam_radius, 0.5 * spot_radius
     )
     return _collect(
@@ -88,7 +88,7 @@ def _find_in_pattern(pattern, cy, cx, taps, valid, weight, noise, step, threshol
 
 
 @njit(cache=True)
-def _background_and_noise(pattern, cy, cx, taps, valid, weight, step, beam_radius, sigma):
+def background_and_noise(pattern, cy, cx, taps, valid, weight, step, beam_radius, sigma):
     """Background and variance of the filtered pattern on the grid, counts per electron, and those
     of the Poisson number that is as skew as the noise."""
     filtered = _filter(pattern, taps, weight, step)
@@ -707,7 +707,7 @@ def _structure_of_rings(above, local, variance, tile, outside, factor, electrons
 
 
 @njit(cache=True)
-def _significance(height, variance, gain, area):
+def significance_of(height, variance, gain, area):
     """Standard deviations that `height` stands above the background.
 
     Each pixel's background is taken for a Poisson number times `gain`, shifted so that its variance
@@ -761,12 +761,12 @@ def _collect(pattern, filtered, background, variance, noise, gain, skew, valid, 
                 continue
             local = float(variance[j, i] * noise[j, i])
             back, slope_y, slope_x = _plane(background, outside, j, i, step)
-            py, px, height = _locate(
+            py, px, height = locate(
                 pattern, valid, j * step, i * step, back, slope_y, slope_x, sigma
             )
             if not _inside(py, px, pattern.shape, j * step, i * step, sigma, spot_radius):
                 continue
-            significance = _significance(height, local, skew, area)
+            significance = significance_of(height, local, skew, area)
             if significance < threshold:
                 continue
             back += slope_y * (py - j * step) + slope_x * (px - i * step)
@@ -825,7 +825,7 @@ def _plane(background, outside, j, i, step):
 
 
 @njit(cache=True)
-def _locate(pattern, valid, y, x, back, slope_y, slope_x, sigma):
+def locate(pattern, valid, y, x, back, slope_y, slope_x, sigma):
     """Maximum of the Gaussian filter's response, and its height: fixed point of weighted centroids.
 
     For a spot as wide as the filter each centroid goes half the way, so steps are doubled.

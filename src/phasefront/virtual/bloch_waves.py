@@ -105,18 +105,18 @@ def compute(
 
     from scipy.spatial.transform import Rotation
 
-    cone = _precession_cone(precession_deg, tilts)
+    cone = precession_cone(precession_deg, tilts)
     beam_radius = 1.1 * max_radius
     columns: dict[str, list] = {name: [] for name in BLOCH_WAVES.variables}
     offset = [0]
     for material in dict.fromkeys(crystal.material for crystal in crystals):
         members = [crystal for crystal in crystals if crystal.material == material]
         lattices = Rotation.random(grains, random_state=seed)
-        tilts_of = _mosaic(grains, blocks, mosaic_deg, seed)
+        tilts_of = mosaic(grains, blocks, mosaic_deg, seed)
         structures = [read_crystal(crystal.path) for crystal in members]
         for crystal, structure in zip(members, structures, strict=True):
             factors = _structure_factors(structure, 2 * beam_radius)
-            own = _axes_rotation(structures[0], structure, crystal.axes)
+            own = axes_rotation(structures[0], structure, crystal.axes)
             volume = structure.volume / crystal.formula_units
             for grain in range(grains):
                 rotation = own * lattices[grain]
@@ -158,7 +158,7 @@ def compute(
     )  # fmt: skip
 
 
-def _mosaic(grains: int, blocks: int, mosaic_deg: float, seed: int) -> list:
+def mosaic(grains: int, blocks: int, mosaic_deg: float, seed: int) -> list:
     """Tilts of the blocks of each grain about x and y, with mean 0 and this rms about each axis."""
     from scipy.spatial.transform import Rotation
 
@@ -171,7 +171,7 @@ def _mosaic(grains: int, blocks: int, mosaic_deg: float, seed: int) -> list:
     return [Rotation.from_rotvec(own) for own in tilts]
 
 
-def _precession_cone(precession_deg: float, tilts: int):
+def precession_cone(precession_deg: float, tilts: int):
     """Rotations of the crystal for each step of the circling beam, in a frame with it along z."""
     from scipy.spatial.transform import Rotation
 
@@ -208,7 +208,7 @@ def _cell_vectors(crystal: Crystal) -> np.ndarray:
     return np.linalg.inv(crystal.reciprocal).T
 
 
-def _axes_rotation(first: Crystal, crystal: Crystal, axes: str):
+def axes_rotation(first: Crystal, crystal: Crystal, axes: str):
     """Rotation from the first phase's frame to this phase's, by the stated relation of the axes."""
     import gemmi
     from scipy.spatial.transform import Rotation

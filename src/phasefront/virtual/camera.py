@@ -106,7 +106,7 @@ def simulate_scan(
         intensities=intensities,
     )  # fmt: skip
     scale = scale_nominal * (1 + scale_error)
-    affine = _affine(scale, ellipse_ratio, ellipse_angle_deg)
+    affine = affine_of(scale, ellipse_ratio, ellipse_angle_deg)
     to_scan = np.eye(2) if camera is None else plane_matrix(camera).T
     # A stream of its own: a change of the camera leaves the grains as they are.
     centres = _descan(shape, descan_px, np.random.default_rng([seed, 1]))
@@ -186,7 +186,7 @@ def film_crystals(
     return turned(own[None], turn.ravel())[0].reshape(*shape, 4)
 
 
-def _affine(scale: float, ratio: float, angle_deg: float) -> np.ndarray:
+def affine_of(scale: float, ratio: float, angle_deg: float) -> np.ndarray:
     """q = affine (pixel - centre): rings are long by `ratio` along the angle, area kept."""
     angle = np.deg2rad(angle_deg)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from phasefront.core.statistics import NORMAL_95
-from phasefront.virtual.truth import axis_order
+from phasefront.virtual.zones import axis_order
 
 _INDEX = re.compile(r"-?\d")
 

@@ -287,8 +287,8 @@ def _rows(planned: dict, analysed: _Analysed, curve: np.ndarray) -> list[dict]:
         seed=planned["seed"],
     )  # fmt: skip
     volumes = np.array(truth.attrs["phase_formula_volume"])
-    population = _of_population(grown, curve, volumes)
-    scanned = _of_area(truth, volumes)
+    population = of_population(grown, curve, volumes)
+    scanned = of_area(truth, volumes)
     crystal = int(np.sum(truth["thickness"].to_numpy() > 0))
     role = np.full(len(material.phases), "absent", dtype=object)
     role[grown.poor], role[grown.rich] = "poor", "rich"
@@ -308,7 +308,7 @@ def _rows(planned: dict, analysed: _Analysed, curve: np.ndarray) -> list[dict]:
     ]  # fmt: skip
 
 
-def _of_population(grown: specimen.Specimen, curve: np.ndarray, volumes: np.ndarray) -> dict:
+def of_population(grown: specimen.Specimen, curve: np.ndarray, volumes: np.ndarray) -> dict:
     """Fractions (phase,) of the population that the grains were drawn from, by kind."""
     model = grown.attributes["insertion_model"]
     by_area = grown.rich_share
@@ -325,7 +325,7 @@ def _of_population(grown: specimen.Specimen, curve: np.ndarray, volumes: np.ndar
     return _with_molar(both(by_area), both(grown.rich_share), volumes)
 
 
-def _of_area(truth: xr.Dataset, volumes: np.ndarray) -> dict:
+def of_area(truth: xr.Dataset, volumes: np.ndarray) -> dict:
     """Fractions (phase,) of the scanned area itself, by kind."""
     weight, thickness = (truth[name].to_numpy().astype("f8") for name in ("weight", "thickness"))
     return _with_molar(

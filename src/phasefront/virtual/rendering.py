@@ -64,7 +64,7 @@ def render_rows(table, columns: Columns, centres, affine, rows: slice) -> np.nda
     return images.reshape(-1, centres.shape[1], CAMERA_PIXELS, CAMERA_PIXELS)
 
 
-def _render_plain(table, columns: Columns, centres, affine, position: int) -> np.ndarray:
+def render_plain(table, columns: Columns, centres, affine, position: int) -> np.ndarray:
     """What `_render` computes, for one position, in plain NumPy."""
     centre = centres.reshape(-1, 2)[position]
     offset, intensity = table["offset"].values, table["intensity"].values

@@ -11,7 +11,6 @@ than `TRACE`, and right, yet not asked for, between the two.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 
 import numpy as np
@@ -19,18 +18,23 @@ import xarray as xr
 
 from phasefront.core.errors import InputError
 from phasefront.core.statistics import NORMAL_95
-from phasefront.diffraction import rotations
-from phasefront.diffraction.crystals import Crystal, laue_rotations
-from phasefront.grains.segmentation import to_parent
+from phasefront.diffraction.crystals import Crystal
 from phasefront.layouts.phases import MIXED, UNANSWERED, UNDECIDED, UNINDEXED, VACUUM
+from phasefront.virtual.orientation_errors import (
+    lattice_symmetries,
+    orientation_errors,
+    second_lattices_right,
+)
+from phasefront.virtual.reliability import (
+    CALIBRATION_BINS,
+    RELIABILITY_EDGES,
+    bins,
+    expected_calibration_error,
+)
+from phasefront.virtual.zones import zone_regions
 
 CLEAR = 0.75
 TRACE = 0.05
-# A second lattice is the other grain's within this angle, degrees.
-SAME_LATTICE_DEG = 3.0
-CALIBRATION_BINS = 15
-# Most posteriors are near 0 or 1, so the bins of a reliability diagram are narrow there.
-RELIABILITY_EDGES = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 
 
 def check_scan(
@@ -114,7 +118,7 @@ def check_scan(
     mixed = decision == MIXED
     decided = decision >= 0
     right = decision == true_phase
-    angle, turned_angle = _orientation_errors(truth, phases, crystals)[:, crystal & ~overlap]
+    angle, turned_angle = orientation_errors(truth, phases, crystals)[:, crystal & ~overlap]
     area = weight[crystal].mean(axis=0) if crystal.any() else np.full(len(names), np.nan)
     volume = _thickness_weighted(weight, truth["thickness"].values.astype("f8"))
     weighed = volume if fractions.attrs["molar_weight"] == "thickness" else area
@@ -126,8 +130,8 @@ def check_scan(
     ion_error, ion_stderr = _ion_content_errors(weight, phases, fractions)[:, crystal & ~overlap]
     known = np.isfinite(ion_error)
     ion_error, ion_stderr = ion_error[known], ion_stderr[known]
-    second_right = _second_lattices_right(
-        truth, phases, _lattice_symmetries(crystals, parents, parent_point_group)
+    second_right = second_lattices_right(
+        truth, phases, lattice_symmetries(crystals, parents, parent_point_group)
     )
     shares = {
         "phase_accuracy_decided": right[clear & decided],
@@ -173,62 +177,12 @@ def check_scan(
             crystals[0],
         ),
         "reliability": {
-            name: _bins(posterior[:, number], true_judged == number, RELIABILITY_EDGES)
+            name: bins(posterior[:, number], true_judged == number, RELIABILITY_EDGES)
             for number, name in enumerate(names)
         },
-        "confidence": _bins(confidence, correct, np.linspace(0, 1, CALIBRATION_BINS + 1)),
+        "confidence": bins(confidence, correct, np.linspace(0, 1, CALIBRATION_BINS + 1)),
         "positions": {name: int(values.size) for name, values in (shares | errors).items()},
     }  # fmt: skip
-
-
-def expected_calibration_error(confidence: np.ndarray, correct: np.ndarray) -> float:
-    """Mean over bins of |accuracy - mean confidence|, weighted by their number of answers.
-
-    Bins are of equal width from 0 to 1 (Naeini, Cooper and Hauskrecht, AAAI 2015); both (n,).
-    """
-    edges = np.linspace(0, 1, CALIBRATION_BINS + 1)[1:-1]
-    of_bin = np.digitize(confidence, edges)
-    excess = np.bincount(of_bin, correct - confidence)
-    return float(np.abs(excess).sum() / len(confidence))
-
-
-def zone_regions(
-    rotation: np.ndarray, crystal: Crystal
-) -> tuple[list[str], np.ndarray, np.ndarray]:
-    """Low-index zone axis nearest to the beam.
-
-    The axes are all lattice directions with indices -1, 0 and 1, one of each set that the Laue
-    group makes equivalent: these are the corners of its fundamental sector, and the middles of its
-    edges or faces.
-
-    Parameters
-    ----------
-    rotation
-        Orientations, frame to crystal, (n, 4).
-
-    Returns
-    -------
-    Names of the axes, as [101]; the number of the nearest one (n,), and the angle between it, or
-    one equivalent, and the beam in either direction, degrees (n,).
-    """
-    names, families = [], []
-    turns = rotations.matrices(crystal.symmetry)
-    direct = np.linalg.inv(crystal.reciprocal).T
-    indices = [index for index in itertools.product((1, 0, -1), repeat=3) if any(index)]
-    for index in sorted(indices, key=axis_order):
-        axis = np.array(index) @ direct
-        axis /= np.linalg.norm(axis)
-        if all(np.abs(family @ axis).max() < 1 - 1e-6 for family in families):
-            names.append(f"[{''.join(map(str, index))}]")
-            families.append(turns @ axis)
-    beam = rotations.matrices(_unit(rotation.astype("f8")))[:, :, 2]
-    cosine = np.stack([np.abs(beam @ family.T).max(axis=1) for family in families], axis=1)
-    return names, cosine.argmax(axis=1), np.degrees(np.arccos(np.minimum(cosine.max(axis=1), 1)))
-
-
-def axis_order(index: Sequence[int]) -> tuple:
-    """Sorts axes without negative indices first, then short ones."""
-    return min(index) < 0, sum(map(abs, index)), *(-i for i in index)
 
 
 def _check_same(truth: xr.Dataset, phases: xr.Dataset) -> None:
@@ -243,23 +197,6 @@ def _check_same(truth: xr.Dataset, phases: xr.Dataset) -> None:
             f"truth has {truth['weight'].shape[:2]} positions, the analysis "
             f"{phases['posterior'].shape[:2]}", remedy="make both from one scan",
         )  # fmt: skip
-
-
-def _orientation_errors(
-    truth: xr.Dataset, phases: xr.Dataset, crystals: Sequence[Crystal]
-) -> np.ndarray:
-    """Misorientation to the truth under the decided phase, degrees, as found and half a turn on,
-    (2, y, x); NaN elsewhere."""
-    decision = phases["decision"].values
-    angle = np.full((2, *decision.shape), np.nan)
-    for number, crystal in enumerate(crystals):
-        own = decision == number
-        found, true = (
-            _unit(data["rotation"].values[own, number].astype("f8")) for data in (phases, truth)
-        )
-        either = np.stack([found, rotations.multiply(found, rotations.HALF_TURN)])
-        angle[:, own] = rotations.misorientation(true, either, crystal.symmetry)
-    return angle
 
 
 def _thickness_weighted(weight: np.ndarray, thickness: np.ndarray) -> np.ndarray:
@@ -287,72 +224,6 @@ def _ion_content_errors(
     content = np.divide(content, total, out=np.full(total.shape, np.nan), where=total > 0)
     found, stderr = (phases[name].values for name in ("ion_content", "ion_content_stderr"))
     return np.stack([found.astype("f8") - content, stderr.astype("f8")])
-
-
-def _lattice_symmetries(
-    crystals: Sequence[Crystal], parents: Sequence | None, point_group: str | None
-) -> list[np.ndarray]:
-    """Rotations (n, 4), in each phase's axes, of its parent lattice, or of its own Laue group."""
-    symmetries = []
-    for crystal, parent in zip(crystals, parents or [None] * len(crystals), strict=True):
-        symmetry = crystal.symmetry
-        if parent is not None:
-            there = to_parent(crystal, parent)
-            back = there * [1, -1, -1, -1]
-            shared = laue_rotations(point_group)
-            symmetry = rotations.multiply(back, rotations.multiply(shared, there))
-        symmetries.append(symmetry)
-    return symmetries
-
-
-def _second_lattices_right(
-    truth: xr.Dataset, phases: xr.Dataset, symmetries: Sequence[np.ndarray]
-) -> np.ndarray:
-    """Whether the second lattice is that of the grain which the first is not, (y, x)."""
-    likeliest = phases["posterior"].fillna(-1).argmax("phase").values
-    first = np.take_along_axis(phases["rotation"].values, likeliest[..., None, None], axis=2)
-    second, second_phase = phases["second_rotation"].values, phases["second_phase"].values
-    true = np.stack([truth[name].values for name in ("rotation", "second_rotation")])
-    to_first = _angles_to(true, first[:, :, 0], likeliest, symmetries)
-    to_second = _angles_to(true, second, second_phase, symmetries)
-    other = np.where(to_first[0] <= to_first[1], to_second[1], to_second[0])
-    return other <= SAME_LATTICE_DEG
-
-
-def _angles_to(
-    true: np.ndarray, found: np.ndarray, phase: np.ndarray, symmetries: Sequence[np.ndarray]
-) -> np.ndarray:
-    """Angle (n, y, x), degrees, between true orientations (n, y, x, phase, 4) and those found
-    (y, x, 4) under a phase (y, x), as found or half a turn on; NaN where there is no phase."""
-    angle = np.full(true.shape[:3], np.nan)
-    for number, symmetry in enumerate(symmetries):
-        own = phase == number
-        own_found = _unit(found[own].astype("f8"))
-        own_true = _unit(true[:, own, number].astype("f8"))
-        either = np.stack([own_found, rotations.multiply(own_found, rotations.HALF_TURN)])
-        angles = rotations.misorientation(own_true[:, None], either, symmetry)
-        angle[:, own] = angles.min(axis=1)
-    return angle
-
-
-def _unit(rotation: np.ndarray) -> np.ndarray:
-    return rotation / np.linalg.norm(rotation, axis=-1, keepdims=True)
-
-
-def _bins(probability: np.ndarray, came_true: np.ndarray, edges: Sequence[float]) -> list[dict]:
-    """What was said and what came true in each bin of probabilities that has any."""
-    of_bin = np.digitize(probability, edges[1:-1])
-    return [
-        {
-            "from": float(edges[number]),
-            "to": float(edges[number + 1]),
-            "count": int(here.sum()),
-            "posterior": float(probability[here].mean()),
-            "frequency": float(came_true[here].mean()),
-        }
-        for number in range(len(edges) - 1)
-        if (here := of_bin == number).any()
-    ]
 
 
 def _confusion_by_zone(rotation, true_phase, decision, names, crystal) -> dict:

@@ -46,7 +46,9 @@ def draw_log(cycling: xr.Dataset, *, ion: str = "ions") -> Figure:
     sentences = [line for line in cycling.attrs["warnings"].splitlines() if line]
     if sentences:
         wrapped = "\n".join(textwrap.fill(sentence, 120) for sentence in sentences)
-        figure.supxlabel(wrapped, fontsize=7, color=style.MEASURED_COLOUR, x=0.02, ha="left")
+        figure.supxlabel(
+            wrapped, fontsize=7, color=style.MEASURED_COLOUR, x=0.02, ha="left", parse_math=False
+        )
     return figure
 
 

@@ -299,11 +299,11 @@ def draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> No
 def _draw_boundaries(ax: Axes, phases: xr.Dataset, grains: xr.Dataset) -> None:
     from matplotlib.collections import LineCollection
 
-    edges = _boundaries(grains["label"].values, np.isin(phases["decision"].values, UNANSWERED))
+    edges = boundaries(grains["label"].values, np.isin(phases["decision"].values, UNANSWERED))
     ax.add_collection(LineCollection(edges, colors="black", linewidths=0.5, capstyle="round"))
 
 
-def _boundaries(label: np.ndarray, undecided: np.ndarray) -> np.ndarray:
+def boundaries(label: np.ndarray, undecided: np.ndarray) -> np.ndarray:
     """Edges (n, 2, 2), as (x, y) of both ends, between positions of different grains.
 
     Edges amid undecided positions, where orientations are noise, are left out.

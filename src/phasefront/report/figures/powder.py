@@ -72,7 +72,9 @@ def draw_powder(powder: xr.Dataset, *, labels: Mapping[str, str] | None = None) 
     style.title(axes[0, 0], "a", f"REFUSED; {quality}" if refused else quality)
     if refused:
         reason = textwrap.fill(f"no result: {refused}", 100)
-        figure.suptitle(reason, fontsize="medium", color=_REFUSED, x=0.01, ha="left")
+        figure.suptitle(
+            reason, fontsize="medium", color=_REFUSED, x=0.01, ha="left", parse_math=False
+        )
     _mark_unexplained(axes[0], powder, observed)
     style.title(axes[0, 1], "b", "strongest reflection")
     axes[0, 0].set_ylabel("intensity (counts, sqrt scale)")

@@ -97,7 +97,7 @@ def with_error(value: float, error: float) -> str:
 def sentence(text: str) -> Figure:
     """A figure that says why there is no picture."""
     figure = page(PAGE, 0.6)
-    figure.text(0.5, 0.5, text, ha="center", va="center")
+    figure.text(0.5, 0.5, text, ha="center", va="center", parse_math=False)
     return figure
 
 

@@ -31,9 +31,10 @@ def draw_sweep(
 ) -> Figure:
     """Fractions, ion content, undecided share and verdicts against each setting that was swept.
 
-    A column a setting, a row a quantity of 4D-STEM, and a strip of verdicts for each pair of
-    sources. Thick lines, with 95 % intervals, vary one setting of the run alone; thin lines join
-    variants that differ in that setting only. The run's own value has a grey band.
+    A column a setting, a row a quantity of each source that some variant changes (of all where none
+    does), and a strip of verdicts for each pair of sources. Thick lines, with 95 % intervals, vary
+    one setting of the run alone; thin lines join variants that differ in that setting only. The
+    run's own value has a grey band.
 
     Parameters
     ----------
@@ -43,15 +44,9 @@ def draw_sweep(
         Columns of the table that hold what was swept.
     """
     states = list(dict.fromkeys(table["state"]))
-    stem = table[(table["source"] == "stem") & table["value"].notna()]
     tested = table[(table["quantity"] == "ion_content_difference") & table["value"].notna()]
     pairs = list(dict.fromkeys(tested["source"]))
-    panels = [
-        (stem[(stem["quantity"] == "fraction") & (stem["phase"] == phase)], f"fraction\n{name}")
-        for phase, name in _phases(stem, labels)
-    ]
-    panels.append((stem[stem["quantity"] == "ion_content"], f"x ({ion} per\nformula unit)"))
-    panels.append((stem[stem["quantity"] == "undecided"], "undecided\nshare"))
+    panels = _panels(table, ion, labels)
 
     strip = 0.13 * len(states) + 0.3
     heights = [1.0] * len(panels) + [strip] * len(pairs)
@@ -60,13 +55,16 @@ def draw_sweep(
         len(heights), len(parameters), height_ratios=heights, sharex="col", sharey="row",
         squeeze=False,
     )  # fmt: skip
-    most = panels[-1][0]["value"].max()
-    axes[len(panels) - 1, 0].set_ylim(0, 1.15 * most if most > 0 else 0.01)
+    for ax, (rows, _) in zip(axes[:, 0], panels, strict=False):
+        if (rows["quantity"] == "undecided").all():
+            most = rows["value"].max()
+            ax.set_ylim(0, 1.15 * most if most > 0 else 0.01)
     for place, parameter in enumerate(parameters):
         choices = _ordered(table[parameter])
         others = [name for name in parameters if name != parameter]
+        own_others = tuple(table.loc[table["variant"] == RUN, others].iloc[0])
         for ax, (rows, ylabel) in zip(axes[:, place], panels, strict=False):
-            _draw_quantity(ax, rows, parameter, others, choices, states)
+            _draw_quantity(ax, rows, parameter, others, own_others, choices, states)
             ax.set_ylabel(ylabel if place == 0 else "")
         for ax, pair in zip(axes[len(panels) :, place], pairs, strict=True):
             _draw_verdicts(ax, tested[tested["source"] == pair], parameter, choices, states)
@@ -81,9 +79,40 @@ def draw_sweep(
     return figure
 
 
-def _phases(stem: pd.DataFrame, labels: Mapping[str, str] | None) -> list[tuple[str, str]]:
+def _panels(
+    table: pd.DataFrame, ion: str, labels: Mapping[str, str] | None
+) -> list[tuple[pd.DataFrame, str]]:
+    """Rows of the table for each row of axes, and the label of that."""
+    known = {
+        source: table[(table["source"] == source.name) & table["value"].notna()]
+        for source in registry.SOURCES
+    }
+    moved = {source: rows for source, rows in known.items() if _is_moved(rows)} or known
+    moved = {source: rows for source, rows in moved.items() if len(rows)}
+    panels = []
+    for source, rows in moved.items():
+        whose = f"\n{source.label}" if len(moved) > 1 else ""
+        for phase, name in _phases(rows, labels):
+            of_phase = rows[(rows["quantity"] == "fraction") & (rows["phase"] == phase)]
+            panels.append((of_phase, f"fraction\n{name}{whose}"))
+        for quantity, label in (
+            ("ion_content", f"x ({ion} per\nformula unit)"),
+            ("undecided", "undecided\nshare"),
+        ):
+            if (rows["quantity"] == quantity).any():
+                panels.append((rows[rows["quantity"] == quantity], label + whose))
+    return panels
+
+
+def _is_moved(rows: pd.DataFrame) -> bool:
+    """Whether variants differ in a value."""
+    of_quantity = rows.groupby(["state", "quantity", "phase"], dropna=False)["value"]
+    return bool((of_quantity.max() > of_quantity.min()).any())
+
+
+def _phases(rows: pd.DataFrame, labels: Mapping[str, str] | None) -> list[tuple[str, str]]:
     """Name and label of every phase, in the table's order."""
-    found = list(dict.fromkeys(stem.loc[stem["quantity"] == "fraction", "phase"]))
+    found = list(dict.fromkeys(rows.loc[rows["quantity"] == "fraction", "phase"]))
     return list(zip(found, style.labels(found, labels), strict=True))
 
 
@@ -106,11 +135,14 @@ def _draw_quantity(
     rows: pd.DataFrame,
     parameter: str,
     others: Sequence[str],
+    own: tuple,
     choices: Sequence[str],
     states: Sequence[str],
 ) -> None:
-    """One quantity against one setting; a line joins variants alike in all other settings."""
-    own = rows.loc[rows["variant"] == RUN, list(others)].iloc[0] if others else None
+    """One quantity against one setting; a line joins variants alike in all other settings.
+
+    `own` are the run's values of these others.
+    """
     offsets = np.linspace(-0.15, 0.15, len(states)) if len(states) > 1 else [0.0]
     for (state, colour), offset in zip(_colours(states).items(), offsets, strict=True):
         of_state = rows[rows["state"] == state]
@@ -120,7 +152,7 @@ def _draw_quantity(
             order = np.argsort(at)
             value, low, high = (group[name].to_numpy()[order] for name in ("value", "low", "high"))
             x = at[order] + offset
-            if own is None or tuple(own) == key:
+            if own == key:
                 ax.errorbar(
                     x, value, yerr=np.nan_to_num(style.bars(value, low, high)), color=colour,
                     marker="o", markersize=3.5, capsize=1.5, linewidth=1.2, zorder=2,

@@ -14,6 +14,10 @@ from phasefront.experiment.settings.scans import ScanLayout
 from phasefront.scans.formats.scan import BLOCK_BYTES, COMPLETE, times
 
 
+class UnknownShape(InputError):
+    """Neither a stream of frames nor a table says how its frames make rows and columns."""
+
+
 @dataclass(frozen=True)
 class FrameFile:
     """One file of a stream: records of `dtype` from the byte `offset` on.

@@ -15,7 +15,13 @@ import numpy as np
 
 from phasefront.core.errors import InputError
 from phasefront.experiment.settings.scans import ScanLayout
-from phasefront.scans.formats.frames import FrameFile, frame_dtype, lay_out, read_frames
+from phasefront.scans.formats.frames import (
+    FrameFile,
+    UnknownShape,
+    frame_dtype,
+    lay_out,
+    read_frames,
+)
 from phasefront.scans.formats.scan import COMPLETE, Axis, Scan, build_scan, times
 
 _PIXELS = {"U08": np.dtype("u1"), "U16": np.dtype(">u2"), "U32": np.dtype(">u4")}
@@ -182,7 +188,7 @@ def _shape(
     columns = per_line - layout.flyback
     rows, rest = divmod(count - layout.skip, per_line) if per_line else (0, 0)
     if rest or min(rows, columns) < 2:
-        raise InputError(
+        raise UnknownShape(
             path, f"nothing says how its {count} frames make rows and columns", remedy=_GIVE_SHAPE
         )
     return (rows, columns), source

@@ -8,7 +8,13 @@ import numpy as np
 
 from phasefront.core.errors import InputError
 from phasefront.experiment.settings.scans import ScanLayout
-from phasefront.scans.formats.frames import FrameFile, frame_dtype, lay_out, read_frames
+from phasefront.scans.formats.frames import (
+    FrameFile,
+    UnknownShape,
+    frame_dtype,
+    lay_out,
+    read_frames,
+)
 from phasefront.scans.formats.scan import COMPLETE, Axis, Scan, build_scan
 
 _HEADER = np.dtype(
@@ -52,7 +58,7 @@ def open_tvips(path: Path, layout: ScanLayout) -> Scan:
     rotators = np.concatenate([file.values("rotator") for file in files])
     _refuse_damaged_index(path, rotators)
     if layout.scan_shape is None:
-        raise InputError(
+        raise UnknownShape(
             path, f"a TVIPS stream does not store the shape of its scan, here of {rotators.max()} "
             "positions",
             remedy="give scan_shape, such as 4 x 6 (rows x columns), in the table of scans",

@@ -1,0 +1,1 @@
+"""Which way the ions go: habit planes, morphologies, populations, what goes with them."""

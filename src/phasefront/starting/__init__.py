@@ -1,0 +1,1 @@
+"""A first config and its tables, from the files that someone has."""
