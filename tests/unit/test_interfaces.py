@@ -1,5 +1,6 @@
 """Interfaces of made grains, whose fronts are known, and of a real grain of spinel MnO2."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -349,6 +350,21 @@ def test_a_few_wrong_positions_are_no_interface(candidates):
     assert found.sizes["segment"] == 0
 
 
+@pytest.mark.parametrize("wrong", [0.02, 0.05])
+@pytest.mark.parametrize("by_decision", [False, True])
+def test_scattered_wrong_positions_are_taken_for_no_interface(candidates, wrong, by_decision):
+    rng, inside = np.random.default_rng(7), disk(8, (9.5, 9.5), 20)
+    for seed in range(12):
+        share = (rng.random(inside.shape) < wrong) * 1.0
+        phases = make_phases(inside, share, seed=seed)
+        if by_decision:
+            phases = build_phases(
+                NAMES, phases["decision"].values, rotation=phases["rotation"].values,
+                posterior=np.full(phases["posterior"].shape, np.nan),
+            )  # fmt: skip
+        assert traced(phases, candidates)["found"].item() in (Found.ONE_PHASE, Found.NOT_SURE)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_one_phase_is_counted_whole(candidates, seed):
     found = traced(make_phases(disk(), np.zeros((SIDE, SIDE)), seed=seed), candidates)
@@ -369,6 +385,20 @@ def test_phases_that_are_no_field_are_said_to_be_none(candidates):
 def test_without_fields_neighbouring_ion_contents_are_one(candidates):
     found = traced(make_phases(disk(), behind(0)), candidates, fields=[])
     assert found["found"].item() == Found.INTERFACE
+
+
+def test_phases_of_one_ion_content_are_each_a_field_with_the_next(candidates):
+    alike = dataclasses.replace(candidates, ion_contents=[2.0, 1.0, 1.0])
+    for pair, expected in (
+        ((0, 1), Found.INTERFACE),
+        ((0, 2), Found.INTERFACE),
+        ((1, 2), Found.NO_FIELD),
+    ):
+        share = behind(0)
+        decision = np.where(disk(), np.where(share > 0.5, *pair), VACUUM)
+        rotation = make_phases(disk(), share)["rotation"].values
+        found = traced(build_phases(NAMES, decision, rotation=rotation), alike, fields=[])
+        assert found["found"].item() == expected
 
 
 def test_a_third_phase_is_left_out_and_counted(candidates):
