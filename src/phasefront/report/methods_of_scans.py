@@ -260,7 +260,7 @@ def tell_interfaces(jobs: Jobs) -> str:
     return (
         "**Interfaces.** In grains of two phases straight, parallel and bent fronts, and ones along"
         " the outline, each with a band where both phases lie over each other, were fitted to the"
-        " share of the ion-rich phase in each column, by its cell's ion content, else by the"
+        " share of the phase of more ions in each column, by its cell's ion content, else by the"
         f" posterior of the phases, {jobs('settings.outliers')} of the positions being taken for"
         " outliers. Places, directions and widths are means over the likelihood, their errors its"
         " standard deviations; shapes were compared by the Bayesian information criterion."
