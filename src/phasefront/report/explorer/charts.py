@@ -167,7 +167,12 @@ def pattern() -> Model:
         plot.add_tools(
             HoverTool(
                 renderers=[marks],
-                tooltips=[("@phase", "@hkl"), ("d", "@d{0.000} Å"), ("weight", "@weight{0.0000}")],
+                tooltips=[
+                    ("phase", "@phase"),
+                    ("hkl", "@hkl"),
+                    ("d", "@d{0.000} Å"),
+                    ("weight", "@weight{0.0000}"),
+                ],
             )
         )
     texts = ColumnDataSource(data={"x": [], "y": [], "text": []}, name="indices")
