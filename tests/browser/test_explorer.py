@@ -4,11 +4,13 @@ import functools
 import http.server
 import json
 import re
+import signal
 import struct
 import subprocess
 import sys
 import threading
-import time
+import urllib.error
+import urllib.request
 
 import numpy as np
 import pytest
@@ -195,11 +197,14 @@ def check_same_spots(found, expected):
     return len(clear)
 
 
-def test_the_first_picture_comes_within_three_seconds(tab, run):
-    begun = time.perf_counter()
+def test_the_first_picture_takes_less_than_three_seconds(tab, run):
+    """Of the page's thread, so that it does not hang on what else the machine does."""
+    metrics = tab.context.new_cdp_session(tab)
+    metrics.send("Performance.setTimeDomain", {"timeDomain": "threadTicks"})
+    metrics.send("Performance.enable")
     open_page(tab, run.page.as_uri())
-    first = tab.evaluate("performance.getEntriesByName('first picture')[0].startTime")
-    assert first < 3000 or time.perf_counter() - begun > 20  # a machine that is busy with else
+    found = metrics.send("Performance.getMetrics")["metrics"]
+    assert {one["name"]: one["value"] for one in found}["TaskDuration"] < 3
 
 
 def test_the_page_opens_on_the_answer(tab, run):
@@ -391,6 +396,27 @@ def test_without_room_a_pattern_is_said_to_be_elsewhere_and_a_server_is_asked(ta
     finally:
         server.shutdown()
         server.server_close()
+
+
+def test_phasefront_view_shows_raw_patterns_and_refuses_a_wrong_token(tab, run):
+    serving = subprocess.Popen(
+        [sys.executable, "-m", "phasefront", "view", f"results/{run.name}"],
+        cwd=run.project.folder, env=run.project.environment, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        address = serving.stdout.readline().split()[-1]
+        y, x = run.places()[3]
+        open_page(tab, address, f"#scan={SCAN}&y={y}&x={x}")
+        raw = files.open_scan(run.project.results / f"raw/{SCAN}.blo").read_rows(y, y + 1)[0, x]
+        np.testing.assert_allclose(picture(tab), np.sqrt(raw.astype(float)), rtol=1e-6)
+        assert "raw pattern" in tab.locator("#pattern-said").inner_text()
+        wrong = re.sub(r"/[^/]+/explorer", "/" + "x" * 43 + "/explorer", address)
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(wrong)
+    finally:
+        serving.send_signal(signal.SIGINT)
+        serving.communicate(timeout=30)
+    assert serving.returncode == 0
 
 
 def draw(run, path, *, patterns_mb=25, title=None):

@@ -16,6 +16,7 @@ from phasefront.layouts.phases import MIXED, UNANSWERED, VACUUM
 from phasefront.report.explorer import charts
 from phasefront.report.explorer.packing import Packed, encoded, pack
 from phasefront.report.explorer.patterns import Embedded, in_page
+from phasefront.report.explorer.sources import comparison
 from phasefront.report.tables import printed
 
 
@@ -45,7 +46,7 @@ def compose(run: Run, scans: Sequence[ScanPart], script: str, style: str) -> Ite
     """The page, part by part; `script` and `style` are the texts of its two own files."""
     roots = [*charts.maps_of_scan(), charts.pattern(), charts.profile()] if scans else []
     places = ["map-a", "map-b", "pattern", "profile"] if scans else []
-    compared = charts.comparison(
+    compared = comparison(
         run.comparison, [phase["label"] for phase in run.facts["phases"]], run.facts["ion"]
     )
     roots += compared
