@@ -4,6 +4,9 @@
 #   tables: {scans: config/demo/scans.tsv, powder: config/demo/powder.tsv}
 #   calibration: {method: phases}
 #   powder: {sequential: false}
+#   virtual:
+#     material: nvpf
+#     states: {x3.0: {ion_content: 3, insertion_model: core-shell}}
 
 from phasefront.records import digests
 
