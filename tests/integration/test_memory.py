@@ -9,8 +9,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from conftest import ROOT
 from examples import example
+from projects import ROOT
 
 from phasefront.core import netcdf
 from phasefront.experiment.load import load

@@ -9,7 +9,7 @@ import jsonschema
 import numpy as np
 import pytest
 import yaml
-from conftest import ROOT, Project
+from projects import ROOT, Project
 
 from phasefront.audit import number
 from phasefront.audit.settings import Settings

@@ -5,8 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import Project
 from forging import rewrite
+from projects import Project
 
 from phasefront.records import record
 from phasefront.records.digests import digest

@@ -165,3 +165,9 @@ def test_a_rule_file_shows_the_config_that_its_rules_read(rule_file):
         return
     refuse_unknown(Experiment, sample, rule_file.stem)
     assert used & sections <= sample.keys()
+
+
+def test_test_files_have_names_of_their_own():
+    """Of two files of one name pytest takes the first for the second."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(set(names)) == sorted(names)

@@ -15,11 +15,11 @@ import docutils.core
 import jinja2
 import pytest
 import yaml
-from conftest import ROOT
 from docutils.nodes import strong
 from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
+from projects import ROOT
 
 from phasefront.cli import running
 from phasefront.records.job import Job
@@ -245,8 +245,10 @@ def hostile_run(fresh_project, tmp_path_factory):
     table.write_text("\n".join(rows) + "\n")
     content |= {"supplement": {}, "people": [{"name": HOSTILE}]}
     with_text(content, HOSTILE)
-    cif = project.folder / f"config/{UGLY}.cif"
-    shutil.copy(project.folder / content["material"]["phases"][0]["cif"], cif)
+    plain = project.folder / content["material"]["phases"][0]["cif"]
+    cif = project.folder / "config" / UGLY / plain.name  # a virtual phase goes by the CIF's name
+    cif.parent.mkdir()
+    shutil.copy(plain, cif)
     content["material"]["phases"][0]["cif"] = cif.relative_to(project.folder).as_posix()
     path.write_text(yaml.safe_dump(content))
     done = project.run()

@@ -1,8 +1,8 @@
 """Kinematic patterns of the three NVPF phases in known orientations."""
 
 import numpy as np
-from conftest import ROOT
 from examples import example_spots
+from projects import ROOT
 from scipy.spatial.transform import Rotation
 
 from phasefront.diffraction.crystals import read_crystal

@@ -4,7 +4,7 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from projects import ROOT
 
 from phasefront.core import netcdf
 from phasefront.diffraction.crystals import read_crystal

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from projects import ROOT
 
 from phasefront.calibration import beam, friedel, geometry, indexed_fit
 from phasefront.calibration.affine import AffineFit

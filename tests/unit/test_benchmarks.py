@@ -5,8 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from matplotlib.image import imread
+from projects import ROOT
 from scipy.spatial.transform import Rotation
 
 from phasefront.diffraction import rotations

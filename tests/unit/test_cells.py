@@ -5,10 +5,10 @@ from dataclasses import replace
 import gemmi
 import numpy as np
 import pytest
-from conftest import ROOT
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kinematic import CRYSTALS, quaternion
+from projects import ROOT
 from scipy.spatial.transform import Rotation
 
 from phasefront.core.errors import InputError

@@ -8,11 +8,11 @@ import sys
 import numba
 import numpy as np
 import pytest
-from conftest import ROOT
 from examples import example_spots
 from hypothesis import given
 from hypothesis import strategies as st
 from kinematic import CRYSTALS, NAMES, OPTICS
+from projects import ROOT
 
 from phasefront.confusion import fates, patterns, simulation
 from phasefront.core import netcdf

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
+from projects import ROOT
 from test_config import change
 
 from phasefront.core.errors import InputError

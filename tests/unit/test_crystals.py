@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 from cifs_of_two_atoms import cif_text
-from conftest import ROOT
+from projects import ROOT
 
 from phasefront.core.errors import InputError
 from phasefront.diffraction.crystals import check_distinct, laue_rotations, read_crystal

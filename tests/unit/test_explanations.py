@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from examples import example_spots
+from projects import ROOT
 from scipy.spatial.transform import Rotation
 from stages import build_phases
 

@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-from conftest import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from projects import ROOT
 from test_orientation_maps import exported, make_crystal
 
 from phasefront.core import netcdf

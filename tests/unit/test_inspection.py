@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT
+from projects import ROOT
 from rsciio import blockfile
 
 from phasefront.cli.inspection import inspect

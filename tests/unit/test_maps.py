@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 import pytest
 from cifs_of_two_atoms import cif_text
-from conftest import ROOT
 from examples import example
 from orix import io
 from orix.quaternion import Orientation, Rotation, symmetry
+from projects import ROOT
 from scipy.spatial.transform import Rotation as ScipyRotation
 from stages import build_phases
 

@@ -6,7 +6,6 @@ import h5py
 import numpy as np
 import pytest
 from cifs_of_two_atoms import cif_text
-from conftest import ROOT
 from diffpy.structure import Lattice, Structure
 from examples import example
 from hypothesis import HealthCheck, assume, given, settings
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 from orix import io
 from orix.crystal_map import CrystalMap, Phase, PhaseList
 from orix.quaternion import Rotation
+from projects import ROOT
 from scipy.spatial.transform import Rotation as ScipyRotation
 from stages import build_phases
 

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 from cifs_of_two_atoms import cif_text
-from conftest import ROOT
 from hypothesis import given
 from hypothesis import strategies as st
+from projects import ROOT
 from pydantic import TypeAdapter
 from test_scans import patterns, signal, write
 
