@@ -25,8 +25,9 @@ An empty cell means that there is no such value.
 
 ## summary.json
 
-`x` is the ion content, ions per formula unit, and `fractions` are shares of the formula units, 0 to
-1, of each state by source: {_SOURCES}. Each has its
+`explorer` is the page beside it in which any position can be seen. `x` is the ion content, ions per
+formula unit, and `fractions` are shares of the formula units, 0 to 1, of each state by source:
+{_SOURCES}. Each has its
 `value` between `low` and `high`, the ends of its 95 % interval. `conclusions` has for each pair of
 sources the mean `difference` of ion content (first minus second), `intercept` and `slope` of the
 line through the states, p-values, and a sentence. `scans` counts the positions of each scan as

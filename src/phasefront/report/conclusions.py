@@ -12,6 +12,8 @@ from phasefront.comparison.sources import registry
 from phasefront.core.statistics import NORMAL_95, Interval
 from phasefront.report.tables import printed
 
+EXPLORER = "explorer.html"  # in a run's folder
+
 
 def conclude(
     comparison: xr.Dataset,
@@ -91,7 +93,7 @@ def summary(
 
     Returns
     -------
-    `{"run", "states": [{"state", "x": {source: V}, "fractions": {source: {phase: V}}}],
+    `{"run", "explorer", "states": [{"state", "x": {source: V}, "fractions": {source: {phase: V}}}],
     "conclusions", "scans": [{"scan", "patterns", "decided", "mixed", "undecided",
     "unindexed", "vacuum", "seconds"}]}` with V = `{"value", "low", "high"}`, or None where there is
     no such source, and the conclusions of `conclude`. Fractions are those of sources that see
@@ -126,7 +128,10 @@ def summary(
         for scan, found in fractions.items()
     ]
     conclusions = conclude(comparison, ion=ion, calibrating=calibrating)
-    return {"run": run, "states": states, "conclusions": conclusions, "scans": scans}
+    return {
+        "run": run, "explorer": EXPLORER, "states": states, "conclusions": conclusions,
+        "scans": scans,
+    }  # fmt: skip
 
 
 def _conclude_pair(pair: xr.Dataset, unit: str) -> dict:
