@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -13,6 +14,11 @@ from phasefront.cli import running
 from phasefront.records.record import SUFFIX
 
 ROOT = Path(__file__).resolve().parent.parent
+
+
+def hear_interrupts() -> None:
+    """Done in a child before it starts: jobs in a shell's background, as CI may be, ignore them."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import urllib.request
 import numpy as np
 import pytest
 from PIL import Image
+from projects import hear_interrupts
 
 from phasefront.core import netcdf
 from phasefront.diffraction.candidates import CandidatePhases
@@ -402,6 +403,7 @@ def test_phasefront_view_shows_raw_patterns_and_refuses_a_wrong_token(tab, run):
     serving = subprocess.Popen(
         [sys.executable, "-m", "phasefront", "view", f"results/{run.name}"],
         cwd=run.project.folder, env=run.project.environment, stdout=subprocess.PIPE, text=True,
+        preexec_fn=hear_interrupts,
     )  # fmt: skip
     try:
         address = serving.stdout.readline().split()[-1]

@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from projects import hear_interrupts
 
 
 def begin(project, until: str) -> subprocess.Popen:
@@ -15,8 +16,7 @@ def begin(project, until: str) -> subprocess.Popen:
         [sys.executable, "-m", "phasefront", "run", project.config, "--cores", "2"],
         cwd=project.folder, env=project.environment, start_new_session=True,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-        # Under a shell's background job, as CI may be, interrupts would be ignored from the start.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        preexec_fn=hear_interrupts,
     )  # fmt: skip
     latest = time.monotonic() + 300
     while not list(project.folder.glob(until)):

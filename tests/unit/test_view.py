@@ -15,6 +15,7 @@ from http.client import HTTPConnection
 
 import numpy as np
 import pytest
+from projects import hear_interrupts
 from test_scan_shapes import write_merlin
 from test_scans import patterns
 
@@ -297,8 +298,9 @@ def test_a_run_without_a_page_is_refused(project):
 def test_the_command_serves_until_it_is_interrupted(project, run):
     command = [sys.executable, "-m", "phasefront", "view", run]
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=hear_interrupts,
+    ) as process:  # fmt: skip
         address = process.stdout.readline().removeprefix("Explorer: ").strip()
         assert process.stdout.readline() == "Ctrl-C ends it.\n"
         with urllib.request.urlopen(address) as answer:
