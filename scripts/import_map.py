@@ -8,10 +8,10 @@ def import_map(job):
     from phasefront.core import netcdf
     from phasefront.diffraction.crystals import read_crystals
     from phasefront.layouts.phases import PHASES
-    from phasefront.maps import imported
+    from phasefront.maps import formats, imported
 
     phases = imported.import_map(
-        job.map,
+        formats.read_map(job.map),
         read_crystals(job.cifs, job.names),
         name=job.name,
         given=job.settings.phases,

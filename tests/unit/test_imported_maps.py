@@ -16,6 +16,7 @@ from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.fractions.estimation import phase_fractions
 from phasefront.grains.segmentation import find_grains
 from phasefront.layouts.phases import PHASES, UNDECIDED, UNINDEXED
+from phasefront.maps.formats import read_map
 from phasefront.maps.imported import import_map
 from phasefront.report.figures import maps
 
@@ -42,7 +43,7 @@ def test_what_was_exported_is_decided_as_it_was(tmp_path, crystals, ny, nx, seed
         tmp_path, crystals, shape=(ny, nx), seed=seed, step_nm=10.0
     )  # fmt: skip
     for path in paths.values():
-        found = import_map(path, crystals, name="s", scan_step_nm=10.0)
+        found = import_map(read_map(path), crystals, name="s", scan_step_nm=10.0)
         PHASES.check(found, path)
         np.testing.assert_array_equal(found["decision"], np.where(phase < 0, UNINDEXED, phase))
         decided = phase >= 0
@@ -57,7 +58,7 @@ def test_what_was_exported_is_decided_as_it_was(tmp_path, crystals, ny, nx, seed
 
 def test_nothing_is_made_up(tmp_path, crystals):
     paths, *_ = exported(tmp_path, crystals, shape=(4, 5), seed=1, step_nm=10.0)
-    found = import_map(paths["ang"], crystals, name="s")
+    found = import_map(read_map(paths["ang"]), crystals, name="s")
     said = {"decision", "share", "rotation", "second_phase", "phase"}
     for name in set(PHASES.variables) - said:
         assert np.isnan(found[name].values).all(), name
@@ -69,9 +70,11 @@ def test_nothing_is_made_up(tmp_path, crystals):
 @pytest.mark.parametrize("suffix", ["ang", "h5"])
 def test_what_is_less_sure_than_asked_for_is_undecided(tmp_path, crystals, suffix):
     paths, phase, _ = exported(tmp_path, crystals, shape=(6, 6), seed=2, step_nm=10.0)
-    everything = import_map(paths[suffix], crystals, name="s", least={QUALITY[suffix]: 0.0})
-    half = import_map(paths[suffix], crystals, name="s", least={QUALITY[suffix]: 0.5})
-    none = import_map(paths[suffix], crystals, name="s", least={QUALITY[suffix]: 2.0})
+    everything = import_map(
+        read_map(paths[suffix]), crystals, name="s", least={QUALITY[suffix]: 0.0}
+    )
+    half = import_map(read_map(paths[suffix]), crystals, name="s", least={QUALITY[suffix]: 0.5})
+    none = import_map(read_map(paths[suffix]), crystals, name="s", least={QUALITY[suffix]: 2.0})
     assert (everything["decision"].values[phase >= 0] >= 0).all()
     undecided = (half["decision"] == UNDECIDED).values
     assert 0 < undecided.sum() < (phase >= 0).sum()
@@ -92,7 +95,7 @@ def test_what_is_less_sure_than_asked_for_is_undecided(tmp_path, crystals, suffi
 def test_what_does_not_fit_is_refused(tmp_path, crystals, given_too, sentence):
     paths, *_ = exported(tmp_path, crystals, shape=(3, 4), seed=3, step_nm=10.0)
     with pytest.raises(InputError) as refused:
-        import_map(paths["ang"], crystals, name="s", **given_too)
+        import_map(read_map(paths["ang"]), crystals, name="s", **given_too)
     assert sentence in str(refused.value)
 
 
@@ -100,16 +103,16 @@ def test_phases_may_change_names(tmp_path, crystals):
     paths, phase, _ = exported(tmp_path, crystals, shape=(3, 4), seed=4, step_nm=10.0)
     renamed = [make_crystal(tmp_path, f"{c.name}Phase", CELLS[c.name]) for c in crystals]
     with pytest.raises(InputError, match="say in the config which phase of the experiment"):
-        import_map(paths["ang"], renamed, name="s")
+        import_map(read_map(paths["ang"]), renamed, name="s")
     found = import_map(
-        paths["ang"], renamed, name="s", given={"Rich": "RichPhase", "2": "PoorPhase"}
+        read_map(paths["ang"]), renamed, name="s", given={"Rich": "RichPhase", "2": "PoorPhase"}
     )
     np.testing.assert_array_equal(found["decision"], np.where(phase < 0, UNINDEXED, phase))
 
 
 def test_grains_and_fractions_follow_without_confusion(tmp_path, crystals):
     paths, phase, _ = exported(tmp_path, crystals, shape=(6, 6), seed=5, step_nm=10.0)
-    found = import_map(paths["h5"], crystals, name="s")
+    found = import_map(read_map(paths["h5"]), crystals, name="s")
     grains = find_grains(
         found, CandidatePhases(crystals), misorientation_deg=5.0, min_positions=1, scan_step_nm=10.0
     )
@@ -127,7 +130,7 @@ def test_grains_and_fractions_follow_without_confusion(tmp_path, crystals):
 
 def test_pictures_say_whose_map_it_is(tmp_path, crystals):
     paths, *_ = exported(tmp_path, crystals, shape=(5, 5), seed=6, step_nm=10.0)
-    found = import_map(paths["h5"], crystals, name="s")
+    found = import_map(read_map(paths["h5"]), crystals, name="s")
     by_name = {crystal.name: crystal for crystal in crystals}
     for figure, text in (
         (maps.draw_phase_map(found), "a map by phasefront"),

@@ -155,11 +155,11 @@ def _peaks(plan: Plan, name: str) -> str:
 def _map(plan: Plan, name: str) -> str:
     from phasefront.layouts.phases import UNDECIDED, UNINDEXED
     from phasefront.maps.formats import read_map
-    from phasefront.maps.imported import phases_of
+    from phasefront.maps.imported import import_map
 
     path, settings = plan.scans.loc[name, "path"], plan.experiment.maps
     found = read_map(path)
-    phases = phases_of(
+    phases = import_map(
         found, plan.crystals, name=name, given=settings.phases, least=settings.least,
         scan_step_nm=plan.step_of(name),
     )  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import xarray as xr
@@ -12,14 +11,14 @@ from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.diffraction.crystals import Crystal
 from phasefront.layouts.phases import PHASES, UNDECIDED, UNINDEXED
-from phasefront.maps.formats import OrientationMap, match_phases, read_map, relabelled
+from phasefront.maps.formats import OrientationMap, match_phases, relabelled
 
 # How far the file's step and the table's may lie apart, relative: files round theirs.
 _SAME_STEP = 0.01
 
 
 def import_map(
-    path: str | Path,
+    found: OrientationMap,
     crystals: Sequence[Crystal],
     *,
     name: str,
@@ -31,8 +30,8 @@ def import_map(
 
     Parameters
     ----------
-    path
-        .ang, .ctf or orix's .h5; see `maps.formats.read_map`.
+    found
+        The map, as `maps.formats.read_map` gives it.
     crystals
         The candidate phases.
     name
@@ -49,24 +48,9 @@ def import_map(
     not tell them from vacuum. Posterior, evidence, cells, ion contents and second lattices are
     absent (NaN, -1), since these formats have none. Orientations are in the frame of the file.
 
-    Raises InputError for a file that cannot be read as a map, for phases that are not the
-    candidates, a quality that it does not have, and a step that is not the table's.
+    Raises InputError for phases that are not the candidates, a quality that the map does not have,
+    and a step that is not the table's.
     """
-    return phases_of(
-        read_map(path), crystals, name=name, given=given, least=least, scan_step_nm=scan_step_nm
-    )
-
-
-def phases_of(
-    found: OrientationMap,
-    crystals: Sequence[Crystal],
-    *,
-    name: str,
-    given: Mapping[str, str] | None = None,
-    least: Mapping[str, float] | None = None,
-    scan_step_nm: float = np.nan,
-) -> xr.Dataset:
-    """The same of a map that has been read; see `import_map`."""
     _check_step(found, scan_step_nm)
     names = [crystal.name for crystal in crystals]
     phase, rotation = relabelled(found, match_phases(found, names, crystals, given))

@@ -102,8 +102,8 @@ def scan_parts(
             "command": f"phasefront explain {record.shown(str(path))}",
             "start": payload.first_position(scan),
             "pattern_note": _pattern_note(row, scan, run),
-            "notes": _notes(row, scan, patterns_of),
         }
+        facts["notes"] = _notes(facts["directions"], scan, patterns_of)
         if patterns_of is not None:
             facts["frame"] = vars(patterns_of.frame)
         arrays = payload.arrays(scan, crystals, lattices)
@@ -177,8 +177,7 @@ def _pattern_note(row: ExploredScan, scan: ShownScan, run: str) -> str:
     return f"This pattern is not in the page: phasefront view {run} reads it from the raw file."
 
 
-def _notes(row: ExploredScan, scan: ShownScan, embedded: Embedded | None) -> list[str]:
-    directions = payload.facts_of_scan(scan)["directions"]
+def _notes(directions: str, scan: ShownScan, embedded: Embedded | None) -> list[str]:
     notes = [f"{directions[:1].upper()}{directions[1:]}. IPF colours of a crystal and of its half"
              " turn about the beam differ, and a pattern hardly tells these."]  # fmt: skip
     if embedded is not None:
