@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from matplotlib.collections import LineCollection
 from matplotlib.text import Text
@@ -520,6 +520,7 @@ def test_an_empty_scan_has_a_valid_file(candidates, tmp_path, empty):
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 12), st.integers(1, 12))
+@example(301667, 1, 8)
 @settings(max_examples=30, deadline=None)
 def test_any_map_has_a_valid_file(candidates, seed, rows, columns):
     rng = np.random.default_rng(seed)

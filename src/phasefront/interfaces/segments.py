@@ -116,7 +116,8 @@ def along_contour(
     half = np.where(label == 1, 0.75, 0.25)
     agrees = (share > 0.5) == (label[columns.y, columns.x] == 1)
     half[columns.y[agrees], columns.x[agrees]] = share[agrees]
-    contours = find_contours(half, 0.5, mask=label >= 0)
+    # A line scan has no line across it: contours need two rows and two columns.
+    contours = find_contours(half, 0.5, mask=label >= 0) if min(half.shape) > 1 else []
     pieces, joined = [], []
     for contour in contours:
         corners = approximate_polygon(contour, _STRAIGHT)
