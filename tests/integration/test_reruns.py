@@ -30,8 +30,11 @@ READERS = {
     "find_spots": "find_orientations decide_phases draw_patterns simulate_confusion",
     "find_orientations": "decide_phases draw_patterns draw_maps export_maps",
     "decide_phases": "find_grains count_fractions draw_patterns draw_maps export_maps"
-    " draw_comparison execute_notebook check_against_truth simulate_confusion",
-    "find_grains": "simulate_confusion count_fractions draw_maps draw_comparison execute_notebook",
+    " draw_comparison execute_notebook check_against_truth simulate_confusion trace_interfaces"
+    " draw_interfaces",
+    "find_grains": "simulate_confusion count_fractions draw_maps draw_comparison execute_notebook"
+    " trace_interfaces draw_interfaces",
+    "trace_interfaces": "draw_interfaces",
     "simulate_confusion": "count_fractions",
     "count_fractions": "pool_fractions tabulate_fractions summarise_run execute_notebook"
     " check_against_truth",
@@ -47,14 +50,15 @@ READERS = {
 OF_A_SCAN = {
     "simulate_scan", "describe_scan", "calibrate_scan", "find_spots", "find_orientations",
     "decide_phases", "find_grains", "simulate_confusion", "count_fractions", "draw_scan",
-    "draw_patterns", "draw_maps", "export_maps", "pool_fractions",
+    "draw_patterns", "draw_maps", "export_maps", "pool_fractions", "trace_interfaces",
+    "draw_interfaces",
 }  # fmt: skip
 OF_A_PATTERN = {"simulate_pattern", "fit_pattern", "draw_powder"}
 WITH_CIFS = {
     "simulate_pattern", "simulate_templates", "calibrate_scan", "find_orientations",
     "decide_phases", "find_grains", "simulate_confusion", "count_fractions", "fit_pattern",
     "rate_pairs", "draw_pairs", "draw_patterns", "draw_maps", "export_maps", "check_against_truth",
-    "execute_notebook",
+    "execute_notebook", "trace_interfaces",
 }  # fmt: skip
 
 
@@ -217,6 +221,7 @@ SETTINGS = {
         "calibrate_scan", "find_spots", "find_orientations", "decide_phases", "rate_pairs"
     },
     "comparison: {margin: 0.2}": {"compare_sources"},
+    "interfaces: {outliers: 0.01}": {"trace_interfaces"},
     "powder: {background_terms: 9}": {"fit_pattern"},
     "supplement: {include_raw: true}": set(),
     "phases: {decide_above: 0.9}": {"decide_phases", "rate_pairs"},
@@ -243,12 +248,13 @@ REPLACED = {
     ),
     "label of a phase": (
         "config/small.yaml", "label: NaV$_2$", "label: Na$_1$V$_2$",
-        {"draw_pairs", "draw_patterns", "draw_maps", "draw_powder", "draw_comparison",
-         "draw_truth", "tabulate_fractions", "tabulate_comparison", "execute_notebook"}, {},
+        {"draw_pairs", "draw_patterns", "draw_maps", "draw_interfaces", "draw_powder",
+         "draw_comparison", "draw_truth", "tabulate_fractions", "tabulate_comparison",
+         "execute_notebook"}, {},
     ),
     "two-phase field": (
         "config/small.yaml", "- Na1: 1\n    Na2: 2\n", "- Na1: 1.02\n    Na2: 2\n",
-        {"compare_sources"}, {},
+        {"compare_sources", "trace_interfaces"}, {},
     ),
     "what was weighed": (
         "config/small.yaml", "pristine_ion_error: 0.01", "pristine_ion_error: 0.02",
@@ -257,7 +263,7 @@ REPLACED = {
     "camera of an instrument": (
         "config/small.yaml", "instruments:\n  astar:\n",
         "instruments:\n  astar:\n    camera: {rotation_deg: 12, mirrored: true}\n",
-        {"draw_maps", "export_maps", "execute_notebook"}, {},
+        {"draw_maps", "export_maps", "execute_notebook", "trace_interfaces"}, {},
     ),
     "command of a rule": (
         "workflow/rules/grains.smk", "python scripts", "python -O scripts", {"find_grains"}, {}

@@ -426,6 +426,10 @@ def test_methods_name_the_values_that_jobs_were_given():
             "find_grains", "sweep/grains.min_positions~7/grains/a.nc",
             settings={"misorientation_deg": 5, "min_positions": 7},
         ),
+        made_by(
+            "trace_interfaces", "interfaces/a.nc",
+            settings={"outliers": 0.02, "thickness_nm": 60.0, "thickness_error_nm": 5.0},
+        ),
         made_by("compare_calibrations", "drift.csv", seed=12345),
     ]  # fmt: skip
     text = methods.section(steps, title="A title", software=SOFTWARE)
@@ -438,6 +442,8 @@ def test_methods_name_the_values_that_jobs_were_given():
     assert "3.42 ± 0.03 mg of active material (417.79 g/mol)" in text
     assert "leakage current of 0.001 ± 0.0005 mA" in text and "irreversible" not in text
     assert "of at least 9 positions" in text  # the variant's are not the run's
+    assert "0.02 of the positions being taken for outliers" in text
+    assert "a thickness of 60 nm" in text
     assert "- numpy 2.4: Harris" in text and "rich" not in text and "- snakemake 9: " in text
     assert "commit abababababab, with changes whose diff has the SHA-256 cdcdcdcdcdcd" in text
     assert "compare_calibrations 12345" in text

@@ -18,6 +18,7 @@ from phasefront.experiment.settings.coverage import CoverageSettings
 from phasefront.experiment.settings.fractions import FractionSettings
 from phasefront.experiment.settings.grains import GrainSettings
 from phasefront.experiment.settings.instruments import InstrumentSection
+from phasefront.experiment.settings.interfaces import InterfaceSettings
 from phasefront.experiment.settings.maps import MapSettings
 from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.orientations import OrientationSettings
@@ -76,6 +77,7 @@ class Experiment(Model):
     maps: MapSettings = MapSettings()
     grains: GrainSettings = GrainSettings()
     fractions: FractionSettings = FractionSettings()
+    interfaces: InterfaceSettings = InterfaceSettings()
     powder: PowderSettings = PowderSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     supplement: SupplementSettings = SupplementSettings()

@@ -248,3 +248,21 @@ def tell_fractions(jobs: Jobs) -> str:
         f" grains, from {jobs('settings.draws')} draws of a Bayesian bootstrap over whole grains;"
         " others from square blocks of the scan stand beside them."
     )
+
+
+def tell_interfaces(jobs: Jobs) -> str:
+    thickness = jobs("settings.thickness_nm")
+    tilts = (
+        f" Their tilts follow from band widths and a thickness of {thickness} nm."
+        if thickness
+        else ""
+    )
+    return (
+        "**Interfaces.** In grains of two phases straight, parallel and bent fronts, and ones along"
+        " the outline, each with a band where both phases lie over each other, were fitted to the"
+        " share of the ion-rich phase in each column, by its cell's ion content, else by the"
+        f" posterior of the phases, {jobs('settings.outliers')} of the positions being taken for"
+        " outliers. Places, directions and widths are means over the likelihood, their errors its"
+        " standard deviations; shapes were compared by the Bayesian information criterion."
+        f"{tilts}"
+    )

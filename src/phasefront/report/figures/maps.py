@@ -42,7 +42,7 @@ def draw_phase_map(
     shape = phases["decision"].shape
     figure = style.page(style.PAGE, style.map_height(shape, columns=2) + 0.35)
     left, right = figure.subplots(1, 2)
-    _draw_decision(left, phases, grains)
+    draw_decision(left, phases, grains)
     style.title(left, "a", "phase" + ("" if grains is None else " and grain boundaries"))
     style.scan_axes(left, scan_step_nm)
     if not is_own(phases):
@@ -51,7 +51,7 @@ def draw_phase_map(
             ha="center", va="center", transform=right.transAxes,
         )  # fmt: skip
         right.set_axis_off()
-        _phase_legend(figure, [phases], labels)
+        phase_legend(figure, [phases], labels)
         return figure
     posterior = phases["posterior"].max("phase").where(phases["decision"] != VACUUM)
     chance = 1 / phases.sizes["phase"] if phases.sizes["phase"] > 1 else 0
@@ -61,7 +61,7 @@ def draw_phase_map(
     bar.ax.axhline(threshold, color="black", linewidth=1.5)
     style.title(right, "b", f"posterior of the likeliest phase (line: {threshold:g})")
     style.scan_axes(right, scan_step_nm)
-    _phase_legend(figure, [phases], labels)
+    phase_legend(figure, [phases], labels)
     return figure
 
 
@@ -90,12 +90,12 @@ def draw_phase_map_overview(
     for ax, one, title, outlines, step in zip(
         axes.flat, phases, titles, grains, steps, strict=False
     ):
-        _draw_decision(ax, one, outlines)
+        draw_decision(ax, one, outlines)
         ax.set_title(title)
         ax.set(xticks=[], yticks=[])
         if np.isfinite(step):
             style.scale_bar(ax, step, "nm")
-    _phase_legend(figure, phases, labels)
+    phase_legend(figure, phases, labels)
     return figure
 
 
@@ -273,7 +273,8 @@ def _overlined(symbol: str) -> str:
     return rf"{head}$\overline{{{tail[0]}}}${tail[1:]}" if minus else symbol
 
 
-def _draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> None:
+def draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> None:
+    """The decision of every position, with the boundaries of grains where these are given."""
     from matplotlib.collections import PolyCollection
     from matplotlib.colors import to_rgb
 
@@ -320,9 +321,10 @@ def boundaries(label: np.ndarray, undecided: np.ndarray) -> np.ndarray:
     return np.concatenate([upright, level])
 
 
-def _phase_legend(
+def phase_legend(
     figure: Figure, phases: Sequence[xr.Dataset], labels: Mapping[str, str] | None
 ) -> None:
+    """What the colours of decisions mean, below the figure."""
     from matplotlib.patches import Patch
 
     names = style.labels(phases[0]["phase"].values, labels)

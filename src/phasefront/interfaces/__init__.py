@@ -1,0 +1,1 @@
+"""Interfaces between phases inside grains, the grains' facets, and ion contents from outlines."""
