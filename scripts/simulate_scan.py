@@ -9,7 +9,9 @@ def simulate_scan(job):
     from phasefront.core import netcdf
     from phasefront.layouts.truth import TRUTH
     from phasefront.virtual import camera, particles
+    from phasefront.virtual.insertion import placing
 
+    chosen = job.virtual.simulated
     state = job.virtual.states[job.state]
     truth = camera.simulate_scan(
         job.blo,
@@ -30,6 +32,7 @@ def simulate_scan(job):
         scan_step_nm=job.step,
         seed=job.seed,
         camera=job.virtual.camera,
+        simulated=placing.Choice(chosen.part, tuple(chosen.regimes), *job.grains),
     )
     netcdf.write(truth, job.truth, TRUTH)
 
@@ -37,6 +40,7 @@ def simulate_scan(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("intensities", "table of Bloch-wave intensities")
+    job.input("grains", "file of simulated grains, where the state takes them", many=True)
     job.settings("virtual", Virtual).settings("names", list[str]).settings("cifs", list[str])
     job.settings("ion-contents", list[float])
     job.settings("instrument", Instrument)

@@ -12,11 +12,19 @@
 #   instruments: {astar: {scale: 0.0175}}
 
 
+def simulated_grains(wildcards):
+    """The file of simulated grains, for a scan of a state that takes them."""
+    state = PLAN.scans.at[wildcards.scan, "state"]
+    simulated = PLAN.experiment.virtual.states[state].insertion_model == "simulated"
+    return ["src/phasefront/virtual/insertion/grains.nc"] if simulated else []
+
+
 if PLAN.experiment.virtual:
 
     rule simulate_scan:
         input:
             intensities="src/phasefront/virtual/bloch_waves.nc",
+            grains=simulated_grains,
             code=code("simulate_scan"),
         output:
             **recorded(scan="raw/{scan}.blo", truth="truth/{scan}.nc"),
@@ -36,6 +44,7 @@ if PLAN.experiment.virtual:
             seed=stated("seed_of.{scan}"),
         shell:
             "python scripts/simulate_scan.py --intensities {input.intensities}"
+            " --grains {input.grains}"
             " --virtual {params.virtual:q} --names {params.names:q} --cifs {params.cifs:q}"
             " --ion-contents {params.ion_contents:q}"
             " --instrument {params.instrument:q} --state {params.state} --scan {wildcards.scan}"

@@ -49,6 +49,8 @@ TRUTH = Layout(
         "phase_ion_content",
         "scale_error",
         "scan_step_nm",
+        "simulated_grain",  # of the file of simulated grains, one a grain,
+        "simulated_state",  # and its state there: -1 before all of them, their number after all
     ),
 )
 

@@ -16,6 +16,7 @@ import xarray as xr
 from phasefront.maps.frames import in_pattern, plane_matrix
 from phasefront.virtual import bloch_waves, specimen
 from phasefront.virtual.conditions import Conditions
+from phasefront.virtual.insertion import placing
 from phasefront.virtual.particles import VirtualPhase
 from phasefront.virtual.specimen import DIFFUSE_PATH_NM, Columns, at_thickness, turned
 
@@ -51,6 +52,7 @@ def simulate_scan(
     camera: Camera | None = None,
     conditions: Conditions = Conditions(),  # noqa: B008 - frozen
     threads: int = 1,
+    simulated: placing.Choice = placing.Choice(),  # noqa: B008 - frozen
     intensities: str | Path = bloch_waves.DATA_FILE,
 ) -> xr.Dataset:
     """Write a scan over virtual grains as an ASTAR block file and return its truth.
@@ -67,9 +69,9 @@ def simulate_scan(
     ion_content
         Mean over the grains, ions per formula unit; the lever rule between the two phases around
         it gives molar fractions.
-    insertion_model, front_normal
-        See `particles.react`; the normal of a straight front is in the Cartesian axes of the first
-        phase's crystal.
+    insertion_model, front_normal, simulated
+        See `specimen.make_specimen`; the normal of a straight front is in the Cartesian axes of the
+        first phase's crystal.
     scale_nominal, scale_error
         1/angstrom per pixel as the header says it; the truth is `scale_nominal (1 + scale_error)`.
     ellipse_ratio, ellipse_angle_deg
@@ -103,7 +105,7 @@ def simulate_scan(
         scan=scan, material=material, phases=phases, ion_content=ion_content,
         insertion_model=insertion_model, seed=seed, shape=shape, scan_step_nm=scan_step_nm,
         grains=grains, thickness_nm=thickness_nm, front_normal=front_normal,
-        intensities=intensities,
+        simulated=simulated, intensities=intensities,
     )  # fmt: skip
     scale = scale_nominal * (1 + scale_error)
     affine = affine_of(scale, ellipse_ratio, ellipse_angle_deg)

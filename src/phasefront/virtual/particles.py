@@ -88,15 +88,20 @@ def make_grains(
         body = np.exp(rng.uniform(low, high)) * (1 + rng.uniform(0, 0.6) * along)
         body = np.where(beyond, rng.uniform(0.55, 1.0) * body, body)
         edge = _EDGE_NM + _EDGE_SLOPE * scan_step_nm * np.maximum(depth[grain], 0)
-        thickness[grain] = np.where(
-            inside, np.clip(np.minimum(body, edge), _THINNEST_NM, _THICKEST_NM), 0
-        )
+        thickness[grain] = bounded(np.minimum(body, edge), inside)
     return Grains(thickness, depth)
 
 
-def _convex_cells(shape, count, rng) -> tuple[np.ndarray, float]:
-    """Depth (count, ny, nx) of every position in the most central cells of a Voronoi diagram, and
-    the side of a square of a cell's area."""
+def bounded(thickness: np.ndarray, inside: np.ndarray) -> np.ndarray:
+    """Thickness in nm, within what Bloch waves were computed for; 0 where there is no grain."""
+    return np.where(inside, np.clip(thickness, _THINNEST_NM, _THICKEST_NM), 0)
+
+
+def spread_sites(
+    shape: tuple[int, int], count: int, rng: np.random.Generator
+) -> tuple[np.ndarray, float]:
+    """Rows and columns of middles of grains over a field, the most central first, and the side of a
+    square of the area that each has; at least four more than `count`, which are for the vacuum."""
     field = np.array(shape, float)
     number = max(count + 4, round(count / _COVERAGE))
     sites = [field * rng.uniform(0.3, 0.7, 2)]
@@ -106,14 +111,21 @@ def _convex_cells(shape, count, rng) -> tuple[np.ndarray, float]:
         sites.append(candidates[distance.argmax()])
     sites = np.array(sites)
     sites = sites[np.linalg.norm(sites / field - 0.5, axis=1).argsort()]
+    return sites, float(np.sqrt(field.prod() / number))
+
+
+def _convex_cells(shape, count, rng) -> tuple[np.ndarray, float]:
+    """Depth (count, ny, nx) of every position in the most central cells of a Voronoi diagram, and
+    the side of a square of a cell's area."""
+    sites, size = spread_sites(shape, count, rng)
     positions = np.stack(np.mgrid[: shape[0], : shape[1]], axis=-1)
     squared = ((positions - sites[:, None, None]) ** 2).sum(axis=-1)
     depth = np.empty((count, *shape))
     for cell in range(count):
-        others = np.delete(np.arange(number), cell)
+        others = np.delete(np.arange(len(sites)), cell)
         gap = np.linalg.norm(sites[others] - sites[cell], axis=1)[:, None, None]
         depth[cell] = ((squared[others] - squared[cell]) / (2 * gap)).min(axis=0)
-    return depth, float(np.sqrt(field.prod() / number))
+    return depth, size
 
 
 def neighbouring_phases(contents: Sequence[float], ion_content: float) -> tuple[int, int, float]:

@@ -16,6 +16,7 @@ from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.layouts.truth import TRUTH
 from phasefront.virtual import bloch_waves, particles
+from phasefront.virtual.insertion import placing
 from phasefront.virtual.particles import VirtualPhase
 
 DIFFUSE_PATH_NM = 60.0  # mean free path for diffuse scattering
@@ -76,6 +77,7 @@ def make_specimen(
     thickness_nm: tuple[float, float] = (28.0, 85.0),
     front_normal: tuple[float, float, float] = (1.0, 0.0, 0.0),
     independent: bool = False,
+    simulated: placing.Choice = placing.Choice(),  # noqa: B008 - frozen
     intensities: str | Path = bloch_waves.DATA_FILE,
 ) -> Specimen:
     """Grains in the middle of a field, each with its share of the two phases around a state.
@@ -92,13 +94,15 @@ def make_specimen(
         of the mean over the grains of this scan (see `particles.draw_shares`).
     insertion_model, front_normal
         See `particles.react`; the normal of a straight front is in the Cartesian axes of the first
-        phase's crystal.
+        phase's crystal. In the model `simulated` grains and their fronts come from a file.
+    simulated
+        Which grains of the file; see `insertion.placing.place_grains`.
 
     Raises
     ------
     InputError
         Unknown material, phase or insertion model; an ion content outside the phases' range; more
-        grains than the table has orientations.
+        grains than the table has orientations, or than the choice of simulated ones has.
     """
     table = netcdf.read(intensities, bloch_waves.BLOCH_WAVES)
     patterns = _patterns_of(table, material, phases, grains, intensities)
@@ -116,27 +120,38 @@ def make_specimen(
     rich_share = particles.volume_share(
         fraction, formula_volume=formula_volumes[rich], other=formula_volumes[poor]
     )
-    fronts = _front_directions(rotations[0], front_normal, rng)
-    of_rich = particles.react(
-        shapes,
-        particles.draw_shares(
-            shapes.volumes, rich_share, model=insertion_model, independent=independent, rng=rng
-        ),
-        model=insertion_model,
-        front_directions=fronts,
-        scan_step_nm=scan_step_nm,
-    )
-    shares = np.zeros((len(phases), *shapes.thickness.shape))
-    shares[poor] += (1 - of_rich) * (shapes.thickness > 0)
+    attributes = {}
+    if insertion_model == placing.MODEL:
+        placed = placing.place_grains(
+            simulated, rich_share, shape=shape, count=grains, scan_step_nm=scan_step_nm,
+            thickness_nm=thickness_nm, rotations=rotations[0], rng=rng,
+        )  # fmt: skip
+        thickness, of_rich = placed.thickness, placed.rich
+        attributes = {"simulated_grain": placed.number, "simulated_state": placed.state}
+    else:
+        thickness = shapes.thickness
+        fronts = _front_directions(rotations[0], front_normal, rng)
+        of_rich = particles.react(
+            shapes,
+            particles.draw_shares(
+                shapes.volumes, rich_share, model=insertion_model, independent=independent, rng=rng
+            ),
+            model=insertion_model,
+            front_directions=fronts,
+            scan_step_nm=scan_step_nm,
+        )
+    shares = np.zeros((len(phases), *thickness.shape))
+    shares[poor] += (1 - of_rich) * (thickness > 0)
     shares[rich] += of_rich
     return Specimen(
-        table=table, phases=phases, thickness=shapes.thickness, shares=shares, rotations=rotations,
-        columns=stack_columns(table, patterns, turns, shapes.thickness, shares),
+        table=table, phases=phases, thickness=thickness, shares=shares, rotations=rotations,
+        columns=stack_columns(table, patterns, turns, thickness, shares),
         rich=rich, poor=poor, rich_share=rich_share,
         attributes={
             "scan": scan, "seed": seed, "insertion_model": insertion_model,
             "ion_content": ion_content, "phase_ion_content": [p.ion_content for p in phases],
             "phase_formula_volume": list(formula_volumes), "scan_step_nm": scan_step_nm,
+            **attributes,
         },
     )  # fmt: skip
 

@@ -14,9 +14,18 @@ class VirtualState(Model):
     """The truth of one virtual state."""
 
     ion_content: float = Field(ge=0)
-    insertion_model: Literal["all-or-none", "core-shell", "straight-front"] = "all-or-none"
+    insertion_model: Literal["all-or-none", "core-shell", "straight-front", "simulated"] = (
+        "all-or-none"
+    )
     dose: Positive | None = Field(None, description="electrons in a pattern, here alone")
     thickness_nm: Range | None = Field(None, description="thinnest and thickest grain, here alone")
+
+
+class SimulatedGrains(Model):
+    """Which grains of the file of simulated ones stand in states of that insertion model."""
+
+    part: Literal["training", "calibration", "test"] = "test"
+    regimes: list[str] = Field([], description="regimes of that part; all where none is named")
 
 
 class Virtual(Model):
@@ -28,6 +37,7 @@ class Virtual(Model):
     grains: int = Field(14, ge=2, description="grains in each scan")
     dose: Positive = Field(1e7, description="electrons in a pattern")
     thickness_nm: Range = Field((28.0, 85.0), description="thinnest and thickest grain, nm")
+    simulated: SimulatedGrains = SimulatedGrains()
     camera: Camera | None = Field(
         None, description="how the virtual patterns lie to the scan; as the scan where absent"
     )

@@ -1,0 +1,1 @@
+"""How ions go through single grains: by a phase-field model, or drawn; kept in a file."""
