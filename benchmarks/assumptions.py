@@ -349,7 +349,9 @@ class Study:
         path, truth = self.film(film)
         scan = files.open_scan(path)
         if assumed.calibrated == "truth":
-            geometry = calibrate_centres(scan, name="virtual", scale_nominal=SCALE)
+            geometry = calibrate_centres(
+                scan, name="virtual", scale_nominal=SCALE, scale_search=0.0
+            )
             return with_affine(geometry, truth["affine"].values)
         crystals, templates = self.templates(assumed)
         return calibrate(

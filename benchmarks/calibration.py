@@ -25,7 +25,7 @@ GRAINS = (1, 2, 3, 4, 8, 14)
 SHAPE, SCALE, DOSE, MAX_RADIUS, SEARCH = (12, 12), 0.0175, 1e7, 1.2, 0.02
 
 
-def spots_of(seed, grains, scale):
+def spots_of(seed, grains, scale, dose=DOSE):
     """SPOTS of a scan whose true scale is `scale` of the nominal one, and its true matrix."""
     rng = np.random.default_rng([seed, grains])
     content = rng.choice([3.0, 2.5, 2.0, 1.5, 1.0])
@@ -39,7 +39,7 @@ def spots_of(seed, grains, scale):
         grains=max(grains, 2), scan_step_nm=50 * (grains / 14) ** 0.5,
     )  # fmt: skip
     spots, truth = spot_lists.simulate_spots(
-        grown, scale=SCALE, dose=DOSE, seed=seed, max_radius=MAX_RADIUS
+        grown, scale=SCALE, dose=dose, seed=seed, max_radius=MAX_RADIUS
     )
     centre = np.array([truth["centre_x"].values[0, 0], truth["centre_y"].values[0, 0]])
     q = np.stack([spots["qx"].values, spots["qy"].values], axis=1).astype(float) - centre
@@ -50,7 +50,9 @@ def spots_of(seed, grains, scale):
     chosen = np.flatnonzero((count >= 6) & alone)
     keep = np.isin(np.repeat(np.arange(len(count)), count), chosen)
     ones = np.ones(keep.sum())
-    return geometry.spots_dataset(count[chosen], *q[:, keep], ones, ones), scale * stretch
+    return geometry.spots_dataset(
+        count[chosen], *q[:, keep], ones, ones, SEARCH / 2
+    ), scale * stretch
 
 
 def calibrated(seed, grains, scale, crystals, templates):

@@ -7,24 +7,24 @@ of the true phase, or of matching the share of positions with the right phase an
 within 3 degrees. Writes `results/bench/constants.json` and prints the same. Where an optimum is
 wide, what the code has leaves a margin on its safe side; the code says why.
 
-The constants of the affine fit are put to the test by `benchmarks.calibration`, the margins of a
-decision by `benchmarks.assumptions`.
+Those of the fit of scale and ellipse follow, on scans of their own (see `affine_constants`). Its
+errors are put to the test by `benchmarks.calibration`, the margins of a decision by
+`benchmarks.assumptions`.
 """
 
 from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from scipy.special import log_softmax
 
-from benchmarks import assumptions
+from benchmarks import affine_constants, assumptions
 from benchmarks.assumptions import MIN_SPOTS, Assumed, Decided, Film, Study
+from benchmarks.refit import Constant, refit, set_to
 from phasefront.diffraction import excitation, matching, template_library
 from phasefront.diffraction.crystals import laue_rotations
 from phasefront.diffraction.excitation import LorentzianRod
@@ -104,33 +104,13 @@ def of_matching(scan: Scan) -> float:
     return float(right.mean())
 
 
-@contextmanager
-def changed(module, name: str, value: object) -> Iterator[None]:
-    """A module's constant with another value."""
-    kept = getattr(module, name)
-    setattr(module, name, value)
-    try:
-        yield
-    finally:
-        setattr(module, name, kept)
-
-
-def _at(module, name: str, measure: Callable[[Scan], float], make=lambda value: value):
-    def at(scan: Scan, value: float) -> float:
-        with changed(module, name, make(value)):
-            return measure(scan)
-
-    return at
-
-
-# Name, value in the code, range, and the score at a value.
-CONSTANTS: tuple[tuple[str, float, tuple[float, ...], Callable[[Scan, float], float]], ...] = (
-    (
+CONSTANTS = (
+    Constant(
         "phases.evidence.TEMPERATURE", evidence.TEMPERATURE,
         (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.3),
         lambda scan, value: score(scan, value * of_phases(scan, "log_evidence")),
     ),
-    (
+    Constant(
         "phases.evidence.FORCED_TEMPERATURE", evidence.FORCED_TEMPERATURE,
         (0.0, 0.05, 0.1, 0.2, 0.3, 0.5, 0.8, 1.2),
         lambda scan, value: score(
@@ -138,64 +118,49 @@ CONSTANTS: tuple[tuple[str, float, tuple[float, ...], Callable[[Scan, float], fl
             + value * of_phases(scan, "forced_evidence")
         ),
     ),
-    (
+    Constant(
         "diffraction.likelihood intensity_power", 0.25, (0.0, 0.1, 0.25, 0.4, 0.6),
         lambda scan, value: of_likelihood(scan, power=value),
     ),
-    (
+    Constant(
         "diffraction.optics stray_share", Optics.stray_share, (0.01, 0.03, 0.07, 0.12, 0.2),
         lambda scan, value: of_likelihood(scan, stray_share=value),
     ),
-    (
+    Constant(
         "diffraction.excitation.REFINED", excitation.REFINED.width,
         (0.005, 0.007, 0.01, 0.014, 0.02),
-        _at(excitation, "REFINED", of_likelihood, LorentzianRod),
+        set_to(excitation, "REFINED", of_likelihood, LorentzianRod),
     ),
-    (
+    Constant(
         "diffraction.matching.PATTERN_POWER", matching.PATTERN_POWER,
-        (0.05, 0.15, 0.25, 0.5), _at(matching, "PATTERN_POWER", of_matching),
+        (0.05, 0.15, 0.25, 0.5), set_to(matching, "PATTERN_POWER", of_matching),
     ),
-    (
+    Constant(
         "diffraction.template_library.TEMPLATE_POWER", template_library.TEMPLATE_POWER,
-        (0.1, 0.25, 0.4, 0.5), _at(template_library, "TEMPLATE_POWER", of_matching),
+        (0.1, 0.25, 0.4, 0.5), set_to(template_library, "TEMPLATE_POWER", of_matching),
     ),
 )  # fmt: skip
-
-
-def measure(scans: list[Scan]) -> list[dict]:
-    """A row for each constant; scans count by their clear positions."""
-    weight = np.array([len(scan.clear) for scan in scans], dtype=float)
-    rows = []
-    for name, value, tried, at in CONSTANTS:
-        scores = [np.average([at(scan, one) for scan in scans], weights=weight) for one in tried]
-        best = int(np.argmax(scores))
-        good = [one for one, own in zip(tried, scores, strict=True) if own > max(scores) - AS_GOOD]
-        rows.append(
-            {
-                "constant": name, "value": value, "best": tried[best],
-                "as_good": [min(good), max(good)],
-                "scores": dict(zip(map(str, tried), scores, strict=True)),
-                "score": float(scores[tried.index(value)]), "best_score": float(scores[best]),
-            }
-        )  # fmt: skip
-    return rows
 
 
 def main(shape: tuple[int, int] = SHAPE, out: Path = OUT) -> None:
     with tempfile.TemporaryDirectory() as folder:
         study = Study(Path(folder), shape, GRAINS)
         scans = [Scan.of(study.decide(film, Assumed(calibrated="truth"))) for film in FILMS]
-        rows = measure(scans)
+        rows = refit(CONSTANTS, scans, np.array([len(scan.clear) for scan in scans]), AS_GOOD)
+    rows += affine_constants.rows()
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(
-        json.dumps({"seeds": [film.seed for film in FILMS], "constants": rows}, indent=1)
+        json.dumps(
+            {"seeds": [*(film.seed for film in FILMS), *affine_constants.SEEDS], "constants": rows},
+            indent=1,
+        )
     )
-    print(f"{'constant':46} {'code':>6} {'best':>6} {'as good':>14} {'score':>8} {'best':>8}")
+    print(f"{'constant':46} {'code':>6} {'best':>6} {'as good':>14} {'score':>8} {'gain':>8}")
     for row in rows:
         low, high = row["as_good"]
         print(
             f"{row['constant']:46} {row['value']:6g} {row['best']:6g} {low:6g} to {high:<5g}"
-            f" {row['score']:8.4f} {row['best_score']:8.4f}"
+            f" {row['score']:8.4f} {row['gain']:8.4f} +- {row['gain_stderr']:.4f}"
         )
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from phasefront.core import netcdf
 from phasefront.report.figures import style
-from phasefront.virtual.insertion import library
 from phasefront.virtual.insertion.regimes import PARTS
+from phasefront.virtual.insertion.table import DATA_FILE, FULL, INSERTION
 
 FIGURE = Path(__file__).resolve().parent.parent / "docs" / "simulated_grains.png"
 _GRAINS = 6  # of each regime; their states follow each other
@@ -39,7 +39,7 @@ def _draw_regime(ax, table, regime: int) -> None:
     grains = np.flatnonzero(table["grain_regime"].values == regime)
     chosen = grains[np.linspace(0, len(grains) - 1, _GRAINS).astype(int)]
     states = np.arange(_GRAINS) % table.sizes["state"]
-    share = table["share"].values[chosen, states] / library.FULL
+    share = table["share"].values[chosen, states] / FULL
     inside = table["inside"].values[chosen] == 1
     strip = np.concatenate(np.where(inside, share, np.nan), axis=1)
     ax.imshow(strip, vmin=0, vmax=1, cmap="cividis", aspect="equal")
@@ -47,4 +47,4 @@ def _draw_regime(ax, table, regime: int) -> None:
 
 
 if __name__ == "__main__":
-    style.save(draw(netcdf.read(library.DATA_FILE, library.INSERTION)), FIGURE)
+    style.save(draw(netcdf.read(DATA_FILE, INSERTION)), FIGURE)

@@ -45,7 +45,7 @@ def compare(particle, here: np.ndarray, layered_from_spinel: np.ndarray) -> dict
     """
     optics = Optics(
         voltage_kv=300.0, precession_deg=0.0, window=observed_window(particle.spots),
-        position_sigma=particle.phases["position_sigma"].item(), scale_sigma=0.001,
+        position_sigma=particle.phases["position_sigma"].item(),
     )  # fmt: skip
     freed = Spots.of(particle.spots).undistorted(particle.phases["distortion"].values)
     table = reflection_table(particle.crystals, max_radius=optics.window[1])

@@ -42,7 +42,10 @@ def calibrate_scan(job):
         calibrated = geometry.calibrate_with_standard(scan, name=job.name, standard=standard)
     else:
         calibrated = geometry.calibrate_centres(
-            scan, name=job.name, scale_nominal=job.instrument.scale
+            scan,
+            name=job.name,
+            scale_nominal=job.instrument.scale,
+            scale_search=job.settings.scale_search,
         )
     netcdf.write(calibrated, job.calibration, CALIBRATION)
 

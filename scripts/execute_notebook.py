@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # the notebook imports these: an edit of one makes it run aga
     from phasefront.layouts import cycling, fractions, grains, phases  # noqa: F401
     from phasefront.layouts.comparison import COMPARISON  # noqa: F401
     from phasefront.maps import frames  # noqa: F401
-    from phasefront.report import conclusions, tables  # noqa: F401
+    from phasefront.report import conclusions, tables, wording  # noqa: F401
     from phasefront.report.figures import comparison, maps, style  # noqa: F401
 
 

@@ -14,9 +14,10 @@ def find_spots(job):
 
     scan = files.open_scan(job.scan, job.layout)
     step_nm = files.step_of(scan, job.step)
+    calibration = netcdf.read(job.calibration, CALIBRATION)
     parts = vectors.stream_spots(
         scan.blocks(),
-        netcdf.read(job.calibration, CALIBRATION),
+        calibration,
         false_alarms=job.settings.false_alarms,
         max_radius=job.settings.max_radius,
         scan=job.name,
@@ -26,7 +27,8 @@ def find_spots(job):
         "scan_step_nm": step_nm,
         "false_alarms": job.settings.false_alarms,
     }
-    netcdf.write_parts(parts, job.spots, SPOTS, {}, attributes)
+    constants = vectors.constants(calibration, job.name)
+    netcdf.write_parts(parts, job.spots, SPOTS, constants, attributes)
 
 
 if __name__ == "__main__":

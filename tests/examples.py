@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from phasefront.core import netcdf
-from phasefront.layouts.spots import SPOTS
+from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 
 # Lengths of dimensions that are always so long, and of lists that may be empty; others are 2.
 SIZES = {
@@ -79,5 +79,6 @@ def example_spots(count, qx, qy, intensity=1.0, variance=None, **given) -> xr.Da
     variance = intensity if variance is None else variance
     return example(
         SPOTS, count=count, offset=np.concatenate([[0], np.cumsum(count)]), qx=qx, qy=qy,
-        intensity=intensity, variance=variance, **{"scan_step_nm": 1.0} | given,
+        intensity=intensity, variance=variance,
+        **dict.fromkeys(DISTORTION_ERRORS, 0.003) | {"scan_step_nm": 1.0} | given,
     )  # fmt: skip

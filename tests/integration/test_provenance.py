@@ -132,7 +132,9 @@ def test_a_camera_is_compared_where_directions_are_given_and_nowhere_else(
                 assert settings.difference(record) is None
                 given[name] = json.loads(json.dumps(given[name]).replace("12.0", "13.0"))
                 assert "12.0, not 13.0" in settings.difference(record)
-    assert broken.keys() == {"draw_maps", "export_maps", "execute_notebook"}
+    assert broken.keys() == {
+        "draw_maps", "export_maps", "execute_notebook", "draw_explorer"
+    }  # fmt: skip
     assert all(said.endswith(", not None") for said in broken.values())
 
 

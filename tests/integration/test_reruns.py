@@ -21,19 +21,20 @@ ROOT = Path(__file__).resolve().parents[2]
 # Which rules read what a rule makes, by the flow of the experiment. The supplement reads all.
 READERS = {
     "simulate_scan": "describe_scan calibrate_scan find_spots decide_phases draw_patterns"
-    " check_against_truth",
+    " draw_explorer check_against_truth",
     "simulate_log": "analyse_log",
     "simulate_pattern": "fit_pattern",
     "simulate_templates": "find_orientations decide_phases simulate_confusion",
-    "describe_scan": "draw_scan count_fractions",
-    "calibrate_scan": "find_spots decide_phases draw_patterns draw_scan compare_calibrations",
-    "find_spots": "find_orientations decide_phases draw_patterns simulate_confusion",
-    "find_orientations": "decide_phases draw_patterns draw_maps export_maps",
+    "describe_scan": "draw_scan count_fractions draw_explorer",
+    "calibrate_scan": "find_spots decide_phases draw_patterns draw_scan compare_calibrations"
+    " draw_explorer",
+    "find_spots": "find_orientations decide_phases draw_patterns simulate_confusion draw_explorer",
+    "find_orientations": "decide_phases draw_patterns draw_maps export_maps draw_explorer",
     "decide_phases": "find_grains count_fractions draw_patterns draw_maps export_maps"
-    " draw_comparison execute_notebook check_against_truth simulate_confusion trace_interfaces"
-    " draw_interfaces",
-    "find_grains": "simulate_confusion count_fractions draw_maps draw_comparison execute_notebook"
+    " draw_comparison execute_notebook check_against_truth simulate_confusion draw_explorer"
     " trace_interfaces draw_interfaces",
+    "find_grains": "simulate_confusion count_fractions draw_maps draw_comparison execute_notebook"
+    " draw_explorer trace_interfaces draw_interfaces",
     "trace_interfaces": "draw_interfaces",
     "simulate_confusion": "count_fractions",
     "count_fractions": "pool_fractions tabulate_fractions summarise_run execute_notebook"
@@ -41,7 +42,9 @@ READERS = {
     "pool_fractions": "compare_sources tabulate_fractions execute_notebook",
     "analyse_log": "draw_log compare_sources draw_comparison execute_notebook",
     "fit_pattern": "draw_powder compare_sources",
-    "compare_sources": "tabulate_comparison summarise_run draw_comparison execute_notebook",
+    "compare_sources": "tabulate_comparison summarise_run draw_comparison execute_notebook"
+    " draw_explorer",
+    "tabulate_comparison": "draw_explorer",
     "summarise_run": "execute_notebook",
     "check_against_truth": "draw_truth execute_notebook",
     "rate_pairs": "draw_pairs",
@@ -58,7 +61,7 @@ WITH_CIFS = {
     "simulate_pattern", "simulate_templates", "calibrate_scan", "find_orientations",
     "decide_phases", "find_grains", "simulate_confusion", "count_fractions", "fit_pattern",
     "rate_pairs", "draw_pairs", "draw_patterns", "draw_maps", "export_maps", "check_against_truth",
-    "execute_notebook", "trace_interfaces",
+    "execute_notebook", "draw_explorer", "trace_interfaces",
 }  # fmt: skip
 
 
@@ -184,6 +187,9 @@ EDITS = {
         "results/small/grains/grains-x2.5.nc", READERS["find_grains"].split(), {"scans": 1}
     ),
     "notebook": ("notebooks/experiment.ipynb", {"execute_notebook"}, {}),
+    "script of a page": (
+        "src/phasefront/report/explorer/explorer.js", {"draw_explorer"}, {}
+    ),
     "caption": ("workflow/report/phases.rst", set(), {}),
     "config's layout": ("config/small.yaml", set(), {}),
     "table's layout": ("config/small/scans.tsv", set(), {}),
@@ -224,6 +230,7 @@ SETTINGS = {
     "interfaces: {outliers: 0.01}": {"trace_interfaces"},
     "powder: {background_terms: 9}": {"fit_pattern"},
     "supplement: {include_raw: true}": set(),
+    "report: {explorer: {patterns_mb: 1}}": {"draw_explorer"},
     "phases: {decide_above: 0.9}": {"decide_phases", "rate_pairs"},
 }  # fmt: skip
 
@@ -250,7 +257,7 @@ REPLACED = {
         "config/small.yaml", "label: NaV$_2$", "label: Na$_1$V$_2$",
         {"draw_pairs", "draw_patterns", "draw_maps", "draw_interfaces", "draw_powder",
          "draw_comparison", "draw_truth", "tabulate_fractions", "tabulate_comparison",
-         "execute_notebook"}, {},
+         "execute_notebook", "draw_explorer"}, {},
     ),
     "two-phase field": (
         "config/small.yaml", "- Na1: 1\n    Na2: 2\n", "- Na1: 1.02\n    Na2: 2\n",
@@ -263,7 +270,7 @@ REPLACED = {
     "camera of an instrument": (
         "config/small.yaml", "instruments:\n  astar:\n",
         "instruments:\n  astar:\n    camera: {rotation_deg: 12, mirrored: true}\n",
-        {"draw_maps", "export_maps", "execute_notebook", "trace_interfaces"}, {},
+        {"draw_maps", "export_maps", "execute_notebook", "draw_explorer", "trace_interfaces"}, {},
     ),
     "command of a rule": (
         "workflow/rules/grains.smk", "python scripts", "python -O scripts", {"find_grains"}, {}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Project
+from forging import rewrite
 
 from phasefront.records import record
 from phasefront.records.digests import digest
@@ -71,14 +72,6 @@ def test_two_causes_are_told_apart(made, project, monkeypatch):
     project.make(monkeypatch)
     lines = project.phasefront("diff", str(made.results), "results/mini").stdout.splitlines()
     assert lines[2:] == ["summary.json:", "  code scripts/summarise.py is another"]
-
-
-def rewrite(path, change):
-    content = json.loads(path.read_text())
-    change(content)
-    content["id"] = record.identity(content)
-    content["seal"] = record.seal(content)
-    path.write_text(json.dumps(content))
 
 
 def test_an_environment_and_work_by_chance_are_named(made, project: Project):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import netCDF4
 import pytest
+from forging import forge
 
 from phasefront.audit import absent
 from phasefront.audit.verify import verify
@@ -28,15 +29,6 @@ def here(project, monkeypatch):
 
 def beside(output: str) -> Path:
     return record.record_path(output)
-
-
-def forge(output: str, change) -> None:
-    """Change a record and make id and seal fit again."""
-    content = json.loads(beside(output).read_text())
-    change(content)
-    content["id"] = record.identity(content)
-    content["seal"] = record.seal(content)
-    beside(output).write_text(json.dumps(content))
 
 
 def problems(path: str = "results/mini") -> list[str]:

@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
+from forging import forge
 
 from phasefront.records import record
 
@@ -99,18 +100,12 @@ def test_other_bytes_are_told_and_kept(project, scratch):
     assert new.is_relative_to(scratch)
 
 
-def forge(output, change):
-    path = record.record_path(output)
-    content = json.loads(path.read_text())
-    change(content["made"])
-    content["id"] = record.identity(content)
-    content["seal"] = record.seal(content)
-    path.write_text(json.dumps(content))
-
-
 def test_a_command_that_is_none_of_the_recorded_code_is_not_run(project):
     program = "import pathlib; pathlib.Path('/tmp/never').touch()"
-    forge(project.folder / SUMMARY, lambda made: made.update(command=["python", "-c", program]))
+    forge(
+        project.folder / SUMMARY,
+        lambda content: content["made"].update(command=["python", "-c", program]),
+    )
     done = project.phasefront("reproduce", SUMMARY)
     assert done.returncode == 2
     assert f"{SUMMARY}.prov.json: its command runs -c, which is not in its code; " in done.stderr

@@ -28,6 +28,7 @@ from phasefront.diffraction.crystals import read_crystal
 from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.orientations import ORIENTATIONS
 from phasefront.scans import files
+from phasefront.spots import vectors
 
 STRUCTURES = ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3")
 VOLTAGE_KV, PRECESSION_DEG = 200.0, 0.8
@@ -261,7 +262,7 @@ def nominal_spots(
                 scalar_first=True
             )
     qx, qy = np.concatenate(found).T
-    spots = geometry.spots_dataset(counts, qx, qy, np.ones(len(qx)), np.ones(len(qx)))
+    spots = geometry.spots_dataset(counts, qx, qy, np.ones(len(qx)), np.ones(len(qx)), 0.01)
     orientations = example(
         ORIENTATIONS, phase=[crystal.name for crystal in crystals], rotation=rotations
     )
@@ -374,7 +375,7 @@ def crippled(spots, how, rng):
         count = np.full(len(count), kept)
     elif how == "one pattern again and again":
         q, count = np.tile(q[: count[0]], (len(count), 1)), np.full(len(count), count[0])
-    return geometry.spots_dataset(count, *q.T, np.ones(len(q)), np.ones(len(q)))
+    return geometry.spots_dataset(count, *q.T, np.ones(len(q)), np.ones(len(q)), 0.01)
 
 
 @pytest.mark.parametrize("grains", [1, 3])
@@ -513,8 +514,26 @@ def test_the_genuine_scan_is_calibrated_without_its_phase(shared_data):
     # Spots are far smaller than the saturated beam.
     assert float(found["spot_radius"]) == pytest.approx(3.3, abs=0.4)
     assert 7 < float(found["probe_radius"]) < 10
-    assert np.isnan(found["scale_stderr"])
+    # Nothing was measured: all is as sure as the range that a scale is searched in.
+    assert float(found["scale_stderr"]) == pytest.approx(0.01 * 0.01)
+    assert found.attrs["error_kind"] == "stated, not measured: 1 %, half of scale_search"
     assert found["mask"].values.all()
+
+
+def test_a_scan_with_a_standard_is_less_sure_than_the_standard(shared_data):
+    scan = files.open_scan(shared_data("scans/astar_3x2.blo"))
+    standard = geometry.calibrate_centres(
+        scan, name="standard", scale_nominal=0.01, scale_search=0.002
+    ).assign_attrs(error_kind="scatter of rings")
+    assert float(standard["scale_stderr"]) == pytest.approx(0.001 * 0.01)
+    found = geometry.calibrate_with_standard(scan, name="astar", standard=standard)
+    CALIBRATION.check(found, "test")
+    assert found.attrs["error_kind"] == "scatter of rings, and 0.3 % for lenses set anew"
+    both = np.hypot(0.001, optics.LENSES_SET_ANEW)
+    assert float(found["scale_stderr"]) == pytest.approx(both * 0.01)
+    assert float(found["ellipse_ratio_stderr"]) == pytest.approx(2 * both)
+    np.testing.assert_allclose(list(vectors.constants(found).values()), both)
+    np.testing.assert_allclose(list(vectors.constants(standard).values()), 0.001)
 
 
 # ---------------------------------------------------------------------------- rings of a standard
@@ -533,18 +552,18 @@ def picture_of_rings(rng, matrix, shape=(128, 128), row=62.3, column=65.8):
 
 def test_rings_give_back_their_geometry():
     rng = np.random.default_rng(0)
-    matrix = 0.0101 * distortion(1.0, 1.03, 60.0)
-    y, x = np.indices((256, 256))
-    row, column = 126.3, 130.8
+    matrix = 0.0202 * distortion(1.0, 1.03, 60.0)
+    shape, row, column = (128, 128), 62.8, 65.4
+    y, x = np.indices(shape)
     q = np.linalg.norm(np.einsum("ij,j...->i...", matrix, np.stack([x - column, y - row])), axis=0)
-    image = 4000 * np.exp(-q / 0.25) + 2e4 * disk((256, 256), row, column, 5.0) + 20
+    image = 16000 * np.exp(-q / 0.25) + 8e4 * disk(shape, row, column, 3.0) + 80
     for d, height in zip(GOLD, (900, 400, 300, 300, 60, 20, 60, 60), strict=True):
-        image += height * np.exp(-0.5 * ((q - 1 / d) / 0.015) ** 2)
+        image += 4 * height * np.exp(-0.5 * ((q - 1 / d) / 0.015) ** 2)
     found = rings.calibrate_rings(
-        rng.poisson(image), d_spacings=GOLD, scale_nominal=0.0103, name="made"
+        rng.poisson(image), d_spacings=GOLD, scale_nominal=0.0206, name="made"
     )
     CALIBRATION.check(found, "test")
-    assert float(found["scale"]) == pytest.approx(0.0101, rel=1e-3)
+    assert float(found["scale"]) == pytest.approx(0.0202, rel=1e-3)
     assert float(found["ellipse_ratio"]) == pytest.approx(1.03, abs=0.001)
     assert float(found["ellipse_angle"]) == pytest.approx(60.0, abs=2.0)
     assert float(found["centre_y"].squeeze()) == pytest.approx(row, abs=0.1)

@@ -68,7 +68,7 @@ def bloch_scan(name, *, dose, sigma, seed, count=8):
             number[y, column] = seen.sum()
             columns[y * shape[1] + column] = np.vstack([found, electrons[seen]])
     qx, qy, counts = np.concatenate([columns[at] for at in sorted(columns)], axis=1)
-    return example_spots(number, qx, qy, counts)
+    return example_spots(number, qx, qy, counts, scan="squares")
 
 
 def analysed(spots, templates, candidates=CANDIDATES):

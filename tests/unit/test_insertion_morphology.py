@@ -13,6 +13,7 @@ from phasefront.virtual.insertion.morphology import (
     look_at,
     morphology_of_history,
     morphology_of_state,
+    shares_of_history,
 )
 from phasefront.virtual.insertion.outlines import draw_outlines
 
@@ -107,6 +108,10 @@ def test_straight_fronts_of_any_grain_are_fronts_with_their_direction(seed, dire
     assert min(apart, 180 - apart) < 2
 
 
+def told(contents, inside=DISK, inserting=True):
+    return morphology_of_history(shares_of_history(contents, inside, inserting=inserting))
+
+
 def history(kind, seed=3, inside=DISK):
     return cartoons.draw_history(kind, inside, SHARES, np.random.default_rng(seed))
 
@@ -119,15 +124,14 @@ def history(kind, seed=3, inside=DISK):
     ],
 )  # fmt: skip
 def test_a_history_is_called_by_what_it_shows_longest(kind, expected):
-    assert morphology_of_history(history(kind), DISK, inserting=True) == expected
+    assert told(history(kind)) == expected
 
 
 def test_a_history_is_called_the_same_however_the_grain_lies():
     for kind in ("front", "curved front", "band", "core", "mosaic", "finger"):
         states = history(kind)
         names = {
-            morphology_of_history([np.rot90(one, k)[::flip] for one in states],
-                                  np.rot90(DISK, k)[::flip], inserting=True)
+            told([np.rot90(one, k)[::flip] for one in states], np.rot90(DISK, k)[::flip])
             for k in range(4) for flip in (1, -1)
         }  # fmt: skip
         assert len(names) == 1
@@ -135,26 +139,24 @@ def test_a_history_is_called_the_same_however_the_grain_lies():
 
 def test_the_direction_of_the_ions_tells_a_core_from_an_inner_nucleus():
     rich_inside = [state(radius - np.hypot(X, Y)) for radius in (6, 9, 12)]
-    assert morphology_of_history(rich_inside, DISK, inserting=True) == "inner nucleus"
-    assert morphology_of_history(rich_inside[::-1], DISK, inserting=False) == "core"
+    assert told(rich_inside) == "inner nucleus"
+    assert told(rich_inside[::-1], inserting=False) == "core"
 
 
 def test_a_grain_that_jumps_is_whole():
     jumping = [0.04 * DISK] * 12 + [0.96 * DISK] * 11
-    assert morphology_of_history(jumping, DISK, inserting=True) == WHOLE
+    assert told(jumping) == WHOLE
 
 
 def test_states_of_no_majority_are_none_of_these():
     rows = [state(SHAPES[name][0]) for name in ("bent", "two islands", "rich band")]
-    assert morphology_of_history(rows, DISK, inserting=True) == NONE
+    assert told(rows) == NONE
 
 
 def test_a_front_that_bends_now_and_then_keeps_the_name_of_the_longer_part():
     straight, bent = state(SHAPES["straight across"][0]), state(SHAPES["bent"][0])
-    assert morphology_of_history([straight] * 5 + [bent] * 4, DISK, inserting=True) == "front"
-    assert (
-        morphology_of_history([straight] * 4 + [bent] * 5, DISK, inserting=True) == "curved front"
-    )
+    assert told([straight] * 5 + [bent] * 4) == "front"
+    assert told([straight] * 4 + [bent] * 5) == "curved front"
 
 
 @pytest.mark.parametrize("kind", cartoons.KINDS)

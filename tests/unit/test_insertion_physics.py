@@ -181,6 +181,17 @@ def test_a_full_grain_that_should_take_more_is_refused():
         rest(grains, Energy(OMEGA, 4.0), np.full((1, 8, 8), 0.9), 1e9, current=5.0)
 
 
+def test_a_run_that_would_not_end_is_refused():
+    # The longest step is so long that no number of short ones comes up to it.
+    moments = simulate(
+        box(6, 6), Energy(OMEGA, 4.0), np.full((1, 6, 6), 0.5), current=np.zeros(1),
+        longest_step=1e9,
+    )  # fmt: skip
+    with pytest.raises(ValueError, match="steps became too short"):
+        for _ in islice(moments, 2500):
+            pass
+
+
 def test_one_phase_has_no_binodal():
     with pytest.raises(ValueError, match="one phase"):
         phase_field.binodal(2.0)

@@ -1,11 +1,14 @@
 """Interfaces of made grains, whose fronts are known, and of a real grain of spinel MnO2."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.collections import LineCollection
+from matplotlib.text import Text
 from scipy.spatial.transform import Rotation
 from stages import build_phases
 
@@ -22,6 +25,7 @@ from phasefront.interfaces.shapes import ANGLE, WIDTH
 from phasefront.interfaces.tracing import MODELS, trace_interfaces
 from phasefront.layouts.interfaces import INTERFACES, Beyond, Found, Shape, Side
 from phasefront.layouts.phases import UNDECIDED, UNINDEXED, VACUUM
+from phasefront.report.figures.interfaces import draw_interfaces
 
 STRUCTURES = Path(__file__).resolve().parents[2] / "config" / "structures"
 NAMES = ["Na3", "Na2", "Na1"]
@@ -346,6 +350,21 @@ def test_a_few_wrong_positions_are_no_interface(candidates):
     assert found.sizes["segment"] == 0
 
 
+@pytest.mark.parametrize("wrong", [0.02, 0.05])
+@pytest.mark.parametrize("by_decision", [False, True])
+def test_scattered_wrong_positions_are_taken_for_no_interface(candidates, wrong, by_decision):
+    rng, inside = np.random.default_rng(7), disk(8, (9.5, 9.5), 20)
+    for seed in range(12):
+        share = (rng.random(inside.shape) < wrong) * 1.0
+        phases = make_phases(inside, share, seed=seed)
+        if by_decision:
+            phases = build_phases(
+                NAMES, phases["decision"].values, rotation=phases["rotation"].values,
+                posterior=np.full(phases["posterior"].shape, np.nan),
+            )  # fmt: skip
+        assert traced(phases, candidates)["found"].item() in (Found.ONE_PHASE, Found.NOT_SURE)
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_one_phase_is_counted_whole(candidates, seed):
     found = traced(make_phases(disk(), np.zeros((SIDE, SIDE)), seed=seed), candidates)
@@ -366,6 +385,20 @@ def test_phases_that_are_no_field_are_said_to_be_none(candidates):
 def test_without_fields_neighbouring_ion_contents_are_one(candidates):
     found = traced(make_phases(disk(), behind(0)), candidates, fields=[])
     assert found["found"].item() == Found.INTERFACE
+
+
+def test_phases_of_one_ion_content_are_each_a_field_with_the_next(candidates):
+    alike = dataclasses.replace(candidates, ion_contents=[2.0, 1.0, 1.0])
+    for pair, expected in (
+        ((0, 1), Found.INTERFACE),
+        ((0, 2), Found.INTERFACE),
+        ((1, 2), Found.NO_FIELD),
+    ):
+        share = behind(0)
+        decision = np.where(disk(), np.where(share > 0.5, *pair), VACUUM)
+        rotation = make_phases(disk(), share)["rotation"].values
+        found = traced(build_phases(NAMES, decision, rotation=rotation), alike, fields=[])
+        assert found["found"].item() == expected
 
 
 def test_a_third_phase_is_left_out_and_counted(candidates):
@@ -402,6 +435,47 @@ def test_a_map_of_another_program_is_read_by_its_decisions(candidates):
     assert "EDAX" in found.attrs["directions"]
     # It says no ion contents, so there is no profile of them.
     assert found.sizes["profile_row"] == 0
+
+
+def test_phases_of_no_known_ion_content_are_read_by_their_posterior(candidates):
+    rng = np.random.default_rng(2)
+    share = behind(25, 1)
+    likelihood = np.where(share > 0.5, 1.0, -1.0) * 3 + rng.normal(0, 1, share.shape)
+    rich = 1 / (1 + np.exp(-2 * likelihood))
+    posterior = np.stack([rich, 1 - rich, 0 * rich], axis=-1)
+    phases = make_phases(disk(), share, posterior=posterior)
+    found = traced(
+        phases.assign(ion_content=phases["ion_content"] * np.nan), candidates, camera=None
+    )
+    assert found["posterior_count"].item() == disk().sum()
+    assert found["measured_count"].item() == found["decision_count"].item() == 0
+    assert off(found["direction"].item(), 115) == pytest.approx(
+        0, abs=4 * found["direction_stderr"].item()
+    )
+
+
+def test_a_second_lattice_of_the_same_grain_gives_its_share(candidates):
+    """Columns of both phases, resolved: the first lattice's cell is that of a pure phase."""
+    share = behind(25, 1, 6.0)
+    both = (share > 0.1) & (share < 0.9) & disk()
+    first = np.where(share > 0.5, 1.0, 0.0)
+    pure = make_phases(disk(), np.where(both, first, share), error=0.03)
+    second = np.where(both, np.where(share > 0.5, 1, 0), -1)
+    rotation = np.full((*share.shape, 4), np.nan)
+    for phase in (0, 1):
+        rotation[second == phase] = pure["rotation"].values[second == phase][:, phase]
+    known = {n: pure[n].values for n in ("rotation", "ion_content", "ion_content_stderr")}
+    phases = build_phases(
+        NAMES, pure["decision"].values, **known, second_phase=second, second_rotation=rotation,
+        second_share=np.where(both, np.minimum(share, 1 - share), np.nan),
+        posterior=np.stack([first, 1 - first, 0 * first], axis=-1),
+    )  # fmt: skip
+    assert traced(phases, candidates)["width"].item() == pytest.approx(6.0, abs=0.6)
+    # Of another grain above it, the second lattice says nothing of this one.
+    away = (Rotation.from_euler("x", 30, degrees=True) * START).as_quat(scalar_first=True)
+    other = np.where(both[..., None], away, np.nan)
+    apart = phases.assign(second_rotation=phases["second_rotation"].copy(data=other.astype("f4")))
+    assert traced(apart, candidates)["width"].item() < 2
 
 
 def test_undecided_positions_say_what_they_measured(candidates):
@@ -565,6 +639,38 @@ def test_a_profile_is_the_mean_at_each_depth(candidates):
     # All of the outline is towards vacuum.
     assert (found["profile_side"].values == Side.VACUUM).sum() == own.sum()
     assert not (found["profile_side"].values == Side.GRAIN).any()
+
+
+# The figure
+
+
+def drawn(phases, candidates, **options):
+    grains = find_grains(phases, candidates, misorientation_deg=5, min_positions=4, scan_step_nm=10)
+    found = trace_interfaces(phases, grains, candidates, two_phase_fields=FIELDS, **options)
+    figure = draw_interfaces(phases, grains, found, ion="Na")
+    figure.canvas.draw()
+    return figure, [text.get_text() for text in figure.findobj(Text)]
+
+
+def test_the_figure_shows_fronts_where_they_are(candidates):
+    figure, texts = drawn(make_phases(disk(), behind(90, 3)), candidates)
+    assert "interfaces in 1 of 1 grain" in " ".join(texts)
+    fronts = [
+        one.get_segments() for one in figure.axes[0].collections if isinstance(one, LineCollection)
+    ]
+    level = [ends[0] for ends in fronts if len(ends) == 1]
+    assert len(level) == 2  # white on black
+    assert level[0][:, 1] == pytest.approx(22.5, abs=0.5)
+    assert "camera rotation not stated" in figure.get_suptitle()
+
+
+@pytest.mark.parametrize("decision", [VACUUM, UNDECIDED, 0])
+def test_the_figure_of_no_interface_says_so(candidates, decision):
+    shape = (3, 7)
+    rotation = np.tile(START.as_quat(scalar_first=True), (*shape, 3, 1))
+    phases = build_phases(NAMES, np.full(shape, decision), rotation=rotation)
+    _, texts = drawn(phases, candidates)
+    assert "no grain with an interface\nand ion contents" in texts
 
 
 # Input that does not fit

@@ -101,6 +101,7 @@ def test_files_are_kept_by_an_attribute(tmp_path):
 GROWING = Layout(
     "A list",
     {
+        "error": Variable((), "f8", "1", "of all values"),
         "phase": Variable(("phase",), "str", "", "candidate phase"),
         "count": Variable(("y", "x"), "i4", "1", "number"),
         "value": Variable(("spot",), "f4", "1", "of each"),
@@ -117,11 +118,13 @@ def test_what_is_written_in_parts_is_what_is_written_at_once(numbers):
     ]
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "a.nc"
-        netcdf.write_parts(iter(parts), path, GROWING, {"phase": ["a"]}, {"scan": "one"})
+        netcdf.write_parts(
+            iter(parts), path, GROWING, {"phase": ["a"], "error": 0.5}, {"scan": "one"}
+        )
         back = netcdf.read(path, GROWING)
         with netcdf.opened(path, GROWING) as lazy:
             np.testing.assert_array_equal(lazy["value"][3:9].values, back["value"].values[3:9])
-    whole = netcdf.join(parts, GROWING, {"phase": ["a"]}, {"scan": "one"})
+    whole = netcdf.join(parts, GROWING, {"phase": ["a"], "error": 0.5}, {"scan": "one"})
     assert back.identical(whole.assign_attrs(Conventions="CF-1.11"))
 
 
@@ -147,7 +150,8 @@ def test_bytes_written_in_parts_are_the_same_in_every_process(tmp_path):
     program = (
         "import sys, numpy as np; sys.path[:0] = sys.argv[2:]; import test_netcdf as t;"
         "parts = [{'count': np.ones((2, 3)), 'value': np.arange(9.0)}] * 2;"
-        "t.netcdf.write_parts(parts, sys.argv[1], t.GROWING, {'phase': ['a']}, {'scan': 's'})"
+        "constants = {'phase': ['a'], 'error': 0.5};"
+        "t.netcdf.write_parts(parts, sys.argv[1], t.GROWING, constants, {'scan': 's'})"
     )
     here = Path(__file__).parent
     for seed in "123":

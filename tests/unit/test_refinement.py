@@ -23,7 +23,7 @@ from phasefront.diffraction.spot_lists import Spots
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
 
-MICROSCOPE = Optics(200.0, 0.8, (0.1, 1.1))
+MICROSCOPE = Optics(200.0, 0.8, (0.1, 1.1), scale_sigma=0.003)
 CRYSTAL = read_crystal(ROOT / "config" / "structures" / "Na3V2PO42F3.cif")
 TABLE = reflection_table([CRYSTAL], max_radius=1.1)
 
@@ -187,11 +187,16 @@ def test_scale_and_centre_move_within_their_errors():
     assert abs(found.centre[0, 1]) < 1e-4
 
 
-def test_common_distortion_is_found_from_many_patterns():
-    truth = np.array([[1.004, 0.002], [0.002, 0.997]])
+NONE = np.eye(2)
+TRUTH = np.array([[1.004, 0.002], [0.002, 0.997]])
+
+
+@pytest.fixture(scope="module")
+def distorted():
+    """Spots of many patterns under one distortion, and a function that finds it."""
     rotations = Rotation.random(40, random_state=7)
     patterns = [
-        drawn_spots(rotation, sigma=0.001, seed=seed, distortion=truth)
+        drawn_spots(rotation, sigma=0.001, seed=seed, distortion=TRUTH)
         for seed, rotation in enumerate(rotations)
     ]
     offset = np.cumsum([0] + [len(pattern.qx) for pattern in patterns])
@@ -200,10 +205,44 @@ def test_common_distortion_is_found_from_many_patterns():
     )
     position, phase = np.arange(40), np.zeros(40, dtype=int)
     found = refine(spots, position, phase, quaternion(rotations), TABLE, MICROSCOPE, coarse=False)
-    distortion = likelihood.common_distortion(
-        spots, position, phase, found, np.ones(40), TABLE, MICROSCOPE, distortion_sigma=0.01
-    )
-    np.testing.assert_allclose(distortion, truth, atol=2e-4)
+
+    def of(errors, removed=NONE):
+        return likelihood.common_distortion(
+            spots.undistorted(removed), position, phase, found, np.ones(40), TABLE, MICROSCOPE,
+            removed=removed, errors=np.array(errors),
+        )  # fmt: skip
+
+    return of
+
+
+def test_common_distortion_is_found_from_many_patterns(distorted):
+    distortion, scale_stderr = distorted([0.01, 0.01, 0.01])
+    np.testing.assert_allclose(distortion, TRUTH, atol=2e-4)
+    # 5e-3 1/angstrom over the frequencies of all spots.
+    assert 1e-4 < scale_stderr < 1e-3
+
+
+def test_a_distortion_is_as_far_from_none_as_its_errors_allow(distorted):
+    distortion, scale_stderr = distorted([0.0, 0.0, 0.01])
+    assert scale_stderr == 0
+    np.testing.assert_allclose(np.diag(distortion), 1.0, atol=1e-12)
+    assert distortion[0, 1] == pytest.approx(0.002, abs=2e-4)
+    # What is too much in spots that were freed of it already is taken back.
+    removed = np.array([[1.002, 0.0], [0.0, 1.001]])
+    distortion, _ = distorted([0.0, 0.0, 0.01], removed)
+    np.testing.assert_allclose(np.diag(distortion @ removed), 1.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("error", [1e-4, 3e-4, 1e-2])
+def test_it_does_not_matter_how_much_of_a_distortion_was_removed_before(distorted, error):
+    whole, scale_stderr = distorted([error] * 3)
+    for share in (0.3, 0.6, 1.0):
+        removed = np.eye(2) + share * (whole - np.eye(2))
+        rest, same = distorted([error] * 3, removed)
+        np.testing.assert_allclose(rest @ removed, whole, atol=1e-5)
+        assert same == pytest.approx(scale_stderr, rel=0.02)
+    # The tighter, the less of it is believed.
+    assert 0 < whole[0, 1] < 0.0022
 
 
 def test_quaternion_and_matrix_are_inverse():

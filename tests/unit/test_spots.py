@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage, optimize, special, stats
 
 from phasefront.core.errors import InputError
+from phasefront.diffraction.optics import distortion_errors
 from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.spots import SPOTS
 from phasefront.scans import files
@@ -292,9 +293,29 @@ def calibration_of(shape, *, camera=(144, 144), scale=0.01, outward=0.0):
     affine = scale * np.array([[1.01, 0.002], [0.002, 0.99]])
     return example(
         CALIBRATION, centre_y=CENTRE[0] + 0.1 * y, centre_x=CENTRE[1] - 0.2 * x, affine=affine,
-        scale=scale, probe_radius=5.0, spot_radius=3.0, beam_radius=9.0, ky=camera[0],
-        kx=camera[1], outward_shift=outward, scan="v",
+        affine_stderr=0.0, scale=scale, scale_stderr=0.0, probe_radius=5.0, spot_radius=3.0,
+        beam_radius=9.0, ky=camera[0], kx=camera[1], outward_shift=outward, scan="v",
     )  # fmt: skip
+
+
+def test_spots_are_as_sure_of_scale_and_ellipse_as_their_calibration():
+    rng = np.random.default_rng(0)
+    scale, errors = 0.01, (4e-4, 2e-4, 3e-4)  # of scale, stretch and shear, relative
+    drawn = errors * rng.normal(size=(200_000, 3))
+    xx, yy = 1 + drawn[:, 0] + drawn[:, 1], 1 + drawn[:, 0] - drawn[:, 1]
+    calibration = calibration_of((1, 1), scale=scale).assign(scale_stderr=scale * errors[0])
+    calibration["affine_stderr"].values[:] = scale * np.array(
+        [[xx.std(), errors[2]], [errors[2], yy.std()]]
+    )
+    spots = vectors.find_spots([(slice(0, 1), np.zeros((1, 1, 144, 144)))], calibration)
+    SPOTS.check(spots, "test")
+    np.testing.assert_allclose(distortion_errors(spots), errors, rtol=0.02)
+
+
+def test_a_calibration_that_is_not_sure_of_anything_is_refused():
+    calibration = calibration_of((1, 1)).assign(scale_stderr=np.nan)
+    with pytest.raises(InputError, match=r"v: scale_stderr: .* no standard errors .* again"):
+        vectors.find_spots([(slice(0, 1), np.zeros((1, 1, 144, 144)))], calibration, scan="v")
 
 
 def small_scan(rng, shape):

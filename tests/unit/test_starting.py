@@ -52,7 +52,7 @@ def begin(**asked):
     """Propose and write; the places that stay open."""
     proposal = propose(request(**asked))
     writing.write(proposal)
-    return dict(proposal.open_places())
+    return {place: one.comment for place, one in proposal.places() if one.value == TO_FILL_IN}
 
 
 def write_pattern(path, header=""):
@@ -213,7 +213,10 @@ def test_a_scale_in_the_header_is_taken_where_a_camera_can_have_it(folder):
     for name, scale in (("a", 0.2), ("b", 0.2), ("c", 0.0001)):
         described = signal(data, scales=(5.0, 5.0, scale, scale))
         write(folder / f"{name}.hspy", "hspy", data, description=described)
-    left = begin(scans=["a.hspy", "b.hspy", "c.hspy"])
+    scans = ["a.hspy", "b.hspy", "c.hspy"]
+    doubtful = [place for place, one in propose(request(scans=scans)).places() if one.doubtful]
+    assert doubtful == ["config/mine.yaml: instruments.microscope-1.scale"]
+    left = begin(scans=scans)
     instruments = yaml.safe_load((folder / "config/mine.yaml").read_text())["instruments"]
     assert [one["scale"] for one in instruments.values()] == [0.02, TO_FILL_IN]
     assert list(left.values()) == [

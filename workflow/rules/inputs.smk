@@ -88,3 +88,10 @@ def fit_before(wildcards):
     ):
         return []
     return result(f"powder/{before}.nc")(wildcards)
+
+
+def simulated_grains(wildcards):
+    """The file of simulated grains, for a scan of a state that takes them."""
+    state = PLAN.scans.at[wildcards.scan, "state"]
+    simulated = PLAN.experiment.virtual.states[state].insertion_model == "simulated"
+    return ["src/phasefront/virtual/insertion/grains.nc"] if simulated else []

@@ -32,6 +32,7 @@ TARGETS = [
     result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
     result("pairs/{instrument}.csv", instrument=PLAN.instruments),
     result("notebooks/experiment.ipynb"),
+    result("explorer.html"),
     result("truth_check.csv") if PLAN.experiment.virtual else [],
     result("sweep.csv") if PLAN.sweep.parameters else [],
 ]

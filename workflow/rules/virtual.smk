@@ -12,13 +12,6 @@
 #   instruments: {astar: {scale: 0.0175}}
 
 
-def simulated_grains(wildcards):
-    """The file of simulated grains, for a scan of a state that takes them."""
-    state = PLAN.scans.at[wildcards.scan, "state"]
-    simulated = PLAN.experiment.virtual.states[state].insertion_model == "simulated"
-    return ["src/phasefront/virtual/insertion/grains.nc"] if simulated else []
-
-
 if PLAN.experiment.virtual:
 
     rule simulate_scan:

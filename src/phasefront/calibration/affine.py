@@ -11,6 +11,7 @@ import xarray as xr
 
 from phasefront.calibration.grain_scatter import covariance_by_grain, grains_of_patterns
 from phasefront.calibration.joint_steps import IGNORANCE, information_and_score, prior_information
+from phasefront.calibration.solution import error_within
 from phasefront.calibration.spot_mixture import (
     MOST_SIGMA,
     OTHERWISE,
@@ -31,7 +32,9 @@ _BEYOND = 0.02
 # Log-odds of the best matrix against any other, each grain counted as one pattern. 3 would do if
 # reflections shone as predicted; dynamical ones do not, and mislead all patterns of a grain alike.
 _SURE = 8.0
-_LEAST_EVIDENCE = 1.5  # log-likelihood of a spot over that of one that belongs to no reflection
+# Log-likelihood of a spot over that of one that belongs to no reflection. Chosen: tests have spots
+# of nothing, at one place and on a line, which must be refused.
+_LEAST_EVIDENCE = 1.5
 
 
 @dataclass(frozen=True)
@@ -178,12 +181,9 @@ def _percent(state: JointState) -> str:
 
 
 def _require_known(fit: AffineFit, scale_search: float, source: str) -> None:
-    """Raise InputError where the fit says less than the nominal scale, or chance would do as well.
-
-    A standard error of half the range of the search is what a scale has that is known to be in it.
-    """
+    """Raise InputError where the fit says less than the nominal scale, or chance does as well."""
     error = math.sqrt(max(fit.covariance.diagonal()[:3]))
-    if not error < scale_search / 2:
+    if not error < error_within(scale_search):
         raise InputError(
             source, f"{fit.spots_used} spots of {fit.patterns_used} patterns in {fit.grains} "
             "grain(s) do not fix scale and ellipse: the standard error along one axis is "

@@ -9,6 +9,7 @@ import numpy as np
 
 from phasefront.calibration import friedel
 
+# Chosen on virtual scans with stops and bars, of other seeds than docs/assumptions.md reports.
 # Shares of a ring's level in the mean and in the low pattern: sure shadow, and what belongs to it.
 _DARK, _LOW_DARK = (0.4, 0.7), (0.6, 0.8)
 _NEAR_BEAM = 12.0  # pixels

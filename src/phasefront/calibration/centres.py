@@ -9,13 +9,16 @@ import numpy as np
 import xarray as xr
 
 from phasefront.calibration import beam, descan, friedel, radii
-from phasefront.calibration.solution import binned, dataset
+from phasefront.calibration.solution import binned, dataset, error_within, widened
 from phasefront.core.errors import InputError
 from phasefront.scans.descriptions import sample_rows
 from phasefront.spots import detection
 
-_SAMPLE_BYTES = 128 * 2**20  # of patterns held at once to fit scale and ellipse
-_OVERVIEW = 256  # patterns of which a low quantile is taken
+_SAMPLE_BYTES = 128 * 2**20  # of patterns held at once to fit scale and ellipse; for memory's sake
+# Patterns of which a low quantile is taken: a tenth of them is 25, so that no single one decides.
+_OVERVIEW = 256
+# Of a hidden beam and of one that is seen: chosen on virtual scans with stops and bars, of other
+# seeds than those that docs/assumptions.md reports.
 _HIDDEN_SPOT = 3.0  # of a spot in pixels, before it is measured
 # How far from its start a hidden beam is sought, pixels; again about the surface that was found.
 _HIDDEN_REACHES = (6.0, 3.0, 2.0)
@@ -136,13 +139,18 @@ class Geometry:
             "direct beam" if seen else "Friedel pairs of spots, the beam being hidden",
         )  # fmt: skip
 
-    def nominal(self, name: str, scale: float, method: str) -> xr.Dataset:
+    def nominal(self, name: str, scale: float, method: str, scale_search: float) -> xr.Dataset:
         """CALIBRATION with a scale and ellipse that nothing was measured of."""
-        return self.dataset(
-            affine=scale * np.eye(2), affine_covariance=np.full((3, 3), np.nan), shift=np.zeros(2),
+        error = error_within(scale_search)
+        known = self.dataset(
+            affine=scale * np.eye(2), affine_covariance=np.zeros((3, 3)), shift=np.zeros(2),
             residuals=binned(np.empty((0, 2)), np.empty((0, 2)), (2, 2)),
-            attributes={"scan": name, "method": method, "spots_used": 0, "residual_rms": np.nan},
+            attributes={
+                "scan": name, "method": method, "spots_used": 0, "residual_rms": np.nan,
+                "error_kind": f"stated, not measured: {100 * error:g} %, half of scale_search",
+            },
         )  # fmt: skip
+        return widened(known, error)
 
     def scatter(self) -> float:
         """Median distance of measured centres from the surface through them, pixels."""

@@ -7,10 +7,11 @@ import math
 import numpy as np
 from numba import njit, prange
 
-_CLUSTER = 8  # positions a side over which errors of the centre are taken for dependent
-_FOLLOWED = 7  # positions a side of the medians that stand for a surface where none fits
-_ASTRAY = 0.05  # of the disk's radius; on the demo's scans medians are off by 0.004 of it (rms)
-_ASTRAY_SHARE = 0.15
+_CLUSTER = 8  # positions a side over which errors of the centre are taken for dependent; chosen
+# Chosen on scans joined from parts or with a descan that turns, whose centres were off by a pixel:
+# a surface is given up where this share of the medians over so many positions a side is off by
+# this share of the disk's radius. On the demo's scans medians are off by 0.004 of it (rms).
+_FOLLOWED, _ASTRAY, _ASTRAY_SHARE = 7, 0.05, 0.15
 
 
 def find_centres(

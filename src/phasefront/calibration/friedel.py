@@ -6,6 +6,7 @@ import numpy as np
 
 from phasefront.spots import detection
 
+# All chosen on virtual scans with stops and bars, of other seeds than docs/assumptions.md reports.
 _LEAST_PAIRS = 3
 _CLEARLY = 0.75  # of a pattern's best votes, the most that another centre may have
 # Shares of the camera's side: window in which a shadow is dark, width of the background that is

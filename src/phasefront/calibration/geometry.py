@@ -12,11 +12,13 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
+from phasefront.calibration import solution
 from phasefront.calibration.centres import Geometry
 from phasefront.calibration.indexed_fit import index_and_fit, require_sense
 from phasefront.calibration.solution import binned
 from phasefront.core import netcdf
-from phasefront.layouts.spots import SPOTS
+from phasefront.diffraction.optics import LENSES_SET_ANEW
+from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 from phasefront.spots import detection
 
 _LEAST_PATTERNS = 3  # with spots; fewer say nothing that the nominal scale does not
@@ -58,7 +60,8 @@ def calibrate(
         Values that are not finite, a hidden beam whose place pairs of spots do not tell, too few
         patterns that can be indexed, spots on one side only, or a fit that `fit_affine` refuses.
 
-    Where fewer than three patterns have six spots, the scale stays nominal, without an error.
+    Where fewer than three patterns have six spots, the scale stays nominal, as in
+    `calibrate_centres`.
     """
     geometry = Geometry.measure(scan, 4 * patterns)
     found = detection.find_pixel_spots(
@@ -71,10 +74,13 @@ def calibrate(
         scale_nominal,
         patterns,
         float(templates.attrs["max_radius"]),
+        solution.error_within(scale_search),
     )
     if nominal["count"].size < _LEAST_PATTERNS:
         found = f"{nominal['count'].size} of {len(geometry.sample)} patterns"
-        return geometry.nominal(name, scale_nominal, f"nominal scale: {found} have enough spots")
+        return geometry.nominal(
+            name, scale_nominal, f"nominal scale: {found} have enough spots", scale_search
+        )
     fit = index_and_fit(nominal.assign_attrs(scan=name), crystals, templates, scale_search)
     require_sense(fit, name)
     affine = scale_nominal * fit.matrix
@@ -99,34 +105,46 @@ def calibrate(
     )  # fmt: skip
 
 
-def calibrate_centres(scan, *, name: str, scale_nominal: float) -> xr.Dataset:
+def calibrate_centres(
+    scan, *, name: str, scale_nominal: float, scale_search: float = 0.02
+) -> xr.Dataset:
     """Centres, radii and usable pixels of a scan whose phases are not known; the scale is nominal.
 
-    Like `calibrate`, but affine is `scale_nominal` times the identity and its errors are NaN.
+    Like `calibrate`, but affine is `scale_nominal` times the identity. Its errors say that scale
+    and both parts of the ellipse are known to within `scale_search` and no better.
     """
-    return Geometry.measure(scan, 64).nominal(name, scale_nominal, "nominal scale")
+    return Geometry.measure(scan, 64).nominal(name, scale_nominal, "nominal scale", scale_search)
 
 
 def calibrate_with_standard(scan, *, name: str, standard: xr.Dataset) -> xr.Dataset:
     """Centres, radii and usable pixels from the scan; scale and ellipse from a standard.
 
     `standard` is a CALIBRATION dataset of the same camera, such as `rings.calibrate_rings` gives.
+    Its errors are joined by what lenses that are set anew change (`optics.LENSES_SET_ANEW`).
     """
     found = calibrate_centres(scan, name=name, scale_nominal=standard["scale"].item())
     of_camera = ("affine", "affine_stderr", "scale", "scale_stderr")
     of_ellipse = ("ellipse_ratio", "ellipse_ratio_stderr", "ellipse_angle")
     of_residuals = ("residual_y", "residual_x", "residual_count")
-    return (
+    return solution.widened(
         found.drop_vars(["bin_y", "bin_x"])
         .assign(
             {variable: standard[variable] for variable in of_camera + of_ellipse + of_residuals}
         )
-        .assign_attrs(method=standard.attrs["method"], residual_rms=standard.attrs["residual_rms"])
-    )
+        .assign_attrs(
+            method=standard.attrs["method"], residual_rms=standard.attrs["residual_rms"],
+            error_kind=f"{standard.attrs['error_kind']}, and {100 * LENSES_SET_ANEW:g} % for "
+            "lenses set anew",
+        ),
+        LENSES_SET_ANEW,
+    )  # fmt: skip
 
 
-def nominal_spots(found, centres, scale, patterns, max_radius) -> xr.Dataset:
-    """Spots in nominal 1/angstrom of the patterns, spread evenly, that have enough of them."""
+def nominal_spots(found, centres, scale, patterns, max_radius, error) -> xr.Dataset:
+    """Spots in nominal 1/angstrom of the patterns, spread evenly, that have enough of them.
+
+    `error` is the relative one of the nominal scale.
+    """
     of = np.repeat(np.arange(len(centres)), np.diff(found.offset))
     qx = scale * (found.x - centres[of, 1])
     qy = scale * (found.y - centres[of, 0])
@@ -135,7 +153,7 @@ def nominal_spots(found, centres, scale, patterns, max_radius) -> xr.Dataset:
     chosen = spread(np.flatnonzero(count >= 6), patterns)
     keep = near & np.isin(of, chosen)
     return spots_dataset(
-        count[chosen], qx[keep], qy[keep], found.intensity[keep], found.variance[keep]
+        count[chosen], qx[keep], qy[keep], found.intensity[keep], found.variance[keep], error
     )
 
 
@@ -145,7 +163,7 @@ def spread(places: np.ndarray, wanted: int) -> np.ndarray:
     return places[np.linspace(0, len(places) - 1, wanted).round().astype(int)]
 
 
-def spots_dataset(count, qx, qy, intensity, variance) -> xr.Dataset:
+def spots_dataset(count, qx, qy, intensity, variance, error) -> xr.Dataset:
     return netcdf.build(
         SPOTS,
         {
@@ -155,6 +173,7 @@ def spots_dataset(count, qx, qy, intensity, variance) -> xr.Dataset:
             "qy": qy,
             "intensity": intensity,
             "variance": variance,
+            **dict.fromkeys(DISTORTION_ERRORS, error),
         },
         {"scan": "", "scan_step_nm": np.nan},
     )

@@ -8,7 +8,7 @@ import numpy as np
 
 from phasefront.spots import detection
 
-_START_RADIUS = 4.0  # of a spot in pixels, before it is measured
+_START_RADIUS = 4.0  # of a spot in pixels, before it is measured; chosen, and refined
 
 
 def measure_spot_radius(

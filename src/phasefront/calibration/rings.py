@@ -14,6 +14,8 @@ from phasefront.calibration import beam, solution
 from phasefront.calibration.ellipse import scale_of
 from phasefront.core.errors import InputError
 
+# Chosen: what they must give is tested on made pictures (any nominal scale within the range ends at
+# the true one, one beyond it is refused) and on a gold grating's (docs/calibration.md).
 _SCALE_STEP = 0.005  # of the search for the scale, relative
 _RING_WIDTH = 0.02  # of rings at the start, 1/angstrom
 _WIDTH_RANGE = (0.002, 0.04)  # of rings, 1/angstrom

@@ -71,5 +71,30 @@ def dataset(
     )
 
 
-_BINS = 12  # a side of the map of residuals over the camera
-_LEAST_IN_BIN = 15
+def error_within(scale_search: float) -> float:
+    """Relative standard error of a scale that is known to be in the range of its search only."""
+    return scale_search / 2
+
+
+def widened(calibration: xr.Dataset, error: float) -> xr.Dataset:
+    """CALIBRATION whose scale, stretch and shear each have one more relative error.
+
+    The three are independent: xx and yy are scale plus and minus stretch, and the ratio of the
+    axes changes by twice the stretch.
+    """
+    scale = calibration["scale"].item()
+    more = {
+        "affine_stderr": scale * error * np.sqrt([[2.0, 1.0], [1.0, 2.0]]),
+        "scale_stderr": scale * error,
+        "ellipse_ratio_stderr": 2 * error * calibration["ellipse_ratio"].item(),
+    }
+    return calibration.assign(
+        {
+            name: calibration[name].copy(data=np.hypot(calibration[name].values, added))
+            for name, added in more.items()
+        }
+    )
+
+
+# Of the map of residuals over the camera, which is only drawn: squares a side, spots of one.
+_BINS, _LEAST_IN_BIN = 12, 15

@@ -17,6 +17,8 @@ def compile_kernels(config: str | Path) -> None:
     from phasefront.diffraction.crystals import read_crystals
     from phasefront.diffraction.templates import simulate_templates
     from phasefront.experiment.load import load
+    from phasefront.grains import segmentation
+    from phasefront.interfaces import tracing
     from phasefront.orientations.indexing import find_orientations
     from phasefront.phases import decisions
     from phasefront.records.digests import Hashing
@@ -61,6 +63,11 @@ def compile_kernels(config: str | Path) -> None:
         )
         found = vectors.find_spots(scan.blocks(), calibrated, scan="small")
         orientations = find_orientations(found, templates, crystals)
-        decisions.decide_phases(
-            found, orientations, templates, CandidatePhases(crystals), raw=(scan, calibrated)
+        candidates = CandidatePhases(crystals)
+        phases = decisions.decide_phases(
+            found, orientations, templates, candidates, raw=(scan, calibrated)
         )
+        grains = segmentation.find_grains(
+            phases, candidates, misorientation_deg=5, min_positions=10, scan_step_nm=10
+        )
+        tracing.trace_interfaces(phases, grains, candidates)

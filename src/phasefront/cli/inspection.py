@@ -153,21 +153,20 @@ def _peaks(plan: Plan, name: str) -> str:
 
 
 def _map(plan: Plan, name: str) -> str:
-    from phasefront.diffraction.crystals import read_crystals
     from phasefront.layouts.phases import UNDECIDED, UNINDEXED
     from phasefront.maps.formats import read_map
     from phasefront.maps.imported import phases_of
 
     path, settings = plan.scans.loc[name, "path"], plan.experiment.maps
-    crystals = read_crystals(plan.cifs, plan.experiment.material.names)
     found = read_map(path)
     phases = phases_of(
-        found, crystals, name=name, given=settings.phases, least=settings.least,
+        found, plan.crystals, name=name, given=settings.phases, least=settings.least,
         scan_step_nm=plan.step_of(name),
     )  # fmt: skip
     decision = phases["decision"].to_numpy()
     counted = [
-        f"{crystal.name} at {(decision == index).sum()}" for index, crystal in enumerate(crystals)
+        f"{crystal.name} at {(decision == index).sum()}"
+        for index, crystal in enumerate(plan.crystals)
     ]
     shape = " x ".join(map(str, decision.shape))
     return (
@@ -244,13 +243,12 @@ def describe_pattern(pattern: pd.DataFrame, row) -> str:
 
 
 def _fractions(plan: Plan, row) -> str:
-    from phasefront.diffraction.crystals import read_crystals
     from phasefront.powder.refined_tables import read_fractions
 
     material = plan.experiment.material
     read = read_fractions(
         row.path,
-        read_crystals(plan.cifs, material.names),
+        plan.crystals,
         plan.experiment.powder.refined,
         name=row.pattern,
         row=row.row,

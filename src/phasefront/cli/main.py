@@ -106,11 +106,15 @@ def new(**asked) -> int:
     proposal = propose(validated(Request, asked, "phasefront new"))
     for path in write(proposal):
         print(f"Written: {path}")
-    left = proposal.open_places()
-    if left:
-        print(f"Still to fill in, where the files say {TO_FILL_IN}:")
-    for place, what in left:
-        print(f"  {place}: {what}")
+    places = list(proposal.places())
+    doubtful = [f"  {place}: {one.value:g}, {one.comment}" for place, one in places if one.doubtful]
+    left = [f"  {place}: {one.comment}" for place, one in places if one.value == TO_FILL_IN]
+    for heading, lines in (
+        ("Taken from headers, which may have it wrong:", doubtful),
+        (f"Still to fill in, where the files say {TO_FILL_IN}:", left),
+    ):
+        for line in [heading, *lines] if lines else []:
+            print(line)
     print(f"Then: phasefront check {proposal.config_path}")
     return 0
 

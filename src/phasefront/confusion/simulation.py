@@ -27,7 +27,7 @@ from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.grains import segmentation
 from phasefront.layouts.confusion import CONFUSION
 from phasefront.layouts.phases import UNANSWERED
-from phasefront.layouts.spots import SPOTS
+from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 from phasefront.orientations import indexing
 from phasefront.phases import decisions
 
@@ -150,6 +150,7 @@ def _on_map(
         {
             "count": count.reshape(shape), "offset": np.concatenate([[0], np.cumsum(count)]),
             "qx": qx, "qy": qy, "intensity": counts, "variance": variance,
+            **{name: spots[name] for name in DISTORTION_ERRORS},
         },
         {name: spots.attrs[name] for name in ("scan", "scan_step_nm")},
     )  # fmt: skip

@@ -149,7 +149,7 @@ def _to_netcdf(dataset: xr.Dataset, path: str | Path, layout: Layout, *, grows: 
     for name, declared in layout.variables.items():
         if declared.dtype.startswith("f"):
             encoding.setdefault(name, {})["_FillValue"] = None
-        if grows and declared.dims[0] in layout.grows:
+        if grows and declared.dims and declared.dims[0] in layout.grows:
             encoding.setdefault(name, {})["chunksizes"] = _chunk(dataset[name].shape)
     dataset.to_netcdf(
         path,

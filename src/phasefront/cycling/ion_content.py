@@ -8,7 +8,7 @@ import pandas as pd
 from phasefront.core.errors import InputError
 from phasefront.core.statistics import NORMAL_95
 
-FARADAY_MAH_MOL = 96485.33212 / 3.6
+FARADAY_MAH_MOL = 96485.33212 / 3.6  # CODATA 2018
 
 # --- ion content -----------------------------------------------------------------------------
 

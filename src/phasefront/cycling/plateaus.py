@@ -10,6 +10,7 @@ import pandas as pd
 
 from phasefront.cycling.logs import CHARGE, DISCHARGE
 
+# All chosen, not fitted.
 # Differential capacity: steps of voltage, and how many of them a slope is fitted over.
 _GRID_V = 2e-3
 _WINDOW = 9

@@ -21,11 +21,14 @@ from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 
-# Standard errors before the spots are seen: of a cell's relative change from the phase's own, and
-# of the tilt and the turn in the plane that the likelihood has found, radian.
+# Standard errors before the spots are seen, chosen: of a cell's relative change from the phase's
+# own, as wide as the 1 to 3 % by which the phases of an insertion compound differ; and of the tilt
+# and the turn in the plane that the likelihood has found, radian: 0.3 and 1 degree, where it is off
+# by 0.1 to 0.3 degrees in all (docs/decisions.md).
 CELL_SIGMA = 0.02
 _TILT_SIGMA, _TURN_SIGMA = 0.006, 0.02
-# Degrees of freedom of Student's t: the weight of spots that are off by several errors.
+# Degrees of freedom of Student's t: the weight of spots that are off by several errors. Chosen, as
+# is usual where they are not fitted.
 _FREEDOM = 4.0
 _ROUNDS = 3
 _FIXED = 6  # parameters besides the strain: rotation, log scale, centre

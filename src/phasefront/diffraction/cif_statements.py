@@ -16,7 +16,7 @@ from phasefront.diffraction.cifs import OCCUPANCY_LIMIT, number_of
 _STATED_TOLERANCE = OCCUPANCY_LIMIT - 1
 # No crystal's density, g/cm^3, lies outside; osmium has 22.6.
 _DENSITIES = (0.3, 23.0)
-_G_CM3 = 1.66053907  # g/cm^3 of one g/mol in one angstrom^3
+_G_CM3 = 1.66053907  # g/cm^3 of one g/mol in one angstrom^3, CODATA 2018
 
 
 # ------------------------------------------------------------------------ what is stated

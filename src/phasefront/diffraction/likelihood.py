@@ -20,9 +20,6 @@ from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 
-# Relative standard error of one pattern's scale about the scan's: height, local strain.
-LOCAL_SCALE_SIGMA = 0.001
-
 
 @dataclass(frozen=True)
 class Refined:
@@ -204,12 +201,15 @@ def common_distortion(
     table: ReflectionTable,
     optics: Optics,
     *,
-    distortion_sigma: float,
-) -> np.ndarray:
-    """Symmetric matrix (2, 2) that takes true spatial frequencies to a scan's, by least squares.
+    removed: np.ndarray,
+    errors: np.ndarray,
+) -> tuple[np.ndarray, float]:
+    """Symmetric matrix (2, 2) that takes true spatial frequencies to a scan's, by least squares,
+    and the relative standard error of its scale, spots being independent.
 
     Each candidate, with its `weight`, sets the spots it indexes against where its reflections lie.
-    Scale and the two components of an ellipse differ from none by `distortion_sigma` beforehand.
+    Scale, stretch and shear differ from none by `errors` (3,) beforehand, of which `removed`
+    (2, 2) has been taken from the spots already.
     """
     assignment = assign(spots, position, phase, refined, table, optics)
     x, y, _ = place(assignment, refined.rotation, table).T
@@ -223,11 +223,20 @@ def common_distortion(
     )  # fmt: skip
     weight = weight[assignment.candidate] / optics.position_sigma**2
     square, difference, product, *right = sums @ weight
-    normal = np.array(
+    information = np.array(
         [[square, difference, product], [difference, square, 0.0], [product, 0.0, square]]
     )
-    scale, stretch, shear = np.linalg.solve(normal + np.eye(3) / distortion_sigma**2, right)
-    return np.array([[1 + scale + stretch, shear], [shear, 1 + scale - stretch]])
+    expected = -np.array(
+        [0.5 * np.trace(removed) - 1, 0.5 * (removed[0, 0] - removed[1, 1]), removed[0, 1]]
+    )
+    # The inverse of the information and the prior's, which may be infinite.
+    before = np.diag(errors**2)
+    covariance = np.linalg.solve(np.eye(3) + before @ information, before)
+    scale, stretch, shear = expected + covariance @ (right - information @ expected)
+    return (
+        np.array([[1 + scale + stretch, shear], [shear, 1 + scale - stretch]]),
+        float(np.sqrt(covariance[0, 0])),
+    )
 
 
 def _spot_weights(spots: Spots, power: float) -> np.ndarray:

@@ -9,8 +9,10 @@ import numpy as np
 
 # Harmonics 1 to 32; the mean of each ring, harmonic 0, is taken off.
 ORDERS = np.arange(1, 33)
-AZIMUTHAL_SIGMA = 0.03  # blur along the ring, 1/angstrom
-ANGLES = 128  # of the fine search, over a full turn
+# Chosen; what is found is refined. Blur along the ring, 1/angstrom: about what a step of the
+# templates' grid, 2 degrees, moves a spot at 1 1/angstrom.
+AZIMUTHAL_SIGMA = 0.03
+ANGLES = 128  # of the fine search, over a full turn: 2.8 degrees
 COARSE_ANGLES = 32
 _KEPT = 8  # coarse candidates per phase that are searched finely
 _WINDOW = 16  # angles about the coarse one that the fine search looks at

@@ -13,7 +13,9 @@ from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.optics import Optics
 
 # Reflections weaker than this share of the strongest |F| are left out.
-_WEAKEST = 0.01
+WEAKEST = 0.01
+# Predicted spots are shown from this weight on.
+LEAST_WEIGHT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ def reflection_table(crystals: Sequence[Crystal], *, max_radius: float) -> Refle
         _, q, intensity = crystal.reflections(1.0 / (1.02 * max_radius))
         amplitude = np.sqrt(intensity)
         rows = np.vstack([q.T, np.linalg.norm(q, axis=1), amplitude])
-        columns.append(rows[:, amplitude > _WEAKEST * amplitude.max()])
+        columns.append(rows[:, amplitude > WEAKEST * amplitude.max()])
         first.append(first[-1] + columns[-1].shape[1])
     return ReflectionTable(np.array(first), np.concatenate(columns, axis=1))
 
@@ -57,7 +59,7 @@ def predict_spots(
     """
     hkl, g, intensity = crystal.reflections(1.0 / optics.window[1])
     amplitude = np.sqrt(intensity)
-    kept = amplitude > _WEAKEST * amplitude.max()
+    kept = amplitude > WEAKEST * amplitude.max()
     hkl, g, amplitude = hkl[kept], g[kept], amplitude[kept]
     q = g @ rotations.matrices(np.asarray(rotation, dtype=float))
     bend = 0.5 * optics.wavelength * (q**2).sum(axis=1)
@@ -67,5 +69,5 @@ def predict_spots(
     radius = np.hypot(q[:, 0], q[:, 1])
     weight *= (radius >= optics.window[0]) & (radius <= optics.window[1])
     weight /= weight.sum()
-    shown = weight > 1e-3
+    shown = weight > LEAST_WEIGHT
     return q[shown, 0], q[shown, 1], hkl[shown], weight[shown]

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import xarray as xr
 
-_MANY_SPOTS = 1_000_000
+_MANY_SPOTS = 1_000_000  # quantiles of more are taken of a part: 0.001 is still a thousand spots
 
 
 class Spots(NamedTuple):

@@ -13,7 +13,9 @@ from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.optics import electron_wavelength
 from phasefront.layouts.templates import TEMPLATES
 
-MIN_RADIUS = 0.1  # 1/angstrom; nearer to the direct beam no spot is looked for
+# 1/angstrom; nearer to the direct beam no spot is looked for. Chosen: spacings over 10 angstrom
+# tell little, and their spots lie in the beam's glare.
+MIN_RADIUS = 0.1
 
 
 def simulate_templates(

@@ -24,6 +24,7 @@ from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.orientations import OrientationSettings
 from phasefront.experiment.settings.phases import PhaseSettings
 from phasefront.experiment.settings.powder import PowderSettings
+from phasefront.experiment.settings.report import ReportSettings
 from phasefront.experiment.settings.scans import ScanSettings
 from phasefront.experiment.settings.spots import SpotSettings
 from phasefront.experiment.settings.states import State
@@ -80,6 +81,7 @@ class Experiment(Model):
     interfaces: InterfaceSettings = InterfaceSettings()
     powder: PowderSettings = PowderSettings()
     comparison: ComparisonSettings = ComparisonSettings()
+    report: ReportSettings = ReportSettings()
     supplement: SupplementSettings = SupplementSettings()
     coverage: CoverageSettings = CoverageSettings()
     sweep: Sweep | None = None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -18,6 +20,9 @@ from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.powder import PatternRow
 from phasefront.experiment.settings.scans import ScanRow
 from phasefront.experiment.tables import read_table
+
+if TYPE_CHECKING:
+    from phasefront.diffraction.crystals import Crystal
 
 
 @dataclass(frozen=True)
@@ -65,6 +70,13 @@ class Plan:
     def cifs(self) -> list[str]:
         """Paths of the candidate phases' CIFs, in the config's order."""
         return self.experiment.material.cifs
+
+    @cached_property
+    def crystals(self) -> list[Crystal]:
+        """The candidate phases, whose CIFs are read once. Raises InputError as `read_crystal`."""
+        from phasefront.diffraction.crystals import read_crystals
+
+        return read_crystals(self.cifs, self.experiment.material.names)
 
     @property
     def instruments(self) -> list[str]:
@@ -267,16 +279,15 @@ class Plan:
         Raises InputError for a missing or unusable file, for phases with the same structure, and
         for a material that is not that of the CIFs.
         """
-        from phasefront.diffraction import crystals
+        from phasefront.diffraction.crystals import check_distinct
         from phasefront.experiment import consistency
 
         made = self.made()
         for path in [*self.cifs, *self.raw_files()]:
             if path not in made:
                 self.check_present(path)
-        found = crystals.read_crystals(self.cifs, self.experiment.material.names)
-        crystals.check_distinct(found)
-        consistency.check_material(self.experiment.material, found, self.source)
+        check_distinct(self.crystals)
+        consistency.check_material(self.experiment.material, self.crystals, self.source)
 
 
 def _optional_table(path: str | None, row_model: type[Model]) -> pd.DataFrame:

@@ -5,7 +5,8 @@ A path leads to one of these:
 - a section of the config, or a value in it: `grains`, `spots.position_sigma`, `material.names`;
 - what tables and config together say of a scan, a log, a powder pattern or an instrument, such as
   `scan.grains-x2.5.layout` or `log.charge.row`;
-- what they say of all of them: `links`, `cameras`, `raw_paths`, `instruments_of_raw_scans`;
+- what they say of all of them: `links`, `cameras`, `raw_paths`, `instruments_of_raw_scans`,
+  `explored_scans`;
 - `seed_of.NAME`, a seed of its own for each file or step;
 - `variants`, all settings that the sweep varies, of each variant.
 
@@ -99,6 +100,21 @@ def _cameras(plan: Plan, scans: Iterable[str]) -> dict[str, dict | None]:
     return {scan: camera and camera.model_dump(mode="json") for scan, camera in stated.items()}
 
 
+def _explored_scans(plan: Plan) -> list[dict]:
+    """Of each scan what a page in which it can be looked at has to know."""
+    return [
+        {
+            "scan": scan,
+            "state": row["state"],
+            "path": row["path"],
+            "kind": row["kind"],
+            "instrument": _optics(plan, row["instrument"]),
+            "layout": _row(plan.scans, scan, ScanLayout),
+        }
+        for scan, row in plan.scans.iterrows()
+    ]
+
+
 def _states_on(plan: Plan, log: str) -> list[dict]:
     states = [state for state in plan.experiment.states if state.log == log]
     return [state.model_dump(mode="json") for state in states]
@@ -130,5 +146,6 @@ _OF_ALL = {
     "instruments_of_raw_scans": lambda plan: list(
         plan.scans.loc[plan.scans_of_kind("scan"), "instrument"]
     ),
+    "explored_scans": _explored_scans,
     "variants": lambda plan: to_jsonable_python(plan.sweep.settings),
 }

@@ -8,8 +8,10 @@ import numpy as np
 from scipy import special
 
 QUANTILES = (0.025, 0.975)
-# Shape of the grains' gamma weights never falls below this: smaller ones add no coverage.
+# Shape of the grains' gamma weights never falls below this: smaller ones add no coverage
+# (docs/coverage.md).
 _SMALLEST_SHAPE = 0.25
+# Times the rate simulated, which is as sure as a factor of two: see `unfolding._RATE_SPREAD`.
 _LARGEST_ERROR_RATE = 2.0
 
 

@@ -72,7 +72,7 @@ def find_grains(
     """
     lattices = lattices_of(candidates)
     decision = phases["decision"].values
-    rotation, family = _lattice_orientations(phases, lattices)
+    rotation, family = lattice_orientations(phases, lattices)
     edges = _neighbours(family)
     symmetries = {lattice.family: lattice.symmetry for lattice in lattices}
     angle = _misorientations(rotation, family, edges, symmetries)
@@ -156,7 +156,7 @@ def to_parent(crystal: Crystal, parent: Sequence[Sequence[float]]) -> np.ndarray
     return turn.as_quat(canonical=True, scalar_first=True)
 
 
-def _lattice_orientations(
+def lattice_orientations(
     phases: xr.Dataset, lattices: Sequence[Lattice]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Orientation (position, 4) of the lattice of each position, and its family, -1 none."""

@@ -19,7 +19,7 @@ _BLUNT = 0.25
 # Errors that no pattern tells of: of the cells of pure phases, and of the share of a column that
 # holds half of each, whose two phases weigh by their amplitudes instead of their thickness (as
 # virtual scans show it).
-_CELL_ERROR, _HALF_ERROR = 0.03, 0.1
+_CELL_ERROR, HALF_ERROR = 0.03, 0.1
 # An outlier's share is anything in this range.
 _OUTLIER_RANGE = 2.0
 # Pairs of neighbours from which a grain's own noise is told; it is at most so much larger, and
@@ -213,7 +213,7 @@ def _neighbours(at: tuple[np.ndarray, np.ndarray], value: np.ndarray) -> tuple:
 
 def _variance_of_share(share: np.ndarray) -> np.ndarray:
     """Variance that no pattern tells of, of columns of these shares."""
-    return _CELL_ERROR**2 + (_HALF_ERROR * 4 * share * (1 - share)) ** 2
+    return _CELL_ERROR**2 + (HALF_ERROR * 4 * share * (1 - share)) ** 2
 
 
 def table_of_content(share: np.ndarray, error: np.ndarray, outliers: float) -> np.ndarray:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from phasefront.interfaces import shapes
-from phasefront.interfaces.columns import Columns
+from phasefront.interfaces.columns import HALF_ERROR, Columns
 from phasefront.interfaces.shapes import ANGLE, FIRST, SECOND, WIDTH, Fit
 from phasefront.interfaces.surroundings import Surroundings
 from phasefront.layouts.interfaces import Beyond
@@ -87,11 +87,15 @@ def _segment(fit, offset, ends, along, met, falls, positions) -> Segment:
     moved = np.array([-along, 0.5 * along**2, 0.0, 0.0, 0.0])
     moved[offset] = 1.0
     angle = np.degrees(fit.parameters[ANGLE])
+    # What columns of both phases are off alike: e at half a share, 4 e f (1 - f) at a share f,
+    # moves a ramp of width w by 2/3 e w (least squares), and stretches it by as much or more.
+    ramp = HALF_ERROR * (fit.parameters[WIDTH] + 1)
     return Segment(
-        ends=ends, stderr_across=float(np.sqrt(moved @ fit.covariance @ moved)),
+        ends=ends,
+        stderr_across=float(np.hypot(np.sqrt(moved @ fit.covariance @ moved), 2 / 3 * ramp)),
         direction=float((angle - 90) % 180), direction_stderr=float(np.degrees(fit.stderr[ANGLE])),
         rich_side=float((angle + (180 if falls else 0)) % 360),
-        width=float(fit.parameters[WIDTH]), width_stderr=float(fit.stderr[WIDTH]),
+        width=float(fit.parameters[WIDTH]), width_stderr=float(np.hypot(fit.stderr[WIDTH], ramp)),
         positions=positions, beyond=(met[0][0], met[1][0]), grains=(met[0][1], met[1][1]),
     )  # fmt: skip
 

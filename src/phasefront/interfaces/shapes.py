@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from phasefront.interfaces import kernels
-from phasefront.interfaces.columns import SHARES, Columns
+from phasefront.interfaces.columns import Columns
 
 # Parameters of a front, in the kernel's order.
 ANGLE, CURVATURE, WIDTH, FIRST, SECOND = range(5)
@@ -86,16 +86,6 @@ def again(fit: Fit, columns: Columns) -> Fit:
     """The same front, integrated over other columns from where it is."""
     axes = tuple(np.flatnonzero(np.diag(fit.covariance) > 0))
     return integrated(columns, fit.parameters, fit.pivot, axes, inverted=fit.inverted)
-
-
-def uniform(columns: Columns) -> tuple[float, float, float]:
-    """The one share of all columns: mean and standard deviation over its likelihood; the highest
-    log-likelihood."""
-    total = columns.table.sum(axis=0)
-    weight = np.exp(total - total.max())
-    weight /= weight.sum()
-    mean = float(weight @ SHARES)
-    return mean, float(np.sqrt(weight @ (SHARES - mean) ** 2)), float(total.max())
 
 
 def line(columns: Columns) -> Fit:

@@ -27,13 +27,14 @@ from phasefront.interfaces.columns import (
     DECISION,
     MEASURED,
     POSTERIOR,
+    SHARES,
     Columns,
     columns_of,
     lattice_of_grain,
 )
 from phasefront.interfaces.facets import Facet, facets_of
+from phasefront.interfaces.joining import joined
 from phasefront.interfaces.profiles import depth_profile
-from phasefront.interfaces.segments import Segment
 from phasefront.interfaces.shapes import CURVATURE, FIRST, Fit
 from phasefront.interfaces.surroundings import Outline, Surroundings, nearest_sides
 from phasefront.interfaces.topology import topology_of
@@ -48,8 +49,8 @@ _SURE = 3.0
 # by it. Outliers are not, and a few by chance; where they are more by three standard errors of a
 # share, the shape does not fit.
 _UNEXPLAINED, _BY_CHANCE = 4.0, 0.005
-# An end so near to a facet lies on it, positions.
-_ON_FACET = 1.5
+# Less of a phase in all columns is not told from one phase with more wrong positions than expected.
+_LEAST_SHARE = 0.1
 # Fewer positions of a phase are no second phase in a grain.
 _FEWEST = 2
 
@@ -110,7 +111,7 @@ def trace_interfaces(
     )
     traced = [read.grain(number) for number in range(grains.sizes["grain"])]
     rotation = grains["rotation"].values.astype("f8")
-    data = _joined(traced)
+    data = joined(traced, len(MODELS))
     of_segment = np.repeat(np.arange(len(traced)), np.diff(data["segment_offset"]))
     of_facet = np.repeat(np.arange(len(traced)), np.diff(data["facet_offset"]))
     tilt, tilt_error = _tilts(
@@ -173,8 +174,7 @@ class _Reader:
             self.phases, inside, rich=rich, poor=poor, contents=self.fields[pair],
             own_lattice=self.own_lattice, outliers=self.outliers,
         )  # fmt: skip
-        share, _, _ = shapes.uniform(columns) if len(columns.y) else (np.nan,) * 3
-        mean = np.clip(columns.share, 0, 1).mean() if len(columns.y) else share
+        mean = np.clip(columns.share, 0, 1).mean() if len(columns.y) else np.nan
         row |= {
             "rich": rich, "poor": poor, "rich_share": mean, "noise": columns.noise,
             "other_count": columns.others,
@@ -191,11 +191,7 @@ class _Reader:
         return row | self._interface(number, inside, outline, columns, depth, facets, pair)
 
     def _pair(self, number: int) -> tuple[Found, tuple[int, int] | None]:
-        """The rich and poor phase whose rarer one is most, among the fields that the grain shows.
-
-        A grain of one phase that stands in a field has that field's pair, so that a second phase
-        may still show in its columns' ion contents; none of them where it stands in two.
-        """
+        """The rich and poor phase of the field whose rarer one fills most; None without any."""
         amount = self.amount[number]
         present = np.flatnonzero(amount >= _FEWEST)
         pairs = [pair for pair in self.fields if set(pair) <= set(present)]
@@ -218,10 +214,10 @@ class _Reader:
         best, evidence = _likeliest(gain * worth, columns)
         unexplained = _unexplained(columns, _predicted(columns, best, fits, at_depth))
         found = Found.INTERFACE
-        if evidence[1 + best] < _SURE:
-            found = Found.NOT_SURE if evidence[0] < _SURE else Found.UNIFORM
-        elif evidence[1 + best] < evidence[0] + _SURE:
-            found = Found.UNIFORM
+        if evidence[1 + best] < _SURE + max(evidence[0], 0.0):
+            share = SHARES[columns.table.sum(axis=0).argmax()]
+            mixed = evidence[0] >= _SURE and _LEAST_SHARE <= share <= 1 - _LEAST_SHARE
+            found = Found.UNIFORM if mixed else Found.NOT_SURE
         row = {
             "found": found, "log_evidence": evidence, "specks": topology.specks,
             "label_error": topology.label_error,
@@ -273,7 +269,7 @@ def _fitted(columns: Columns, depth: np.ndarray) -> tuple[dict[Shape, Fit], np.n
     }  # fmt: skip
     if np.isfinite(depth).all():
         fits[Shape.OUTLINE] = shapes.along_outline(columns, depth)
-    highest = [shapes.uniform(columns)[2]]
+    highest = [columns.table.sum(axis=0).max()]  # one share in all
     highest += [fits[one].log_likelihood if one in fits else np.nan for one in list(Shape)[1:]]
     return fits, np.array(highest) - whole
 
@@ -340,11 +336,12 @@ def _fields(candidates, stated, names) -> dict[tuple[int, int], tuple[float, flo
     pairs = [[(names.index(name), content) for name, content in one.items()] for one in stated]
     if not pairs:
         contents = np.asarray(candidates.ion_contents, "f8")
-        order = [int(one) for one in np.argsort(contents) if np.isfinite(contents[one])]
+        levels = np.unique(contents[np.isfinite(contents)])
         pairs = [
-            [(one, contents[one]), (other, contents[other])]
-            for one, other in itertools.pairwise(order)
-            if contents[one] < contents[other]
+            [(int(one), low), (int(other), high)]
+            for low, high in itertools.pairwise(levels)
+            for one in np.flatnonzero(contents == low)
+            for other in np.flatnonzero(contents == high)
         ]
     found = {}
     for pair in pairs:
@@ -379,67 +376,3 @@ def _said_of_tilts(step: float, thickness: float | None) -> str:
     return (
         f"none: {' and '.join(missing)} not known" if missing else "from band width and thickness"
     )
-
-
-_OF_GRAIN = {
-    "found": Found.ONE_PHASE, "rich": -1, "poor": -1, "rich_share": np.nan, "measured_count": 0,
-    "posterior_count": 0, "decision_count": 0, "other_count": 0, "cut": 0, "noise": np.nan,
-    "shape": Shape.NONE, "misfit_share": np.nan, "curvature": np.nan, "curvature_stderr": np.nan,
-    "depth": np.nan, "depth_stderr": np.nan, "rich_domains": -1, "poor_domains": -1,
-    "contacts": -1, "specks": 0, "label_error": np.nan, "misorientation": np.nan,
-    "misorientation_stderr": np.nan,
-}  # fmt: skip
-
-
-def _joined(traced: list[dict]) -> dict:
-    """Variables of INTERFACES from what was found in each grain."""
-    data = {
-        name: np.array([one.get(name, absent) for one in traced])
-        for name, absent in _OF_GRAIN.items()
-    }
-    for name, size in (("log_evidence", len(MODELS)), ("misorientation_axis", 3)):
-        rows = [one.get(name, np.full(size, np.nan)) for one in traced]
-        data[name] = np.array(rows).reshape(len(traced), size)
-    lists = {name: [one[name] for one in traced] for name in ("segments", "facets", "rows")}
-    for name, key in (("segments", "segment"), ("facets", "facet"), ("rows", "profile")):
-        counts = [0, *map(len, lists[name])]
-        data[f"{key}_offset"] = np.cumsum(counts)
-    every: list[Segment] = list(itertools.chain(*lists["segments"]))
-    edges: list[Facet] = list(itertools.chain(*lists["facets"]))
-    rows = np.array(list(itertools.chain(*lists["rows"])), "f8").reshape(-1, 5)
-    ends = np.array([one.ends for one in every]).reshape(-1, 2, 2)
-    facet_ends = np.array([one.ends for one in edges]).reshape(-1, 2, 2)
-    on_facet = [
-        [_facet_at(end, own, first) for end in one.ends]
-        for grain, own in enumerate(lists["facets"])
-        for first in [int(data["facet_offset"][grain])]
-        for one in lists["segments"][grain]
-    ]
-    plain = (
-        "length", "stderr_across", "direction", "direction_stderr", "rich_side", "width",
-        "width_stderr", "positions",
-    )  # fmt: skip
-    return data | {
-        **{name: np.array([getattr(one, name) for one in every]) for name in plain},
-        "end_y": ends[..., 0], "end_x": ends[..., 1],
-        "end_beyond": np.array([one.beyond for one in every]).reshape(-1, 2),
-        "end_grain": np.array([one.grains for one in every]).reshape(-1, 2),
-        "end_facet": np.array(on_facet).reshape(-1, 2),
-        "facet_y": facet_ends[..., 0], "facet_x": facet_ends[..., 1],
-        "facet_length": np.array([one.length for one in edges]),
-        "facet_direction": np.array([one.direction for one in edges]),
-        "facet_direction_stderr": np.array([one.direction_stderr for one in edges]),
-        "facet_beyond": np.array([one.beyond for one in edges]),
-        "facet_grain": np.array([one.grain for one in edges]),
-        "profile_side": rows[:, 0], "profile_depth": rows[:, 1],
-        "profile_ion_content": rows[:, 2], "profile_stderr": rows[:, 3],
-        "profile_count": rows[:, 4],
-    }  # fmt: skip
-
-
-def _facet_at(end: np.ndarray, facets: list[Facet], first: int) -> int:
-    """Index of the facet that an end lies on, -1 none."""
-    distance = [facet.distance(end) for facet in facets]
-    if not distance or min(distance) > _ON_FACET:
-        return -1
-    return first + int(np.argmin(distance))

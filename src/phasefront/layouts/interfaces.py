@@ -144,7 +144,11 @@ INTERFACES = Layout(
         "end_x": Variable(("segment", "end"), "f8", "1", "column of both ends in positions"),
         "length": Variable(_SEGMENT, "f8", "1", "distance of the ends in positions"),
         "stderr_across": Variable(
-            _SEGMENT, "f8", "1", "standard error of the place at the middle, across, in positions"
+            _SEGMENT,
+            "f8",
+            "1",
+            "standard error of the place at the middle, across, in positions, with what columns of "
+            "both phases may be off alike"
         ),
         "direction": Variable(
             _SEGMENT, "f8", "degree", "trace on the map, from x towards y, 0 to 180"

@@ -5,6 +5,9 @@ from __future__ import annotations
 from phasefront.core.netcdf import Layout, Variable
 from phasefront.layouts.dimensions import Y_X
 
+# Relative errors of scale and ellipse, which are those of the calibration.
+DISTORTION_ERRORS = ("scale_stderr", "stretch_stderr", "shear_stderr")
+
 SPOTS = Layout(
     "Bragg vectors of every pattern, direct beam left out",
     {
@@ -14,6 +17,13 @@ SPOTS = Layout(
         "qy": Variable(("spot",), "f4", "angstrom-1", "spatial frequency along y"),
         "intensity": Variable(("spot",), "f4", "count", "integrated above the local background"),
         "variance": Variable(("spot",), "f4", "count2", "variance of the intensity"),
+        "scale_stderr": Variable((), "f8", "1", "relative standard error of the scale of qx, qy"),
+        "stretch_stderr": Variable(
+            (), "f8", "1", "standard error of their ellipse's part along x, half of ln(x over y)"
+        ),
+        "shear_stderr": Variable(
+            (), "f8", "1", "standard error of their ellipse's part between x and y"
+        ),
     },
     ("scan", "scan_step_nm"),
     grows=("y", "edge", "spot"),

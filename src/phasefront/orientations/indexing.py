@@ -45,7 +45,6 @@ def stream_orientations(
     n_best: int = 2,
     min_spots: int = 5,
     position_sigma: float = 0.005,
-    scale_sigma: float = 0.003,
     centre_sigma: float = 0.001,
     distinct_deg: float = 5.0,
     coarse_deg: float = COARSE_DEG,
@@ -57,6 +56,7 @@ def stream_orientations(
     ----------
     spots, templates
         SPOTS and TEMPLATES datasets; of SPOTS that are open on disk, a block is read at a time.
+        A pattern's scale is refined within the error that SPOTS have of theirs.
     crystals
         The phases, in the templates' order.
     n_best
@@ -67,8 +67,6 @@ def stream_orientations(
         Positions with fewer spots get NaN.
     position_sigma, centre_sigma
         Standard errors of a spot's position and of the pattern's centre, 1/angstrom.
-    scale_sigma
-        Relative standard error of the calibrated scale.
     coarse_deg
         Spacing of the beam directions that are searched first, degrees.
     device
@@ -81,10 +79,7 @@ def stream_orientations(
     neither on how many, nor on the number of threads.
     """
     library = Library.prepare(templates, crystals, coarse_deg)
-    optics = Optics.of(
-        templates, spots, position_sigma=position_sigma, scale_sigma=scale_sigma,
-        centre_sigma=centre_sigma,
-    )  # fmt: skip
+    optics = Optics.of(templates, spots, position_sigma=position_sigma, centre_sigma=centre_sigma)
     table = reflection_table(crystals, max_radius=optics.window[1])
     ny, nx = spots["count"].shape
     rows = max(1, BLOCK // nx)

@@ -6,7 +6,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from phasefront.core.errors import InputError
-from phasefront.diffraction.crystals import read_crystals, resemblance
+from phasefront.diffraction.crystals import resemblance
 
 if TYPE_CHECKING:
     from phasefront.experiment.plan import Plan
@@ -25,8 +25,7 @@ def check_pairs(plan: Plan, *, thorough: bool = False) -> list[str]:
     of the run tells apart.
     """
     experiment = plan.experiment
-    found = read_crystals(plan.cifs, experiment.material.names)
-    pairs = list(combinations(found, 2))
+    pairs = list(combinations(plan.crystals, 2))
     if not thorough:
         pairs = [pair for pair in pairs if resemblance(*pair) > _ALIKE]
     if not pairs or not plan.instruments:
@@ -37,7 +36,7 @@ def check_pairs(plan: Plan, *, thorough: bool = False) -> list[str]:
     settings, optics = experiment.spots, experiment.instruments
     shares = {
         name: share_impossible(
-            found,
+            plan.crystals,
             voltage_kv=optics[name].voltage_kv,
             precession_deg=optics[name].precession_deg,
             max_radius=settings.max_radius,

@@ -8,7 +8,7 @@ import numpy as np
 
 from phasefront.diffraction import excitation, rotations
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.optics import Optics
+from phasefront.diffraction.optics import LENSES_SET_ANEW, Optics
 from phasefront.diffraction.templates import MIN_RADIUS
 
 # Shares of the strongest spot's: a spot that counts for evidence, and one that may explain another.
@@ -29,7 +29,9 @@ class Assumptions:
     tilt_deg: float = 0.5  # by which an orientation may be wrong
     double: float = 0.3  # share of diffracted electrons that are diffracted once more
     trust: float = 10.0  # factor by which kinematic intensities may be wrong
-    scale_sigma: float = 0.003  # of the calibrated scale, relative: what one phase alone leaves
+    # Of the calibrated scale, relative. No scan is there yet: that of a standard, which every
+    # camera can have; a scan's own depends on its grains.
+    scale_sigma: float = LENSES_SET_ANEW
     # Of a pattern's ellipse: grains in many orientations share a scan's, which fixes it better.
     ellipse_sigma: float = 0.001
     centre_sigma: float = 0.001

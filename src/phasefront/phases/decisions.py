@@ -19,8 +19,7 @@ import xarray as xr
 from phasefront.core import netcdf
 from phasefront.diffraction import cell_path
 from phasefront.diffraction.candidates import CandidatePhases
-from phasefront.diffraction.likelihood import LOCAL_SCALE_SIGMA
-from phasefront.diffraction.optics import Optics
+from phasefront.diffraction.optics import Optics, distortion_errors
 from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import COARSE_DEG, Library
@@ -42,8 +41,6 @@ def decide_phases(
     raw: tuple | None = None,
     min_spots: int = 5,
     position_sigma: float = 0.005,
-    distortion_sigma: float = 0.003,
-    local_scale_sigma: float = LOCAL_SCALE_SIGMA,
     centre_sigma: float = 0.001,
     decide_above: float = 0.95,
     min_explained: float = 0.5,
@@ -58,7 +55,8 @@ def decide_phases(
     Parameters
     ----------
     spots, orientations, templates
-        SPOTS, ORIENTATIONS and TEMPLATES datasets of one scan.
+        SPOTS, ORIENTATIONS and TEMPLATES datasets of one scan. What SPOTS say of the errors of
+        scale and ellipse is what these may differ from the calibration's by.
     candidates
         The phases, in the orientations' order. If they share a lattice, and their ion contents are
         known, the refined cells are read on the path from one to the next (see `cell_path`).
@@ -73,9 +71,6 @@ def decide_phases(
         Largest standard error of a spot's position, 1/angstrom; the scan's own is measured on it.
     centre_sigma
         Standard error of a pattern's centre, 1/angstrom.
-    distortion_sigma, local_scale_sigma
-        Relative standard errors of what the calibration says of the scan's scale and ellipse, and
-        of one pattern's scale about the scan's (height, local strain).
     decide_above
         The posterior that a decision needs; otherwise the position is `undecided`.
     min_explained, max_residual
@@ -97,16 +92,13 @@ def decide_phases(
     crystals, path = candidates.crystals, cell_path.Path.of(candidates)
     library = Library.prepare(templates, crystals, COARSE_DEG)
     limits = Limits(min_spots, decide_above, min_explained, max_residual, max_misfit)
-    optics = Optics.of(
-        templates, spots, position_sigma=position_sigma, scale_sigma=distortion_sigma,
-        centre_sigma=centre_sigma,
-    )  # fmt: skip
+    optics = Optics.of(templates, spots, position_sigma=position_sigma, centre_sigma=centre_sigma)
     table = reflection_table(crystals, max_radius=optics.window[1])
     measured, starts = Spots.of(spots), Starts.of(orientations)
 
     # 1, 2. Scale and ellipse of the scan; then each candidate phase at each position.
     distortion, optics = fit_distortion(
-        measured, starts, table, optics, crystals, local_scale_sigma, prior
+        measured, starts, table, optics, crystals, distortion_errors(spots), prior
     )
     every = measured.undistorted(distortion)
     evidence = weigh(every, starts, table, optics)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -10,7 +11,7 @@ import numpy as np
 from phasefront.diffraction import cells
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import Refined, common_distortion
-from phasefront.diffraction.optics import Optics
+from phasefront.diffraction.optics import LOCAL_SCALE_SIGMA, Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.phases.evidence import Starts, posterior_of, weigh
@@ -18,14 +19,18 @@ from phasefront.phases.evidence import Starts, posterior_of, weigh
 _ROUNDS = 3  # of deciding and refining the distortion
 _SAMPLE = 1024  # positions, evenly spread, on which the distortion is refined
 _SURE, _RICH = 0.9, 8  # posterior and indexed spots of the positions that show the spots' error
-_MARGIN = 1.2  # on that error: weak spots have a larger one than most
+# On that error: weak spots have a larger one than most. Chosen; half and double leave more
+# undecided (docs/constants.md).
+_MARGIN = 1.2
 
 
 def fit_distortion(
     spots: Spots, starts: Starts, table: ReflectionTable, optics: Optics,
-    crystals: Sequence[Crystal], local_scale_sigma: float, prior: Sequence[float] | None,
+    crystals: Sequence[Crystal], errors: np.ndarray, prior: Sequence[float] | None,
 ) -> tuple[np.ndarray, Optics]:  # fmt: skip
     """Scale and ellipse (2, 2) of the scan beyond its calibration, and the errors that remain.
+
+    `errors` (3,) are those of the calibration: of scale, stretch and shear, relative.
 
     Expectation and maximisation in turn: the posterior of the phases weighs their reflections in a
     least-squares fit of the distortion; the spots freed of it give the next posterior. The error
@@ -41,15 +46,15 @@ def fit_distortion(
         found = evidence.best >= 0
         weight = np.zeros(len(starts.position))
         weight[evidence.best[found]] = posterior[found]
-        rest = common_distortion(
+        rest, scale_stderr = common_distortion(
             freed, starts.position, starts.phase, evidence.refined, weight, table, now,
-            distortion_sigma=optics.scale_sigma,
+            removed=distortion, errors=errors,
         )  # fmt: skip
         # Symmetric: the rotation in a product of two stretches is an orientation's business.
         distortion = 0.5 * (rest @ distortion + distortion @ rest)
         now = replace(
             optics,
-            scale_sigma=local_scale_sigma,
+            scale_sigma=math.hypot(scale_stderr, LOCAL_SCALE_SIGMA),
             position_sigma=_position_sigma(
                 freed,
                 starts,

@@ -18,6 +18,7 @@ from phasefront.phases.evidence import Evidence
 
 # A position is mixed where no phase has this share of it.
 CLEAR = 0.75
+# Chosen; half and double of both change no decision (docs/constants.md).
 _ALIKE_DEG = 5.0  # misorientation within which neighbours are one lattice
 _BLIND = 0.005  # standard error of a strain above which a region does not show the whole cell
 

@@ -20,7 +20,7 @@ from phasefront.diffraction.template_library import Library
 # Azimuths that the coarse search tells apart; with the templates, the number of chances that strays
 # have to look like a lattice.
 _AZIMUTHS = 64
-_ODDS = 20.0
+_ODDS = 20.0  # chosen; half and double change no decision (docs/constants.md)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,9 @@ LARGEST_RWP = 0.3  # a fit that leaves a third of the intensity has another samp
 LARGEST_GOODNESS = 100.0  # uncertainties a hundred times too small are no uncertainties
 LARGEST_REST = 0.25  # of the chi squared, over its noise, that the background alone leaves
 LARGEST_P = 1e-3  # of the phases' being no more than noise
+# The limits are chosen: what the tests have of other samples, axes and noise alone is refused.
 _NOISE_ALONE = 1.5  # times the noise: what a fit may leave at any R
-_MEDIAN_CHI_SQUARED = 0.4549  # of one degree of freedom
+_MEDIAN_CHI_SQUARED = 0.4549  # of one degree of freedom; scipy.stats.chi2(1).median()
 _SIGNIFICANT = 6.0  # standard errors of a line's height
 _STRONG = 0.05  # of the strongest line
 _UNEXPLAINED = 0.5  # of a line's own height

@@ -12,7 +12,9 @@ from phasefront.core.errors import InputError
 
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 AT_EDGE = 0.999  # of the tolerance of a cell
-_POLARISATION = 0.99  # share of the beam polarised normal to the scattering plane
+# Share of the beam polarised normal to the scattering plane, as is usual at a synchrotron.
+_POLARISATION = 0.99
+# Where widths start; they are refined.
 _START_GAUSS_VARIANCE = 4e-5  # degree^2, Caglioti W
 _START_LORENTZ_SIZE = 0.02  # degree, width at angle 0
 _START_LORENTZ_STRAIN = 0.1  # degree, width at tan(theta) = 1; wide, to catch a cell that is off

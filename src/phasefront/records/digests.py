@@ -21,7 +21,7 @@ from phasefront.core.errors import InputError
 
 LARGE = 4 << 20  # bytes; below, hashing is as fast as remembering
 MEMORY = Path(".phasefront/digests")
-_CHUNK = 1 << 22
+_CHUNK = 1 << 22  # bytes read at once
 RESOLUTION_NS = 2 * 10**9  # the coarsest time stamps of a file system in use (FAT's)
 
 Signature = list[list[str | int]]

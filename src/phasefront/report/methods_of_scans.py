@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from phasefront.audit.explain import listed
+from phasefront.diffraction.optics import LENSES_SET_ANEW
 from phasefront.experiment.settings.instruments import CameraOfScan
 from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.fractions import FRACTIONS
@@ -101,9 +102,10 @@ def tell_calibration(jobs: Jobs) -> str:
         f" candidate phases, with the scale searched within {jobs('settings.scale_search', 100)} %"
         " of its nominal value.",
         "standard": "Scale and ellipse are those of a polycrystalline standard, fitted to the"
-        " rings of its picture.",
+        " rings of its picture. Their errors are joined by"
+        f" {100 * LENSES_SET_ANEW:g} % for lenses that were set anew.",
         "nominal": "Scale is nominal and the camera taken as free of distortion: neither was"
-        " refined.",
+        f" refined, and both are taken as sure to {jobs('settings.scale_search', 50)} %.",
     }[method]
     rows = [
         [
@@ -260,7 +262,7 @@ def tell_interfaces(jobs: Jobs) -> str:
     return (
         "**Interfaces.** In grains of two phases straight, parallel and bent fronts, and ones along"
         " the outline, each with a band where both phases lie over each other, were fitted to the"
-        " share of the ion-rich phase in each column, by its cell's ion content, else by the"
+        " share of the phase of more ions in each column, by its cell's ion content, else by the"
         f" posterior of the phases, {jobs('settings.outliers')} of the positions being taken for"
         " outliers. Places, directions and widths are means over the likelihood, their errors its"
         " standard deviations; shapes were compared by the Bayesian information criterion."

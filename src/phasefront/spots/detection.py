@@ -11,7 +11,9 @@ from phasefront.core.errors import InputError
 from phasefront.spots.kernels import REACH, find_in_stack
 
 _COMPILED = ("uint8", "uint16", "float32")  # counts that are not copied first
-_CELL = 1.5  # largest step of the grid; a maximum between its points loses a quarter at most
+# Largest step of the grid, sigma of a spot. A maximum half a step off in x and y keeps
+# exp(-2 0.75^2 / 4), three quarters, of the response: see `kernels._CANDIDATE`.
+_CELL = 1.5
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import xarray as xr
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
-from phasefront.layouts.spots import SPOTS
+from phasefront.diffraction.optics import LENSES_SET_ANEW
+from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 from phasefront.scans.formats.hdf5 import refuse_unwritten
 from phasefront.scans.formats.headers import NANOMETRES
 
@@ -46,7 +47,8 @@ def read_peaks(
     Returns
     -------
     Dataset of `layouts.SPOTS`. The files hold no variances: `variance` is the intensity, as for
-    counts (Poisson), and the attribute `variance_origin` says so.
+    counts (Poisson), and the attribute `variance_origin` says so. Nor do they say how sure their
+    scale and ellipse are: the errors are those of a camera that was calibrated on something else.
 
     Raises
     ------
@@ -110,6 +112,7 @@ def read_peaks(
             "qy": along_rows[kept],
             "intensity": intensity[kept],
             "variance": np.clip(intensity[kept], 0, None),
+            **dict.fromkeys(DISTORTION_ERRORS, LENSES_SET_ANEW),
         },
         {
             "scan": name,

@@ -20,7 +20,7 @@ from phasefront.spots.kernels import (
 
 
 def background_and_noise(pattern, cy, cx, plan, beam_radius):
-    """Plain form of `_background_and_noise` where electrons are many: background and variance."""
+    """Background and variance as `kernels.background_and_noise` has them of many electrons."""
     step, sigma = plan.step, plan.sigma
     filtered = separable(np.where(plan.valid, pattern, 0), plan.taps)[::step, ::step] * plan.weight
     y, x = np.indices(filtered.shape) * step

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -9,7 +10,7 @@ import xarray as xr
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
-from phasefront.layouts.spots import SPOTS
+from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 from phasefront.spots.detection import PixelSpots, find_pixel_spots, require_finite
 
 
@@ -23,7 +24,31 @@ def find_spots(
 ) -> xr.Dataset:
     """`stream_spots` of a whole scan, as a SPOTS dataset in memory."""
     parts = stream_spots(blocks, calibration, scan=scan, **settings)
-    return netcdf.join(parts, SPOTS, {}, {"scan": scan, "scan_step_nm": scan_step_nm})
+    attributes = {"scan": scan, "scan_step_nm": scan_step_nm}
+    return netcdf.join(parts, SPOTS, constants(calibration, scan), attributes)
+
+
+def constants(calibration: xr.Dataset, scan: str = "") -> dict[str, float]:
+    """What of SPOTS is the same for all rows: the relative errors of scale, stretch and shear.
+
+    With scale s = (xx + yy) / 2 and stretch t = (xx - yy) / 2 of a nearly round affine, the
+    variances of s and t add up to half of those of xx and yy.
+
+    Raises
+    ------
+    InputError
+        The CALIBRATION has no errors of scale and ellipse.
+    """
+    scale = calibration["scale"].item()
+    of_scale = calibration["scale_stderr"].item() / scale
+    (xx, xy), (_, yy) = calibration["affine_stderr"].values / scale
+    if not np.isfinite([of_scale, xx, xy, yy]).all():
+        raise InputError(
+            scan, "its calibration has no standard errors of scale and ellipse",
+            field="scale_stderr", remedy="calibrate the scan again with this version of phasefront",
+        )  # fmt: skip
+    stretch = math.sqrt(max(0.5 * (xx**2 + yy**2) - of_scale**2, 0.0))
+    return dict(zip(DISTORTION_ERRORS, (of_scale, stretch, xy), strict=True))
 
 
 def stream_spots(
@@ -51,8 +76,8 @@ def stream_spots(
 
     Yields
     ------
-    The variables of SPOTS, a block at a time; the same in all whatever the blocks' size and the
-    number of threads.
+    The variables of SPOTS but for `constants`, a block at a time; the same in all whatever the
+    blocks' size and the number of threads.
 
     Raises
     ------

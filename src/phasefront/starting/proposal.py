@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,7 +24,7 @@ from phasefront.starting.files import (
     find_scan,
 )
 from phasefront.starting.phases import ProposedPhase, moving_ion, propose_phases
-from phasefront.starting.statement import Statement, open_places, to_fill_in
+from phasefront.starting.statement import Statement, is_open, leaves, to_fill_in
 
 # Signs that a cell of a table cannot hold: what follows # is a comment, and quotes join cells.
 _NOT_IN_A_CELL = '#"'
@@ -74,18 +74,15 @@ class Proposal:
     config: Statement
     tables: dict[str, list[Row]]
 
-    def open_places(self) -> list[tuple[str, str]]:
-        """Where, in which file, what has still to be filled in."""
-        places = [(f"{self.config_path}: {path}", why) for path, why in open_places(self.config)]
+    def places(self) -> Iterator[tuple[str, Statement]]:
+        """Every value with where it stands, in which file."""
+        for path, leaf in leaves(self.config):
+            yield f"{self.config_path}: {path}", leaf
         for table, rows in self.tables.items():
             for row in rows:
                 identifier = next(iter(row.values())).value
-                places += [
-                    (f"{self.table_path(table)}: {identifier}.{column}", why)
-                    for column, cell in row.items()
-                    for _, why in open_places(cell)
-                ]
-        return places
+                for column, cell in row.items():
+                    yield f"{self.table_path(table)}: {identifier}.{column}", cell
 
     @property
     def config_path(self) -> Path:
@@ -116,7 +113,7 @@ def propose(request: Request) -> Proposal:
     patterns = [find_pattern(path) for path in request.patterns]
 
     material = _material(phases, named_by_user=request.ion is not None, with_log=bool(logs))
-    if not open_places(material):
+    if not is_open(material):
         known = Material.model_validate(_plain(material))
         check_material(known, crystals, "phasefront new")
     instruments, used = _instruments(scans, request)
@@ -246,9 +243,7 @@ def _instrument(scans: Sequence[FoundScan], request: Request) -> Statement:
             has = f"; {header} says {scan.scale_in_header}" if scan.scale_in_header else ""
             section["scale"] = to_fill_in(f"{unit}{has}")
         else:
-            section["scale"] = Statement(
-                scan.scale, f"{unit}, by {header}: see whether it is as exact as that"
-            )
+            section["scale"] = Statement(scan.scale, f"{unit}; by {header}", doubtful=True)
     return Statement(section)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from phasefront.experiment.load import TO_FILL_IN
@@ -17,10 +18,13 @@ class Statement:
         A plain value; a mapping or list of statements; `TO_FILL_IN` where no file says it.
     comment
         Where the value is from, or what is to be filled in.
+    doubtful
+        Whether the value is one that its source often has wrong.
     """
 
     value: object
     comment: str = ""
+    doubtful: bool = False
 
 
 def to_fill_in(comment: str) -> Statement:
@@ -28,20 +32,24 @@ def to_fill_in(comment: str) -> Statement:
     return Statement(TO_FILL_IN, comment)
 
 
-def open_places(statement: Statement, path: str = "") -> list[tuple[str, str]]:
-    """Dotted path and comment of each place that is still to be filled in.
-
-    Parts of a list go by their names where they have one.
-    """
+def leaves(statement: Statement, path: str = "") -> Iterator[tuple[str, Statement]]:
+    """Every plain value with its dotted path; parts of a list go by their names, if any."""
     value = statement.value
     if isinstance(value, dict):
         parts = value.items()
     elif isinstance(value, list):
         parts = [(_name(part, number), part) for number, part in enumerate(value)]
     else:
-        return [(path, statement.comment)] if value == TO_FILL_IN else []
+        yield path, statement
+        return
     below = f"{path}." if path else ""
-    return [place for key, part in parts for place in open_places(part, f"{below}{key}")]
+    for key, part in parts:
+        yield from leaves(part, f"{below}{key}")
+
+
+def is_open(statement: Statement) -> bool:
+    """Whether anything in it is still to be filled in."""
+    return any(leaf.value == TO_FILL_IN for _, leaf in leaves(statement))
 
 
 def _name(part: Statement, number: int) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit
 
-_EDGE = 0.7  # width of the penumbra of a stop's edge, pixels
+_EDGE = 0.7  # width of the penumbra of a stop's edge, pixels; made up
 # Ring of a liquid: radius and width (standard deviation), 1/angstrom, as water and carbonates have.
 LIQUID_RADIUS, _LIQUID_WIDTH = 0.32, 0.07
 

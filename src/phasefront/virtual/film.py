@@ -7,11 +7,14 @@ from numba import njit
 
 from phasefront.virtual.rendering import CAMERA_PIXELS, HALO_SHARE, spot_profile
 
+# These are made up so that frames look like a genuine ASTAR file of 8 bits: its saturated beam, its
+# many zeros, its level at each radius, which a test compares.
 # The direct beam in vacuum, times what saturates the camera.
 _OVEREXPOSURE = 70.0
 # Dark level and glare at the top and at the bottom of the frame, and read noise, counts.
 _GLARE_COUNTS, READ_NOISE_COUNTS = (0.5, 3.0), 1.1
 FULL_SCALE, _COUNT_STEP = 255.0, 1 / 64
+# Per pixel; above, Poisson numbers are drawn as normal ones. Their skewness is 1 / sqrt(30), 0.18.
 _FEW_ELECTRONS = 30.0
 
 

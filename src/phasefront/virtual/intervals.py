@@ -17,6 +17,7 @@ from statsmodels.stats.proportion import proportion_confint
 # Ends of the intervals by what was resampled.
 INTERVALS = {"grains": ("low", "high"), "blocks": ("block_low", "block_high")}
 ESTIMATES = ("found", "unfolded")
+# Groups of scans that the tables show apart: by number of grains, and by share of a phase.
 _FEW_TO_MANY = (0, 6, 10, np.inf)
 _POOR_TO_RICH = (0, 0.2, 0.8, 1)
 

@@ -16,6 +16,7 @@ import pandas as pd
 from phasefront.core.errors import InputError
 from phasefront.cycling.ion_content import FARADAY_MAH_MOL
 
+# Made up, of the size that half cells in coin cells show; the analysis knows none of them.
 _OXIDATION_SCALE_V = 0.5  # the irreversible current grows e-fold over this
 _OHMIC_V = 0.015
 _POLARISATION_V = 0.020

@@ -17,7 +17,7 @@ from phasefront.core.errors import InputError
 
 INSERTION_MODELS = ("all-or-none", "core-shell", "straight-front")
 
-# Share of the field that grains cover.
+# All of these are made up; see above. Share of the field that grains cover.
 _COVERAGE = 0.62
 # How far grains reach beyond the border with their neighbours, in grain sizes, and how often:
 # cracks between some, overlaps of others.

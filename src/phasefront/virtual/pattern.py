@@ -13,7 +13,8 @@ import numpy as np
 
 # A line is drawn out to this many full widths; beyond, a Lorentzian holds under 1 % of its area.
 _LINE_REACH_FWHM = 40.0
-_ELECTRONVOLT_ANGSTROM = 12398.4198
+_ELECTRONVOLT_ANGSTROM = 12398.4198  # h c, CODATA 2018
+# Caglioti's U, V and W, degree^2: made up: lines are 0.0063 to 0.0065 degree wide.
 _RESOLUTION_UVW_DEG2 = (4e-5, -2e-6, 4e-5)
 
 

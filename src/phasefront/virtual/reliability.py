@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-CALIBRATION_BINS = 15
+CALIBRATION_BINS = 15  # Naeini, Cooper and Hauskrecht, AAAI 2015
 # Most posteriors are near 0 or 1, so the bins of a reliability diagram are narrow there.
 RELIABILITY_EDGES = (0, 0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1)
 

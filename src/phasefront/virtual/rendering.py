@@ -8,13 +8,15 @@ from numba import njit
 from phasefront.virtual.specimen import Columns
 
 CAMERA_PIXELS = 144
-# Radius of the beam's disk and standard deviation of the blur of screen and lens, pixels.
+# The frame, spots and background are made up to look like those of a genuine ASTAR file; a test
+# compares them. Radius of the beam's disk and standard deviation of the blur of screen and lens,
+# pixels.
 _DISK_RADIUS, _BLUR = 1.6, 1.05
 # Diffuse background over the radius: (1 + (r / radius)^2)^-power, radius in pixels.
 _DIFFUSE_RADIUS, _DIFFUSE_POWER = 4.0, 0.62
 
 
-_STAMP_REACH = 7
+_STAMP_REACH = 7  # pixels; a disk of 1.6 under that blur has less than 1e-6 of its light beyond
 # Share of the light that the screen scatters widely.
 HALO_SHARE = 0.2
 
@@ -46,7 +48,7 @@ def diffuse_profile(radius: np.ndarray) -> np.ndarray:
     return shape(np.asarray(radius, float)) / shape(np.hypot(along[:, None], along)).sum()
 
 
-_TABLE_STEP = 0.05
+_TABLE_STEP = 0.05  # pixels, of the profile's table: a twentieth of the blur, read linearly
 
 
 def render_rows(table, columns: Columns, centres, affine, rows: slice) -> np.ndarray:

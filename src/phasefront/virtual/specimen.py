@@ -19,7 +19,8 @@ from phasefront.virtual import bloch_waves, particles
 from phasefront.virtual.insertion import placing
 from phasefront.virtual.particles import VirtualPhase
 
-DIFFUSE_PATH_NM = 60.0  # mean free path for diffuse scattering
+# Mean free path for diffuse scattering: made up; 10 to 100 nm leave 0.85 to 0.19 of the beam.
+DIFFUSE_PATH_NM = 60.0
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ import xarray as xr
 from numba import njit
 
 from phasefront.core import netcdf
-from phasefront.layouts.spots import SPOTS
+from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 from phasefront.spots.detection import detection_threshold
 from phasefront.virtual import film, rendering
 from phasefront.virtual.specimen import Specimen
@@ -107,6 +107,7 @@ def simulate_spots(
             "count": count.reshape(shape), "offset": np.concatenate([[0], np.cumsum(count)]),
             "qx": qx, "qy": qy, "intensity": counts * measured[order],
             "variance": counts**2 * (noise**2 + measured)[order],
+            **dict(zip(DISTORTION_ERRORS, _DISTORTION * np.sqrt([0.5, 0.5, 1.0]), strict=True)),
         },
         {name: specimen.attributes[name] for name in ("scan", "scan_step_nm")},
     )  # fmt: skip

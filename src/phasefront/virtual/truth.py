@@ -33,6 +33,7 @@ from phasefront.virtual.reliability import (
 )
 from phasefront.virtual.zones import zone_regions
 
+# By definition, see above; that of `phases.lattices` is the same.
 CLEAR = 0.75
 TRACE = 0.05
 

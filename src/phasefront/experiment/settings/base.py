@@ -24,8 +24,10 @@ def _plain_path(path: str) -> str:
         raise ValueError("the path is empty; name the file")
     if path != path.strip() or path.startswith("-"):
         raise ValueError(f"{path!r} begins or ends with a space, or begins with -; rename the file")
-    if not path.isprintable() or set(path) & set("{}"):
-        raise ValueError(f"{path!r} has signs that no path may have, as {{ or }}; rename the file")
+    if not path.isprintable() or set(path) & set("{}<>"):  # Snakemake fills these in
+        raise ValueError(
+            f"{path!r} has signs that no path may have, as {{, }}, < or >; rename the file"
+        )
     return path
 
 

@@ -111,6 +111,7 @@ def _draw_profiles(ax: Axes, interfaces: xr.Dataset, step: float, ion: str) -> N
     ax.set(xlabel=f"distance from the outline ({'nm' if known else 'positions'})")
     ax.set_ylabel(f"{ion} per formula unit")
     if not drawn:
+        ax.set_axis_off()
         ax.text(
             0.5, 0.5, "no grain with an interface\nand ion contents", ha="center", va="center",
             transform=ax.transAxes,

@@ -27,6 +27,7 @@ UNINDEXED_COLOUR = "#A3A3A3"
 # Hatched in white, so that it is told from every phase without its colour, too.
 MIXED_COLOUR = "#4B1D73"
 _MIXED_HATCH = "//////"
+_KEY_PIXELS = 300  # along a side
 _SURE_GAP = 10.0  # log-likelihood; past it, how sure one orientation is says nothing more
 
 
@@ -141,6 +142,18 @@ def draw_orientation_map(
     return figure
 
 
+@style.styled
+def draw_colour_keys(
+    groups: Mapping[str, object], labels: Mapping[str, str] | None = None
+) -> Figure:
+    """The colour keys by themselves; `groups` maps phases to orix Laue groups."""
+    figure = style.page(2.2 * len({group.name for group in groups.values()}), 1.7)
+    import orix.plot  # noqa: F401  registers the projection of the colour keys
+
+    _draw_keys(figure, groups, labels)
+    return figure
+
+
 def direction_colours(
     phases: xr.Dataset, groups: Mapping[str, object], direction, *, camera: Camera | None = None
 ) -> np.ndarray:
@@ -179,11 +192,34 @@ def _draw_keys(figure, groups: Mapping[str, object], labels: Mapping[str, str] |
         ax = figure.add_subplot(
             1, len(shared), column, projection="ipf", symmetry=by_group[symbol], hemisphere="upper"
         )
-        ax.plot_ipf_color_key(show_title=False)
+        colours, extent = _key_colours(by_group[symbol])
+        ax.stereographic_grid(False)
+        ax.imshow(colours, extent=extent, origin="lower", zorder=0, interpolation="bilinear")
         for text in ax.texts:
             text.set_fontsize(8)
         title = ", ".join(style.labels(names, labels))
         ax.set_title(f"{title}\nLaue group {_overlined(symbol)}", pad=14)
+
+
+def _key_colours(group) -> tuple[np.ndarray, tuple[float, float, float, float]]:
+    """Colours (rows, columns, 4) of the sector of a Laue group, and its extent in the projection.
+
+    orix interpolates a key from a grid of directions, which takes seconds.
+    """
+    from orix.plot import DirectionColorKeyTSL
+    from orix.projections import InverseStereographicProjection, StereographicProjection
+    from orix.vector import Vector3d
+
+    sector = group.fundamental_sector
+    edges = np.stack(StereographicProjection().vector2xy(Vector3d(sector.edges)))
+    low, high = edges.min(axis=1), edges.max(axis=1)
+    x, y = (np.linspace(a, b, _KEY_PIXELS) for a, b in zip(low, high, strict=True))
+    across, up = np.meshgrid(x, y)
+    direction = InverseStereographicProjection().xy2vector(across.ravel(), up.ravel())
+    colours = np.zeros((direction.size, 4))
+    colours[:, :3] = np.clip(DirectionColorKeyTSL(group).direction2color(direction), 0, 1)
+    colours[:, 3] = direction <= sector
+    return colours.reshape(_KEY_PIXELS, _KEY_PIXELS, 4), (low[0], high[0], low[1], high[1])
 
 
 @style.styled

@@ -7,6 +7,7 @@ to what is written in figures (which may hold LaTeX); a name without a label sta
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -119,7 +120,18 @@ def map_height(shape: tuple[int, int], *, columns: int, beside: float = 0.75) ->
 
 
 def labels(names: Sequence[str], labels: Mapping[str, str] | None) -> list[str]:
-    return [(labels or {}).get(str(name)) or str(name) for name in names]
+    """What is written of phases; each may stand in a line with other text."""
+    return [_self_contained((labels or {}).get(str(name)) or str(name)) for name in names]
+
+
+def _self_contained(label: str) -> str:
+    """The label with dollars that are none of mathematics escaped, lest those of others pair up."""
+    from matplotlib.cbook import is_math_text
+
+    lines = label.split("\n")
+    return "\n".join(
+        line if is_math_text(line) else re.sub(r"(?<!\\)\$", r"\$", line) for line in lines
+    )
 
 
 def rgb(index: int) -> tuple[float, float, float]:

@@ -1,7 +1,5 @@
-"""Simulated and drawn grains in a file: states of each on its way, and what its history was.
-
-They are computed once and kept in `grains.nc` beside this file, made in some ten minutes on one
-core by
+"""Makes the file of simulated and drawn grains, `grains.nc` beside this module, in some two minutes
+of one core, by
 
     python -m phasefront.virtual.insertion.library grains.nc --parts FOLDER
 
@@ -17,45 +15,10 @@ import numpy as np
 import xarray as xr
 
 from phasefront.core import netcdf
-from phasefront.core.netcdf import Layout, Variable
 from phasefront.virtual.insertion import cartoons, morphology, phase_field
 from phasefront.virtual.insertion.outlines import draw_outlines
 from phasefront.virtual.insertion.regimes import REGIMES, Drawn, Physics
-
-DATA_FILE = Path(__file__).with_name("grains.nc")
-CELLS = 40  # side of the grid that all grains are kept on
-FULL = 255  # a share of 1
-
-INSERTION = Layout(
-    "Grains while ions enter or leave them",
-    {
-        "regime": Variable(("regime",), "str", "", "regime that grains are made under"),
-        "part": Variable(("regime",), "str", "", "what the regime is for"),
-        "family": Variable(("regime",), "str", "", "phase field or drawn"),
-        "morphology": Variable(("morphology",), "str", "", "name of a morphology"),
-        "converted": Variable(
-            ("state",), "f8", "1", "converted share that a state is near: of the grain, or of all "
-            "grains at its potential",
-        ),
-        "grain_regime": Variable(("grain",), "i2", "1", "number of the grain's regime"),
-        "circuit": Variable(
-            ("grain",), "i2", "1", "number of the potential, which grains may share"
-        ),
-        "inserting": Variable(("grain",), "i1", "1", "1 while ions enter, 0 while they leave"),
-        "label": Variable(
-            ("grain",), "i1", "1", "number of the morphology of the grain's whole history"
-        ),
-        "appearance": Variable(
-            ("grain", "state"), "i1", "1", "number of the morphology of the state alone"
-        ),
-        "inside": Variable(("grain", "row", "column"), "i1", "1", "1 where the grain is"),
-        "share": Variable(
-            ("grain", "state", "row", "column"), "u1", "1",
-            "share of the rich phase by the lever rule, times 255",
-        ),
-    },
-    ("seed",),
-)  # fmt: skip
+from phasefront.virtual.insertion.table import CELLS, FULL, INSERTION
 
 CONVERTED = (0.15, 0.3, 0.5, 0.7, 0.85)
 # How far from these a lone grain's states are at most, so that no share stands for a state.
@@ -75,16 +38,18 @@ def make_regime(name: str, seed: int) -> xr.Dataset:
     inside, states, histories, inserting, circuit = made
     count = len(inside)
     labels, looks = np.zeros(count, int), np.zeros((count, len(CONVERTED)), int)
+    shares = np.zeros((count, len(morphology.MORPHOLOGIES)))
     number = morphology.MORPHOLOGIES.index
     for grain in range(count):
         told = {"inside": inside[grain], "inserting": bool(inserting[grain])}
-        labels[grain] = number(morphology.morphology_of_history(histories[grain], **told))
+        shares[grain] = morphology.shares_of_history(histories[grain], **told)
+        labels[grain] = number(morphology.morphology_of_history(shares[grain]))
         looks[grain] = [
             number(morphology.morphology_of_state(state, **told)) for state in states[grain]
         ]
     margin = (CELLS - regime.size) // 2
     border = ((0, 0), (margin, margin), (margin, margin))
-    shares = np.rint(FULL * np.clip(_lever(regime, states), 0, 1)) * inside[:, None]
+    filled = np.rint(FULL * np.clip(_lever(regime, states), 0, 1)) * inside[:, None]
     return netcdf.build(
         INSERTION,
         {
@@ -92,8 +57,8 @@ def make_regime(name: str, seed: int) -> xr.Dataset:
             "family": ["drawn" if isinstance(regime, Drawn) else "phase field"],
             "morphology": list(morphology.MORPHOLOGIES), "converted": CONVERTED,
             "grain_regime": np.zeros(count), "circuit": circuit, "inserting": inserting,
-            "label": labels, "appearance": looks, "inside": np.pad(inside, border),
-            "share": np.pad(shares, (border[0], *border)),
+            "history": shares, "label": labels, "appearance": looks,
+            "inside": np.pad(inside, border), "share": np.pad(filled, (border[0], *border)),
         },
         {"seed": seed},
     )  # fmt: skip

@@ -27,8 +27,8 @@ _BETWEEN, _SLOPE = (0.3, 0.7), 0.5
 _CURVED_DEG, _ROUGH = 40.0, 0.06
 # The two fronts of a band turn by less than this, and are parallel within this angle.
 _BENT_DEG, _PARALLEL_DEG = 75.0, 25.0
-# Share of the history in which a grain looks as its label says.
-_DOMINANT = 0.6
+# Share of the history in which a grain looks as its label says, at least.
+_DOMINANT = 0.4
 
 
 @dataclass(frozen=True)
@@ -102,27 +102,33 @@ def morphology_of_state(content: np.ndarray, inside: np.ndarray, *, inserting: b
     return NONE
 
 
-def morphology_of_history(
+def shares_of_history(
     contents: Sequence[np.ndarray], inside: np.ndarray, *, inserting: bool
-) -> str:
-    """The morphology of a grain from its states at even steps of its mean ion content.
+) -> np.ndarray:
+    """Share of a grain's states in which it looks like each of `MORPHOLOGIES`; 0 for no states.
 
-    It is what the grain looks like in at least 60 % of the states where it is not whole; if it is
-    now front, now curved front for so long, the longer of both. A grain that jumps from one end to
-    the other, so that it is whole in all of them, is whole.
+    The states are to follow each other at even steps of the grain's mean ion content.
     """
     seen = [morphology_of_state(content, inside, inserting=inserting) for content in contents]
-    caught = [name for name in seen if name != WHOLE]
-    if not caught:
+    return np.array([seen.count(name) for name in MORPHOLOGIES]) / max(len(seen), 1)
+
+
+def morphology_of_history(shares: np.ndarray) -> str:
+    """The one name of a grain from its `shares_of_history`.
+
+    It is what the grain looks like most of the time while it is not whole, if that is 40 % of it;
+    front and curved front count together for that. A grain that jumps from one end to the other, so
+    that it is whole in all states, is whole.
+    """
+    caught = dict(zip(MORPHOLOGIES, shares, strict=True))
+    caught[WHOLE] = 0.0
+    total = sum(caught.values())
+    if total == 0:
         return WHOLE
-    count = {name: caught.count(name) / len(caught) for name in MORPHOLOGIES}
-    likeliest = max(count, key=count.__getitem__)
-    fronts = count["front"] + count["curved front"]
-    if count[likeliest] >= _DOMINANT:
-        return likeliest
-    if fronts >= _DOMINANT:
-        return max("front", "curved front", key=count.__getitem__)
-    return NONE
+    front = max("front", "curved front", key=caught.__getitem__)
+    caught[front] = caught["front"] + caught["curved front"]
+    likeliest = max(caught, key=caught.__getitem__)
+    return likeliest if caught[likeliest] >= _DOMINANT * total else NONE
 
 
 def rim(inside: np.ndarray) -> np.ndarray:

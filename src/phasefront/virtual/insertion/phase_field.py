@@ -21,12 +21,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import count
 
 import numpy as np
 from scipy import fft
 
 # Largest change of a cell's ion content in one step, and most stages of a step.
 _LARGEST_CHANGE, _MOST_STAGES = 0.1, 30
+_PATIENCE = 2000  # steps in which time goes on by the longest step at least
 _DAMPING = 0.05  # of the Chebyshev polynomial
 
 
@@ -172,14 +174,23 @@ def simulate(
     longest_step
         Longest step of time. Steps are shorter where any cell changes by more than 0.1.
 
-    Raises ValueError where the cells that react are full (or empty) and the current asks for more.
+    Raises ValueError where the cells that react are full (or empty) and the current asks for more,
+    or where steps get so short that there would be no end.
 
     Steps are those of the first-order Runge-Kutta-Chebyshev method (Verwer, Appl. Numer. Math. 22
     (1996) 359). Its stages are weighted sums of rates, so the ions that the current brings are
     all there, to rounding.
     """
     content, time = np.where(grains.inside, start, 0.0), 0.0
-    while True:
+    checked = -longest_step
+    for number in count():
+        if number % _PATIENCE == 0:
+            if time - checked < longest_step:
+                raise ValueError(
+                    f"steps became too short after a time of {time:g}: ask for weaker wetting or a "
+                    "lower current"
+                )
+            checked = time
         rate, potential, stiffness = _rate(content, grains, energy, current)
         yield Moment(time, potential, content)
         reach = (2 - 4 / 3 * _DAMPING) / stiffness  # of one stage; that of s stages is s^2 of it

@@ -12,9 +12,8 @@ import xarray as xr
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.virtual import particles
-from phasefront.virtual.insertion import library
 from phasefront.virtual.insertion.projection import project
-from phasefront.virtual.insertion.regimes import PLANE
+from phasefront.virtual.insertion.table import CELLS, DATA_FILE, FULL, INSERTION, PLANE
 
 MODEL = "simulated"  # among the insertion models
 _FILL = 0.75  # area of a grain, of what it would cover without gaps
@@ -26,7 +25,7 @@ class Choice:
 
     part: str = "test"
     regimes: tuple[str, ...] = ()  # all where none is named
-    path: str | Path = library.DATA_FILE
+    path: str | Path = DATA_FILE
 
 
 @dataclass(frozen=True)
@@ -57,7 +56,7 @@ def view(
     number, state
         In the table; a state of -1 is before the first, the number of states after the last.
     rotation
-        Quaternion, frame to crystal, of the axes that `regimes.PLANE` speaks of. The grain is as
+        Quaternion, frame to crystal, of the axes that `table.PLANE` speaks of. The grain is as
         long along its third axis as it is wide.
     shape
         Rows and columns of positions.
@@ -81,7 +80,7 @@ def view(
         "inside": inside, "length": 2 * np.sqrt(inside.sum() / np.pi),
         "to_grid": PLANE @ Rotation.from_quat(rotation, scalar_first=True).as_matrix(),
     }  # fmt: skip
-    whole = (2 * library.CELLS, 2 * library.CELLS)
+    whole = (2 * CELLS, 2 * CELLS)
     covered = (project(share, **body, thickness=1.0, shape=whole)[1] > 0).sum()
     step = np.sqrt(covered / area)
     rich, thick = project(
@@ -112,14 +111,14 @@ def place_grains(
     thickness_nm
         Thinnest and thickest grain. Each is cut by two planes across the beam.
     rotations
-        (count, 4) frame to crystal, of the axes that `regimes.PLANE` speaks of.
+        (count, 4) frame to crystal, of the axes that `table.PLANE` speaks of.
 
     Raises
     ------
     InputError
         The choice names an unknown part or regime, or has fewer grains than asked for.
     """
-    table = netcdf.read(choice.path, library.INSERTION)
+    table = netcdf.read(choice.path, INSERTION)
     number = rng.permutation(_chosen(table, choice, count))[:count]
     sites, size = particles.spread_sites(shape, count, rng)
     cells = table["inside"].values[number].sum(axis=(1, 2), dtype=float)
@@ -172,5 +171,5 @@ def _converted(table, number, cells, rich_share: float, rng) -> np.ndarray:
 def _share(table: xr.Dataset, number: int, state: int, inside: np.ndarray) -> np.ndarray:
     """Share of the rich phase in the cells of a grain, from a state of the file or an end."""
     if 0 <= state < table.sizes["state"]:
-        return table["share"].values[number, state] / library.FULL
+        return table["share"].values[number, state] / FULL
     return inside * float((state < 0) != (table["inserting"].values[number] == 1))

@@ -12,13 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from phasefront.diffraction import elasticity
+from phasefront.virtual.insertion.table import PLANE
 
 PARTS = ("training", "calibration", "test")
-
-# Grids lie in the plane of the crystal's Cartesian x (columns) and z (rows), along which grains are
-# extruded in the third direction: rows of this matrix, in crystal axes. For LiFePO4 that is the
-# channels' direction b, and a and c lie in the plane.
-PLANE = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 
 _BOLTZMANN_298 = 4.1164e-21  # J
 
@@ -93,7 +89,6 @@ REGIMES: dict[str, Physics | Drawn] = {
     "wetted": Physics("training", wetting=(0.9, 1.5), current=(0.002, 0.006)),
     "half wetted": Physics("training", wetting=(0.2, 0.7)),
     "uneven": Physics("training", unevenness=0.8, patch=8.0),
-    "dewetted": Physics("training", wetting=(-0.9, -0.5)),
     "patchy": Physics(
         "training", omega=4.0, kappa=3.0, unevenness=1.0, patch=2.5, current=(0.06, 0.1)
     ),

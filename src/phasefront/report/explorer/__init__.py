@@ -1,0 +1,1 @@
+"""One page in which any position of a run can be looked at."""

@@ -1,0 +1,188 @@
+"""The page of the explorer: arrays as text, which patterns it holds, and texts of users."""
+
+import base64
+import json
+import re
+import zlib
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sources import compare, make_fractions
+from stages import build_phases
+
+from phasefront.layouts.phases import MIXED, UNDECIDED, VACUUM
+from phasefront.report.explorer import charts, page, patterns, payload
+from phasefront.report.explorer.packing import FINE, pack, rounded
+
+
+def unpacked(packed):
+    """What the page does with the text."""
+    size = np.dtype(packed.dtype).itemsize
+    by_place = np.frombuffer(zlib.decompress(base64.b64decode(packed.text)), "u1")
+    content = by_place.reshape(size, -1).T.tobytes()
+    return np.frombuffer(content, f"<{packed.dtype}").reshape(packed.shape)
+
+
+@given(st.lists(st.floats(width=32), max_size=40), st.integers(7, 23))
+def test_rounding_keeps_the_bits_asked_for_and_what_is_no_number(values, bits):
+    values = np.array(values, "f4")
+    found = rounded(values, bits)
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(values))
+    large = np.abs(values) > 3e38  # may round up to infinity, as any rounding does
+    normal = np.isfinite(values) & (np.abs(values) > 1e-37) & ~large
+    off = np.abs(found[normal].astype("f8") - values[normal])
+    assert (off <= 2.0 ** -(bits + 1) * 2 * np.abs(values[normal].astype("f8"))).all()
+
+
+@settings(max_examples=30)
+@given(st.sampled_from(["i1", "i2", "i4", "u1"]), st.integers(0, 2**32), st.integers(0, 9))
+def test_whole_numbers_come_back_as_they_were(dtype, seed, rows):
+    info = np.iinfo(dtype)
+    random = np.random.default_rng(seed)
+    values = random.integers(info.min, info.max, (rows, 3), endpoint=True).astype(dtype)
+    np.testing.assert_array_equal(unpacked(pack(values, dtype)), values)
+
+
+def test_numbers_come_back_within_what_the_page_says():
+    values = np.random.default_rng(0).normal(size=(40, 3)).astype("f4")
+    off = np.abs(unpacked(pack(values, "f4")) / values - 1)
+    assert 0 < off.max() <= 2.0 ** -(FINE + 1)
+
+
+def test_positions_of_doubt_and_boundaries_come_first():
+    decision = np.full((5, 6), 0)
+    decision[:, 0] = VACUUM
+    decision[0, 4], decision[4, 5] = MIXED, UNDECIDED
+    label = np.zeros((5, 6), int)
+    label[:, 3:] = 1
+    rank = patterns.ranked(build_phases(["A"], decision), label)
+    expected = np.ones((5, 6), int)
+    expected[:, 0] = 2  # next to vacuum is no boundary between grains
+    expected[:, 2:4] = 0
+    for y, x in ((0, 4), (0, 5), (1, 4), (4, 5), (3, 5), (4, 4)):
+        expected[y, x] = 0
+    np.testing.assert_array_equal(rank, expected)
+
+
+@given(st.integers(0, 400), st.integers(0, 2**32))
+@settings(max_examples=40)
+def test_what_is_chosen_fits_and_no_rank_comes_before_a_better_one(room, seed):
+    random = np.random.default_rng(seed)
+    ranks = [random.integers(0, 3, (6, 7)), random.integers(0, 3, (3, 20))]
+    chosen = patterns.choose(ranks, [2.0, 3.0], room)
+    cost = sum(len(one) * each for one, each in zip(chosen, (2, 3), strict=True))
+    assert cost <= room
+    for one in chosen:
+        assert (np.diff(one) > 0).all()
+    left = [np.delete(np.ravel(rank), one) for rank, one in zip(ranks, chosen, strict=True)]
+    missing = min((one.min(initial=3) for one in left), default=3)
+    taken = [np.ravel(rank)[one] for rank, one in zip(ranks, chosen, strict=True)]
+    assert all(one.max(initial=0) <= missing for one in taken)
+
+
+def test_the_rest_is_spread_evenly():
+    np.testing.assert_array_equal(patterns.spread(np.arange(10), 5), [0, 2, 4, 6, 8])
+    np.testing.assert_array_equal(patterns.spread(np.arange(3), 5), [0, 1, 2])
+    assert len(patterns.spread(np.arange(3), 0)) == 0
+
+
+def raw_scan(side, shape=(6, 8), seed=0):
+    """A scan of noise with spots far out, its calibration and its spots."""
+    random = np.random.default_rng(seed)
+    data = random.poisson(30, (*shape, side, side)).astype("u2")
+    blocks = lambda: ((slice(y, y + 2), data[y : y + 2]) for y in range(0, shape[0], 2))  # noqa: E731
+    scan = SimpleNamespace(blocks=blocks, read_rows=lambda start, stop: data[start:stop])
+    centre = np.full(shape, side / 2)
+    calibration = xr.Dataset(
+        {
+            "mask": (("ky", "kx"), np.ones((side, side), "i1")), "scale": ((), 0.02),
+            "centre_y": (("y", "x"), centre), "centre_x": (("y", "x"), centre + 0.5),
+        }
+    )  # fmt: skip
+    spots = xr.Dataset({"qx": ("spot", np.full(50, 0.6)), "qy": ("spot", np.zeros(50))})
+    return data, patterns.RawScan(scan, np.ones(shape, int), calibration, spots)
+
+
+@pytest.mark.parametrize("side", [80, 512])
+def test_patterns_in_the_page_are_those_of_the_scan(side):
+    data, raw = raw_scan(side)
+    (found,) = patterns.embed([raw], 1e9)
+    assert len(found.position) == 48
+    frame = found.frame
+    for k in (0, 17, 47):
+        y, x = divmod(int(found.position[k]), 8)
+        levels = np.frombuffer(zlib.decompress(found.content[k]), "u1")
+        pixels = frame.side // frame.binning
+        own = data[y, x, frame.top :, frame.left :][: frame.side, : frame.side]
+        own = own.reshape(pixels, frame.binning, pixels, frame.binning).mean(axis=(1, 3))
+        root = levels.reshape(pixels, pixels) * found.step[k]
+        np.testing.assert_allclose(root, np.sqrt(own), atol=found.step[k] / 2 + 1e-5)
+    # Cropped to the spots: 0.6 / 0.02 = 30 pixels about the centre, and a margin.
+    assert 60 <= frame.side <= 66 and frame.binning == 1
+    middle = frame.left + frame.side / 2
+    assert middle == pytest.approx(side / 2 + 0.5, abs=1.5)
+
+
+def test_patterns_never_take_more_than_their_room():
+    _, raw = raw_scan(80)
+    (every,) = patterns.embed([raw], 1e9)
+    whole = sum(map(patterns.in_page, every.content))
+    for room in (0, whole / 3, whole / 1.5):
+        (found,) = patterns.embed([raw], room)
+        taken = sum(map(patterns.in_page, found.content))
+        assert taken <= room
+        assert len(found.position) == len(found.content) == len(found.step)
+        assert taken >= room / 2 or room == 0
+
+
+def test_bins_grow_only_where_doubtful_positions_would_not_fit():
+    _, raw = raw_scan(80)
+    doubtful = patterns.RawScan(raw.scan, np.zeros((6, 8), int), raw.calibration, raw.spots)
+    (every,) = patterns.embed([raw], 1e9)
+    room = sum(map(patterns.in_page, every.content)) / 2
+    (plain,), (coarse,) = patterns.embed([raw], room), patterns.embed([doubtful], room)
+    assert (plain.frame.binning, coarse.frame.binning) == (1, 2)
+    assert len(coarse.position) == 48
+
+
+def test_labels_of_phases_are_plain_text():
+    labels = {"a": "Na$_3$V$_2$(PO$_4$)$_2$F$_3$", "b": "Fe$^{3+}$", "c": "5 $ a piece", "d": "<b>"}
+    found = payload.plain_labels(["a", "b", "c", "d", "e"], labels)
+    assert found == ["Na₃V₂(PO₄)₂F₃", "Fe³⁺", "5 $ a piece", "<b>", "e"]
+
+
+def test_plots_have_the_same_ids_whatever_was_drawn_before():
+    first = charts.document(charts.maps_of_scan())
+    charts.pattern()
+    again = charts.document(charts.maps_of_scan())
+    assert json.dumps(first) == json.dumps(again)
+
+
+HOSTILE = '</script><script>alert("1")</script><!-- \u2028 & \'<img src=x>'
+
+
+def test_no_text_ends_its_element():
+    comparison = compare(stem={"half": make_fractions()})
+    facts = {
+        "run": "r", "ion": "Na", "note": "n",
+        "phases": [{"name": n, "label": HOSTILE, "colour": "#000000"} for n in "abc"],
+    }  # fmt: skip
+    run = page.Run(facts, HOSTILE, HOSTILE, comparison, {}, [])
+    text = "".join(page.compose(run, [], "const one = '</script>';", "p { margin: 0 }"))
+    assert text.count("<script") == text.count("</script>") == 4
+    assert "<img" not in text
+    held = json.loads(re.search(r'id="run">(.*?)</script>', text).group(1))
+    assert held["phases"][0]["label"] == HOSTILE
+    assert "no scans" in text
+
+
+def test_the_page_asks_for_nothing_from_elsewhere():
+    folder = Path(page.__file__).parent
+    for name in ("explorer.js", "explorer.css", "page.py"):
+        found = re.findall(r"https?://[^\s\"'`]+", (folder / name).read_text(encoding="utf-8"))
+        assert [address for address in found if "www.w3.org" not in address] == []

@@ -1,0 +1,58 @@
+# One page in which any position of the run can be looked at.
+#
+# in:  every stage's output, raw scans, CIFs
+# out: explorer.html
+#
+# config:
+#   run: demo
+#   title: Sodium leaving Na3V2(PO4)2F3
+#   report: {explorer: {patterns_mb: 25}}
+#   material: {ion: Na, phases: [{name: Na3, label: Na$_3$V}]}
+#   tables: {scans: config/demo/scans.tsv}
+
+RAW_SCANS = PLAN.scans_of_kind("scan")
+PAGE = "src/phasefront/report/explorer/explorer"
+
+
+rule draw_explorer:
+    input:
+        comparison=result("comparison.nc"),
+        conclusion=result("conclusion.txt"),
+        phases=result("phases/{scan}.nc", scan=PLAN.scans.index),
+        grains=result("grains/{scan}.nc", scan=PLAN.scans.index),
+        spots=result("spots/{scan}.nc", scan=PLAN.analysed_scans),
+        orientations=result("orientations/{scan}.nc", scan=PLAN.analysed_scans),
+        calibration=result("calibration/{scan}.nc", scan=RAW_SCANS),
+        description=result("scans/{scan}.nc", scan=RAW_SCANS),
+        raw=[raw(PLAN.scans.loc[scan, "path"]) for scan in RAW_SCANS],
+        parts=[parts(PLAN.scans.loc[scan, "path"]) for scan in RAW_SCANS],
+        cifs=PLAN.cifs,
+        program=f"{PAGE}.js",
+        style=f"{PAGE}.css",
+        code=code("draw_explorer"),
+    output:
+        **recorded(explorer="explorer.html"),
+    log:
+        logged("draw_explorer"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        scans=stated("explored_scans"),
+        cameras=stated("cameras"),
+        settings=stated("report.explorer"),
+        names=stated("material.names"),
+        labels=stated("material.labels"),
+        shared_lattice=stated("material.shared_lattice"),
+        ion=stated("material.ion"),
+        name=stated("run"),
+        title=stated("title"),
+    shell:
+        "python scripts/draw_explorer.py --comparison {input.comparison}"
+        " --conclusion {input.conclusion} --phases {input.phases} --grains {input.grains}"
+        " --spots {input.spots} --orientations {input.orientations}"
+        " --calibration {input.calibration} --description {input.description}"
+        " --raw {input.raw:q} --cifs {input.cifs:q} --program {input.program}"
+        " --style {input.style} --scans {params.scans:q} --cameras {params.cameras:q}"
+        " --settings {params.settings:q} --names {params.names:q} --labels {params.labels:q}"
+        " --shared-lattice {params.shared_lattice:q} --ion {params.ion} --name {params.name}"
+        " --title={params.title:q} --explorer {output.explorer} > {log} 2>&1"
