@@ -14,7 +14,8 @@ from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.grains.segmentation import find_grains
 from phasefront.interfaces.tracing import trace_interfaces
 from phasefront.mechanisms.features import FEATURES, features_of
-from phasefront.virtual.insertion import library, placing, seen
+from phasefront.virtual.insertion import placing, seen
+from phasefront.virtual.insertion.table import DATA_FILE, INSERTION
 
 STRUCTURES = Path(__file__).resolve().parents[1] / "config" / "structures"
 # Grains on a square of boxes, each in the middle of its own.
@@ -90,12 +91,11 @@ def _morphology(table: xr.Dataset, grain: int, state: int) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     (
-        parser.add_argument("table"),
         parser.add_argument("out"),
         parser.add_argument("--views", type=int, default=1),
     )
     given = parser.parse_args()
-    table = netcdf.read(given.table, library.INSERTION)
+    table = netcdf.read(DATA_FILE, INSERTION)
     for part in ("training", "calibration", "test"):
         rows = list(snapshots(table, part, given.views, 7))
         x, y, g, s, f = zip(*rows, strict=True)
