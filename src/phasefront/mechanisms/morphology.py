@@ -1,0 +1,128 @@
+"""Which morphology a grain shows: what its interfaces look like beside those of simulated grains.
+
+A forest of trees learns from snapshots of grains whose history is known (`snapshots`), in regimes
+of physics and in drawings; how sure it may be is told by regimes that it did not learn from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from phasefront.core import netcdf
+from phasefront.core.errors import InputError
+from phasefront.mechanisms.features import FEATURES
+from phasefront.mechanisms.population import Detection
+from phasefront.mechanisms.snapshots import DATA_FILE, SNAPSHOTS
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import RandomForestClassifier
+
+MORPHOLOGIES = (
+    "whole", "front", "curved front", "band", "core", "inner nucleus", "mosaic", "uniform",
+    "none of these",
+)  # fmt: skip
+_WHOLE = MORPHOLOGIES.index("whole")
+_TREES, _FEWEST_IN_LEAF, _SEED = 300, 3, 1
+# Stands for a feature that a grain does not show: below all that any shows.
+_NOT_SHOWN = -100.0
+# Share of each posterior that no evidence takes from the prior.
+_LEAST = 0.02
+
+
+def caught(posterior: np.ndarray) -> np.ndarray:
+    """Whether (grain,) each grain is between the phases, by its posterior (grain, morphology)."""
+    return posterior[:, _WHOLE] < 0.5
+
+
+@dataclass(frozen=True)
+class Morphologist:
+    """Tells morphologies of grains, with the probability of each."""
+
+    forest: RandomForestClassifier
+    # Power of the forest's shares of votes that makes them probabilities.
+    sharpness: float
+    # Of each morphology (morphology,), under which posteriors hold.
+    prior: np.ndarray
+    # How often a grain between the phases is seen so, and one of one phase taken for it.
+    detection: Detection
+
+    @classmethod
+    def read(cls, path: str | Path = DATA_FILE) -> Morphologist:
+        """Learn from the snapshots of a file; some seconds, once in a process.
+
+        Raises
+        ------
+        InputError
+            The file has other features or morphologies than this version.
+        """
+        return _learned(Path(path))
+
+    def posterior(self, features: np.ndarray) -> np.ndarray:
+        """Probability (grain, len(MORPHOLOGIES)) of each morphology; rows sum to 1.
+
+        Parameters
+        ----------
+        features
+            (grain, len(FEATURES)) as of `features.features_of`; NaN what a grain does not show.
+        """
+        if not len(features):
+            return np.zeros((0, len(MORPHOLOGIES)))
+        return _sharpened(_votes(self.forest, features), self.sharpness, self.prior)
+
+
+@lru_cache(maxsize=1)
+def _learned(path: Path) -> Morphologist:
+    from sklearn.ensemble import RandomForestClassifier
+
+    table = netcdf.read(path, SNAPSHOTS)
+    for name, known in (("feature", FEATURES), ("morphology", MORPHOLOGIES)):
+        if tuple(table[name].values) != known:
+            raise InputError(
+                path, f"holds other {name}s than this version", field=name,
+                remedy="make it again with this version: python -m benchmarks.snapshots",
+            )  # fmt: skip
+    part = table["part"].values[table["snapshot_regime"].values]
+    features, label = table["features"].values, table["label"].values
+    learn, calibrate = part == "training", part == "calibration"
+    forest = RandomForestClassifier(
+        _TREES, min_samples_leaf=_FEWEST_IN_LEAF, random_state=_SEED, n_jobs=1
+    )
+    forest.fit(_filled(features[learn]), label[learn])
+    count = np.bincount(label[learn], minlength=len(MORPHOLOGIES))
+    prior = count / count.sum()
+    votes, truth = _votes(forest, features[calibrate]), label[calibrate]
+
+    def surprise(sharpness: float) -> float:
+        chosen = _sharpened(votes, sharpness, prior)[np.arange(len(truth)), truth]
+        return -np.log(chosen).mean()
+
+    sharpness = float(minimize_scalar(surprise, bounds=(0.2, 3.0), method="bounded").x)
+    between = caught(_sharpened(votes, sharpness, prior))
+    detection = Detection(
+        recall=float(between[truth != _WHOLE].mean()),
+        false_alarm=float(between[truth == _WHOLE].mean()),
+    )
+    return Morphologist(forest, sharpness, prior, detection)
+
+
+def _filled(features: np.ndarray) -> np.ndarray:
+    return np.where(np.isfinite(features), features, _NOT_SHOWN).astype("f4")
+
+
+def _votes(forest: RandomForestClassifier, features: np.ndarray) -> np.ndarray:
+    """Shares of votes (grain, morphology); trees in order, so that no core changes a digit."""
+    votes = np.zeros((len(features), len(MORPHOLOGIES)))
+    votes[:, forest.classes_] = forest.predict_proba(_filled(features))
+    return votes
+
+
+def _sharpened(votes: np.ndarray, sharpness: float, prior: np.ndarray) -> np.ndarray:
+    powers = np.maximum(votes, 1e-3) ** sharpness
+    posterior = powers / powers.sum(axis=1, keepdims=True)
+    return (1.0 - _LEAST) * posterior + _LEAST * prior
