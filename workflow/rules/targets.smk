@@ -19,6 +19,8 @@ TARGETS = [
     ),
     result("figures/{scan}/phases.png", scan=PLAN.scans.index),
     result("figures/{scan}/interfaces.png", scan=PLAN.scans.index),
+    result("figures/{scan}/morphologies.png", scan=PLAN.scans.index),
+    result("mechanisms.json") if len(PLAN.scans) else [],
     result("figures/{scan}/patterns.png", scan=PLAN.analysed_scans),
     result("figures/{scan}/images.png", scan=PLAN.scans_of_kind("scan")),
     result("figures/drift.png") if PLAN.scans_of_kind("scan") else [],

@@ -21,6 +21,7 @@ from phasefront.experiment.settings.instruments import InstrumentSection
 from phasefront.experiment.settings.interfaces import InterfaceSettings
 from phasefront.experiment.settings.maps import MapSettings
 from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.mechanisms import MechanismSettings
 from phasefront.experiment.settings.orientations import OrientationSettings
 from phasefront.experiment.settings.phases import PhaseSettings
 from phasefront.experiment.settings.powder import PowderSettings
@@ -79,6 +80,7 @@ class Experiment(Model):
     grains: GrainSettings = GrainSettings()
     fractions: FractionSettings = FractionSettings()
     interfaces: InterfaceSettings = InterfaceSettings()
+    mechanisms: MechanismSettings = MechanismSettings()
     powder: PowderSettings = PowderSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     report: ReportSettings = ReportSettings()
