@@ -40,7 +40,7 @@ def told(seen: xr.Dataset, morphologist: Morphologist) -> dict:
     posterior = morphologist.posterior(seen["features"].values)
     size = seen["positions"].values
     within = {name: (size >= low) & (size < high) for name, (low, high) in SIZES.items()}
-    named = _populations(seen)
+    named = populations(seen)
     return {
         "grains": {
             name: of_grains(seen.isel(snapshot=here), posterior[here])
@@ -108,7 +108,7 @@ def reliability(right: np.ndarray, confidence: np.ndarray) -> dict:
     return {"ece": error / max(len(right), 1), "bins": bins}
 
 
-def _populations(seen: xr.Dataset) -> np.ndarray:
+def populations(seen: xr.Dataset) -> np.ndarray:
     """Which population each snapshot is of: a regime and direction, or a kind of drawings."""
     made = netcdf.read(table.DATA_FILE, table.INSERTION)
     kinds = snapshots.kinds(made)

@@ -59,8 +59,16 @@ def candidates() -> CandidatePhases:
 
 
 def fields(part: str, seed: int, views: int) -> Iterator[Seen]:
-    """Fields of grains of a part, each under a doubt of its own; all cores, in order."""
+    """Fields of grains of a part, each under a doubt of its own; on all cores, in order."""
     made = netcdf.read(table.DATA_FILE, table.INSERTION)
+    with ProcessPoolExecutor() as pool:
+        yield from pool.map(partial(see, made), *plan(made, part, seed, views))
+
+
+def plan(
+    made: xr.Dataset, part: str, seed: int, views: int
+) -> tuple[list[np.ndarray], list[np.random.SeedSequence]]:
+    """What each field shows, (grain, 2) number and state in the table, and its seed."""
     regimes = np.flatnonzero(made["part"].values == part)
     grains = np.flatnonzero(np.isin(made["grain_regime"].values, regimes))
     middle = np.array([(g, s) for g in grains for s in range(made.sizes["state"])])
@@ -70,12 +78,11 @@ def fields(part: str, seed: int, views: int) -> Iterator[Seen]:
     wanted = wanted[np.random.default_rng(key).permutation(len(wanted))]
     field = _ACROSS**2
     parts = [wanted[first : first + field] for first in range(0, len(wanted), field)]
-    seeds = np.random.SeedSequence(key).spawn(len(parts))
-    with ProcessPoolExecutor() as pool:
-        yield from pool.map(partial(_seen, made), parts, seeds)
+    return parts, np.random.SeedSequence(key).spawn(len(parts))
 
 
-def _seen(made: xr.Dataset, wanted: np.ndarray, seed: np.random.SeedSequence) -> Seen:
+def see(made: xr.Dataset, wanted: np.ndarray, seed: np.random.SeedSequence) -> Seen:
+    """One field of the grains `wanted` of the table, as `plan` says them."""
     rng = np.random.default_rng(seed)
     side = _ACROSS * _BOX
     rich, label = np.zeros((side, side)), np.full((side, side), -1)

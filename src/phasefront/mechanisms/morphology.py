@@ -35,8 +35,8 @@ _PRIOR = np.where(np.arange(len(MORPHOLOGIES)) == _WHOLE, 1 / 3, 2 / 3 / (len(MO
 # A grain is caught where it is whole with less than this probability: whole grains are many.
 _HARDLY_WHOLE = 0.1
 _TREES, _FEWEST_IN_LEAF, _SEED = 300, 3, 1
-# Stands for a feature that a grain does not show: below all that any shows.
-_NOT_SHOWN = -1e6
+# Features are within this; it stands, negative, for one that a grain does not show.
+_MOST = 1e6
 # Share of each posterior that no evidence takes from the prior.
 _LEAST = 0.02
 
@@ -129,7 +129,7 @@ def _votes(forest: RandomForestClassifier, features: np.ndarray) -> np.ndarray:
 
 
 def _filled(features: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(features), features, _NOT_SHOWN).astype("f4")
+    return np.nan_to_num(np.clip(features, -_MOST, _MOST), nan=-_MOST).astype("f4")
 
 
 def _sharpened(votes: np.ndarray, sharpness: float) -> np.ndarray:
