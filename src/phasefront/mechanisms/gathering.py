@@ -66,7 +66,7 @@ def grain_table(
 
     Returns
     -------
-    Columns `scan`, `number`, `state`, `inserting` (True, False or None), `positions`, `found`,
+    Columns `scan`, `number`, `state`, `direction` (before its state), `positions`, `found`,
     `rich` and `poor` (-1 none), `phase` (of a grain of one phase, else -1), `rich_share` (NaN where
     of one phase), `cut`, and the covariates.
 
@@ -94,7 +94,7 @@ def grain_table(
                     "scan": scan,
                     "number": np.arange(len(kind)),
                     "state": states[scan],
-                    "inserting": {Direction.IN: True, Direction.OUT: False}.get(direction),
+                    "direction": int(direction),
                     "positions": own["size"].to_numpy(),
                     "found": kind,
                     "rich": found["rich"].to_numpy(),
@@ -190,7 +190,7 @@ def populations(table: pd.DataFrame, fields: Sequence[tuple[int, int]]) -> pd.Da
         if best is None or min(best[1], 1 - best[1]) <= ENTERED:
             continue
         field, mean, share = best
-        inserting = bool(own["inserting"].iloc[0])
+        inserting = own["direction"].iloc[0] == Direction.IN
         table.loc[own.index, "converted"] = share if inserting else 1.0 - share
         pair = share.notna() & ~own["found"].isin([Found.TOO_FEW, Found.NO_FIELD])
         counted = np.select(

@@ -84,7 +84,7 @@ def infer_mechanisms(
             "posterior_in_population": in_population, "covariate": list(COVARIATES),
             "rich": [rich for rich, _ in fields], "poor": [poor for _, poor in fields],
             **_of_populations(known, table, own.caught, names, morphologist.detection),
-            **_of_fields(inferred),
+            **_of_fields(inferred, Field.of(own, np.zeros(0, int), parent_point_group, seed)),
         },
         {
             "recall": morphologist.detection.recall,
@@ -104,8 +104,9 @@ def _posteriors(
     """Posterior (grain, morphology); the mean of both directions where it is not known."""
     found = np.zeros((len(table), len(MORPHOLOGIES)))
     for scan, own in table.groupby("scan", sort=False):
-        inserting = own["inserting"].iloc[0]
-        ways = [True, False] if inserting is None else [bool(inserting)]
+        ways = {Direction.IN: [True], Direction.OUT: [False]}.get(
+            own["direction"].iloc[0], [True, False]
+        )
         for way in ways:
             features = features_of(interfaces[scan], grains[scan], way)
             found[own.index] += morphologist.posterior(features) / len(ways)
@@ -135,15 +136,18 @@ def _of_populations(
     }  # fmt: skip
 
 
-def _of_fields(inferred: Sequence[Field]) -> dict:
-    """The variables of MECHANISMS that have a row a field, and all traces in one list."""
+def _of_fields(inferred: Sequence[Field], empty: Field) -> dict:
+    """The variables of MECHANISMS that have a row a field, and all traces in one list.
+
+    An empty field says how many numbers each variable has where there is no field at all.
+    """
+    every = [*inferred, empty]
     values = {
-        name: np.array([field.variables[name] for field in inferred])
-        for name in inferred[0].variables
+        name: np.array([field.variables[name] for field in every])[:-1] for name in empty.variables
     }
-    traces = [field.traces for field in inferred]
+    traces = [field.traces for field in every]
     return values | {
-        "plane": inferred[0].planes,
+        "plane": empty.planes,
         "trace": np.concatenate([one.trace for one in traces]),
         "trace_beam": np.concatenate([one.beam for one in traces]),
         "trace_stderr": np.concatenate([one.error_deg for one in traces]),
