@@ -68,11 +68,11 @@ def made(kinds, seed, radius=9.0, *, thickness=0.0):
     return trace_interfaces(shown, grains, phases, camera=CAMERA), grains
 
 
-def inferred(scans, directions=None, states=None, **options):
+def inferred(scans, directions=Direction.IN, states=None, **options):
     """MECHANISMS of scans by name, each (INTERFACES, GRAINS), a state each."""
     states = states or {name: f"at {name}" for name in scans}
     known = {
-        "directions": dict.fromkeys(states.values(), directions or Direction.IN),
+        "directions": dict.fromkeys(states.values(), directions),
         "phases": PHASES, "fields": [(0, 1)], "parent_point_group": "mmm", "camera_errors": {},
         "seed": 1,
     }  # fmt: skip
