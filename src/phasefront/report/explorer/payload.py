@@ -142,6 +142,14 @@ def _orientation_colours(scan: ShownScan, crystals: Sequence[Crystal]) -> dict[s
     }
 
 
+def morphologies(mechanisms: xr.Dataset, scan: str) -> dict[str, Packed]:
+    """Probabilities (grain, morphology) of a scan's grains, given their population if any."""
+    own = mechanisms["scan_of_grain"].values == list(mechanisms["scan"].values).index(scan)
+    alone = mechanisms["posterior"].values[own]
+    given = mechanisms["posterior_in_population"].values[own]
+    return {"grain_morphology": pack(np.where(np.isfinite(given), given, alone), "f4", bits=COARSE)}
+
+
 def reflections(crystal: Crystal, max_radius: float) -> dict[str, Packed]:
     """Reflections of a phase up to a radius (1/angstrom): hkl, g and |F|, for predicted spots."""
     hkl, g, intensity = crystal.reflections(1.0 / max_radius)
