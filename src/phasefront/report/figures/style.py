@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 PHASE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 VACUUM_COLOUR = "#EFEFEF"
 MEASURED_COLOUR = "#B00020"
-DPI = 200
+DPI = 200  # of pictures in pixels
 # Width of a text page with two columns, inches.
 PAGE = 7.2
 _STYLE = {
