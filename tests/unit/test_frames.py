@@ -22,7 +22,7 @@ from phasefront.experiment.settings.instruments import Camera, StatedCamera
 from phasefront.maps import export, frames
 from phasefront.orientations.indexing import find_orientations
 from phasefront.phases import decisions
-from phasefront.report.figures.maps import direction_colours
+from phasefront.report.figures.orientation_colours import direction_colours
 from phasefront.scans import files
 from phasefront.spots import vectors
 from phasefront.virtual.camera import simulate_scan
