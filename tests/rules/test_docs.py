@@ -57,3 +57,24 @@ def test_the_page_of_the_benchmark_says_what_was_measured(tmp_path, monkeypatch)
     page = pages.speed_page()
     assert "| theirs | 1.2 | 0.875 | 1.20° / 88.00° | 1082 MB |" in page
     assert page.endswith("phasefront is 36 times as fast as pyxem's default.\n")
+
+
+def test_the_page_of_decisions_says_how_many_are_wrong_and_where(tmp_path, monkeypatch):
+    numbers = {name: 0.25 for name, _ in pages.DECISION_COLUMNS.values()}
+    bins = [{"from": 0.9, "to": 1.0, "count": 40, "posterior": 0.95, "frequency": 0.9}]
+    one = numbers | {
+        "phase_accuracy_decided": 0.975, "mixed_found": None, "confidence": bins,
+        "positions": dict.fromkeys(numbers, 40) | {"mixed_found": 0},
+    }  # fmt: skip
+    checks = tmp_path / "truth_check.json"
+    checks.write_text(json.dumps({"thin": one, "thick": one | {"phase_accuracy_decided": 1.0}}))
+    monkeypatch.setattr(pages, "DECISIONS", checks)
+    page = pages.decisions_page()
+    assert "| thin | 0.975 | 0.250 | 0.250 | – | 0.250 |" in page
+    assert "| all scans | 0.988 | 0.250 |" in page
+    assert "Of 80 decided positions of one grain and one phase 1 is wrong (1 in thin).\n" in page
+    assert "| thin-1e5" not in page
+    checks.write_text(json.dumps({"thick": one | {"phase_accuracy_decided": 1.0}}))
+    assert "Of 40 decided positions of one grain and one phase none is wrong.\n" in (
+        pages.decisions_page()
+    )

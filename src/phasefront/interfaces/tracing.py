@@ -42,7 +42,7 @@ from phasefront.layouts.interfaces import INTERFACES, Found, Shape
 from phasefront.maps import frames
 
 MODELS = ("uniform", "line", "band", "curve", "outline")
-_PARAMETERS = (1, 3, 4, 4, 2)
+_PARAMETERS = (1, 3, 4, 4, 2)  # of each shape, counted by the evidence
 # Log-evidence that an interface must be likelier by than one phase, or one share, in all columns.
 _SURE = 3.0
 # A position that is e^4 less likely under a shape than under its own best share is not explained

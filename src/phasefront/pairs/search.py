@@ -21,7 +21,7 @@ from phasefront.pairs.electrons import discriminating_reflections, electrons_nee
 from phasefront.pairs.explanation import LIMIT, Explanation
 from phasefront.pairs.patterns import Assumptions, IdealSpots, Reflections
 
-_TEMPLATE_STEP_DEG = 3.0
+_TEMPLATE_STEP_DEG = 3.0  # of the rival's templates; what is found is refined
 _RIVALS = 2  # matches of the rival that are tried at each direction
 # Relations between the two lattices that are tried at all, of those found at single directions.
 _RELATIONS, _RELATED_DEG = 2, 4.0

@@ -17,8 +17,7 @@ from phasefront.diffraction.spot_lists import Spots
 # plain posterior would be over-confident on patterns that break an assumption. On Bloch-wave
 # patterns of NVPF, with lattice orientations and seeds other than those of the packaged ones, the
 # likelihood of the true phase is best at 0.8 or more, and at 0.2; 0.4 leaves a margin.
-TEMPERATURE = 0.4
-FORCED_TEMPERATURE = 0.2
+TEMPERATURE, FORCED_TEMPERATURE = 0.4, 0.2
 
 
 @dataclass(frozen=True)

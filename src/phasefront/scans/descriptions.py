@@ -19,14 +19,14 @@ from phasefront.layouts.scans import SCAN
 from phasefront.records.digests import Hashing
 from phasefront.scans.formats.scan import Scan
 
-# Rows of positions that are averaged to find the direct beam before the scan is streamed.
+# Rows of positions that are averaged to find the direct beam before the scan is streamed; chosen.
 _SAMPLE_ROWS = 8
 # Ring around the beam in which diffuse scattering is measured, in units of the camera's shorter
 # side: outside the beam's glare, inside where spots are rare.
-_RING = (0.1, 0.28)
+_RING = (0.1, 0.28)  # chosen
 # Its pixels between these quantiles are averaged: below them dead ones, above them the spots. A
 # quantile alone would be a whole number of an 8-bit camera's few.
-_QUANTILES = (0.2, 0.4)
+_QUANTILES = (0.2, 0.4)  # chosen
 
 
 def describe_scan(

@@ -28,7 +28,7 @@ _POTENTIALS = tuple(
 _CURRENTS, _MEAN_CURRENTS = ("I/mA",), ("<I>/mA", "<I/mA>")
 # Charge of the interval before a record, and since the start of the technique, in mAh.
 _GAINS = {"dq/mA.h": 1.0, "dQ/mA.h": 1.0, "dq/C": 1 / 3.6, "dQ/C": 1 / 3.6}
-_COUNTERS = {"(Q-Qo)/mA.h": 1.0, "(Q-Qo)/C": 1 / 3.6}
+_COUNTERS = {"(Q-Qo)/mA.h": 1.0, "(Q-Qo)/C": 1 / 3.6}  # mAh
 _REMEDY = "export it with time/s, Ewe/V, and I/mA or mode, control and dq"
 
 

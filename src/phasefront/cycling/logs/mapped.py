@@ -12,6 +12,7 @@ from phasefront.core.errors import InputError
 from phasefront.cycling.logs import text
 from phasefront.cycling.logs.records import CHARGE, DISCHARGE, NO_CONTROL, REST, UNKNOWN_CONTROL
 
+# In s, V, mA and steps.
 _UNITS = {
     "time": {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0},
     "voltage": {"mV": 1e-3, "V": 1.0},
@@ -27,7 +28,7 @@ _TIDY_NAME = {
 _STATE, _SIGNS = "state", ("decimal", "thousands")
 # A current of this share of the largest is more than an offset, so it is no rest.
 _OFFSET_SHARE = 0.01
-_TWO_WAYS_V = 0.2
+_TWO_WAYS_V = 0.2  # chosen, above the peaks of some tens of millivolts
 
 
 def read(path: Path, columns: Mapping) -> pd.DataFrame:

@@ -23,12 +23,12 @@ STEP_TYPES = (REST, CHARGE, DISCHARGE, CONSTANT_VOLTAGE)
 # a rest (cyclers report some offset there), and a voltage within the tolerance of a step's last one
 # is held while the current falls below a share of the step's.
 _REST_SHARE = 1e-3
-_HELD_VOLTAGE_V = 2e-3
-_HELD_CURRENT_SHARE = 0.95
+_HELD_VOLTAGE_V = 2e-3  # the tolerance
+_HELD_CURRENT_SHARE = 0.95  # of the step's
 # A run of one sign of current that passes less than this share of the largest half cycle is none:
-# single records where an instrument switches, offsets at rest.
+# single records where an instrument switches, offsets at rest. All of these are chosen.
 _NOTHING_SHARE = 1e-3
-_STRAY_CURRENT_SHARE = 0.01
+_STRAY_CURRENT_SHARE = 0.01  # of the largest current, in such a run
 # More than this is no voltage of a cell, but of a pack or of another unit.
 _LARGEST_VOLTAGE_V = 50.0
 _PLACES = 3  # named one by one in a warning

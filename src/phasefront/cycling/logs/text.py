@@ -26,7 +26,7 @@ _CLOCKS = {
     "m:ss": r"(?P<m>\d+):(?P<s>[0-5]?\d(?:[.,]\d*)?)",
 }
 CLOCK_UNITS = (*_CLOCKS, "date", "a format as of strptime, such as %d/%m/%Y %H:%M:%S")
-_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}  # in one of each
 
 
 class Notation(NamedTuple):

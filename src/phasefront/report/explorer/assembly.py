@@ -31,7 +31,7 @@ from phasefront.report.explorer import charts, patterns, payload
 from phasefront.report.explorer.page import Run, ScanPart, count
 from phasefront.report.explorer.patterns import Embedded
 from phasefront.report.explorer.payload import ShownScan
-from phasefront.report.figures import maps, style
+from phasefront.report.figures import orientation_colours, style
 from phasefront.scans.files import open_scan
 
 _ROUNDING = (
@@ -150,8 +150,8 @@ def _run_facts(
             )
         ],
         "colours": {
-            "mixed": maps.MIXED_COLOUR, "undecided": maps.UNDECIDED_COLOUR,
-            "unindexed": maps.UNINDEXED_COLOUR, "vacuum": style.VACUUM_COLOUR,
+            "mixed": style.MIXED_COLOUR, "undecided": style.UNDECIDED_COLOUR,
+            "unindexed": style.UNINDEXED_COLOUR, "vacuum": style.VACUUM_COLOUR,
         },
         "palettes": {name: list(colours) for name, colours in charts.PALETTES.items()},
         "rules": {"names": list(SENTENCES), "sentences": SENTENCES, "clear": CLEAR},
@@ -166,7 +166,7 @@ def colour_keys(crystals: Sequence[Crystal], labels: Mapping[str, str]) -> dict[
     """The colour keys of the orientation maps as one PNG, by the groups' phases in words."""
     groups = {crystal.name: crystal.orix_point_group().laue for crystal in crystals}
     content = io.BytesIO()
-    style.save(maps.draw_colour_keys(groups, labels), content)
+    style.save(orientation_colours.draw_colour_keys(groups, labels), content)
     return {", ".join(groups): content.getvalue()}
 
 

@@ -20,6 +20,7 @@ from phasefront.maps import frames
 from phasefront.phases.reasons import deciding_rules
 from phasefront.report.explorer.packing import COARSE, Packed, pack
 from phasefront.report.figures import maps
+from phasefront.report.figures.orientation_colours import direction_colours
 
 _PER_POSITION = (
     "posterior", "share", "rotation", "scale_factor", "centre", "log_evidence", "forced_evidence",
@@ -135,7 +136,7 @@ def _orientation_colours(scan: ShownScan, crystals: Sequence[Crystal]) -> dict[s
     camera = scan.camera if scan.is_own else None
     return {
         f"ipf_{axis}": pack(
-            np.rint(255 * maps.direction_colours(scan.phases, groups, direction, camera=camera)),
+            np.rint(255 * direction_colours(scan.phases, groups, direction, camera=camera)),
             "u1",
         )
         for axis, direction in directions.items()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Pairs of the reference wear colour and marker of the other source; those of two others these.
 _PAIR_LOOKS = (("#B8860B", "^"), ("#2E8B57", "v"), ("#8B4513", "<"), ("#4682B4", ">"))
-_MOST_ACROSS = 3
+_MOST_ACROSS = 3  # panels, for the width of a page
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 

@@ -12,7 +12,7 @@ from phasefront.scans.formats.scan import COMPLETE, Scan
 from phasefront.scans.formats.signals import from_signal, map_signals
 
 _START = b"IMGBLO\x02\x01"
-_HEADER_BYTES = 4096
+_HEADER_BYTES = 4096  # before the navigator
 _HEADER = np.dtype(
     {
         "names": ["Data_offset_1", "Data_offset_2", "DP_SZ", "NX", "NY", "Acquisition_time"],
@@ -22,7 +22,7 @@ _HEADER = np.dtype(
 )
 # Before each pattern: a mark, and its number from 0.
 _FRAME_HEADER = np.dtype([("mark", "<u2"), ("number", "<u4")])
-_MARK = 0x55AA
+_MARK = 0x55AA  # before every pattern
 # Days since 1899-12-30, up to the year 9999.
 _LAST_DAY = 2_900_000
 _PRECESSION = re.compile(r"^Precession angle *: *(\d+(?:\.\d+)?)\s*$", re.MULTILINE)

@@ -31,7 +31,7 @@ _HEADER_BYTES = (384, 768)
 _LONGEST_HDR = 2**20
 _FRAMES, _PER_TRIGGER = "Frames in Acquisition (Number)", "Frames per Trigger (Number)"
 # A pause between lines is at least so many times the longest within them, and they differ by no
-# more than this share.
+# more than this share; chosen.
 _PAUSE, _PAUSE_SPREAD = 3.0, 0.2
 _GIVE_SHAPE = "give scan_shape, such as 4 x 6 (rows x columns), in the table of scans"
 

@@ -13,7 +13,7 @@ import numpy as np
 from phasefront.core.errors import InputError
 from phasefront.scans.formats.headers import NANOMETRES, plain, unit_of
 
-BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 32 * 2**20  # of patterns read at once, for memory's sake
 # Blocks grow up to this factor so that no chunk of a compressed file is unpacked twice.
 _LARGEST_BLOCK = 4 * BLOCK_BYTES
 COMPLETE = "copy the file again from the microscope and check that it is complete"

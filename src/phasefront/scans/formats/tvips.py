@@ -26,8 +26,8 @@ _HEADER = np.dtype(
         )
     ]
 )  # fmt: skip
-_ROTATOR_OFFSET = 48
-# A scan that lost more of its positions than this share is refused.
+_ROTATOR_OFFSET = 48  # bytes into a frame's header, where the counter of the scan stands
+# A scan that lost more of its positions than this share is refused; chosen.
 _MOST_LOST = 0.05
 
 
