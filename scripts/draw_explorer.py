@@ -43,6 +43,7 @@ if __name__ == "__main__":
     # Of scans, in the order of the settings; a list of spots has no raw scan, a map no spots.
     job.input("phases", "phases of every scan", many=True)
     job.input("grains", "grains of every scan", many=True)
+    job.input("interfaces", "interfaces inside their grains", many=True)
     job.input("spots", "Bragg vectors", many=True)
     job.input("orientations", "orientations under each phase", many=True)
     job.input("calibration", "calibrations", many=True)

@@ -135,7 +135,7 @@ def test_a_camera_is_compared_where_directions_are_given_and_nowhere_else(
     assert broken.keys() == {
         "draw_maps", "export_maps", "trace_interfaces", "execute_notebook", "draw_explorer"
     }  # fmt: skip
-    assert all(said.endswith(", not None") for said in broken.values())
+    assert all(said.endswith((", not 0.0", ", not False")) for said in broken.values())
 
 
 def test_a_table_that_names_another_raw_file_breaks_records(finished_project, tmp_path):
@@ -279,5 +279,5 @@ def test_the_notebook_is_a_page_that_needs_no_network(unpacked):
     page = (unpacked / "results/small/notebooks/experiment.html").read_text()
     assert "<script" not in page and "<title>results/small</title>" in page
     assert "data:image/png;base64" in page
-    assert "camera rotation not stated: directions on the map are relative to the camera" in page
+    assert "camera rotation 0 degrees (error not stated), not mirrored" in page
     assert not re.findall(r"""(?:src|href)=["']https?://(?!orix)""", page)

@@ -268,8 +268,8 @@ REPLACED = {
         {"analyse_log"}, {},
     ),
     "camera of an instrument": (
-        "config/small.yaml", "instruments:\n  astar:\n",
-        "instruments:\n  astar:\n    camera: {rotation_deg: 12, mirrored: true}\n",
+        "config/small.yaml", "mirrored: false\n      rotation_deg: 0",
+        "mirrored: true\n      rotation_deg: 12",
         {"draw_maps", "export_maps", "execute_notebook", "draw_explorer", "trace_interfaces"}, {},
     ),
     "command of a rule": (

@@ -298,6 +298,7 @@ def test_a_config_or_table_that_is_no_text_is_named(tmp_path):
 
 
 def test_a_camera_reaches_what_draws_directions_and_no_other_rule(demo):
+    del demo["instruments"]["astar"]["camera"]
     unstated = Plan.parse(demo, "demo.yaml")
     scan = unstated.scans.index[0]
     camera = {"rotation_deg": -40.0, "mirrored": True, "rotation_error_deg": None}

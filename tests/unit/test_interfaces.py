@@ -417,6 +417,35 @@ def test_a_third_phase_is_left_out_and_counted(candidates):
     assert off(found["direction"].item(), 90) == pytest.approx(0, abs=3)
 
 
+def test_undecided_positions_of_a_third_phase_make_no_interface(candidates):
+    """A rim that is likely Na1 has little left of Na3 and less of Na2: nothing to tell these by."""
+    inside = disk()
+    rim = inside & ~disk(9)
+    decision = np.where(inside, np.where(rim, UNDECIDED, 1), VACUUM)
+    decision[19, 18:22] = 0
+    posterior = np.full((*inside.shape, 3), np.nan)
+    posterior[inside] = [0.01, 0.98, 0.01]
+    posterior[rim] = [0.08, 0.02, 0.90]
+    phases = make_phases(inside, np.zeros(inside.shape))
+    found = traced(
+        build_phases(
+            NAMES, decision, rotation=phases["rotation"].values, posterior=posterior,
+        ),
+        candidates,
+    )  # fmt: skip
+    assert found["found"].item() == Found.NOT_SURE
+    assert found["posterior_count"].item() == (inside & ~rim).sum()
+
+
+def test_a_rare_phase_beside_two_that_are_no_field_is_no_interface(candidates):
+    share = behind(30)
+    decision = np.where(disk(), np.where(share > 0.5, 0, 2), VACUUM)
+    decision[19, 18:22] = 1
+    rotation = make_phases(disk(), share)["rotation"].values
+    found = traced(build_phases(NAMES, decision, rotation=rotation), candidates)
+    assert found["found"].item() == Found.NO_FIELD
+
+
 def test_a_map_of_another_program_is_read_by_its_decisions(candidates):
     phases = make_phases(disk(), behind(25, 1))
     nothing = np.full(phases["posterior"].shape, np.nan)

@@ -111,8 +111,9 @@ def columns_of(
 
     The ion content x of a position's cell is seen with a normal error; its share of the rich phase
     is (x - poor) / (rich - poor). Where it is not known, or blunt, the share f is seen through the
-    posterior p of the rich phase among the two, likelihood f p + (1 - f) (1 - p); a map of another
-    program has decisions only, p = 1 or 0.
+    posterior p of the rich phase, likelihood f p + (1 - f) (1 - p); what a third phase has of the
+    posterior says nothing of f, so it counts half to each. A map of another program has decisions
+    only, p = 1 or 0. Positions that are likelier of a third phase are left out.
     """
     decision = phases["decision"].values
     pair = np.isin(decision, (rich, poor))
@@ -123,7 +124,8 @@ def columns_of(
     share, error = _measured(phases, (y, x), rich, poor, contents, own_lattice)
     measured = error <= _BLUNT
     likelihood, by_posterior = _probability(phases, (y, x), rich, poor)
-    told = measured | np.isfinite(likelihood)
+    # A cell refined as a third phase says nothing of these two.
+    told = np.where(by_posterior, np.isfinite(likelihood), measured | np.isfinite(likelihood))
     y, x, share, error, likelihood = y[told], x[told], share[told], error[told], likelihood[told]
     measured, by_posterior = measured[told], by_posterior[told]
     noise = _noise((y, x), share, error, measured)
@@ -173,18 +175,18 @@ def _measured(phases, at, rich, poor, contents, own_lattice) -> tuple[np.ndarray
 
 
 def _probability(phases, at, rich, poor) -> tuple[np.ndarray, np.ndarray]:
-    """Probability (n,) of the rich among both phases, NaN where not known, and whether (n,) it is a
-    posterior rather than a decision."""
+    """Probability (n,) of the rich among both phases, NaN where not known or likelier of another,
+    and whether (n,) it is a posterior rather than a decision."""
     posterior = phases["posterior"].values[at].astype("f8")
     decision, share = phases["decision"].values[at], phases["share"].values[at].astype("f8")
     both = posterior[:, rich] + posterior[:, poor]
-    by_posterior = both > 0
+    by_posterior = np.isfinite(both)
     decided = np.where(decision == rich, 1.0, np.where(decision == poor, 0.0, np.nan))
     sum_of_shares = share[:, rich] + share[:, poor]
     mixed = (decision == MIXED) & (sum_of_shares > 0)
     by_share = np.divide(share[:, rich], sum_of_shares, out=decided, where=mixed)
-    found = np.divide(posterior[:, rich], both, out=by_share.copy(), where=by_posterior & ~mixed)
-    return found, by_posterior
+    among = np.where(both >= 0.5, posterior[:, rich] + 0.5 * (1 - both), np.nan)
+    return np.where(by_posterior & ~mixed, among, by_share), by_posterior
 
 
 def _noise(at, share, error, measured) -> float:

@@ -191,14 +191,17 @@ class _Reader:
         return row | self._interface(number, inside, outline, columns, depth, facets, pair)
 
     def _pair(self, number: int) -> tuple[Found, tuple[int, int] | None]:
-        """The rich and poor phase of the field whose rarer one fills most; None without any."""
+        """The rich and poor phase of the field of the two phases that fill most of it, if any.
+
+        An interface with a third phase, rarer than both, would be drawn through what is neither.
+        """
         amount = self.amount[number]
         present = np.flatnonzero(amount >= _FEWEST)
-        pairs = [pair for pair in self.fields if set(pair) <= set(present)]
-        if pairs:
-            best = max(pairs, key=lambda pair: (min(amount[list(pair)]), amount[list(pair)].sum()))
-            return Found.INTERFACE, best
-        return (Found.NO_FIELD if len(present) > 1 else Found.ONE_PHASE), None
+        if len(present) < 2:
+            return Found.ONE_PHASE, None
+        most = set(present[np.argsort(-amount[present], kind="stable")[:2]])
+        pair = next((pair for pair in self.fields if set(pair) == most), None)
+        return (Found.NO_FIELD if pair is None else Found.INTERFACE), pair
 
     def _interface(
         self, number: int, inside: np.ndarray, outline: Outline, columns: Columns,

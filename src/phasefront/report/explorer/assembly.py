@@ -19,6 +19,7 @@ from phasefront.experiment.settings.report import ExploredScan
 from phasefront.grains.segmentation import Lattice, lattices_of
 from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.grains import GRAINS
+from phasefront.layouts.interfaces import INTERFACES
 from phasefront.layouts.orientations import ORIENTATIONS
 from phasefront.layouts.phases import PHASES
 from phasefront.layouts.scans import SCAN
@@ -40,8 +41,8 @@ _ROUNDING = (
 
 
 _LAYOUTS = {
-    "phases": PHASES, "grains": GRAINS, "spots": SPOTS, "orientations": ORIENTATIONS,
-    "calibration": CALIBRATION, "description": SCAN,
+    "phases": PHASES, "grains": GRAINS, "interfaces": INTERFACES, "spots": SPOTS,
+    "orientations": ORIENTATIONS, "calibration": CALIBRATION, "description": SCAN,
 }  # fmt: skip
 
 

@@ -59,7 +59,7 @@ def maps_of_scan() -> list[Model]:
         for name, columns in {
             "edges": ("x0", "y0", "x1", "y1"), "outline": ("x0", "y0", "x1", "y1"),
             "hatched": ("left", "right", "top", "bottom"), "place": ("x", "y", "side"),
-            "line": ("x", "y"),
+            "line": ("x", "y"), "fronts": ("x0", "y0", "x1", "y1"),
         }.items()
     }  # fmt: skip
     return [_map(name, across, down, cursor, shared) for name in ("map-a", "map-b")]
@@ -91,6 +91,11 @@ def _map(name: str, across: Range1d, down: Range1d, cursor: list[Span], shared: 
         hatch_color="white", hatch_weight=0.8, hatch_scale=6, name=f"{name}-hatch",
     )  # fmt: skip
     plot.segment(source=shared["edges"], line_color="black", line_width=0.7, name=f"{name}-edges")
+    for part, colour, width in (("under", INK, 3.2), ("over", "white", 1.6)):
+        plot.segment(
+            source=shared["fronts"], line_color=colour, line_width=width, line_cap="round",
+            name=f"{name}-fronts-{part}",
+        )  # fmt: skip
     plot.segment(source=shared["outline"], line_color="white", line_width=4)
     plot.segment(source=shared["outline"], line_color=style.MEASURED_COLOUR, line_width=2)
     plot.line(source=shared["line"], line_color="white", line_width=3.5)

@@ -82,6 +82,8 @@ const OF_POSITION = [
   "lattice_rotation", "lattice_family", "pattern_position", "pattern_start", "pattern_step",
 ];
 
+const OF_FRONTS = ["offset", "ends", "direction", "direction_stderr", "width", "width_stderr", "tilt", "tilt_stderr"];
+
 // ---- Numbers as print has them ----
 
 function known(value) { return value !== undefined && value !== null && Number.isFinite(value); }
@@ -251,6 +253,15 @@ function drawShared() {
       hatched.top.push(y * unit); hatched.bottom.push((y + 1) * unit);
     }
   plots.hatched.data = hatched;
+  const fronts = { x0: [], y0: [], x1: [], y1: [] }, ends = shown.front_ends;
+  for (let s = 0; s < ends.length; s += 4)
+    ["y0", "x0", "y1", "x1"].forEach((column, n) => fronts[column].push((ends[s + n] + 0.5) * unit));
+  plots.fronts.data = fronts;
+}
+
+function showFronts() {
+  for (const letter of "ab")
+    for (const part of ["under", "over"]) plots[`map-${letter}-fronts-${part}`].visible = byId("with-fronts").checked;
 }
 
 function fitMaps() {
@@ -277,7 +288,7 @@ async function showScan(index) {
   state.scan = index;
   shown = {};
   for (const id of unpacked.keys()) if (/^s\d+-/.test(id) && !id.startsWith(`s${index}-`)) unpacked.delete(id);
-  await need("decision", "label", "rule");
+  await need("decision", "label", "rule", ...OF_FRONTS.map(name => `front_${name}`));
   if (index !== state.scan) return;
   state.layers = state.layers.map((name, panel) => hasLayer(name) ? name : ["phase", "grains"][panel]);
   for (const letter of "ab")
@@ -343,6 +354,7 @@ function position(y, x) {
     second_phase: shown.second_phase ? shown.second_phase[k] : -1, second_share: one("second_share", k),
     grain: shown.label[k],
     spots: spotsAt(k), predicted: {}, second_predicted: null,
+    interface: frontsOf(shown.label[k]),
     record: scan.record, raw_file: scan.path, command: scan.command,
   };
   here.reason = reason(here, run.rules.names[shown.rule[k]]);
@@ -351,6 +363,27 @@ function position(y, x) {
   if (here.second_phase >= 0 && scan.window)
     here.second_predicted = predicted(here.second_phase, k, row("second_rotation", k), likely);
   return here;
+}
+
+// Straight pieces of the interface inside a grain; ends and widths in positions, angles in degrees.
+function frontsOf(grain) {
+  if (grain < 0) return [];
+  const found = [];
+  for (let s = shown.front_offset[grain]; s < shown.front_offset[grain + 1]; s++) {
+    const [y0, x0, y1, x1] = shown.front_ends.subarray(4 * s, 4 * s + 4);
+    found.push({ from: [y0, x0], to: [y1, x1], length: Math.hypot(y1 - y0, x1 - x0),
+      ...Object.fromEntries(OF_FRONTS.slice(2).map(name => [name, shown[`front_${name}`][s]])) });
+  }
+  return found;
+}
+
+function frontWords(pieces) {
+  if (!pieces.length) return "none in this grain";
+  const longest = pieces.reduce((a, b) => b.length > a.length ? b : a), nm = scanNow().step_nm;
+  const size = (value, error) => nm ? `${withError(value * nm, error * nm)} nm` : `${withError(value, error)} positions`;
+  return [`${pieces.length} straight piece${pieces.length > 1 ? "s" : ""}, the longest ${withError(longest.direction, longest.direction_stderr)}° from x towards y`,
+    known(longest.width) ? `band of both phases ${size(longest.width, longest.width_stderr)}` : null,
+    known(longest.tilt) ? `tilted ${withError(longest.tilt, longest.tilt_stderr)}° to the beam` : null].filter(Boolean).join(", ");
 }
 
 function named(list) {
@@ -587,6 +620,7 @@ function writePosition(here) {
     ...fact("half turn", known(turned) ? `costs ${fixed(turned, 1)} in log-likelihood${turned < 3 ? ": hardly told apart" : ""}`
       : "not told by the pattern, or one by symmetry"),
     ...fact("grain", here.grain >= 0 ? `${here.grain}, ${grain.length ? "beside " + grain.map(n => `${n.grain} (${fixed(n.angle, 1)}°)`).join(", ") : "no neighbours"}` : "none"));
+  byId("facts").append(...fact("interface", frontWords(here.interface)));
   fill("origin",
     ...fact("file", scan.path),
     ...fact("position", `row ${here.y}, column ${here.x}, frame ${here.y * scan.shape[1] + here.x} (all from 0)`),
@@ -912,6 +946,7 @@ function fillControls() {
     state.from = state.from ? null : [state.y, state.x];
     showPosition();
   });
+  byId("with-fronts").addEventListener("change", showFronts);
   byId("whole").addEventListener("click", fitMaps);
   byId("likeliest").addEventListener("click", () => { state.candidate = null; showPosition(); });
   for (const id of ["with-second", "with-indices", "contrast"]) byId(id).addEventListener("change", showPosition);

@@ -234,6 +234,7 @@ _LOOK = """<section id="look" aria-labelledby="look-head">
 <label>left<select id="layer-a"></select></label>
 <label>right<select id="layer-b"></select></label>
 <button type="button" class="push" id="whole">whole scan</button>
+<label><input type="checkbox" id="with-fronts" checked> interfaces</label>
 <button type="button" class="push" id="line-start" aria-pressed="false"
  title="then go to its other end, by click or arrow keys">line from here</button>
 <span class="faint">Click a position, or focus a map and use the arrow keys (shift: ten).

@@ -31,6 +31,7 @@ _OF_GRAINS = {
     "spread": "f4", "centroid_y": "f4", "centroid_x": "f4", "pair_a": "i4", "pair_b": "i4",
     "pair_length": "i4", "pair_misorientation": "f4",
 }  # fmt: skip
+_OF_FRONTS = ("direction", "direction_stderr", "width", "width_stderr", "tilt", "tilt_stderr")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class ShownScan:
 
     phases: xr.Dataset
     grains: xr.Dataset
+    interfaces: xr.Dataset
     spots: xr.Dataset | None = None
     orientations: xr.Dataset | None = None
     calibration: xr.Dataset | None = None
@@ -81,7 +83,19 @@ def arrays(
     found |= {
         f"grain_{name}": pack(scan.grains[name].values, dtype) for name, dtype in _OF_GRAINS.items()
     }
-    return found | _measured(scan)
+    return found | _fronts(scan.interfaces) | _measured(scan)
+
+
+def _fronts(interfaces: xr.Dataset) -> dict[str, Packed]:
+    """Pieces of the interfaces inside grains: ends (segment, end, y and x), and what is known."""
+    ends = np.stack([interfaces["end_y"].values, interfaces["end_x"].values], axis=-1)
+    found = {
+        "front_offset": pack(interfaces["segment_offset"].values, "i4"),
+        "front_ends": pack(ends, "f4"),
+    }
+    return found | {
+        f"front_{name}": pack(interfaces[name].values, "f4", bits=COARSE) for name in _OF_FRONTS
+    }
 
 
 def _measured(scan: ShownScan) -> dict[str, Packed]:
