@@ -25,13 +25,13 @@ from phasefront.interfaces.tracing import trace_interfaces
 from phasefront.mechanisms.features import FEATURES, features_of
 from phasefront.mechanisms.snapshots import DATA_FILE, SNAPSHOTS
 from phasefront.virtual.insertion import placing, seen, table
-from phasefront.virtual.insertion.morphology import MORPHOLOGIES, WHOLE
-from phasefront.virtual.insertion.regimes import PARTS
+from phasefront.virtual.insertion.morphology import MORPHOLOGIES, NONE, WHOLE
+from phasefront.virtual.insertion.regimes import PARTS, REGIMES, Drawn
 
 STRUCTURES = Path(__file__).resolve().parents[1] / "config" / "structures"
 SEED = 20261129
 # How often each state of a grain is seen; whole grains of either end are seen once.
-VIEWS = {"training": 6, "calibration": 4, "test": 4}
+VIEWS = {"training": 6, "calibration": 6, "test": 6}
 # Grains on a square of boxes, each in the middle of its own.
 _ACROSS, _BOX = 8, 32
 # Positions of a grain, and thickness of the cut in steps of the scan; evenly in the logarithm.
@@ -59,8 +59,16 @@ def candidates() -> CandidatePhases:
 
 
 def fields(part: str, seed: int, views: int) -> Iterator[Seen]:
-    """Fields of grains of a part, each under a doubt of its own; all cores, in order."""
+    """Fields of grains of a part, each under a doubt of its own; on all cores, in order."""
     made = netcdf.read(table.DATA_FILE, table.INSERTION)
+    with ProcessPoolExecutor() as pool:
+        yield from pool.map(partial(see, made), *plan(made, part, seed, views))
+
+
+def plan(
+    made: xr.Dataset, part: str, seed: int, views: int
+) -> tuple[list[np.ndarray], list[np.random.SeedSequence]]:
+    """What each field shows, (grain, 2) number and state in the table, and its seed."""
     regimes = np.flatnonzero(made["part"].values == part)
     grains = np.flatnonzero(np.isin(made["grain_regime"].values, regimes))
     middle = np.array([(g, s) for g in grains for s in range(made.sizes["state"])])
@@ -70,12 +78,11 @@ def fields(part: str, seed: int, views: int) -> Iterator[Seen]:
     wanted = wanted[np.random.default_rng(key).permutation(len(wanted))]
     field = _ACROSS**2
     parts = [wanted[first : first + field] for first in range(0, len(wanted), field)]
-    seeds = np.random.SeedSequence(key).spawn(len(parts))
-    with ProcessPoolExecutor() as pool:
-        yield from pool.map(partial(_seen, made), parts, seeds)
+    return parts, np.random.SeedSequence(key).spawn(len(parts))
 
 
-def _seen(made: xr.Dataset, wanted: np.ndarray, seed: np.random.SeedSequence) -> Seen:
+def see(made: xr.Dataset, wanted: np.ndarray, seed: np.random.SeedSequence) -> Seen:
+    """One field of the grains `wanted` of the table, as `plan` says them."""
     rng = np.random.default_rng(seed)
     side = _ACROSS * _BOX
     rich, label = np.zeros((side, side)), np.full((side, side), -1)
@@ -114,20 +121,31 @@ def snapshots(parts: dict[str, int], seed: int) -> xr.Dataset:
             )
     features, number, state, size = map(np.array, zip(*rows, strict=True))
     inside = (state >= 0) & (state < made.sizes["state"])
-    whole = MORPHOLOGIES.index(WHOLE)
+    whole, none = MORPHOLOGIES.index(WHOLE), MORPHOLOGIES.index(NONE)
     shown = made["appearance"].values[number, np.where(inside, state, 0)]
-    appearance = np.where(inside, shown, whole)
-    history = np.where(appearance == whole, whole, made["label"].values[number])
+    shown = np.where(inside, shown, whole)
+    without_name = ~np.isin(kinds(made)[number], ("", *MORPHOLOGIES))
     return netcdf.build(
         SNAPSHOTS,
         {
             "feature": list(FEATURES), "morphology": list(MORPHOLOGIES),
             "regime": made["regime"].values, "part": made["part"].values, "features": features,
-            "label": history, "appearance": appearance, "grain": number, "state": state,
-            "snapshot_regime": made["grain_regime"].values[number], "positions": size,
+            "morphology_of_state": np.where((shown != whole) & without_name, none, shown),
+            "morphology_of_history": np.where(shown == whole, whole, made["label"].values[number]),
+            "grain": number, "state": state, "positions": size,
+            "snapshot_regime": made["grain_regime"].values[number],
         },
         {"seed": seed},
     )  # fmt: skip
+
+
+def kinds(made: xr.Dataset) -> np.ndarray:
+    """What each grain (grain,) of the table was drawn as; an empty name where it was simulated."""
+    found = np.full(made.sizes["grain"], "", dtype=object)
+    for number, name in enumerate(made["regime"].values):
+        if isinstance(regime := REGIMES[name], Drawn):
+            found[made["grain_regime"].values == number] = regime.kind_of_grain
+    return found
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from phasefront.mechanisms.proportions import proportions
+from phasefront.mechanisms.proportions import dominant, proportions
 
 EVEN = np.full(3, 1.0 / 3.0)
 
@@ -48,3 +48,14 @@ def test_intervals_hold_the_shares_of_grains_seen_through_a_confusion():
         (_, low, high), _ = proportions(posterior, EVEN, seed=seed, draws=500)
         held.append((low <= truth) & (truth <= high))
     assert np.mean(held) >= 0.88
+
+
+def test_the_commonest_is_told_as_surely_as_shares_are():
+    posterior = np.repeat(np.eye(3), [7, 5, 0], axis=0)
+    rng = np.random.default_rng(4)
+    shares = rng.dirichlet([7.5, 5.5, 0.5], 40_000)
+    exact = np.bincount(shares.argmax(axis=1), minlength=3) / 40_000
+    assert dominant(posterior, EVEN, seed=1) == pytest.approx(exact, abs=0.03)
+    assert dominant(np.tile(EVEN, (9, 1)), EVEN, seed=1, draws=20_000) == pytest.approx(
+        EVEN, abs=0.06
+    )

@@ -17,8 +17,9 @@ from phasefront.layouts.interfaces import Beyond, Side
 FEATURES = (
     "found", "shape", "new_share", "least_share", "new_domains", "old_domains", "contacts",
     "specks", "misfit_share", "label_error", "log_positions", "uniform", "best",
-    "line", "band", "curve", "outline", "curvature", "curvature_over_error", "depth", "segments",
-    "open_ends", "length", "longest", "width", "pointing", "axial", "new_beyond", "new_outside",
+    "line", "band", "curve", "outline", "curvature", "curvature_over_error", "turn", "depth",
+    "segments", "open_ends", "length", "longest", "width", "pointing", "axial", "new_beyond",
+    "new_outside",
 )  # fmt: skip
 
 
@@ -53,10 +54,13 @@ def features_of(
         "best": _squeezed(best - evidence["uniform"]),
         **{name: _squeezed(evidence[name] - best) for name in ("line", "band", "curve", "outline")},
         "curvature": of["curvature"] * radius * sign,
-        "curvature_over_error": of["curvature"] / of["curvature_stderr"] * sign,
+        "curvature_over_error": _squeezed(
+            of["curvature"] / np.maximum(of["curvature_stderr"], 1e-12) * sign
+        ),
         "depth": of["depth"] / radius, "new_outside": _new_outside(interfaces, sign),
         **_of_segments(interfaces, grains, radius, sign),
     }  # fmt: skip
+    table["turn"] = table["curvature"] * table["length"]
     return np.stack([table[name] for name in FEATURES], axis=1)
 
 

@@ -1,7 +1,8 @@
 """Which morphology a grain shows: what its interfaces look like beside those of simulated grains.
 
-A forest of trees learns from snapshots of grains whose history is known (`snapshots`), in regimes
-of physics and in drawings; how sure it may be is told by regimes that it did not learn from.
+A forest of trees learns from snapshots of grains whose columns are known (`snapshots`), in regimes
+of physics and in drawings; how sure it may be is told by regimes that it did not learn from. What
+is told is the morphology of the grain's state in its own plane, whichever way the beam went.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import xarray as xr
 from scipy.optimize import minimize_scalar
 
 from phasefront.core import netcdf
@@ -28,16 +30,20 @@ MORPHOLOGIES = (
     "none of these",
 )  # fmt: skip
 _WHOLE = MORPHOLOGIES.index("whole")
+# A third of all grains whole, the others alike: no regime of the file says how common each is.
+_PRIOR = np.where(np.arange(len(MORPHOLOGIES)) == _WHOLE, 1 / 3, 2 / 3 / (len(MORPHOLOGIES) - 1))
+# A grain is caught where it is whole with less than this probability: whole grains are many.
+_HARDLY_WHOLE = 0.1
 _TREES, _FEWEST_IN_LEAF, _SEED = 300, 3, 1
-# Stands for a feature that a grain does not show: below all that any shows.
-_NOT_SHOWN = -100.0
+# Features are within this; it stands, negative, for one that a grain does not show.
+_MOST = 1e6
 # Share of each posterior that no evidence takes from the prior.
 _LEAST = 0.02
 
 
 def caught(posterior: np.ndarray) -> np.ndarray:
     """Whether (grain,) each grain is between the phases, by its posterior (grain, morphology)."""
-    return posterior[:, _WHOLE] < 0.5
+    return posterior[:, _WHOLE] < _HARDLY_WHOLE
 
 
 @dataclass(frozen=True)
@@ -71,9 +77,7 @@ class Morphologist:
         features
             (grain, len(FEATURES)) as of `features.features_of`; NaN what a grain does not show.
         """
-        if not len(features):
-            return np.zeros((0, len(MORPHOLOGIES)))
-        return _sharpened(_votes(self.forest, features), self.sharpness, self.prior)
+        return _sharpened(_votes(self.forest, features), self.sharpness)
 
 
 @lru_cache(maxsize=1)
@@ -81,48 +85,54 @@ def _learned(path: Path) -> Morphologist:
     from sklearn.ensemble import RandomForestClassifier
 
     table = netcdf.read(path, SNAPSHOTS)
-    for name, known in (("feature", FEATURES), ("morphology", MORPHOLOGIES)):
-        if tuple(table[name].values) != known:
-            raise InputError(
-                path, f"holds other {name}s than this version", field=name,
-                remedy="make it again with this version: python -m benchmarks.snapshots",
-            )  # fmt: skip
+    _check(table, path)
     part = table["part"].values[table["snapshot_regime"].values]
-    features, label = table["features"].values, table["label"].values
+    features, truth = table["features"].values, table["morphology_of_state"].values
+    weight = np.zeros(len(truth))
+    for one in ("training", "calibration"):
+        number = np.bincount(truth[part == one], minlength=len(MORPHOLOGIES))
+        weight[part == one] = (_PRIOR / np.maximum(number, 1))[truth[part == one]]
     learn, calibrate = part == "training", part == "calibration"
     forest = RandomForestClassifier(
         _TREES, min_samples_leaf=_FEWEST_IN_LEAF, random_state=_SEED, n_jobs=1
     )
-    forest.fit(_filled(features[learn]), label[learn])
-    count = np.bincount(label[learn], minlength=len(MORPHOLOGIES))
-    prior = count / count.sum()
-    votes, truth = _votes(forest, features[calibrate]), label[calibrate]
+    forest.fit(_filled(features[learn]), truth[learn], sample_weight=weight[learn])
+    votes, truth, weight = _votes(forest, features[calibrate]), truth[calibrate], weight[calibrate]
 
     def surprise(sharpness: float) -> float:
-        chosen = _sharpened(votes, sharpness, prior)[np.arange(len(truth)), truth]
-        return -np.log(chosen).mean()
+        return -weight @ np.log(_sharpened(votes, sharpness)[np.arange(len(truth)), truth])
 
     sharpness = float(minimize_scalar(surprise, bounds=(0.2, 3.0), method="bounded").x)
-    between = caught(_sharpened(votes, sharpness, prior))
+    between = caught(_sharpened(votes, sharpness))
     detection = Detection(
         recall=float(between[truth != _WHOLE].mean()),
         false_alarm=float(between[truth == _WHOLE].mean()),
     )
-    return Morphologist(forest, sharpness, prior, detection)
+    return Morphologist(forest, sharpness, _PRIOR, detection)
 
 
-def _filled(features: np.ndarray) -> np.ndarray:
-    return np.where(np.isfinite(features), features, _NOT_SHOWN).astype("f4")
+def _check(table: xr.Dataset, path: Path) -> None:
+    for name, known in (("feature", FEATURES), ("morphology", MORPHOLOGIES)):
+        if tuple(table[name].values) != known:
+            raise InputError(
+                path, f"its {name}s are not those of this version", field=name,
+                remedy="make it again: python -m benchmarks.snapshots",
+            )  # fmt: skip
 
 
 def _votes(forest: RandomForestClassifier, features: np.ndarray) -> np.ndarray:
     """Shares of votes (grain, morphology); trees in order, so that no core changes a digit."""
     votes = np.zeros((len(features), len(MORPHOLOGIES)))
-    votes[:, forest.classes_] = forest.predict_proba(_filled(features))
+    if len(features):
+        votes[:, forest.classes_] = forest.predict_proba(_filled(features))
     return votes
 
 
-def _sharpened(votes: np.ndarray, sharpness: float, prior: np.ndarray) -> np.ndarray:
+def _filled(features: np.ndarray) -> np.ndarray:
+    return np.nan_to_num(np.clip(features, -_MOST, _MOST), nan=-_MOST).astype("f4")
+
+
+def _sharpened(votes: np.ndarray, sharpness: float) -> np.ndarray:
     powers = np.maximum(votes, 1e-3) ** sharpness
     posterior = powers / powers.sum(axis=1, keepdims=True)
-    return (1.0 - _LEAST) * posterior + _LEAST * prior
+    return (1.0 - _LEAST) * posterior + _LEAST * _PRIOR

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from phasefront.core.statistics import Interval
@@ -32,10 +34,31 @@ def proportions(
     Shares (value, low, high; morphology) with 95 % intervals, and posteriors (grain, morphology) of
     grains that come from this population.
     """
+    kept, members = [], np.zeros_like(posterior)
+    for shares, chances in _sampled(posterior, prior, seed, draws):
+        kept.append(shares)
+        members += chances
+    low, high = np.quantile(kept, [0.025, 0.975], axis=0)
+    return np.stack([np.mean(kept, axis=0), low, high]), members / draws
+
+
+def dominant(
+    posterior: np.ndarray, prior: np.ndarray, *, seed: int, draws: int = 4000
+) -> np.ndarray:
+    """Probability (morphology,) that each is the commonest in the population; see `proportions`."""
+    counts = np.zeros(posterior.shape[1])
+    for shares, _ in _sampled(posterior, prior, seed, draws):
+        counts[shares.argmax()] += 1
+    return counts / draws
+
+
+def _sampled(
+    posterior: np.ndarray, prior: np.ndarray, seed: int, draws: int
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Draws of the shares (morphology,), each with the grains' chances (grain, morphology)."""
     rng = np.random.default_rng(seed)
     likelihood = posterior / prior
     shares = np.full(posterior.shape[1], 1.0 / posterior.shape[1])
-    kept, members = [], np.zeros_like(likelihood)
     for step in range(-(draws // 5), draws):
         chances = likelihood * shares
         chances /= chances.sum(axis=1, keepdims=True)
@@ -44,7 +67,4 @@ def proportions(
         counts = np.bincount(drawn, minlength=posterior.shape[1])
         shares = rng.dirichlet(counts + _PRIOR_GRAINS)
         if step >= 0:
-            kept.append(shares)
-            members += chances
-    low, high = np.quantile(kept, [0.025, 0.975], axis=0)
-    return np.stack([np.mean(kept, axis=0), low, high]), members / draws
+            yield shares, chances

@@ -23,12 +23,13 @@ SNAPSHOTS = Layout(
             ("snapshot", "feature"), "f4", "1", "what of the grain's interfaces tells its "
             "morphology; NaN what it does not show",
         ),
-        "label": Variable(
-            _SNAPSHOT, "i1", "1", "number of the morphology: whole where the state is, else that "
-            "of the grain's whole history",
+        "morphology_of_state": Variable(
+            _SNAPSHOT, "i1", "1", "number of the morphology that the grain has in this state, in "
+            "its own plane; none of these where it was drawn as none of them",
         ),
-        "appearance": Variable(
-            _SNAPSHOT, "i1", "1", "number of the morphology of the state alone"
+        "morphology_of_history": Variable(
+            _SNAPSHOT, "i1", "1", "whole where the state is, else number of the morphology of the "
+            "grain's whole history",
         ),
         "grain": Variable(_SNAPSHOT, "i4", "1", "number among the simulated grains"),
         "state": Variable(

@@ -124,6 +124,32 @@ def _star(inside, rng):
     return -np.hypot(along, across) * (1.3 - np.cos(arms * azimuth))
 
 
+def _zigzag(inside, rng):
+    along, across, radius = _coordinates(inside, rng)
+    period = radius * rng.uniform(0.6, 0.9)
+    teeth = np.abs((across / period + rng.uniform(0, 1)) % 1 - 0.5)
+    return along + radius * rng.uniform(0.6, 1.2) * teeth
+
+
+def _chevron(inside, rng):
+    along, across, radius = _coordinates(inside, rng)
+    return -np.abs(along - rng.uniform(0.7, 1.2) * (np.abs(across) - 0.35 * radius))
+
+
+def _spiral(inside, rng):
+    along, across, radius = _coordinates(inside, rng)
+    turn = np.arctan2(across, along) / (2 * np.pi)
+    pitch = radius * rng.uniform(0.6, 0.8)
+    return -np.abs((np.hypot(along, across) / pitch - turn) % 1 - 0.5) * pitch
+
+
+def _crescent(inside, rng):
+    # From one place along the outline, faster than inwards.
+    along, across, radius = _coordinates(inside, rng)
+    azimuth = np.abs(np.arctan2(across, along))
+    return -(_depth(inside) * rng.uniform(1.5, 2.5) + 0.5 * radius * azimuth)
+
+
 KINDS: dict[str, Callable] = {
     "front": _front,
     "curved front": _curved_front,
@@ -136,4 +162,8 @@ KINDS: dict[str, Callable] = {
     "ring": _ring,
     "finger": _finger,
     "star": _star,
+    "zigzag": _zigzag,
+    "chevron": _chevron,
+    "spiral": _spiral,
+    "crescent": _crescent,
 }

@@ -89,7 +89,7 @@ def _lever(regime: Physics | Drawn, content: np.ndarray) -> np.ndarray:
 
 
 def _drawn(regime: Drawn, rng: np.random.Generator):
-    kinds = [kind for kind in regime.kinds for _ in range(regime.grains)]
+    kinds = regime.kind_of_grain
     inside = draw_outlines(len(kinds), regime.size, rng)
     inserting = np.arange(len(kinds)) % 2
     states, histories = [], []

@@ -81,6 +81,11 @@ class Drawn:
     grains: int = 8
     size: int = 40
 
+    @property
+    def kind_of_grain(self) -> tuple[str, ...]:
+        """The kind of each of its grains, in their order."""
+        return tuple(kind for kind in self.kinds for _ in range(self.grains))
+
 
 REGIMES: dict[str, Physics | Drawn] = {
     "elastic plane": Physics(
