@@ -10,12 +10,10 @@ import numpy as np
 from orix.quaternion import symmetry
 
 from phasefront.mechanisms import habit_plane, sphere
-from phasefront.mechanisms.habit_plane import Traces
+from phasefront.mechanisms.planning import TILT_DEG, drawn
 
 GRAINS, TRACE_DEG = (5, 10, 20), (2.0, 3.0, 5.0)
 OPERATIONS = {"mmm": symmetry.D2.to_matrix(), "4/mmm": symmetry.D4.to_matrix()}
-TILT_DEG = 10.0
-ASTRAY = 0.2
 
 
 def study(seed: int, repeats: int) -> list[dict]:
@@ -61,34 +59,3 @@ def _chance(seed: np.random.SeedSequence) -> float:
     return habit_plane.chance(
         traces, OPERATIONS["mmm"], draws=99, seed=int(rng.integers(2**31)), spacing_deg=4.0
     )
-
-
-def drawn(
-    rng: np.random.Generator, grains: int, trace_deg: float, operations: np.ndarray, *,
-    astray: float = ASTRAY, tilt_error_deg: float = np.nan,
-) -> tuple[np.ndarray, Traces]:  # fmt: skip
-    """A plane's normal (3,) and fronts that follow it in grains of any orientation.
-
-    As often as they are seen; a share of them `astray`, each on a plane of its own.
-    """
-    normal = _direction(rng)
-    rows: list[tuple] = []
-    while len(rows) < grains:
-        beam = _direction(rng)
-        own = operations[rng.integers(len(operations))] @ normal
-        own = _direction(rng) if rng.random() < astray else own
-        across = np.cross(own, beam)
-        seen = np.linalg.norm(across)
-        if rng.random() >= seen:
-            continue
-        turn = np.deg2rad(rng.normal(0.0, trace_deg))
-        trace = np.cos(turn) * across / seen + np.sin(turn) * np.cross(beam, across / seen)
-        tilt = abs(np.rad2deg(np.arccos(min(seen, 1.0))) + rng.normal() * tilt_error_deg)
-        rows.append((trace, beam, trace_deg, tilt, tilt_error_deg))
-    trace, beam, error, tilt, tilt_error = (np.array(one) for one in zip(*rows, strict=True))
-    return normal, Traces(trace, beam, error, tilt, tilt_error, np.arange(grains))
-
-
-def _direction(rng: np.random.Generator) -> np.ndarray:
-    vector = rng.normal(size=3)
-    return vector / np.linalg.norm(vector)

@@ -132,6 +132,16 @@ def smallest_shift(grains: int, converted: float) -> float:
     return float((stats.norm.ppf(1.0 - _LEVEL / 2.0) + stats.norm.ppf(_POWER)) * np.sqrt(variance))
 
 
+def smallest_log_odds(grains: int, converted: float, tests: int) -> float:
+    """Smallest log odds of conversion per standard deviation of a covariate that shows.
+
+    At 5 % after Holm's first step over so many tests, with a power of 0.8, on so many grains of one
+    phase each, of which a share is converted (Fisher's information of a logistic regression).
+    """
+    reach = stats.norm.ppf(1.0 - _LEVEL / (2.0 * tests)) + stats.norm.ppf(_POWER)
+    return float(reach / np.sqrt(grains * converted * (1.0 - converted)))
+
+
 def neighbours_alike(
     converted: np.ndarray,
     first: np.ndarray,
