@@ -65,7 +65,7 @@ def _called(seen: xr.Dataset, morphologist: Morphologist) -> tuple[np.ndarray, n
 def covariates(seed: int, grains: int, repeats: int) -> dict[str, float]:
     """Size of the test of covariates under no effect, and power at the smallest detectable effect.
 
-    Grains of three states, one in twenty between the phases, six covariates that grains do not
+    Grains of three states, one in fifty between the phases, six covariates that grains do not
     heed; then one that they heed as strongly as the analysis says it would have shown.
     """
     rng = np.random.default_rng([seed, grains])
@@ -80,8 +80,13 @@ def covariates(seed: int, grains: int, repeats: int) -> dict[str, float]:
         any_found.append((null.p_holm <= 0.05).any())
         each_found.append((null.p <= 0.05).mean())
         smallest = float(null.smallest_detectable[0])
+        if not np.isfinite(smallest):
+            shown.append(False)  # no effect would show
+            continue
+        inside = table[0] - table[0].groupby(state).transform("mean")
+        heeds = smallest * (inside / inside.std(ddof=0)).to_numpy()
         heeded = order.effects(
-            _converted(level + smallest * table[0].to_numpy(), rng), table, state,
+            _converted(level + heeds, rng), table, state,
             seed=int(rng.integers(2**31)), draws=399,
         ).iloc[0]  # fmt: skip
         shown.append(heeded.p_holm <= 0.05)
@@ -95,5 +100,5 @@ def covariates(seed: int, grains: int, repeats: int) -> dict[str, float]:
 
 def _converted(log_odds: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     share = (rng.random(len(log_odds)) < expit(log_odds)).astype(float)
-    between = rng.random(len(share)) < 0.05
+    between = rng.random(len(share)) < 0.02
     return np.where(between, rng.random(len(share)), share)

@@ -1,4 +1,4 @@
-"""docs/demo.md and docs/speed.md: the numbers that the last demo and the last benchmark left.
+"""Pages whose numbers the last demo and the last studies left.
 
 A page is written where its results are there; the others stay as they are.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from docs.make import mechanisms
 from phasefront.report.wording import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -102,6 +103,7 @@ if __name__ == "__main__":
     for page, needed, write in (
         ("demo.md", [SUMMARY, CHECK, CONCLUSION], demo_page),
         ("speed.md", [BENCH], speed_page),
+        ("mechanisms.md", [mechanisms.STUDY], mechanisms.page),
     ):
         missing = [path for path in needed if not path.is_file()]
         if missing:
