@@ -1,11 +1,14 @@
 """How well directions of fronts are told, by size of the grain and by how well its columns are.
 
-`python -m benchmarks.fronts` writes the table that `phasefront plan` reads, in three minutes.
+`python -m benchmarks.fronts` writes the table that `phasefront plan` reads, in two minutes.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -35,25 +38,26 @@ def study(seed: int, fields: int) -> list[dict]:
     `sd` is of the fronts within 15 degrees, `astray` the share of found ones that are not;
     `covered` is how often 1.96 standard errors hold the truth.
     """
-    rows = []
-    for name, (width, doubt) in SEEN.items():
-        for positions in POSITIONS:
-            rng = np.random.default_rng([seed, positions, *name.encode()])
-            both = [_field(positions, width, doubt, rng) for _ in range(fields)]
-            turn, error = np.concatenate(both, axis=1)
-            found = np.isfinite(turn)
-            turn, error = turn[found], error[found]
-            near = np.abs(turn) < _MOST
-            rows.append(
-                {
-                    "seen": name, "positions": positions, "fronts": len(found),
-                    "found": float(found.mean()), "astray": float(np.mean(~near)),
-                    "sd_deg": float(np.sqrt(np.mean(turn[near] ** 2))),
-                    "stated_deg": float(np.sqrt(np.mean(error[near] ** 2))),
-                    "covered": float(np.mean(np.abs(turn) < 1.96 * error)),
-                }
-            )  # fmt: skip
-    return rows
+    cells = list(itertools.product(SEEN, POSITIONS))
+    with ProcessPoolExecutor() as pool:
+        return list(pool.map(partial(_row, seed, fields), cells))
+
+
+def _row(seed: int, fields: int, cell: tuple[str, int]) -> dict:
+    name, positions = cell
+    width, doubt = SEEN[name]
+    rng = np.random.default_rng([seed, positions, *name.encode()])
+    both = [_field(positions, width, doubt, rng) for _ in range(fields)]
+    turn, error = np.concatenate(both, axis=1)
+    found = np.isfinite(turn)
+    turn, error = turn[found], error[found]
+    near = np.abs(turn) < _MOST
+    return {
+        "seen": name, "positions": positions, "fronts": len(found), "found": float(found.mean()),
+        "astray": float(np.mean(~near)), "sd_deg": float(np.sqrt(np.mean(turn[near] ** 2))),
+        "stated_deg": float(np.sqrt(np.mean(error[near] ** 2))),
+        "covered": float(np.mean(np.abs(turn) < 1.96 * error)),
+    }  # fmt: skip
 
 
 def _field(positions: int, width: float, doubt: seen.Doubt, rng) -> np.ndarray:

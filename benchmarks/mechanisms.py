@@ -32,10 +32,10 @@ def _of_snapshots() -> dict:
 
 PARTS: dict[str, Callable[[], object]] = {
     "literature": literature.table,
-    "fronts": lambda: fronts.study(SEED, 6),
-    "habit_planes": lambda: habit_planes.study(SEED, 100),
-    "random_fronts": lambda: habit_planes.random_fronts(SEED, 400),
-    "covariates": lambda: [populations.covariates(SEED, grains, 400) for grains in (30, 60)],
+    "fronts": lambda: fronts.study(SEED, 4),
+    "habit_planes": lambda: habit_planes.study(SEED, 80),
+    "random_fronts": lambda: habit_planes.random_fronts(SEED, 240),
+    "covariates": lambda: populations.covariates(SEED, (30, 60), 160),
     "snapshots": _of_snapshots,
 }
 

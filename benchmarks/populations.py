@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -62,12 +66,18 @@ def _called(seen: xr.Dataset, morphologist: Morphologist) -> tuple[np.ndarray, n
     return called, seen["morphology_of_state"].to_numpy() != MORPHOLOGIES.index("whole")
 
 
-def covariates(seed: int, grains: int, repeats: int) -> dict[str, float]:
-    """Size of the test of covariates under no effect, and power at the smallest detectable effect.
+def covariates(seed: int, grains: Sequence[int], repeats: int) -> list[dict[str, float]]:
+    """Size of the test of covariates under no effect, and power at the smallest detectable effect;
+    a row for each number of grains.
 
     Grains of three states, one in fifty between the phases, six covariates that grains do not
     heed; then one that they heed as strongly as the analysis says it would have shown.
     """
+    with ProcessPoolExecutor() as pool:
+        return list(pool.map(partial(_of_covariates, seed, repeats), grains))
+
+
+def _of_covariates(seed: int, repeats: int, grains: int) -> dict[str, float]:
     rng = np.random.default_rng([seed, grains])
     any_found, each_found, shown, intervals = [], [], [], []
     state = np.arange(grains) % STATES
