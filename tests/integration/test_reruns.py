@@ -62,7 +62,7 @@ WITH_CIFS = {
     "simulate_pattern", "simulate_templates", "calibrate_scan", "find_orientations",
     "decide_phases", "find_grains", "simulate_confusion", "count_fractions", "fit_pattern",
     "rate_pairs", "draw_pairs", "draw_patterns", "draw_maps", "export_maps", "check_against_truth",
-    "execute_notebook", "draw_explorer", "trace_interfaces",
+    "execute_notebook", "draw_explorer", "trace_interfaces", "infer_mechanisms",
 }  # fmt: skip
 
 
@@ -229,7 +229,7 @@ SETTINGS = {
     },
     "comparison: {margin: 0.2}": {"compare_sources"},
     "interfaces: {outliers: 0.01}": {"trace_interfaces"},
-    "mechanisms: {direction: charge}": {"infer_mechanisms"},
+    "mechanisms: {direction: {x2.5: charge}}": {"infer_mechanisms"},
     "powder: {background_terms: 9}": {"fit_pattern"},
     "supplement: {include_raw: true}": set(),
     "report: {explorer: {patterns_mb: 1}}": {"draw_explorer"},

@@ -6,7 +6,9 @@
 #
 # config:
 #   seed: 1
-#   mechanisms: {direction: charge}
+#   mechanisms:
+#     direction: {x2.5: charge}
+#     elasticity: [{phases: [Na3, Na2], stiffness_gpa: [150, 0.25]}]
 #   states: [{name: x2.5, log: charge, rest: 1}]
 #   instruments: {astar: {camera: {rotation_deg: -40, mirrored: true, rotation_error_deg: 0.5}}}
 #   material:
@@ -20,6 +22,7 @@ rule infer_mechanisms:
         interfaces=result("interfaces/{scan}.nc", scan=PLAN.scans.index),
         grains=result("grains/{scan}.nc", scan=PLAN.scans.index),
         cycling=result("cycling/{log}.nc", log=PLAN.logs.index),
+        cifs=PLAN.cifs,
         code=code("infer_mechanisms"),
     output:
         **recorded(mechanisms="mechanisms.nc"),
@@ -38,7 +41,7 @@ rule infer_mechanisms:
         seed=stated("seed_of.infer_mechanisms"),
     shell:
         "python scripts/infer_mechanisms.py --interfaces {input.interfaces}"
-        " --grains {input.grains} --cycling {input.cycling} --links {params.links:q}"
+        " --grains {input.grains} --cycling {input.cycling} --cifs {input.cifs:q} --links {params.links:q}"
         " --cameras {params.cameras:q} --names {params.names:q}"
         " --ion-contents {params.ion_contents:q} --fields {params.fields:q}"
         " --shared-lattice {params.shared_lattice:q} --settings {params.settings:q}"

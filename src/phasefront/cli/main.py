@@ -41,6 +41,23 @@ def main() -> None:
     _add_configs(command)
     command = _command(commands, unlock, "free the folder after a run was killed")
     _add_configs(command)
+    command = _command(
+        commands, plan, "say beforehand what so many grains would tell of mechanisms"
+    )
+    command.add_argument(
+        "config", type=Path, nargs="*", help="config files that name the phases; may be left out"
+    )
+    command.add_argument("--grains", type=int, required=True, metavar="N", help="in each state")
+    command.add_argument(
+        "--diameter", type=float, required=True, metavar="NM", help="of the grains, nm"
+    )
+    command.add_argument("--step", type=float, required=True, metavar="NM", help="of the scan, nm")
+    command.add_argument(
+        "--x", type=float, nargs="+", default=[], help="ion contents of the states"
+    )
+    command.add_argument(
+        "--power", type=float, default=0.9, help="wanted probability of the right verdict"
+    )
     command = _command(commands, view, "serve a run's explorer with every raw pattern")
     command.add_argument("run", help="folder of results, or the name of a run")
     command = _command(commands, verify, "hash a run, or an output, again and walk its records")
@@ -224,6 +241,13 @@ def _checked_plan(config: list[Path]):
     for sentence in check_pairs(plan, thorough=True):
         print(sentence, flush=True)
     return plan
+
+
+def plan(**asked) -> int:
+    """Print what grains yet to be scanned would tell of insertion mechanisms."""
+    from phasefront.cli.plan import plan as foresee
+
+    return foresee(**asked)
 
 
 def view(run: str) -> int:

@@ -6,6 +6,8 @@ depends on the plane alone: it is what prefers a habit plane.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 # Voigt's order of the pairs of indices.
@@ -45,6 +47,36 @@ def isotropic(young: float, poisson: float) -> np.ndarray:
     return orthorhombic(*3 * [longitudinal], *3 * [shear], *3 * [lame])
 
 
+def of_constants(constants: Sequence[float]) -> np.ndarray:
+    """Voigt's matrix (6, 6) from as many constants as a crystal system has, in their unit.
+
+    Two: Young's modulus and Poisson's ratio; six: C11, C33, C44, C66, C12, C13 of a tetragonal
+    crystal (4/mmm); nine: C11, C22, C33, C44, C55, C66, C12, C13, C23 of an orthorhombic one.
+
+    Raises ValueError for another number, or for constants that no stable crystal has.
+    """
+    impossible = ValueError(
+        "no stable crystal has these elastic constants; check their order, signs and unit"
+    )
+    if len(constants) == 2:
+        if not -1 < constants[1] < 0.5:
+            raise impossible
+        matrix = isotropic(*constants)
+    elif len(constants) == 6:
+        c11, c33, c44, c66, c12, c13 = constants
+        matrix = orthorhombic(c11, c11, c33, c44, c44, c66, c12, c13, c13)
+    elif len(constants) == 9:
+        matrix = orthorhombic(*constants)
+    else:
+        raise ValueError(
+            f"{len(constants)} elastic constants; give 2 (isotropic: E, nu), 6 (tetragonal) or 9"
+            " (orthorhombic)"
+        )
+    if not np.isfinite(matrix).all() or np.linalg.eigvalsh(matrix).min() <= 0:
+        raise impossible
+    return matrix
+
+
 def coherency_energy(voigt: np.ndarray, misfit: np.ndarray, normals: np.ndarray) -> np.ndarray:
     """Coherency energy B(n) of lamellae with the normals n (..., 3), in the unit of the stiffness.
 
@@ -66,6 +98,23 @@ def coherency_energy(voigt: np.ndarray, misfit: np.ndarray, normals: np.ndarray)
     ValueError
         The stiffness is not symmetric and positive definite: no crystal has it.
     """
+    unit, stress, relaxed = _relaxed(voigt, misfit, normals)
+    return np.sum(stress * misfit) - np.sum((unit @ stress) * relaxed, axis=-1)
+
+
+def front_rotation_deg(voigt: np.ndarray, misfit: np.ndarray, normals: np.ndarray) -> np.ndarray:
+    """Angle (degree) by which lattices turn against each other across coherent fronts (...).
+
+    A lamella's displacements have the gradient a n with a = G(n).s.n (as for `coherency_energy`,
+    which says what the arguments are); the lattice turns by the antisymmetric part, |a x n| / 2.
+    0 on planes of symmetry.
+    """
+    unit, _, relaxed = _relaxed(voigt, misfit, normals)
+    return np.rad2deg(np.linalg.norm(np.cross(relaxed, unit), axis=-1) / 2.0)
+
+
+def _relaxed(voigt, misfit, normals) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Unit normals, stress of the misfit when held, and what a lamella's material moves by."""
     matrix = np.asarray(voigt, float)
     if not np.allclose(matrix, matrix.T) or np.linalg.eigvalsh(matrix).min() <= 0:
         raise ValueError("the stiffness is not a symmetric, positive definite matrix")
@@ -75,8 +124,7 @@ def coherency_energy(voigt: np.ndarray, misfit: np.ndarray, normals: np.ndarray)
     stress = np.einsum("ijkl,kl", tensor, strain)
     traction = unit @ stress
     acoustic = np.einsum("...i,ijkl,...l->...jk", unit, tensor, unit)
-    relaxed = np.linalg.solve(acoustic, traction[..., None])[..., 0]
-    return np.sum(stress * strain) - np.sum(traction * relaxed, axis=-1)
+    return unit, stress, np.linalg.solve(acoustic, traction[..., None])[..., 0]
 
 
 def softest_normal(voigt: np.ndarray, misfit: np.ndarray) -> np.ndarray:

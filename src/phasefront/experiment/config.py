@@ -94,6 +94,22 @@ class Experiment(Model):
         refuse_same_names(list(self.instruments), "instruments")
         return self
 
+    @model_validator(mode="after")
+    def _mechanisms_are_of_what_is_here(self) -> Experiment:
+        states = [state.name for state in self.states]
+        phases = self.material.names
+        elasticity = [name for one in self.mechanisms.elasticity for name in one.phases]
+        for field, given, known in (
+            ("direction", self.mechanisms.direction, states),
+            ("elasticity", elasticity, phases),
+        ):
+            if unknown := [name for name in given if name not in known]:
+                raise ValueError(
+                    f"mechanisms.{field} names {', '.join(unknown)}, which is none of"
+                    f" {', '.join(known)}; correct the name"
+                )
+        return self
+
     @property
     def fetched(self) -> dict[str, str]:
         """Addresses of the files that the experiment fetches, by path."""

@@ -127,6 +127,19 @@ MECHANISMS = Layout(
             _FIELD, "f8", "1", "how often straight edges of the grains' own outlines do; NaN where "
             "too few grains have any",
         ),
+        "softest": Variable(
+            ("field", "axis"), "f8", "1", "normal of the plane that coherency makes softest; NaN "
+            "where no stiffness is stated",
+        ),
+        "softest_energy": Variable(_FIELD, "f8", "GPa", "its elastic energy"),
+        "near_softest": Variable(
+            _FIELD, "f8", "1", "share of all directions within a tenth of the range above it"
+        ),
+        **_with_ends(
+            "energy_over_softest", _FIELD, "1", "elastic energy of the habit plane over it, the "
+            "ends over the region",
+        ),
+        "from_softest": Variable(_FIELD, "f8", "degree", "from the habit plane to the softest"),
         "plane": Variable(
             ("plane", "axis"), "f8", "1", "normals of planes that the parent's symmetry tells apart"
         ),

@@ -12,6 +12,7 @@ import xarray as xr
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import laue_rotations
 from phasefront.mechanisms import fronts, habit_plane, order, population, sphere
+from phasefront.mechanisms.elastic import ElasticEnergy
 from phasefront.mechanisms.habit_plane import Traces
 from phasefront.mechanisms.morphology import MORPHOLOGIES, Morphologist
 from phasefront.mechanisms.proportions import proportions
@@ -51,8 +52,11 @@ class Field:
     planes: np.ndarray  # (plane, axis)
 
     @classmethod
-    def of(cls, all_grains: Grains, own: np.ndarray, point_group: str | None, seed: int) -> Field:
-        """Of the grains whose indices are `own`."""
+    def of(
+        cls, all_grains: Grains, own: np.ndarray, point_group: str | None, seed: int,
+        energy: ElasticEnergy | None = None,
+    ) -> Field:  # fmt: skip
+        """Of the grains whose indices are `own`; `energy` of planes where a stiffness is stated."""
         between = own[all_grains.caught[own]]
         detection = all_grains.morphologist.detection
         shares, members = _proportions(all_grains, between, seed)
@@ -63,7 +67,7 @@ class Field:
         )  # fmt: skip
         table = all_grains.table.loc[between]
         traces = fronts.traces_of(table, all_grains.interfaces, all_grains.camera_errors)
-        planes, of_plane = _plane(all_grains, table, traces, point_group, seed)
+        planes, of_plane = _plane(all_grains, table, traces, point_group, seed, energy)
         values = {
             "grains": len(own), "caught_grains": len(between), "log_bayes_factor": factor,
             "verdict": population.verdict(factor),
@@ -91,7 +95,7 @@ def _proportions(all_grains: Grains, between: np.ndarray, seed: int):
     return shares, members
 
 
-def _plane(all_grains, table, traces, point_group, seed) -> tuple[np.ndarray, dict]:
+def _plane(all_grains, table, traces, point_group, seed, energy) -> tuple[np.ndarray, dict]:
     """Planes (plane, axis) of the parent's symmetry, and the habit plane among them."""
     operations = rotations.matrices(laue_rotations(point_group)) if point_group else np.eye(3)[None]
     planes = sphere.planes(_SPACING_DEG, operations)
@@ -99,14 +103,26 @@ def _plane(all_grains, table, traces, point_group, seed) -> tuple[np.ndarray, di
         "traces": len(traces.grain), "tilts": int(np.isfinite(traces.tilt_deg).sum()),
         "normal": np.full(3, np.nan), "normal_indices": np.full(3, np.nan), "region": np.nan,
         "plane_log_bayes_factor": np.nan, "against_random": np.nan, "against_outlines": np.nan,
-        "plane_probability": np.full(len(planes), np.nan),
+        "plane_probability": np.full(len(planes), np.nan), "softest": np.full(3, np.nan),
+        **dict.fromkeys(("softest_energy", "near_softest", "from_softest"), np.nan),
+        **with_ends("energy_over_softest", np.full(3, np.nan)),
     }  # fmt: skip
+    if energy is not None:
+        values |= {
+            "softest": energy.softest, "softest_energy": energy.least,
+            "near_softest": energy.near_share,
+        }  # fmt: skip
     if point_group is None or len(set(traces.grain)) < _FEWEST_FRONTS:
         return planes, values
     found = habit_plane.find(traces, operations, spacing_deg=_SPACING_DEG)
     drawn, having = fronts.drawn_from_outlines(
         traces, table, all_grains.interfaces, draws=_DRAWS, seed=seed
     )
+    if energy is not None:
+        beside = energy.beside(found, operations)
+        values |= {"from_softest": beside.from_softest_deg} | with_ends(
+            "energy_over_softest", np.array([beside.over_least, beside.low, beside.high])
+        )
     scan = table["scan"].iloc[0]
     axes = all_grains.interfaces[scan]["parent_axes"].to_numpy()[table["rich"].iloc[0]]
     indices = axes @ found.normal

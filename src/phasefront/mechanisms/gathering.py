@@ -24,15 +24,14 @@ FEWEST_GRAINS = 3
 
 
 def directions_of(
-    cycling: Sequence[xr.Dataset], states: Iterable[str], otherwise: str | None
+    cycling: Sequence[xr.Dataset], states: Iterable[str], stated: Mapping[str, str]
 ) -> dict[str, Direction]:
     """Where ions went before each state, by the sign of its half cycle's charge on its log.
 
-    `cycling` are CYCLING data sets; `otherwise` (charge, discharge or None) holds for states that
-    are on no log, or at which nothing has passed yet.
+    `cycling` are CYCLING data sets; what is `stated` of a state (charge or discharge) goes before.
+    A state on no log, or at which nothing has passed yet, is unknown.
     """
-    stated = {"charge": Direction.OUT, "discharge": Direction.IN}.get(otherwise, Direction.UNKNOWN)
-    found = dict.fromkeys(states, stated)
+    found = dict.fromkeys(states, Direction.UNKNOWN)
     for log in cycling:
         time, half = log["time"].to_numpy(), log["half_cycle"].to_numpy()
         passed = log["half_capacity"].to_numpy()
@@ -44,7 +43,8 @@ def directions_of(
             known = np.isfinite(charge) and charge != 0.0
             if known:
                 found[str(state)] = Direction.OUT if charge > 0 else Direction.IN
-    return found
+    words = {"charge": Direction.OUT, "discharge": Direction.IN}
+    return found | {state: words[way] for state, way in stated.items()}
 
 
 def grain_table(

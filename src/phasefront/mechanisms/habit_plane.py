@@ -27,6 +27,7 @@ from phasefront.mechanisms import sphere
 # with equal weights. Wider scatters than 12 degrees are no plane.
 _SCATTER_DEG = np.array([0.0, 1.5, 3.0, 6.0, 12.0])
 _ASTRAY = np.array([0.02, 0.1, 0.2, 0.35, 0.5])
+_AT_ONCE = 400  # planes: what is computed of so many stays in a core's cache
 
 
 class Traces(NamedTuple):
@@ -86,7 +87,12 @@ def find(traces: Traces, operations: np.ndarray, *, spacing_deg: float = 0.5) ->
     planes = sphere.planes(spacing_deg, operations)
     spread = np.hypot(traces.error_deg, spacing_deg / 2.0)
     resolved = traces._replace(error_deg=spread)
-    (log_likelihood,) = _log_likelihoods(planes, resolved, operations, traces.trace[None])
+    log_likelihood = np.concatenate(
+        [
+            next(_log_likelihoods(some, resolved, operations, traces.trace[None]))
+            for some in np.array_split(planes, 1 + len(planes) // _AT_ONCE)
+        ]
+    )
     total = logsumexp(log_likelihood)
     probability = np.exp(log_likelihood - total)
     normal = planes[np.argmax(probability)]

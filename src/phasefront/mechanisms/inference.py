@@ -11,6 +11,7 @@ import xarray as xr
 from phasefront.core import netcdf
 from phasefront.layouts.mechanisms import MECHANISMS, Direction
 from phasefront.mechanisms import gathering, population, wording
+from phasefront.mechanisms.elastic import ElasticEnergy
 from phasefront.mechanisms.features import features_of
 from phasefront.mechanisms.fields import COVARIATES, Field, Grains, with_ends
 from phasefront.mechanisms.morphology import MORPHOLOGIES, Morphologist, caught
@@ -27,6 +28,7 @@ def infer_mechanisms(
     parent_point_group: str | None,
     camera_errors: Mapping[str, float],
     seed: int,
+    energies: Mapping[tuple[int, int], ElasticEnergy] | None = None,
 ) -> xr.Dataset:
     """MECHANISMS of an experiment.
 
@@ -46,6 +48,8 @@ def infer_mechanisms(
         Standard error of the camera's rotation of each scan, degrees, where known.
     seed
         Of draws.
+    energies
+        Elastic energy of planes of the fields (rich, poor) whose stiffness is stated.
 
     Raises
     ------
@@ -62,9 +66,9 @@ def infer_mechanisms(
     inferred = [
         Field.of(
             own, np.flatnonzero(table["population"].isin(known.index[known["field"] == field])),
-            parent_point_group, seed + field,
+            parent_point_group, seed + field, (energies or {}).get(pair),
         )
-        for field in range(len(fields))
+        for field, pair in enumerate(fields)
     ]  # fmt: skip
     in_population = np.full_like(posterior, np.nan)
     for field in inferred:

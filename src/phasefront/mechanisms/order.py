@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from scipy import stats
-from scipy.special import expit
+from scipy.optimize import brentq
+from scipy.special import expit, logit
 from statsmodels.stats.multitest import multipletests
 
 # Prior of log odds per standard deviation: Cauchy's scale of Gelman et al. 2008
@@ -17,6 +18,8 @@ from statsmodels.stats.multitest import multipletests
 _PRIOR_LOG_ODDS = 2.5
 _FEWEST_GRAINS = 8
 _LEVEL, _POWER = 0.05, 0.8
+# A stronger effect parts the grains.
+_MOST_LOG_ODDS = 10.0
 
 
 def effects(
@@ -45,8 +48,8 @@ def effects(
     A row a covariate: `log_odds` of conversion per standard deviation of it within states, with
     `low` and `high` (95 %, bootstrap); `p` (permutation of the score statistic), `p_holm` over all
     covariates; `smallest_detectable`, the log odds that this many grains show at 5 % after Holm's
-    first step with a power of 0.8; `grains`. NaN where fewer than eight grains know it or it does
-    not vary.
+    first step with a power of 0.8, infinite where none would; `grains`. NaN where fewer than eight
+    grains know it or it does not vary.
     """
     rng = np.random.default_rng(seed)
     rows = [
@@ -88,12 +91,9 @@ def _effect(converted, covariate, state, tests, rng, draws) -> tuple:
     low, high = np.quantile(_log_odds(inside[again], share[again], strata[again]), [0.025, 0.975])
 
     # The score's variance under no effect, with the shares' own spread: shares between 0 and 1
-    # scatter less than coins do. Fisher's information turns it into log odds.
+    # scatter less than coins do.
     mean = _mean_within(share, strata)
-    information = np.sum(mean * (1.0 - mean) * inside**2)
-    deviation = np.sqrt(np.sum(rest**2 * inside**2))
-    reach = stats.norm.ppf(1.0 - _LEVEL / (2.0 * tests)) + stats.norm.ppf(_POWER)
-    smallest = reach * deviation / information if information > 0.0 else np.nan
+    smallest = _smallest(inside, mean, np.sum(rest**2 * inside**2), tests)
     return log_odds, low, high, chance, smallest, int(known.sum())
 
 
@@ -132,6 +132,51 @@ def smallest_shift(grains: int, converted: float) -> float:
     second = grains - first
     variance = (grains + 1.0) / (12.0 * first * second)
     return float((stats.norm.ppf(1.0 - _LEVEL / 2.0) + stats.norm.ppf(_POWER)) * np.sqrt(variance))
+
+
+def smallest_log_odds(grains: int, converted: float, tests: int) -> float:
+    """Smallest log odds of conversion per standard deviation of a covariate that shows.
+
+    At 5 % after Holm's first step over so many tests, with a power of 0.8, on so many grains of one
+    phase each, of which a share is converted, and whose covariate is normal; infinite where no
+    effect would show.
+    """
+    covariate = stats.norm.ppf((np.arange(grains) + 0.5) / grains)
+    covariate /= covariate.std()
+    variance = converted * (1.0 - converted) * np.sum(covariate**2)
+    return _smallest(covariate, np.full(grains, converted), variance, tests)
+
+
+def _smallest(covariate: np.ndarray, mean: np.ndarray, variance: float, tests: int) -> float:
+    """Smallest log odds whose score is seen with the power wanted; infinite where none is.
+
+    Parameters
+    ----------
+    covariate
+        Of each grain (grain,), of mean 0.
+    mean
+        Share (grain,) that is the product in the grain's state.
+    variance
+        Of the score, the sum of covariate times share, under no effect.
+
+    The score grows less than in proportion to the log odds, since a share ends at 0 and 1: near
+    these grains tell nothing more, and scatter less.
+    """
+    reach = stats.norm.ppf(1.0 - _LEVEL / (2.0 * tests))
+    information = np.sum(mean * (1.0 - mean) * covariate**2)
+    if not information > 0.0:
+        return np.nan
+    level = logit(np.clip(mean, 1e-3, 1.0 - 1e-3))
+
+    def power_lacks(log_odds: float) -> float:
+        shares = expit(level + log_odds * covariate)
+        left = variance * np.sum(shares * (1.0 - shares) * covariate**2) / information
+        score = covariate @ (shares - expit(level))
+        return reach * np.sqrt(variance) + stats.norm.ppf(_POWER) * np.sqrt(left) - score
+
+    if power_lacks(_MOST_LOG_ODDS) > 0.0:
+        return np.inf
+    return float(brentq(power_lacks, 0.0, _MOST_LOG_ODDS))
 
 
 def neighbours_alike(

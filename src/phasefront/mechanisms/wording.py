@@ -61,6 +61,11 @@ def _on_plane(one: xr.Dataset) -> str:
     outlines = float(one["against_outlines"])
     if np.isfinite(outlines) and outlines > _RARE:
         told += f", no better than the grains' own edges do (p = {outlines:.2f})"
+    if np.isfinite(one["from_softest"]):
+        told += (
+            f"; it is {float(one['from_softest']):.0f} degrees from the softest plane of a coherent"
+            f" front and costs {_with_interval(one, 'energy_over_softest')} times as much"
+        )
     return f"{told}."
 
 
@@ -95,7 +100,7 @@ def _caveats(found: xr.Dataset) -> Iterator[str]:
     if len(unknown) and found.sizes["grain"]:
         yield (
             f"Where ions went before {', '.join(map(str, unknown))} is not known, so a core and an"
-            " inner nucleus are not told apart there; state it as mechanisms.direction."
+            " inner nucleus are not told apart there; state it under mechanisms.direction."
         )
     counted = found["counted"].values
     for why, told in (
@@ -132,7 +137,8 @@ def summary(found: xr.Dataset) -> dict:
 
     `{"fields": [{"phases": [rich, poor], "states": [state], "grains", "caught_share": V,
     "population": {"verdict", "log_bayes_factor"}, "proportions": {morphology: V}, "habit_plane":
-    {"normal": [h, k, l], "region_deg", "against_random_p", "against_outlines_p"} or None,
+    {"normal": [h, k, l], "region_deg", "against_random_p", "against_outlines_p", "elastic":
+    {"energy_over_softest": V, "from_softest_deg"} or None} or None,
     "covariates": [{"name", "effect": V, "p_holm", "smallest_detectable", "grains"}],
     "neighbours_alike": {"moran_i", "p"}}], "grains": [{"scan", "grain", "state", "posterior":
     {morphology: probability}}], "sentence", "caveats": [text]}` with V = `{"value", "low",
@@ -173,6 +179,12 @@ def _json_of_field(found: xr.Dataset, field: int) -> dict:
         "region_deg": float(one["region"]),
         "against_random_p": _number(one["against_random"]),
         "against_outlines_p": _number(one["against_outlines"]),
+        "elastic": {
+            "energy_over_softest": _value(one, "energy_over_softest"),
+            "from_softest_deg": float(one["from_softest"]),
+        }
+        if np.isfinite(one["from_softest"])
+        else None,
     }
     return {
         "phases": list(_phases(found, field)),

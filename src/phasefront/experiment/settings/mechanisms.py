@@ -6,14 +6,19 @@ from typing import Literal
 
 from pydantic import Field
 
-from phasefront.experiment.settings.base import Model
+from phasefront.experiment.settings.base import Model, Name
+from phasefront.experiment.settings.elasticity import Elasticity
 
 
 class MechanismSettings(Model):
     """Morphologies, populations, habit planes and order of reaction."""
 
-    direction: Literal["charge", "discharge"] | None = Field(
-        None,
-        description="which way the cell went before the states whose log does not say, or that have"
-        " none: ions leave on charge; without it a core and an inner nucleus are not told apart",
+    direction: dict[Name, Literal["charge", "discharge"]] = Field(
+        {},
+        description="which way the cell went before a state, where no log says so or another was"
+        " taken: ions leave on charge; without it a core and an inner nucleus are not told apart",
+    )
+    elasticity: list[Elasticity] = Field(
+        [],
+        description="of two-phase fields, so that habit planes stand beside the elastic energy",
     )

@@ -155,6 +155,11 @@ def _draw_stereogram(ax: Axes, found: xr.Dataset, field: int) -> None:
     ax.plot(np.sqrt(2) * np.cos(turn), np.sqrt(2) * np.sin(turn), color="black", linewidth=0.8)
     for name, place in (("a", (1.55, 0.0)), ("b*", (0.0, 1.55)), ("c*", (0.08, 0.08))):
         ax.text(*place, name, ha="center", va="center", fontsize=8)
+    if np.isfinite(one["softest"]).all():
+        soft = sphere.variants(one["softest"].values[None], operations)[0]
+        soft = np.concatenate([soft, -soft])
+        ax.plot(*_projected(soft[soft[:, 2] >= -1e-9]), "o", markersize=5, markerfacecolor="none",
+                markeredgecolor="#B00020", markeredgewidth=0.9)  # fmt: skip
     plane = " ".join(f"{index:.2f}" for index in one["normal_indices"].values)
     outlines = float(one["against_outlines"])
     told = [
