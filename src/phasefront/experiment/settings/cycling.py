@@ -7,7 +7,15 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 from typing_extensions import TypedDict
 
-from phasefront.experiment.settings.base import FilePath, Model, Name, Positive, from_json
+from phasefront.experiment.settings.base import (
+    FilePath,
+    Model,
+    Moment,
+    Name,
+    Positive,
+    TimeZone,
+    from_json,
+)
 
 
 class Columns(TypedDict, total=False):
@@ -38,6 +46,13 @@ class LogRow(Model):
         ' ..., "current": ...} and, where there are any, "step"; "state": ["column", {"charge":'
         ' ["word"], "discharge": [...], "rest": [...]}]; "decimal" and "thousands", the signs in'
         " numbers",
+    )
+    start: Moment | None = Field(
+        None,
+        description="when the log's time was zero, as ISO 8601 with its offset; overrides the file",
+    )
+    timezone: TimeZone | None = Field(
+        None, description="IANA name of the zone of a file that gives local time, as Europe/Paris"
     )
     mass_mg: Positive = Field(description="active material, all grains")
     mass_error_mg: float = Field(0, ge=0, description="its standard uncertainty")
