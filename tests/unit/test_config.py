@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -416,3 +418,33 @@ def test_no_value_of_any_field_ends_in_a_traceback(demo, path):
             assert "\n" not in str(error)
             assert str(error).endswith(".")
             str(error).encode()  # fit to be printed
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("start", "2025-03-03T09:00:00", "has no offset from UTC; write it as 2025-03-03T09:00"),
+        ("start", "3 March", "'3 March' is no moment; write it as"),
+        ("timezone", "Paris", "'Paris' is no time zone; write its IANA name"),
+        ("timezone", "localtime", "is no time zone"),
+        ("timezone", "../Europe/Paris", "is no time zone"),
+        ("inactive_share", "0.1", "inactive_share is given without mass_mg; give the mass"),
+    ],
+)
+def test_moments_zones_and_what_needs_a_mass_are_checked(tmp_path, column, cell, message):
+    path = tmp_path / "cycling.tsv"
+    path.write_text(f"log\tpath\t{column}\na\ta.mpr\t{cell}\n")
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_table(path, LogRow)
+
+
+def test_a_log_needs_no_mass_and_keeps_its_start_and_zone(tmp_path):
+    path = tmp_path / "cycling.tsv"
+    path.write_text(
+        "log\tpath\tmass_mg\tstart\ttimezone\na\ta.mpr\t\t2025-03-03T09:00:00+01:00\t\n"
+        "b\tb.mpr\t3\t\tAsia/Kolkata\n"
+    )
+    table = read_table(path, LogRow)
+    assert np.isnan(table.loc["a", "mass_mg"]) and table.loc["b", "mass_mg"] == 3
+    assert table.loc["a", "start"] == "2025-03-03T09:00:00+01:00"
+    assert table.loc["b", "timezone"] == "Asia/Kolkata"

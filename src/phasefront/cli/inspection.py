@@ -183,7 +183,7 @@ def _log(plan: Plan, name: str) -> str:
     from phasefront.experiment.settings.cycling import LogRow
 
     row = LogRow.model_validate(values.value(plan, f"log.{name}.row"))
-    log = read_log(row.path, columns=row.columns)
+    log = read_log(row.path, columns=row.columns, timezone=row.timezone)
     material = plan.experiment.material
     all_ions = FARADAY_MAH_MOL * material.pristine_ion_content / material.pristine_molar_mass
     described = describe_log(
@@ -193,22 +193,28 @@ def _log(plan: Plan, name: str) -> str:
 
 
 def describe_log(
-    log: pd.DataFrame, name: str, mass_mg: float, *, all_ions_mah_g: float, ion: str
+    log: pd.DataFrame, name: str, mass_mg: float | None, *, all_ions_mah_g: float, ion: str
 ) -> str:
     """Records, duration, half cycles, charge and voltage of a log (see `logs.read_log`).
 
     `all_ions_mah_g` is the charge that the pristine compound's ions carry: a current in another
-    unit shows beside it.
+    unit shows beside it, where the mass is known.
     """
     duration = (log["time_s"].iloc[-1] - log["time_s"].iloc[0]) / 3600
     capacity, voltage, current = (log[c] for c in ("capacity_mAh", "voltage_V", "current_mA"))
     span = capacity.max() - capacity.min()
+    share = "of an electrode of unknown mass"
+    if mass_mg is not None:
+        specific = span / (mass_mg * 1e-3)
+        share = (
+            f"{specific:.4g} mAh/g of {mass_mg:g} mg or {100 * specific / all_ions_mah_g:.3g} % of"
+            f" all its {ion}"
+        )
     return (
         f"log {name}, {len(log)} records in {duration:.4g} h,"
         f" {log['half_cycle'].max() + 1} half cycles,"
-        f" {span:.4g} mAh between its most and least charged, {span / (mass_mg * 1e-3):.4g} mAh/g"
-        f" of {mass_mg:g} mg or {100 * span / (mass_mg * 1e-3) / all_ions_mah_g:.3g} % of all its"
-        f" {ion}, {voltage.min():.4g} to {voltage.max():.4g} V,"
+        f" {span:.4g} mAh between its most and least charged, {share},"
+        f" {voltage.min():.4g} to {voltage.max():.4g} V,"
         f" {current.min():.4g} to {current.max():.4g} mA"
     )
 

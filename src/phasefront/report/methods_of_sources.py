@@ -16,6 +16,12 @@ def tell_cycling(jobs: Jobs) -> str:
 def _log(step: Step, ion: str) -> str:
     row, weighed = step.parameters["row"], step.parameters["weighed"]
 
+    if row["mass_mg"] is None:
+        return (
+            f"The mass of active material of the galvanostatic log `{row['log']}` is not known:"
+            " charge is the whole electrode's, and no ion content follows from it."
+        )
+
     def pair(name: str, error: str) -> str:
         return f"{number(row[name])} ± {number(row[error])}"
 
