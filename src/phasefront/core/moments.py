@@ -86,8 +86,8 @@ def from_numbers(
     not known, unless `order` states it.
     """
     given = f"{date} {clock}".strip()
-    time = _CLOCK.fullmatch(clock.strip())
-    if not time or not _DATE.fullmatch(date.strip()):
+    time = clock_of(clock)
+    if time is None or not _DATE.fullmatch(date.strip()):
         return Stamp(None, f"{source}, {given[:40]!r}, is no time")
     readings = {}
     for possible in (order,) if order else (_MONTH_FIRST, _DAY_FIRST):
@@ -97,10 +97,10 @@ def from_numbers(
     if len(readings) > 1:
         first, second = (f"{day:%Y-%m-%d}" for day in readings)
         return Stamp(None, f"{source}, {given!r}, may be {first} or {second}")
-    moment = _with_clock(*readings, time) if readings else None
-    if moment is None:
+    if not readings:
         return Stamp(None, f"{source}, {given!r}, is no time")
-    return Stamp(moment, source)
+    (day,) = readings
+    return Stamp(day + time, source)
 
 
 def month_first(date: str, clock: str, source: str) -> Stamp:
@@ -124,7 +124,11 @@ def _day(text: str, order: str) -> datetime | None:
     return moment if moment.year in _YEARS else None
 
 
-def _with_clock(day: datetime, clock: re.Match) -> datetime | None:
+def clock_of(text: str) -> timedelta | None:
+    """Time since midnight of a clock such as 17:46:42.5 or 5:46:42 PM; None where it is none."""
+    clock = _CLOCK.fullmatch(text.strip())
+    if not clock:
+        return None
     hour, minute, second = (int(part) for part in clock.groups()[:3])
     if half := clock[5]:
         if not 1 <= hour <= 12:
@@ -133,7 +137,7 @@ def _with_clock(day: datetime, clock: re.Match) -> datetime | None:
     if hour > 23 or minute > 59 or second > 59:
         return None
     fraction = round(1e6 * float(f"0.{clock[4] or 0}"))
-    return day + timedelta(hours=hour, minutes=minute, seconds=second, microseconds=fraction)
+    return timedelta(hours=hour, minutes=minute, seconds=second, microseconds=fraction)
 
 
 def in_zone(moment: datetime, zone: str, path: str | Path, field: str) -> datetime:

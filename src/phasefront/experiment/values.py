@@ -26,7 +26,7 @@ from phasefront.core.errors import InputError
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.instruments import Instrument
 from phasefront.experiment.settings.powder import PatternRow
-from phasefront.experiment.settings.scans import ScanLayout
+from phasefront.experiment.settings.scans import ScanClock, ScanLayout
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -125,6 +125,7 @@ _OF_ONE = {
         "state": lambda plan, scan: plan.scans.loc[scan, "state"],
         "step": lambda plan, scan: plan.step_of(scan),
         "layout": lambda plan, scan: _row(plan.scans, scan, ScanLayout),
+        "clock": lambda plan, scan: _row(plan.scans, scan, ScanClock),
         "optics": lambda plan, scan: _optics(plan, plan.scans.loc[scan, "instrument"]),
         "camera": lambda plan, scan: _cameras(plan, [scan])[scan],
     },
