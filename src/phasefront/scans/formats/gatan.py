@@ -34,15 +34,20 @@ def _timing(signal: dict) -> Timing:
     (image,) = signal["original_metadata"]["ImageList"].values()
     tags = image.get("ImageTags", {})
     bar, stack = _tag(tags, "DataBar"), _tag(tags, "SI", "Acquisition")
-    pixel = stack.get("Pixel time (s)")
-    dwell = float(pixel) if isinstance(pixel, int | float) and pixel > 0 else math.nan
-    saved = from_filetime(bar.get("Acquisition Time (OS)", math.nan), "Acquisition Time (OS)")
+    dwell = _number(stack, "Pixel time (s)")
+    saved = from_filetime(_number(bar, "Acquisition Time (OS)"), "Acquisition Time (OS)")
     offset = _offset(saved, str(bar.get("Acquisition Time", "")))
     start, end = (_time_of_day(stack, name, saved, offset) for name in ("Start time", "End time"))
-    epoch = _tag(tags, "Acquisition", "Frame", "Sequence").get("Acquisition Start Time (epoch)")
-    if start.moment is None and isinstance(epoch, int | float):
-        start = from_unix(1e-3 * epoch, "Acquisition Start Time (epoch)")
-    return Timing(start, end, dwell_s=dwell)
+    name = "Acquisition Start Time (epoch)"
+    sequence = _tag(tags, "Acquisition", "Frame", "Sequence")
+    if start.moment is None and name in sequence:
+        start = from_unix(1e-3 * _number(sequence, name), name)
+    return Timing(start, end, dwell_s=dwell if dwell > 0 else math.nan)
+
+
+def _number(tags: dict, name: str) -> float:
+    value = tags.get(name)
+    return float(value) if isinstance(value, int | float) else math.nan
 
 
 def _tag(tags: dict, *keys: str) -> dict:
