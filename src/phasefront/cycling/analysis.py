@@ -78,7 +78,7 @@ def analyse_log(
     started = started or log.attrs["started"]
 
     def at_states(values: pd.Series) -> np.ndarray:
-        return _at_moments(moments, time, values.to_numpy())
+        return at_moments(moments, time, values.to_numpy())
 
     return netcdf.build(
         CYCLING,
@@ -186,8 +186,9 @@ def tidy_table(cycling: xr.Dataset) -> pd.DataFrame:
     )
 
 
-def _at_moments(moments: np.ndarray, time: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Values at given moments, interpolated; the first record's where several share the moment."""
+def at_moments(moments: np.ndarray, time: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values at moments within the records' `time`, (n,), interpolated; those of the first record
+    where several share the moment. Of the shape of `moments`."""
     after = np.searchsorted(time, moments, side="left")
     exact = time[after] == moments
     before = np.where(exact, after, after - 1)

@@ -98,6 +98,16 @@ class Plan:
         """Identifiers of the scans that are raw scans, peak lists or maps."""
         return list(self.scans.index[self.scans["kind"] == kind])
 
+    @property
+    def scans_in_series(self) -> list[str]:
+        """Identifiers of the scans that are of an in situ series."""
+        return list(self.scans.index[self.scans["series"].notna()])
+
+    def series_of(self, scan: str) -> list[str]:
+        """Identifiers of all scans of the same series, this one included."""
+        same = self.scans["series"] == self.scans.loc[scan, "series"]
+        return list(self.scans.index[same])
+
     def scans_of(self, state: str) -> list[str]:
         """Identifiers of a state's scans."""
         return list(self.scans.index[self.scans["state"] == state])
@@ -146,6 +156,15 @@ class Plan:
         if len(self.scans):
             _check_known(self.scans, "state", states, tables.scans)
             _check_known(self.scans, "instrument", set(self.experiment.instruments), tables.scans)
+            for scan in self.scans_in_series:
+                log = self.scans.loc[scan, "log"]
+                if log not in self.logs.index:
+                    raise InputError(
+                        tables.scans,
+                        f"there is no log {log!r} in the cycling table",
+                        field=f"{scan}.log",
+                        remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
+                    )
         if len(self.patterns):
             _check_known(self.patterns, "state", states, tables.powder)
             self._check_refined()

@@ -113,6 +113,36 @@ class ScanRow(Model):
     dwell_ms: Dwell = None
     row_ms: RowTime = None
     timezone: LocalZone = None
+    series: Name | None = Field(
+        None, description="in situ series of scans of one region, taken while a log was recorded"
+    )
+    log: Name | None = Field(None, description="that log, in the cycling table")
+    clock_offset_s: float = Field(
+        0, description="what is added to the scan's clock to have the log's, s"
+    )
+    clock_offset_error_s: float | None = Field(
+        None, ge=0, description="its standard uncertainty, s; unknown where absent"
+    )
+    electrons_per_position: Positive | None = Field(
+        None, description="electrons that each position got, for the dose of a series"
+    )
+
+    @model_validator(mode="after")
+    def _series_on_a_log(self) -> ScanRow:
+        if (self.series is None) != (self.log is None):
+            raise ValueError("a scan of a series needs the log it was taken on; give both")
+        given = (self.clock_offset_s, self.clock_offset_error_s, self.electrons_per_position)
+        if self.series is None and any(value for value in given):
+            raise ValueError(
+                "clock_offset_s, clock_offset_error_s and electrons_per_position are of a scan in a"
+                " series; give series and log, or leave them out"
+            )
+        if self.series is not None and self.kind != "scan":
+            raise ValueError(
+                "a list of peaks and a map have no times; leave out series and log, or give the"
+                " scan itself"
+            )
+        return self
 
     @model_validator(mode="after")
     def _others_have_positions(self) -> ScanRow:
