@@ -243,3 +243,22 @@ def test_a_note_amid_the_records_costs_none_of_them(tmp_path):
     assert log.attrs["started"].text == "2014-10-08T16:26:51.738000"
     without = read_log(write_protochips(tmp_path / "a.csv", ROWS, notes=NOTES[2:]))
     assert without.attrs["started"].text == ""
+
+
+@pytest.mark.parametrize("timestamp", [None, "2024-07-02T10:18:08.931999"])
+def test_an_mpr_without_its_log_module_has_no_start(shared_data, monkeypatch, timestamp):
+    from datetime import datetime
+
+    from galvani import BioLogic
+
+    class File(BioLogic.MPRfile):
+        def __init__(self, stream):
+            super().__init__(stream)
+            del self.timestamp
+            if timestamp is not None:
+                self.timestamp = datetime.fromisoformat(timestamp)
+
+    monkeypatch.setattr(BioLogic, "MPRfile", File)
+    started = read_log(shared_data("cycling/lfp_half_cell_c10.mpr")).attrs["started"]
+    assert started.text == ("" if timestamp is None else "2024-07-02T10:18:08.932000")
+    assert ("has no log module" in started.source) == (timestamp is None)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from phasefront.diffraction.crystals import Crystal
     from phasefront.experiment.plan import Plan
+    from phasefront.scans.formats.scan import Scan
 
 # Larger peak lists are not read; of raw scans only headers are.
 _LARGEST_READ = 2**30
@@ -123,7 +124,21 @@ def _scan(plan: Plan, name: str) -> str:
     ]
     if scan.scale:
         words.append(f"{scan.scale[0]:g} {scan.scale[1]} per pixel in it")
+    if name in plan.scans_in_series:
+        words.append(_begun(plan, name, scan))
     return ", ".join(words)
+
+
+def _begun(plan: Plan, name: str, scan: Scan) -> str:
+    """When a scan of a series began, and how long it took: to see that on the log's clock."""
+    from phasefront.experiment.settings.scans import ScanClock
+    from phasefront.scans.timing import position_times
+
+    times = position_times(scan, ScanClock.model_validate(values.value(plan, f"scan.{name}.clock")))
+    return (
+        f"begun {times.start or 'at an unknown time'} ({times.clock}), its last position"
+        f" {times.positions_s[-1, -1]:.6g} s later"
+    )
 
 
 def _beside(what: str, own: float, given: float, unit: str, where: str) -> str:
@@ -178,6 +193,7 @@ def _map(plan: Plan, name: str) -> str:
 
 
 def _log(plan: Plan, name: str) -> str:
+    from phasefront.core.moments import settled
     from phasefront.cycling.ion_content import FARADAY_MAH_MOL
     from phasefront.cycling.logs import read_log
     from phasefront.experiment.settings.cycling import LogRow
@@ -189,7 +205,12 @@ def _log(plan: Plan, name: str) -> str:
     described = describe_log(
         log, name, row.mass_mg, all_ions_mah_g=all_ions / row.ions_per_electron, ion=material.ion
     )
-    return "; ".join([described, *log.attrs["warnings"]])
+    began = settled(
+        log.attrs["started"], stated=row.start, zone=row.timezone, path=row.path, field="start",
+        table="the table of logs",
+    )  # fmt: skip
+    begun = f"begun {began.text or 'at an unknown time'} ({began.source})"
+    return "; ".join([described, begun, *log.attrs["warnings"]])
 
 
 def describe_log(
