@@ -63,3 +63,16 @@ def test_a_series_on_an_electrode_of_unknown_mass(finished_project, tmp_path):
     assert "The mass of active material of the galvanostatic log `charge` is not known" in methods
     assert "of the series `charging` were placed on the log `charge`" in methods
     assert "after an offset of 0 s of the scan's clock (± 2 s)" in methods
+
+    assert project.planned() == {}
+    table = project.folder / "config/small/scans.tsv"
+    add_columns(table, {"grains-x3.0": {"clock_offset_s": "1"}})
+    planned = project.planned()
+    assert planned.pop("place_on_log") == 1 and set(planned) <= {"pack_supplement"}
+    add_columns(table, {"grains-x3.0": {"clock_offset_s": "", "electrons_per_position": "3e6"}})
+    planned = project.planned()
+    assert planned.pop("place_on_log") == 2 and set(planned) <= {"pack_supplement"}
+    cells = {"electrons_per_position": "1e6", "start": "2025-03-03T08:11:00+00:00"}
+    add_columns(table, {"grains-x3.0": cells})
+    planned = project.planned()
+    assert (planned["describe_scan"], planned["place_on_log"]) == (1, 2)
