@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_scan_shapes import write_merlin
-from test_scans import patterns, write, write_blo
+from test_scans import patterns, write, write_blo, write_velox
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
@@ -303,3 +303,9 @@ def test_what_a_scan_is_does_not_depend_on_the_computers_zone(shared_data, tmp_p
         described = netcdf.read(out, SCAN)
         assert described.attrs["start"] == "2025-03-03T09:00:00+01:00"
         assert "time_zone" not in described.attrs["header"]
+
+
+def test_headers_hold_no_time_of_the_computers_zone(tmp_path, block_file):
+    velox = write_velox(tmp_path / "a.emd", patterns((6, 12, 10)), 1e8, "1/m")
+    for scan in (open_scan(block_file), open_scan(velox)):
+        assert not {"date", "time", "time_zone"} & set(scan.header["metadata"]["General"])

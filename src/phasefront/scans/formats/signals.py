@@ -46,9 +46,19 @@ def map_signals(path: Path, plugin: str) -> list[dict]:
 
 def without_clock(signal: dict) -> dict:
     """A signal without the date and time that rosettasciio turns to the reading computer's zone."""
-    for key in ("date", "time", "time_zone"):
-        signal["metadata"].get("General", {}).pop(key, None)
-    return signal
+    keys = ("date", "time", "time_zone")
+    general = {
+        key: value
+        for key, value in signal["metadata"].get("General", {}).items()
+        if key not in keys
+    }
+    mapping = {
+        source: given
+        for source, given in signal.get("mapping", {}).items()
+        if given[0] not in {f"General.{key}" for key in keys}
+    }
+    metadata = signal["metadata"] | {"General": general}
+    return signal | {"metadata": metadata, "mapping": mapping}
 
 
 def choose(path: Path, signals: list[dict]) -> dict:
