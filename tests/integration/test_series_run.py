@@ -8,6 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+import yaml
+
+from phasefront.cli import running
 
 SCANS = {
     "grains-x3.0": {"start": "2025-03-03T08:10:00+00:00", "electrons_per_position": "1e6"},
@@ -76,3 +79,45 @@ def test_a_series_on_an_electrode_of_unknown_mass(finished_project, tmp_path):
     add_columns(table, {"grains-x3.0": cells})
     planned = project.planned()
     assert (planned["describe_scan"], planned["place_on_log"]) == (1, 2)
+
+
+def test_real_scans_are_placed_on_a_real_log(fresh_project, tmp_path, shared_data):
+    project = fresh_project.copy(tmp_path / "real")
+    (project.folder / "data").mkdir()
+    for name, source in (
+        ("a.blo", "scans/astar_3x2.blo"), ("b.mib", "scans/merlin_4x2_6bit.mib"),
+        ("cell.mpr", "cycling/lfp_half_cell_c10.mpr"),
+    ):  # fmt: skip
+        shutil.copy(shared_data(source), project.folder / "data" / name)
+    experiment = yaml.safe_load((project.folder / project.config).read_text())
+    del experiment["virtual"]
+    experiment["tables"] = {name: f"config/small/{name}.tsv" for name in ("scans", "cycling")}
+    experiment["states"] = [{"name": "during", "log": "cell", "fraction": 0.5, "half_cycle": 1}]
+    (project.folder / project.config).write_text(yaml.safe_dump(experiment))
+    (project.folder / "config/small/cycling.tsv").write_text(
+        "log\tpath\ttimezone\ncell\tdata/cell.mpr\tEurope/Zurich\n"
+    )
+    # The Merlin's frames have their times, of another year: its start is stated.
+    columns = {"state": "during", "instrument": "astar", "series": "s", "log": "cell"}
+    rows = [
+        {"scan": "a", "path": "data/a.blo", "start": "2024-07-02T15:00:00+00:00", "dwell_ms": "40"},
+        {"scan": "b", "path": "data/b.mib", "start": "2024-07-02T18:30:00+02:00",
+         "scan_shape": "4 x 2"},
+    ]  # fmt: skip
+    pd.DataFrame([row | columns for row in rows]).to_csv(
+        project.folder / "config/small/scans.tsv", sep="\t", index=False
+    )
+    wanted = [f"results/small/times/{scan}.nc" for scan in "ab"]
+    done = project.call(running.snakemake([project.config], "--cores", "2", *wanted))
+    assert done.returncode == 0, done.stderr
+    log = xr.load_dataset(project.results / "cycling/cell.nc", decode_times=False)
+    # From 10:18:08.932 in Zurich, which is 8:18:08.932 in UTC.
+    for scan, hours in (("a", 15), ("b", 16.5)):
+        placed = xr.load_dataset(project.results / f"times/{scan}.nc", decode_times=False)
+        first = 3600 * hours - (8 * 3600 + 18 * 60 + 8.932)
+        assert placed["time"].to_numpy()[0, 0] == pytest.approx(first, abs=1e-5)
+        assert placed["charge"].to_numpy()[0, 0] == pytest.approx(
+            np.interp(first, log["time"], log["charge"]), abs=1e-9
+        )
+        assert np.isnan(placed["dose"]).all()
+    assert placed["time"].to_numpy()[3, 1] - first == pytest.approx(0.714, abs=1e-3)
