@@ -30,6 +30,7 @@ TARGETS = [
         kind=["h5", "ang", "ctf"],
     ),
     result("figures/cycling/{log}.png", log=PLAN.logs.index),
+    result("times/{scan}.nc", scan=PLAN.scans_in_series),
     result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
     result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
     result("pairs/{instrument}.csv", instrument=PLAN.instruments),

@@ -28,6 +28,7 @@ from phasefront.report.methods_of_sources import (
     tell_cycling,
     tell_powder,
     tell_refined,
+    tell_series,
     tell_sweep,
 )
 from phasefront.report.wording import plain
@@ -116,6 +117,7 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "trace_interfaces": tell_interfaces,
     "infer_mechanisms": tell_mechanisms,
     "analyse_log": tell_cycling,
+    "place_on_log": tell_series,
     "fit_pattern": tell_powder,
     "import_fractions": tell_refined,
     "compare_sources": tell_comparison,

@@ -1,0 +1,1 @@
+"""In situ series: scans taken while a log was recorded."""
