@@ -1,0 +1,1 @@
+"""The same positions scan after scan: their times, their place, and what they went through."""
