@@ -1,4 +1,4 @@
-"""docs/demo.md, docs/speed.md and the table of docs/decisions.md: what the last runs left.
+"""docs/demo.md, speed.md, constants.md and the table of decisions.md: what the last runs left.
 
 A page is written where its results are there; the others stay as they are.
 """
@@ -9,6 +9,7 @@ import json
 import re
 from pathlib import Path
 
+from docs.make import constants_page
 from phasefront.report.wording import markdown_table
 from phasefront.virtual.checks import check_table
 
@@ -150,6 +151,11 @@ if __name__ == "__main__":
         ("demo.md", [SUMMARY, CHECK, CONCLUSION], demo_page),
         ("speed.md", [BENCH], speed_page),
         ("decisions.md", [DECISIONS], decisions_page),
+        (
+            "constants.md",
+            [constants_page.FITTED, constants_page.CHOSEN, constants_page.OF_PAIRS],
+            constants_page.constants_page,
+        ),
     ):
         missing = [path for path in needed if not path.is_file()]
         if missing:

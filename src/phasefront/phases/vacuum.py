@@ -6,8 +6,8 @@ import functools
 
 import numpy as np
 
-# All chosen. Of a pattern without a crystal, the probability of having no more spots than are
-# allowed.
+# All chosen; what half and double do: docs/constants.md. Of a pattern without a crystal, the
+# probability of having no more spots than are allowed.
 _SURE = 0.999
 # Pixels across the squares whose mean levels a pattern's median is taken of, in spot radii.
 _CELL = 3.0
