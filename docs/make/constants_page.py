@@ -87,4 +87,4 @@ def _halved_and_doubled(rows: dict[str, dict], columns: dict[str, str]) -> str:
 
 
 def _number(value: float | None) -> str:
-    return "refused" if value is None else f"{value:.4f}"
+    return "refused" if value is None else f"{value:z.4f}"

@@ -28,8 +28,8 @@ COARSE_DEG = 5.0
 # Spots count by this power of their intensity. Dynamical intensities follow the kinematic ones
 # loosely: high powers let a few spots decide. Fitted on Bloch-wave patterns.
 TEMPLATE_POWER = 0.25
-# 1/angstrom, half width of a shell's triangular weight. Chosen; half and double change 1.2 % of the
-# decisions at most (docs/constants.md).
+# 1/angstrom, half width of a shell's triangular weight. Chosen; double of it takes 0.2 of the
+# log-probability of the true phase (docs/constants.md).
 _SHELL_STEP = 0.04
 
 
