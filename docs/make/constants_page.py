@@ -38,8 +38,8 @@ def constants_page() -> str:
     return f"""# What constants do
 
 `make constants`, `python -m benchmarks.sensitivity` and `python -m benchmarks.pair_sensitivity`
-measure it, `make docs` writes this page. A comment beside every constant in the code says what it is
-and where it is from. What has neither a source there nor a row here was chosen by hand, and what
+measure it, `make docs` writes this page. A comment beside every constant in the code says what it
+is and where it is from. What has neither a source there nor a row here was chosen by hand, and what
 half or double of it does is not measured.
 
 ## Those that were fitted, fitted again
