@@ -104,12 +104,14 @@ def with_constant(name: str, factor: float) -> Iterator[None]:
 
     Raises ValueError where a kernel is compiled with it, which would not see another value.
     """
-    module, own = name.rsplit(".", 1)
-    kept = getattr(importlib.import_module(f"phasefront.{module}"), own)
+    module, own = f"phasefront.{name}".rsplit(".", 1)
+    kept = getattr(importlib.import_module(module), own)
     value = type(kept)(max(1, kept * factor)) if isinstance(kept, int) else kept * factor
+    # Private ones are imported nowhere: elsewhere the same name is another constant.
+    home = module if own.startswith("_") else "phasefront."
     with ExitStack() as stack:
         for key, loaded in list(sys.modules.items()):
-            if key.startswith("phasefront.") and getattr(loaded, own, None) is kept:
+            if key.startswith(home) and getattr(loaded, own, None) is kept:
                 if any(own in kernel.py_func.__code__.co_names for kernel in _kernels(loaded)):
                     raise ValueError(f"{name} is compiled into kernels of {key}")
                 stack.enter_context(changed(loaded, own, value))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.make import architecture, pages
+from docs.make import architecture, constants_page, pages
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -78,3 +78,25 @@ def test_the_page_of_decisions_says_how_many_are_wrong_and_where(tmp_path, monke
     assert "Of 40 decided positions of one grain and one phase none is wrong.\n" in (
         pages.decisions_page()
     )
+
+
+def test_the_page_of_constants_has_every_row_that_was_measured(tmp_path, monkeypatch):
+    fitted = {
+        "constant": "a.FITTED", "value": 0.4, "best": 0.8, "as_good": [0.2, 1.3], "score": -0.5,
+        "gain": 0.25, "gain_stderr": 0.125,
+    }  # fmt: skip
+    one = {"changed": 0.0, "right": 1.0, "undecided": 0.03, "log_probability": -0.01}
+    chosen = {"as it is": one, "b.CHOSEN x 0.5": one | {"right": 0.75, "changed": 0.5}}
+    chosen["b.CHOSEN x 2"] = {"refused": "a sentence"}
+    pairs = {"as it is": {"moved": 0.0, "median_by": 1.0, "never": 0.0}}
+    pairs |= {f"c.PAIR x {by}": {"moved": 0.1, "median_by": 2, "never": 0} for by in ("0.5", "2")}
+    contents = {"FITTED": {"seeds": [1, 2], "constants": [fitted]}, "CHOSEN": chosen}
+    for name, content in (contents | {"OF_PAIRS": pairs}).items():
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(content))
+        monkeypatch.setattr(constants_page, name, path)
+    page = constants_page.constants_page()
+    assert "| `a.FITTED` | 0.4 | 0.8 | 0.2 to 1.3 | -0.5000 | 0.2500 ± 0.1250 |" in page
+    assert "| `b.CHOSEN` | 0.5000 | refused | 0.0300 | refused | -0.0100 | refused |" in page
+    assert "| `c.PAIR` | 0.1000 | 0.1000 | 2.0000 | 2.0000 | 0.0000 | 0.0000 |" in page
+    assert "right is 0.7500, over all rows" in " ".join(page.split())

@@ -32,6 +32,15 @@ def test_a_constant_is_changed_where_it_has_been_imported_to():
         assert assembly.WEAKEST == reflections.WEAKEST == 0.005
 
 
+def test_a_private_constant_of_the_same_name_and_value_is_left_alone():
+    from phasefront.diffraction import cells
+    from phasefront.phases import distortion
+
+    assert cells._ROUNDS is distortion._ROUNDS
+    with sensitivity.with_constant("diffraction.cells._ROUNDS", 2.0):
+        assert (cells._ROUNDS, distortion._ROUNDS) == (6, 3)
+
+
 def test_a_constant_that_a_kernel_is_compiled_with_is_refused():
     refused = pytest.raises(ValueError, match="compiled into kernels")
     with refused, sensitivity.with_constant("phases.forced._PROMISED", 2.0):
