@@ -789,3 +789,24 @@ def test_a_comparison_of_nothing_says_so_and_one_without_fractions_leaves_their_
     log = build_cycling(["a", "b"], np.array([2.9, 2.1]))
     figure = comparison.draw_comparison([log], nothing)
     assert "molar phase fraction" not in str(list(texts_drawn(figure)))
+
+
+def test_an_electrode_of_unknown_mass_is_drawn_by_its_charge():
+    log = build_cycling(["a", "b"], np.array([2.9, 2.1]))
+    grams, capacity = 1e-3 * log.attrs["mass_mg"], log["capacity"].values
+    for name in log.data_vars:
+        if "ion_content" in name or "per gram" in log[name].attrs["long_name"]:
+            log[name] = log[name] * np.nan
+    log.attrs["mass_mg"] = np.nan
+    _, passed, curves = cycling.draw_log(log).axes
+    assert passed.get_ylabel() == "charge (mA h)"
+    assert curves.get_xlabel() == "net charge passed (mA h)"
+    for x in (passed.lines[0].get_ydata(), curves.lines[0].get_xdata()):
+        np.testing.assert_allclose(x, log["charge"])
+    assert np.ptp(log["charge"].values) == pytest.approx(grams * np.ptp(capacity))
+    figure = comparison.draw_comparison([log], make_comparison())
+    assert not any("voltage" in ax.get_ylabel() for ax in all_axes(figure))
+
+
+def all_axes(figure):
+    return [*figure.axes, *(ax for part in figure.subfigs for ax in all_axes(part))]
