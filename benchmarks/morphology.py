@@ -15,7 +15,7 @@ from benchmarks import snapshots
 from phasefront.core import netcdf
 from phasefront.mechanisms import proportions
 from phasefront.mechanisms.morphology import MORPHOLOGIES, Morphologist, caught
-from phasefront.virtual.insertion import table
+from phasefront.virtual.insertion import cartoons, table
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "bench" / "mechanisms_morphology.json"
 # Positions of grains; those of the third class are about 20 across.
@@ -190,7 +190,7 @@ def of_unnamed(seen, posterior, prior, named) -> dict:
     size, name = seen["positions"].values, np.array([one.split(": ")[1] for one in named])
     here = (size >= SIZES[_TWENTY][0]) & (size < SIZES[_TWENTY][1]) & caught(posterior)
     drawn = np.array(["drawn" in one for one in named])
-    kinds = [kind for kind in np.unique(name[drawn]) if kind not in MORPHOLOGIES]
+    kinds = [kind for kind in np.unique(name[drawn]) if kind in cartoons.UNNAMED]
     result = {}
     for kind in kinds:
         own = named[name == kind]

@@ -24,7 +24,7 @@ from phasefront.grains.segmentation import find_grains
 from phasefront.interfaces.tracing import trace_interfaces
 from phasefront.mechanisms.features import FEATURES, features_of
 from phasefront.mechanisms.snapshots import DATA_FILE, SNAPSHOTS
-from phasefront.virtual.insertion import placing, seen, table
+from phasefront.virtual.insertion import cartoons, placing, seen, table
 from phasefront.virtual.insertion.morphology import MORPHOLOGIES, NONE, WHOLE
 from phasefront.virtual.insertion.regimes import PARTS, REGIMES, Drawn
 
@@ -129,7 +129,7 @@ def snapshots(parts: dict[str, int], seed: int) -> xr.Dataset:
     whole, none = MORPHOLOGIES.index(WHOLE), MORPHOLOGIES.index(NONE)
     shown = made["appearance"].values[number, np.where(inside, state, 0)]
     shown = np.where(inside, shown, whole)
-    without_name = ~np.isin(kinds(made)[number], ("", *MORPHOLOGIES))
+    without_name = np.isin(kinds(made)[number], cartoons.UNNAMED)
     return netcdf.build(
         SNAPSHOTS,
         {
