@@ -14,8 +14,8 @@ from phasefront.interfaces.tracing import trace_interfaces
 from phasefront.mechanisms.features import FEATURES, features_of
 from phasefront.mechanisms.morphology import MORPHOLOGIES, Morphologist, caught
 from phasefront.mechanisms.snapshots import DATA_FILE, SNAPSHOTS
+from phasefront.virtual.insertion import cartoons, regimes, seen, table
 from phasefront.virtual.insertion import morphology as simulated
-from phasefront.virtual.insertion import regimes, seen, table
 
 sys.path.insert(0, str(ROOT))
 
@@ -163,7 +163,7 @@ def test_what_is_drawn_without_a_name_is_none_of_these_or_whole(learned):
     kinds = snapshots.kinds(netcdf.read(table.DATA_FILE, table.INSERTION))
     state = learned["morphology_of_state"].values
     names = kinds[learned["grain"].values]
-    unnamed = ~np.isin(names, ("", *MORPHOLOGIES))
+    unnamed = np.isin(names, cartoons.UNNAMED)
     assert set(names[unnamed]) >= {"slope", "ring"}
     wanted = [MORPHOLOGIES.index(name) for name in ("whole", "none of these")]
     assert np.isin(state[unnamed], wanted).all()
