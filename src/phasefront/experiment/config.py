@@ -21,6 +21,7 @@ from phasefront.experiment.settings.instruments import InstrumentSection
 from phasefront.experiment.settings.interfaces import InterfaceSettings
 from phasefront.experiment.settings.maps import MapSettings
 from phasefront.experiment.settings.material import Material
+from phasefront.experiment.settings.mechanisms import MechanismSettings
 from phasefront.experiment.settings.orientations import OrientationSettings
 from phasefront.experiment.settings.phases import PhaseSettings
 from phasefront.experiment.settings.powder import PowderSettings
@@ -79,6 +80,7 @@ class Experiment(Model):
     grains: GrainSettings = GrainSettings()
     fractions: FractionSettings = FractionSettings()
     interfaces: InterfaceSettings = InterfaceSettings()
+    mechanisms: MechanismSettings = MechanismSettings()
     powder: PowderSettings = PowderSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     report: ReportSettings = ReportSettings()
@@ -90,6 +92,16 @@ class Experiment(Model):
     def _names_are_distinct(self) -> Experiment:
         refuse_same_names([state.name for state in self.states], "states")
         refuse_same_names(list(self.instruments), "instruments")
+        return self
+
+    @model_validator(mode="after")
+    def _directions_are_of_states(self) -> Experiment:
+        unknown = set(self.mechanisms.direction) - {state.name for state in self.states}
+        if unknown:
+            raise ValueError(
+                f"mechanisms.direction names {sorted(unknown)}, which are no states;"
+                " correct the names"
+            )
         return self
 
     @property
