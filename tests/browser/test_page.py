@@ -22,6 +22,7 @@ from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.experiment.plan import Plan
 from phasefront.grains import segmentation
 from phasefront.layouts.grains import GRAINS
+from phasefront.layouts.interfaces import INTERFACES
 from phasefront.layouts.phases import MIXED, PHASES, VACUUM
 from phasefront.layouts.spots import SPOTS
 from phasefront.phases import explanations, reasons
@@ -274,6 +275,32 @@ def test_every_layer_can_be_drawn_and_says_what_the_files_hold(tab, run):
     np.testing.assert_allclose(value_of(drawn), expected.values.ravel(), **CLOSE)
 
 
+def test_interfaces_lie_where_the_files_have_them_and_can_be_hidden(tab, run):
+    found = netcdf.read(run.project.results / f"interfaces/{SCAN}.nc", INTERFACES)
+    step = float(run.grains.attrs["scan_step_nm"])
+    grain = int(np.diff(found["segment_offset"].values).argmax())
+    y, x = map(int, np.argwhere(run.grains["label"].values == grain)[0])
+    open_page(tab, run.page.as_uri(), f"#scan={SCAN}&y={y}&x={x}")
+    drawn = tab.evaluate("({...Bokeh.documents[0].get_model_by_name('fronts').data})")
+    for end, number in (("0", 0), ("1", 1)):
+        for axis in "yx":
+            placed = (found[f"end_{axis}"].values[:, number] + 0.5) * step
+            np.testing.assert_allclose(value_of(drawn[f"{axis}{end}"]), placed, **CLOSE)
+    own = slice(*found["segment_offset"].values[grain : grain + 2].tolist())
+    told = shown(tab)["interface"]
+    assert len(told) == own.stop - own.start
+    for name in ("direction", "length", "width"):
+        np.testing.assert_allclose(
+            value_of(piece[name] for piece in told), found[name].values[own], rtol=2e-3
+        )
+    said = tab.locator("#facts").inner_text()
+    assert ("none in this grain" in said) == (not told)
+    marks = "Bokeh.documents[0].get_model_by_name('map-b-fronts-over').visible"
+    assert tab.evaluate(marks)
+    tab.locator("#with-fronts").uncheck()
+    assert not tab.evaluate(marks)
+
+
 def test_grains_are_sorted_and_lead_to_the_map_and_back(tab, run):
     open_page(tab, run.page.as_uri(), f"#scan={SCAN}")
     size = run.grains["size"].values
@@ -331,6 +358,16 @@ def test_the_view_and_the_position_are_taken_along(tab, run, tmp_path):
     blue = np.array([0x00, 0x72, 0xB2])  # of the first phase
     colours = np.asarray(Image.open(saved["maps-png"]).convert("RGB")).astype(int)
     assert (np.abs(colours - blue).max(axis=-1) < 3).mean() > 0.01
+    heights = {"without": Image.open(saved["maps-png"]).height}
+    tab.locator("#layer-b").select_option("ipf_z")
+    tab.wait_for_function("location.hash.includes('beside=ipf_z')")
+    for name in ("maps-png", "maps-svg"):
+        with tab.expect_download() as waiting:
+            tab.locator(f"#{name}").click()
+        waiting.value.save_as(tmp_path / name)
+    heights["with"] = Image.open(tmp_path / "maps-png").height
+    assert heights["with"] > heights["without"] + 100  # the colour key
+    assert "data:image/png" in (tmp_path / "maps-svg").read_text()
     here = json.loads(saved["position-json"].read_text())
     assert (here["scan"], here["y"], here["x"]) == (SCAN, y, x)
     phases = run.project.results / f"phases/{SCAN}.nc"

@@ -850,16 +850,30 @@ function legendItems(what) {
   return answers().filter(code => !hidden.has(code)).map(code => [answerName(code), answerColour(code)]);
 }
 
-const GAP = 16, HEAD = 22, FOOT = 26, TYPE = "12px sans-serif";
+// Colour keys of directions, where a map has them.
+function keyImages(what) {
+  const used = what === "maps" && state.layers.some(name => LAYERS[name].key);
+  return used ? [...byId("keys").querySelectorAll("img")] : [];
+}
+
+const GAP = 16, HEAD = 22, FOOT = 26, KEY = 118, TYPE = "12px sans-serif";
 
 function measures(what) {
   const boxes = parts(what).map(plot => Bokeh.index.find_one(plot).bbox);
-  return { boxes, width: boxes.reduce((sum, box) => sum + box.width + GAP, -GAP),
-           height: HEAD + Math.max(...boxes.map(box => box.height)) + (legendItems(what).length ? FOOT : 0) };
+  let at = 0, keys = 0;
+  const below = HEAD + Math.max(...boxes.map(box => box.height));
+  const images = keyImages(what).map(image => {
+    const place = { image, x: at, y: below + 4, width: KEY * image.naturalWidth / image.naturalHeight, height: KEY };
+    at += place.width + GAP;
+    keys = KEY + 8;
+    return place;
+  });
+  return { boxes, images, width: Math.max(boxes.reduce((sum, box) => sum + box.width + GAP, -GAP), at - GAP),
+           height: below + keys + (legendItems(what).length ? FOOT : 0) };
 }
 
 function savePng(what) {
-  const { boxes, width, height } = measures(what), ratio = window.devicePixelRatio || 1;
+  const { boxes, images, width, height } = measures(what), ratio = window.devicePixelRatio || 1;
   const canvas = element("canvas", { width: Math.ceil(width * ratio), height: Math.ceil(height * ratio) });
   const pen = canvas.getContext("2d");
   pen.scale(ratio, ratio);
@@ -873,6 +887,7 @@ function savePng(what) {
     pen.fillText(titles(what)[n], left + 2, 15);
     left += boxes[n].width + GAP;
   });
+  for (const key of images) pen.drawImage(key.image, key.x, key.y, key.width, key.height);
   let at = 2;
   for (const [name, colour] of legendItems(what)) {
     pen.fillStyle = colour;
@@ -894,7 +909,7 @@ function shape(tag, attributes, text = "") {
 }
 
 function saveSvg(what) {
-  const { boxes, width, height } = measures(what);
+  const { boxes, images, width, height } = measures(what);
   const page = shape("svg", { width, height, viewBox: `0 0 ${width} ${height}`, "font-family": "sans-serif", "font-size": 12 });
   page.append(shape("rect", { width, height, fill: "white" }));
   let left = 0;
@@ -906,6 +921,7 @@ function saveSvg(what) {
     page.append(drawn, shape("text", { x: left + 2, y: 15 }, titles(what)[n]));
     left += boxes[n].width + GAP;
   });
+  for (const { image, ...place } of images) page.append(shape("image", { ...place, href: image.src }));
   let at = 2;
   for (const [name, colour] of legendItems(what)) {
     page.append(shape("rect", { x: at, y: height - 18, width: 12, height: 12, fill: colour }), shape("text", { x: at + 16, y: height - 8 }, name));
