@@ -104,6 +104,17 @@ class Experiment(Model):
             )
         return self
 
+    @model_validator(mode="after")
+    def _elasticity_is_of_phases(self) -> Experiment:
+        named = {name for one in self.mechanisms.elasticity for name in one.phases}
+        unknown = named - {phase.name for phase in self.material.phases}
+        if unknown:
+            raise ValueError(
+                f"mechanisms.elasticity names {sorted(unknown)}, which are no phases;"
+                " correct the names"
+            )
+        return self
+
     @property
     def fetched(self) -> dict[str, str]:
         """Addresses of the files that the experiment fetches, by path."""

@@ -6,6 +6,7 @@ coherency, or relax at faces, they may follow another plane.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -14,7 +15,13 @@ import numpy as np
 from scipy.linalg import logm, polar
 
 from phasefront.diffraction.candidates import CandidatePhases
-from phasefront.diffraction.elasticity import coherency_energy, front_rotation_deg, softest_normal
+from phasefront.diffraction.elasticity import (
+    coherency_energy,
+    front_rotation_deg,
+    of_constants,
+    softest_normal,
+)
+from phasefront.experiment.settings.elasticity import Elasticity
 from phasefront.interfaces.axes import parent_axes
 from phasefront.mechanisms import sphere
 from phasefront.mechanisms.habit_plane import HabitPlane
@@ -97,6 +104,21 @@ class ElasticEnergy:
 
     def _of_variants(self, normals: np.ndarray, operations: np.ndarray) -> np.ndarray:
         return self(sphere.variants(normals, operations)).min(axis=-1)
+
+
+def of_pair(
+    stated: Sequence[Elasticity], candidates: CandidatePhases, rich: int, poor: int
+) -> ElasticEnergy | None:
+    """Energy of fronts between two phases, of those pairs that are stated; None for another pair.
+
+    The misfit is that of the cells where none is stated. Raises ValueError as `misfit` does.
+    """
+    names = {candidates.names[rich], candidates.names[poor]}
+    for one in stated:
+        if set(one.phases) == names:
+            given = misfit(candidates, rich, poor) if one.misfit is None else np.diag(one.misfit)
+            return ElasticEnergy(of_constants(one.stiffness_gpa), given)
+    return None
 
 
 def misfit(candidates: CandidatePhases, rich: int, poor: int) -> np.ndarray:
