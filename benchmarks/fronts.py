@@ -101,5 +101,5 @@ def _field(positions: int, width: float, doubt: seen.Doubt, rng) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    made = pd.DataFrame(study(20261130, 6)).round(4)
+    made = pd.DataFrame(study(20261130, 4)).round(4)
     made.to_csv(TRACE_ERRORS, index=False, lineterminator="\n")

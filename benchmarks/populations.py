@@ -73,39 +73,43 @@ def covariates(seed: int, grains: Sequence[int], repeats: int) -> list[dict[str,
     Grains of three states, one in fifty between the phases, six covariates that grains do not
     heed; then one that they heed as strongly as the analysis says it would have shown.
     """
+    rows = []
     with ProcessPoolExecutor() as pool:
-        return list(pool.map(partial(_of_covariates, seed, repeats), grains))
+        for number in grains:
+            seeds = np.random.SeedSequence([seed, number]).spawn(repeats)
+            rows.append(_summary(number, list(pool.map(partial(_heeded, number), seeds))))
+    return rows
 
 
-def _of_covariates(seed: int, repeats: int, grains: int) -> dict[str, float]:
-    rng = np.random.default_rng([seed, grains])
-    any_found, each_found, shown, intervals = [], [], [], []
-    state = np.arange(grains) % STATES
-    for _ in range(repeats):
-        table = pd.DataFrame(rng.normal(size=(grains, COVARIATES)))
-        level = rng.normal(0.0, 0.7, STATES)[state]
-        null = order.effects(
-            _converted(level, rng), table, state, seed=int(rng.integers(2**31)), draws=399
-        )
-        any_found.append((null.p_holm <= 0.05).any())
-        each_found.append((null.p <= 0.05).mean())
-        smallest = float(null.smallest_detectable[0])
-        if not np.isfinite(smallest):
-            shown.append(False)  # no effect would show
-            continue
-        inside = table[0] - table[0].groupby(state).transform("mean")
-        heeds = smallest * (inside / inside.std(ddof=0)).to_numpy()
-        heeded = order.effects(
-            _converted(level + heeds, rng), table, state,
-            seed=int(rng.integers(2**31)), draws=399,
-        ).iloc[0]  # fmt: skip
-        shown.append(heeded.p_holm <= 0.05)
-        intervals.append(heeded.low <= smallest <= heeded.high)
+def _summary(grains: int, found: list[tuple]) -> dict[str, float]:
+    any_found, each_found, shown, covered = np.array(found, float).T
     return {
-        "grains": grains, "repeats": repeats, "found_of_none": float(np.mean(any_found)),
-        "each_found_of_none": float(np.mean(each_found)), "power": float(np.mean(shown)),
-        "covered": float(np.mean(intervals)),
+        "grains": grains, "repeats": len(found), "found_of_none": float(any_found.mean()),
+        "each_found_of_none": float(each_found.mean()), "power": float(shown.mean()),
+        "covered": float(np.nanmean(covered)),
     }  # fmt: skip
+
+
+def _heeded(grains: int, seed: np.random.SeedSequence) -> tuple[bool, float, bool, float]:
+    """Of one population: whether any covariate, and what share of them, is found where none is
+    heeded; whether one that is heeded is found, and whether its interval holds the truth."""
+    rng = np.random.default_rng(seed)
+    state = np.arange(grains) % STATES
+    table = pd.DataFrame(rng.normal(size=(grains, COVARIATES)))
+    level = rng.normal(0.0, 0.7, STATES)[state]
+    null = order.effects(
+        _converted(level, rng), table, state, seed=int(rng.integers(2**31)), draws=399
+    )
+    of_none = bool((null.p_holm <= 0.05).any()), float((null.p <= 0.05).mean())
+    smallest = float(null.smallest_detectable[0])
+    if not np.isfinite(smallest):
+        return *of_none, False, np.nan  # no effect would show
+    inside = table[0] - table[0].groupby(state).transform("mean")
+    heeds = smallest * (inside / inside.std(ddof=0)).to_numpy()
+    heeded = order.effects(
+        _converted(level + heeds, rng), table, state, seed=int(rng.integers(2**31)), draws=399
+    ).iloc[0]
+    return *of_none, bool(heeded.p_holm <= 0.05), float(heeded.low <= smallest <= heeded.high)
 
 
 def _converted(log_odds: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from orix.quaternion import symmetry
 from pydantic import ValidationError
 
+from phasefront.core.errors import InputError
 from phasefront.diffraction import elasticity
 from phasefront.diffraction.candidates import CandidatePhases
+from phasefront.experiment.load import load
 from phasefront.experiment.settings.elasticity import Elasticity
 from phasefront.mechanisms import sphere
-from phasefront.mechanisms.elastic import ElasticEnergy, misfit
+from phasefront.mechanisms.elastic import ElasticEnergy, misfit, of_pair
 from phasefront.mechanisms.habit_plane import HabitPlane
 
 STRUCTURES = Path(__file__).resolve().parents[2] / "config" / "structures"
@@ -161,3 +163,31 @@ def test_a_config_states_constants_of_three_systems(constants):
 def test_what_no_crystal_has_is_refused_in_a_sentence(given, said):
     with pytest.raises(ValidationError, match=said):
         Elasticity(**{"phases": ["LFP", "FP"], "stiffness_gpa": STIFFNESS} | given)
+
+
+def test_the_energy_of_a_pair_is_of_what_the_config_states():
+    candidates = lfp_and_fp()
+    given = {"phases": ["FP", "LFP"], "stiffness_gpa": STIFFNESS}
+    stated = Elasticity(**given, misfit=np.diag(PUBLISHED).tolist())
+    assert of_pair([stated], candidates, 0, 1).least == pytest.approx(lfp().least)
+    of_cells = of_pair([Elasticity(**given)], candidates, 0, 1)
+    assert of_cells.misfit == pytest.approx(misfit(candidates, 0, 1))
+    other = Elasticity(phases=["LFP", "X"], stiffness_gpa=STIFFNESS)
+    assert of_pair([other], candidates, 0, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("pairs", "said"),
+    [
+        ([["LFP", "X"]], "names \\['X'\\], which are no phases"),
+        ([["LFP", "FP"], ["FP", "LFP"]], "a pair of phases twice"),
+    ],
+)
+def test_a_config_names_pairs_of_its_phases_once(tmp_path, pairs, said):
+    above = tmp_path / "above.yaml"
+    rows = ", ".join(
+        f"{{phases: [{', '.join(pair)}], stiffness_gpa: [150, 0.25]}}" for pair in pairs
+    )
+    above.write_text(f"mechanisms: {{elasticity: [{rows}]}}\n")
+    with pytest.raises(InputError, match=said):
+        load(STRUCTURES.parent / "lfp.yaml", above)

@@ -8,7 +8,7 @@ import numpy as np
 
 from phasefront.core.netcdf import Layout, Variable
 from phasefront.core.tables import Column, Table
-from phasefront.layouts.dimensions import PHASE_NAME
+from phasefront.layouts.dimensions import PHASE_NAME, with_ends
 
 
 class Counted(IntEnum):
@@ -33,14 +33,6 @@ def _flags(kind: type[IntEnum]) -> dict:
     return {
         "flag_values": np.array([one.value for one in kind], dtype="i1"),
         "flag_meanings": " ".join(one.name.lower() for one in kind),
-    }
-
-
-def _with_ends(name: str, dims: tuple[str, ...], units: str, meaning: str) -> dict[str, Variable]:
-    return {
-        name: Variable(dims, "f8", units, meaning),
-        f"{name}_low": Variable(dims, "f8", units, "lower end of its 95 % interval"),
-        f"{name}_high": Variable(dims, "f8", units, "upper end of its 95 % interval"),
     }
 
 
@@ -83,9 +75,9 @@ MECHANISMS = Layout(
         "population_grains": Variable(_POPULATION, "i4", "1", "number of grains counted"),
         "population_caught": Variable(_POPULATION, "i4", "1", "of which between both phases"),
         "population_converted": Variable(_POPULATION, "f8", "1", "share converted, by area"),
-        **_with_ends(
-            "population_caught_share", _POPULATION, "1",
-            "share of grains between both phases, what is missed and taken for it allowed for",
+        **with_ends(
+            "population_caught_share", _POPULATION, "share of grains between both phases, what is "
+            "missed and taken for it allowed for",
         ),
         "population_log_bayes_factor": Variable(
             _POPULATION, "f8", "1", "ln of the evidence of one by one over concurrent"
@@ -94,15 +86,15 @@ MECHANISMS = Layout(
         "poor": Variable(_FIELD, "i4", "1", "index of its ion-poor phase"),
         "grains": Variable(_FIELD, "i4", "1", "number of grains counted"),
         "caught_grains": Variable(_FIELD, "i4", "1", "of which between both phases"),
-        **_with_ends(
-            "caught_share", _FIELD, "1", "share of grains between both phases, over all states"
+        **with_ends(
+            "caught_share", _FIELD, "share of grains between both phases, over all states"
         ),
         "log_bayes_factor": Variable(
             _FIELD, "f8", "1", "ln of the evidence of one by one over concurrent"
         ),
         "verdict": Variable(_FIELD, "str", "", "one by one, concurrent or cannot be told"),
-        **_with_ends(
-            "proportion", ("field", "morphology"), "1", "share of caught grains of each morphology"
+        **with_ends(
+            "proportion", ("field", "morphology"), "share of caught grains of each morphology"
         ),
         "traces": Variable(_FIELD, "i4", "1", "straight fronts of known direction in the crystal"),
         "tilts": Variable(_FIELD, "i4", "1", "of which with a known tilt"),
@@ -135,8 +127,8 @@ MECHANISMS = Layout(
         "near_softest": Variable(
             _FIELD, "f8", "1", "share of all directions within a tenth of the range above it"
         ),
-        **_with_ends(
-            "energy_over_softest", _FIELD, "1", "elastic energy of the habit plane over it, the "
+        **with_ends(
+            "energy_over_softest", _FIELD, "elastic energy of the habit plane over it, the "
             "ends over the region",
         ),
         "from_softest": Variable(_FIELD, "f8", "degree", "from the habit plane to the softest"),
@@ -150,8 +142,8 @@ MECHANISMS = Layout(
         "trace_beam": Variable(("trace", "axis"), "f8", "1", "the beam's direction there"),
         "trace_stderr": Variable(("trace",), "f8", "degree", "its standard error"),
         "covariate": Variable(("covariate",), "str", "", "what the share converted may go with"),
-        **_with_ends(
-            "effect", _EFFECT, "1", "log odds of conversion for one standard deviation more"
+        **with_ends(
+            "effect", _EFFECT, "log odds of conversion for one standard deviation more"
         ),
         "effect_p": Variable(_EFFECT, "f8", "1", "p by permutation within states"),
         "effect_p_holm": Variable(_EFFECT, "f8", "1", "the same after Holm, over all covariates"),

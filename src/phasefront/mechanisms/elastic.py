@@ -6,7 +6,7 @@ coherency, or relax at faces, they may follow another plane.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -107,6 +107,21 @@ class ElasticEnergy:
         return self(sphere.variants(normals, operations)).min(axis=-1)
 
 
+def of_pair(
+    stated: Sequence[Elasticity], candidates: CandidatePhases, rich: int, poor: int
+) -> ElasticEnergy | None:
+    """Energy of fronts between two phases, of those pairs that are stated; None for another pair.
+
+    The misfit is that of the cells where none is stated. Raises ValueError as `misfit` does.
+    """
+    names = {candidates.names[rich], candidates.names[poor]}
+    for one in stated:
+        if set(one.phases) == names:
+            given = misfit(candidates, rich, poor) if one.misfit is None else np.diag(one.misfit)
+            return ElasticEnergy(of_constants(one.stiffness_gpa), given)
+    return None
+
+
 def misfit(candidates: CandidatePhases, rich: int, poor: int) -> np.ndarray:
     """Strain (3, 3) from the cell of the poor phase to that of the rich one, in Cartesian axes.
 
@@ -129,26 +144,21 @@ def misfit(candidates: CandidatePhases, rich: int, poor: int) -> np.ndarray:
 def energies_of_fields(
     candidates: CandidatePhases,
     fields: Iterable[tuple[int, int]],
-    stated: Iterable[Elasticity],
+    stated: Sequence[Elasticity],
 ) -> dict[tuple[int, int], ElasticEnergy]:
     """Energy of planes of each field (rich, poor) that a stiffness is stated of.
 
     Raises InputError where the misfit is to come from cells that share no lattice.
     """
     found = {}
-    for one in stated:
-        for rich, poor in fields:
-            if {candidates.names[rich], candidates.names[poor]} != set(one.phases):
-                continue
-            try:
-                strain = (
-                    misfit(candidates, rich, poor) if one.misfit is None else np.diag(one.misfit)
-                )
-            except ValueError as error:
-                raise InputError(
-                    "mechanisms.elasticity",
-                    f"no misfit for {' and '.join(one.phases)}: {error}",
-                    remedy="or state the misfit",
-                ) from None
-            found[rich, poor] = ElasticEnergy(of_constants(one.stiffness_gpa), strain)
+    for pair in fields:
+        try:
+            energy = of_pair(stated, candidates, *pair)
+        except ValueError as error:
+            raise InputError(
+                "config", f"no misfit: {error}", field="mechanisms.elasticity",
+                remedy="or state the misfit",
+            ) from None  # fmt: skip
+        if energy is not None:
+            found[pair] = energy
     return found

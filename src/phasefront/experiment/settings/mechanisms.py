@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from phasefront.experiment.settings.base import Model, Name
 from phasefront.experiment.settings.elasticity import Elasticity
@@ -22,3 +22,10 @@ class MechanismSettings(Model):
         [],
         description="of two-phase fields, so that habit planes stand beside the elastic energy",
     )
+
+    @model_validator(mode="after")
+    def _pairs_are_given_once(self) -> MechanismSettings:
+        pairs = [frozenset(one.phases) for one in self.elasticity]
+        if len(set(pairs)) < len(pairs):
+            raise ValueError("elasticity names a pair of phases twice; give each pair once")
+        return self
