@@ -1,7 +1,7 @@
 """Snapshots of simulated and drawn grains as scans see them, of which morphologies are learned.
 
 `python -m benchmarks.snapshots` makes `snapshots.nc` of the package again, from the training and
-calibration parts of the simulated grains, in some eight minutes of two cores. What is reported of
+calibration parts of the simulated grains, in some minutes of two cores. What is reported of
 the morphologist is of the test part, which that file does not hold.
 """
 
