@@ -16,7 +16,7 @@ from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.phases.evidence import Starts, posterior_of, weigh
 
-_ROUNDS = 3  # of deciding and refining the distortion; chosen, not measured
+_ROUNDS = 3  # of deciding and refining the distortion; half and double: docs/constants.md
 _SAMPLE = 1024  # positions, evenly spread, on which the distortion is refined; for time's sake
 # Posterior and indexed spots of the positions that show the spots' error. Chosen; half and double:
 # docs/constants.md.

@@ -30,11 +30,12 @@ _APERTURE, _FRAME_INNER, _FRAME_OUTER = 1.25, 1.75, 3.0
 _TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
 # Double diffraction puts light where a phase by itself has none: at this share of places, with this
 # share of what the other phases promise. Dynamical scattering takes light from where there should
-# be some, at this share of places. Chosen; half and double of the first two change 0.3 % of the
-# decisions at most (docs/constants.md), those of the last are not measured.
+# be some, at this share of places. Chosen; half and double change 0.3 % of the decisions at most
+# (docs/constants.md).
 _DOUBLE_ODDS, _DOUBLE_SHARE, _EXTINCT_ODDS = 0.2, 0.3, 0.1
 # A spot that was not found has, on the mean, this share of what the spots found let expect: strong
-# ones were found. Fitted on Bloch-wave patterns, see `evidence`.
+# ones were found. Fitted on Bloch-wave patterns, see `evidence`; half and double
+# change 0.4 % of the decisions (docs/constants.md).
 _UNSEEN_SHARE = 0.25
 
 

@@ -6,9 +6,9 @@ import functools
 
 import numpy as np
 
-# All chosen; half and double of _NOISE and _OF_CRYSTALS change no decision (docs/constants.md), the
-# others are not measured. Of a pattern without a crystal, the probability of having no more spots
-# than are allowed.
+# All chosen; half and double of all but _SURE, which is not measured, change no decision
+# (docs/constants.md). Of a pattern without a crystal, the probability of having no more spots than
+# are allowed.
 _SURE = 0.999
 # Pixels across the squares whose mean levels a pattern's median is taken of, in spot radii.
 _CELL = 3.0
