@@ -207,17 +207,9 @@ def test_a_constant_without_a_comment_is_seen():
     assert uncommented_numbers("# fmt: off\nA = 1\n") == ["A"]
 
 
-# Still to be told.
-BARE = {
-    "mechanisms/habit_plane.py": ["_ASTRAY"],
-    "mechanisms/order.py": ["_FEWEST_GRAINS", "(_LEVEL, _POWER)"],
-    "mechanisms/population.py": ["_BAYES_FACTOR"],
-}
-
-
 def test_every_number_of_a_module_says_what_it_is_or_where_it_is_from():
     found = {
         str(path.relative_to(PACKAGE)): uncommented_numbers(path.read_text(encoding="utf-8"))
         for path in sorted(PACKAGE.rglob("*.py"))
     }
-    assert {path: names for path, names in found.items() if names} == BARE
+    assert {path: names for path, names in found.items() if names} == {}

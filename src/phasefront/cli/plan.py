@@ -15,6 +15,8 @@ from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import laue_rotations
 from phasefront.experiment.load import load
 from phasefront.mechanisms import order, planning, population
+from phasefront.mechanisms.fields import COVARIATES
+from phasefront.mechanisms.gathering import FEWEST_GRAINS
 from phasefront.mechanisms.morphology import Morphologist
 from phasefront.mechanisms.population import Detection, Verdict
 
@@ -22,8 +24,8 @@ from phasefront.mechanisms.population import Detection, Verdict
 _SHARES: dict[float, Verdict] = {
     0.02: "one by one", 0.2: "cannot be told", 0.5: "concurrent",
 }  # fmt: skip
-_COVARIATES = 6
-_FEWEST_GRAINS, _FEWEST_POSITIONS = 3, 8
+# Smaller grains have no interface (the default of interfaces.min_positions).
+_FEWEST_POSITIONS = 8
 # States nearer to the ends of a field catch few grains of any population.
 _MIDDLE = (0.3, 0.7)
 _ENOUGH = 20  # caught grains: more are not simulated
@@ -112,11 +114,11 @@ def _check(grains, diameter, step, x, power) -> None:
         refuse("--power", f"{power:g} is no power that can be had", "give it between 0 and 1")
     if not all(map(math.isfinite, x)):
         refuse("--x", "an ion content is not finite", "give ions per formula unit")
-    if not _FEWEST_GRAINS <= grains <= 1_000_000:
+    if not FEWEST_GRAINS <= grains <= 1_000_000:
         refuse(
             "--grains", f"{grains} grains tell nothing of a population"
-            if grains < _FEWEST_GRAINS else f"no session sees {grains} grains",
-            f"give at least {_FEWEST_GRAINS}, better 30",
+            if grains < FEWEST_GRAINS else f"no session sees {grains} grains",
+            f"give at least {FEWEST_GRAINS}, better 30",
         )  # fmt: skip
     if diameter / step < _FEWEST_POSITIONS:
         refuse(
@@ -181,11 +183,11 @@ def _verdicts(grains: int, shares: dict[float, float], power: float, detection: 
 
 def _smallest(grains: int) -> str:
     shift = order.smallest_shift(grains, 0.5)
-    log_odds = order.smallest_log_odds(grains, 0.5, _COVARIATES)
+    log_odds = order.smallest_log_odds(grains, 0.5, len(COVARIATES))
     reach = f"{shift:.2g}" if shift < 0.5 else "more than there can be (0.5)"
     return (
         f"Which grains go first, half of them converted: size shows where it shifts the area under"
-        f" the curve by {reach} or more; one of {_COVARIATES} covariates where it changes the log"
+        f" the curve by {reach} or more; one of {len(COVARIATES)} covariates where it changes the log"
         f" odds by {log_odds:.2g} per standard deviation or more (power 0.8 at 5 %)."
     )
 
@@ -204,7 +206,7 @@ def _planes(
     )  # fmt: skip
     for share, expected in shares.items():
         caught = round(grains * expected)
-        if caught < _FEWEST_GRAINS:
+        if caught < FEWEST_GRAINS:
             table.add_row(f"{share:.0%}", str(caught), "too few for a plane", *5 * ["–"])
             continue
         for seen in ("clean", "poor"):

@@ -23,7 +23,9 @@ COVARIATES = (
 )  # fmt: skip
 # Grains with a front from which a plane is sought; two great circles always meet.
 _FEWEST_FRONTS = 3
+# Distance of planes that are tried: traces are no surer than that.
 _SPACING_DEG = 1.0
+# Draws of each null: p is known to 0.005.
 _DRAWS = 199
 _BETWEEN = np.arange(len(MORPHOLOGIES)) != MORPHOLOGIES.index("whole")
 

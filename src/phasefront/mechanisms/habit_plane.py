@@ -24,8 +24,9 @@ from scipy.special import i0e, logsumexp
 from phasefront.mechanisms import sphere
 
 # How far true normals scatter about the common one, and shares of fronts that follow none: grids
-# with equal weights. Wider scatters than 12 degrees are no plane.
+# with equal weights, chosen. Wider scatters than 12 degrees are no plane.
 _SCATTER_DEG = np.array([0.0, 1.5, 3.0, 6.0, 12.0])
+# Shares of fronts that follow no plane, of all sizes that leave most of them to follow one.
 _ASTRAY = np.array([0.02, 0.1, 0.2, 0.35, 0.5])
 _AT_ONCE = 400  # planes: what is computed of so many stays in a core's cache
 

@@ -34,6 +34,7 @@ _WHOLE = MORPHOLOGIES.index("whole")
 _PRIOR = np.where(np.arange(len(MORPHOLOGIES)) == _WHOLE, 1 / 3, 2 / 3 / (len(MORPHOLOGIES) - 1))
 # A grain is caught where it is whole with less than this probability: whole grains are many.
 _HARDLY_WHOLE = 0.1
+# Of the forest: chosen on the calibration regimes.
 _TREES, _FEWEST_IN_LEAF, _FEATURES_TRIED, _SEED = 200, 5, 0.4, 1
 # Features are within this; it stands, negative, for one that a grain does not show.
 _MOST = 1e6

@@ -16,7 +16,9 @@ from statsmodels.stats.multitest import multipletests
 # Prior of log odds per standard deviation: Cauchy's scale of Gelman et al. 2008
 # (10.1214/08-AOAS191) as a normal's, which keeps perfectly parted grains finite.
 _PRIOR_LOG_ODDS = 2.5
+# Of fewer grains no regression says anything; chosen.
 _FEWEST_GRAINS = 8
+# Of tests and of what they would have shown: custom.
 _LEVEL, _POWER = 0.05, 0.8
 # A stronger effect parts the grains.
 _MOST_LOG_ODDS = 10.0

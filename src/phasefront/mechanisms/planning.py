@@ -16,6 +16,7 @@ TRACE_ERRORS = Path(__file__).with_name("trace_errors.csv")
 # Of the fronts that plan a habit plane, as many follow no plane as in the design's tables; tilts
 # are as sure as band and thickness make them where the thickness is good to a tenth.
 ASTRAY, TILT_DEG = 0.2, 10.0
+# Distance of planes that are tried, degrees; chosen for speed.
 _SPACING = 2.0
 
 

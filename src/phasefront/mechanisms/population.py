@@ -21,6 +21,7 @@ Verdict = Literal["one by one", "concurrent", "cannot be told"]
 # Shares caught that go by each name, any of them as likely; between them is neither. What is called
 # needs ten times the evidence of the other ("strong" to Jeffreys).
 ONE_BY_ONE, CONCURRENT = (0.0, 0.1), (0.2, 1.0)
+# Jeffreys' "strong".
 _BAYES_FACTOR = 10.0
 
 

@@ -27,6 +27,7 @@ _ASTRAY = 0.02
 # Change times are tabulated in cells from half the series before it to half of it after, for
 # standard deviations of their scatter in parts of the series.
 _CELLS = 600
+# Chosen: from hardly any to a sixth of the series.
 _SCATTERS = np.array([0.005, 0.01, 0.02, 0.04, 0.08, 0.16])
 # Bounds of the time for a grain's radius (root mean square), in parts of the series.
 _SLOWNESS = (0.005, 4.0)

@@ -28,6 +28,7 @@ _FITTED = 800
 # Of the states along the score: a mixed column holds any share between, so its scores are spread
 # by more than errors, as a uniform share is.
 _PLACE = np.array([1.0, 0.0, -1.0])
+# Variance of a uniform share between -1 and 1.
 _MIXED_VARIANCE = 1.0 / 3.0
 # No error is smaller than this part of the scores' own spread: scores without any leave nothing to
 # compute with.

@@ -29,6 +29,7 @@ _CONTROL = {
     "CC": CURRENT_CONTROL,
     "CV": VOLTAGE_CONTROL,
 }
+# Byte of a .nda file that holds its version, and the version of those with local times.
 _VERSION_AT, _LOCAL_VERSION = 14, 29
 # The absolute clock of a log is a computer's: it may have been put forward or back by an hour.
 _CLOCK_CHANGE_S = 3700.0
