@@ -187,8 +187,8 @@ def _smallest(grains: int) -> str:
     reach = f"{shift:.2g}" if shift < 0.5 else "more than there can be (0.5)"
     return (
         f"Which grains go first, half of them converted: size shows where it shifts the area under"
-        f" the curve by {reach} or more; one of {len(COVARIATES)} covariates where it changes the log"
-        f" odds by {log_odds:.2g} per standard deviation or more (power 0.8 at 5 %)."
+        f" the curve by {reach} or more; one of {len(COVARIATES)} covariates where it changes the"
+        f" log odds by {log_odds:.2g} per standard deviation or more (power 0.8 at 5 %)."
     )
 
 

@@ -23,8 +23,8 @@ from scipy.special import i0e, logsumexp
 
 from phasefront.mechanisms import sphere
 
-# How far true normals scatter about the common one, and shares of fronts that follow none: grids
-# with equal weights, chosen. Wider scatters than 12 degrees are no plane.
+# How far true normals scatter about the common one: a grid with equal weights, chosen. Wider
+# scatters than 12 degrees are no plane.
 _SCATTER_DEG = np.array([0.0, 1.5, 3.0, 6.0, 12.0])
 # Shares of fronts that follow no plane, of all sizes that leave most of them to follow one.
 _ASTRAY = np.array([0.02, 0.1, 0.2, 0.35, 0.5])
