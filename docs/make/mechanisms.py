@@ -67,7 +67,7 @@ of one phase is taken for it with {snapshots["detection"]["false_alarm"]:.3f}; t
 
 {_verdicts(snapshots["verdicts"])}
 
-Between 10 and 20 % there is no name to be right about; few grains near it are often called
+Between 10 and 20 % there is no name to be right about; populations near it are often called
 something. At least half of the grains of a session should lie between 0.3 and 0.7 of a two-phase
 field: nearer to its ends any population has few grains on the way.
 
@@ -95,8 +95,8 @@ median angle that holds 95 % of the posterior.
 
 {_coverage(study["habit_planes"])} The analysis leaves open that true normals scatter by up to 12°
 and that half of the fronts follow no plane. Where they do (10 grains, 3°), regions hold the plane
-in {study["habit_regions"]["covered"]:.3f} of {study["habit_regions"]["repeats"]}; above none
-scatters, so they are wider than they need be.
+in {study["habit_regions"]["covered"]:.3f} of {study["habit_regions"]["repeats"]}. So regions are
+wider than they need be, most where nothing scatters.
 
 Fronts of no common plane are taken for fronts of one (p at most 0.05) in
 {study["random_fronts"]["rejected"]:.3f} of {study["random_fronts"]["repeats"]} draws.
