@@ -48,7 +48,7 @@ from phasefront.orientations import indexing
 from phasefront.phases import decisions
 from phasefront.scans import files
 from phasefront.spots import vectors
-from phasefront.virtual import bloch_waves, camera
+from phasefront.virtual import bloch_waves, camera, specimen
 from phasefront.virtual.conditions import Conditions, Stop
 from phasefront.virtual.particles import VirtualPhase
 from phasefront.virtual.reliability import expected_calibration_error
@@ -302,16 +302,19 @@ class Study:
     def _film(self, film: Film) -> tuple[Path, xr.Dataset]:
         name = hashlib.sha256(repr(film).encode()).hexdigest()[:16]
         path = self.folder / f"{name}.blo"
-        truth = camera.simulate_scan(
-            path, scan="virtual", material="nvpf",
+        grown = specimen.make_specimen(
+            scan="virtual", material="nvpf",
             phases=[
                 VirtualPhase.of_cif(phase.name, STRUCTURES / f"{phase.cif}.cif", phase.ion_content)
                 for phase in PHASES
             ],
-            ion_content=film.ion_content, insertion_model="all-or-none", scale_nominal=SCALE,
-            scale_error=0.0, ellipse_ratio=film.ellipse_ratio, dose=film.dose, seed=film.seed,
-            shape=self.shape, grains=film.grains or self.grains, conditions=film.conditions,
+            ion_content=film.ion_content, insertion_model="all-or-none", seed=film.seed,
+            shape=self.shape, grains=film.grains or self.grains,
             intensities=self._intensities(film, name),
+        )  # fmt: skip
+        truth = camera.simulate_scan(
+            path, grown, scale_nominal=SCALE, scale_error=0.0, ellipse_ratio=film.ellipse_ratio,
+            dose=film.dose, conditions=film.conditions,
         )  # fmt: skip
         return path, truth
 

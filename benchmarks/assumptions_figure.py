@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from phasefront.report.figures import maps, style
+from phasefront.report.figures import style
 
 _SHARES = {
-    "right": "#0072B2", "wrong": "#D55E00", "mixed": maps.MIXED_COLOUR,
-    "undecided": maps.UNDECIDED_COLOUR, "vacuum": style.VACUUM_COLOUR,
+    "right": "#0072B2", "wrong": "#D55E00", "mixed": style.MIXED_COLOUR,
+    "undecided": style.UNDECIDED_COLOUR, "vacuum": style.VACUUM_COLOUR,
 }  # fmt: skip
 
 

@@ -1,5 +1,7 @@
 """The constants that were fitted: each again, on scans that no accuracy is reported for.
 
+It takes some five minutes of one core.
+
 Virtual scans of NVPF in dynamical scattering, seeds 81001 to 81003, true geometry, positions of one
 phase and one grain. Of each constant the value in the code is set beside the best of a range, and
 beside the range that is as good: within 0.01 of the best score. Scores are mean log-probabilities

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from phasefront.layouts.phases import MIXED, UNDECIDED, VACUUM
-from phasefront.report.figures import maps, style
+from phasefront.report.figures import style
 
 # Code in the map of differences, name, colour. The two that differ stand out, the rest recedes.
 AGREEMENT = (
@@ -36,8 +36,8 @@ def draw_maps(particle, labels: Mapping[str, str]):
     from matplotlib.patches import Patch
 
     colours = dict(enumerate(style.PHASE_COLOURS)) | {
-        MIXED: maps.MIXED_COLOUR,
-        UNDECIDED: maps.UNDECIDED_COLOUR,
+        MIXED: style.MIXED_COLOUR,
+        UNDECIDED: style.UNDECIDED_COLOUR,
         VACUUM: style.VACUUM_COLOUR,
     }
 
@@ -67,9 +67,9 @@ def draw_maps(particle, labels: Mapping[str, str]):
         of_phases = [
             Patch(color=style.PHASE_COLOURS[phase], label=name) for phase, name in enumerate(names)
         ]
-        of_phases.append(Patch(color=maps.UNDECIDED_COLOUR, label="undecided"))
+        of_phases.append(Patch(color=style.UNDECIDED_COLOUR, label="undecided"))
         if (particle.decision == MIXED).any():
-            of_phases.append(Patch(color=maps.MIXED_COLOUR, label="mixed"))
+            of_phases.append(Patch(color=style.MIXED_COLOUR, label="mixed"))
         of_phases.append(Patch(color=style.VACUUM_COLOUR, label="vacuum"))
         of_kinds = [Patch(color=colour, label=name) for name, colour in AGREEMENT]
         axes[1, 0].legend(

@@ -15,13 +15,15 @@ from benchmarks import snapshots
 from phasefront.core import netcdf
 from phasefront.mechanisms import proportions
 from phasefront.mechanisms.morphology import MORPHOLOGIES, Morphologist, caught
-from phasefront.virtual.insertion import table
+from phasefront.virtual.insertion import cartoons, table
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "bench" / "mechanisms_morphology.json"
 # Positions of grains; those of the third class are about 20 across.
-SIZES = {"40 to 99": (40, 100), "100 to 199": (100, 200), "200 to 449": (200, 450),
-         "450 to 640": (450, 1000)}  # fmt: skip
-TWENTY_ACROSS = SIZES["200 to 449"]
+SIZES = {"below 100": (0, 100), "100 to 199": (100, 200), "200 to 449": (200, 450),
+         "from 450": (450, 10_000)}  # fmt: skip
+_TWENTY = "200 to 449"
+# Angle of the beam with the axis along which a grain is the same: from near end on to the side.
+TILTS = {"0 to 34": (0.0, 35.0), "35 to 64": (35.0, 65.0), "65 to 90": (65.0, 90.1)}
 GRAINS, POPULATIONS = (10, 20, 30), 40  # of each regime, direction and kind
 _WHOLE, _NONE = MORPHOLOGIES.index("whole"), MORPHOLOGIES.index("none of these")
 _BINS = 10
@@ -40,11 +42,17 @@ def told(seen: xr.Dataset, morphologist: Morphologist) -> dict:
     posterior = morphologist.posterior(seen["features"].values)
     size = seen["positions"].values
     within = {name: (size >= low) & (size < high) for name, (low, high) in SIZES.items()}
+    tilt, twenty = seen["tilt"].values, within[_TWENTY]
+    of_tilt = {name: twenty & (tilt >= low) & (tilt < high) for name, (low, high) in TILTS.items()}
     named = populations(seen)
     return {
         "grains": {
             name: of_grains(seen.isel(snapshot=here), posterior[here])
             for name, here in {"all": np.full(len(size), True), **within}.items()
+        },
+        "grains of 20 by tilt": {
+            name: of_grains(seen.isel(snapshot=here), posterior[here])
+            for name, here in of_tilt.items()
         },
         "caught": {
             "stated": vars(morphologist.detection),
@@ -156,7 +164,7 @@ def _drawn(seen, posterior, prior, named, count: int):
     populations of different snapshots; grains come again only after all others."""
     rng = np.random.default_rng([snapshots.SEED, count])
     size, grain = seen["positions"].values, seen["grain"].values
-    usable = caught(posterior) & (size >= TWENTY_ACROSS[0]) & (size < TWENTY_ACROSS[1])
+    usable = caught(posterior) & (size >= SIZES[_TWENTY][0]) & (size < SIZES[_TWENTY][1])
     for name in np.unique(named):
         place = np.flatnonzero(usable & (named == name))
         if len(place) < count:
@@ -180,9 +188,9 @@ def _drawn(seen, posterior, prior, named, count: int):
 def of_unnamed(seen, posterior, prior, named) -> dict:
     """Grains drawn as no morphology: how often they, and populations of 10, are called none."""
     size, name = seen["positions"].values, np.array([one.split(": ")[1] for one in named])
-    here = (size >= TWENTY_ACROSS[0]) & (size < TWENTY_ACROSS[1]) & caught(posterior)
+    here = (size >= SIZES[_TWENTY][0]) & (size < SIZES[_TWENTY][1]) & caught(posterior)
     drawn = np.array(["drawn" in one for one in named])
-    kinds = [kind for kind in np.unique(name[drawn]) if kind not in MORPHOLOGIES]
+    kinds = [kind for kind in np.unique(name[drawn]) if kind in cartoons.UNNAMED]
     result = {}
     for kind in kinds:
         own = named[name == kind]

@@ -1,9 +1,10 @@
 """What half and double of a constant that was chosen, not fitted, does to decisions.
 
 On the virtual scans of `benchmarks.constants`, calibrated on themselves. Constants that numba
-compiles in are not among them. Writes `results/bench/sensitivity.json` and prints a line for each
-value: share of positions whose decision is another than with the code's value; the same numbers as
-in docs/decisions.md; and the mean log-probability of the true phase at clear positions.
+compiles in are not among them. Writes `results/bench/sensitivity.json` after each and prints a line
+for each value: share of positions whose decision is another than with the code's value; the same
+numbers as in docs/decisions.md; and the mean log-probability of the true phase at clear positions.
+Names of constants as arguments try these alone, and keep what the file has of others.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import importlib
 import json
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numba.core.dispatcher import Dispatcher
 
 from benchmarks import assumptions
 from benchmarks.assumptions import MIN_SPOTS, PHASES, POSITION_SIGMA, Assumed, Decided, Study
@@ -31,18 +34,18 @@ from phasefront.scans import files
 
 OUT = assumptions.ROOT / "results" / "bench" / "sensitivity.json"
 CONSTANTS = (
-    "diffraction.optics.LOCAL_SCALE_SIGMA", "diffraction.optics.LENSES_SET_ANEW",
+    "diffraction.optics.LOCAL_SCALE_SIGMA",
     "diffraction.cells.CELL_SIGMA", "diffraction.cells._TILT_SIGMA",
     "diffraction.cells._TURN_SIGMA", "diffraction.template_library.COARSE_DEG",
-    "diffraction.template_library._SHELL_STEP", "diffraction.reflections._WEAKEST",
-    "orientations.indexing._SPARE", "orientations.indexing._WORTH",
-    "phases.distortion._RICH", "phases.distortion._SURE",
-    "phases.distortion._MARGIN", "phases.forced._PROMISED", "phases.forced._ABSENT",
-    "phases.forced._MOST", "phases.forced._DOUBLE_ODDS", "phases.forced._DOUBLE_SHARE",
-    "phases.forced._EXTINCT_ODDS", "phases.forced._UNSEEN_SHARE", "phases.lattices._ALIKE_DEG",
-    "phases.lattices._BLIND", "phases.overlaps._AZIMUTHS", "phases.overlaps._ODDS",
-    "phases.vacuum._CELL", "phases.vacuum._MARGIN", "phases.vacuum._NOISE",
-    "phases.vacuum._OF_CRYSTALS", "phases.vacuum._DRIFT", "phases.vacuum._MOST_SPOTTED",
+    "diffraction.template_library._SHELL_STEP", "diffraction.reflections.WEAKEST",
+    "diffraction.cells._ROUNDS", "orientations.indexing._SPARE", "orientations.indexing._WORTH",
+    "phases.distortion._RICH", "phases.distortion._SURE", "phases.distortion._ROUNDS",
+    "phases.distortion._MARGIN", "phases.forced._MOST", "phases.forced._DOUBLE_ODDS",
+    "phases.forced._DOUBLE_SHARE", "phases.forced._EXTINCT_ODDS", "phases.forced._UNSEEN_SHARE",
+    "phases.lattices._ALIKE_DEG", "phases.lattices._BLIND", "phases.overlaps._AZIMUTHS",
+    "phases.overlaps._ODDS", "phases.vacuum._CELL", "phases.vacuum._ZONES",
+    "phases.vacuum._MARGIN", "phases.vacuum._NOISE", "phases.vacuum._OF_CRYSTALS",
+    "phases.vacuum._FEW_CRYSTALS", "phases.vacuum._DRIFT", "phases.vacuum._MOST_SPOTTED",
 )  # fmt: skip
 
 
@@ -95,20 +98,33 @@ def compared(scans: list[Scan], usual: list[np.ndarray], found: list[np.ndarray]
     }
 
 
-def with_constant(name: str, factor: float, scans: list[Scan]) -> list[np.ndarray]:
-    """Decisions with a constant times a factor, wherever it has been imported to."""
-    module, own = name.rsplit(".", 1)
-    kept = getattr(importlib.import_module(f"phasefront.{module}"), own)
+@contextmanager
+def with_constant(name: str, factor: float) -> Iterator[None]:
+    """A constant times a factor, wherever it has been imported to.
+
+    Raises ValueError where a kernel is compiled with it, which would not see another value.
+    """
+    module, own = f"phasefront.{name}".rsplit(".", 1)
+    kept = getattr(importlib.import_module(module), own)
     value = type(kept)(max(1, kept * factor)) if isinstance(kept, int) else kept * factor
+    # Private ones are imported nowhere: elsewhere the same name is another constant.
+    home = module if own.startswith("_") else "phasefront."
     with ExitStack() as stack:
         for key, loaded in list(sys.modules.items()):
-            if key.startswith("phasefront.") and getattr(loaded, own, None) is kept:
+            if key.startswith(home) and getattr(loaded, own, None) is kept:
+                if any(own in kernel.py_func.__code__.co_names for kernel in _kernels(loaded)):
+                    raise ValueError(f"{name} is compiled into kernels of {key}")
                 stack.enter_context(changed(loaded, own, value))
-        return [scan.decided() for scan in scans]
+        yield
+
+
+def _kernels(module) -> list[Dispatcher]:
+    return [value for value in vars(module).values() if isinstance(value, Dispatcher)]
 
 
 def main(names: list[str], out: Path = OUT) -> None:
     rows = json.loads(out.read_text()) if out.exists() else {}
+    out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         study = Study(Path(folder), SHAPE, GRAINS)
         scans = [Scan(study.film(film)[0], study.decide(film, Assumed())) for film in FILMS]
@@ -118,14 +134,14 @@ def main(names: list[str], out: Path = OUT) -> None:
         for name in names or CONSTANTS:
             for factor in (0.5, 2.0):
                 try:
-                    found = with_constant(name, factor, scans)
+                    with with_constant(name, factor):
+                        found = [scan.decided() for scan in scans]
                 except errors.InputError as refusal:
                     rows[f"{name} x {factor:g}"] = {"refused": str(refusal)}
                     continue
                 rows[f"{name} x {factor:g}"] = row = compared(scans, usual, found)
                 print(f"{name:44} x {factor:3g} {_told(row)}", flush=True)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(json.dumps(rows, indent=1) + "\n")
+            out.write_text(json.dumps(rows, indent=1) + "\n")
 
 
 def _told(row: dict) -> str:

@@ -1,7 +1,7 @@
 """Snapshots of simulated and drawn grains as scans see them, of which morphologies are learned.
 
 `python -m benchmarks.snapshots` makes `snapshots.nc` of the package again, from the training and
-calibration parts of the simulated grains, in some eight minutes of two cores. What is reported of
+calibration parts of the simulated grains, in some minutes of two cores. What is reported of
 the morphologist is of the test part, which that file does not hold.
 """
 
@@ -24,14 +24,14 @@ from phasefront.grains.segmentation import find_grains
 from phasefront.interfaces.tracing import trace_interfaces
 from phasefront.mechanisms.features import FEATURES, features_of
 from phasefront.mechanisms.snapshots import DATA_FILE, SNAPSHOTS
-from phasefront.virtual.insertion import placing, seen, table
+from phasefront.virtual.insertion import cartoons, placing, seen, table
 from phasefront.virtual.insertion.morphology import MORPHOLOGIES, NONE, WHOLE
 from phasefront.virtual.insertion.regimes import PARTS, REGIMES, Drawn
 
 STRUCTURES = Path(__file__).resolve().parents[1] / "config" / "structures"
 SEED = 20261129
 # How often each state of a grain is seen; whole grains of either end are seen once.
-VIEWS = {"training": 6, "calibration": 6, "test": 6}
+VIEWS = {"training": 4, "calibration": 4, "test": 3}
 # Grains on a square of boxes, each in the middle of its own.
 _ACROSS, _BOX = 8, 32
 # Positions of a grain, and thickness of the cut in steps of the scan; evenly in the logarithm.
@@ -43,10 +43,12 @@ class Seen(NamedTuple):
 
     interfaces: xr.Dataset
     grains: xr.Dataset
-    # Of each grain found: number and state in the table, whether ions enter.
+    # Of each grain found: number and state in the table, whether ions enter, and the angle (degree)
+    # between the beam and the axis along which the grain is the same.
     number: np.ndarray
     state: np.ndarray
     inserting: np.ndarray
+    tilt: np.ndarray
 
 
 def candidates() -> CandidatePhases:
@@ -103,9 +105,11 @@ def see(made: xr.Dataset, wanted: np.ndarray, seed: np.random.SeedSequence) -> S
     place = found["label"].values
     owner = np.array([label[place == grain].max() for grain in range(found.sizes["grain"])], int)
     number, state = wanted[owner].T
+    beam = Rotation.from_quat(rotation[owner], scalar_first=True).apply([0.0, 0.0, 1.0])
+    tilt = np.degrees(np.arccos(np.clip(np.abs(beam @ table.PLANE[2]), 0.0, 1.0)))
     return Seen(
         trace_interfaces(made_of, found, phases), found, number, state,
-        made["inserting"].values[number] == 1,
+        made["inserting"].values[number] == 1, tilt,
     )  # fmt: skip
 
 
@@ -117,14 +121,15 @@ def snapshots(parts: dict[str, int], seed: int) -> xr.Dataset:
         for field in fields(part, seed, views):
             features = features_of(field.interfaces, field.grains, field.inserting)
             rows += zip(
-                features, field.number, field.state, field.grains["size"].values, strict=True
-            )
-    features, number, state, size = map(np.array, zip(*rows, strict=True))
+                features, field.number, field.state, field.grains["size"].values, field.tilt,
+                strict=True,
+            )  # fmt: skip
+    features, number, state, size, tilt = map(np.array, zip(*rows, strict=True))
     inside = (state >= 0) & (state < made.sizes["state"])
     whole, none = MORPHOLOGIES.index(WHOLE), MORPHOLOGIES.index(NONE)
     shown = made["appearance"].values[number, np.where(inside, state, 0)]
     shown = np.where(inside, shown, whole)
-    without_name = ~np.isin(kinds(made)[number], ("", *MORPHOLOGIES))
+    without_name = np.isin(kinds(made)[number], cartoons.UNNAMED)
     return netcdf.build(
         SNAPSHOTS,
         {
@@ -132,7 +137,7 @@ def snapshots(parts: dict[str, int], seed: int) -> xr.Dataset:
             "regime": made["regime"].values, "part": made["part"].values, "features": features,
             "morphology_of_state": np.where((shown != whole) & without_name, none, shown),
             "morphology_of_history": np.where(shown == whole, whole, made["label"].values[number]),
-            "grain": number, "state": state, "positions": size,
+            "grain": number, "state": state, "positions": size, "tilt": tilt,
             "snapshot_regime": made["grain_regime"].values[number],
         },
         {"seed": seed},

@@ -7,16 +7,22 @@ from phasefront.records.job import Job
 
 
 def analyse_log(job):
-    from phasefront.core import netcdf, tables
+    from phasefront.core import moments, netcdf, tables
     from phasefront.cycling import analysis, logs
     from phasefront.layouts.cycling import CYCLING, CYCLING_TABLE
 
     row = job.row
+    log = logs.read_log(job.log, columns=row.columns, timezone=row.timezone)
+    started = moments.settled(
+        log.attrs["started"], stated=row.start, zone=row.timezone, path=job.log, field="start",
+        table="the table of logs",
+    )  # fmt: skip
     analysed = analysis.analyse_log(
-        logs.read_log(job.log, columns=row.columns),
+        log,
         name=row.log,
         states=[state.moment() for state in job.states.root],
         mass_mg=row.mass_mg,
+        started=started,
         mass_error_mg=row.mass_error_mg,
         formula_mass=job.weighed.molar_mass,
         initial_content=job.weighed.ion_content,

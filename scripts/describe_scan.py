@@ -1,6 +1,6 @@
 """Say what a raw scan is: shape, header, mean and maximum pattern, virtual images."""
 
-from phasefront.experiment.settings.scans import ScanLayout, ScanSettings
+from phasefront.experiment.settings.scans import ScanClock, ScanLayout, ScanSettings
 from phasefront.records.job import Job
 
 
@@ -15,6 +15,7 @@ def describe_scan(job):
         name=job.name,
         hashing=Hashing(job.scan),
         bright_field_radius_px=job.settings.bright_field_radius_px,
+        clock=job.clock,
     )
     netcdf.write(description, job.description, SCAN)
 
@@ -23,6 +24,6 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("scan", "raw scan").parameter("name", "identifier of the scan")
     job.settings("settings", ScanSettings)
-    job.settings("layout", ScanLayout, default="{}")
+    job.settings("layout", ScanLayout, default="{}").settings("clock", ScanClock, default="{}")
     job.output("description", "netCDF file to write")
     job.run(describe_scan)

@@ -10,6 +10,7 @@ def draw_explorer(job):
     from phasefront.core import netcdf
     from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.layouts.comparison import COMPARISON
+    from phasefront.layouts.mechanisms import MECHANISMS
     from phasefront.report.explorer import assembly, page
 
     rows = job.scans.root
@@ -20,6 +21,7 @@ def draw_explorer(job):
         parent_point_group=job.shared_lattice.point_group,
     )
     shown = assembly.read_scans(rows, vars(job), job.cameras.root)
+    mechanisms = [netcdf.read(path, MECHANISMS) for path in job.mechanisms]
     embedded = assembly.embedded_patterns(rows, shown, job.raw, job.settings.patterns_mb)
     run = assembly.whole_run(
         job.name,
@@ -30,8 +32,11 @@ def draw_explorer(job):
         shown,
         netcdf.read(job.comparison, COMPARISON),
         job.conclusion.read_text(encoding="utf-8"),
+        *mechanisms,
     )
-    parts = assembly.scan_parts(rows, shown, embedded, candidates, job.phases, job.name)
+    parts = assembly.scan_parts(
+        rows, shown, embedded, candidates, job.phases, job.name, *mechanisms
+    )
     texts = (path.read_text(encoding="utf-8") for path in (job.program, job.style))
     with job.explorer.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(page.compose(run, parts, *texts))
@@ -44,6 +49,7 @@ if __name__ == "__main__":
     job.input("phases", "phases of every scan", many=True)
     job.input("grains", "grains of every scan", many=True)
     job.input("interfaces", "interfaces inside their grains", many=True)
+    job.input("mechanisms", "how grains convert; none without scans", many=True)
     job.input("spots", "Bragg vectors", many=True)
     job.input("orientations", "orientations under each phase", many=True)
     job.input("calibration", "calibrations", many=True)

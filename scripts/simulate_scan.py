@@ -8,13 +8,12 @@ from phasefront.records.job import Job
 def simulate_scan(job):
     from phasefront.core import netcdf
     from phasefront.layouts.truth import TRUTH
-    from phasefront.virtual import camera, particles
+    from phasefront.virtual import camera, particles, specimen
     from phasefront.virtual.insertion import placing
 
     chosen = job.virtual.simulated
     state = job.virtual.states[job.state]
-    truth = camera.simulate_scan(
-        job.blo,
+    grown = specimen.make_specimen(
         scan=job.scan,
         intensities=job.intensities,
         material=job.virtual.material,
@@ -26,13 +25,17 @@ def simulate_scan(job):
         insertion_model=state.insertion_model,
         grains=job.virtual.grains,
         shape=job.virtual.shape,
-        dose=state.dose or job.virtual.dose,
         thickness_nm=state.thickness_nm or job.virtual.thickness_nm,
-        scale_nominal=job.instrument.scale,
         scan_step_nm=job.step,
         seed=job.seed,
-        camera=job.virtual.camera,
         simulated=placing.Choice(chosen.part, tuple(chosen.regimes), *job.grains),
+    )
+    truth = camera.simulate_scan(
+        job.blo,
+        grown,
+        scale_nominal=job.instrument.scale,
+        dose=state.dose or job.virtual.dose,
+        camera=job.virtual.camera,
     )
     netcdf.write(truth, job.truth, TRUTH)
 

@@ -20,7 +20,8 @@ SIZES = {
 MADE_UP = {"second_phase": -1, "label": -1, "mask": 1, "kind": ["area", "thickness", "molar"]}
 TEXTS = (
     "scan", "file", "method", "dtype", "sha256", "header", "log", "warnings", "pattern", "state",
-    "refined_with", "refused", "map_by", "molar_weight", "insertion_model", "verdict",
+    "refined_with", "refused", "map_by", "molar_weight", "started", "started_from", "start",
+    "end", "clock", "insertion_model", "verdict",
 )  # fmt: skip
 
 

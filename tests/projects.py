@@ -10,7 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from phasefront.cli import running
+from dry_runs import dry_run
+
 from phasefront.records.record import SUFFIX
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -50,10 +51,15 @@ class Project:
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True
         )
 
+    def dry_run(self, *options: str, configs: tuple[str, ...]) -> subprocess.CompletedProcess:
+        """Snakemake with options, which run nothing, in the copy."""
+        arguments = ["--configfile", *map(str, configs), *options]
+        return dry_run(arguments, self.folder, self.environment)
+
     def planned(self, *overriding: str, options: tuple[str, ...] = ()) -> dict[str, int]:
         """Rules that Snakemake would run now, with their numbers of jobs."""
         quietly = ("--dry-run", "--quiet", "rules")
-        done = self.call(running.snakemake([self.config, *overriding], *quietly, *options))
+        done = self.dry_run(*quietly, *options, configs=(self.config, *overriding))
         assert done.returncode == 0, done.stderr
         lines = [line.split() for line in done.stdout.splitlines()]
         counts = {

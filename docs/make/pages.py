@@ -1,4 +1,4 @@
-"""Pages whose numbers the last demo and the last studies left.
+"""Pages whose numbers the last runs and studies left.
 
 A page is written where its results are there; the others stay as they are.
 """
@@ -6,16 +6,33 @@ A page is written where its results are there; the others stay as they are.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
-from docs.make import mechanisms
+from docs.make import constants_page, mechanisms
 from phasefront.report.wording import markdown_table
+from phasefront.virtual.checks import check_table
 
 ROOT = Path(__file__).resolve().parents[2]
 SUMMARY = ROOT / "results/demo/summary.json"
 CHECK = ROOT / "results/demo/truth_check.json"
 CONCLUSION = ROOT / "results/demo/conclusion.txt"
 BENCH = ROOT / "results/bench/indexing.json"
+DECISIONS = ROOT / "results/decisions/truth_check.json"
+# Columns of the table of docs/decisions.md: what `truth.check_scan` calls them, and decimals.
+DECISION_COLUMNS = {
+    "accuracy": ("phase_accuracy_decided", 3),
+    "undecided": ("undecided", 3),
+    "mixed": ("mixed", 3),
+    "mixed columns found": ("mixed_found", 3),
+    "called mixed wrongly": ("mixed_wrong", 3),
+    "overlaps right": ("phase_accuracy_overlap", 3),
+    "calibration error": ("expected_calibration_error", 4),
+    "orientation, median (degrees)": ("orientation_error_deg_median", 2),
+    "x, rms error": ("ion_content_error_rms", 3),
+    "x, 95 % intervals covering": ("ion_content_covering", 3),
+    "largest error of an area fraction": ("fraction_error_max", 3),
+}
 
 
 def demo_page() -> str:
@@ -89,6 +106,36 @@ phasefront is {beside}.
 """
 
 
+def decisions_page() -> str:
+    """The page as it is, with the table and the sentence below it written again."""
+    checks = json.loads(DECISIONS.read_text(encoding="utf-8"))
+    table = markdown_table(
+        ["scan", *DECISION_COLUMNS],
+        [
+            [row["scan"], *("–" if row[name] != row[name] else f"{row[name]:.{decimals}f}"
+                            for name, decimals in DECISION_COLUMNS.values())]
+            for row in check_table(checks).to_dict("records")
+        ],
+    )  # fmt: skip
+    counts = {scan: check["positions"]["phase_accuracy_decided"] for scan, check in checks.items()}
+    wrong = {
+        scan: round(count * (1 - checks[scan]["phase_accuracy_decided"]))
+        for scan, count in counts.items() if count
+    }  # fmt: skip
+    named = ", ".join(f"{number} in {scan}" for scan, number in wrong.items() if number)
+    sentence = (
+        f"Of {sum(counts.values())} decided positions of one grain and one phase"
+        f" {sum(wrong.values()) or 'none'} {'is' if sum(wrong.values()) < 2 else 'are'} wrong"
+        f"{f' ({named})' if named else ''}."
+    )
+    page = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
+    written = re.compile(r"\| scan \| accuracy.*?\n\n.*?\n\n", flags=re.DOTALL)
+    page, places = written.subn(lambda _: f"{table}\n\n{sentence}\n\n", page)
+    if places != 1:
+        raise ValueError(f"docs/decisions.md has {places} tables of scans, not one")
+    return page
+
+
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
@@ -103,7 +150,13 @@ if __name__ == "__main__":
     for page, needed, write in (
         ("demo.md", [SUMMARY, CHECK, CONCLUSION], demo_page),
         ("speed.md", [BENCH], speed_page),
+        ("decisions.md", [DECISIONS], decisions_page),
         ("mechanisms.md", [mechanisms.STUDY], mechanisms.page),
+        (
+            "constants.md",
+            [constants_page.FITTED, constants_page.CHOSEN, constants_page.OF_PAIRS],
+            constants_page.constants_page,
+        ),
     ):
         missing = [path for path in needed if not path.is_file()]
         if missing:

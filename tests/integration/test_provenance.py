@@ -133,7 +133,8 @@ def test_a_camera_is_compared_where_directions_are_given_and_nowhere_else(
                 given[name] = json.loads(json.dumps(given[name]).replace("12.0", "13.0"))
                 assert "12.0, not 13.0" in settings.difference(record)
     assert broken.keys() == {
-        "draw_maps", "export_maps", "trace_interfaces", "execute_notebook", "draw_explorer"
+        "draw_maps", "export_maps", "trace_interfaces", "infer_mechanisms", "execute_notebook",
+        "draw_explorer",
     }  # fmt: skip
     assert all(said.endswith((", not 0.0", ", not False")) for said in broken.values())
 

@@ -32,15 +32,16 @@ READERS = {
     "find_orientations": "decide_phases draw_patterns draw_maps export_maps draw_explorer",
     "decide_phases": "find_grains count_fractions draw_patterns draw_maps export_maps"
     " draw_comparison execute_notebook check_against_truth simulate_confusion draw_explorer"
-    " trace_interfaces draw_interfaces",
+    " trace_interfaces draw_interfaces draw_morphologies",
     "find_grains": "simulate_confusion count_fractions draw_maps draw_comparison execute_notebook"
-    " draw_explorer trace_interfaces draw_interfaces",
-    "trace_interfaces": "draw_interfaces",
+    " draw_explorer trace_interfaces draw_interfaces infer_mechanisms draw_morphologies",
+    "trace_interfaces": "draw_interfaces infer_mechanisms draw_morphologies draw_explorer",
+    "infer_mechanisms": "tabulate_mechanisms draw_morphologies draw_explorer",
     "simulate_confusion": "count_fractions",
     "count_fractions": "pool_fractions tabulate_fractions summarise_run execute_notebook"
     " check_against_truth",
     "pool_fractions": "compare_sources tabulate_fractions execute_notebook",
-    "analyse_log": "draw_log compare_sources draw_comparison execute_notebook",
+    "analyse_log": "draw_log compare_sources draw_comparison execute_notebook infer_mechanisms",
     "fit_pattern": "draw_powder compare_sources",
     "compare_sources": "tabulate_comparison summarise_run draw_comparison execute_notebook"
     " draw_explorer",
@@ -54,14 +55,14 @@ OF_A_SCAN = {
     "simulate_scan", "describe_scan", "calibrate_scan", "find_spots", "find_orientations",
     "decide_phases", "find_grains", "simulate_confusion", "count_fractions", "draw_scan",
     "draw_patterns", "draw_maps", "export_maps", "pool_fractions", "trace_interfaces",
-    "draw_interfaces",
+    "draw_interfaces", "draw_morphologies",
 }  # fmt: skip
 OF_A_PATTERN = {"simulate_pattern", "fit_pattern", "draw_powder"}
 WITH_CIFS = {
     "simulate_pattern", "simulate_templates", "calibrate_scan", "find_orientations",
     "decide_phases", "find_grains", "simulate_confusion", "count_fractions", "fit_pattern",
     "rate_pairs", "draw_pairs", "draw_patterns", "draw_maps", "export_maps", "check_against_truth",
-    "execute_notebook", "draw_explorer", "trace_interfaces",
+    "execute_notebook", "draw_explorer", "trace_interfaces", "infer_mechanisms",
 }  # fmt: skip
 
 
@@ -228,6 +229,7 @@ SETTINGS = {
     },
     "comparison: {margin: 0.2}": {"compare_sources"},
     "interfaces: {outliers: 0.01}": {"trace_interfaces"},
+    "mechanisms: {direction: {x2.5: charge}}": {"infer_mechanisms"},
     "powder: {background_terms: 9}": {"fit_pattern"},
     "supplement: {include_raw: true}": set(),
     "report: {explorer: {patterns_mb: 1}}": {"draw_explorer"},
@@ -257,11 +259,11 @@ REPLACED = {
         "config/small.yaml", "label: NaV$_2$", "label: Na$_1$V$_2$",
         {"draw_pairs", "draw_patterns", "draw_maps", "draw_interfaces", "draw_powder",
          "draw_comparison", "draw_truth", "tabulate_fractions", "tabulate_comparison",
-         "execute_notebook", "draw_explorer"}, {},
+         "tabulate_mechanisms", "draw_morphologies", "execute_notebook", "draw_explorer"}, {},
     ),
     "two-phase field": (
         "config/small.yaml", "- Na1: 1\n    Na2: 2\n", "- Na1: 1.02\n    Na2: 2\n",
-        {"compare_sources", "trace_interfaces"}, {},
+        {"compare_sources", "trace_interfaces", "infer_mechanisms"}, {},
     ),
     "what was weighed": (
         "config/small.yaml", "pristine_ion_error: 0.01", "pristine_ion_error: 0.02",
@@ -270,7 +272,8 @@ REPLACED = {
     "camera of an instrument": (
         "config/small.yaml", "mirrored: false\n      rotation_deg: 0",
         "mirrored: true\n      rotation_deg: 12",
-        {"draw_maps", "export_maps", "execute_notebook", "draw_explorer", "trace_interfaces"}, {},
+        {"draw_maps", "export_maps", "execute_notebook", "draw_explorer", "trace_interfaces",
+         "infer_mechanisms"}, {},
     ),
     "command of a rule": (
         "workflow/rules/grains.smk", "python scripts", "python -O scripts", {"find_grains"}, {}

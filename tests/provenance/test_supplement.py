@@ -546,3 +546,18 @@ def test_verify_hashes_all_that_was_packed(unpacked, monkeypatch, name, cwd):
     assert found.endswith(f"{Path(name).name}: changed since the supplement was packed.")
     file.unlink()
     assert any(f"{Path(name).name}: gone" in problem for problem in verify(path).problems)
+
+
+def test_methods_tell_of_series_and_of_a_mass_that_is_not_known():
+    placing = {"series": "s", "log": "cell", "clock_offset_s": 1.5, "clock_offset_error_s": 0.5}
+    steps = [
+        made_by("analyse_log", "cycling/cell.nc", row={"log": "cell", "mass_mg": None}, weighed={}),
+        made_by("place_on_log", "times/a.nc", scan="a", placing=placing),
+        made_by(
+            "place_on_log", "times/b.nc", scan="b", placing=placing | {"clock_offset_error_s": None}
+        ),
+    ]
+    text = methods.section(steps, title="A title", software=SOFTWARE)
+    assert "mass of active material of the galvanostatic log `cell` is not known" in text
+    assert "The scans a and b of the series `s` were placed on the log `cell`" in text
+    assert "an offset of 1.5 s of the scan's clock whose error is not known." in text

@@ -289,7 +289,8 @@ def same_structure_twice(folder: Path) -> None:
 CHECKED = {
     "mass missing": (
         replace_in("config/demo/cycling.tsv", "\t3.42\t", "\t\t"),
-        "config/demo/cycling.tsv: row 1.mass_mg: missing; add it.",
+        "config/demo/cycling.tsv: row 1: mass_error_mg is given without mass_mg; give the mass of "
+        "active material, or leave both out.",
     ),
     "misspelt key": (
         replace_in("config/demo.yaml", "precession_deg:", "precesion_deg:"),

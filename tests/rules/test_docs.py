@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.make import architecture, pages
+from docs.make import architecture, constants_page, pages
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -57,3 +57,46 @@ def test_the_page_of_the_benchmark_says_what_was_measured(tmp_path, monkeypatch)
     page = pages.speed_page()
     assert "| theirs | 1.2 | 0.875 | 1.20° / 88.00° | 1082 MB |" in page
     assert page.endswith("phasefront is 36 times as fast as pyxem's default.\n")
+
+
+def test_the_page_of_decisions_says_how_many_are_wrong_and_where(tmp_path, monkeypatch):
+    numbers = {name: 0.25 for name, _ in pages.DECISION_COLUMNS.values()}
+    bins = [{"from": 0.9, "to": 1.0, "count": 40, "posterior": 0.95, "frequency": 0.9}]
+    one = numbers | {
+        "phase_accuracy_decided": 0.975, "mixed_found": None, "confidence": bins,
+        "positions": dict.fromkeys(numbers, 40) | {"mixed_found": 0},
+    }  # fmt: skip
+    checks = tmp_path / "truth_check.json"
+    checks.write_text(json.dumps({"thin": one, "thick": one | {"phase_accuracy_decided": 1.0}}))
+    monkeypatch.setattr(pages, "DECISIONS", checks)
+    page = pages.decisions_page()
+    assert "| thin | 0.975 | 0.250 | 0.250 | – | 0.250 |" in page
+    assert "| all scans | 0.988 | 0.250 |" in page
+    assert "Of 80 decided positions of one grain and one phase 1 is wrong (1 in thin).\n" in page
+    assert "| thin-1e5" not in page
+    checks.write_text(json.dumps({"thick": one | {"phase_accuracy_decided": 1.0}}))
+    assert "Of 40 decided positions of one grain and one phase none is wrong.\n" in (
+        pages.decisions_page()
+    )
+
+
+def test_the_page_of_constants_has_every_row_that_was_measured(tmp_path, monkeypatch):
+    fitted = {
+        "constant": "a.FITTED", "value": 0.4, "best": 0.8, "as_good": [0.2, 1.3], "score": -0.5,
+        "gain": 0.25, "gain_stderr": 0.125,
+    }  # fmt: skip
+    one = {"changed": 0.0, "right": 1.0, "undecided": 0.03, "log_probability": -0.01}
+    chosen = {"as it is": one, "b.CHOSEN x 0.5": one | {"right": 0.75, "changed": 0.5}}
+    chosen["b.CHOSEN x 2"] = {"refused": "a sentence"}
+    pairs = {"as it is": {"moved": 0.0, "median_by": 1.0, "never": 0.0}}
+    pairs |= {f"c.PAIR x {by}": {"moved": 0.1, "median_by": 2, "never": 0} for by in ("0.5", "2")}
+    contents = {"FITTED": {"seeds": [1, 2], "constants": [fitted]}, "CHOSEN": chosen}
+    for name, content in (contents | {"OF_PAIRS": pairs}).items():
+        path = tmp_path / f"{name}.json"
+        path.write_text(json.dumps(content))
+        monkeypatch.setattr(constants_page, name, path)
+    page = constants_page.constants_page()
+    assert "| `a.FITTED` | 0.4 | 0.8 | 0.2 to 1.3 | -0.5000 | 0.2500 ± 0.1250 |" in page
+    assert "| `b.CHOSEN` | 0.5000 | refused | 0.0300 | refused | -0.0100 | refused |" in page
+    assert "| `c.PAIR` | 0.1000 | 0.1000 | 2.0000 | 2.0000 | 0.0000 | 0.0000 |" in page
+    assert "right is 0.7500, over all rows" in " ".join(page.split())

@@ -1,8 +1,11 @@
 """One script a rule, small files, and command lines that explain themselves."""
 
+import ast
+import io
 import re
 import subprocess
 import sys
+import tokenize
 import types
 from pathlib import Path
 from typing import get_args, get_origin
@@ -171,3 +174,50 @@ def test_test_files_have_names_of_their_own():
     """Of two files of one name pytest takes the first for the second."""
     names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
     assert sorted(set(names)) == sorted(names)
+
+
+def uncommented_numbers(source: str) -> list[str]:
+    """Module constants of numbers alone that no comment stands beside, or right above."""
+    commented = {
+        token.start[0]
+        for token in tokenize.generate_tokens(io.StringIO(source).readline)
+        if token.type == tokenize.COMMENT and not re.match(r"#\s*(fmt|noqa|ruff)\b", token.string)
+    }
+    missing = []
+    for node in ast.parse(source).body:
+        if not isinstance(node, ast.Assign | ast.AnnAssign) or node.value is None:
+            continue
+        parts = list(ast.walk(node.value))
+        numbers = any(
+            isinstance(part, ast.Constant) and type(part.value) in (int, float) for part in parts
+        )
+        # Of what is made with NumPy's names alone; records, layouts and tables say what they are.
+        numbers &= {part.id for part in parts if isinstance(part, ast.Name)} <= {"np"}
+        if numbers and not commented & {node.lineno - 1, *range(node.lineno, node.end_lineno + 1)}:
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            missing += [ast.unparse(target) for target in targets]
+    return missing
+
+
+def test_a_constant_without_a_comment_is_seen():
+    bare = "A = 1.5\n\nB, C = -1, np.log(2)\nD: float = 3 * 2**20\nE = {'nm': [1.0]}\n"
+    assert uncommented_numbers(bare) == ["A", "(B, C)", "D", "E"]
+    told = "# Chosen.\nA = 1.5\nB = (\n    2,  # of them\n)\nC = f(1)\nD = 'text'\nE = True\n"
+    assert uncommented_numbers(told) == []
+    assert uncommented_numbers("# fmt: off\nA = 1\n") == ["A"]
+
+
+# Still to be told.
+BARE = {
+    "mechanisms/habit_plane.py": ["_ASTRAY"],
+    "mechanisms/order.py": ["_FEWEST_GRAINS", "(_LEVEL, _POWER)"],
+    "mechanisms/population.py": ["_BAYES_FACTOR"],
+}
+
+
+def test_every_number_of_a_module_says_what_it_is_or_where_it_is_from():
+    found = {
+        str(path.relative_to(PACKAGE)): uncommented_numbers(path.read_text(encoding="utf-8"))
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+    assert {path: names for path, names in found.items() if names} == BARE

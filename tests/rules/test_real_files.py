@@ -127,6 +127,39 @@ def test_charge_of_a_lithium_iron_phosphate_cell(tmp_path, shared_data):
     assert (analysed["state_ion_content_high"] > analysed["state_ion_content"]).all()
 
 
+def analyse_lfp(tmp_path, shared_data, states=(), **row):
+    log = shared_data("cycling/lfp_half_cell_c10.mpr")
+    weighed = {"molar_mass": 157.76, "ion_content": 1, "ion_error": 0}
+    run_script(
+        "analyse_log", log=log, row=json.dumps({"log": "lfp", "path": str(log)} | row),
+        states=json.dumps(states), weighed=json.dumps(weighed), cycling=tmp_path / "lfp.nc",
+        table=tmp_path / "lfp.csv",
+    )  # fmt: skip
+    return netcdf.read(tmp_path / "lfp.nc", CYCLING)
+
+
+def test_an_electrode_of_unknown_mass_has_charge_but_no_ion_content(tmp_path, shared_data):
+    states = [{"name": "half", "log": "lfp", "fraction": 0.5, "half_cycle": 1}]
+    found = analyse_lfp(tmp_path, shared_data, states, timezone="Europe/Zurich")
+    charge = found["charge"].values[found["half_cycle"].values == 1]
+    assert np.ptp(charge) == pytest.approx(0.545, abs=0.001)
+    assert found["state_charge"].item() == pytest.approx((charge[0] + charge[-1]) / 2, abs=0.001)
+    without = ("ion_content", "capacity", "half_capacity", "charge_per_voltage", "state_capacity")
+    assert all(np.isnan(found[name].values).all() for name in without)
+    assert found["plateau_voltage"].values[0] == pytest.approx(3.5, abs=0.1)
+    assert "mass of active material is not known" in found.attrs["warnings"]
+    assert found.attrs["started"] == "2024-07-02T10:18:08.932000+02:00"
+    assert found.attrs["started_from"].endswith("in Europe/Zurich by the table of logs")
+    run_script("draw_log", cycling=tmp_path / "lfp.nc", ion="Li", figure=tmp_path / "lfp.png")
+    assert (tmp_path / "lfp.png").stat().st_size > 5e4
+
+
+def test_the_table_says_when_a_log_began(tmp_path, shared_data):
+    found = analyse_lfp(tmp_path, shared_data, mass_mg=3.42, start="2024-07-02T08:18:00+00:00")
+    assert found.attrs["started"] == "2024-07-02T08:18:00+00:00"
+    assert found.attrs["started_from"] == "the table of logs"
+
+
 def test_every_setting_of_a_log_reaches_the_analysis(tmp_path):
     """10 h at 1 mA, as text of another kind: each setting by what it adds to the ion content."""
     log = tmp_path / "log.txt"

@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from projects import ROOT
 
-from phasefront.cli import running
 from phasefront.records.job import Job
 from phasefront.report.figures import style
 from phasefront.report.scripts_in_pages import with_inert_data
@@ -72,8 +71,8 @@ def parsed_jobs(fresh_project, tmp_path_factory):
         }  # fmt: skip
         content = with_text(json.loads(json.dumps(original)) | sections, text)
         path.write_text(yaml.safe_dump(content, allow_unicode=True), encoding="utf-8")
-        dry = running.snakemake([project.config], "--dry-run", "--printshellcmds", "--forceall")
-        done = project.call(dry)
+        printing = ("--dry-run", "--printshellcmds", "--forceall")
+        done = project.dry_run(*printing, configs=(project.config,))
         assert done.returncode == 0, done.stdout + done.stderr
         return [
             (script, arguments_of(script, shlex.split(arguments)))

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from examples import example
 
+from phasefront.core.moments import Stamp
 from phasefront.cycling.analysis import analyse_log
 from phasefront.layouts.fractions import FRACTIONS
 from phasefront.layouts.phases import MIXED, PHASES
@@ -50,6 +51,7 @@ def build_cycling(states, contents, *, cycles=False):
             "step_type": np.repeat(["charge", "discharge", "charge"][: len(turns)], part),
         }
     )
+    log["elapsed_s"] = log["time_s"]
     places = 64.15 * (3.05 - contents)
     return analyse_log(
         log,
@@ -59,6 +61,7 @@ def build_cycling(states, contents, *, cycles=False):
             for state, place in zip(states, places, strict=True)
         ],
         mass_mg=3.0,
+        started=Stamp(None, "nothing says so"),
         mass_error_mg=0.03,
         formula_mass=417.79,
         initial_content=3.05,

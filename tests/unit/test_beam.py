@@ -11,7 +11,7 @@ from phasefront.calibration import beam, friedel, geometry, indexed_fit
 from phasefront.calibration.affine import AffineFit
 from phasefront.core.errors import InputError
 from phasefront.scans import files
-from phasefront.virtual import camera
+from phasefront.virtual import camera, specimen
 from phasefront.virtual.conditions import Conditions, Stop
 from phasefront.virtual.particles import VirtualPhase
 
@@ -29,20 +29,20 @@ STOPS = {
 BESIDE = Stop(64, 88, radius=8, arm_width=8, arm_deg=-30)
 
 
-def film(folder, *, seed=5101, **changes):
+def film(folder, *, seed=5101, ion_content=2.0, grains=5, **recorded):
     """A small virtual scan, opened, and its truth."""
     structures = ROOT / "config" / "structures"
     phases = [
         VirtualPhase.of_cif("Na3", structures / "Na3V2PO42F3.cif", 3),
         VirtualPhase.of_cif("Na1", structures / "NaV2PO42F3.cif", 1),
     ]
-    settings = {
-        "scan": "virtual", "material": "nvpf", "phases": phases, "ion_content": 2.0,
-        "insertion_model": "all-or-none", "scale_nominal": SCALE, "scale_error": 0.0,
-        "seed": seed, "shape": (14, 14), "grains": 5,
-    } | changes  # fmt: skip
+    grown = specimen.make_specimen(
+        scan="virtual", material="nvpf", phases=phases, ion_content=ion_content,
+        insertion_model="all-or-none", seed=seed, shape=(14, 14), grains=grains,
+    )  # fmt: skip
     path = folder / "scan.blo"
-    truth = camera.simulate_scan(path, **settings)
+    settings = {"scale_nominal": SCALE, "scale_error": 0.0} | recorded
+    truth = camera.simulate_scan(path, grown, **settings)
     return files.open_scan(path), truth
 
 

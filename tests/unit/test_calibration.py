@@ -626,7 +626,7 @@ def test_one_ring_is_not_enough():
 def test_virtual_scans_are_calibrated_within_their_standard_errors(request, tmp_path):
     """Dynamical spots, a camera's gamma, overlapping grains and two phases in one grain."""
     from phasefront.diffraction.templates import simulate_templates
-    from phasefront.virtual import camera
+    from phasefront.virtual import camera, specimen
     from phasefront.virtual.particles import VirtualPhase
 
     folder = request.config.rootpath / "config" / "structures"
@@ -641,10 +641,13 @@ def test_virtual_scans_are_calibrated_within_their_standard_errors(request, tmp_
     pulls = []
     for seed, (ions, grains) in enumerate([(3.0, 14), (2.5, 14), (2.0, 30), (1.4, 30), (1.0, 14)]):
         rng = np.random.default_rng(seed)
+        grown = specimen.make_specimen(
+            scan="s", material="nvpf", phases=phases, ion_content=ions,
+            insertion_model="core-shell" if ions % 1 else "all-or-none", seed=300 + seed,
+            shape=(24, 24), scan_step_nm=25.0, grains=grains,
+        )  # fmt: skip
         truth = camera.simulate_scan(
-            tmp_path / "s.blo", scan="s", material="nvpf", phases=phases, ion_content=ions,
-            insertion_model="core-shell" if ions % 1 else "all-or-none", scale_nominal=0.0175,
-            seed=300 + seed, shape=(24, 24), scan_step_nm=25.0, grains=grains,
+            tmp_path / "s.blo", grown, scale_nominal=0.0175,
             scale_error=rng.uniform(-0.015, 0.015), ellipse_ratio=1 + rng.uniform(0, 0.03),
             ellipse_angle_deg=rng.uniform(0, 180), threads=2,
         )  # fmt: skip

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import xarray as xr
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
@@ -230,3 +231,14 @@ def test_fields_may_end_where_a_solid_solution_does(content, expected):
 def test_log_without_the_state_is_refused():
     with pytest.raises(InputError, match="half"):
         compare(cycling={"half": make_cycling({"full": 1.0})})
+
+
+def test_a_log_of_an_electrode_of_unknown_mass_says_nothing_of_ion_contents():
+    log = make_cycling({"half": 2.5})
+    for name in log.data_vars:
+        if "ion_content" in name:
+            log[name] = log[name] * np.nan
+    compared = compare(stem={"half": make_fractions()}, cycling={"half": log})
+    alone = compare(stem={"half": make_fractions()})
+    xr.testing.assert_equal(compared, alone)
+    assert compared.attrs["verdict"] == alone.attrs["verdict"] == "cannot tell"

@@ -2,8 +2,10 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -416,3 +418,111 @@ def test_no_value_of_any_field_ends_in_a_traceback(demo, path):
             assert "\n" not in str(error)
             assert str(error).endswith(".")
             str(error).encode()  # fit to be printed
+
+
+@pytest.mark.parametrize(
+    ("column", "cell", "message"),
+    [
+        ("start", "2025-03-03T09:00:00", "has no offset from UTC; write it as 2025-03-03T09:00"),
+        ("start", "3 March", "'3 March' is no moment; write it as"),
+        ("timezone", "Paris", "'Paris' is no time zone; write its IANA name"),
+        ("timezone", "localtime", "is no time zone"),
+        ("timezone", "../Europe/Paris", "is no time zone"),
+        ("inactive_share", "0.1", "inactive_share is given without mass_mg; give the mass"),
+    ],
+)
+def test_moments_zones_and_what_needs_a_mass_are_checked(tmp_path, column, cell, message):
+    path = tmp_path / "cycling.tsv"
+    path.write_text(f"log\tpath\t{column}\na\ta.mpr\t{cell}\n")
+    with pytest.raises(InputError, match=re.escape(message)):
+        read_table(path, LogRow)
+
+
+def test_a_log_needs_no_mass_and_keeps_its_start_and_zone(tmp_path):
+    path = tmp_path / "cycling.tsv"
+    path.write_text(
+        "log\tpath\tmass_mg\tstart\ttimezone\na\ta.mpr\t\t2025-03-03T09:00:00+01:00\t\n"
+        "b\tb.mpr\t3\t\tAsia/Kolkata\n"
+    )
+    table = read_table(path, LogRow)
+    assert np.isnan(table.loc["a", "mass_mg"]) and table.loc["b", "mass_mg"] == 3
+    assert table.loc["a", "start"] == "2025-03-03T09:00:00+01:00"
+    assert table.loc["b", "timezone"] == "Asia/Kolkata"
+
+
+SERIES_ROWS = {
+    "a log alone": ({"log": "charge"}, "a scan of a series needs the log it was taken on"),
+    "a series alone": ({"series": "s"}, "a scan of a series needs the log it was taken on"),
+    "an offset alone": ({"clock_offset_s": "2"}, "are of a scan in a series; give series and log"),
+    "electrons alone": ({"electrons_per_position": "1e6"}, "are of a scan in a series"),
+    "peaks": ({"series": "s", "log": "charge", "kind": "peaks"}, "a list of peaks and a map have"),
+    "a negative error": (
+        {"series": "s", "log": "charge", "clock_offset_error_s": "-1"}, "clock_offset_error_s",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SERIES_ROWS)
+def test_rows_of_a_series_are_whole(tmp_path, name):
+    cells, message = SERIES_ROWS[name]
+    row = {"scan": "a", "state": "s", "path": "a.mib", "instrument": "i"} | cells
+    path = tmp_path / "scans.tsv"
+    path.write_text("\t".join(row) + "\n" + "\t".join(row.values()) + "\n")
+    with pytest.raises(InputError, match=message):
+        read_table(path, ScanRow)
+
+
+PLANS = {
+    "log of a series": (
+        "scans", "scan_step_nm\tseries\tlog", "10\ts\tother",
+        "grains-x3.0.log: there is no log 'other' in the cycling table; name one of .'charge'",
+    ),
+    "virtual log without mass": (
+        "cycling", "mass_mg", "", "charge.mass_mg: a virtual log is of an electrode whose mass is",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PLANS)
+def test_plans_of_series_and_of_unknown_masses(demo, tmp_path, name):
+    table, columns, cells, message = PLANS[name]
+    rows = {"scans": "grains-x3.0\tx3.0\tresults/demo/raw/grains-x3.0.blo\tastar",
+            "cycling": "charge\tresults/demo/raw/charge.mpt"}  # fmt: skip
+    heads = {"scans": "scan\tstate\tpath\tinstrument", "cycling": "log\tpath"}
+    path = tmp_path / "table.tsv"
+    path.write_text(f"{heads[table]}\t{columns}\n{rows[table]}\t{cells}\n")
+    demo["tables"][table] = str(path)
+    with pytest.raises(InputError, match=message):
+        Plan.parse(demo, "demo.yaml")
+
+
+def test_a_capacity_per_gram_needs_a_mass(demo, tmp_path):
+    path = tmp_path / "cycling.tsv"
+    path.write_text("log\tpath\ncharge\tdata/charge.mpt\n")
+    demo["tables"]["cycling"] = str(path)
+    demo["states"][1] = {"name": "x2.5", "log": "charge", "capacity_mah_g": 30}
+    with pytest.raises(InputError, match=r"states.x2.5.capacity_mah_g: log 'charge' has no mass"):
+        Plan.parse(demo, "demo.yaml")
+    demo["states"][1] = {"name": "x2.5", "log": "charge", "fraction": 0.5}
+    assert Plan.parse(demo, "demo.yaml").logs.loc["charge", "mass_mg"] is None
+
+
+def test_series_are_of_the_scans_that_name_them(demo, tmp_path):
+    path = tmp_path / "scans.tsv"
+    rows = [
+        f"grains-{state}\t{state}\tresults/demo/raw/grains-{state}.blo\tastar\t10\t{cells}"
+        for state, cells in (("x3.0", "s\tcharge\t1.5\t1e6"), ("x2.5", "s\tcharge\t\t"),
+                             ("x2.0", "\t\t\t"))
+    ]  # fmt: skip
+    more = "series\tlog\tclock_offset_s\telectrons_per_position"
+    path.write_text(
+        "\n".join([f"scan\tstate\tpath\tinstrument\tscan_step_nm\t{more}", *rows]) + "\n"
+    )
+    demo["tables"]["scans"] = str(path)
+    plan = Plan.parse(demo, "demo.yaml")
+    assert plan.scans_in_series == plan.series_of("grains-x2.5") == ["grains-x3.0", "grains-x2.5"]
+    placing = values.value(plan, "scan.grains-x3.0.placing")
+    assert (placing["series"], placing["log"], placing["clock_offset_s"]) == ("s", "charge", 1.5)
+    assert placing["clock_offset_error_s"] is None
+    assert [member["electrons_per_position"] for member in placing["members"]] == [1e6, None]
+    assert values.value(plan, "scan.grains-x2.0.placing") is None

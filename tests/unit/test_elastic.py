@@ -179,7 +179,7 @@ def test_the_energy_of_a_pair_is_of_what_the_config_states():
 @pytest.mark.parametrize(
     ("pairs", "said"),
     [
-        ([["LFP", "X"]], "names \\['X'\\], which are no phases"),
+        ([["LFP", "X"]], "names X, which is none of"),
         ([["LFP", "FP"], ["FP", "LFP"]], "a pair of phases twice"),
     ],
 )

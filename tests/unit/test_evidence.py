@@ -16,7 +16,7 @@ from phasefront.orientations.indexing import find_orientations
 from phasefront.phases import decisions, evidence
 from phasefront.scans import files
 from phasefront.spots import vectors
-from phasefront.virtual import camera, particles
+from phasefront.virtual import camera, particles, specimen
 from phasefront.virtual.bloch_waves import BLOCH_WAVES, DATA_FILE
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
@@ -148,12 +148,12 @@ def test_patterns_of_another_material_stay_undecided():
 def charging(tmp_path_factory):
     """PHASES, TRUTH, and PHASES without the raw scan, of grains with a core and a shell."""
     path = tmp_path_factory.mktemp("charging") / "scan.blo"
-    truth = camera.simulate_scan(
-        path, scan="charging", material="nvpf",
+    grown = specimen.make_specimen(
+        scan="charging", material="nvpf",
         phases=list(map(particles.VirtualPhase, NAMES, NAMES, (3, 2, 1))),
-        ion_content=2.5, insertion_model="core-shell", scale_nominal=0.0175, seed=12,
-        shape=(28, 28), grains=6,
+        ion_content=2.5, insertion_model="core-shell", seed=12, shape=(28, 28), grains=6,
     )  # fmt: skip
+    truth = camera.simulate_scan(path, grown, scale_nominal=0.0175)
     scan = files.open_scan(path)
     templates = simulate_templates(CRYSTALS, resolution_deg=2.5, **OPTICS)
     calibrated = geometry.calibrate(

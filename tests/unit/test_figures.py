@@ -41,6 +41,7 @@ from phasefront.report.figures import (
     style,
     truth,
 )
+from phasefront.report.figures.orientation_colours import direction_colours
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ["Na3", "Na2", "Na1"]
@@ -483,8 +484,8 @@ def test_phases_mixed_undecided_and_vacuum_have_their_colours():
     decision = phases["decision"].values
     expected = {
         VACUUM: style.VACUUM_COLOUR,
-        UNDECIDED: maps.UNDECIDED_COLOUR,
-        MIXED: maps.MIXED_COLOUR,
+        UNDECIDED: style.UNDECIDED_COLOUR,
+        MIXED: style.MIXED_COLOUR,
         **dict(enumerate(style.PHASE_COLOURS[:3])),
     }
     for value, colour in expected.items():
@@ -497,7 +498,7 @@ def test_unindexed_positions_have_a_grey_of_their_own_and_a_name():
     phases["decision"][0, :3] = UNINDEXED
     figure = maps.draw_phase_map(phases)
     image = figure.axes[0].images[0].get_array()
-    grey = mpl.colors.to_rgb(maps.UNINDEXED_COLOUR)
+    grey = mpl.colors.to_rgb(style.UNINDEXED_COLOUR)
     np.testing.assert_allclose(image[0, :3], [grey] * 3)
     assert not np.isclose(image[1:], grey).all(axis=-1).any()
     assert "unindexed" in [text.get_text() for text in figure.legends[0].texts]
@@ -526,9 +527,9 @@ def test_composition_shows_what_is_decided_or_mixed():
 def test_mixed_positions_take_the_orientation_of_their_likeliest_phase():
     phases = one_position([1, 0, 0, 0])
     mmm, beam = {"Na3": symmetry.D2h}, Vector3d.zvector()
-    decided = maps.direction_colours(phases, mmm, beam)
+    decided = direction_colours(phases, mmm, beam)
     phases["decision"][:] = MIXED
-    np.testing.assert_allclose(maps.direction_colours(phases, mmm, beam), decided)
+    np.testing.assert_allclose(direction_colours(phases, mmm, beam), decided)
 
 
 def test_boundaries_lie_between_positions_of_different_grains():
@@ -567,12 +568,12 @@ def test_direction_colours_follow_the_orientation_convention():
         (Vector3d.xvector(), green),
         (Vector3d.yvector(), blue),
     ):
-        found = maps.direction_colours(aligned, mmm, direction)[0, 0]
+        found = direction_colours(aligned, mmm, direction)[0, 0]
         np.testing.assert_allclose(found, colour, atol=0.02)
     turned = one_position(Rotation.from_axes_angles([1, 0, 0], 90, degrees=True).data[0])
-    np.testing.assert_allclose(maps.direction_colours(turned, mmm, beam)[0, 0], blue, atol=0.02)
+    np.testing.assert_allclose(direction_colours(turned, mmm, beam)[0, 0], blue, atol=0.02)
     a_up = one_position(Rotation.from_axes_angles([0, 1, 0], 90, degrees=True).data[0])
-    np.testing.assert_allclose(maps.direction_colours(a_up, mmm, beam)[0, 0], green, atol=0.02)
+    np.testing.assert_allclose(direction_colours(a_up, mmm, beam)[0, 0], green, atol=0.02)
 
 
 @pytest.mark.parametrize("structure", ["Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3"])
@@ -581,7 +582,7 @@ def test_equivalent_orientations_have_one_colour(structure):
     groups = {"Na3": crystal.orix_point_group().laue}
     rotation = Rotation([0.8, 0.3, -0.4, 0.33])
     colours = [
-        maps.direction_colours(
+        direction_colours(
             one_position((Rotation(operation) * rotation).data[0]), groups, Vector3d.zvector()
         )[0, 0]
         for operation in crystal.symmetry
@@ -788,3 +789,24 @@ def test_a_comparison_of_nothing_says_so_and_one_without_fractions_leaves_their_
     log = build_cycling(["a", "b"], np.array([2.9, 2.1]))
     figure = comparison.draw_comparison([log], nothing)
     assert "molar phase fraction" not in str(list(texts_drawn(figure)))
+
+
+def test_an_electrode_of_unknown_mass_is_drawn_by_its_charge():
+    log = build_cycling(["a", "b"], np.array([2.9, 2.1]))
+    grams, capacity = 1e-3 * log.attrs["mass_mg"], log["capacity"].values
+    for name in log.data_vars:
+        if "ion_content" in name or "per gram" in log[name].attrs["long_name"]:
+            log[name] = log[name] * np.nan
+    log.attrs["mass_mg"] = np.nan
+    _, passed, curves = cycling.draw_log(log).axes
+    assert passed.get_ylabel() == "charge (mA h)"
+    assert curves.get_xlabel() == "net charge passed (mA h)"
+    for x in (passed.lines[0].get_ydata(), curves.lines[0].get_xdata()):
+        np.testing.assert_allclose(x, log["charge"])
+    assert np.ptp(log["charge"].values) == pytest.approx(grams * np.ptp(capacity))
+    figure = comparison.draw_comparison([log], make_comparison())
+    assert not any("voltage" in ax.get_ylabel() for ax in all_axes(figure))
+
+
+def all_axes(figure):
+    return [*figure.axes, *(ax for part in figure.subfigs for ax in all_axes(part))]

@@ -22,11 +22,12 @@ from phasefront.experiment.settings.instruments import Camera, StatedCamera
 from phasefront.maps import export, frames
 from phasefront.orientations.indexing import find_orientations
 from phasefront.phases import decisions
-from phasefront.report.figures.maps import direction_colours
+from phasefront.report.figures.orientation_colours import direction_colours
 from phasefront.scans import files
 from phasefront.spots import vectors
 from phasefront.virtual.camera import simulate_scan
 from phasefront.virtual.particles import VirtualPhase
+from phasefront.virtual.specimen import make_specimen
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -194,13 +195,14 @@ def test_a_virtual_scan_through_a_turned_and_mirrored_camera_gives_true_directio
     """From raw frames with dynamical intensities, descan and an ellipse to the exports."""
     camera = StatedCamera(rotation_deg=-128, mirrored=True)
     arguments = {
-        "scan": "virtual", "material": "nvpf", "ion_content": 2.5, "scale_nominal": 0.0175,
+        "scan": "virtual", "material": "nvpf", "ion_content": 2.5,
         "phases": list(map(VirtualPhase, NAMES, NAMES, (3, 2, 1))), "shape": (20, 20),
         "insertion_model": "all-or-none", "grains": 5, "seed": 4,
     }  # fmt: skip
     path = tmp_path / "scan.blo"
-    truth = simulate_scan(path, camera=camera, **arguments)
-    on_scan = simulate_scan(tmp_path / "straight.blo", **arguments)
+    grown = make_specimen(**arguments)
+    truth = simulate_scan(path, grown, scale_nominal=0.0175, camera=camera)
+    on_scan = simulate_scan(tmp_path / "straight.blo", grown, scale_nominal=0.0175)
     assert path.read_bytes() != (tmp_path / "straight.blo").read_bytes()
     turned = frames.on_scan(truth["rotation"].values.astype(float), camera)
     same = np.abs(np.sum(turned * on_scan["rotation"].values, axis=-1))

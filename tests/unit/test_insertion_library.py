@@ -159,7 +159,8 @@ def test_a_scan_of_simulated_grains_is_rendered_with_its_truth(tmp_path):
         "insertion_model": "simulated", "seed": 3, "shape": (24, 24), "grains": 4,
         "simulated": placing.Choice("test", ("wetted, wide interface",)),
     }  # fmt: skip
-    truth = camera.simulate_scan(tmp_path / "grains.blo", scale_nominal=0.0175, **given)
+    grown = specimen.make_specimen(**given)
+    truth = camera.simulate_scan(tmp_path / "grains.blo", grown, scale_nominal=0.0175)
     netcdf.write(truth, tmp_path / "truth.nc", TRUTH)
     truth = netcdf.read(tmp_path / "truth.nc", TRUTH)
     frames = file_reader(str(tmp_path / "grains.blo"))[0]["data"]
@@ -171,6 +172,5 @@ def test_a_scan_of_simulated_grains_is_rendered_with_its_truth(tmp_path):
     assert weight[crystal].sum(axis=-1) == pytest.approx(1, abs=1e-5)
     mixed = ((weight > 0.05) & (weight < 0.95)).all(axis=-1)
     assert 0.1 < mixed[crystal].mean() < 0.9
-    grown = specimen.make_specimen(**given)
     assert truth.attrs["simulated_grain"].tolist() == grown.attributes["simulated_grain"].tolist()
     assert len(truth.attrs["simulated_state"]) == 4

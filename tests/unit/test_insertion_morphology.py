@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from phasefront.virtual.insertion import cartoons
@@ -172,6 +172,7 @@ def test_drawings_hold_the_share_asked_for(kind, seed, share):
 
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 10_000), size=st.integers(24, 60))
+@example(seed=4510, size=47)
 def test_outlines_are_one_piece_and_keep_off_the_border(seed, size):
     from scipy import ndimage
 

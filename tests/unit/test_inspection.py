@@ -168,3 +168,13 @@ def labelled(folder, label):
     content["material"]["phases"][0]["label"] = label
     (folder / "mine.yaml").write_text(yaml.safe_dump(content))
     return str(next(inspect(Plan.load("mine.yaml"))))
+
+
+def test_when_logs_and_scans_of_a_series_began_is_said(folder):
+    assert "; begun at an unknown time (the file gives no start)" in lines()[LOG]
+    table = folder / "scans.tsv"
+    replace(table, "scan_step_nm\n", "scan_step_nm\tseries\tlog\tstart\tdwell_ms\n")
+    replace(table, "astar\t5\n", "astar\t5\ta\tcharge\t2025-03-03T09:00:00Z\t10\n")
+    said = lines()[SCAN]
+    assert "begun 2025-03-03T09:00:00+00:00 (the table of scans" in said
+    assert "its last position 0.11 s later" in said

@@ -1,5 +1,6 @@
 """Morphologies of made grains, what they are learned from, and how well they are told."""
 
+import json
 import sys
 
 import joblib
@@ -14,8 +15,8 @@ from phasefront.interfaces.tracing import trace_interfaces
 from phasefront.mechanisms.features import FEATURES, features_of
 from phasefront.mechanisms.morphology import MORPHOLOGIES, Morphologist, caught
 from phasefront.mechanisms.snapshots import DATA_FILE, SNAPSHOTS
+from phasefront.virtual.insertion import cartoons, regimes, seen, table
 from phasefront.virtual.insertion import morphology as simulated
-from phasefront.virtual.insertion import regimes, seen, table
 
 sys.path.insert(0, str(ROOT))
 
@@ -163,7 +164,7 @@ def test_what_is_drawn_without_a_name_is_none_of_these_or_whole(learned):
     kinds = snapshots.kinds(netcdf.read(table.DATA_FILE, table.INSERTION))
     state = learned["morphology_of_state"].values
     names = kinds[learned["grain"].values]
-    unnamed = ~np.isin(names, ("", *MORPHOLOGIES))
+    unnamed = np.isin(names, cartoons.UNNAMED)
     assert set(names[unnamed]) >= {"slope", "ring"}
     wanted = [MORPHOLOGIES.index(name) for name in ("whole", "none of these")]
     assert np.isin(state[unnamed], wanted).all()
@@ -216,3 +217,22 @@ def test_a_population_of_one_morphology_is_called_by_it(morphologist, learned):
         of_kind = found["state"]["of_each"][f"drawn, others: {kind}"]
         assert of_kind["answer"] == of_kind["dominant"] == kind
     assert found["populations"] == study.POPULATIONS * len(found["state"]["of_each"])
+
+
+def test_the_study_counts_every_grain_once_and_can_be_written(morphologist, learned, monkeypatch):
+    monkeypatch.setattr(study, "POPULATIONS", 2)
+    here = learned.isel(snapshot=part_of(learned) == "calibration")
+    found = study.told(here, morphologist)
+    between = here["morphology_of_state"].values != MORPHOLOGIES.index("whole")
+    of_size = [found["grains"][name]["grains"] for name in study.SIZES]
+    assert sum(of_size) == found["grains"]["all"]["grains"] == between.sum()
+    of_tilt = [one["grains"] for one in found["grains of 20 by tilt"].values()]
+    assert sum(of_tilt) == found["grains"]["200 to 449"]["grains"]
+    # From the side a core, a nucleus and a band look alike.
+    end_on, side = (found["grains of 20 by tilt"][name] for name in ("0 to 34", "65 to 90"))
+    assert end_on["right"] > side["right"] + 0.1
+    for name in study.SIZES:
+        assert found["caught"][name]["recall"] > 0.7 > 0.1 > found["caught"][name]["false_alarm"]
+    assert set(found["none of these"]) == {"ring"}
+    assert found["none of these"]["ring"]["populations_called_none"] > 0.5
+    assert json.loads(json.dumps(found)) == found

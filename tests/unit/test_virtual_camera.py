@@ -22,13 +22,13 @@ PHASES = [
 SCALE = 0.0175
 
 
-def simulate(path, **changes):
+def simulate(path, threads=1, **changes):
     settings = {
         "scan": "grains", "material": "nvpf", "phases": PHASES, "ion_content": 2.5,
-        "insertion_model": "core-shell", "scale_nominal": SCALE, "seed": 3, "shape": (14, 12),
-        "grains": 4,
+        "insertion_model": "core-shell", "seed": 3, "shape": (14, 12), "grains": 4,
     } | changes  # fmt: skip
-    return camera.simulate_scan(path, **settings)
+    grown = specimen.make_specimen(**settings)
+    return camera.simulate_scan(path, grown, scale_nominal=SCALE, threads=threads)
 
 
 @pytest.fixture(scope="module")

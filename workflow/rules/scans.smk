@@ -24,7 +24,8 @@ rule describe_scan:
     params:
         settings=stated("scans"),
         layout=stated("scan.{scan}.layout"),
+        clock=stated("scan.{scan}.clock"),
     shell:
         "python scripts/describe_scan.py --scan {input.scan:q} --name {wildcards.scan}"
         " --settings {params.settings:q} --layout {params.layout:q}"
-        " --description {output.description} > {log} 2>&1"
+        " --clock {params.clock:q} --description {output.description} > {log} 2>&1"

@@ -11,7 +11,7 @@ from phasefront.records import chain
 from phasefront.records.chain import Records
 from phasefront.records.record import Record
 
-_WIDTH = 100
+_WIDTH = 100  # characters of a line
 
 
 def ancestry(path: str | Path) -> Records:

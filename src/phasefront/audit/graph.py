@@ -10,7 +10,7 @@ from phasefront.core.errors import InputError
 from phasefront.records.chain import Records
 
 _CHARACTER, _LINE = 6.6, 14  # px, of the font below
-_ROW, _GAP, _MARGIN = 44, 70, 20
+_ROW, _GAP, _MARGIN = 44, 70, 20  # px, by eye
 _RAW, _MADE, _LAST = "#f4e3c1", "#dce9f5", "#cfe8cf"
 
 

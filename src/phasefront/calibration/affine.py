@@ -26,8 +26,9 @@ from phasefront.core.errors import InputError
 # phases mix, times the chance that two patterns are of different phases: spots of two phases in one
 # column run together. Set on virtual scans, see docs/calibration.md.
 _MODEL_ERROR, _MIXTURE_ERROR = 1e-4, 8e-4
-_SCALE_STEP = 0.005  # of the search for the scale, relative
+_SCALE_STEP = 0.005  # of the search for the scale, relative; chosen, for what it finds is refined
 # Scales are also tried this far beyond the allowed range, to see when the right one is there.
+# Chosen.
 _BEYOND = 0.02
 # Log-odds of the best matrix against any other, each grain counted as one pattern. 3 would do if
 # reflections shone as predicted; dynamical ones do not, and mislead all patterns of a grain alike.

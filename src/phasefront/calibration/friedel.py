@@ -12,6 +12,7 @@ _CLEARLY = 0.75  # of a pattern's best votes, the most that another centre may h
 # Shares of the camera's side: window in which a shadow is dark, width of the background that is
 # taken off (glare, which has a centre of its own), reach of the search by pairs from the middle.
 _WINDOW, _WIDE, _REACH = 1 / 3, 1 / 6, 1 / 4
+# Share of the level around, below which is shadow; logarithm of a contrast that is as dark as any.
 _DARK, _LEAST_CONTRAST = 0.35, -0.2
 _OVERLAP = 0.5  # of the pattern and itself turned, at least
 _COARSE = 128  # pixels a side on which symmetry is looked for

@@ -21,7 +21,7 @@ from phasefront.diffraction.optics import LENSES_SET_ANEW
 from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 from phasefront.spots import detection
 
-_LEAST_PATTERNS = 3  # with spots; fewer say nothing that the nominal scale does not
+_LEAST_PATTERNS = 3  # with spots; chosen: fewer say nothing that the nominal scale does not
 
 
 def calibrate(

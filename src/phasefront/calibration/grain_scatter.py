@@ -9,9 +9,8 @@ from phasefront.diffraction.rotations import HALF_TURN, misorientation, multiply
 # How much of a spot's variance all patterns of a grain share (intraclass correlation), and how many
 # grains that knowledge is worth: set on virtual scans, and fitted again by `make constants` on
 # others; see docs/calibration.md.
-SHARED_VARIANCE = 0.15
-PRIOR_GRAINS = 4
-_SAME_GRAIN_DEG = 3.0
+SHARED_VARIANCE, PRIOR_GRAINS = 0.15, 4
+_SAME_GRAIN_DEG = 3.0  # chosen, and fitted again with them
 
 
 def covariance_by_grain(

@@ -17,8 +17,9 @@ _SECTOR_DEG, _EMPTY = 15, 0.1
 # Chosen: relative; further apart than this, indexing fails in between. At 3 % off nominal, 12 of 12
 # lists of spots were refused with the right scale named (docs/calibration.md).
 _INDEXED_SCALES = 0.03
-_INDEXINGS = 4  # of the sample, at most
-_SETTLED = 0.001  # relative; a scale that moves less from one indexing to the next is the answer
+_INDEXINGS = 4  # of the sample, at most; chosen, for time's sake
+# Relative; a scale that moves less from one indexing to the next is the answer. Chosen.
+_SETTLED = 0.001
 
 
 def index_and_fit(

@@ -6,10 +6,12 @@ import numpy as np
 
 _SHARED = 6  # parameters of the joint fit that all patterns share
 # 1/angstrom^2, prior of a spot's outward shift times its frequency: of the order of its variance.
+# Chosen, not measured: lists of spots have no such shift.
 OUTWARD_SIGMA = 5e-4
-# 1/variance of (xx, xy, yy, shift x, shift y): ties of a step to where it starts, too weak to be
-# seen but where spots say nothing about a parameter, which then stays; and errors, unity, of those.
+# 1/variance of (xx, xy, yy, shift x, shift y): ties of a step to where it starts, chosen too weak
+# to be seen but where spots say nothing about a parameter, which then stays.
 _STEP_TIES = np.diag([400.0, 400.0, 400.0, 2500.0, 2500.0, 0.0])
+# Errors of the same, unity, where spots say nothing.
 IGNORANCE = np.diag([1.0, 1.0, 1.0, 1.0, 1.0, 0.0])
 
 

@@ -21,11 +21,12 @@ _RING_WIDTH = 0.02  # of rings at the start, 1/angstrom
 _WIDTH_RANGE = (0.002, 0.04)  # of rings, 1/angstrom
 _RING_STRAINS = np.array([-0.02, 0.0, 0.02])  # of the start, relative
 # Scales are also tried this far beyond the allowed range, to see when the right one is there.
+# Chosen.
 _BEYOND = 0.08
 _SEARCH_PIXELS = 3000  # that the search looks at
 _OTHER_SCALE = 0.015  # relative; starts further apart than this end in scales of their own
 _SURE = 4.0  # standard errors by which the best scale must fit better than any other
-_RESELECTIONS = 6
+_RESELECTIONS = 6  # of the pixels that are fitted, at most
 _LOSS_SCALE = 0.05  # of residuals, relative to the local level
 
 

@@ -18,7 +18,7 @@ from phasefront.diffraction.optics import electron_wavelength
 # tried is better by three standard errors of the difference (docs/calibration.md).
 OUTLIER_SHARE = 0.07  # of spots that belong to no predicted reflection
 _START_SIGMA, _LEAST_SIGMA, MOST_SIGMA = 0.012, 0.001, 0.012  # position error, 1/angstrom
-ROUGH_STEPS, _FINE_STEPS = 6, 30
+ROUGH_STEPS, _FINE_STEPS = 6, 30  # of a climb, at most; chosen
 # In a part, relative; maxima further apart are different answers. Chosen: ten standard errors of
 # most scans, and less than half of what the phases' spacings differ by.
 _OTHER_MATRIX = 0.004

@@ -24,7 +24,7 @@ def compile_kernels(config: str | Path) -> None:
     from phasefront.records.digests import Hashing
     from phasefront.scans import descriptions, files
     from phasefront.spots import vectors
-    from phasefront.virtual import camera, particles
+    from phasefront.virtual import camera, particles, specimen
 
     experiment = load(config)
     material, virtual = experiment.material, experiment.virtual
@@ -33,8 +33,7 @@ def compile_kernels(config: str | Path) -> None:
     crystals = read_crystals([phase.cif for phase in material.phases], material.names)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "small.blo"
-        camera.simulate_scan(
-            path,
+        grown = specimen.make_specimen(
             scan="small",
             material=virtual.material,
             phases=[
@@ -43,11 +42,11 @@ def compile_kernels(config: str | Path) -> None:
             ],
             ion_content=material.pristine_ion_content,
             insertion_model="core-shell",
-            scale_nominal=instrument.scale,
             seed=1,
             shape=(16, 16),
             grains=4,
         )
+        camera.simulate_scan(path, grown, scale_nominal=instrument.scale)
         scan = files.open_scan(path)
         descriptions.describe_scan(
             scan, name="small", hashing=Hashing(path), bright_field_radius_px=8

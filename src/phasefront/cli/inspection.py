@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from phasefront.diffraction.crystals import Crystal
     from phasefront.experiment.plan import Plan
+    from phasefront.scans.formats.scan import Scan
 
 # Larger peak lists are not read; of raw scans only headers are.
 _LARGEST_READ = 2**30
@@ -123,7 +124,21 @@ def _scan(plan: Plan, name: str) -> str:
     ]
     if scan.scale:
         words.append(f"{scan.scale[0]:g} {scan.scale[1]} per pixel in it")
+    if name in plan.scans_in_series:
+        words.append(_begun(plan, name, scan))
     return ", ".join(words)
+
+
+def _begun(plan: Plan, name: str, scan: Scan) -> str:
+    """When a scan of a series began, and how long it took: to see that on the log's clock."""
+    from phasefront.experiment.settings.scans import ScanClock
+    from phasefront.scans.timing import position_times
+
+    times = position_times(scan, ScanClock.model_validate(values.value(plan, f"scan.{name}.clock")))
+    return (
+        f"begun {times.start or 'at an unknown time'} ({times.clock}), its last position"
+        f" {times.positions_s[-1, -1]:.6g} s later"
+    )
 
 
 def _beside(what: str, own: float, given: float, unit: str, where: str) -> str:
@@ -178,37 +193,49 @@ def _map(plan: Plan, name: str) -> str:
 
 
 def _log(plan: Plan, name: str) -> str:
+    from phasefront.core.moments import settled
     from phasefront.cycling.ion_content import FARADAY_MAH_MOL
     from phasefront.cycling.logs import read_log
     from phasefront.experiment.settings.cycling import LogRow
 
     row = LogRow.model_validate(values.value(plan, f"log.{name}.row"))
-    log = read_log(row.path, columns=row.columns)
+    log = read_log(row.path, columns=row.columns, timezone=row.timezone)
     material = plan.experiment.material
     all_ions = FARADAY_MAH_MOL * material.pristine_ion_content / material.pristine_molar_mass
     described = describe_log(
         log, name, row.mass_mg, all_ions_mah_g=all_ions / row.ions_per_electron, ion=material.ion
     )
-    return "; ".join([described, *log.attrs["warnings"]])
+    began = settled(
+        log.attrs["started"], stated=row.start, zone=row.timezone, path=row.path, field="start",
+        table="the table of logs",
+    )  # fmt: skip
+    begun = f"begun {began.text or 'at an unknown time'} ({began.source})"
+    return "; ".join([described, begun, *log.attrs["warnings"]])
 
 
 def describe_log(
-    log: pd.DataFrame, name: str, mass_mg: float, *, all_ions_mah_g: float, ion: str
+    log: pd.DataFrame, name: str, mass_mg: float | None, *, all_ions_mah_g: float, ion: str
 ) -> str:
     """Records, duration, half cycles, charge and voltage of a log (see `logs.read_log`).
 
     `all_ions_mah_g` is the charge that the pristine compound's ions carry: a current in another
-    unit shows beside it.
+    unit shows beside it, where the mass is known.
     """
     duration = (log["time_s"].iloc[-1] - log["time_s"].iloc[0]) / 3600
     capacity, voltage, current = (log[c] for c in ("capacity_mAh", "voltage_V", "current_mA"))
     span = capacity.max() - capacity.min()
+    share = "of an electrode of unknown mass"
+    if mass_mg is not None:
+        specific = span / (mass_mg * 1e-3)
+        share = (
+            f"{specific:.4g} mAh/g of {mass_mg:g} mg or {100 * specific / all_ions_mah_g:.3g} % of"
+            f" all its {ion}"
+        )
     return (
         f"log {name}, {len(log)} records in {duration:.4g} h,"
         f" {log['half_cycle'].max() + 1} half cycles,"
-        f" {span:.4g} mAh between its most and least charged, {span / (mass_mg * 1e-3):.4g} mAh/g"
-        f" of {mass_mg:g} mg or {100 * span / (mass_mg * 1e-3) / all_ions_mah_g:.3g} % of all its"
-        f" {ion}, {voltage.min():.4g} to {voltage.max():.4g} V,"
+        f" {span:.4g} mAh between its most and least charged, {share},"
+        f" {voltage.min():.4g} to {voltage.max():.4g} V,"
         f" {current.min():.4g} to {current.max():.4g} mA"
     )
 

@@ -147,6 +147,7 @@ def run(config: list[Path], cores: int) -> int:
 
 def _report(config: list[Path], results: Path) -> int:
     """Make the report where anything is newer than it, and say where explorer and report are."""
+    from phasefront.report.conclusions import EXPLORER
     from phasefront.report.scripts_in_pages import with_inert_data
 
     report = results / "report.html"
@@ -160,7 +161,7 @@ def _report(config: list[Path], results: Path) -> int:
             return done.returncode
         part.write_text(with_inert_data(part.read_text(encoding="utf-8")), encoding="utf-8")
         part.replace(report)
-    explorer = results / "explorer.html"
+    explorer = results / EXPLORER
     if explorer.exists():
         print(f"Explorer: {explorer} (every raw pattern: phasefront view {results.name})")
     print(f"Report: {report}")

@@ -23,11 +23,11 @@ AGREE = "agree"
 DISAGREE = "disagree"
 CANNOT_TELL = "cannot tell"
 
-SIGNIFICANCE = 0.05
+SIGNIFICANCE = 0.05  # the level of 95 % intervals, by convention
 
-# A line's slope means something where the states lie further apart than this many errors.
+# A line's slope means something where the states lie further apart than this many errors; chosen.
 _LEAST_RANGE = 4.0
-_FEWEST_FOR_LINE = 3
+_FEWEST_FOR_LINE = 3  # states; through two a line always goes
 # Ions per formula unit; an error of zero would be a weight of infinity.
 _LEAST_ERROR = 1e-4
 

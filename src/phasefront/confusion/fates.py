@@ -18,6 +18,8 @@ from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 
+# Chosen by hand, none is measured by itself; what they come to is: intervals of fractions hold what
+# they should (docs/coverage.md).
 # Reflections with less than this share of what a pattern promises are never found.
 FAINT = 1e-3
 # A spot is a reflection's up to this many times the distance at which the likelihood lets it go:

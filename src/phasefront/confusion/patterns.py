@@ -19,7 +19,8 @@ from phasefront.diffraction.spot_lists import Spots
 from phasefront.grains import segmentation
 from phasefront.layouts.phases import MIXED
 
-# Of drawing fates and setting the counts that are expected right, each time by this factor at most.
+# Of drawing fates and setting the counts that are expected right, each time by this factor at most;
+# chosen, not measured.
 _ROUNDS, _LARGEST_STEP = 3, 2.0
 
 

@@ -15,7 +15,7 @@ import xarray as xr
 from phasefront.core.errors import InputError
 
 _CHUNK = 1 << 18  # values compressed together in a file that grows
-_CACHE_BYTES = 1 << 22
+_CACHE_BYTES = 1 << 22  # of open chunks, for memory's sake
 _OF_ALL = ("title", "Conventions")  # attributes of every file
 
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
+from phasefront.core.moments import Stamp
 from phasefront.cycling.ion_content import ion_content, source_of
 from phasefront.cycling.logs import (
     BDF_CURRENT,
@@ -32,9 +33,18 @@ CAPACITY_LIMIT = 0.01
 
 
 def analyse_log(
-    log: pd.DataFrame, *, name: str, states: Sequence[Mapping], mass_mg: float, **content
+    log: pd.DataFrame,
+    *,
+    name: str,
+    states: Sequence[Mapping],
+    mass_mg: float | None,
+    started: Stamp | None = None,
+    **content,
 ) -> xr.Dataset:
     """CYCLING dataset of a whole log: capacity, ion content, plateaus, and its states.
+
+    Without the mass of active material, charge is the whole electrode's: what is per gram, and ion
+    contents, are NaN.
 
     Parameters
     ----------
@@ -45,7 +55,9 @@ def analyse_log(
     states
         `{"state": name, ...}` with further keys as in `locate_state`, one each.
     mass_mg
-        Active mass.
+        Active mass; None where it is not known.
+    started
+        When the log's time was zero, if not by the file itself.
     content
         Further arguments of `ion_content`.
 
@@ -54,53 +66,67 @@ def analyse_log(
     InputError
         As `ion_content` and `locate_state` do.
     """
-    contents = ion_content(log, mass_mg=mass_mg, **content)
+    contents = _contents(log, mass_mg, content)
     moments = np.array([_locate(log, state, mass_mg) for state in states], dtype="f8")
     time = log["time_s"].to_numpy()
-    capacity = log["capacity_mAh"] / (1e-3 * mass_mg)
-    grid, slopes = differential_capacity(log, mass_mg=mass_mg)
-    plateaus = find_plateaus(log, mass_mg=mass_mg)
+    grams = np.nan if mass_mg is None else 1e-3 * mass_mg
+    capacity = log["capacity_mAh"] / grams
+    # Where dQ/dV is highest does not depend on the mass, of which any serves; what it is does.
+    grid, slopes = differential_capacity(log, mass_mg=mass_mg or 1.0)
+    plateaus = find_plateaus(log, mass_mg=mass_mg or 1.0)
+    per_gram = 1.0 if mass_mg else np.nan
+    started = started or log.attrs["started"]
 
     def at_states(values: pd.Series) -> np.ndarray:
-        return _at_moments(moments, time, values.to_numpy())
+        return at_moments(moments, time, values.to_numpy())
 
     return netcdf.build(
         CYCLING,
         {
             "time": time,
+            "elapsed": log["elapsed_s"],
             "voltage": log["voltage_V"],
             "current": log["current_mA"],
+            "charge": log["capacity_mAh"],
             "capacity": capacity,
             "cycle": log["cycle"],
             "half_cycle": log["half_cycle"],
             "step": log["step"],
             "step_type": [STEP_TYPES.index(kind) for kind in log["step_type"]],
             **{column: contents[column] for column in contents},
-            "half_capacity": half_cycle_charge(log) / (1e-3 * mass_mg),
-            "half_capacity_integrated": half_cycle_charge(log, "integrated_capacity_mAh")
-            / (1e-3 * mass_mg),
+            "half_capacity": half_cycle_charge(log) / grams,
+            "half_capacity_integrated": half_cycle_charge(log, "integrated_capacity_mAh") / grams,
             "grid_voltage": grid,
-            "charge_per_voltage": slopes,
+            "charge_per_voltage": per_gram * slopes,
             "plateau_half_cycle": plateaus["half_cycle"],
             "plateau_voltage": plateaus["voltage"],
-            "plateau_from": plateaus["capacity_from"],
-            "plateau_to": plateaus["capacity_to"],
+            "plateau_from": per_gram * plateaus["capacity_from"],
+            "plateau_to": per_gram * plateaus["capacity_to"],
             "state": [state["state"] for state in states],
             "state_time": moments,
             "state_voltage": at_states(log["voltage_V"]),
+            "state_charge": at_states(log["capacity_mAh"]),
             "state_capacity": at_states(capacity),
             **{f"state_{column}": at_states(contents[column]) for column in contents},
         },
         {
             "log": name,
             "file": source_of(log),
-            "mass_mg": float(mass_mg),
+            "started": started.text,
+            "started_from": started.source,
+            "mass_mg": np.nan if mass_mg is None else float(mass_mg),
             "initial_ion_content": float(content["initial_content"]),
             "inactive_share": float(content.get("inactive_share", 0.0)),
             "capacity_difference": capacity_difference(log),
             "warnings": "\n".join(_warnings(log, contents)),
         },
     )
+
+
+def _contents(log: pd.DataFrame, mass_mg: float | None, content: Mapping) -> pd.DataFrame:
+    """Ion contents along a log; NaN without a mass."""
+    contents = ion_content(log, mass_mg=1.0 if mass_mg is None else mass_mg, **content)
+    return contents if mass_mg is not None else contents * np.nan
 
 
 def _warnings(log: pd.DataFrame, contents: pd.DataFrame) -> list[str]:
@@ -117,6 +143,12 @@ def _warnings(log: pd.DataFrame, contents: pd.DataFrame) -> list[str]:
         sentences.append(
             "The instrument counts no charge; the integrated one is taken, which nothing checks."
         )
+    if contents["ion_content"].isna().all():
+        return [
+            *sentences,
+            "The mass of active material is not known: charge is the whole electrode's, and gives"
+            " no ion content.",
+        ]
     for column, whose in (("ion_content", "all"), ("active_ion_content", "the active")):
         if (contents[f"{column}_high"] < 0).any():
             sentences.append(
@@ -136,7 +168,6 @@ def _warnings(log: pd.DataFrame, contents: pd.DataFrame) -> list[str]:
 def tidy_table(cycling: xr.Dataset) -> pd.DataFrame:
     """The records of a CYCLING data set under names of the Battery Data Format, units in them."""
     data = {name: cycling[name].to_numpy() for name in cycling.variables}
-    grams = 1e-3 * cycling.attrs["mass_mg"]
     return pd.DataFrame(
         {
             BDF_TIME: data["time"],
@@ -146,7 +177,7 @@ def tidy_table(cycling: xr.Dataset) -> pd.DataFrame:
             "Half Cycle Count / 1": data["half_cycle"],
             "Step Count / 1": data["step"],
             "Step Type": [STEP_TYPES[kind] for kind in data["step_type"]],
-            "Net Capacity / Ah": 1e-3 * grams * data["capacity"],
+            "Net Capacity / Ah": 1e-3 * data["charge"],
             "Net Specific Capacity / mAh/g": data["capacity"],
             "Ion Content / 1": data["ion_content"],
             "Ion Content Low / 1": data["ion_content_low"],
@@ -155,8 +186,9 @@ def tidy_table(cycling: xr.Dataset) -> pd.DataFrame:
     )
 
 
-def _at_moments(moments: np.ndarray, time: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Values at given moments, interpolated; the first record's where several share the moment."""
+def at_moments(moments: np.ndarray, time: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Values at moments within the records' `time`, (n,), interpolated; those of the first record
+    where several share the moment. Of the shape of `moments`."""
     after = np.searchsorted(time, moments, side="left")
     exact = time[after] == moments
     before = np.where(exact, after, after - 1)
@@ -166,7 +198,7 @@ def _at_moments(moments: np.ndarray, time: np.ndarray, values: np.ndarray) -> np
     return values[before] + part * (values[after] - values[before])
 
 
-def _locate(log: pd.DataFrame, state: Mapping, mass_mg: float) -> float:
+def _locate(log: pd.DataFrame, state: Mapping, mass_mg: float | None) -> float:
     unknown = set(state) - {"state", "half_cycle", *LOCATORS}
     if "state" not in state or unknown:
         raise InputError(

@@ -13,14 +13,14 @@ from phasefront.cycling.logs import CHARGE, DISCHARGE
 # All chosen, not fitted.
 # Differential capacity: steps of voltage, and how many of them a slope is fitted over.
 _GRID_V = 2e-3
-_WINDOW = 9
+_WINDOW = 9  # steps
 # A plateau is a maximum that stands out by this share of its half cycle's highest, is higher than
 # the half cycle's mean by this factor, and holds this share of the largest half cycle's charge; it
 # ends where this share of its prominence is left.
 _PROMINENCE = 0.2
-_OVER_MEAN = 2
-_LEAST_CHARGE = 0.02
-_PLATEAU_END = 0.1
+_OVER_MEAN = 2  # the factor
+_LEAST_CHARGE = 0.02  # share of the largest half cycle
+_PLATEAU_END = 0.1  # share of the prominence
 
 
 # --- differential capacity -------------------------------------------------------------------

@@ -19,7 +19,7 @@ def locate_state(
     log: pd.DataFrame,
     *,
     state: str,
-    mass_mg: float,
+    mass_mg: float | None,
     time_h: float | None = None,
     capacity_mah_g: float | None = None,
     voltage_v: float | None = None,
@@ -36,7 +36,7 @@ def locate_state(
     state
         Name, for the message if the state cannot be found.
     mass_mg
-        Active mass, for `capacity_mah_g`.
+        Active mass, for `capacity_mah_g`; None where it is not known.
     time_h, capacity_mah_g, voltage_v, fraction, rest
         Exactly one: hours since the first record; net capacity passed since the first record;
         voltage under current; share of the charge of the half cycle (1 is its end); or number,
@@ -89,7 +89,7 @@ def rest_ends(log: pd.DataFrame) -> np.ndarray:
 
 
 def _locate_in_half_cycle(
-    log: pd.DataFrame, kind: str, target: float, half_cycle: int, mass_mg: float
+    log: pd.DataFrame, kind: str, target: float, half_cycle: int, mass_mg: float | None
 ) -> tuple[float | None, str]:
     """Moment of the first crossing within a half cycle, or None, and the range that it covers."""
     rows = np.flatnonzero(log["half_cycle"].to_numpy() == half_cycle)
@@ -102,10 +102,12 @@ def _locate_in_half_cycle(
         values = part["voltage_V"].to_numpy()
         under_current = log["step_type"].to_numpy()[rows[1:]] != REST
     else:
-        require_columns(
-            source_of(log), "mass_mg", mass_mg, positive=True, remedy="give the active mass in mg"
-        )
-        values = part["capacity_mAh"].to_numpy() / (1e-3 * mass_mg)
+        if kind == "capacity_mah_g":
+            require_columns(
+                source_of(log), "mass_mg", mass_mg, positive=True,
+                remedy="give the active mass in mg",
+            )  # fmt: skip
+        values = part["capacity_mAh"].to_numpy() / (1e-3 * (mass_mg or 1.0))
         under_current = np.ones(len(rows) - 1, dtype=bool)
         if kind == "fraction":
             passed = values[-1] - values[0]

@@ -26,14 +26,14 @@ from phasefront.diffraction.spot_lists import Spots
 # and the turn in the plane that the likelihood has found, radian: 0.3 and 1 degree, where it is off
 # by 0.1 to 0.3 degrees in all (docs/decisions.md).
 CELL_SIGMA = 0.02
-_TILT_SIGMA, _TURN_SIGMA = 0.006, 0.02
+_TILT_SIGMA, _TURN_SIGMA = 0.006, 0.02  # half and double: docs/constants.md
 # Degrees of freedom of Student's t: the weight of spots that are off by several errors. Chosen, as
 # is usual where they are not fitted.
 _FREEDOM = 4.0
-_ROUNDS = 3
+_ROUNDS = 3  # of weighing spots by how far they are off; half and double: docs/constants.md
 _FIXED = 6  # parameters besides the strain: rotation, log scale, centre
 _BLOCK = 8192  # candidates in memory at a time
-_STEP = 1e-5
+_STEP = 1e-5  # of strain, for central differences: errors of order 1e-10
 
 
 @dataclass(frozen=True)

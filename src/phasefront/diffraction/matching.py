@@ -18,7 +18,7 @@ from phasefront.diffraction.correlation import Correlator, share_out
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
 
-# Of a pattern; see `template_library.TEMPLATE_POWER`.
+# Of a pattern; see `template_library.TEMPLATE_POWER`. Fitted again, both: docs/constants.md.
 PATTERN_POWER = 0.15
 
 

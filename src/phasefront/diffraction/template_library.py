@@ -28,7 +28,9 @@ COARSE_DEG = 5.0
 # Spots count by this power of their intensity. Dynamical intensities follow the kinematic ones
 # loosely: high powers let a few spots decide. Fitted on Bloch-wave patterns.
 TEMPLATE_POWER = 0.25
-_SHELL_STEP = 0.04  # 1/angstrom, half width of a shell's triangular weight
+# 1/angstrom, half width of a shell's triangular weight. Chosen; double of it takes 0.2 of the
+# log-probability of the true phase (docs/constants.md).
+_SHELL_STEP = 0.04
 
 
 @dataclass(frozen=True)

@@ -95,24 +95,19 @@ class Experiment(Model):
         return self
 
     @model_validator(mode="after")
-    def _directions_are_of_states(self) -> Experiment:
-        unknown = set(self.mechanisms.direction) - {state.name for state in self.states}
-        if unknown:
-            raise ValueError(
-                f"mechanisms.direction names {sorted(unknown)}, which are no states;"
-                " correct the names"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _elasticity_is_of_phases(self) -> Experiment:
-        named = {name for one in self.mechanisms.elasticity for name in one.phases}
-        unknown = named - {phase.name for phase in self.material.phases}
-        if unknown:
-            raise ValueError(
-                f"mechanisms.elasticity names {sorted(unknown)}, which are no phases;"
-                " correct the names"
-            )
+    def _mechanisms_are_of_what_is_here(self) -> Experiment:
+        states = [state.name for state in self.states]
+        phases = self.material.names
+        elasticity = [name for one in self.mechanisms.elasticity for name in one.phases]
+        for field, given, known in (
+            ("direction", self.mechanisms.direction, states),
+            ("elasticity", elasticity, phases),
+        ):
+            if unknown := [name for name in given if name not in known]:
+                raise ValueError(
+                    f"mechanisms.{field} names {', '.join(unknown)}, which is none of"
+                    f" {', '.join(known)}; correct the name"
+                )
         return self
 
     @property

@@ -98,6 +98,16 @@ class Plan:
         """Identifiers of the scans that are raw scans, peak lists or maps."""
         return list(self.scans.index[self.scans["kind"] == kind])
 
+    @property
+    def scans_in_series(self) -> list[str]:
+        """Identifiers of the scans that are of an in situ series."""
+        return list(self.scans.index[self.scans["series"].notna()])
+
+    def series_of(self, scan: str) -> list[str]:
+        """Identifiers of all scans of the same series, this one included."""
+        same = self.scans["series"] == self.scans.loc[scan, "series"]
+        return list(self.scans.index[same])
+
     def scans_of(self, state: str) -> list[str]:
         """Identifiers of a state's scans."""
         return list(self.scans.index[self.scans["state"] == state])
@@ -146,6 +156,15 @@ class Plan:
         if len(self.scans):
             _check_known(self.scans, "state", states, tables.scans)
             _check_known(self.scans, "instrument", set(self.experiment.instruments), tables.scans)
+            for scan in self.scans_in_series:
+                log = self.scans.loc[scan, "log"]
+                if log not in self.logs.index:
+                    raise InputError(
+                        tables.scans,
+                        f"there is no log {log!r} in the cycling table",
+                        field=f"{scan}.log",
+                        remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
+                    )
         if len(self.patterns):
             _check_known(self.patterns, "state", states, tables.powder)
             self._check_refined()
@@ -165,6 +184,14 @@ class Plan:
                     f"there is no log {state.log!r} in the cycling table",
                     field=f"states.{state.name}.log",
                     remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
+                )
+            if state.capacity_mah_g is not None and _lacks(self.logs, state.log, "mass_mg"):
+                raise InputError(
+                    self.source,
+                    f"log {state.log!r} has no mass of active material",
+                    field=f"states.{state.name}.capacity_mah_g",
+                    remedy="give mass_mg in the cycling table, or say where the state is by time_h,"
+                    " voltage_v, fraction or rest",
                 )
         self._check_virtual()
         for scan, row in self.scans.iterrows():
@@ -224,6 +251,14 @@ class Plan:
                     else f"{path!r} is real, while the config has a virtual section",
                     field=f"{identifier}.path",
                     remedy="correct the path, or leave the virtual section out",
+                )
+        for log in self.logs.index:
+            if self.logs.loc[log, "path"] in made and _lacks(self.logs, log, "mass_mg"):
+                raise InputError(
+                    tables.cycling,
+                    "a virtual log is of an electrode whose mass is known",
+                    field=f"{log}.mass_mg",
+                    remedy="give the mass of active material",
                 )
         states = {state.name for state in self.experiment.states}
         needed = {made[path] for path in used & set(made)} - {None}
@@ -294,6 +329,11 @@ def _optional_table(path: str | None, row_model: type[Model]) -> pd.DataFrame:
     if path is None:
         return pd.DataFrame(columns=list(row_model.model_fields))
     return read_table(path, row_model)
+
+
+def _lacks(table: pd.DataFrame, name: str, column: str) -> bool:
+    """Whether a row's cell is empty; pandas turns those among numbers into NaN."""
+    return bool(pd.isna(table.loc[name, column]))
 
 
 def _check_known(table: pd.DataFrame, column: str, known: set[str], source: str) -> None:

@@ -26,7 +26,8 @@ from phasefront.core.errors import InputError
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.instruments import Instrument
 from phasefront.experiment.settings.powder import PatternRow
-from phasefront.experiment.settings.scans import ScanLayout
+from phasefront.experiment.settings.scans import ScanClock, ScanLayout
+from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,11 +75,15 @@ def links(plan: Plan) -> list[dict]:
     ]
 
 
-def _row(table: pd.DataFrame, name: str, model: type[Model]) -> dict:
-    """A row of a table, or those of its columns that a model has; empty cells as by default."""
+def _row(table: pd.DataFrame, name: str, model: type[Model], **more: object) -> dict:
+    """A row of a table, or those of its columns that a model has; empty cells as by default.
+
+    `more` are values of the model that no column holds.
+    """
     row = table.loc[name]
-    given = {column: row[column] for column in model.model_fields if not _is_empty(row[column])}
-    return model.model_validate(given).model_dump(mode="json")
+    columns = [column for column in model.model_fields if column not in more]
+    given = {column: row[column] for column in columns if not _is_empty(row[column])}
+    return model.model_validate(given | more).model_dump(mode="json")
 
 
 def _is_empty(cell: object) -> bool:
@@ -115,6 +120,14 @@ def _explored_scans(plan: Plan) -> list[dict]:
     ]
 
 
+def _placing(plan: Plan, scan: str) -> dict | None:
+    """A scan in a series, with what doses depend on of all scans of that; None for another."""
+    if scan not in plan.scans_in_series:
+        return None
+    members = [_row(plan.scans, name, SeriesMember) for name in plan.series_of(scan)]
+    return _row(plan.scans, scan, ScanInSeries, members=members)
+
+
 def _states_on(plan: Plan, log: str) -> list[dict]:
     states = [state for state in plan.experiment.states if state.log == log]
     return [state.model_dump(mode="json") for state in states]
@@ -125,6 +138,8 @@ _OF_ONE = {
         "state": lambda plan, scan: plan.scans.loc[scan, "state"],
         "step": lambda plan, scan: plan.step_of(scan),
         "layout": lambda plan, scan: _row(plan.scans, scan, ScanLayout),
+        "placing": _placing,
+        "clock": lambda plan, scan: _row(plan.scans, scan, ScanClock),
         "optics": lambda plan, scan: _optics(plan, plan.scans.loc[scan, "instrument"]),
         "camera": lambda plan, scan: _cameras(plan, [scan])[scan],
     },

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import special
 
-QUANTILES = (0.025, 0.975)
+QUANTILES = (0.025, 0.975)  # of a 95 % interval
 # Shape of the grains' gamma weights never falls below this: smaller ones add no coverage
 # (docs/coverage.md).
 _SMALLEST_SHAPE = 0.25

@@ -8,11 +8,11 @@ from scipy import ndimage
 
 from phasefront.layouts.phases import UNDECIDED, VACUUM
 
-# Places of the blocks' grid.
+# Places of the blocks' grid, so that none decides; chosen.
 _ORIGINS = 16
-# Fewer positions of vacuum do not show its level.
+# Fewer positions of vacuum do not show its level; chosen.
 _FEWEST_VACUUM = 10
-_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
+_THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)  # that are tabulated
 
 
 def relative_thickness(

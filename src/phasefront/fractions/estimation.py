@@ -41,7 +41,7 @@ from phasefront.layouts.fractions import FRACTIONS
 from phasefront.layouts.phases import MIXED, UNANSWERED, UNDECIDED, UNINDEXED, VACUUM
 
 KINDS = ("area", "thickness", "molar")
-# Powers of the excess that stand for their range.
+# Powers of the excess that stand for their range; chosen.
 _EXPONENTS = 5
 COUNTS = ("patterns", "decided", "mixed", "undecided", "unindexed", "vacuum")
 

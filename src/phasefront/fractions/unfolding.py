@@ -12,10 +12,13 @@ from phasefront.core.errors import InputError
 from phasefront.fractions.bootstrap import normalised, uniform
 
 # Standard deviation of the logarithm of true over simulated rates of wrong and missing answers.
+# Chosen: simulated rates are taken to be right within a factor of two.
 _RATE_SPREAD = np.log(2)
 # Wrong answers are at most this share of a row in a draw, so that a response can be inverted.
+# Chosen.
 _MOST_WRONG = 0.9
-# Weight of the condition that fractions add up to 1, against the residual of each.
+# Weight of the condition that fractions add up to 1, against the residual of each: chosen so large
+# that it holds.
 _SUM_WEIGHT = 1e4
 
 

@@ -11,7 +11,7 @@ from phasefront.experiment.settings.instruments import Camera
 from phasefront.grains.segmentation import Lattice, lattices_of, nearest_either_way
 from phasefront.maps import frames
 
-_SQUARE = 4
+_SQUARE = 4  # positions a side; chosen
 
 
 def parent_axes(candidates: CandidatePhases) -> np.ndarray:

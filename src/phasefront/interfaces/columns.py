@@ -27,7 +27,7 @@ _OUTLIER_RANGE = 2.0
 _FEWEST_PAIRS, _MOST_NOISE, _MOST_ALIKE = 20, 3.0, 0.6
 # Prior of a column that holds both phases, where only the side of one half is asked for.
 _MIXED_PRIOR = 0.1
-MEASURED, POSTERIOR, DECISION = 0, 1, 2
+MEASURED, POSTERIOR, DECISION = 0, 1, 2  # codes: where a share is from
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from phasefront.layouts.interfaces import Beyond
 
 # An edge may be this far from straight while corners are looked for; positions.
 _STRAIGHT = 0.9
-_SHORTEST = 6.0
+_SHORTEST = 6.0  # shorter ones are no facets; positions
 # It is fitted to positions so near to it, but not to its last ones, where corners are.
 _NEAR, _CORNER = 2.5, 1.0
 # Length times the turn (radians) at either end: a chord of a circle has 8 _STRAIGHT.

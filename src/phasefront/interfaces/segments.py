@@ -16,7 +16,7 @@ from phasefront.layouts.interfaces import Beyond
 
 # A piece of the interface may be this far from straight, positions; shorter ones are not fitted.
 _STRAIGHT = 0.8
-_SHORTEST = 4.0
+_SHORTEST = 4.0  # positions
 # A piece whose direction is less sure, or turns further from the contour's, is not fitted; degrees.
 _MOST_TURN = 20.0
 _STRAIGHT_LINE = (ANGLE, WIDTH, FIRST)

@@ -17,13 +17,13 @@ from phasefront.interfaces.columns import Columns
 
 # Parameters of a front, in the kernel's order.
 ANGLE, CURVATURE, WIDTH, FIRST, SECOND = range(5)
-_NARROWEST = 0.05
+_NARROWEST = 0.05  # width of a front, positions: as good as sharp
 _ANGLES = 90  # of the coarse search, over half a turn
 # The grid on which a likelihood is integrated: places an axis, by the number of axes, and how far
 # it reaches, in standard deviations.
 _PLACES = {2: 7, 3: 5, 4: 4}
-_REACH = 2.6
-_ROUNDS = 14
+_REACH = 2.6  # standard deviations
+_ROUNDS = 14  # of the climb to the maximum, at most
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ SPECK = 4
 _MOST_WRONG = 0.06
 # Shorter stretches of the outline are no contact.
 _SHORTEST_STRETCH = 2
-_WITH_CORNERS = np.ones((3, 3), dtype=bool)
+_WITH_CORNERS = np.ones((3, 3), dtype=bool)  # eight neighbours
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,6 @@ outline, is cut into straight pieces, each fitted by itself.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Mapping, Sequence
 
@@ -33,6 +32,7 @@ from phasefront.interfaces.columns import (
     lattice_of_grain,
 )
 from phasefront.interfaces.facets import Facet, facets_of
+from phasefront.interfaces.fields import contents_of_fields
 from phasefront.interfaces.joining import joined
 from phasefront.interfaces.profiles import depth_profile
 from phasefront.interfaces.shapes import CURVATURE, FIRST, Fit
@@ -42,7 +42,7 @@ from phasefront.layouts.interfaces import INTERFACES, Found, Shape
 from phasefront.maps import frames
 
 MODELS = ("uniform", "line", "band", "curve", "outline")
-_PARAMETERS = (1, 3, 4, 4, 2)
+_PARAMETERS = (1, 3, 4, 4, 2)  # of each shape, counted by the evidence
 # Log-evidence that an interface must be likelier by than one phase, or one share, in all columns.
 _SURE = 3.0
 # A position that is e^4 less likely under a shape than under its own best share is not explained
@@ -99,7 +99,7 @@ def trace_interfaces(
     names = [str(name) for name in phases["phase"].values]
     _check(phases, grains, candidates, two_phase_fields, names)
     camera = None if phases.attrs["map_by"] else camera
-    fields = _fields(candidates, two_phase_fields, names)
+    fields = contents_of_fields(names, candidates.ion_contents, two_phase_fields)
     lattices = lattices_of(candidates)
     surroundings = Surroundings.of(phases, grains)
     own_lattice = lattice_of_grain(
@@ -332,25 +332,6 @@ def _check(phases, grains, candidates, fields, names) -> None:
                 phases.attrs["scan"], f"the two-phase field {dict(field)} does not name two of"
                 f" {names}", field="two_phase_fields", remedy="correct the names",
             )  # fmt: skip
-
-
-def _fields(candidates, stated, names) -> dict[tuple[int, int], tuple[float, float]]:
-    """Ion contents of the rich and of the poor phase, by the indices of both."""
-    pairs = [[(names.index(name), content) for name, content in one.items()] for one in stated]
-    if not pairs:
-        contents = np.asarray(candidates.ion_contents, "f8")
-        levels = np.unique(contents[np.isfinite(contents)])
-        pairs = [
-            [(int(one), low), (int(other), high)]
-            for low, high in itertools.pairwise(levels)
-            for one in np.flatnonzero(contents == low)
-            for other in np.flatnonzero(contents == high)
-        ]
-    found = {}
-    for pair in pairs:
-        (poor, low), (rich, high) = sorted(pair, key=lambda one: one[1])
-        found[rich, poor] = (float(high), float(low))
-    return found
 
 
 def _tilts(width, error, thickness, thickness_error) -> tuple[np.ndarray, np.ndarray]:

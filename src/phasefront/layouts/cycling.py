@@ -21,8 +21,18 @@ CYCLING = Layout(
     "Galvanostatic log with ion content, its plateaus, and the states along it",
     {
         "time": Variable(("time",), "f8", "s", "time since the start"),
+        "elapsed": Variable(
+            ("time",),
+            "f8",
+            "s",
+            "time since the start with pauses that the instrument's time leaves out; NaN where it"
+            " is not known when a record was taken",
+        ),
         "voltage": Variable(("time",), "f8", "V", "cell voltage"),
         "current": Variable(("time",), "f8", "mA", "current, positive on charge"),
+        "charge": Variable(
+            ("time",), "f8", "mA h", "net charge passed by the electrode, positive on charge"
+        ),
         "capacity": Variable(
             ("time",), "f8", "mA h g-1", "net charge passed per gram, positive on charge"
         ),
@@ -64,16 +74,20 @@ CYCLING = Layout(
         "state": Variable(("state",), "str", "", "state of charge"),
         "state_time": Variable(("state",), "f8", "s", "moment of the state"),
         "state_voltage": Variable(("state",), "f8", "V", "voltage at the state"),
+        "state_charge": Variable(("state",), "f8", "mA h", "net charge passed at the state"),
         "state_capacity": Variable(
             ("state",), "f8", "mA h g-1", "net charge passed per gram at the state"
         ),
         **_ion_contents("state_", ("state",), "ions per formula unit, mean of all grains"),
         **_ion_contents("state_active_", ("state",), "ions per formula unit, grains with contact"),
     },
-    # Sentences on what may be wrong with the log are the lines of warnings.
+    # Sentences on what may be wrong with the log are the lines of warnings. Without a mass of
+    # active material, mass_mg is NaN, and so is all that is per gram and every ion content. started
+    # is when the time was zero (ISO 8601, with its offset where the zone is known; empty where
+    # nothing says so), started_from what it is read from, or why it is not known.
     (
-        "log", "file", "mass_mg", "initial_ion_content", "inactive_share", "capacity_difference",
-        "warnings",
+        "log", "file", "started", "started_from", "mass_mg", "initial_ion_content",
+        "inactive_share", "capacity_difference", "warnings",
     ),
 )  # fmt: skip
 
@@ -90,7 +104,7 @@ CYCLING_TABLE = Table(
         "Step Type": Column("str", "", "rest, charge, discharge or constant_voltage"),
         "Net Capacity / Ah": Column("f8", "A h", "net charge passed, positive on charge"),
         "Net Specific Capacity / mAh/g": Column(
-            "f8", "mA h g-1", "the same per gram of active material"
+            "f8", "mA h g-1", "the same per gram of active material; empty without its mass"
         ),
         "Ion Content / 1": Column("f8", "1", "ions per formula unit, mean of all grains"),
         "Ion Content Low / 1": Column("f8", "1", "lower end of its 95 % interval"),

@@ -1,161 +1,178 @@
-"""How grains convert: morphologies, populations, habit planes, and what conversion goes with."""
+"""How the grains of an experiment convert: morphologies, populations, habit planes, order."""
 
 from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
 
 from phasefront.core.netcdf import Layout, Variable
 from phasefront.core.tables import Column, Table
 from phasefront.layouts.dimensions import PHASE_NAME, with_ends
 
-_GRAIN, _POPULATION, _FIELD = ("grain",), ("population",), ("field",)
-_OF_COVARIATE, _PER_MORPHOLOGY = ("field", "covariate"), ("population", "morphology")
-# Number that stands for no field, or for all states of a field together.
-NONE = ALL = -1
 
+class Counted(IntEnum):
+    """Whether a grain is one of a population, or why not."""
+
+    YES = 0
+    CUT = 1  # by the scan's edge
+    FEW = 2  # too few positions that say something
+    NO_FIELD = 3  # its phases are no two-phase field, or not that of its state
+    NO_POPULATION = 4  # its state is in no field
+
+
+class Direction(IntEnum):
+    """Where ions went before a state."""
+
+    UNKNOWN = 0
+    OUT = 1
+    IN = 2
+
+
+def _flags(kind: type[IntEnum]) -> dict:
+    return {
+        "flag_values": np.array([one.value for one in kind], dtype="i1"),
+        "flag_meanings": " ".join(one.name.lower() for one in kind),
+    }
+
+
+_GRAIN, _FIELD, _POPULATION = ("grain",), ("field",), ("population",)
+_EFFECT = ("field", "covariate")
 MECHANISMS = Layout(
-    "How grains convert, by state and two-phase field",
+    "Which way ions go: morphologies of grains, populations, habit planes, order of reaction",
     {
         "phase": PHASE_NAME,
-        "state": Variable(("state",), "str", "", "state of charge that has scans"),
-        "direction": Variable(
-            ("state",), "str", "", "whether ions enter (insertion) or leave (extraction); unknown"
+        "scan": Variable(("scan",), "str", "", "scans"),
+        "state": Variable(("state",), "str", "", "states that were scanned"),
+        "state_direction": Variable(
+            ("state",), "i1", "1", "where ions went before the state", _flags(Direction)
         ),
-        "direction_from": Variable(("state",), "str", "", "what says so: log, config or nothing"),
-        "morphology": Variable(("morphology",), "str", "", "how phases lie in a grain"),
-        # Grains of all scans, in the order of scans and of their grains.
-        "scan": Variable(_GRAIN, "str", "", "scan of the grain"),
-        "number": Variable(_GRAIN, "i4", "1", "number of the grain in its scan"),
-        "grain_state": Variable(_GRAIN, "i4", "1", "index of its state"),
-        "grain_field": Variable(_GRAIN, "i4", "1", "index of its two-phase field, -1 none"),
-        "size": Variable(_GRAIN, "i4", "1", "positions"),
-        "area": Variable(_GRAIN, "f8", "nm2", "projected area; NaN without a scan step"),
-        "cut": Variable(_GRAIN, "i1", "1", "1 where the scan's edge cuts it"),
+        "morphology": Variable(("morphology",), "str", "", "name of a morphology"),
+        "scan_of_grain": Variable(_GRAIN, "i4", "1", "index of its scan"),
+        "number": Variable(_GRAIN, "i4", "1", "the grain's number in its scan"),
+        "state_of_grain": Variable(_GRAIN, "i4", "1", "index of its state"),
+        "population_of_grain": Variable(
+            _GRAIN, "i4", "1", "index of its population, -1 where it is not counted"
+        ),
         "counted": Variable(
-            _GRAIN, "i1", "1", "1 where it counts in populations: whole in the scan, large enough,"
-            " of the field"
+            _GRAIN, "i1", "1", "whether it is one of a population, or why not", _flags(Counted)
         ),
+        "size": Variable(_GRAIN, "i4", "1", "number of positions"),
         "converted": Variable(
-            _GRAIN, "f8", "1", "share that is the new phase; the poor one where the direction is"
-            " unknown"
+            _GRAIN, "f8", "1", "share of its positions that is the product: the ion-poor phase "
+            "where ions leave or the direction is not known, else the rich one",
         ),
-        "ion_content": Variable(_GRAIN, "f8", "1", "ions per formula unit, by the field's ends"),
-        "caught": Variable(_GRAIN, "i1", "1", "1 where it is seen on the way between the phases"),
-        "fronts": Variable(
-            _GRAIN, "i4", "1", "straight pieces of its interface with a trace in the crystal"
-        ),
+        "caught": Variable(_GRAIN, "i1", "1", "1 where it is between both phases"),
         "posterior": Variable(
-            ("grain", "morphology"), "f8", "1", "probability of each morphology, of the grain by"
-            " itself; NaN where it cannot be told"
+            ("grain", "morphology"), "f8", "1", "probability of each from the grain alone"
         ),
         "posterior_in_population": Variable(
-            ("grain", "morphology"), "f8", "1", "the same given the other caught grains of its"
-            " field and state; NaN where it is not one of them"
+            ("grain", "morphology"), "f8", "1", "the same given the proportions of its field, of "
+            "caught grains; NaN for others",
         ),
-        # Populations: grains of a field in one state, or in all states that lie inside it.
-        "population_field": Variable(_POPULATION, "i4", "1", "index of the field"),
-        "population_state": Variable(
-            _POPULATION, "i4", "1", "index of the state; -1 for those inside the field together"
+        "population_field": Variable(_POPULATION, "i4", "1", "index of its two-phase field"),
+        "population_state": Variable(_POPULATION, "i4", "1", "index of its state"),
+        "population_grains": Variable(_POPULATION, "i4", "1", "number of grains counted"),
+        "population_caught": Variable(_POPULATION, "i4", "1", "of which between both phases"),
+        "population_converted": Variable(_POPULATION, "f8", "1", "share converted, by area"),
+        **with_ends(
+            "population_caught_share", _POPULATION, "share of grains between both phases, what is "
+            "missed and taken for it allowed for",
         ),
-        "grains": Variable(_POPULATION, "i4", "1", "grains that count"),
-        "caught_grains": Variable(_POPULATION, "i4", "1", "those seen on the way"),
-        "cut_grains": Variable(_POPULATION, "i4", "1", "left out: cut by the scan's edge"),
-        "small_grains": Variable(_POPULATION, "i4", "1", "left out: of too few positions"),
-        "mean_converted": Variable(_POPULATION, "f8", "1", "mean share converted of the grains"),
-        **with_ends("caught_share", _POPULATION, "share of grains on the way"),
+        "population_log_bayes_factor": Variable(
+            _POPULATION, "f8", "1", "ln of the evidence of one by one over concurrent"
+        ),
+        "rich": Variable(_FIELD, "i4", "1", "index of the ion-rich phase of a two-phase field"),
+        "poor": Variable(_FIELD, "i4", "1", "index of its ion-poor phase"),
+        "grains": Variable(_FIELD, "i4", "1", "number of grains counted"),
+        "caught_grains": Variable(_FIELD, "i4", "1", "of which between both phases"),
+        **with_ends(
+            "caught_share", _FIELD, "share of grains between both phases, over all states"
+        ),
         "log_bayes_factor": Variable(
-            _POPULATION, "f8", "1", "natural logarithm, one by one against concurrent"
+            _FIELD, "f8", "1", "ln of the evidence of one by one over concurrent"
         ),
-        "verdict": Variable(
-            _POPULATION, "str", "", "one by one, concurrent or cannot be told"
+        "verdict": Variable(_FIELD, "str", "", "one by one, concurrent or cannot be told"),
+        **with_ends(
+            "proportion", ("field", "morphology"), "share of caught grains of each morphology"
         ),
-        "why_untold": Variable(
-            _POPULATION, "str", "", "why it cannot be told and what would suffice; empty if told"
-        ),
-        **with_ends("proportion", _PER_MORPHOLOGY, "share of the caught grains"),
-        # Fields, each with its ion-rich and its ion-poor phase.
-        "rich": Variable(_FIELD, "i4", "1", "index of the ion-rich phase"),
-        "poor": Variable(_FIELD, "i4", "1", "index of the ion-poor phase"),
-        "habit_fronts": Variable(_FIELD, "i4", "1", "straight pieces that the plane is found from"),
-        "habit_grains": Variable(_FIELD, "i4", "1", "grains that they are in"),
-        "tilts_used": Variable(_FIELD, "i4", "1", "pieces whose tilt to the beam is known"),
+        "traces": Variable(_FIELD, "i4", "1", "straight fronts of known direction in the crystal"),
+        "tilts": Variable(_FIELD, "i4", "1", "of which with a known tilt"),
         "normal": Variable(
-            ("field", "axis"), "f8", "1", "likeliest habit plane, unit vector in the parent's"
-            " Cartesian axes, e1 along a, e3 along c*; NaN where it cannot be told"
+            ("field", "axis"), "f8", "1", "likeliest habit plane's normal, Cartesian: e1 along a, "
+            "e3 along c*; NaN without three grains",
         ),
-        "normal_reciprocal": Variable(
-            ("field", "lattice_axis"), "f8", "1", "the same as u a* + v b* + w c* of the parent, "
-            "the largest 1"
+        "normal_indices": Variable(
+            ("field", "axis"), "f8", "1", "the same as h k l in the parent's reciprocal axes, the "
+            "largest 1",
         ),
-        "region_deg": Variable(
+        "region": Variable(
             _FIELD, "f8", "degree", "angle about it that holds 95 % of the posterior"
         ),
-        "habit_log_bayes_factor": Variable(
-            _FIELD, "f8", "1", "natural logarithm, one plane against every front its own"
+        "plane_log_bayes_factor": Variable(
+            _FIELD, "f8", "1", "natural logarithm of the evidence of one plane over one a grain"
         ),
-        "against_random_p": Variable(
-            _FIELD, "f8", "1", "how often traces of random directions point to a plane as well"
+        "against_random": Variable(
+            _FIELD, "f8", "1", "how often random directions point to a common plane as well"
         ),
-        "against_outline_p": Variable(
-            _FIELD, "f8", "1", "how often edges of the grains' own outlines do; NaN without edges"
+        "against_outlines": Variable(
+            _FIELD, "f8", "1", "how often straight edges of the grains' own outlines do; NaN where "
+            "too few grains have any",
         ),
-        "why_no_plane": Variable(
-            _FIELD, "str", "", "why it cannot be told and what would suffice; empty if told"
+        "softest": Variable(
+            ("field", "axis"), "f8", "1", "normal of the plane that coherency makes softest; NaN "
+            "where no stiffness is stated",
         ),
-        "plane_normal": Variable(
-            ("plane", "axis"), "f8", "1", "planes tried, one of each set that symmetry makes"
+        "softest_energy": Variable(_FIELD, "f8", "GPa", "its elastic energy"),
+        "near_softest": Variable(
+            _FIELD, "f8", "1", "share of all directions within a tenth of the range above it"
         ),
-        "plane_probability": Variable(
-            ("field", "plane"), "f8", "1", "posterior of each; NaN where no plane can be told"
-        ),
-        "operation": Variable(
-            ("operation", "axis", "other_axis"), "f8", "1", "rotations of the parent's symmetry, "
-            "which make all equivalent planes of one"
-        ),
-        # Fronts that planes are found from, for stereograms.
-        "front_field": Variable(("front",), "i4", "1", "index of its field"),
-        "front_grain": Variable(("front",), "i4", "1", "its grain, counted over all scans"),
-        "front_trace": Variable(
-            ("front", "axis"), "f8", "1", "unit vector along it in the parent's Cartesian axes"
-        ),
-        "front_beam": Variable(("front", "axis"), "f8", "1", "unit vector along the beam there"),
-        "front_error": Variable(("front",), "f8", "degree", "standard error of its direction"),
-        "front_tilt": Variable(
-            ("front",), "f8", "degree", "angle of the plane with the beam, of either sign"
-        ),
-        "front_tilt_error": Variable(("front",), "f8", "degree", "its standard error"),
-        # What the share converted goes with.
-        "covariate": Variable(("covariate",), "str", "", "what it may go with"),
         **with_ends(
-            "effect", _OF_COVARIATE, "log odds of conversion per standard deviation within states; "
-            "Moran's I for neighbours"
+            "energy_over_softest", _FIELD, "elastic energy of the habit plane over it, the "
+            "ends over the region",
         ),
-        "p": Variable(_OF_COVARIATE, "f8", "1", "by permutation within states"),
-        "p_holm": Variable(_OF_COVARIATE, "f8", "1", "the same after Holm over all of a field"),
+        "from_softest": Variable(_FIELD, "f8", "degree", "from the habit plane to the softest"),
+        "plane": Variable(
+            ("plane", "axis"), "f8", "1", "normals of planes that the parent's symmetry tells apart"
+        ),
+        "plane_probability": Variable(("field", "plane"), "f8", "1", "posterior of each plane"),
+        "trace_field": Variable(("trace",), "i4", "1", "index of a front's field"),
+        "trace_grain": Variable(("trace",), "i4", "1", "index of its grain"),
+        "trace": Variable(("trace", "axis"), "f8", "1", "its direction on the map, in the crystal"),
+        "trace_beam": Variable(("trace", "axis"), "f8", "1", "the beam's direction there"),
+        "trace_stderr": Variable(("trace",), "f8", "degree", "its standard error"),
+        "covariate": Variable(("covariate",), "str", "", "what the share converted may go with"),
+        **with_ends(
+            "effect", _EFFECT, "log odds of conversion for one standard deviation more"
+        ),
+        "effect_p": Variable(_EFFECT, "f8", "1", "p by permutation within states"),
+        "effect_p_holm": Variable(_EFFECT, "f8", "1", "the same after Holm, over all covariates"),
         "smallest_detectable": Variable(
-            _OF_COVARIATE, "f8", "1", "effect that these grains show with a power of 0.8"
+            _EFFECT, "f8", "1", "log odds that so many grains show with a power of 0.8"
         ),
-        "covariate_grains": Variable(_OF_COVARIATE, "i4", "1", "grains that know it"),
+        "effect_grains": Variable(_EFFECT, "i4", "1", "grains that know the covariate"),
+        "neighbours_alike": Variable(
+            _FIELD, "f8", "1", "Moran's I of the share converted over grains that touch"
+        ),
+        "neighbours_alike_p": Variable(_FIELD, "f8", "1", "its p by permutation within states"),
     },
-    ("recall", "false_alarm", "min_positions", "min_grains", "sentence"),
+    # Recall and false alarm of "caught", as simulated; sentences are lines.
+    ("recall", "false_alarm", "parent_point_group", "sentence", "caveats"),
 )  # fmt: skip
 
-GRAIN_MECHANISMS_TABLE = Table(
-    "tables/mechanisms.csv",
-    "Grains of all scans: how each converts.",
+MECHANISM_TABLE = Table(
+    "mechanisms.csv",
+    "Grains and how they convert.",
     {
         "scan": Column("str", "", "scan"),
-        "grain": Column("i8", "1", "number of the grain in it"),
+        "grain": Column("i8", "1", "the grain's number in the scan"),
         "state": Column("str", "", "state of charge"),
-        "rich": Column("str", "", "ion-rich phase of its two-phase field; empty without one"),
-        "poor": Column("str", "", "ion-poor phase"),
-        "size": Column("i8", "1", "positions"),
-        "area_nm2": Column("f8", "nm2", "projected area"),
-        "cut": Column("bool", "", "whether the scan's edge cuts it"),
-        "counted": Column("bool", "", "whether it counts in populations"),
-        "converted": Column("f8", "1", "share that is the new phase"),
-        "ion_content": Column("f8", "1", "ions per formula unit"),
-        "caught": Column("bool", "", "whether it is seen on the way between the phases"),
-        "fronts": Column("i8", "1", "straight pieces of its interface with a trace in the crystal"),
-        "p_*": Column("f8", "1", "probability of a morphology, of the grain by itself"),
-        "in_population_*": Column("f8", "1", "the same given the other caught grains"),
+        "field": Column("str", "", "rich and poor phase of its population; empty if not counted"),
+        "counted": Column("str", "", "yes, or why it is not one of a population"),
+        "positions": Column("i8", "1", "number of positions"),
+        "converted": Column("f8", "1", "share of them that is the product"),
+        "caught": Column("bool", "", "whether it is between both phases"),
+        "likeliest": Column("str", "", "likeliest morphology"),
+        "p *": Column("f8", "1", "probability of each morphology"),
     },
-)  # fmt: skip
+)

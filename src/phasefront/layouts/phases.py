@@ -5,10 +5,7 @@ from __future__ import annotations
 from phasefront.core.netcdf import Layout, Variable
 from phasefront.layouts.dimensions import PER_PHASE, PHASE_NAME, Y_X
 
-UNINDEXED = -4
-MIXED = -3
-VACUUM = -2
-UNDECIDED = -1
+UNINDEXED, MIXED, VACUUM, UNDECIDED = -4, -3, -2, -1  # codes beside the phases' numbers
 UNANSWERED = (UNDECIDED, UNINDEXED)
 
 PHASES = Layout(

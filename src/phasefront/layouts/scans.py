@@ -15,7 +15,25 @@ SCAN = Layout(
         "diffuse": Variable(
             Y_X, "f4", "count", "typical pixel between the spots, in a ring around the beam"
         ),
+        "position_time": Variable(
+            Y_X, "f8", "s", "time since the start at which the position began, NaN where not known"
+        ),
     },
-    # scan_step is NaN where the file does not say; header is JSON.
-    ("scan", "file", "sha256", "dtype", "scan_step_nm", "bright_field_radius_px", "header"),
+    # scan_step is NaN where the file does not say; header is JSON. start and end are ISO 8601, with
+    # the offset where the zone is known, and empty where nothing says them; dwell_s and row_s are
+    # from a position and a row to the next, NaN where not known; clock is what they are from.
+    (
+        "scan",
+        "file",
+        "sha256",
+        "dtype",
+        "scan_step_nm",
+        "bright_field_radius_px",
+        "header",
+        "start",
+        "end",
+        "dwell_s",
+        "row_s",
+        "clock",
+    ),
 )

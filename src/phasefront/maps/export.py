@@ -47,7 +47,7 @@ LAUE_NUMBERS = {
 
 _CTF_COLUMNS = "Phase X Y Bands Error Euler1 Euler2 Euler3 MAD BC BS"
 _CTF_FORMATS = "%d %.9g %.9g %d %d %.4f %.4f %.4f %.4f %d %d"
-_CTF_NO_SOLUTION = 3
+_CTF_NO_SOLUTION = 3  # the code of Channel 5 for what was not indexed
 
 
 def crystal_map(

@@ -33,7 +33,7 @@ from phasefront.diffraction import rotations
 if TYPE_CHECKING:
     from phasefront.experiment.settings.instruments import Camera, StatedCamera
 
-_HALF_TURN_ABOUT_Y = np.array([0.0, 0.0, 1.0, 0.0])
+_HALF_TURN_ABOUT_Y = np.array([0.0, 0.0, 1.0, 0.0])  # quaternion, scalar first
 
 
 def plane_matrix(camera: Camera) -> np.ndarray:

@@ -13,7 +13,7 @@ from phasefront.diffraction.crystals import Crystal
 from phasefront.layouts.phases import PHASES, UNDECIDED, UNINDEXED
 from phasefront.maps.formats import OrientationMap, match_phases, relabelled
 
-# How far the file's step and the table's may lie apart, relative: files round theirs.
+# How far the file's step and the table's may lie apart, relative: files round theirs. Chosen.
 _SAME_STEP = 0.01
 
 

@@ -6,7 +6,7 @@ coherency, or relax at faces, they may follow another plane.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg import logm, polar
 
+from phasefront.core.errors import InputError
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.elasticity import (
     coherency_energy,
@@ -138,3 +139,26 @@ def misfit(candidates: CandidatePhases, rich: int, poor: int) -> np.ndarray:
     axes = parent_axes(candidates)
     deformation = np.linalg.solve(axes[poor], axes[rich]).T
     return np.real(logm(polar(deformation)[1]))
+
+
+def energies_of_fields(
+    candidates: CandidatePhases,
+    fields: Iterable[tuple[int, int]],
+    stated: Sequence[Elasticity],
+) -> dict[tuple[int, int], ElasticEnergy]:
+    """Energy of planes of each field (rich, poor) that a stiffness is stated of.
+
+    Raises InputError where the misfit is to come from cells that share no lattice.
+    """
+    found = {}
+    for pair in fields:
+        try:
+            energy = of_pair(stated, candidates, *pair)
+        except ValueError as error:
+            raise InputError(
+                "config", f"no misfit: {error}", field="mechanisms.elasticity",
+                remedy="or state the misfit",
+            ) from None  # fmt: skip
+        if energy is not None:
+            found[pair] = energy
+    return found

@@ -34,7 +34,7 @@ _WHOLE = MORPHOLOGIES.index("whole")
 _PRIOR = np.where(np.arange(len(MORPHOLOGIES)) == _WHOLE, 1 / 3, 2 / 3 / (len(MORPHOLOGIES) - 1))
 # A grain is caught where it is whole with less than this probability: whole grains are many.
 _HARDLY_WHOLE = 0.1
-_TREES, _FEWEST_IN_LEAF, _SEED = 300, 3, 1
+_TREES, _FEWEST_IN_LEAF, _FEATURES_TRIED, _SEED = 200, 5, 0.4, 1
 # Features are within this; it stands, negative, for one that a grain does not show.
 _MOST = 1e6
 # Share of each posterior that no evidence takes from the prior.
@@ -94,8 +94,9 @@ def _learned(path: Path) -> Morphologist:
         weight[part == one] = (_PRIOR / np.maximum(number, 1))[truth[part == one]]
     learn, calibrate = part == "training", part == "calibration"
     forest = RandomForestClassifier(
-        _TREES, min_samples_leaf=_FEWEST_IN_LEAF, random_state=_SEED, n_jobs=1
-    )
+        _TREES, min_samples_leaf=_FEWEST_IN_LEAF, max_features=_FEATURES_TRIED, random_state=_SEED,
+        n_jobs=1,
+    )  # fmt: skip
     forest.fit(_filled(features[learn]), truth[learn], sample_weight=weight[learn])
     votes, truth, weight = _votes(forest, features[calibrate]), truth[calibrate], weight[calibrate]
 

@@ -71,12 +71,14 @@ def effects(
 
 def _effect(converted, covariate, state, tests, rng, draws) -> tuple:
     known = np.isfinite(covariate) & np.isfinite(converted)
+    if known.sum() < _FEWEST_GRAINS:
+        return (*[np.nan] * 5, int(known.sum()))
     _, strata = np.unique(state[known], return_inverse=True)
     share, inside = converted[known], covariate[known]
     inside = inside - _mean_within(inside, strata)
     rest = share - _mean_within(share, strata)
     spread = inside.std()
-    if known.sum() < _FEWEST_GRAINS or not spread > 1e-9 * np.abs(covariate[known]).max():
+    if not spread > 1e-9 * np.abs(covariate[known]).max():
         return (*[np.nan] * 5, int(known.sum()))
     inside = inside / spread
 

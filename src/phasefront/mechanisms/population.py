@@ -20,7 +20,7 @@ Verdict = Literal["one by one", "concurrent", "cannot be told"]
 
 # Shares caught that go by each name, any of them as likely; between them is neither. What is called
 # needs ten times the evidence of the other ("strong" to Jeffreys).
-_ONE_BY_ONE, _CONCURRENT = (0.0, 0.1), (0.2, 1.0)
+ONE_BY_ONE, CONCURRENT = (0.0, 0.1), (0.2, 1.0)
 _BAYES_FACTOR = 10.0
 
 
@@ -67,7 +67,7 @@ def log_bayes_factor(caught: np.ndarray, grains: int, detection: Detection) -> n
         area = np.maximum(of.cdf(high) - of.cdf(low), of.sf(low) - of.sf(high))
         return np.log(np.maximum(area, 1e-300) / (high - low))
 
-    return evidence(_ONE_BY_ONE) - evidence(_CONCURRENT)
+    return evidence(ONE_BY_ONE) - evidence(CONCURRENT)
 
 
 def verdict(log_factor: float) -> Verdict:

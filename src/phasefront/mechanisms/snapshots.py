@@ -38,6 +38,10 @@ SNAPSHOTS = Layout(
         ),
         "snapshot_regime": Variable(_SNAPSHOT, "i2", "1", "number of the grain's regime"),
         "positions": Variable(_SNAPSHOT, "i4", "1", "number of positions of the grain"),
+        "tilt": Variable(
+            _SNAPSHOT, "f4", "degree", "angle of the beam with the axis along which the grain is "
+            "the same",
+        ),
     },
     ("seed",),
 )  # fmt: skip

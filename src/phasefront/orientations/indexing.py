@@ -20,6 +20,7 @@ from phasefront.diffraction.template_library import COARSE_DEG, Library
 from phasefront.layouts.orientations import ORIENTATIONS
 
 BLOCK = 8192  # positions in memory at a time
+# Chosen; what half and double do: docs/constants.md.
 _SPARE = 1  # matches refined beyond those kept: the likelihood may put them first
 _WORTH = 0.85  # share of the best match's score, below which only a phase's own best is refined
 

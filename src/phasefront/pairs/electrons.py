@@ -10,7 +10,7 @@ from phasefront.pairs.explanation import DOSES, LIMIT, Explanation
 from phasefront.pairs.patterns import Reflections
 
 ALL_DOSES = np.append(DOSES, LIMIT)
-_LISTED = 0.05  # of the evidence that one reflection can give: what is listed has more
+_LISTED = 0.05  # of the evidence that one reflection can give: what is listed has more; chosen
 
 
 def electrons_needed(

@@ -11,7 +11,7 @@ from phasefront.diffraction.optics import Optics
 from phasefront.pairs.patterns import COUNTED, Assumptions, IdealSpots, distances
 
 # Doses at which the nuisance parameters are fitted; at each dose the best of these fits counts.
-DOSES = np.logspace(1, 12, 45)  # electrons
+DOSES = np.logspace(1, 12, 45)  # electrons; chosen, four a decade and in between a straight line
 LIMIT = 1e15  # electrons: as good as infinitely many
 _FITTED = np.append(DOSES[::8], LIMIT)
 

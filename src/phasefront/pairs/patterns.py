@@ -11,7 +11,8 @@ from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.optics import LENSES_SET_ANEW, Optics
 from phasefront.diffraction.templates import MIN_RADIUS
 
-# Shares of the strongest spot's: a spot that counts for evidence, and one that may explain another.
+# All chosen; what half and double do, but of OUTSIDE: docs/constants.md. Shares of the strongest
+# spot's: a spot that counts for evidence, and one that may explain another.
 COUNTED, KEPT = 1e-3, 1e-6
 OUTSIDE = 1.1  # times the largest radius at which spots count: the rival is known up to there
 _REACH = 5.0  # widths of a rel-rod, beyond the cone of precession, that are looked at
@@ -20,7 +21,10 @@ _DOUBLE = 30  # strongest spots, between which double diffraction is looked for
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What is said of a pattern before it is measured; lengths in 1/angstrom."""
+    """What is said of a pattern before it is measured; lengths in 1/angstrom.
+
+    All chosen by hand and not measured, but for the scale's error.
+    """
 
     diffracted: float = 0.3  # share of the beam that is in the Bragg spots together
     diffuse: float = 0.3  # share that lies under them, spread evenly over the radii used

@@ -34,6 +34,7 @@ from phasefront.pairs.search import Search
 from phasefront.pairs.zone_axes import lowest_zone_axes
 from phasefront.phases.evidence import TEMPERATURE
 
+# Chosen, for time; no decision depends on them.
 STEP_DEG = 5.0  # between the beam directions that are rated
 ZONE_AXES = 8  # the lowest-index ones of each phase, rated as well
 _LOOK_STEP_DEG = 20.0  # the same, for a look before a run

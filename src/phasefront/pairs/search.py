@@ -21,14 +21,15 @@ from phasefront.pairs.electrons import discriminating_reflections, electrons_nee
 from phasefront.pairs.explanation import LIMIT, Explanation
 from phasefront.pairs.patterns import Assumptions, IdealSpots, Reflections
 
-_TEMPLATE_STEP_DEG = 3.0
+# All chosen; what half and double do: docs/constants.md.
+_TEMPLATE_STEP_DEG = 3.0  # of the rival's templates; what is found is refined
 _RIVALS = 2  # matches of the rival that are tried at each direction
 # Relations between the two lattices that are tried at all, of those found at single directions.
 _RELATIONS, _RELATED_DEG = 2, 4.0
 _ALIKE_DEG = 0.05  # orientations of the rival that are one
 # Shares of the strongest spot's: those that the rival is indexed on, and then refined on.
 _FOUND, _EXPECTED = 2e-3, 1e-4
-_AMPLE = 10.0  # times the electrons needed: reflections are listed by what they say then
+_AMPLE = 10.0  # times the electrons needed: reflections are listed by what they say then; not there
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-_TABULATED = 6  # reflections of a zone axis in the table
+_TABULATED = 6  # reflections of a zone axis in the table, for the page's sake
 
 
 def tabulate(pairs: xr.Dataset) -> pd.DataFrame:

@@ -9,7 +9,7 @@ import numpy as np
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import Crystal
 
-_LARGEST_INDEX = 3  # of a zone axis
+_LARGEST_INDEX = 3  # of a zone axis; enough for the eight lowest ones
 
 
 def lowest_zone_axes(crystal: Crystal, number: int) -> tuple[np.ndarray, np.ndarray]:

@@ -16,9 +16,11 @@ from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.phases.evidence import Starts, posterior_of, weigh
 
-_ROUNDS = 3  # of deciding and refining the distortion
-_SAMPLE = 1024  # positions, evenly spread, on which the distortion is refined
-_SURE, _RICH = 0.9, 8  # posterior and indexed spots of the positions that show the spots' error
+_ROUNDS = 3  # of deciding and refining the distortion; half and double: docs/constants.md
+_SAMPLE = 1024  # positions, evenly spread, on which the distortion is refined; for time's sake
+# Posterior and indexed spots of the positions that show the spots' error. Chosen; half and double:
+# docs/constants.md.
+_SURE, _RICH = 0.9, 8
 # On that error: weak spots have a larger one than most. Chosen; half and double leave more
 # undecided (docs/constants.md).
 _MARGIN = 1.2

@@ -16,9 +16,9 @@ from phasefront.diffraction.spot_lists import Spots
 # Spots of a pattern share errors (dynamical intensities above all), and so do intensities, so the
 # plain posterior would be over-confident on patterns that break an assumption. On Bloch-wave
 # patterns of NVPF, with lattice orientations and seeds other than those of the packaged ones, the
-# likelihood of the true phase is best at 0.8 or more, and at 0.2; 0.4 leaves a margin.
-TEMPERATURE = 0.4
-FORCED_TEMPERATURE = 0.2
+# likelihood of the true phase is best at 0.8 or more, and at 0.2; 0.4 leaves a margin. On
+# those of `make constants` all of 0.2 to 1.3, and of 0 to 0.3, are as good (docs/constants.md).
+TEMPERATURE, FORCED_TEMPERATURE = 0.4, 0.2
 
 
 @dataclass(frozen=True)

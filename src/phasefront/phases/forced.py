@@ -20,18 +20,22 @@ from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 
 # A place counts if one phase promises this share of its strongest spot there, and another phase
-# less than a fifth of that; the strongest places of a pattern, at most so many.
+# less than a fifth of that; the strongest places of a pattern, at most so many. All chosen: half
+# and double of the last change no decision (docs/constants.md), the others are compiled in.
 _PROMISED, _ABSENT, _MOST = 0.05, 0.2, 48
 BLOCK = 4096  # positions in memory at a time
-# Apertures in radii of a spot: the light, and the frame around it for the background.
+# Apertures in radii of a spot: the light, and the frame around it for the background. Chosen, and
+# compiled in.
 _APERTURE, _FRAME_INNER, _FRAME_OUTER = 1.25, 1.75, 3.0
 _TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
 # Double diffraction puts light where a phase by itself has none: at this share of places, with this
 # share of what the other phases promise. Dynamical scattering takes light from where there should
-# be some, at this share of places.
+# be some, at this share of places. Chosen; half and double change 0.3 % of the decisions at most
+# (docs/constants.md).
 _DOUBLE_ODDS, _DOUBLE_SHARE, _EXTINCT_ODDS = 0.2, 0.3, 0.1
 # A spot that was not found has, on the mean, this share of what the spots found let expect: strong
-# ones were found. Fitted on Bloch-wave patterns, see `evidence`.
+# ones were found. Fitted on Bloch-wave patterns, see `evidence`; half and double
+# change 0.4 % of the decisions (docs/constants.md).
 _UNSEEN_SHARE = 0.25
 
 

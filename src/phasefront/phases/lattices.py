@@ -16,7 +16,7 @@ from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.phases.evidence import Evidence
 
-# A position is mixed where no phase has this share of it.
+# By definition: a position is mixed where no phase has this share of it.
 CLEAR = 0.75
 # Chosen; half and double of both change no decision (docs/constants.md).
 _ALIKE_DEG = 5.0  # misorientation within which neighbours are one lattice

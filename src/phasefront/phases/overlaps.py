@@ -18,7 +18,7 @@ from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
 
 # Azimuths that the coarse search tells apart; with the templates, the number of chances that strays
-# have to look like a lattice.
+# have to look like a lattice. Chosen; half and double change no decision (docs/constants.md).
 _AZIMUTHS = 64
 _ODDS = 20.0  # chosen; half and double change no decision (docs/constants.md)
 

@@ -13,7 +13,7 @@ from phasefront.diffraction.spot_lists import Spots
 from phasefront.phases import forced, vacuum
 from phasefront.phases.evidence import Evidence
 
-_FALSE_ALARMS = 0.1  # spots a pattern that noise makes, where the spots do not say
+_FALSE_ALARMS = 0.1  # of noise in a pattern, where the spots do not say: the default of `spots`
 
 
 @dataclass(frozen=True)

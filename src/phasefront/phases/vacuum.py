@@ -6,11 +6,13 @@ import functools
 
 import numpy as np
 
-# Of a pattern without a crystal, the probability of having no more spots than are allowed.
+# All chosen; half and double of all but _SURE, which is not measured, change no decision
+# (docs/constants.md). Of a pattern without a crystal, the probability of having no more spots than
+# are allowed.
 _SURE = 0.999
 # Pixels across the squares whose mean levels a pattern's median is taken of, in spot radii.
 _CELL = 3.0
-_ZONES = 4
+_ZONES = 4  # rings about the beam, of one level each
 _MARGIN = 4.0  # pixels that the beam may move
 _NOISE = 4.0  # standard deviations that a level scatters
 # Share of what crystals add to the background that may lie over vacuum's level.

@@ -12,7 +12,7 @@ from phasefront.core.errors import InputError
 
 UNITS = {"two_theta": ("degree", "radian"), "q": ("1/A", "1/nm"), "d": ("A", "nm")}
 _NAMES = {"two_theta": "2theta", "q": "q", "d": "d"}
-_ANGSTROM = {"1/A": 1.0, "1/nm": 0.1, "A": 1.0, "nm": 10.0}
+_ANGSTROM = {"1/A": 1.0, "1/nm": 0.1, "A": 1.0, "nm": 10.0}  # or its inverse, in each unit
 _WAVELENGTH_TOLERANCE = 2e-3  # relative; K alpha 1 against the mean of both is 0.8e-3
 _REMEDY = (
     "say in the table of powder patterns what it is: axis two_theta in degree or radian, q in 1/A"

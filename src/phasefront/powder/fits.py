@@ -18,7 +18,7 @@ from phasefront.powder import misfits, rietveld
 from phasefront.powder.rietveld import Lorentzian
 
 _INSEPARABLE = 0.98  # correlation of two scales
-_FEWEST_POINTS = 100
+_FEWEST_POINTS = 100  # chosen: several for each of some twenty parameters
 _UNKNOWN_WHERE_REFUSED = (
     "weight_fraction", "weight_fraction_esd", "weight_fraction_shift", "molar_fraction",
     "molar_fraction_esd", "cell", "cell_esd", "ion_content", "ion_content_esd",

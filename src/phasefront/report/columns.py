@@ -8,7 +8,7 @@ from phasefront.layouts.comparison import COMPARISON_TABLE, SWEEP_TABLE
 from phasefront.layouts.coverage import COVERAGE_TABLE
 from phasefront.layouts.cycling import CYCLING_TABLE
 from phasefront.layouts.fractions import FRACTION_TABLE
-from phasefront.layouts.mechanisms import GRAIN_MECHANISMS_TABLE
+from phasefront.layouts.mechanisms import MECHANISM_TABLE
 from phasefront.layouts.pairs import PAIRS_TABLE
 from phasefront.layouts.truth import TRUTH_TABLE
 from phasefront.report.tables import PRINTED_TABLE
@@ -16,7 +16,7 @@ from phasefront.report.wording import markdown_table
 
 TABLES = (
     COMPARISON_TABLE, PRINTED_TABLE, FRACTION_TABLE, DRIFT_TABLE, CYCLING_TABLE, PAIRS_TABLE,
-    TRUTH_TABLE, SWEEP_TABLE, COVERAGE_TABLE, GRAIN_MECHANISMS_TABLE,
+    TRUTH_TABLE, SWEEP_TABLE, COVERAGE_TABLE, MECHANISM_TABLE,
 )  # fmt: skip
 
 _SOURCES = ", ".join(f"`{source.name}` ({source.phrase})" for source in registry.SOURCES)

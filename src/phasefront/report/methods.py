@@ -16,6 +16,7 @@ from phasefront.report.methods_of_scans import (
     tell_grains,
     tell_imported_maps,
     tell_interfaces,
+    tell_mechanisms,
     tell_orientations,
     tell_phases,
     tell_simulated_scans,
@@ -27,6 +28,7 @@ from phasefront.report.methods_of_sources import (
     tell_cycling,
     tell_powder,
     tell_refined,
+    tell_series,
     tell_sweep,
 )
 from phasefront.report.wording import plain
@@ -113,7 +115,9 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "export_maps": tell_directions,
     "count_fractions": tell_fractions,
     "trace_interfaces": tell_interfaces,
+    "infer_mechanisms": tell_mechanisms,
     "analyse_log": tell_cycling,
+    "place_on_log": tell_series,
     "fit_pattern": tell_powder,
     "import_fractions": tell_refined,
     "compare_sources": tell_comparison,

@@ -16,6 +16,12 @@ def tell_cycling(jobs: Jobs) -> str:
 def _log(step: Step, ion: str) -> str:
     row, weighed = step.parameters["row"], step.parameters["weighed"]
 
+    if row["mass_mg"] is None:
+        return (
+            f"The mass of active material of the galvanostatic log `{row['log']}` is not known:"
+            " charge is the whole electrode's, and no ion content follows from it."
+        )
+
     def pair(name: str, error: str) -> str:
         return f"{number(row[name])} ± {number(row[error])}"
 
@@ -38,6 +44,33 @@ def _log(step: Step, ion: str) -> str:
         f" per electron{'; allowing for ' + listed(allowed) if allowed else ''} (values ± standard"
         " errors)."
     )
+
+
+def tell_series(jobs: Jobs) -> str:
+    of_series: dict[str, list[dict]] = {}
+    for step in jobs.steps:
+        of_series.setdefault(step.parameters["placing"]["series"], []).append(step.parameters)
+    sentences = [
+        f"The scans {listed(parameters['scan'] for parameters in each)} of the series `{series}`"
+        f" were placed on {listed(f'the log `{log}`' for log in _each(each, 'log'))}, position by"
+        " position, by the absolute times of both,"
+        f" after an offset of {listed(map(number, _each(each, 'clock_offset_s')))} s of the"
+        f" scan's clock {_offset_error(each)}."
+        for series, each in of_series.items()
+    ]
+    return "**In situ series.** " + " ".join(sentences)
+
+
+def _each(parameters: list[dict], name: str) -> list:
+    """The values of jobs, each once."""
+    return list(dict.fromkeys(one["placing"][name] for one in parameters))
+
+
+def _offset_error(parameters: list[dict]) -> str:
+    errors = _each(parameters, "clock_offset_error_s")
+    if None in errors:
+        return "whose error is not known"
+    return f"(± {listed(map(number, errors))} s)"
 
 
 def tell_powder(jobs: Jobs) -> str:

@@ -15,22 +15,29 @@ from numba import njit
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
+from phasefront.experiment.settings.scans import ScanClock
 from phasefront.layouts.scans import SCAN
 from phasefront.records.digests import Hashing
 from phasefront.scans.formats.scan import Scan
+from phasefront.scans.timing import position_times
 
-# Rows of positions that are averaged to find the direct beam before the scan is streamed.
+# Rows of positions that are averaged to find the direct beam before the scan is streamed; chosen.
 _SAMPLE_ROWS = 8
 # Ring around the beam in which diffuse scattering is measured, in units of the camera's shorter
 # side: outside the beam's glare, inside where spots are rare.
-_RING = (0.1, 0.28)
+_RING = (0.1, 0.28)  # chosen
 # Its pixels between these quantiles are averaged: below them dead ones, above them the spots. A
 # quantile alone would be a whole number of an 8-bit camera's few.
-_QUANTILES = (0.2, 0.4)
+_QUANTILES = (0.2, 0.4)  # chosen
 
 
 def describe_scan(
-    scan: Scan, *, name: str, hashing: Hashing, bright_field_radius_px: float
+    scan: Scan,
+    *,
+    name: str,
+    hashing: Hashing,
+    bright_field_radius_px: float,
+    clock: ScanClock | None = None,
 ) -> xr.Dataset:
     """What a scan is: mean and maximum pattern and virtual images, in one pass over the file.
 
@@ -46,6 +53,8 @@ def describe_scan(
         Identifier of the scan, kept as attribute `scan`.
     hashing
         Reads the raw file along; its digest is kept as attribute `sha256`.
+    clock
+        What the table of scans says of its times, see `position_times`.
 
     Returns
     -------
@@ -54,8 +63,10 @@ def describe_scan(
     Raises
     ------
     InputError
-        If values are not finite, or all patterns are one constant, or the file cannot be read.
+        If values are not finite, or all patterns are one constant, or the file cannot be read, or
+        its times cannot be as file and table say.
     """
+    times = position_times(scan, clock)
     positions, camera = math.prod(scan.shape[:2]), scan.shape[2:]
     distance = _distance_to_beam(scan, radius_px=bright_field_radius_px)
     disk = np.flatnonzero(distance <= bright_field_radius_px)
@@ -85,6 +96,7 @@ def describe_scan(
             "bright_field": bright,
             "dark_field": dark,
             "diffuse": diffuse,
+            "position_time": times.positions_s,
         },
         {
             "scan": name,
@@ -94,6 +106,11 @@ def describe_scan(
             "scan_step_nm": scan.scan_step_nm,
             "bright_field_radius_px": float(bright_field_radius_px),
             "header": json.dumps(scan.header, sort_keys=True),
+            "start": times.start,
+            "end": times.end,
+            "dwell_s": times.dwell_s,
+            "row_s": times.row_s,
+            "clock": times.clock,
         },
     )
 

@@ -12,12 +12,12 @@ from phasefront.scans.formats import OPENERS, STREAMS
 from phasefront.scans.formats.headers import NANOMETRES
 from phasefront.scans.formats.scan import Scan, blamed_on, times
 
-# Relative difference of voltages, and ratio of steps, that headers and config may have.
+# Relative difference of voltages, and ratio of steps, that headers and config may have. Chosen.
 _SAME_VOLTAGE = 0.02
-_SAME_STEP = 1.5
+_SAME_STEP = 1.5  # the ratio
 # Nominal scales of headers are off by tens of per cent: only another unit or length is refused.
-_SAME_SCALE = 2.0
-_RADIANS = {"rad": 1.0, "mrad": 1e-3}
+_SAME_SCALE = 2.0  # chosen
+_RADIANS = {"rad": 1.0, "mrad": 1e-3}  # in one of each unit
 
 
 def open_scan(path: str | Path, layout: ScanLayout | None = None) -> Scan:

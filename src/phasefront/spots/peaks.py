@@ -16,7 +16,7 @@ from phasefront.scans.formats.hdf5 import refuse_unwritten
 from phasefront.scans.formats.headers import NANOMETRES
 
 _FIELDS = ("qx", "qy", "intensity")
-# Electron patterns end below this; positions in pixels do not.
+# Electron patterns end below this, 1/angstrom; positions in pixels do not.
 _LARGEST_Q = 10.0
 
 

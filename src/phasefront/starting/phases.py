@@ -19,7 +19,7 @@ from phasefront.experiment.consistency import host_proportions, same_proportions
 
 # Elements that move in batteries: alkali metals first, for the others are often part of the host.
 _MOBILE = (("Li", "Na", "K", "Rb", "Cs"), ("Mg", "Ca", "Zn", "Al"))
-# Atoms of a cell this near to a whole number are one: occupancies are rounded in print.
+# Atoms of a cell this near to a whole number are one: occupancies are rounded in print. Chosen.
 _WHOLE = 0.02
 # Of one host's formula units, by what different CIFs hold: relative; and of a count of them.
 _SAME_HOST, _NEAR_COUNT = 0.05, 0.2

@@ -289,7 +289,7 @@ def _log_row(log: FoundLog, name: str) -> Row:
     return {
         "log": Statement(name),
         "path": Statement(log.path),
-        "mass_mg": to_fill_in("mg of active material"),
+        "mass_mg": to_fill_in("mg of active material; empty where it is not known"),
         "mass_error_mg": to_fill_in("its standard uncertainty, mg"),
     }
 

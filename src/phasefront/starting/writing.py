@@ -14,7 +14,7 @@ from phasefront.experiment.load import TO_FILL_IN
 from phasefront.starting.proposal import Proposal, Row
 from phasefront.starting.statement import Statement
 
-_WIDTH = 100
+_WIDTH = 100  # characters of a line
 _HEAD = f"""\
 # Begun by `phasefront new` from the files that it was given. {TO_FILL_IN} stands where no file says
 # what is true; `phasefront check` names what is left of it.

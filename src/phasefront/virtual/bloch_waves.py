@@ -50,7 +50,7 @@ BLOCH_WAVES = Layout(
     optional=("mosaic_deg", "blocks"),
 )  # fmt: skip
 
-THICKNESSES_NM = (5.0, 10.0, 15.0, 20.0, 28.0, 38.0, 50.0, 65.0, 82.0, 100.0)
+THICKNESSES_NM = (5.0, 10.0, 15.0, 20.0, 28.0, 38.0, 50.0, 65.0, 82.0, 100.0)  # of the table
 
 
 @dataclass(frozen=True)

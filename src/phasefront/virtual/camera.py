@@ -14,11 +14,8 @@ import numpy as np
 import xarray as xr
 
 from phasefront.maps.frames import in_pattern, plane_matrix
-from phasefront.virtual import bloch_waves, specimen
 from phasefront.virtual.conditions import Conditions
-from phasefront.virtual.insertion import placing
-from phasefront.virtual.particles import VirtualPhase
-from phasefront.virtual.specimen import DIFFUSE_PATH_NM, Columns, at_thickness, turned
+from phasefront.virtual.specimen import DIFFUSE_PATH_NM, Columns, Specimen, at_thickness, turned
 
 if TYPE_CHECKING:
     from phasefront.experiment.settings.instruments import Camera
@@ -30,19 +27,9 @@ from phasefront.virtual.rendering import CAMERA_PIXELS, diffuse_profile, render_
 
 def simulate_scan(
     path: str | Path,
+    grown: Specimen,
     *,
-    scan: str,
-    material: str,
-    phases: list[VirtualPhase],
-    ion_content: float,
-    insertion_model: str,
     scale_nominal: float,
-    seed: int,
-    shape: tuple[int, int] = (64, 64),
-    scan_step_nm: float = 10.0,
-    grains: int = 14,
-    thickness_nm: tuple[float, float] = (28.0, 85.0),
-    front_normal: tuple[float, float, float] = (1.0, 0.0, 0.0),
     scale_error: float = 0.005,
     ellipse_ratio: float = 1.01,
     ellipse_angle_deg: float = 35.0,
@@ -52,26 +39,17 @@ def simulate_scan(
     camera: Camera | None = None,
     conditions: Conditions = Conditions(),  # noqa: B008 - frozen
     threads: int = 1,
-    simulated: placing.Choice = placing.Choice(),  # noqa: B008 - frozen
-    intensities: str | Path = bloch_waves.DATA_FILE,
 ) -> xr.Dataset:
     """Write a scan over virtual grains as an ASTAR block file and return its truth.
 
-    Each grain takes a lattice orientation of the table at random and a random turn in the plane.
-    Phases of one grain share its lattice; a column's patterns add by their share of the thickness.
-    Where two grains overlap, each one's spots are weakened by what the other takes out of the
-    beam. Patterns are made and written a few rows at a time, so memory does not grow with the scan.
+    A column's patterns add by their share of the thickness. Where two grains overlap, each one's
+    spots are weakened by what the other takes out of the beam. Patterns are made and written a few
+    rows at a time, so memory does not grow with the scan.
 
     Parameters
     ----------
-    material, phases
-        Of the Bloch-wave table `intensities`.
-    ion_content
-        Mean over the grains, ions per formula unit; the lever rule between the two phases around
-        it gives molar fractions.
-    insertion_model, front_normal, simulated
-        See `specimen.make_specimen`; the normal of a straight front is in the Cartesian axes of the
-        first phase's crystal.
+    grown
+        The grains; noise and drift follow from their seed, too.
     scale_nominal, scale_error
         1/angstrom per pixel as the header says it; the truth is `scale_nominal (1 + scale_error)`.
     ellipse_ratio, ellipse_angle_deg
@@ -94,19 +72,8 @@ def simulate_scan(
     TRUTH dataset, with orientations in the frame of the patterns. Beyond the layout its attributes
     hold the arguments that shape the scan, and phase_ion_content and phase_formula_volume
     (angstrom^3), one value a phase.
-
-    Raises
-    ------
-    InputError
-        Unknown material, phase or insertion model; an ion content outside the phases' range; more
-        grains than the table has orientations.
     """
-    grown = specimen.make_specimen(
-        scan=scan, material=material, phases=phases, ion_content=ion_content,
-        insertion_model=insertion_model, seed=seed, shape=shape, scan_step_nm=scan_step_nm,
-        grains=grains, thickness_nm=thickness_nm, front_normal=front_normal,
-        simulated=simulated, intensities=intensities,
-    )  # fmt: skip
+    seed, shape = grown.attributes["seed"], grown.thickness.shape[1:]
     scale = scale_nominal * (1 + scale_error)
     affine = affine_of(scale, ellipse_ratio, ellipse_angle_deg)
     to_scan = np.eye(2) if camera is None else plane_matrix(camera).T
@@ -124,7 +91,7 @@ def simulate_scan(
 
     write_block_file(
         path, frames_of,
-        columns=grown.columns, shape=shape, scan_step_nm=scan_step_nm,
+        columns=grown.columns, shape=shape, scan_step_nm=grown.attributes["scan_step_nm"],
         scale_nominal=scale_nominal, table=grown.table, gamma=gamma, threads=threads,
     )  # fmt: skip
     truth = grown.truth(centres, affine)

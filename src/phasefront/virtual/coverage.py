@@ -43,7 +43,7 @@ from phasefront.virtual import particles, specimen, spot_lists
 
 # Volume shares, and fields of grains at each, at which the covered area is measured.
 _SHARES = np.array([0, 0.01, 0.03, 0.07, 0.15, 0.3, 0.5, 0.7, 0.85, 0.93, 0.97, 0.99, 1])
-_FIELDS = 32
+_FIELDS = 32  # at each share
 _STEP_NM = 10.0  # as in the demo
 
 

@@ -13,7 +13,7 @@ from phasefront.virtual.rendering import CAMERA_PIXELS, HALO_SHARE, spot_profile
 _OVEREXPOSURE = 70.0
 # Dark level and glare at the top and at the bottom of the frame, and read noise, counts.
 _GLARE_COUNTS, READ_NOISE_COUNTS = (0.5, 3.0), 1.1
-FULL_SCALE, _COUNT_STEP = 255.0, 1 / 64
+FULL_SCALE, _COUNT_STEP = 255.0, 1 / 64  # of 8 bits; of the table of what is stored
 # Per pixel; above, Poisson numbers are drawn as normal ones. Their skewness is 1 / sqrt(30), 0.18.
 _FEW_ELECTRONS = 30.0
 

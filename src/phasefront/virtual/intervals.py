@@ -19,7 +19,7 @@ INTERVALS = {"grains": ("low", "high"), "blocks": ("block_low", "block_high")}
 ESTIMATES = ("found", "unfolded")
 # Groups of scans that the tables show apart: by number of grains, and by share of a phase.
 _FEW_TO_MANY = (0, 6, 10, np.inf)
-_POOR_TO_RICH = (0, 0.2, 0.8, 1)
+_POOR_TO_RICH = (0, 0.2, 0.8, 1)  # bounds of the share
 
 
 def summarise(table: pd.DataFrame) -> dict[str, list[dict]]:

@@ -19,9 +19,9 @@ from phasefront.cycling.ion_content import FARADAY_MAH_MOL
 # Made up, of the size that half cells in coin cells show; the analysis knows none of them.
 _OXIDATION_SCALE_V = 0.5  # the irreversible current grows e-fold over this
 _OHMIC_V = 0.015
-_POLARISATION_V = 0.020
-_POLARISATION_S = 900.0
-_VOLTAGE_NOISE_V = 3e-4
+_POLARISATION_V = 0.020  # after long under current
+_POLARISATION_S = 900.0  # in which it comes and goes e-fold
+_VOLTAGE_NOISE_V = 3e-4  # standard deviation
 _CURRENT_NOISE = 2e-4  # relative, of a recorded current
 _SWITCH_S = 4e-4  # from the end of a step to the first record of the next
 

@@ -22,13 +22,13 @@ _COVERAGE = 0.62
 # How far grains reach beyond the border with their neighbours, in grain sizes, and how often:
 # cracks between some, overlaps of others.
 _REACH, _REACH_ODDS = (-0.07, 0.0, 0.2), (0.3, 0.4, 0.3)
-_THINNEST_NM, _THICKEST_NM = 8.0, 100.0
-_EDGE_NM, _EDGE_SLOPE = 10.0, 1.6
+_THINNEST_NM, _THICKEST_NM = 8.0, 100.0  # of the table of intensities: 5 to 100
+_EDGE_NM, _EDGE_SLOPE = 10.0, 1.6  # thickness at the outline, and its rise per length inwards
 # An interface seen edge-on still spreads over this many positions: probe size and roughness.
 _INTERFACE_WIDTH = 1.5
 # Spread of the logit of the reacted fraction from grain to grain.
 _FRACTION_SPREAD = 0.7
-_SUBSETS = 1 << 14
+_SUBSETS = 1 << 14  # random choices of grains, of which the nearest to the share is taken
 _NODES = 64  # of the quadrature over that spread
 
 

@@ -7,7 +7,7 @@ from numba import njit
 
 from phasefront.virtual.specimen import Columns
 
-CAMERA_PIXELS = 144
+CAMERA_PIXELS = 144  # a side, as ASTAR has
 # The frame, spots and background are made up to look like those of a genuine ASTAR file; a test
 # compares them. Radius of the beam's disk and standard deviation of the blur of screen and lens,
 # pixels.

@@ -83,6 +83,9 @@ def make_specimen(
 ) -> Specimen:
     """Grains in the middle of a field, each with its share of the two phases around a state.
 
+    Each takes a lattice orientation of the table at random and a random turn in the plane. Phases
+    of one grain share its lattice.
+
     Parameters
     ----------
     material, phases

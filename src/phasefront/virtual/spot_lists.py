@@ -33,11 +33,11 @@ _FALSE_SPOTS = 0.04  # per pattern
 _BEAM_RADIUS_PX = 7.9  # no spots are looked for inside it
 # Standard errors of the calibration: relative ones of scale and ellipse, and of the centre.
 _DISTORTION, _CENTRE_PX = 1e-4, 0.006
-_FALSE_ALARMS = 0.1
+_FALSE_ALARMS = 0.1  # spots of noise in a pattern, the default of the stage
 # Level between the spots, counts, where all of the beam is scattered diffusely; what the camera
 # adds to it, as a share of the beam; noise relative to the excess over vacuum, and in counts.
 _LEVEL, _GLARE, _LEVEL_NOISE, _LEVEL_NOISE_COUNTS = 53.0, 0.1, 0.03, 0.15
-_GAMMA = 0.567
+_GAMMA = 0.567  # of the virtual camera, see `camera`
 # Spots with less than this share of what is detected alone are background.
 _FAINT = 0.03
 _STEPS, _STILL = 60, 1e-4  # of the search for a maximum; pixels

@@ -35,7 +35,7 @@ from phasefront.virtual.zones import zone_regions
 
 # By definition, see above; that of `phases.lattices` is the same.
 CLEAR = 0.75
-TRACE = 0.05
+TRACE = 0.05  # share of a second phase from which a column holds two
 
 
 def check_scan(

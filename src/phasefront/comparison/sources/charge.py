@@ -23,6 +23,10 @@ class Charge(Source):
     colour, marker = "#000000", "D"
     sees_phases = False
 
+    def usable(self, data: Sequence[xr.Dataset], material: Material) -> list[xr.Dataset]:
+        """Logs with a mass of active material: without it no ion content follows from charge."""
+        return [log for log in data if np.isfinite(log["ion_content"].to_numpy()[0])]
+
     def ion_content(self, data: Sequence[xr.Dataset], state: str) -> Interval:
         (log,) = data
         return _state_of_log(log, state)

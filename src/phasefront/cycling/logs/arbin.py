@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from phasefront.core import moments
 from phasefront.core.errors import InputError
-from phasefront.cycling.logs import charge
+from phasefront.cycling.logs import charge, clock
 from phasefront.cycling.logs.text import first_column, numbers, parse
 
 _TABLE = "Channel_Normal_Table"
@@ -29,10 +30,13 @@ def read(path: Path) -> pd.DataFrame:
     from access_parser import AccessParser
 
     def load():
-        found = AccessParser(str(path)).get_table(_TABLE)
-        return pd.DataFrame(found.parse()), found.table_header.number_of_rows
+        database = AccessParser(str(path))
+        found = database.get_table(_TABLE)
+        return (
+            pd.DataFrame(found.parse()), found.table_header.number_of_rows, _started(database)
+        )  # fmt: skip
 
-    table, announced = parse(path, "Arbin .res", load)
+    table, announced, started = parse(path, "Arbin .res", load)
     if len(table) != announced:
         raise InputError(
             path, f"{announced} records are announced, {len(table)} can be read", field=_TABLE,
@@ -57,7 +61,7 @@ def read(path: Path) -> pd.DataFrame:
             path, f"records are missing or stand twice after number {point:.0f}",
             field="Data_Point", remedy="export the test again, or as csv",
         )  # fmt: skip
-    return pd.DataFrame(
+    raw = pd.DataFrame(
         {
             "time_s": column["Test_Time"],
             "voltage_V": column["Voltage"],
@@ -69,3 +73,18 @@ def read(path: Path) -> pd.DataFrame:
             ),
         }
     )
+    if "DateTime" in table:
+        days = numbers(table, "DateTime", path)[order]
+        raw["elapsed_s"] = clock.until_apart(column["Test_Time"], 86400 * days)
+    raw.attrs["started"] = started
+    return raw
+
+
+def _started(database) -> moments.Stamp:
+    """The test's start in the table of the whole file: local, and to the second."""
+    name, column = "Global_Table", "Start_DateTime"
+    try:
+        (days,) = database.get_table(name).parse()[column]
+        return moments.from_serial(float(days), f"{column} of {name}")
+    except Exception:  # the parser raises whatever it meets; a log without its start is still one
+        return moments.Stamp(None, f"the file has no {column} in {name}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from phasefront.core import moments
 from phasefront.core.errors import InputError
 from phasefront.cycling.logs import charge, mapped, text
 
@@ -15,12 +16,13 @@ _MACHINE_NAMES = {
     "test_time_second": BDF_TIME,
     "voltage_volt": BDF_VOLTAGE,
     "current_ampere": BDF_CURRENT,
+    "unix_time_second": "Unix Time / s",
     "step_count": "Step Count / 1",
     "net_capacity_ah": "Net Capacity / Ah",
     "charging_capacity_ah": "Charging Capacity / Ah",
     "discharging_capacity_ah": "Discharging Capacity / Ah",
 }
-_STEP, _NET, _CHARGE, _DISCHARGE = list(_MACHINE_NAMES.values())[3:]
+_UNIX, _STEP, _NET, _CHARGE, _DISCHARGE = list(_MACHINE_NAMES.values())[3:]
 _QUANTITIES = {
     "time": (BDF_TIME, "s"),
     "voltage": (BDF_VOLTAGE, "V"),
@@ -56,4 +58,8 @@ def read(path: Path) -> pd.DataFrame:
     elif _CHARGE in numbers and _DISCHARGE in numbers:
         step = np.asarray(raw.get("instrument_step", np.zeros(len(raw))))
         raw["gain_mAh"] = 1e3 * charge.counted_gain(numbers[_CHARGE], numbers[_DISCHARGE], step)
+    if _UNIX in table and len(raw):
+        time, absolute = raw["time_s"].to_numpy(), text.numbers(table, _UNIX, path)
+        raw["elapsed_s"] = absolute - absolute[0] + time[0]
+        raw.attrs["started"] = moments.from_unix(absolute[0] - time[0], f"its column {_UNIX!r}")
     return raw

@@ -12,6 +12,9 @@ from phasefront.core.errors import InputError
 _BACKWARD_TOLERANCE_S = 0.01
 # No cell is cycled for longer, but a damaged stamp, or milliseconds taken for seconds, says so.
 _LONGEST_S = 20 * 365.25 * 86400
+# Without a pause an instrument's clock and its computer's differ by no more than this, for stamps
+# to the second, and this share of the time passed: they drift by some 10 ppm.
+_SAME_CLOCK_S, _DRIFT = 5.0, 1e-4
 _PLACES = 3  # named one by one in a warning
 
 
@@ -71,6 +74,53 @@ def _sentences(time: np.ndarray, starts: np.ndarray) -> list[str]:
         f"The clock starts again at record {', '.join(places)}; time runs on from the record "
         "before, since the pause between them is not known."
     ]
+
+
+def elapsed(
+    time: np.ndarray, starts: np.ndarray, absolute: object | None
+) -> tuple[np.ndarray, list[str]]:
+    """Seconds since the log's time was zero as a wall clock went, (n,), and a sentence on pauses.
+
+    A log's time leaves out pauses. They are in what the file says of each record's absolute time,
+    `absolute`, (n,), s, from its first; that counts where the two differ by more than a few
+    seconds, and is NaN where the file does not say. Without it,
+    what comes after a restart (its first records, `starts`) has no known time: NaN.
+    """
+    if absolute is None:
+        known = time.astype("f8")
+        known[starts[0] if starts.size else len(time) :] = np.nan
+        return known, []
+    absolute = np.asarray(absolute, dtype="f8")
+    differ, apart = _differ(time, absolute)
+    if not differ.any():
+        return np.where(np.isfinite(absolute), time, np.nan), []
+    back = np.flatnonzero(np.diff(absolute) < -_BACKWARD_TOLERANCE_S)
+    if back.size:
+        absolute = absolute.copy()
+        absolute[back[0] + 1 :] = np.nan
+        return absolute, [
+            f"Its absolute times run backwards at record {back[0] + 2}: from there on it is not"
+            " known when records were taken."
+        ]
+    return absolute, [
+        f"Its absolute times and its own differ by up to {np.nanmax(np.abs(apart)):.6g} s: it was"
+        " paused, or a clock was wrong."
+    ]
+
+
+def until_apart(time: np.ndarray, local: np.ndarray) -> np.ndarray:
+    """Time (n,), s, up to where a local clock of the same records differs from it, then NaN.
+
+    A local clock may have been put forward or back there, so it does not say how long a pause was.
+    """
+    differ, _ = _differ(time, local)
+    return np.where(np.maximum.accumulate(differ), np.nan, time)
+
+
+def _differ(time: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where two clocks that began together differ by more than they drift, and by how much, s."""
+    apart = (other - other[:1]) - (time - time[:1])
+    return np.abs(apart) > _SAME_CLOCK_S + _DRIFT * (time - time[:1]), apart
 
 
 def restarts(clock: np.ndarray, path: Path) -> np.ndarray:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from phasefront.core import moments
 from phasefront.core.errors import InputError
 from phasefront.cycling.logs.clock import restarts, run_on
 from phasefront.cycling.logs.records import (
@@ -28,7 +31,10 @@ _POTENTIALS = tuple(
 _CURRENTS, _MEAN_CURRENTS = ("I/mA",), ("<I>/mA", "<I/mA>")
 # Charge of the interval before a record, and since the start of the technique, in mAh.
 _GAINS = {"dq/mA.h": 1.0, "dQ/mA.h": 1.0, "dq/C": 1 / 3.6, "dQ/C": 1 / 3.6}
-_COUNTERS = {"(Q-Qo)/mA.h": 1.0, "(Q-Qo)/C": 1 / 3.6}
+_COUNTERS = {"(Q-Qo)/mA.h": 1.0, "(Q-Qo)/C": 1 / 3.6}  # mAh
+# Dates of a header: 'Acquisition started on : 01/10/2024 11:02:29.886'.
+_DATED = re.compile(r"^\s*([^:]+?)\s*:\s*(\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4})\s+([\d:.,]+)\s*$")
+_STARTED = "Acquisition started on"
 _REMEDY = "export it with time/s, Ewe/V, and I/mA or mode, control and dq"
 
 
@@ -44,7 +50,21 @@ def read_binary(path: Path) -> pd.DataFrame:
     table = pd.DataFrame(file.data)
     if "flags" in table:
         table["mode"] = file.get_flag("mode")
-    return _from_table(table, path)
+    raw = _from_table(table, path)
+    # Of the log module, which a file with external devices may lack.
+    started = getattr(file, "timestamp", None)
+    raw.attrs["started"] = (
+        moments.Stamp(None, "the file has no log module, which holds the start")
+        if started is None
+        else moments.Stamp(_to_milliseconds(started), "the log module of the .mpr")
+    )
+    return raw
+
+
+def _to_milliseconds(moment: datetime) -> datetime:
+    """EC-Lab keeps days as a double, of which the digits beyond milliseconds say nothing."""
+    microseconds = round(moment.microsecond, -3) - moment.microsecond
+    return moment + timedelta(microseconds=microseconds)
 
 
 def read_text(path: Path) -> pd.DataFrame:
@@ -67,7 +87,18 @@ def read_text(path: Path) -> pd.DataFrame:
             path, f"{header} header lines are announced, the file has {len(lines)}",
             field="line 2", remedy="the file is cut short: export it again",
         )  # fmt: skip
-    return _from_table(read_table("\n".join(lines[header - 1 :]), "\t", path), path)
+    raw = _from_table(read_table("\n".join(lines[header - 1 :]), "\t", path), path)
+    raw.attrs["started"] = _started(lines[:header])
+    return raw
+
+
+def _started(header: list[str]) -> moments.Stamp:
+    """When time/s was zero: the start of the acquisition, and not of the technique."""
+    dated = {found[1]: found.groups()[1:] for line in header if (found := _DATED.match(line))}
+    if _STARTED not in dated:
+        return moments.Stamp(None, f"the header has no {_STARTED!r}")
+    others = [date for date, _ in dated.values()]
+    return moments.from_numbers(*dated[_STARTED], _STARTED, others=others)
 
 
 def _from_table(table: pd.DataFrame, path: Path) -> pd.DataFrame:

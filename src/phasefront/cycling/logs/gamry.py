@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from phasefront.core import moments
 from phasefront.core.errors import InputError
 from phasefront.cycling.logs.text import first_column, numbers, read_lines, read_table
 
@@ -45,7 +46,23 @@ def read(path: Path) -> pd.DataFrame:
         )
     raw = pd.concat(tables, ignore_index=True)
     step = raw["instrument_step"].to_numpy()
-    return raw.assign(time_s=_continuous_time(raw["time_s"].to_numpy(), step))
+    raw = raw.assign(time_s=_continuous_time(raw["time_s"].to_numpy(), step))
+    raw.attrs["started"] = _started(lines[: starts[0]])
+    if len(starts) > 1:
+        raw["elapsed_s"] = np.where(step == 0, raw["time_s"], np.nan)
+    return raw
+
+
+def _started(header: list[str]) -> moments.Stamp:
+    """What DATE and TIME say; to the second, and of a local clock."""
+    labels = {
+        cells[0]: cells[2]
+        for line in header
+        if (cells := line.split("\t"))[1:2] == ["LABEL"] and len(cells) > 2
+    }
+    if not {"DATE", "TIME"} <= set(labels):
+        return moments.Stamp(None, "the header has no DATE and TIME")
+    return moments.from_numbers(labels["DATE"], labels["TIME"], "DATE and TIME of the header")
 
 
 def _continuous_time(time: np.ndarray, step: np.ndarray) -> np.ndarray:

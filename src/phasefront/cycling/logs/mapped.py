@@ -12,6 +12,7 @@ from phasefront.core.errors import InputError
 from phasefront.cycling.logs import text
 from phasefront.cycling.logs.records import CHARGE, DISCHARGE, NO_CONTROL, REST, UNKNOWN_CONTROL
 
+# In s, V, mA and steps.
 _UNITS = {
     "time": {"ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0},
     "voltage": {"mV": 1e-3, "V": 1.0},
@@ -27,10 +28,10 @@ _TIDY_NAME = {
 _STATE, _SIGNS = "state", ("decimal", "thousands")
 # A current of this share of the largest is more than an offset, so it is no rest.
 _OFFSET_SHARE = 0.01
-_TWO_WAYS_V = 0.2
+_TWO_WAYS_V = 0.2  # chosen, above the peaks of some tens of millivolts
 
 
-def read(path: Path, columns: Mapping) -> pd.DataFrame:
+def read(path: Path, columns: Mapping, *, timezone: str | None = None) -> pd.DataFrame:
     """Columns of `records.tidy` from a text and its column map, as `read_log` takes it."""
     missing = [name for name in ("time", "voltage", "current") if name not in columns]
     unknown = [name for name in columns if name not in (*_UNITS, _STATE, *_SIGNS)]
@@ -50,8 +51,11 @@ def read(path: Path, columns: Mapping) -> pd.DataFrame:
         text.first_column(content.table, (name,), path, remedy)
     raw = convert(
         content, quantities, path, decimal=columns.get("decimal"),
-        thousands=columns.get("thousands"),
+        thousands=columns.get("thousands"), timezone=timezone,
     )  # fmt: skip
+    name, unit = columns["time"]
+    if text.is_date(unit) and len(raw):
+        raw.attrs["started"] = text.first_date(content.table, name, unit)
     # EC-Lab's brackets: the mean over the interval before a record.
     raw.attrs["mean_current"] = columns["current"][0].startswith("<")
     if _STATE in columns:
@@ -62,7 +66,7 @@ def read(path: Path, columns: Mapping) -> pd.DataFrame:
 
 def convert(
     content: text.Delimited, quantities: Mapping, path: Path, *,
-    decimal: str | None = None, thousands: str | None = None,
+    decimal: str | None = None, thousands: str | None = None, timezone: str | None = None,
 ) -> pd.DataFrame:  # fmt: skip
     """time_s, voltage_V ... from the columns and units of a map."""
     clocks = {q for q, (_, unit) in quantities.items() if q == "time" and text.is_clock(unit)}
@@ -71,7 +75,7 @@ def convert(
     found = {}
     for quantity, (name, unit) in quantities.items():
         if quantity in clocks:
-            found["time_s"] = text.seconds(content.table, name, unit, path)
+            found["time_s"] = text.seconds(content.table, name, unit, path, zone=timezone)
             continue
         factors = _UNITS[quantity]
         reversed_sign = quantity == "current" and unit.startswith("-")

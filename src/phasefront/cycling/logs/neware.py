@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from phasefront.core import moments
 from phasefront.core.errors import InputError
-from phasefront.cycling.logs import charge
+from phasefront.cycling.logs import charge, clock
 from phasefront.cycling.logs.records import (
     CURRENT_CONTROL,
     NO_CONTROL,
@@ -28,6 +29,7 @@ _CONTROL = {
     "CC": CURRENT_CONTROL,
     "CV": VOLTAGE_CONTROL,
 }
+_VERSION_AT, _LOCAL_VERSION = 14, 29
 # The absolute clock of a log is a computer's: it may have been put forward or back by an hour.
 _CLOCK_CHANGE_S = 3700.0
 
@@ -56,8 +58,10 @@ def read(path: Path) -> pd.DataFrame:
         )
     table = pd.DataFrame({name: found[name].to_list() for name in _COLUMNS})
     time = table["total_time_s"].to_numpy(dtype="f8")
+    absolute = None
     if "unix_time_s" in found.columns:
-        _refuse_longer_than_it_took(time, np.array(found["unix_time_s"].to_list(), "f8"), path)
+        absolute = np.array(found["unix_time_s"].to_list(), "f8")
+        _refuse_longer_than_it_took(time, absolute, path)
     counter = table["capacity_mAh"].to_numpy(dtype="f8")
     raw = pd.DataFrame(
         {
@@ -71,8 +75,30 @@ def read(path: Path) -> pd.DataFrame:
             ),
         }
     )
+    if absolute is not None and len(time):
+        raw["elapsed_s"] = absolute - absolute[0] + time[0]
+        if _is_local(path):
+            raw["elapsed_s"] = clock.until_apart(time, absolute)
+        raw.attrs["started"] = _started(absolute[0] - time[0], path)
     raw.attrs["warnings"] = [f"The reader of Neware files doubts this one: {one}" for one in doubts]
     return raw
+
+
+def _is_local(path: Path) -> bool:
+    """Whether records have the calendar and clock of the computer, as in version 29 of .nda.
+
+    fastnda counts their seconds as if that were UTC.
+    """
+    with path.open("rb") as file:
+        start = file.read(_VERSION_AT + 1)
+    return path.suffix.lower() == ".nda" and start[_VERSION_AT] == _LOCAL_VERSION
+
+
+def _started(seconds: float, path: Path) -> moments.Stamp:
+    stamp = moments.from_unix(seconds, "the absolute times of its records")
+    if stamp.moment is None or not _is_local(path):
+        return stamp
+    return stamp._replace(moment=stamp.moment.replace(tzinfo=None))
 
 
 def _control(step_type: str | None) -> str:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from phasefront.core.errors import InputError
+from phasefront.core.moments import Stamp
 from phasefront.cycling.logs import charge, clock
 
 REST, CHARGE, DISCHARGE, CONSTANT_VOLTAGE = "rest", "charge", "discharge", "constant voltage"
@@ -23,12 +24,12 @@ STEP_TYPES = (REST, CHARGE, DISCHARGE, CONSTANT_VOLTAGE)
 # a rest (cyclers report some offset there), and a voltage within the tolerance of a step's last one
 # is held while the current falls below a share of the step's.
 _REST_SHARE = 1e-3
-_HELD_VOLTAGE_V = 2e-3
-_HELD_CURRENT_SHARE = 0.95
+_HELD_VOLTAGE_V = 2e-3  # the tolerance
+_HELD_CURRENT_SHARE = 0.95  # of the step's
 # A run of one sign of current that passes less than this share of the largest half cycle is none:
-# single records where an instrument switches, offsets at rest.
+# single records where an instrument switches, offsets at rest. All of these are chosen.
 _NOTHING_SHARE = 1e-3
-_STRAY_CURRENT_SHARE = 0.01
+_STRAY_CURRENT_SHARE = 0.01  # of the largest current, in such a run
 # More than this is no voltage of a cell, but of a pack or of another unit.
 _LARGEST_VOLTAGE_V = 50.0
 _PLACES = 3  # named one by one in a warning
@@ -46,8 +47,10 @@ def tidy(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
         One row a record: time_s, voltage_V, current_mA, and, where the format has them,
         instrument_step, control (what the instrument controls), gain_mAh (charge that passed in
         the interval before, by the instrument's counter; NaN where that says nothing) and
-        impedance (whether the current is an amplitude, in which no charge passes).
-        `attrs["mean_current"]` says that currents are means over the intervals before the records.
+        impedance (whether the current is an amplitude, in which no charge passes) and elapsed_s
+        (seconds since its time was zero by a clock that goes on in pauses).
+        `attrs["mean_current"]` says that currents are means over the intervals before the records,
+        and `attrs["started"]` when the file's time was zero.
     path
         The log, for messages.
 
@@ -85,9 +88,11 @@ def tidy(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     passed = counted if has_counter else gain
     sign, strays = _without_strays(sign, passed, flowing)
     step_type = _step_types(voltage, flowing, sign, control, numbered)
+    elapsed, pauses = clock.elapsed(time, restarts, raw.get("elapsed_s"))
     table = pd.DataFrame(
         {
             "time_s": time,
+            "elapsed_s": elapsed,
             "voltage_V": voltage,
             "current_mA": current,
             "capacity_mAh": np.cumsum(passed),
@@ -102,8 +107,9 @@ def tidy(raw: pd.DataFrame, path: Path) -> pd.DataFrame:
     if has_counter and sign.any():
         charge.refuse_impossible_count(table, path)
     table.attrs["source"] = str(path)
+    table.attrs["started"] = raw.attrs.get("started", Stamp(None, "the file gives no start"))
     table.attrs["warnings"] = [
-        *raw.attrs.get("warnings", ()), *sentences,
+        *raw.attrs.get("warnings", ()), *sentences, *pauses,
         *_late_sentences(late if has_counter else late[:0], table),
         *_stray_sentences(strays, current, passed),
     ]  # fmt: skip

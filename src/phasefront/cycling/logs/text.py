@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from phasefront.core.errors import InputError
+from phasefront.core.moments import Stamp
 from phasefront.core.texts import decoded_export
 
 _SEPARATORS = "\t;,|"
@@ -26,7 +27,7 @@ _CLOCKS = {
     "m:ss": r"(?P<m>\d+):(?P<s>[0-5]?\d(?:[.,]\d*)?)",
 }
 CLOCK_UNITS = (*_CLOCKS, "date", "a format as of strptime, such as %d/%m/%Y %H:%M:%S")
-_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+_SECONDS = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}  # in one of each
 
 
 class Notation(NamedTuple):
@@ -241,13 +242,32 @@ def is_clock(unit: str) -> bool:
     return unit in _CLOCKS or unit == "date" or "%" in unit
 
 
-def seconds(table: pd.DataFrame, name: str, unit: str, path: Path) -> np.ndarray:
+def is_date(unit: str) -> bool:
+    """Whether cells in this unit of time have a day, and not the hour alone."""
+    return unit == "date" or any(sign in unit for sign in ("%d", "%j", "%D", "%x", "%c", "%s"))
+
+
+def first_date(table: pd.DataFrame, name: str, unit: str) -> Stamp:
+    """The first moment of a column of dates that `seconds` has read."""
+    form = "ISO8601" if unit == "date" else unit
+    return Stamp(
+        pd.to_datetime(table[name].iloc[0].strip(), format=form).to_pydatetime(warn=False),
+        f"the first date of its column {name!r}",
+    )
+
+
+def seconds(
+    table: pd.DataFrame, name: str, unit: str, path: Path, *, zone: str | None = None
+) -> np.ndarray:
     """A column of clocks (since a start) or dates (since the first) in seconds, (n,).
+
+    Dates without an offset are of the IANA `zone`, or of a clock that is never changed.
 
     Raises
     ------
     InputError
-        A cell is no such clock or date, or a clock passes midnight.
+        A cell is no such clock or date, a clock passes midnight, or a date does not exist in the
+        zone or may be either of two hours.
     """
     cells = table[name].str.strip()
     if unit in _CLOCKS:
@@ -263,6 +283,8 @@ def seconds(table: pd.DataFrame, name: str, unit: str, path: Path) -> np.ndarray
             cells, format="ISO8601" if unit == "date" else unit, utc=True, errors="coerce"
         )
         bad = np.flatnonzero(dates.isna())
+        if zone is not None and not len(bad):
+            dates = _in_zone(cells, unit, zone, dates, name, path)
         values = (dates - dates.iloc[0]).dt.total_seconds().to_numpy() if len(dates) else []
     if len(bad):
         raise InputError(
@@ -273,6 +295,24 @@ def seconds(table: pd.DataFrame, name: str, unit: str, path: Path) -> np.ndarray
     if unit in _CLOCKS:
         _refuse_midnight(np.asarray(values), name, path)
     return np.asarray(values, dtype="f8")
+
+
+def _in_zone(
+    cells: pd.Series, unit: str, zone: str, dates: pd.Series, name: str, path: Path
+) -> pd.Series:
+    """Dates in UTC of cells without an offset, by their zone; those with one as they are."""
+    form = "ISO8601" if unit == "date" else unit
+    if pd.to_datetime(cells.iloc[0], format=form).tzinfo is not None:
+        return dates
+    try:
+        # Records in their order tell the first of two hours from the second.
+        local = dates.dt.tz_localize(None).dt.tz_localize(zone, ambiguous="infer")
+    except ValueError as error:
+        raise InputError(
+            path, f"not a clock of {zone} ({error})", field=name,
+            remedy="export the time since the start, or dates with their offset from UTC",
+        ) from None  # fmt: skip
+    return local.dt.tz_convert("UTC")
 
 
 def _refuse_midnight(clock: np.ndarray, name: str, path: Path) -> None:

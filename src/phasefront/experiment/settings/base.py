@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import zoneinfo
+from datetime import datetime
 from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -44,8 +46,30 @@ def _web_address(text: str) -> str:
     return text
 
 
+def _moment_with_offset(text: str) -> str:
+    example = "2025-03-03T09:00:00+01:00"
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no moment; write it as {example}") from None
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset from UTC; write it as {example}")
+    return text
+
+
+def _zone(name: str) -> str:
+    # The first two stand for the computer's own zone, and for none.
+    known = zoneinfo.available_timezones() - {"localtime", "Factory"}
+    if name not in known:
+        raise ValueError(f"{name!r} is no time zone; write its IANA name, as Europe/Paris or UTC")
+    return name
+
+
 FilePath = Annotated[str, AfterValidator(_plain_path)]
 Text = Annotated[str, AfterValidator(_printable)]
+# ISO 8601 with its offset from UTC.
+Moment = Annotated[str, AfterValidator(_moment_with_offset)]
+TimeZone = Annotated[str, AfterValidator(_zone)]
 Url = Annotated[str, AfterValidator(_web_address)]
 Line = Annotated[Text, AfterValidator(lambda text: " ".join(text.split()))]
 

@@ -9,22 +9,18 @@ from pydantic import Field, model_validator
 from phasefront.experiment.settings.base import Model, Name
 from phasefront.experiment.settings.elasticity import Elasticity
 
-Direction = Literal["insertion", "extraction"]
-
 
 class MechanismSettings(Model):
-    """Morphologies of grains, populations and habit planes."""
+    """Morphologies, populations, habit planes and order of reaction."""
 
-    direction: dict[Name, Direction] = Field(
+    direction: dict[Name, Literal["charge", "discharge"]] = Field(
         {},
-        description="whether ions enter or leave, by state, where no log says so or another was"
-        " taken; a core of what is left and a nucleus inside differ by nothing else",
+        description="which way the cell went before a state, where no log says so or another was"
+        " taken: ions leave on charge; without it a core and an inner nucleus are not told apart",
     )
-    min_positions: int = Field(8, ge=4, description="smaller grains are left out of populations")
-    min_grains: int = Field(3, ge=3, description="of fewer grains nothing is told")
     elasticity: list[Elasticity] = Field(
         [],
-        description="stiffness and misfit of pairs of phases, for what fronts between them cost",
+        description="of two-phase fields, so that habit planes stand beside the elastic energy",
     )
 
     @model_validator(mode="after")

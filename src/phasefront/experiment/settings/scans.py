@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from phasefront.experiment.settings.base import FilePath, Model, Name, Positive
+from phasefront.experiment.settings.base import (
+    FilePath,
+    Model,
+    Moment,
+    Name,
+    Positive,
+    TimeZone,
+)
 
 
 class ScanSettings(Model):
@@ -47,6 +55,45 @@ class ScanLayout(Model):
     flyback: FlybackFrames = 0
 
 
+ScanStart = Annotated[
+    Moment | None,
+    Field(
+        description="when the first position began, ISO 8601 with its offset; overrides the file"
+    ),
+]
+ScanEnd = Annotated[
+    Moment | None,
+    Field(description="when the last position ended, ISO 8601 with its offset; overrides the file"),
+]
+Dwell = Annotated[Positive | None, Field(description="from a position to the next, ms")]
+RowTime = Annotated[
+    Positive | None,
+    Field(description="from the beginning of a row to the next's, ms, where no end is known"),
+]
+LocalZone = Annotated[
+    TimeZone | None,
+    Field(description="IANA name of the zone of a file that gives local time, as Europe/Paris"),
+]
+
+
+class ScanClock(Model):
+    """When a scan was taken, where its file does not say or is wrong."""
+
+    start: ScanStart = None
+    end: ScanEnd = None
+    dwell_ms: Dwell = None
+    row_ms: RowTime = None
+    timezone: LocalZone = None
+
+    @model_validator(mode="after")
+    def _in_order(self) -> ScanClock:
+        if self.start and self.end:
+            start, end = (datetime.fromisoformat(text) for text in (self.start, self.end))
+            if end <= start:
+                raise ValueError("the end is not after the start; exchange them")
+        return self
+
+
 class ScanRow(Model):
     """A row of the table of scans."""
 
@@ -61,6 +108,41 @@ class ScanRow(Model):
     )
     skip: SkippedFrames = 0
     flyback: FlybackFrames = 0
+    start: ScanStart = None
+    end: ScanEnd = None
+    dwell_ms: Dwell = None
+    row_ms: RowTime = None
+    timezone: LocalZone = None
+    series: Name | None = Field(
+        None, description="in situ series of scans of one region, taken while a log was recorded"
+    )
+    log: Name | None = Field(None, description="that log, in the cycling table")
+    clock_offset_s: float = Field(
+        0, description="what is added to the scan's clock to have the log's, s"
+    )
+    clock_offset_error_s: float | None = Field(
+        None, ge=0, description="its standard uncertainty, s; unknown where absent"
+    )
+    electrons_per_position: Positive | None = Field(
+        None, description="electrons that each position got, for the dose of a series"
+    )
+
+    @model_validator(mode="after")
+    def _series_on_a_log(self) -> ScanRow:
+        if (self.series is None) != (self.log is None):
+            raise ValueError("a scan of a series needs the log it was taken on; give both")
+        given = (self.clock_offset_s, self.clock_offset_error_s, self.electrons_per_position)
+        if self.series is None and any(value for value in given):
+            raise ValueError(
+                "clock_offset_s, clock_offset_error_s and electrons_per_position are of a scan in a"
+                " series; give series and log, or leave them out"
+            )
+        if self.series is not None and self.kind != "scan":
+            raise ValueError(
+                "a list of peaks and a map have no times; leave out series and log, or give the"
+                " scan itself"
+            )
+        return self
 
     @model_validator(mode="after")
     def _others_have_positions(self) -> ScanRow:
@@ -68,5 +150,15 @@ class ScanRow(Model):
             raise ValueError(
                 "a list of peaks and a map say their shape themselves; leave out scan_shape, skip"
                 " and flyback"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _times_of_patterns(self) -> ScanRow:
+        clock = ScanClock(**{name: getattr(self, name) for name in ScanClock.model_fields})
+        if self.kind != "scan" and clock != ScanClock():
+            raise ValueError(
+                "times of a list of peaks or of a map are not used; leave out start, end, dwell_ms,"
+                " row_ms and timezone"
             )
         return self

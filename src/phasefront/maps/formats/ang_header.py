@@ -20,6 +20,7 @@ _LAUE = {
     "312": "-3m", "6": "6/m", "62": "6/mmm", "622": "6/mmm", "23": "m-3", "43": "m-3m",
     "432": "m-3m",
 }  # fmt: skip
+# In one of each unit.
 _NM = {"microns": 1e3, "micron": 1e3, "um": 1e3, "µm": 1e3, "nm": 1.0, "nanometers": 1.0}
 _KEY = re.compile(r"#\s*([A-Za-z_]+)\b:?\s*(.*?)\s*$")
 _PHASE = re.compile(r"#\s*Phase\s*:?\s*(\d+)\s*$")

@@ -34,7 +34,7 @@ from phasefront.maps.formats.map import (
 _MAGIC = "Channel Text File"
 _LAUE = ("-1", "2/m", "mmm", "4/m", "4/mmm", "-3", "-3m", "6/m", "6/mmm", "m-3", "m-3m")
 _NEEDED = ("Phase", "X", "Y", "Euler1", "Euler2", "Euler3")
-_NM = 1e3
+_NM = 1e3  # in a micrometre, the unit of a .ctf
 _MEANINGS = {
     "Bands": "number of bands found",
     "Error": "0 success, 1 low BC, 2 low BS, 3 no solution, 4 high MAD, 5 not analysed, 6 other",

@@ -8,7 +8,7 @@ import numpy as np
 
 from phasefront.core.errors import InputError
 
-# Of a step: positions are written with few decimals (ASTAR's .ctf: 0.1 nm).
+# Of a step: positions are written with few decimals (ASTAR's .ctf: 0.1 nm). Chosen, under half.
 _OFF_GRID = 0.3
 _REMEDY = "export the whole map on a square grid, row by row, with no position left out"
 

@@ -12,11 +12,11 @@ import numpy as np
 from phasefront.core.errors import InputError
 from phasefront.diffraction import rotations
 
-NOT_INDEXED = -1
+NOT_INDEXED = -1  # beside the phases' numbers, as orix has it
 # Angles are written with as few as two decimals, in degrees.
 _ANGLE_SLACK = np.deg2rad(0.01)
-_FLAT = 1e-6
-_SHOWN = 5
+_FLAT = 1e-6  # square of the volume of a cell of unit edges, below which it is none; chosen
+_SHOWN = 5  # names in a sentence
 
 Cell = tuple[float, float, float, float, float, float]
 

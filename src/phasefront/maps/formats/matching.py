@@ -14,11 +14,11 @@ from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import Crystal
 from phasefront.maps.formats.map import NOT_INDEXED, Cell, MapPhase, OrientationMap, basis
 
-# Cells of one phase differ by less, with ion content and with how well they are known.
+# Cells of one phase differ by less, with ion content and with how well they are known. Chosen.
 CELL_TOLERANCE = 0.03
 # Cells that are the same apart from the decimals of the file; they tell the order of the axes.
 _ROUNDED = 2e-4
-_SAME_TURN_DEG = 0.1
+_SAME_TURN_DEG = 0.1  # chosen: what a file's decimals may turn a direction by
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from phasefront.maps.formats.map import (
     whole_numbers,
 )  # fmt: skip
 
+# In one of each unit.
 _NM = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "mm": 1e6, "px": np.nan}
 _ANGLES = ("phi1", "Phi", "phi2")
 _NO_QUALITY = (*_ANGLES, "x", "y", "phase_id", "id", "is_in_data")

@@ -31,7 +31,7 @@ from phasefront.report.explorer import charts, patterns, payload
 from phasefront.report.explorer.page import Run, ScanPart, count
 from phasefront.report.explorer.patterns import Embedded
 from phasefront.report.explorer.payload import ShownScan
-from phasefront.report.figures import maps, style
+from phasefront.report.figures import orientation_colours, style
 from phasefront.scans.files import open_scan
 
 _ROUNDING = (
@@ -90,6 +90,7 @@ def embedded_patterns(
 def scan_parts(
     rows: Sequence[ExploredScan], shown: Mapping[str, ShownScan], embedded: Mapping[str, Embedded],
     candidates: CandidatePhases, files: Sequence[Path], run: str,
+    mechanisms: xr.Dataset | None = None,
 ) -> list[ScanPart]:  # fmt: skip
     """What the page holds of each scan; `files` are the PHASES files of the rows."""
     crystals, lattices = candidates.crystals, lattices_of(candidates)
@@ -108,6 +109,8 @@ def scan_parts(
         if patterns_of is not None:
             facts["frame"] = vars(patterns_of.frame)
         arrays = payload.arrays(scan, crystals, lattices)
+        if mechanisms is not None:
+            arrays |= payload.morphologies(mechanisms, row.scan)
         parts.append(ScanPart(facts, arrays, count(scan.phases), patterns_of))
     return parts
 
@@ -115,17 +118,20 @@ def scan_parts(
 def whole_run(
     run: str, title: str, ion: str, labels: Mapping[str, str], candidates: CandidatePhases,
     shown: Mapping[str, ShownScan], comparison: xr.Dataset, conclusion: str,
+    mechanisms: xr.Dataset | None = None,
 ) -> Run:  # fmt: skip
     """What the page says of the run."""
     crystals = candidates.crystals
     reach = [observed_window(scan.spots)[1] for scan in shown.values() if scan.spots is not None]
     return Run(
-        _run_facts(run, ion, candidates.names, labels, lattices_of(candidates)),
+        _run_facts(run, ion, candidates.names, labels, lattices_of(candidates))
+        | {"morphologies": [] if mechanisms is None else list(mechanisms["morphology"].values)},
         title or run,
         conclusion,
         comparison,
         colour_keys(crystals, labels) if shown else {},
         [payload.reflections(crystal, max(reach)) for crystal in crystals] if reach else [],
+        "" if mechanisms is None else mechanisms.attrs["sentence"],
     )
 
 
@@ -144,8 +150,8 @@ def _run_facts(
             )
         ],
         "colours": {
-            "mixed": maps.MIXED_COLOUR, "undecided": maps.UNDECIDED_COLOUR,
-            "unindexed": maps.UNINDEXED_COLOUR, "vacuum": style.VACUUM_COLOUR,
+            "mixed": style.MIXED_COLOUR, "undecided": style.UNDECIDED_COLOUR,
+            "unindexed": style.UNINDEXED_COLOUR, "vacuum": style.VACUUM_COLOUR,
         },
         "palettes": {name: list(colours) for name, colours in charts.PALETTES.items()},
         "rules": {"names": list(SENTENCES), "sentences": SENTENCES, "clear": CLEAR},
@@ -160,7 +166,7 @@ def colour_keys(crystals: Sequence[Crystal], labels: Mapping[str, str]) -> dict[
     """The colour keys of the orientation maps as one PNG, by the groups' phases in words."""
     groups = {crystal.name: crystal.orix_point_group().laue for crystal in crystals}
     content = io.BytesIO()
-    style.save(maps.draw_colour_keys(groups, labels), content)
+    style.save(orientation_colours.draw_colour_keys(groups, labels), content)
     return {", ".join(groups): content.getvalue()}
 
 

@@ -354,7 +354,7 @@ function position(y, x) {
     second_phase: shown.second_phase ? shown.second_phase[k] : -1, second_share: one("second_share", k),
     grain: shown.label[k],
     spots: spotsAt(k), predicted: {}, second_predicted: null,
-    interface: frontsOf(shown.label[k]),
+    interface: frontsOf(shown.label[k]), morphology: Object.fromEntries(shapesOf(shown.label[k])),
     record: scan.record, raw_file: scan.path, command: scan.command,
   };
   here.reason = reason(here, run.rules.names[shown.rule[k]]);
@@ -620,7 +620,7 @@ function writePosition(here) {
     ...fact("half turn", known(turned) ? `costs ${fixed(turned, 1)} in log-likelihood${turned < 3 ? ": hardly told apart" : ""}`
       : "not told by the pattern, or one by symmetry"),
     ...fact("grain", here.grain >= 0 ? `${here.grain}, ${grain.length ? "beside " + grain.map(n => `${n.grain} (${fixed(n.angle, 1)}°)`).join(", ") : "no neighbours"}` : "none"));
-  byId("facts").append(...fact("interface", frontWords(here.interface)));
+  byId("facts").append(...fact("interface", frontWords(here.interface)), ...fact("shape of the grain", shapeWords(shapesOf(here.grain))));
   fill("origin",
     ...fact("file", scan.path),
     ...fact("position", `row ${here.y}, column ${here.x}, frame ${here.y * scan.shape[1] + here.x} (all from 0)`),
@@ -650,27 +650,41 @@ let grains = [], sorting = { column: 0, down: false };
 
 async function fillGrains() {
   const names = ["size", "phase_count", "mixed_count", "undecided_count", "spread", "centroid_y", "centroid_x",
-                 "pair_a", "pair_b", "pair_length", "pair_misorientation"];
+                 "pair_a", "pair_b", "pair_length", "pair_misorientation", "morphology"];
   await need(...names.map(name => `grain_${name}`));
   const phases = run.phases.length;
   grains = Array.from(shown.grain_size ?? [], (size, grain) => ({
     grain, size, phases: Array.from(shown.grain_phase_count.subarray(grain * phases, (grain + 1) * phases)),
     mixed: shown.grain_mixed_count[grain], undecided: shown.grain_undecided_count[grain],
-    spread: shown.grain_spread[grain], y: shown.grain_centroid_y[grain], x: shown.grain_centroid_x[grain] }));
+    spread: shown.grain_spread[grain], y: shown.grain_centroid_y[grain], x: shown.grain_centroid_x[grain],
+    shapes: shapesOf(grain) }));
   byId("grain-count").textContent = grains.length ? `${grains.length} in this scan` : "none in this scan";
   writeGrains();
+}
+
+// Probabilities of a grain's shapes by name, the likeliest first.
+function shapesOf(grain) {
+  const names = run.morphologies, list = shown.grain_morphology;
+  if (!list || grain < 0) return [];
+  return names.map((name, n) => [name, list[grain * names.length + n]]).sort((a, b) => b[1] - a[1]);
+}
+
+function shapeWords(shapes) {
+  const likely = shapes.filter(([, share], n) => n === 0 || share > 0.05);
+  return likely.length ? likely.map(([name, share]) => `${name} ${percent(share)}`).join(", ") : "–";
 }
 
 const COLUMNS = [
   ["grain", g => g.grain, 0], ["positions", g => g.size, 0],
   ...run.phases.map((phase, index) => [phase.label, g => g.phases[index], 0]),
   ["mixed", g => g.mixed, 0], ["no answer", g => g.undecided, 0], ["spread (°)", g => g.spread, 2],
-  ["row", g => g.y, 1], ["column", g => g.x, 1],
+  ["row", g => g.y, 1], ["column", g => g.x, 1], ["shape", g => g.shapes.length ? g.shapes[0][0] : "–", null],
 ];
 
 function writeGrains() {
   const value = COLUMNS[sorting.column][1], sign = sorting.down ? -1 : 1;
-  const ordered = [...grains].sort((a, b) => sign * (value(a) - value(b)) || a.grain - b.grain);
+  const order = (a, b) => typeof a === "string" ? a.localeCompare(b) : a - b;
+  const ordered = [...grains].sort((a, b) => sign * order(value(a), value(b)) || a.grain - b.grain);
   fill("grain-head", ...COLUMNS.map(([name], column) => element("th", { scope: "col",
     "aria-sort": column !== sorting.column ? "none" : sorting.down ? "descending" : "ascending" },
     element("button", { type: "button", onclick: () => {
@@ -679,7 +693,7 @@ function writeGrains() {
       byId("grain-head").children[column].firstChild.focus();
     } }, name))));
   fill("grain-rows", ...ordered.map(grain => element("tr", { "data-grain": grain.grain },
-    ...COLUMNS.map(([, of, digits], column) => element("td", {}, column ? fixed(of(grain), digits)
+    ...COLUMNS.map(([, of, digits], column) => element("td", {}, column ? digits === null ? of(grain) : fixed(of(grain), digits)
       : element("button", { type: "button", "aria-label": `go to grain ${grain.grain}`, onclick: () => goToGrain(grain) }, String(grain.grain)))))));
   markRow(shown.label ? shown.label[state.y * scanNow().shape[1] + state.x] : -1);
 }

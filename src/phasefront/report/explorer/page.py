@@ -40,6 +40,7 @@ class Run:
     comparison: xr.Dataset
     keys: Mapping[str, bytes]  # caption -> PNG of colours
     reflections: Sequence[Mapping[str, Packed]]  # of each phase; none where there are no spots
+    mechanisms: str = ""  # how grains convert, in words
 
 
 def compose(run: Run, scans: Sequence[ScanPart], script: str, style: str) -> Iterable[str]:
@@ -119,6 +120,8 @@ def _answer(run: Run, scans: Sequence[ScanPart], plots: int) -> str:
     lead, *others = [html.escape(part) for part in run.conclusion.strip().split("\n\n")]
     more = "".join(f"<p>{part}</p>" for part in others)
     pairs = f"<details><summary>Pair by pair, in numbers</summary>{more}</details>" if more else ""
+    if run.mechanisms:
+        pairs += f'<p class="mechanisms">{html.escape(run.mechanisms)}</p>'
     places = "".join(f'<div id="compared-{number}"></div>' for number in range(plots))
     plots_box = f'<div class="plots" role="group" aria-label="comparison of the sources">{places}'
     hint = (

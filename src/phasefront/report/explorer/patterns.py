@@ -22,7 +22,7 @@ from phasefront.scans.formats.scan import Scan
 LARGEST_SIDE = 160
 # The square reaches beyond the outermost spots.
 _MARGIN = 1.06
-_SAMPLED = 12
+_SAMPLED = 12  # patterns, of which the extent is told
 # Of the root of a count: a level of this width adds a twelfth to its variance.
 _NOISE = 0.5
 

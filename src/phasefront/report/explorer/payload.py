@@ -20,6 +20,7 @@ from phasefront.maps import frames
 from phasefront.phases.reasons import deciding_rules
 from phasefront.report.explorer.packing import COARSE, Packed, pack
 from phasefront.report.figures import maps
+from phasefront.report.figures.orientation_colours import direction_colours
 
 _PER_POSITION = (
     "posterior", "share", "rotation", "scale_factor", "centre", "log_evidence", "forced_evidence",
@@ -135,11 +136,19 @@ def _orientation_colours(scan: ShownScan, crystals: Sequence[Crystal]) -> dict[s
     camera = scan.camera if scan.is_own else None
     return {
         f"ipf_{axis}": pack(
-            np.rint(255 * maps.direction_colours(scan.phases, groups, direction, camera=camera)),
+            np.rint(255 * direction_colours(scan.phases, groups, direction, camera=camera)),
             "u1",
         )
         for axis, direction in directions.items()
     }
+
+
+def morphologies(mechanisms: xr.Dataset, scan: str) -> dict[str, Packed]:
+    """Probabilities (grain, morphology) of a scan's grains, given their population if any."""
+    own = mechanisms["scan_of_grain"].values == list(mechanisms["scan"].values).index(scan)
+    alone = mechanisms["posterior"].values[own]
+    given = mechanisms["posterior_in_population"].values[own]
+    return {"grain_morphology": pack(np.where(np.isfinite(given), given, alone), "f4", bits=COARSE)}
 
 
 def reflections(crystal: Crystal, max_radius: float) -> dict[str, Packed]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # Pairs of the reference wear colour and marker of the other source; those of two others these.
 _PAIR_LOOKS = (("#B8860B", "^"), ("#2E8B57", "v"), ("#8B4513", "<"), ("#4682B4", ">"))
-_MOST_ACROSS = 3
+_MOST_ACROSS = 3  # panels, for the width of a page
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
 
@@ -35,11 +35,12 @@ def draw_comparison(
 
     The second panel has the lines of total least squares with their 95 % bands, the third the
     differences of each pair against the means (Bland and Altman) with the mean difference, its
-    interval, and the limits of agreement. Without a log only the fractions are drawn, and of those
-    the sources that have any; without any, a sentence says so. `cycling` holds the CYCLING data
-    sets whose states COMPARISON names; `ion` is written in units.
+    interval, and the limits of agreement. Without a log that gives an ion content only the
+    fractions are drawn, and of those the sources that have any; without any, a sentence says so.
+    `cycling` holds the CYCLING data sets whose states COMPARISON names; `ion` is written in units.
     """
     names = style.labels(comparison["phase"].values, labels)
+    cycling = [log for log in cycling if np.isfinite(log["ion_content"].values).any()]
     has_fractions = bool(np.isfinite(comparison["fraction"].values).any())
     if not (cycling or has_fractions):
         return style.sentence("No source gives a phase fraction of any state: nothing to compare.")

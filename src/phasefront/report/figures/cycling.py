@@ -24,7 +24,9 @@ def draw_log(cycling: xr.Dataset, *, ion: str = "ions") -> Figure:
     """Voltage and ion content against time, voltage against capacity, and dQ/dV with plateaus.
 
     Colours go with the cycles. States are marked, in the ion content with their 95 % intervals.
-    `ion` is written in units. What the data set warns of stands below the panels.
+    `ion` is written in units. Of an electrode whose mass is not known, charge stands in place of
+    ion content and capacity, and dQ/dV is left out. What the data set warns of stands below the
+    panels.
     """
     figure = style.page(style.PAGE, 6.2)
     grid = figure.add_gridspec(3, 2, height_ratios=[1, 1, 2.6], width_ratios=[1.4, 1])
@@ -36,13 +38,20 @@ def draw_log(cycling: xr.Dataset, *, ion: str = "ions") -> Figure:
         ax.tick_params(labelbottom=ax is slopes, labelleft=ax is voltage)
     _draw_voltage(voltage, cycling)
     style.title(voltage, "a", "cell voltage and states")
-    _draw_content(content, cycling)
-    style.title(content, "b", "ion content from charge, with its 95 % interval")
-    content.set(xlabel="time (h)", ylabel=f"x ({ion} per f.u.)")
     _draw_capacity(curves, cycling)
-    style.title(curves, "c", "plateaus of the first cycle (bars)")
-    _draw_slopes(slopes, cycling)
-    style.title(slopes, "d", "charge per voltage, plateaus as dots")
+    if _has_mass(cycling):
+        _draw_content(content, cycling)
+        style.title(content, "b", "ion content from charge, with its 95 % interval")
+        content.set(xlabel="time (h)", ylabel=f"x ({ion} per f.u.)")
+        style.title(curves, "c", "plateaus of the first cycle (bars)")
+        _draw_slopes(slopes, cycling)
+        style.title(slopes, "d", "charge per voltage, plateaus as dots")
+    else:
+        content.plot(cycling["time"].values / 3600, cycling["charge"].values, color="0.35")
+        style.title(content, "b", "charge passed by the electrode, whose mass is not known")
+        content.set(xlabel="time (h)", ylabel="charge (mA h)")
+        style.title(curves, "c", "voltage and states along the charge")
+        slopes.remove()
     sentences = [line for line in cycling.attrs["warnings"].splitlines() if line]
     if sentences:
         wrapped = "\n".join(textwrap.fill(sentence, 120) for sentence in sentences)
@@ -50,6 +59,10 @@ def draw_log(cycling: xr.Dataset, *, ion: str = "ions") -> Figure:
             wrapped, fontsize=7, color=style.MEASURED_COLOUR, x=0.02, ha="left", parse_math=False
         )
     return figure
+
+
+def _has_mass(cycling: xr.Dataset) -> bool:
+    return bool(np.isfinite(cycling.attrs["mass_mg"]))
 
 
 def _cycle_colours(cycling: xr.Dataset) -> np.ndarray:
@@ -102,26 +115,29 @@ def _draw_content(ax: Axes, cycling: xr.Dataset) -> None:
 
 
 def _draw_capacity(ax: Axes, cycling: xr.Dataset) -> None:
-    capacity, voltage = cycling["capacity"].values, cycling["voltage"].values
-    half = cycling["half_cycle"].values
+    has_mass = _has_mass(cycling)
+    capacity = cycling["capacity" if has_mass else "charge"].values
+    voltage, half = cycling["voltage"].values, cycling["half_cycle"].values
     colours = _cycle_colours(cycling)
     begin = np.concatenate([[0.0], np.cumsum(cycling["half_capacity"].values)[:-1]])
     sign = np.sign(cycling["half_capacity"].values)
     for number, colour in enumerate(colours):
         rows = half == number
         ax.plot(capacity[rows], voltage[rows], color=colour, linewidth=0.8)
-    for number, at, start, end in _plateaus(cycling):
+    for number, at, start, end in _plateaus(cycling) if has_mass else ():
         if cycling["cycle"].values[np.searchsorted(half, number)] == 0:
             ends = begin[number] + sign[number] * np.array([start, end])
             ax.plot(ends, [at, at], color="black", linewidth=2.2, solid_capstyle="butt")
-    at, level = cycling["state_capacity"].values, cycling["state_voltage"].values
+    at = cycling["state_capacity" if has_mass else "state_charge"].values
+    level = cycling["state_voltage"].values
     ax.plot(at, level, "o", color=STATE_COLOUR, markersize=3.5, zorder=3)
     for name, here, height in zip(cycling["state"].values, at, level, strict=True):
         ax.annotate(
             name, (here, height), xytext=(0, 5), textcoords="offset points", ha="center",
             fontsize=7, color=_STATE_TEXT,
         )  # fmt: skip
-    ax.set(xlabel="net charge passed (mA h g$^{-1}$)", ylabel="voltage (V)")
+    unit = "mA h g$^{-1}$" if has_mass else "mA h"
+    ax.set(xlabel=f"net charge passed ({unit})", ylabel="voltage (V)")
     ax.margins(y=0.09)
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_MOST_ACROSS = 5
+_MOST_ACROSS = 5  # panels, for the width of a page
 _LETTERS = "abcdefghijklmnopqrstuvwxyz"
 _KIND_MARKERS = {"area": "o", "thickness": "^", "molar": "s"}
 

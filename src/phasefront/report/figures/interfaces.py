@@ -36,7 +36,7 @@ def draw_interfaces(
     left, right = figure.subplots(1, 2)
     draw_decision(left, phases, grains)
     _draw_facets(left, interfaces)
-    _draw_segments(left, interfaces)
+    draw_segments(left, interfaces)
     count = int((interfaces["found"] == Found.INTERFACE).sum())
     of = f"{interfaces.sizes['grain']} grain{'' if interfaces.sizes['grain'] == 1 else 's'}"
     style.title(left, "a", f"interfaces in {count} of {of}")
@@ -57,7 +57,7 @@ def _draw_facets(ax: Axes, interfaces: xr.Dataset) -> None:
     ax.add_collection(LineCollection(ends, colors=_FACET_COLOUR, linewidths=1.2))
 
 
-def _draw_segments(ax: Axes, interfaces: xr.Dataset) -> None:
+def draw_segments(ax: Axes, interfaces: xr.Dataset) -> None:
     """Each with the region that holds it in 95 of 100 cases, as its place and direction have it."""
     from matplotlib.collections import LineCollection, PolyCollection
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 _REFUSED = "#B00020"
-_MOST_ARROWS = 5
+_MOST_ARROWS = 5  # unexplained lines that are marked, strongest first
 
 
 @style.styled

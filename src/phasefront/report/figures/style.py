@@ -24,8 +24,12 @@ if TYPE_CHECKING:
 # order that also differs in lightness from one to the next.
 PHASE_COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 VACUUM_COLOUR = "#EFEFEF"
+UNDECIDED_COLOUR = "#666666"
+UNINDEXED_COLOUR = "#A3A3A3"
+# Hatched in white, so that it is told from every phase without its colour, too.
+MIXED_COLOUR = "#4B1D73"
 MEASURED_COLOUR = "#B00020"
-DPI = 200
+DPI = 200  # of pictures in pixels
 # Width of a text page with two columns, inches.
 PAGE = 7.2
 _STYLE = {

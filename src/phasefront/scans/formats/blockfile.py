@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 
 from phasefront.core.errors import InputError
+from phasefront.core.moments import Stamp, from_serial
 from phasefront.scans.formats.scan import COMPLETE, Scan
-from phasefront.scans.formats.signals import from_signal, map_signals
+from phasefront.scans.formats.signals import from_signal, map_signals, without_clock
+from phasefront.scans.formats.timing import Timing
 
 _START = b"IMGBLO\x02\x01"
-_HEADER_BYTES = 4096
+_HEADER_BYTES = 4096  # before the navigator
 _HEADER = np.dtype(
     {
         "names": ["Data_offset_1", "Data_offset_2", "DP_SZ", "NX", "NY", "Acquisition_time"],
@@ -22,7 +24,7 @@ _HEADER = np.dtype(
 )
 # Before each pattern: a mark, and its number from 0.
 _FRAME_HEADER = np.dtype([("mark", "<u2"), ("number", "<u4")])
-_MARK = 0x55AA
+_MARK = 0x55AA  # before every pattern
 # Days since 1899-12-30, up to the year 9999.
 _LAST_DAY = 2_900_000
 _PRECESSION = re.compile(r"^Precession angle *: *(\d+(?:\.\d+)?)\s*$", re.MULTILINE)
@@ -69,12 +71,26 @@ def open_blo(path: Path) -> Scan:
         )  # fmt: skip
     for number in sorted({0, 1, nx, ny * nx - 1} & set(range(ny * nx))):
         _refuse_unmarked(path, first + number * frame, number)
-    signal = map_signals(path, "blockfile")[0]
+    signal = without_clock(map_signals(path, "blockfile")[0])
     note = str(signal["original_metadata"]["blockfile_header"].get("Note", ""))
     if angle := _PRECESSION.search(note):
         place = signal["metadata"].setdefault("Acquisition_instrument", {}).setdefault("TEM", {})
         place["precession_deg"] = float(angle[1])
-    return from_signal(path, signal, (path,), rows_together=1)
+    timing = _timing(float(header["Acquisition_time"]))
+    return from_signal(path, signal, (path,), rows_together=1, timing=timing)
+
+
+def _timing(days: float) -> Timing:
+    """No start is known: nothing documents what the one moment of the header is of."""
+    name = "Acquisition_time of the header"
+    stamp = from_serial(days, name)
+    if stamp.moment is not None:
+        stamp = Stamp(
+            None,
+            f"{name}, {stamp.text}, is of the scan's start or its end and of an unknown zone, which"
+            " is not documented",
+        )
+    return Timing(stamp, stamp)
 
 
 def _refuse_unmarked(path: Path, offset: int, number: int) -> None:

@@ -11,7 +11,7 @@ from phasefront.scans.formats.hdf5 import brief, refuse_unwritten
 from phasefront.scans.formats.headers import NANOMETRES, text, unit_of
 from phasefront.scans.formats.hyperspy import open_hspy
 from phasefront.scans.formats.scan import Axis, Scan, build_scan, the_only, times
-from phasefront.scans.formats.signals import choose, from_signal, read_signals
+from phasefront.scans.formats.signals import choose, from_signal, read_signals, without_clock
 
 
 def open_hdf5(path: Path) -> Scan:
@@ -29,7 +29,7 @@ def open_hdf5(path: Path) -> Scan:
             for image in file["Data/Image"].values():
                 refuse_unwritten(path, image["Data"])
             images = read_signals(path, "emd", select_type="images")
-            return from_signal(path, choose(path, images), (path,))
+            return from_signal(path, without_clock(choose(path, images)), (path,))
         items = []
         file.visititems(lambda _, item: items.append(item))
         arrays = [a for a in items if isinstance(a, h5py.Dataset) and a.dtype.kind in "iuf"]

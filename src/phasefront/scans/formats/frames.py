@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,9 +44,9 @@ class FrameFile:
         offset = self.offset + start * self.dtype.itemsize
         return np.memmap(self.path, self.dtype, "r", offset, (stop - start,))
 
-    def values(self, field: str) -> np.ndarray:
-        """A small field of every record (count,), read without holding the patterns."""
-        return np.concatenate([np.array(records[field]) for records in self._blocks()])
+    def values(self, field: str, of: Callable[[np.ndarray], np.ndarray] = np.array) -> np.ndarray:
+        """A small field of every record (count,), or a number `of` each, without the patterns."""
+        return np.concatenate([of(records[field]) for records in self._blocks()])
 
     def _blocks(self) -> Iterator[np.memmap]:
         step = max(1, BLOCK_BYTES // self.dtype.itemsize)

@@ -9,11 +9,13 @@ the same long pause: other stamps, late by a little, have been taken for ends of
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from phasefront.core.errors import InputError
+from phasefront.core.moments import from_unix
 from phasefront.experiment.settings.scans import ScanLayout
 from phasefront.scans.formats.frames import (
     FrameFile,
@@ -23,6 +25,7 @@ from phasefront.scans.formats.frames import (
     read_frames,
 )
 from phasefront.scans.formats.scan import COMPLETE, Axis, Scan, build_scan, times
+from phasefront.scans.formats.timing import UNTIMED, Timing, of_frames
 
 _PIXELS = {"U08": np.dtype("u1"), "U16": np.dtype(">u2"), "U32": np.dtype(">u4")}
 # Headers of one and of four chips.
@@ -31,7 +34,7 @@ _HEADER_BYTES = (384, 768)
 _LONGEST_HDR = 2**20
 _FRAMES, _PER_TRIGGER = "Frames in Acquisition (Number)", "Frames per Trigger (Number)"
 # A pause between lines is at least so many times the longest within them, and they differ by no
-# more than this share.
+# more than this share; chosen.
 _PAUSE, _PAUSE_SPREAD = 3.0, 0.2
 _GIVE_SHAPE = "give scan_shape, such as 4 x 6 (rows x columns), in the table of scans"
 
@@ -77,9 +80,45 @@ def open_mib(path: Path, layout: ScanLayout) -> Scan:
     return build_scan(
         path, (path, header_file) if hdr else (path,), axes, pixel, {},
         {"mib_header": ",".join(fields).strip(" ,\0"), "hdr_file": hdr}, read, shape_from=source,
+        timing=lambda: _timing(frames, order),
     )  # fmt: skip
 
 
+def _timing(frames: FrameFile, order: np.ndarray) -> Timing:
+    """Every frame has a moment: in UTC where the software is newer, else of the computer's clock.
+
+    The .hdr's is another, of when the acquisition was prepared.
+    """
+    for pattern, what, zone in _STAMPS:
+        stamps = frames.values(
+            "header", lambda headers, pattern=pattern: _moments(headers, pattern)
+        )
+        if np.isnat(stamps).any():
+            continue
+        chosen = stamps[order].astype(np.int64)
+        start = from_unix(1e-9 * int(chosen[0, 0]), what)
+        if start.moment is not None and zone is None:
+            start = start._replace(moment=start.moment.replace(tzinfo=None))
+        return of_frames(start, chosen)
+    return UNTIMED
+
+
+def _moments(headers: np.ndarray, pattern: re.Pattern) -> np.ndarray:
+    """Moments (n,) in headers (n,), to the ns; not a time where one has none."""
+    found = np.full(len(headers), "NaT", "datetime64[ns]")
+    for number, header in enumerate(headers):
+        if match := pattern.search(header.decode("latin-1")):
+            with suppress(ValueError):  # no date of a calendar
+                found[number] = np.datetime64(match[1].replace(" ", "T"), "ns")
+    return found
+
+
+_MOMENT = r"(\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d\.\d{1,9})"
+# Moments in a frame's header, what they are, and their zone.
+_STAMPS = (
+    (re.compile(f",MQ1A,{_MOMENT}Z"), "the UTC times of its frames", "UTC"),
+    (re.compile(f",{_MOMENT},"), "the local times of its frames", None),
+)
 # Places of whole numbers among the fields of a frame's header.
 _NUMBERS = {2: "bytes of the header", 4: "columns", 5: "rows"}
 
@@ -196,15 +235,9 @@ def _shape(
 
 def _line_by_stamps(frames: FrameFile) -> int:
     """Frames a line, where every line ends with the same long pause; 0 where the stamps differ."""
-    stamps = [
-        re.search(r",MQ1A,(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{1,9})", header.decode("latin-1"))
-        for header in frames.values("header")
-    ]
-    if not all(stamps) or len(stamps) < 3:
-        return 0
-    try:
-        moments = np.array([stamp[1] for stamp in stamps], "datetime64[ns]")
-    except ValueError:  # no date of a calendar
+    pattern, *_ = _STAMPS[0]
+    moments = frames.values("header", lambda headers: _moments(headers, pattern))
+    if np.isnat(moments).any() or len(moments) < 3:
         return 0
     pauses = np.diff(moments).astype(np.int64)
     # Those between the lines are above the middle of shortest and longest.
@@ -213,7 +246,7 @@ def _line_by_stamps(frames: FrameFile) -> int:
         return 0
     line = int(ends[0]) + 1
     within = np.delete(pauses, ends)
-    regular = len(within) and np.array_equal(ends + 1, np.arange(line, len(stamps), line))
+    regular = len(within) and np.array_equal(ends + 1, np.arange(line, len(moments), line))
     distinct = regular and pauses[ends].min() >= _PAUSE * within.max()
     even = np.ptp(pauses[ends]) <= _PAUSE_SPREAD * pauses[ends].min()
     return line if distinct and even else 0

@@ -12,8 +12,9 @@ import numpy as np
 
 from phasefront.core.errors import InputError
 from phasefront.scans.formats.headers import NANOMETRES, plain, unit_of
+from phasefront.scans.formats.timing import UNTIMED, Timing
 
-BLOCK_BYTES = 32 * 2**20
+BLOCK_BYTES = 32 * 2**20  # of patterns read at once, for memory's sake
 # Blocks grow up to this factor so that no chunk of a compressed file is unpacked twice.
 _LARGEST_BLOCK = 4 * BLOCK_BYTES
 COMPLETE = "copy the file again from the microscope and check that it is complete"
@@ -61,6 +62,7 @@ class Scan:
     rows_together: int
     shape_from: str
     _read: Callable[[int, int], np.ndarray] = field(repr=False, compare=False)
+    _timing: Callable[[], Timing] = field(repr=False, compare=False)
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -82,6 +84,11 @@ class Scan:
         axis = self.axes[3]
         known = axis.unit not in ("", "pixel", "pixels", "px") and 0 < axis.scale < math.inf
         return (axis.scale, axis.unit) if known else None
+
+    def read_timing(self) -> Timing:
+        """When the scan was taken, as its file says; the stamps of all frames may be read."""
+        with blamed_on(self.path, "times"):
+            return self._timing()
 
     def blocks(self, rows: int | None = None) -> Iterator[tuple[slice, np.ndarray]]:
         """Stream the scan once: (slice of rows, its patterns).
@@ -127,7 +134,7 @@ class Scan:
 def build_scan(
     path: Path, files: tuple[Path, ...], axes: list[Axis], dtype: np.dtype, metadata: dict,
     original: dict, read: Callable[[int, int], np.ndarray], *, rows_together: int = 1,
-    shape_from: str = "the file",
+    shape_from: str = "the file", timing: Callable[[], Timing] = lambda: UNTIMED,
 ) -> Scan:  # fmt: skip
     """Scan after the checks that all formats share; a single scan axis becomes the columns."""
     if np.dtype(dtype).kind not in "iuf":
@@ -150,7 +157,7 @@ def build_scan(
         path=path, files=files, axes=axes, dtype=native(dtype),
         header={"metadata": plain(metadata), "original": plain(original)},
         title=title_of(path, metadata), rows_together=rows_together,
-        shape_from=shape_from, _read=read,
+        shape_from=shape_from, _read=read, _timing=timing,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from phasefront.core.errors import InputError
 from phasefront.scans.formats.headers import NANOMETRES, unit_of
 from phasefront.scans.formats.scan import Axis, Scan, build_scan, the_only, times, title_of
+from phasefront.scans.formats.timing import UNTIMED, Timing
 
 # Units of axes that no scan of diffraction patterns has.
 _SPECTRAL = ("eV", "keV")
@@ -43,6 +44,23 @@ def map_signals(path: Path, plugin: str) -> list[dict]:
     return read_signals(path, plugin, chunks=-1)
 
 
+def without_clock(signal: dict) -> dict:
+    """A signal without the date and time that rosettasciio turns to the reading computer's zone."""
+    keys = ("date", "time", "time_zone")
+    general = {
+        key: value
+        for key, value in signal["metadata"].get("General", {}).items()
+        if key not in keys
+    }
+    mapping = {
+        source: given
+        for source, given in signal.get("mapping", {}).items()
+        if given[0] not in {f"General.{key}" for key in keys}
+    }
+    metadata = signal["metadata"] | {"General": general}
+    return signal | {"metadata": metadata, "mapping": mapping}
+
+
 def choose(path: Path, signals: list[dict]) -> dict:
     """The one scan of patterns among the signals of a file: 4D before 3D."""
     scans = [signal for signal in signals if signal["data"].ndim == 4]
@@ -69,8 +87,9 @@ def _described(signal: dict) -> str:
 
 
 def from_signal(
-    path: Path, signal: dict, files: tuple[Path, ...], *, rows_together: int | None = None
-) -> Scan:
+    path: Path, signal: dict, files: tuple[Path, ...], *, rows_together: int | None = None,
+    timing: Timing = UNTIMED,
+) -> Scan:  # fmt: skip
     """Scan of rosettasciio's lazy signal, in the order (y, x, ky, kx).
 
     Gatan's software can store the camera's axes before the scan's; their units tell.
@@ -118,7 +137,7 @@ def from_signal(
 
     return build_scan(
         path, files, axes, data.dtype, _common_terms(signal), signal["original_metadata"], read,
-        rows_together=rows_together or data.chunks[0][0],
+        rows_together=rows_together or data.chunks[0][0], timing=lambda: timing,
     )  # fmt: skip
 
 

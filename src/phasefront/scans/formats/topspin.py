@@ -10,8 +10,10 @@ from xml.etree import ElementTree
 import numpy as np
 
 from phasefront.core.errors import InputError
+from phasefront.core.moments import Stamp, month_first
 from phasefront.scans.formats.hdf5 import refuse_unwritten
 from phasefront.scans.formats.scan import Axis, Scan, build_scan, the_only
+from phasefront.scans.formats.timing import Timing
 
 
 def open_topspin(path: Path) -> Scan:
@@ -40,7 +42,26 @@ def open_topspin(path: Path) -> Scan:
                 stored.read_direct(pattern)
         return block
 
-    return build_scan(path, (path,), axes, dtype, _microscope(header), header, read)
+    return build_scan(
+        path, (path,), axes, dtype, _microscope(header), header, read,
+        timing=lambda: _timing(header),
+    )  # fmt: skip
+
+
+def _timing(header: dict) -> Timing:
+    """Start and end of the whole scan, local and to the second; frames have no times.
+
+    .NET writes them with the month first, whatever the computer's language.
+    """
+    flyback = 0.0
+    with suppress(KeyError, ValueError):
+        flyback = max(0.0, float(header["FlybackWaitTime"]))
+    start, end = (
+        month_first(*header.get(name, " ").split(" ", 1), name) if " " in header.get(name, "")
+        else Stamp(None, f"the file has no {name}")
+        for name in ("StartDateTime", "EndDateTime")
+    )  # fmt: skip
+    return Timing(start, end, flyback_s=flyback)
 
 
 def _microscope(header: dict) -> dict:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from phasefront.core.errors import InputError
+from phasefront.core.moments import from_unix
 from phasefront.experiment.settings.scans import ScanLayout
 from phasefront.scans.formats.frames import (
     FrameFile,
@@ -16,6 +17,7 @@ from phasefront.scans.formats.frames import (
     read_frames,
 )
 from phasefront.scans.formats.scan import COMPLETE, Axis, Scan, build_scan
+from phasefront.scans.formats.timing import Timing, of_frames
 
 _HEADER = np.dtype(
     [
@@ -26,8 +28,9 @@ _HEADER = np.dtype(
         )
     ]
 )  # fmt: skip
-_ROTATOR_OFFSET = 48
-# A scan that lost more of its positions than this share is refused.
+# Bytes into a frame's header where its moment (two numbers) and the counter of the scan stand.
+_SECONDS_OFFSET, _ROTATOR_OFFSET = 4, 48
+# A scan that lost more of its positions than this share is refused; chosen.
 _MOST_LOST = 0.05
 
 
@@ -74,8 +77,18 @@ def open_tvips(path: Path, layout: ScanLayout) -> Scan:
     return build_scan(
         path, tuple(file.path for file in files), axes, dtype["pattern"].base,
         voltage if header["ht"] else {}, {"tvips_header": header}, read,
-        shape_from="the table of scans",
+        shape_from="the table of scans", timing=lambda: _timing(files, order),
     )  # fmt: skip
+
+
+def _timing(files: list[FrameFile], order: np.ndarray) -> Timing:
+    """Every frame has a moment: seconds since 1970 in UTC, and milliseconds."""
+    seconds, milliseconds = (
+        np.concatenate([file.values(name) for file in files]).astype(np.int64)[order]
+        for name in ("seconds", "milliseconds")
+    )
+    start = from_unix(seconds[0, 0] + 1e-3 * milliseconds[0, 0], "the times of its frames")
+    return of_frames(start, 10**9 * seconds + 10**6 * milliseconds)
 
 
 def _first(path: Path) -> np.void:
@@ -104,7 +117,8 @@ def _dtype(path: Path, header: dict[str, int], camera: tuple[int, int]) -> np.dt
         )  # fmt: skip
     return frame_dtype(
         path, camera, np.dtype(f"<u{bits // 8}"), header_bytes=header_bytes, start=header["size"],
-        rotator=("<u4", _ROTATOR_OFFSET),
+        rotator=("<u4", _ROTATOR_OFFSET), seconds=("<u4", _SECONDS_OFFSET),
+        milliseconds=("<u4", _SECONDS_OFFSET + 4),
     )  # fmt: skip
 
 

@@ -167,3 +167,6 @@ KINDS: dict[str, Callable] = {
     "spiral": _spiral,
     "crescent": _crescent,
 }
+
+# What is none of the morphologies, whatever its topology; a crescent goes by it.
+UNNAMED = ("slope", "ring", "finger", "star", "zigzag", "chevron", "spiral")

@@ -20,7 +20,7 @@ from phasefront.virtual.insertion.outlines import draw_outlines
 from phasefront.virtual.insertion.regimes import REGIMES, Drawn, Physics
 from phasefront.virtual.insertion.table import CELLS, FULL, INSERTION
 
-CONVERTED = (0.15, 0.3, 0.5, 0.7, 0.85)
+CONVERTED = (0.15, 0.3, 0.5, 0.7, 0.85)  # shares at which grains are kept; made up
 # How far from these a lone grain's states are at most, so that no share stands for a state.
 _JITTER = 0.06
 # A history is told from states at these converted shares.

@@ -19,6 +19,8 @@ def draw_outlines(count: int, size: int, rng: np.random.Generator) -> np.ndarray
 
 
 def _outline(size: int, rng: np.random.Generator) -> np.ndarray:
+    from scipy import ndimage
+
     middle = (size - 1) / 2
     y, x = np.mgrid[:size, :size] - middle
     turn, stretch = rng.uniform(0, np.pi), rng.uniform(*_STRETCH)
@@ -34,4 +36,7 @@ def _outline(size: int, rng: np.random.Generator) -> np.ndarray:
         outwards = ((normals[0] * along + normals[1] * across) / distances).max(axis=0)
     # The level at which the shape just keeps the margin.
     border = np.maximum(np.abs(y), np.abs(x)) > middle - _MARGIN
-    return outwards < outwards[border].min()
+    inside = outwards < outwards[border].min()
+    # The tip of a narrow grain may hang on by a corner.
+    piece, _ = ndimage.label(inside)
+    return piece == np.bincount(piece[inside]).argmax()

@@ -176,6 +176,18 @@ REGIMES: dict[str, Physics | Drawn] = {
         "test",
         ("front", "curved front", "band", "core", "inner nucleus", "mosaic", "finger", "star"),
     ),
+    "drawn, strange": Drawn("training", ("zigzag", "chevron", "spiral", "crescent"), grains=12),
+    "quick, wide interface": Physics(
+        "training", grains=24, omega=2.7, current=(0.12, 0.3), unevenness=0.3, patch=5.0
+    ),
+    "plates": Physics(
+        "training", grains=24, omega=4.2, coherent=LFP, coherency=0.5, unevenness=0.4, patch=4.0,
+        current=(0.005, 0.015),
+    ),
+    "broadly uneven": Physics("training", grains=24, omega=3.3, unevenness=0.5, patch=12.0),
+    "wetted, coherent": Physics(
+        "training", grains=24, omega=3.3, wetting=(0.6, 1.3), coherent=NVPF, coherency=0.6
+    ),
 }  # fmt: skip
 
 

@@ -1,0 +1,243 @@
+"""How a front goes through a grain in time: when it comes, how fast, which way, by which law.
+
+Each position says when it changed as far as its scores do: a likelihood of every course (rich,
+perhaps mixed for some scans, poor), the error that repeats integrated out. A front says when it
+passes each position. Both together are a regression on times that are known to intervals only, and
+positions of one scan have times of their own: one time a scan would turn a front along the slow
+axis and speed it up.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import numpy as np
+from scipy.special import gammaln, logsumexp
+
+from phasefront.core.statistics import Interval
+from phasefront.series.histories import _NODES, _WEIGHTS, Chain, _log_density
+
+Law = Literal["steady", "parabolic"]
+
+# Scans that a column may stay mixed while a front passes.
+_LONGEST = 3
+# Share of positions whose changes follow no front.
+_ASTRAY = 0.02
+# Change times are tabulated in cells from half the series before it to half of it after, for
+# standard deviations of their scatter in parts of the series.
+_CELLS = 600
+_SCATTERS = np.array([0.005, 0.01, 0.02, 0.04, 0.08, 0.16])
+# Bounds of the time for a grain's radius (root mean square), in parts of the series.
+_SLOWNESS = (0.005, 4.0)
+# Draws: of the first round, of the others, rounds, and how many must carry weight.
+_FIRST, _DRAWS, _ROUNDS, _ENOUGH = 20000, 3000, 8, 150
+_LOG_STUDENT = gammaln(4.0) - gammaln(2.5) - 1.5 * np.log(5 * np.pi)
+
+
+class Courses(NamedTuple):
+    """When positions may have changed: each course's likelihood and interval."""
+
+    log_likelihood: np.ndarray  # (position, course)
+    after: np.ndarray  # (position, course) s; -inf before the first scan
+    before: np.ndarray  # (position, course) s; inf after the last
+
+
+@dataclass(frozen=True)
+class Front:
+    """A front that goes straight through a grain; each number with its 95 % interval."""
+
+    law: Law
+    start: Interval  # s, when it comes to the first position that it reaches
+    direction: Interval  # degrees from x towards y in which it goes; ends may pass 0 or 360
+    speed: Interval  # lengths a second, mean over the grain
+    log_evidence: float  # of the scores, integrated over all fronts of this law
+    positions: int
+
+
+def courses(chain: Chain, score: np.ndarray, time: np.ndarray, *, onward: bool) -> Courses:
+    """Every course of each position.
+
+    Parameters
+    ----------
+    chain, score
+        As for `histories.histories`; NaN where a scan did not see the position.
+    time
+        (position, scan) s at which each scan saw each position, rising.
+    onward
+        Whether ions leave, so that positions go from rich to poor.
+    """
+    score = score[:, None, :, None]
+    off = chain.repeated * _NODES[:, None, None]
+    seen = _log_density(score, chain.mean + off, chain.spread(chain.error))
+    first, mixed, last = np.moveaxis(seen if onward else seen[..., ::-1], -1, 0)
+    scans = time.shape[1]
+
+    def summed(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([np.zeros((*values.shape[:2], 1)), values.cumsum(axis=-1)], axis=-1)
+
+    before, during, after = summed(first), summed(mixed), summed(last)
+    ends = np.concatenate(
+        [np.full((len(time), 1), -np.inf), time, np.full((len(time), 1), np.inf)], axis=1
+    )
+    log_likelihood, low, high = [], [], []
+    for length in range(_LONGEST + 1):
+        for begin in range(scans - length + 1):
+            end = begin + length
+            path = before[..., begin] + during[..., end] - during[..., begin]
+            path = path + after[..., -1] - after[..., end]
+            log_likelihood.append(logsumexp(path + np.log(_WEIGHTS), axis=1))
+            # The middle of the passage, between the scans that saw it begin and end.
+            low.append(0.5 * (ends[:, begin] + ends[:, end]))
+            high.append(0.5 * (ends[:, begin + 1] + ends[:, end + 1]))
+    return Courses(*(np.stack(values, axis=1) for values in (log_likelihood, low, high)))
+
+
+def fit(found: Courses, y: np.ndarray, x: np.ndarray, *, law: Law = "steady", seed: int) -> Front:
+    """The straight fronts that the changes of a grain's positions leave open.
+
+    Parameters
+    ----------
+    found
+        Courses of the grain's positions.
+    y, x
+        (position,) places, in any length.
+    law
+        `steady`: distance grows with time. `parabolic`: with its square root, from where and when
+        the front enters.
+    seed
+        Of the draws: importance sampling, in rounds that sharpen (Cappe et al., J. Comput. Graph.
+        Stat. 13, 907, 2004). Before anything is seen all directions and all orders of speed are
+        as likely; times of passage scatter about the front by as much as fits best.
+
+    Raises
+    ------
+    ValueError
+        Fewer than eight positions, or all on a line.
+    """
+    place = np.stack([y, x], axis=1).astype("f8")
+    if len(place) < 8 or np.linalg.matrix_rank(place - place.mean(axis=0)) < 2:
+        raise ValueError("a front needs eight positions or more that are not on a line")
+    middle = place.mean(axis=0)
+    size = np.sqrt(((place - middle) ** 2).sum(axis=1).mean())
+    passages = _Passages.of(found, (place - middle) / size, law)
+    draws, weight, log_evidence = _sampled(passages, np.random.default_rng(seed))
+
+    slowness = np.hypot(draws[:, 1], draws[:, 2])
+    best = np.degrees(
+        np.arctan2(weight @ (draws[:, 1] / slowness), weight @ (draws[:, 2] / slowness))
+    )
+    turn = np.degrees(np.arctan2(draws[:, 1], draws[:, 2])) - best
+    ahead = draws[:, 1:] @ passages.place.T
+    entry = draws[:, 0] + ahead.min(axis=1)
+    span = passages.span
+    return Front(
+        law=law,
+        start=passages.origin + span * _interval(entry, weight),
+        direction=best % 360 + _interval((turn + 180) % 360 - 180, weight),
+        speed=_interval(size / (span * slowness), weight),
+        log_evidence=log_evidence,
+        positions=len(place),
+    )
+
+
+@dataclass(frozen=True)
+class _Passages:
+    """Log-likelihoods of when each position is passed, tabulated for every scatter."""
+
+    log_table: np.ndarray  # (scatter, position, cell) of times from -1/2 to 3/2 of the span
+    place: np.ndarray  # (position, 2) rows and columns, scaled
+    law: Law
+    origin: float
+    span: float
+
+    @classmethod
+    def of(cls, found: Courses, place: np.ndarray, law: Law) -> _Passages:
+        from scipy.ndimage import gaussian_filter1d
+
+        finite = np.concatenate([ends[np.isfinite(ends)] for ends in (found.after, found.before)])
+        origin, span = float(finite.min()), float(np.ptp(finite))
+        edges = np.linspace(-0.5, 1.5, _CELLS + 1)
+        likelihood = np.exp(found.log_likelihood - found.log_likelihood.max(axis=1, keepdims=True))
+        table = np.zeros((len(place), _CELLS))
+        for course in range(likelihood.shape[1]):
+            low = (found.after[:, course, None] - origin) / span
+            high = (found.before[:, course, None] - origin) / span
+            inside = np.minimum(edges[1:], high) - np.maximum(edges[:-1], low)
+            table += likelihood[:, course, None] * np.clip(inside * _CELLS / 2.0, 0.0, 1.0)
+        astray = likelihood.mean(axis=1, keepdims=True)
+        smooth = [
+            gaussian_filter1d(table, s * _CELLS / 2.0, axis=1, mode="nearest") for s in _SCATTERS
+        ]
+        return cls(
+            np.log((1 - _ASTRAY) * np.stack(smooth) + _ASTRAY * astray), place, law, origin, span
+        )
+
+    def log_likelihood(self, draws: np.ndarray) -> np.ndarray:
+        """Of fronts (draw, 3): time at the middle, slowness down the rows and along them."""
+        ahead = draws[:, 1:] @ self.place.T
+        if self.law == "parabolic":
+            first, last = ahead.min(axis=1, keepdims=True), ahead.max(axis=1, keepdims=True)
+            way = (ahead - first) / np.maximum(last - first, 1e-12)
+            ahead = first + (last - first) * way**2
+        cell = np.clip((draws[:, :1] + ahead + 0.5) * _CELLS / 2.0, 0, _CELLS - 1).astype(int)
+        each = np.arange(len(self.place))
+        of_scatter = [table[each, cell].sum(axis=1) for table in self.log_table]
+        return logsumexp(of_scatter, axis=0) - np.log(len(_SCATTERS))
+
+
+def _log_prior(draws: np.ndarray) -> np.ndarray:
+    """Even in time, direction and logarithm of the slowness, within bounds."""
+    slowness = np.hypot(draws[:, 1], draws[:, 2])
+    inside = (
+        (np.abs(draws[:, 0] - 0.5) < 1.0) & (slowness > _SLOWNESS[0]) & (slowness < _SLOWNESS[1])
+    )
+    volume = 2.0 * 2.0 * np.pi * np.log(_SLOWNESS[1] / _SLOWNESS[0])
+    with np.errstate(divide="ignore"):
+        return np.where(
+            inside, -2.0 * np.log(np.maximum(slowness, 1e-300)) - np.log(volume), -np.inf
+        )
+
+
+def _sampled(passages: _Passages, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
+    """Fronts (draw, 3), their weights, and the logarithm of the evidence."""
+    angle = rng.uniform(0, 2 * np.pi, _FIRST)
+    slowness = np.exp(rng.uniform(*np.log(_SLOWNESS), _FIRST))
+    draws = np.stack(
+        [rng.uniform(-0.5, 1.5, _FIRST), slowness * np.sin(angle), slowness * np.cos(angle)], axis=1
+    )
+    log_target = passages.log_likelihood(draws) + _log_prior(draws)
+    log_weight = log_target - _log_prior(draws)
+    for _ in range(_ROUNDS):
+        power = _power(log_weight)
+        tempered = np.exp(power * (log_weight - log_weight.max()))
+        tempered /= tempered.sum()
+        centre = tempered @ draws
+        covariance = (tempered * (draws - centre).T) @ (draws - centre) + 1e-9 * np.eye(3)
+        # Student's t with five degrees of freedom, a little wider than what it stands for.
+        root = np.linalg.cholesky(1.5 * covariance)
+        normal = rng.normal(size=(_DRAWS, 3)) / np.sqrt(rng.chisquare(5, (_DRAWS, 1)) / 5)
+        draws = centre + normal @ root.T
+        log_proposal = -4.0 * np.log1p((normal**2).sum(axis=1) / 5) - np.log(np.diag(root)).sum()
+        log_proposal += _LOG_STUDENT
+        log_weight = passages.log_likelihood(draws) + _log_prior(draws) - log_proposal
+    total = logsumexp(log_weight)
+    return draws, np.exp(log_weight - total), float(total - np.log(_DRAWS))
+
+
+def _power(log_weight: np.ndarray) -> float:
+    """The largest power up to 1 of the weights that leaves enough draws to learn from."""
+    low, high = 0.0, 1.0
+    for _ in range(20):
+        middle = 0.5 * (low + high)
+        found = np.exp(middle * (log_weight - log_weight.max()))
+        enough = found.sum() ** 2 / (found**2).sum() >= _ENOUGH
+        low, high = (middle, high) if enough else (low, middle)
+    return max(low, 1e-6)
+
+
+def _interval(values: np.ndarray, weight: np.ndarray) -> Interval:
+    """Weighted median with the ends of the 95 % interval."""
+    order = np.argsort(values, kind="stable")
+    below = np.cumsum(weight[order]) - 0.5 * weight[order]
+    return np.interp([0.5, 0.025, 0.975], below, values[order])

@@ -1,0 +1,275 @@
+"""What a position went through, from what every scan of a series saw there.
+
+A hidden Markov chain with a random effect (Altman, J. Am. Stat. Assoc. 102, 201, 2007): a position
+is rich, mixed or poor in ions; between two scans it may go the way that the current sends it, the
+other way only at rest; and every scan sees a score (the share of the rich phase from the cell, or
+log odds) whose error has two parts. One is new in each scan. The other repeats at its position,
+since zone axis and thickness do, and cannot be averaged away: a chain without it is sure of what is
+wrong.
+All sizes are fitted to the series itself; scans taken before any current flows, between which
+nothing may change, tell the two errors apart best.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import logsumexp
+
+STATES = ("rich", "mixed", "poor")
+# Nodes of the quadrature over the error that repeats (Gauss and Hermite).
+_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(11)
+_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+# Convergence of the fit: gain of log-likelihood a position, and steps.
+_CLOSE, _MOST_STEPS = 1e-5, 400
+# Positions that a chain is fitted to: more tell its six numbers no better.
+_FITTED = 800
+# Of the states along the score: a mixed column holds any share between, so its scores are spread
+# by more than errors, as a uniform share is.
+_PLACE = np.array([1.0, 0.0, -1.0])
+_MIXED_VARIANCE = 1.0 / 3.0
+# No error is smaller than this part of the scores' own spread: scores without any leave nothing to
+# compute with.
+_LEAST_ERROR = 0.01
+# A whole conversion of the population, as a rate, is sure to be seen; no rate is higher.
+_MOST_RATE = 50.0
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """What may happen between each scan and the next, (scan - 1,) each.
+
+    Weights are relative: charge passed, or time at rest. Zero both ways where nothing can change.
+    """
+
+    onward: np.ndarray  # from rich to poor
+    back: np.ndarray
+
+    def __post_init__(self):
+        for weight in (self.onward, self.back):
+            if not (np.isfinite(weight).all() and (np.asarray(weight) >= 0).all()):
+                raise ValueError("weights of gaps are finite and not negative")
+
+    @classmethod
+    def of_charge(cls, charge: np.ndarray, *, rest: float = 0.02) -> Gaps:
+        """From the charge (scan,) at each scan, positive where ions leave.
+
+        Where it stands still both ways are open (grains exchange ions at rest) with the weight
+        `rest` of the charge that passes in an average gap.
+        """
+        passed = np.diff(np.asarray(charge, "f8"))
+        mean = np.abs(passed).mean() if np.abs(passed).any() else 1.0
+        still = np.where(np.abs(passed) < 1e-3 * mean, rest, 0.0)
+        return cls(np.maximum(passed, 0.0) / mean + still, np.maximum(-passed, 0.0) / mean + still)
+
+
+@dataclass(frozen=True)
+class Chain:
+    """A fitted chain."""
+
+    start: np.ndarray  # (state,) probabilities at the first scan
+    middle: float  # of the scores of rich and poor columns,
+    reach: float  # and half the way between them
+    error: float  # standard deviation of the score's error that is new in each scan
+    repeated: float  # and of the one that repeats at a position
+    rate: float  # of leaving a state, for a gap of weight 1
+    log_likelihood: float  # of the positions that it is fitted to
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Score (state,) without errors."""
+        return self.middle + self.reach * _PLACE
+
+    def spread(self, *errors: float) -> np.ndarray:
+        """Standard deviation (state,) of the score with these errors."""
+        own = np.array([0.0, _MIXED_VARIANCE * self.reach**2, 0.0])
+        return np.sqrt(own + sum(error**2 for error in errors))
+
+
+@dataclass(frozen=True)
+class Histories:
+    """States of positions through a series."""
+
+    single: np.ndarray  # (position, scan, state) posterior from the scan alone
+    smooth: np.ndarray  # the same from all scans
+    left: np.ndarray  # (position, gap) probability that the first state is left for good there
+    reached: np.ndarray  # (position, gap) probability that the last state is reached there
+
+
+def fit(score: np.ndarray, gaps: Gaps) -> Chain:
+    """Fit a chain to a series by expectation and maximisation.
+
+    Parameters
+    ----------
+    score
+        (position, scan), high where rich; NaN where a scan did not see the position.
+    gaps
+        Between the scans.
+
+    Raises
+    ------
+    ValueError
+        Fewer than two scans, or nothing seen.
+    """
+    score = np.asarray(score, "f8")
+    if score.ndim != 2 or score.shape[1] < 2 or not np.isfinite(score).any():
+        raise ValueError("a history needs two scans or more, and positions that were seen")
+    score = score[:: max(1, len(score) // _FITTED)]
+    low, high = np.nanquantile(score, [0.1, 0.9])
+    spread = max(float(np.nanstd(score)), 1e-6)
+    chain = Chain(
+        np.full(3, 1 / 3), 0.5 * (low + high), max(0.5 * (high - low), 0.1 * spread), 0.3 * spread,
+        0.1 * spread, 1.0 / (score.shape[1] - 1), -np.inf,
+    )  # fmt: skip
+    for _ in range(_MOST_STEPS):
+        again = _step(chain, score, gaps, spread)
+        gain = again.log_likelihood - chain.log_likelihood
+        chain = again
+        if gain < _CLOSE * len(score):
+            break
+    return chain
+
+
+def histories(chain: Chain, score: np.ndarray, gaps: Gaps) -> Histories:
+    """What each position went through, under a fitted chain."""
+    score = np.asarray(score, "f8")
+    forward, backward, move, total = _passes(chain, score, gaps)
+    weight = np.exp(total - logsumexp(total, axis=1, keepdims=True))  # (position, node)
+    smooth = np.exp(forward + backward - total[..., None, None])
+    both = chain.spread(chain.error, chain.repeated)
+    single = _log_density(score[..., None], chain.mean, both) + np.log(_before(chain, gaps))
+    single -= logsumexp(single, axis=-1, keepdims=True)
+    crossing = _pairs(chain, score, forward, backward, move, total)
+    # Leaving the first state and reaching the last one, at each gap; what goes back and forth
+    # counts with its sign, so the sum over gaps is the net conversion.
+    away = crossing[..., 0, 1:].sum(axis=-1) - crossing[..., 1:, 0].sum(axis=-1)
+    home = crossing[..., :2, 2].sum(axis=-1) - crossing[..., 2, :2].sum(axis=-1)
+    return Histories(
+        single=np.exp(single),
+        smooth=np.einsum("pj,pjts->pts", weight, smooth),
+        left=np.einsum("pj,pjt->pt", weight, away),
+        reached=np.einsum("pj,pjt->pt", weight, home),
+    )
+
+
+def _step(chain: Chain, score: np.ndarray, gaps: Gaps, spread: float) -> Chain:
+    """One step of expectation and maximisation; its log-likelihood is that of the chain before."""
+    forward, backward, move, total = _passes(chain, score, gaps)
+    of_position = logsumexp(total, axis=1)
+    # Posterior of node and state together, (position, node, scan, state).
+    log_weight = (total - of_position[:, None])[..., None, None]
+    state = np.exp(forward + backward - total[..., None, None] + log_weight)
+    seen = np.isfinite(score)
+    at = np.where(seen, score, 0.0)
+    weight = state * seen[:, None, :, None]
+
+    # Weighted least squares of the scores of pure columns on their state and the repeated error.
+    pure = weight[..., [0, 2]]
+    design = np.empty((*pure.shape, 3))
+    design[..., 0] = 1.0
+    design[..., 1] = _PLACE[[0, 2]]
+    design[..., 2] = _NODES[:, None, None]
+    normal = np.einsum("pjts,pjtsa,pjtsb->ab", pure, design, design, optimize=True)
+    right = np.einsum("pjts,pjtsa,pt->a", pure, design, at, optimize=True)
+    middle, reach, repeated = np.linalg.solve(normal + 1e-9 * np.eye(3), right)
+    left = at[:, None, :, None] - design @ np.array([middle, reach, repeated])
+    variance = (pure * left**2).sum() / max(pure.sum(), 1e-9)
+
+    crossing = _pairs(chain, score, forward, backward, move, total)
+    crossing = np.einsum("pj,pjtab->tab", np.exp(log_weight[..., 0, 0]), crossing)
+    return Chain(
+        start=(state[:, :, 0].sum(axis=(0, 1)) + 0.5) / (len(score) + 1.5),
+        middle=float(middle),
+        reach=max(abs(float(reach)), _LEAST_ERROR * spread),
+        error=float(np.sqrt(max(variance, (_LEAST_ERROR * spread) ** 2))),
+        repeated=min(abs(float(repeated)), spread),
+        rate=_rate(crossing, gaps, chain.rate),
+        log_likelihood=float(of_position.sum()),
+    )
+
+
+def _passes(chain: Chain, score: np.ndarray, gaps: Gaps):
+    """Log forward and backward (position, node, scan, state), moves, and log-likelihood of nodes
+    with their weight (position, node)."""
+    seen = _seen(chain, score)
+    move = _moves(chain.rate, gaps)
+    forward, backward = np.empty_like(seen), np.zeros_like(seen)
+    forward[:, :, 0] = np.log(chain.start) + seen[:, :, 0]
+    for scan in range(1, score.shape[1]):
+        forward[:, :, scan] = _log_product(forward[:, :, scan - 1], move[scan - 1])
+        forward[:, :, scan] += seen[:, :, scan]
+    for scan in range(score.shape[1] - 2, -1, -1):
+        ahead = backward[:, :, scan + 1] + seen[:, :, scan + 1]
+        backward[:, :, scan] = _log_product(ahead, move[scan].T)
+    total = logsumexp(forward[:, :, -1], axis=-1)
+    weighted = np.log(_WEIGHTS)
+    forward += weighted[:, None, None]
+    return forward, backward, move, total + weighted
+
+
+def _pairs(chain, score, forward, backward, move, total) -> np.ndarray:
+    """Posterior (position, node, gap, state, next state) of pairs of states, given the node."""
+    ahead = backward[:, :, 1:] + _seen(chain, score)[:, :, 1:]
+    with np.errstate(divide="ignore"):
+        logs = forward[:, :, :-1, :, None] + np.log(move)[None, None] + ahead[:, :, :, None, :]
+    return np.exp(logs - total[:, :, None, None, None])
+
+
+def _seen(chain: Chain, score: np.ndarray) -> np.ndarray:
+    """Log density (position, node, scan, state) of the scores."""
+    off = chain.repeated * _NODES[:, None, None]
+    return _log_density(score[:, None, :, None], chain.mean + off, chain.spread(chain.error))
+
+
+def _log_density(score: np.ndarray, mean: np.ndarray, error: np.ndarray) -> np.ndarray:
+    found = -0.5 * ((score - mean) / error) ** 2 - np.log(error * np.sqrt(2 * np.pi))
+    return np.where(np.isfinite(found), found, 0.0)
+
+
+def _moves(rate: float, gaps: Gaps) -> np.ndarray:
+    """Probability (gap, state, next state)."""
+    onward, back = (np.asarray(weight, "f8") * rate for weight in (gaps.onward, gaps.back))
+    flow = np.zeros((len(onward), 3, 3))
+    for one in range(3):
+        for other in range(3):
+            if other != one:
+                # A front passes through a column in a gap as likely as it stops there.
+                ways = 2 - one if other > one else one
+                flow[:, one, other] = (onward if other > one else back) / ways
+    leaving = flow.sum(axis=2)
+    share = np.divide(-np.expm1(-leaving), leaving, out=np.ones_like(leaving), where=leaving > 0)
+    move = flow * share[..., None]
+    move[:, range(3), range(3)] = np.exp(-leaving)
+    return move
+
+
+def _rate(crossing: np.ndarray, gaps: Gaps, rate: float) -> float:
+    """The rate that makes expected moves (gap, state, next state) likeliest."""
+    from scipy.optimize import minimize_scalar
+
+    if not (np.any(gaps.onward) or np.any(gaps.back)):
+        return rate
+
+    def cost(log_rate: float) -> float:
+        with np.errstate(divide="ignore"):
+            logs = np.log(_moves(np.exp(log_rate), gaps))
+        return -float(np.where(crossing > 1e-12, crossing * np.maximum(logs, -700.0), 0.0).sum())
+
+    found = minimize_scalar(cost, bounds=(np.log(1e-6), np.log(_MOST_RATE)), method="bounded")
+    return float(np.exp(found.x))
+
+
+def _before(chain: Chain, gaps: Gaps) -> np.ndarray:
+    """Probability (scan, state) before anything is seen at a position."""
+    found = [chain.start]
+    for move in _moves(chain.rate, gaps):
+        found.append(found[-1] @ move)
+    return np.maximum(np.array(found), 1e-300)
+
+
+def _log_product(logs: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Logarithm of exp(logs) @ matrix; (..., state)."""
+    most = logs.max(axis=-1, keepdims=True)
+    with np.errstate(divide="ignore"):
+        return np.log(np.exp(logs - most) @ matrix) + most

@@ -1,0 +1,105 @@
+"""Fronts through grains in time, on made series whose front is known."""
+
+import numpy as np
+import pytest
+
+from phasefront.series import fronts, histories
+from phasefront.series.histories import Gaps
+
+SCANS, STILL = 20, 4
+
+
+def world(seed, *, angle, speed, law="steady", onward=True, one_time=False):
+    """Places, times, scores and gaps of a round grain that a front goes through, 12 scans long."""
+    rng = np.random.default_rng(seed)
+    y, x = np.nonzero(np.hypot(*(np.mgrid[:24, :24] - 12.0)) < 8)
+    time = 100.0 * np.arange(SCANS) + 3.0 * y[:, None] + 0.1 * x[:, None]
+    ahead = (y - 12) * np.sin(np.deg2rad(angle)) + (x - 12) * np.cos(np.deg2rad(angle))
+    way = (ahead - ahead.min()) / np.ptp(ahead)
+    passing = 500 + np.ptp(ahead) / speed * (way if law == "steady" else way**2)
+    share = np.clip((passing[:, None] - time) / 60 + 0.5, 0, 1)
+    score = 2.5 * (share if onward else 1 - share) - 1.25 + rng.normal(size=share.shape)
+    score += 0.7 * rng.normal(size=(len(y), 1))
+    charge = np.concatenate([np.zeros(STILL), np.arange(1, SCANS - STILL + 1)])
+    gaps = Gaps.of_charge(charge if onward else -charge)
+    still = np.diff(charge) == 0
+    gaps = Gaps(np.where(still, 0, gaps.onward), np.where(still, 0, gaps.back))
+    if one_time:
+        time = np.broadcast_to(time.mean(axis=0), time.shape)
+    return y, x, time, score, gaps
+
+
+def fitted(seed, *, law="steady", onward=True, **made):
+    y, x, time, score, gaps = world(seed, onward=onward, **made)
+    chain = histories.fit(score, gaps)
+    found = fronts.courses(chain, score, time, onward=onward)
+    return fronts.fit(found, y, x, law=law, seed=seed)
+
+
+def off(direction, true):
+    return (direction - true + 180) % 360 - 180
+
+
+@pytest.mark.parametrize("onward", [True, False])
+@pytest.mark.parametrize("angle", [0, 90, 217])
+def test_speed_direction_and_start_are_found_and_held(angle, onward):
+    found = fitted(angle + 1, angle=angle, speed=0.016, onward=onward)
+    assert found.speed[0] == pytest.approx(0.016, rel=0.05)
+    assert found.speed[1] < 0.016 < found.speed[2]
+    assert abs(off(found.direction[0], angle)) < 3
+    assert off(found.direction[1], angle) < 0 < off(found.direction[2], angle)
+    assert found.start[1] < 500 < found.start[2]
+    assert found.start[2] - found.start[1] < 100  # a scan
+
+
+def test_times_of_positions_keep_what_one_time_a_scan_would_bend():
+    """At 3 s a row a front of 0.016 a second seems 0.048 of its speed faster down the rows."""
+    true = fitted(3, angle=90, speed=0.016)
+    bent = fitted(3, angle=90, speed=0.016, one_time=True)
+    assert bent.speed[0] / true.speed[0] == pytest.approx(1 / (1 - 3 * 0.016), abs=0.03)
+    across = fitted(4, angle=0, speed=0.016, one_time=True)
+    assert abs(off(across.direction[0], 0)) == pytest.approx(np.degrees(np.arctan(0.048)), abs=1.5)
+
+
+@pytest.mark.parametrize("law", ["steady", "parabolic"])
+def test_the_law_that_a_front_follows_is_told(law):
+    evidence = {
+        tried: np.mean([
+            y_x_fit(seed, law, tried) for seed in range(2)
+        ])
+        for tried in ("steady", "parabolic")
+    }  # fmt: skip
+    other = "parabolic" if law == "steady" else "steady"
+    assert evidence[law] > evidence[other] + 5
+
+
+def y_x_fit(seed, law, tried):
+    y, x, time, score, gaps = world(seed, angle=40, speed=0.013, law=law)
+    found = fronts.courses(histories.fit(score, gaps), score, time, onward=True)
+    return fronts.fit(found, y, x, law=tried, seed=seed).log_evidence
+
+
+def test_a_grain_that_never_changes_has_no_certain_front():
+    rng = np.random.default_rng(8)
+    y, x, time, score, gaps = world(5, angle=0, speed=0.016)
+    chain = histories.fit(score, gaps)
+    still = 1.25 + rng.normal(size=score.shape)
+    found = fronts.fit(fronts.courses(chain, still, time, onward=True), y, x, seed=1)
+    assert found.speed[2] / found.speed[1] > 3
+    assert np.ptp(found.direction[1:]) > 60
+
+
+@pytest.mark.parametrize("places", [np.arange(5), np.arange(20)])
+def test_too_few_positions_or_a_line_of_them_are_refused(places):
+    score = np.random.default_rng(1).normal(size=(len(places), 4))
+    gaps = Gaps(np.ones(3), np.zeros(3))
+    found = fronts.courses(
+        histories.fit(score, gaps), score, np.tile(np.arange(4.0), (len(places), 1)), onward=True
+    )
+    with pytest.raises(ValueError, match="eight positions"):
+        fronts.fit(found, places, 2 * places, seed=1)
+
+
+def test_the_same_seed_gives_the_same_front():
+    one, other = (fitted(2, angle=10, speed=0.02) for _ in range(2))
+    assert (one.speed == other.speed).all() and one.log_evidence == other.log_evidence
