@@ -33,9 +33,10 @@ def _of_snapshots() -> dict:
 PARTS: dict[str, Callable[[], object]] = {
     "literature": literature.table,
     "fronts": lambda: fronts.study(SEED, 4),
-    "habit_planes": lambda: habit_planes.study(SEED, 80),
-    "random_fronts": lambda: habit_planes.random_fronts(SEED, 240),
-    "covariates": lambda: populations.covariates(SEED, (30, 60), 160),
+    "habit_planes": lambda: habit_planes.study(SEED, 40),
+    "habit_regions": lambda: habit_planes.as_assumed(SEED, 200),
+    "random_fronts": lambda: habit_planes.random_fronts(SEED, 160),
+    "covariates": lambda: populations.covariates(SEED, (30, 60), 40),
     "snapshots": _of_snapshots,
 }
 

@@ -92,9 +92,9 @@ GRAINS = ["--grains", "8", "--diameter", "100", "--step", "5"]
 
 
 def test_a_plan_says_what_so_many_grains_tell(monkeypatch, capsys):
-    assert asked(monkeypatch, *GRAINS, "--x", "0.5", "0.95") == 0
+    assert asked(monkeypatch, *GRAINS, "--grains", "12", "--x", "0.5", "0.95") == 0
     said = capsys.readouterr().out
-    assert "8 grains in each state, 100 nm or 20 positions across" in said
+    assert "12 grains in each state, 100 nm or 20 positions across" in said
     assert "0.95" in said and "between 0.3 and 0.7 of the field" in said
     for words in ("one by one", "concurrent", "log odds", "Habit plane"):
         assert words in said
@@ -107,6 +107,13 @@ def test_states_outside_of_every_field_tell_nothing(monkeypatch, capsys):
     assert said.count("No state lies in it") == 1
     assert "choose x between 2.3 and 2.7" in said
     assert "Habit plane" not in said
+
+
+def test_too_few_grains_for_any_effect_are_told_so(monkeypatch, capsys):
+    assert asked(monkeypatch, "--grains", "4", "--diameter", "100", "--step", "5") == 0
+    said = capsys.readouterr().out
+    assert "covariates never, however strong" in said
+    assert "inf" not in said.replace("information", "")
 
 
 @pytest.mark.parametrize(

@@ -185,10 +185,15 @@ def _smallest(grains: int) -> str:
     shift = order.smallest_shift(grains, 0.5)
     log_odds = order.smallest_log_odds(grains, 0.5, len(COVARIATES))
     reach = f"{shift:.2g}" if shift < 0.5 else "more than there can be (0.5)"
+    covariates = (
+        f"where it changes the log odds by {log_odds:.2g} per standard deviation or more"
+        if math.isfinite(log_odds)
+        else "never, however strong"
+    )
     return (
         f"Which grains go first, half of them converted: size shows where it shifts the area under"
-        f" the curve by {reach} or more; one of {len(COVARIATES)} covariates where it changes the"
-        f" log odds by {log_odds:.2g} per standard deviation or more (power 0.8 at 5 %)."
+        f" the curve by {reach} or more; one of {len(COVARIATES)} covariates {covariates}"
+        " (power 0.8 at 5 %)."
     )
 
 

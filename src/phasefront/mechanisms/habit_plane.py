@@ -25,9 +25,9 @@ from phasefront.mechanisms import sphere
 
 # How far true normals scatter about the common one: a grid with equal weights, chosen. Wider
 # scatters than 12 degrees are no plane.
-_SCATTER_DEG = np.array([0.0, 1.5, 3.0, 6.0, 12.0])
+SCATTER_DEG = np.array([0.0, 1.5, 3.0, 6.0, 12.0])
 # Shares of fronts that follow no plane, of all sizes that leave most of them to follow one.
-_ASTRAY = np.array([0.02, 0.1, 0.2, 0.35, 0.5])
+SHARES_ASTRAY = np.array([0.02, 0.1, 0.2, 0.35, 0.5])
 _AT_ONCE = 400  # planes: what is computed of so many stays in a core's cache
 
 
@@ -169,7 +169,7 @@ def _log_likelihoods(
     visible = seen / seen.sum(axis=2, keepdims=True)
 
     terms = []
-    for scatter in _SCATTER_DEG:
+    for scatter in SCATTER_DEG:
         error = np.hypot(traces.error_deg[:, None], scatter / np.maximum(seen, 0.05))
         concentration = 1.0 / (2.0 * np.deg2rad(error)) ** 2
         weight = visible * _tilt_density(tilt, traces, scatter)
@@ -183,7 +183,7 @@ def _log_likelihoods(
         likelihoods = []
         for concentration, weight in terms:
             follows = (weight * np.exp(concentration * off)).sum(axis=2)
-            likelihoods += [np.log((1.0 - a) * follows + a * astray) @ share for a in _ASTRAY]
+            likelihoods += [np.log((1.0 - a) * follows + a * astray) @ share for a in SHARES_ASTRAY]
         yield logsumexp(likelihoods, axis=0) - np.log(len(likelihoods))
 
 

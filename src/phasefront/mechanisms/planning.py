@@ -81,11 +81,12 @@ def expected_plane(
 
 def drawn(
     rng: np.random.Generator, grains: int, trace_deg: float, operations: np.ndarray, *,
-    astray: float = ASTRAY, tilt_error_deg: float = np.nan,
+    astray: float = ASTRAY, tilt_error_deg: float = np.nan, scatter_deg: float = 0.0,
 ) -> tuple[np.ndarray, Traces]:  # fmt: skip
     """A plane's normal (3,) and fronts that follow it in grains of any orientation.
 
-    As often as they are seen; a share of them `astray`, each on a plane of its own.
+    As often as they are seen; a share of them `astray`, each on a plane of its own. The others'
+    normals scatter about the plane's, by `scatter_deg` along either axis.
     """
     normal = _direction(rng)
     rows: list[tuple] = []
@@ -93,6 +94,9 @@ def drawn(
         beam = _direction(rng)
         own = operations[rng.integers(len(operations))] @ normal
         own = _direction(rng) if rng.random() < astray else own
+        if scatter_deg > 0.0:
+            own = own + np.deg2rad(scatter_deg) * rng.normal(size=3)
+            own /= np.linalg.norm(own)
         across = np.cross(own, beam)
         seen = np.linalg.norm(across)
         if rng.random() >= seen:

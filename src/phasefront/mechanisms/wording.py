@@ -81,10 +81,11 @@ def _on_order(one: xr.Dataset) -> str:
     if said:
         return f"Conversion goes with {' and '.join(said)}."
     smallest = one["smallest_detectable"].values[known]
+    smallest = smallest[np.isfinite(smallest)]
     return (
         f"Conversion goes with none of {known.sum()} covariates; log odds of"
-        f" {np.nanmax(smallest):.1f} for a standard deviation of any would have shown."
-        if np.isfinite(smallest).any()
+        f" {smallest.max():.1f} for a standard deviation of any would have shown."
+        if len(smallest) == known.sum()
         else f"Conversion goes with none of {known.sum()} covariates."
     )
 
