@@ -119,6 +119,12 @@ def _caveats(found: xr.Dataset) -> Iterator[str]:
             "Interfaces may have moved after the charge stopped: how long cells and grains rested"
             " is not recorded here. A grain seen in two states is counted twice."
         )
+        if found["caught_grains"].values.any():
+            yield (
+                "Shapes of grains seen from the side are alike: of single grains under physics that"
+                " was not trained on a half were right, and where thirty of one kind were pooled"
+                " the commonest shape was called too surely (docs/mechanisms.md)."
+            )
         if not found["tilts"].values.any():
             yield (
                 "Planes are from traces alone: with the crystals' thickness"
