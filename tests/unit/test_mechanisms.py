@@ -23,6 +23,7 @@ from phasefront.layouts.interfaces import INTERFACES, Found
 from phasefront.layouts.mechanisms import MECHANISM_TABLE, MECHANISMS, Counted, Direction
 from phasefront.mechanisms import gathering, inference, wording
 from phasefront.mechanisms.elastic import energies_of_fields
+from phasefront.mechanisms.population import Detection, power
 from phasefront.mechanisms.table import grain_rows
 from phasefront.report.figures import mechanisms as figures
 from phasefront.report.figures import style
@@ -126,6 +127,16 @@ def test_whole_grains_with_hardly_one_between_are_one_by_one(cascade):
     assert ((converted == 0) | (converted == 1)).sum() == 15
 
 
+def test_where_nothing_can_be_told_it_is_said_what_would_suffice():
+    found = inferred({"s": made(["rich"] * 2 + ["poor"] * 2, 4)})
+    assert found["verdict"].item() == "cannot be told"
+    said = found.attrs["sentence"]
+    needed = int(said.split("Were the share so, ")[1].split()[0])
+    detection = Detection(found.attrs["recall"], found.attrs["false_alarm"])
+    assert power(0.0, needed, detection)["one by one"] >= 0.9
+    assert needed > 4
+
+
 def test_whole_grains_alone_of_both_phases_are_a_population():
     found = inferred({"s": made(["rich"] * 16, 1), "t": made(["poor"] * 16, 2)},
                      states={"s": "half", "t": "half"})  # fmt: skip
@@ -155,6 +166,25 @@ def test_states_beside_a_field_have_no_population():
     assert (found["counted"].values == Counted.NO_POPULATION).all()
     assert "nothing can be told" in found.attrs["sentence"]
     assert wording.summary(found)["fields"] == []
+
+
+def test_near_the_ends_of_a_field_no_verdict_is_given():
+    found = inferred({"s": made(["rich"] * 14 + ["poor"], 4)})
+    assert found["population_converted"].item() > 0.9
+    assert found["verdict"].item() == "cannot be told"
+    assert np.isnan(found["caught_share"].item())
+    assert "no state between a fifth and four fifths" in found.attrs["sentence"]
+    assert wording.summary(found)["fields"][0]["caught_share"] is None
+
+
+def test_a_state_between_three_phases_is_in_no_field():
+    interfaces, grains = made(["front"] * 8, 9)
+    interfaces["found"].values[:3] = Found.NO_FIELD
+    for name in ("rich", "poor"):
+        interfaces[name].values[:3] = -1
+    found = inferred({"s": (interfaces, grains)})
+    assert found.sizes["population"] == 0
+    assert "hold phases that are not the field of their state" in found.attrs["caveats"]
 
 
 def test_two_grains_are_no_population():
@@ -236,11 +266,15 @@ def test_the_table_has_a_row_a_grain(fronts, tmp_path):
 
 def test_directions_are_those_of_the_log_or_stated():
     log = example(
-        CYCLING, state=["a", "b"], time=[0.0, 1.0, 2.0, 3.0], half_cycle=[0, 0, 1, 1],
-        half_capacity=[30.0, -20.0], state_time=[1.0, 3.0],
+        CYCLING, time=[0.0, 1.0, 2.0, 3.0, 4.0], current=[0.0, 0.0, 2.0, -2.0, 0.001],
+        step_type=[0, 0, 1, 2, 0], state=["fresh", "a", "b", "rested"],
+        state_time=[1.0, 2.0, 3.0, 4.0],
     )  # fmt: skip
-    found = gathering.directions_of([log], ["a", "b", "c"], {})
-    assert found == {"a": Direction.OUT, "b": Direction.IN, "c": Direction.UNKNOWN}
+    found = gathering.directions_of([log], ["fresh", "a", "b", "rested", "c"], {})
+    assert found == {
+        "fresh": Direction.UNKNOWN, "a": Direction.OUT, "b": Direction.IN, "rested": Direction.IN,
+        "c": Direction.UNKNOWN,
+    }  # fmt: skip
     found = gathering.directions_of([log], ["a", "c"], {"a": "discharge", "c": "charge"})
     assert (found["a"], found["c"]) == (Direction.IN, Direction.OUT)
 

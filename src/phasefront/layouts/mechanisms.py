@@ -87,7 +87,8 @@ MECHANISMS = Layout(
         "grains": Variable(_FIELD, "i4", "1", "number of grains counted"),
         "caught_grains": Variable(_FIELD, "i4", "1", "of which between both phases"),
         **with_ends(
-            "caught_share", _FIELD, "share of grains between both phases, over all states"
+            "caught_share", _FIELD, "share of grains between both phases, over states that are "
+            "between a fifth and four fifths converted"
         ),
         "log_bayes_factor": Variable(
             _FIELD, "f8", "1", "ln of the evidence of one by one over concurrent"

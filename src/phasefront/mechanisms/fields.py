@@ -37,6 +37,7 @@ class Grains:
     table: pd.DataFrame  # of `gathering`, with its populations
     posterior: np.ndarray  # (grain, morphology)
     caught: np.ndarray  # (grain,)
+    in_middle: np.ndarray  # (grain,) of a population neither just entered nor nearly left
     interfaces: Mapping[str, xr.Dataset]
     grains: Mapping[str, xr.Dataset]
     camera_errors: Mapping[str, float]
@@ -62,11 +63,12 @@ class Field:
         between = own[all_grains.caught[own]]
         detection = all_grains.morphologist.detection
         shares, members = _proportions(all_grains, between, seed)
-        factor = population.log_bayes_factor(np.array([len(between)]), len(own), detection)[0]
+        converting = own[all_grains.in_middle[own]]
+        number, count = int(all_grains.caught[converting].sum()), len(converting)
+        factor = population.log_bayes_factor(np.array([number]), count, detection)[0]
         caught_share = (
-            population.caught_share(len(between), len(own), detection)
-            if len(own) else np.full(3, np.nan)
-        )  # fmt: skip
+            population.caught_share(number, count, detection) if count else np.full(3, np.nan)
+        )
         table = all_grains.table.loc[between]
         traces = fronts.traces_of(table, all_grains.interfaces, all_grains.camera_errors)
         planes, of_plane = _plane(all_grains, table, traces, point_group, seed, energy)

@@ -19,6 +19,13 @@ from phasefront.layouts.mechanisms import Counted, Direction
 
 # A field is entered where the share of its rarer phase, by area, is above this: fewer are mistakes.
 ENTERED = 0.02
+# The share caught is about the population only where the field is neither just entered nor nearly
+# left: near its ends grains of any population are whole.
+MIDDLE = (0.2, 0.8)
+# A state of which more than this share, by area, is of neither phase is between three.
+_OTHER = 0.1
+# Of CYCLING's step_type.
+_REST = 0
 # Fewer grains are no population: a share of two says nothing.
 FEWEST_GRAINS = 3
 
@@ -26,23 +33,24 @@ FEWEST_GRAINS = 3
 def directions_of(
     cycling: Sequence[xr.Dataset], states: Iterable[str], stated: Mapping[str, str]
 ) -> dict[str, Direction]:
-    """Where ions went before each state, by the sign of its half cycle's charge on its log.
+    """Where ions went last before each state, by the sign of the current on its log.
 
     `cycling` are CYCLING data sets; what is `stated` of a state (charge or discharge) goes before.
-    A state on no log, or at which nothing has passed yet, is unknown.
+    A state on no log, or before which no charge has passed, is unknown.
     """
     found = dict.fromkeys(states, Direction.UNKNOWN)
     for log in cycling:
-        time, half = log["time"].to_numpy(), log["half_cycle"].to_numpy()
-        passed = log["half_capacity"].to_numpy()
+        time, current = log["time"].to_numpy(), log["current"].to_numpy()
+        flows = (log["step_type"].to_numpy() != _REST) & (current != 0)
         for state, moment in zip(
             log["state"].to_numpy(), log["state_time"].to_numpy(), strict=True
         ):
-            at = int(np.searchsorted(time, moment, side="right")) - 1
-            charge = passed[half[max(at, 0)]]
-            known = np.isfinite(charge) and charge != 0.0
-            if known:
-                found[str(state)] = Direction.OUT if charge > 0 else Direction.IN
+            # What a record says holds from the record before it on; the first ends nothing.
+            last = int(np.searchsorted(time, moment))
+            before = np.flatnonzero(flows[1 : last + 1]) + 1
+            if len(before):
+                out = current[before[-1]] > 0
+                found[str(state)] = Direction.OUT if out else Direction.IN
     words = {"charge": Direction.OUT, "discharge": Direction.IN}
     return found | {state: words[way] for state, way in stated.items()}
 
@@ -190,6 +198,10 @@ def populations(table: pd.DataFrame, fields: Sequence[tuple[int, int]]) -> pd.Da
         if best is None or min(best[1], 1 - best[1]) <= ENTERED:
             continue
         field, mean, share = best
+        other = own.loc[share.isna() & (own["found"] != Found.TOO_FEW), "positions"].sum()
+        if other > _OTHER * own["positions"].sum():
+            table.loc[own.index, "counted"] = int(Counted.NO_FIELD)
+            continue
         inserting = own["direction"].iloc[0] == Direction.IN
         table.loc[own.index, "converted"] = share if inserting else 1.0 - share
         pair = share.notna() & ~own["found"].isin([Found.TOO_FEW, Found.NO_FIELD])

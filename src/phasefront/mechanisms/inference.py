@@ -60,9 +60,11 @@ def infer_mechanisms(
     known = gathering.populations(table, fields)
     morphologist = Morphologist.read()
     posterior = _posteriors(morphologist, table, interfaces, grains)
+    middle = known.index[known["converted"].between(*gathering.MIDDLE)]
     own = Grains(
-        table, posterior, caught(posterior), interfaces, grains, camera_errors, morphologist
-    )
+        table, posterior, caught(posterior), table["population"].isin(middle).to_numpy(),
+        interfaces, grains, camera_errors, morphologist,
+    )  # fmt: skip
     inferred = [
         Field.of(
             own, np.flatnonzero(table["population"].isin(known.index[known["field"] == field])),

@@ -8,7 +8,10 @@ import numpy as np
 import xarray as xr
 
 from phasefront.layouts.mechanisms import Counted, Direction
+from phasefront.mechanisms.population import CONCURRENT, ONE_BY_ONE, Detection, grains_needed
 
+# Probability with which so many grains would tell.
+_SURE = 0.9
 # A plane, an effect or a likeness of neighbours is told where chance makes it rarer than this.
 _RARE = 0.05
 _VERDICTS = {
@@ -33,17 +36,38 @@ def _on_field(found: xr.Dataset, field: int) -> str:
     count, caught = int(one["grains"]), int(one["caught_grains"])
     if not count:
         return ""
-    parts = [
-        f"{field_name(found, field)}: {caught} of {count} grains are between both phases,"
-        f" {_with_interval(one, 'caught_share')} of all, so"
-        f" {_VERDICTS[str(one['verdict'].item())]}."
-    ]
+    parts = [f"{field_name(found, field)}: {caught} of {count} grains are between both phases"]
+    if np.isfinite(one["caught_share"]):
+        verdict = str(one["verdict"].item())
+        parts[0] += f", {_with_interval(one, 'caught_share')} of all, so {_VERDICTS[verdict]}."
+        if verdict == "cannot be told":
+            parts.append(_what_would_tell(float(one["caught_share"]), found))
+    else:
+        parts[0] += (
+            "; no state between a fifth and four fifths of the field was seen, so one by one or"
+            " side by side cannot be told."
+        )
     if caught:
         commonest = int(np.nanargmax(one["proportion"].values))
         name = str(found["morphology"].values[commonest])
         share = _with_interval(one.isel(morphology=commonest), "proportion")
         parts.append(f"Of those caught the commonest shape is {name} ({share}).")
     return " ".join([*parts, _on_plane(one), _on_order(one)]).replace("  ", " ").strip()
+
+
+def _what_would_tell(share: float, found: xr.Dataset) -> str:
+    """How many grains would give a verdict, were the share caught as found."""
+    detection = Detection(found.attrs["recall"], found.attrs["false_alarm"])
+    names = ((ONE_BY_ONE, "one by one"), (CONCURRENT, "concurrent"))
+    name = next((name for (low, high), name in names if low <= share <= high), None)
+    needed = name and grains_needed(share, name, _SURE, detection)
+    return (
+        f"Were the share so, {needed} grains would tell in nine of ten cases."
+        if needed
+        else "Shares between 0.1 and 0.2 go by neither name, however many grains there are."
+        if name is None
+        else "So near to that limit even a thousand grains would not tell."
+    )
 
 
 def _on_plane(one: xr.Dataset) -> str:
