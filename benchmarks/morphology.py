@@ -62,10 +62,10 @@ def told(seen: xr.Dataset, morphologist: Morphologist) -> dict:
             },
         },
         "populations": {
-            str(count): of_populations(seen, posterior, morphologist.prior, named, count)
+            str(count): of_populations(seen, posterior, morphologist, named, count)
             for count in GRAINS
         },
-        "none of these": of_unnamed(seen, posterior, morphologist.prior, named),
+        "none of these": of_unnamed(seen, posterior, morphologist, named),
     }
 
 
@@ -131,10 +131,10 @@ def populations(seen: xr.Dataset) -> np.ndarray:
     )
 
 
-def of_populations(seen, posterior, prior, named, count: int) -> dict:
+def of_populations(seen, posterior, morphologist, named, count: int) -> dict:
     """How often the dominant morphology of so many grains called caught is told, by what it is:
     the commonest of the states drawn, and of the histories of their grains."""
-    rows = list(_drawn(seen, posterior, prior, named, count))
+    rows = list(_drawn(seen, posterior, morphologist, named, count))
     chances, states, histories, names = map(np.array, zip(*rows, strict=True))
     answer, confidence = chances.argmax(axis=1), chances.max(axis=1)
     each = np.arange(len(answer))
@@ -159,7 +159,7 @@ def of_populations(seen, posterior, prior, named, count: int) -> dict:
     return result
 
 
-def _drawn(seen, posterior, prior, named, count: int):
+def _drawn(seen, posterior, morphologist, named, count: int):
     """Probabilities to be dominant, true shares by state and by history, and the name, of
     populations of different snapshots; grains come again only after all others."""
     rng = np.random.default_rng([snapshots.SEED, count])
@@ -180,12 +180,13 @@ def _drawn(seen, posterior, prior, named, count: int):
                 for what in ("morphology_of_state", "morphology_of_history")
             ]
             chance = proportions.dominant(
-                posterior[chosen], prior, seed=int(rng.integers(2**31)), draws=400
-            )
+                posterior[chosen], morphologist.prior, alike=morphologist.alike,
+                seed=int(rng.integers(2**31)), draws=400,
+            )  # fmt: skip
             yield chance, *shares, name
 
 
-def of_unnamed(seen, posterior, prior, named) -> dict:
+def of_unnamed(seen, posterior, morphologist, named) -> dict:
     """Grains drawn as no morphology: how often they, and populations of 10, are called none."""
     size, name = seen["positions"].values, np.array([one.split(": ")[1] for one in named])
     here = (size >= SIZES[_TWENTY][0]) & (size < SIZES[_TWENTY][1]) & caught(posterior)
@@ -196,7 +197,7 @@ def of_unnamed(seen, posterior, prior, named) -> dict:
         own = named[name == kind]
         chances = [
             chance for chance, _, _, _ in _drawn(
-                seen.isel(snapshot=name == kind), posterior[name == kind], prior, own, 10
+                seen.isel(snapshot=name == kind), posterior[name == kind], morphologist, own, 10
             )
         ]  # fmt: skip
         called = posterior[here & (name == kind)]

@@ -171,6 +171,22 @@ def test_what_is_drawn_without_a_name_is_none_of_these_or_whole(learned):
     assert np.mean(state[unnamed] == wanted[1]) > 0.6
 
 
+def test_errors_of_one_regime_are_alike(morphologist, learned):
+    """What posteriors are off the truth, by pairs of caught grains of one regime and of two."""
+    part, regime = part_of(learned), learned["snapshot_regime"].values
+    rng = np.random.default_rng(2)
+    own = rng.permutation(np.flatnonzero(part == "calibration"))[:1500]
+    posterior = morphologist.posterior(learned["features"].values[own])
+    off = np.eye(len(MORPHOLOGIES))[learned["morphology_of_state"].values[own]] - posterior
+    off, regime = off[caught(posterior)], regime[own][caught(posterior)]
+    product = off @ off.T
+    same = (regime[:, None] == regime) & ~np.eye(len(off), dtype=bool)
+    other = regime[:, None] != regime
+    assert product[same].mean() > 4 * abs(product[other].mean())
+    ratio = product[same].mean() / np.diag(product).mean()
+    assert morphologist.alike == pytest.approx(ratio, abs=0.03)
+
+
 def test_detection_is_what_calibration_regimes_show(morphologist, learned):
     here = learned.isel(snapshot=part_of(learned) == "calibration")
     called = caught(morphologist.posterior(here["features"].values))

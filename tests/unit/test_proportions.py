@@ -19,6 +19,18 @@ def test_sure_grains_give_dirichlets_own_answer():
     np.testing.assert_array_equal(members, posterior)
 
 
+def test_grains_that_are_misread_alike_count_for_fewer():
+    """Twelve of correlation 1/11 count for six; sure grains then give Dirichlet's own answer."""
+    posterior = np.eye(3)[[0] * 8 + [1] * 4]
+    (value, low, high), _ = proportions(posterior, EVEN, alike=1 / 11, seed=1, draws=20_000)
+    counts = np.array([4.5, 2.5, 0.5])
+    assert value == pytest.approx(counts / counts.sum(), abs=0.01)
+    ends = stats.beta(counts[0], counts[1:].sum()).ppf([0.025, 0.975])
+    assert [low[0], high[0]] == pytest.approx(ends, abs=0.02)
+    (_, alone, _), _ = proportions(posterior, EVEN, seed=1)
+    assert low[0] < alone[0]
+
+
 def test_grains_that_say_nothing_leave_the_prior():
     (value, low, high), members = proportions(np.tile(EVEN, (20, 1)), EVEN, seed=1, draws=20_000)
     assert value == pytest.approx(EVEN, abs=0.06)

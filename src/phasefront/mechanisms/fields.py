@@ -94,7 +94,9 @@ def _proportions(all_grains: Grains, between: np.ndarray, seed: int):
         posterior = all_grains.posterior[between][:, _BETWEEN]
         posterior = posterior / posterior.sum(axis=1, keepdims=True)
         prior = all_grains.morphologist.prior[_BETWEEN]
-        found, given = proportions(posterior, prior / prior.sum(), seed=seed)
+        found, given = proportions(
+            posterior, prior / prior.sum(), alike=all_grains.morphologist.alike, seed=seed
+        )
         shares[:, _BETWEEN], members[:, _BETWEEN] = found, given
     return shares, members
 

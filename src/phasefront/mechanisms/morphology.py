@@ -58,6 +58,8 @@ class Morphologist:
     prior: np.ndarray
     # How often a grain between the phases is seen so, and one of one phase taken for it.
     detection: Detection
+    # Correlation of the errors of posteriors of caught grains of one regime.
+    alike: float
 
     @classmethod
     def read(cls, path: str | Path = DATA_FILE) -> Morphologist:
@@ -110,7 +112,22 @@ def _learned(path: Path) -> Morphologist:
         recall=float(between[truth != _WHOLE].mean()),
         false_alarm=float(between[truth == _WHOLE].mean()),
     )
-    return Morphologist(forest, sharpness, _PRIOR, detection)
+    regime = table["snapshot_regime"].values[calibrate]
+    alike = _alike(_sharpened(votes, sharpness)[between], truth[between], regime[between])
+    return Morphologist(forest, sharpness, _PRIOR, detection, alike)
+
+
+def _alike(posterior: np.ndarray, truth: np.ndarray, regime: np.ndarray) -> float:
+    """Intraclass correlation, by regime, of what posteriors are off the truth."""
+    off = np.eye(len(MORPHOLOGIES))[truth] - posterior
+    together, alone = 0.0, 0.0
+    for one in np.unique(regime):
+        own = off[regime == one]
+        if len(own) > 1:
+            square = (own**2).sum()
+            together += ((own.sum(axis=0) ** 2).sum() - square) / (len(own) - 1)
+            alone += square
+    return float(np.clip(together / alone, 0.0, 1.0))
 
 
 def _check(table: xr.Dataset, path: Path) -> None:

@@ -13,7 +13,7 @@ _PRIOR_GRAINS = 0.5
 
 
 def proportions(
-    posterior: np.ndarray, prior: np.ndarray, *, seed: int, draws: int = 4000
+    posterior: np.ndarray, prior: np.ndarray, *, alike: float = 0.0, seed: int, draws: int = 4000
 ) -> tuple[Interval, np.ndarray]:
     """Shares of the grains that have each morphology, and the grains' own posteriors given these.
 
@@ -26,6 +26,9 @@ def proportions(
         Of each grain by itself (grain, morphology), calibrated; rows sum to 1.
     prior
         Under which these posteriors were found (morphology,), all above 0.
+    alike
+        Correlation of errors of posteriors of one population (0 to 1): what grains do under one
+        physics is misread alike. So many grains count for n / (1 + (n - 1) alike) (Kish 1965).
     seed, draws
         Of the sampler; a fifth as many go before.
 
@@ -35,7 +38,7 @@ def proportions(
     grains that come from this population.
     """
     kept, members = [], np.zeros_like(posterior)
-    for shares, chances in _sampled(posterior, prior, seed, draws):
+    for shares, chances in _sampled(posterior, prior, alike, seed, draws):
         kept.append(shares)
         members += chances
     low, high = np.quantile(kept, [0.025, 0.975], axis=0)
@@ -43,28 +46,29 @@ def proportions(
 
 
 def dominant(
-    posterior: np.ndarray, prior: np.ndarray, *, seed: int, draws: int = 4000
+    posterior: np.ndarray, prior: np.ndarray, *, alike: float = 0.0, seed: int, draws: int = 4000
 ) -> np.ndarray:
     """Probability (morphology,) that each is the commonest in the population; see `proportions`."""
     counts = np.zeros(posterior.shape[1])
-    for shares, _ in _sampled(posterior, prior, seed, draws):
+    for shares, _ in _sampled(posterior, prior, alike, seed, draws):
         counts[shares.argmax()] += 1
     return counts / draws
 
 
 def _sampled(
-    posterior: np.ndarray, prior: np.ndarray, seed: int, draws: int
+    posterior: np.ndarray, prior: np.ndarray, alike: float, seed: int, draws: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Draws of the shares (morphology,), each with the grains' chances (grain, morphology)."""
     rng = np.random.default_rng(seed)
     likelihood = posterior / prior
     shares = np.full(posterior.shape[1], 1.0 / posterior.shape[1])
+    weight = 1.0 / (1.0 + (len(posterior) - 1) * alike)
     for step in range(-(draws // 5), draws):
         chances = likelihood * shares
         chances /= chances.sum(axis=1, keepdims=True)
         below = np.cumsum(chances, axis=1) < rng.random((len(chances), 1))
         drawn = np.minimum(below.sum(axis=1), posterior.shape[1] - 1)
         counts = np.bincount(drawn, minlength=posterior.shape[1])
-        shares = rng.dirichlet(counts + _PRIOR_GRAINS)
+        shares = rng.dirichlet(weight * counts + _PRIOR_GRAINS)
         if step >= 0:
             yield shares, chances

@@ -146,8 +146,8 @@ def _caveats(found: xr.Dataset) -> Iterator[str]:
         if found["caught_grains"].values.any():
             yield (
                 "Shapes of grains seen from the side are alike: of single grains under physics that"
-                " was not trained on a half were right, and where thirty of one kind were pooled"
-                " the commonest shape was called too surely (docs/mechanisms.md)."
+                " was not trained on a half were told right, and grains of one population are"
+                " misread alike, so proportions narrow slowly (docs/mechanisms.md)."
             )
         if not found["tilts"].values.any():
             yield (
