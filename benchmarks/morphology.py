@@ -46,6 +46,7 @@ def told(seen: xr.Dataset, morphologist: Morphologist) -> dict:
     of_tilt = {name: twenty & (tilt >= low) & (tilt < high) for name, (low, high) in TILTS.items()}
     named = populations(seen)
     return {
+        "alike": morphologist.alike,
         "grains": {
             name: of_grains(seen.isel(snapshot=here), posterior[here])
             for name, here in {"all": np.full(len(size), True), **within}.items()

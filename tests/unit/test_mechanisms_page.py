@@ -80,10 +80,19 @@ def study(papers):
         "covariates": [{"grains": 30, "found_of_none": 0.04, "power": 0.79, "covered": 0.9}],
         "snapshots": {
             "told": {
+                "alike": 0.117,
                 "grains": {"all": grains, "200 to 449": grains},
+                "grains of 20 by tilt": {"0 to 34": grains, "65 to 90": {**grains, "right": 0.4}},
                 "caught": {"200 to 449": {"recall": 0.9, "false_alarm": 0.01}},
                 "populations": {
-                    "10": {"populations": 40, "state": {"right": 0.925, "ece": 0.04}}
+                    "10": {"populations": 40, "state": {
+                        "right": 0.925, "ece": 0.04,
+                        "bins": [
+                            {"from": 0.6, "answers": 10, "confidence": 0.65, "right": 0.6},
+                            {"from": 0.8, "answers": 20, "confidence": 0.85, "right": 0.9},
+                            {"from": 0.9, "answers": 20, "confidence": 0.95, "right": 1.0},
+                        ],
+                    }}
                 },
             },
             "detection": {"recall": 0.85, "false_alarm": 0.02, "stated_recall": 0.8,
@@ -104,7 +113,9 @@ def test_the_page_says_what_the_study_found(papers, tmp_path, monkeypatch):
         "| mmm | without | 2° | 4.2 (9.0) |",
         "in 0.950 (mmm, without tilts), 0.950 (mmm, with tilts).",
         "| 2% | one by one | 0.900 |",
-        "| 10 | 40 | 0.925 | 0.040 |",
+        "| 10 | 40 | 0.925 | 0.040 | 40 | 0.950 |",
+        "0.75 (0 to 34 degrees), 0.40 (65 to 90 degrees)",
+        "n / (1 + (n - 1) 0.12)",
         "| 200 to 449 | 100 | 0.750 | 0.031 | 0.900 | 0.010 |",
         "| front | 0.00 | 0.75 | 0.00 | 0.25 |",
         "caught 2.0% [1.1%, 3.8%]: one by one; a grain takes 1/50 of the charge",
