@@ -66,8 +66,12 @@ WITH_CIFS = {
 }  # fmt: skip
 
 
-def jobs_after(rules, *, scans: int = 2, patterns: int = 2) -> dict[str, int]:
-    """Numbers of jobs where these rules run again, for so many of the scans and patterns."""
+def jobs_after(rules, *, scans: int = 2, patterns: int = 2, in_all: int = 2) -> dict[str, int]:
+    """Numbers of jobs where these rules run again, for so many of the scans and patterns.
+
+    `in_all` is how many scans there are: shapes of grains are told within populations, so where
+    one scan changes the picture of each is drawn again.
+    """
     found, waiting = {"pack_supplement"}, list(rules)
     while waiting:
         rule = waiting.pop()
@@ -75,6 +79,8 @@ def jobs_after(rules, *, scans: int = 2, patterns: int = 2) -> dict[str, int]:
         waiting += READERS.get(rule, "").split()
     numbers = dict.fromkeys(found, 1)
     numbers |= dict.fromkeys(found & OF_A_SCAN, scans)
+    if "infer_mechanisms" in found:
+        numbers["draw_morphologies"] = in_all
     return numbers | dict.fromkeys(found & OF_A_PATTERN, patterns)
 
 
@@ -305,7 +311,7 @@ def test_another_scan_leaves_the_others_alone(edited):
 
     # With 12 cores the jobs of two scans get six each, those of three four.
     planned = edited("config/small/scans.tsv", add, "--cores", "12")
-    assert planned == jobs_after({"simulate_scan", "compare_calibrations"}, scans=1)
+    assert planned == jobs_after({"simulate_scan", "compare_calibrations"}, scans=1, in_all=3)
 
 
 def without_truth(project) -> None:
