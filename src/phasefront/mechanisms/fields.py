@@ -75,13 +75,13 @@ class Field:
         values = {
             "grains": len(own), "caught_grains": len(between), "log_bayes_factor": factor,
             "verdict": population.verdict(factor),
-            **with_ends("caught_share", caught_share), **with_ends("proportion", shares),
+            **named_ends("caught_share", caught_share), **named_ends("proportion", shares),
             **of_plane, **_order(all_grains, own, seed),
         }  # fmt: skip
         return cls(values, between, members, traces, planes)
 
 
-def with_ends(name: str, interval: np.ndarray) -> dict[str, np.ndarray]:
+def named_ends(name: str, interval: np.ndarray) -> dict[str, np.ndarray]:
     """A value and its ends (3, ...) by the names that MECHANISMS gives them."""
     return {f"{name}{end}": interval[at] for at, end in enumerate(("", "_low", "_high"))}
 
@@ -111,7 +111,7 @@ def _plane(all_grains, table, traces, point_group, seed, energy) -> tuple[np.nda
         "plane_log_bayes_factor": np.nan, "against_random": np.nan, "against_outlines": np.nan,
         "plane_probability": np.full(len(planes), np.nan), "softest": np.full(3, np.nan),
         **dict.fromkeys(("softest_energy", "near_softest", "from_softest"), np.nan),
-        **with_ends("energy_over_softest", np.full(3, np.nan)),
+        **named_ends("energy_over_softest", np.full(3, np.nan)),
     }  # fmt: skip
     if energy is not None:
         values |= {
@@ -126,7 +126,7 @@ def _plane(all_grains, table, traces, point_group, seed, energy) -> tuple[np.nda
     )
     if energy is not None:
         beside = energy.beside(found, operations)
-        values |= {"from_softest": beside.from_softest_deg} | with_ends(
+        values |= {"from_softest": beside.from_softest_deg} | named_ends(
             "energy_over_softest", np.array([beside.over_least, beside.low, beside.high])
         )
     scan = table["scan"].iloc[0]

@@ -13,7 +13,7 @@ from phasefront.layouts.mechanisms import MECHANISMS, Direction
 from phasefront.mechanisms import gathering, population, wording
 from phasefront.mechanisms.elastic import ElasticEnergy
 from phasefront.mechanisms.features import features_of
-from phasefront.mechanisms.fields import COVARIATES, Field, Grains, with_ends
+from phasefront.mechanisms.fields import COVARIATES, Field, Grains, named_ends
 from phasefront.mechanisms.morphology import MORPHOLOGIES, Morphologist, caught
 
 
@@ -138,7 +138,7 @@ def _of_populations(
         "population_state": [names.index(state) for state in known["state"]],
         "population_caught": number, "population_converted": known["converted"],
         "population_log_bayes_factor": factors,
-        **with_ends("population_caught_share", share.T),
+        **named_ends("population_caught_share", share.T),
     }  # fmt: skip
 
 
