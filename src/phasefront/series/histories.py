@@ -24,7 +24,7 @@ _WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
 # Convergence of the fit: gain of log-likelihood a position, and steps.
 _CLOSE, _MOST_STEPS = 1e-5, 400
 # Positions that a chain is fitted to: more tell its six numbers no better.
-_FITTED = 800
+_FITTED = 400
 # Of the states along the score: a mixed column holds any share between, so its scores are spread
 # by more than errors, as a uniform share is.
 _PLACE = np.array([1.0, 0.0, -1.0])
