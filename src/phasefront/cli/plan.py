@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 from pathlib import Path
 
 from rich.console import Console
@@ -14,6 +13,8 @@ from phasefront.core.errors import InputError
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import laue_rotations
 from phasefront.experiment.load import load
+from phasefront.experiment.settings.interfaces import InterfaceSettings
+from phasefront.interfaces.fields import contents_of_fields
 from phasefront.mechanisms import order, planning, population
 from phasefront.mechanisms.fields import COVARIATES
 from phasefront.mechanisms.gathering import FEWEST_GRAINS
@@ -24,8 +25,8 @@ from phasefront.mechanisms.population import Detection, Verdict
 _SHARES: dict[float, Verdict] = {
     0.02: "one by one", 0.2: "cannot be told", 0.5: "concurrent",
 }  # fmt: skip
-# Smaller grains have no interface (the default of interfaces.min_positions).
-_FEWEST_POSITIONS = 8
+# Smaller grains have no interface.
+_FEWEST_POSITIONS = InterfaceSettings().min_positions
 # States nearer to the ends of a field catch few grains of any population.
 _MIDDLE = (0.3, 0.7)
 _ENOUGH = 20  # caught grains: more are not simulated
@@ -133,17 +134,17 @@ def _of(config: list[Path]) -> tuple[list[Field], str | None]:
     if not config:
         return [Field("a two-phase field from 0 to 1", 0.0, 1.0)], "mmm"
     material = load(*config).material
-    pairs = [sorted(one.items(), key=lambda end: end[1]) for one in material.two_phase_fields]
-    if not pairs:
-        ends = sorted(((phase.name, phase.ion_content) for phase in material.phases),
-                      key=lambda end: end[1])  # fmt: skip
-        pairs = [[low, high] for low, high in pairwise(ends) if low[1] < high[1]]
+    pairs = contents_of_fields(material.names, material.ion_contents, material.two_phase_fields)
     if not pairs:
         raise InputError(
             config[-1], "its phases hold the same ions, so none converts to another",
             field="material.phases", remedy="name phases of different ion contents",
         )  # fmt: skip
-    fields = [Field(f"{low[0]} to {high[0]}", low[1], high[1]) for low, high in pairs]
+    names = material.names
+    fields = [
+        Field(f"{names[poor]} to {names[rich]}", low, high)
+        for (rich, poor), (high, low) in pairs.items()
+    ]
     return fields, material.parent_point_group
 
 

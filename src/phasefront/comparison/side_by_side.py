@@ -14,6 +14,7 @@ from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.core.statistics import Interval
 from phasefront.layouts.comparison import COMPARISON
+from phasefront.layouts.dimensions import named_ends
 
 # What is asked about a pair over all states.
 QUESTIONS = ("mean", "tilt", "states", "fractions")
@@ -126,8 +127,8 @@ def compare_sources(
             "pair": [registry.pair_name(pair) for pair in pairs],
             "question": list(QUESTIONS),
             "limit": ["lower", "upper"],
-            **_ends("fraction", fraction),
-            **_ends("ion_content", content),
+            **named_ends("fraction", fraction),
+            **named_ends("ion_content", content),
             **_means(content, fraction, loading),
             **texts,
             **stacked,
@@ -165,11 +166,11 @@ def _compare_pair(
     fraction_p = agreement.material_p(fraction_apart, fraction_z, fraction_margin)
     adjusted_p = agreement.holm(fraction_p)
     found = {
-        **_ends("difference", apart),
+        **named_ends("difference", apart),
         "z_score": z,
         "equivalence_p": equivalence_p,
         "verdict": agreement.verdict(p, equivalence_p),
-        **_ends("fraction_difference", fraction_apart),
+        **named_ends("fraction_difference", fraction_apart),
         "fraction_z_score": fraction_z,
         "fraction_p": adjusted_p,
         "fraction_equivalence_p": fraction_equivalence_p,
@@ -200,7 +201,7 @@ def _compare_pair(
     question_p = agreement.holm(np.array(smallest, dtype="f8"))
     return found | {
         "states_compared": known.sum(),
-        **_ends("mean_difference", mean),
+        **named_ends("mean_difference", mean),
         "mean_z_score": mean_z,
         "mean_equivalence_p": mean_equivalence_p,
         "intercept": line.intercept if line else np.nan,
@@ -208,8 +209,8 @@ def _compare_pair(
         "line_covariance": line.covariance if line else np.full((2, 2), np.nan),
         "line_chi_squared": line.chi_squared if line else np.nan,
         "line_p": line.one_to_one_p() if line else np.nan,
-        **_ends("tilt", tilt),
-        **_ends("limit_of_agreement", agreement.limits_of_agreement(apart[0][known])),
+        **named_ends("tilt", tilt),
+        **named_ends("limit_of_agreement", agreement.limits_of_agreement(apart[0][known])),
         "question_p": question_p,
         "overall_verdict": agreement.verdict(_smallest(question_p), mean_equivalence_p),
     }
@@ -233,7 +234,7 @@ def _mean_fractions(
     z, equivalence_p = agreement.z_and_equivalence(mean, margin)
     p = agreement.holm(agreement.material_p(mean, z, margin))
     return {
-        **_ends("mean_fraction_difference", mean),
+        **named_ends("mean_fraction_difference", mean),
         "mean_fraction_z_score": z,
         "mean_fraction_p": p,
         "mean_fraction_equivalence_p": equivalence_p,
@@ -265,7 +266,7 @@ def _means(
                 take = values[:, common, j], loading[source][:, common]
                 average = _mean_fraction if name == "fraction" else agreement.mean_of_states
                 means[:, j] = average(*take)
-        found |= _ends(f"mean_{name}", means)
+        found |= named_ends(f"mean_{name}", means)
     return found
 
 
@@ -284,10 +285,6 @@ def _smallest(p: np.ndarray) -> float:
     """The smallest p of the tests that could be made; NaN without any."""
     known = p[np.isfinite(p)]
     return float(known.min()) if known.size else np.nan
-
-
-def _ends(name: str, values: Interval) -> dict[str, np.ndarray]:
-    return {f"{name}{end}": values[k] for k, end in enumerate(("", "_low", "_high"))}
 
 
 def _field_ends(fields: Sequence[Mapping[str, float]], phases: list[str]) -> list[tuple]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-import numpy as np
-
 from phasefront.core.netcdf import Layout, Variable
-from phasefront.layouts.dimensions import PHASE_NAME
+from phasefront.layouts.dimensions import PHASE_NAME, flags
 
 
 class Found(IntEnum):
@@ -50,13 +48,6 @@ class Side(IntEnum):
     GRAIN = 2
 
 
-def _flags(kind: type[IntEnum]) -> dict:
-    return {
-        "flag_values": np.array([one.value for one in kind], dtype="i1"),
-        "flag_meanings": " ".join(one.name.lower() for one in kind),
-    }
-
-
 _GRAIN, _SEGMENT, _FACET, _ROW = ("grain",), ("segment",), ("facet",), ("profile_row",)
 _OF_GRAIN = "first {} of a grain"
 INTERFACES = Layout(
@@ -71,7 +62,7 @@ INTERFACES = Layout(
             "along c*, as all directions in crystals here",
         ),
         "found": Variable(
-            _GRAIN, "i1", "1", "what there is of two phases", _flags(Found)
+            _GRAIN, "i1", "1", "what there is of two phases", flags(Found)
         ),
         "rich": Variable(_GRAIN, "i1", "1", "index of the ion-rich phase of the pair, -1 none"),
         "poor": Variable(_GRAIN, "i1", "1", "index of the ion-poor phase of the pair, -1 none"),
@@ -110,7 +101,7 @@ INTERFACES = Layout(
             "i1",
             "1",
             "likeliest of the models that have an interface; none where no model fits",
-            _flags(Shape),
+            flags(Shape),
         ),
         "misfit_share": Variable(
             _GRAIN, "f8", "1", "share of positions that the likeliest shape does not explain"
@@ -178,7 +169,7 @@ INTERFACES = Layout(
         ),
         "positions": Variable(_SEGMENT, "i4", "1", "number of positions that it is fitted to"),
         "end_beyond": Variable(
-            ("segment", "end"), "i1", "1", "what each end meets", _flags(Beyond)
+            ("segment", "end"), "i1", "1", "what each end meets", flags(Beyond)
         ),
         "end_grain": Variable(("segment", "end"), "i4", "1", "which grain, -1 none"),
         "end_facet": Variable(
@@ -196,12 +187,12 @@ INTERFACES = Layout(
             ("facet", "axis"), "f8", "1", "the direction in the crystal's axes, as `trace`"
         ),
         "facet_beyond": Variable(
-            _FACET, "i1", "1", "what lies beyond most of it", _flags(Beyond)
+            _FACET, "i1", "1", "what lies beyond most of it", flags(Beyond)
         ),
         "facet_grain": Variable(_FACET, "i4", "1", "which grain, -1 none"),
         "profile_offset": Variable(("grain_edge",), "i8", "1", _OF_GRAIN.format("row")),
         "profile_side": Variable(
-            _ROW, "i1", "1", "part of the outline that is nearest", _flags(Side)
+            _ROW, "i1", "1", "part of the outline that is nearest", flags(Side)
         ),
         "profile_depth": Variable(_ROW, "f8", "1", "mean distance from the outline in positions"),
         "profile_ion_content": Variable(_ROW, "f8", "1", "mean ions per formula unit"),

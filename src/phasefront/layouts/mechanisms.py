@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-import numpy as np
-
 from phasefront.core.netcdf import Layout, Variable
 from phasefront.core.tables import Column, Table
-from phasefront.layouts.dimensions import PHASE_NAME, with_ends
+from phasefront.layouts.dimensions import PHASE_NAME, flags, with_ends
 
 
 class Counted(IntEnum):
@@ -29,13 +27,6 @@ class Direction(IntEnum):
     IN = 2
 
 
-def _flags(kind: type[IntEnum]) -> dict:
-    return {
-        "flag_values": np.array([one.value for one in kind], dtype="i1"),
-        "flag_meanings": " ".join(one.name.lower() for one in kind),
-    }
-
-
 _GRAIN, _FIELD, _POPULATION = ("grain",), ("field",), ("population",)
 _EFFECT = ("field", "covariate")
 MECHANISMS = Layout(
@@ -45,7 +36,7 @@ MECHANISMS = Layout(
         "scan": Variable(("scan",), "str", "", "scans"),
         "state": Variable(("state",), "str", "", "states that were scanned"),
         "state_direction": Variable(
-            ("state",), "i1", "1", "where ions went before the state", _flags(Direction)
+            ("state",), "i1", "1", "where ions went before the state", flags(Direction)
         ),
         "morphology": Variable(("morphology",), "str", "", "name of a morphology"),
         "scan_of_grain": Variable(_GRAIN, "i4", "1", "index of its scan"),
@@ -55,7 +46,7 @@ MECHANISMS = Layout(
             _GRAIN, "i4", "1", "index of its population, -1 where it is not counted"
         ),
         "counted": Variable(
-            _GRAIN, "i1", "1", "whether it is one of a population, or why not", _flags(Counted)
+            _GRAIN, "i1", "1", "whether it is one of a population, or why not", flags(Counted)
         ),
         "size": Variable(_GRAIN, "i4", "1", "number of positions"),
         "converted": Variable(

@@ -11,6 +11,7 @@ import xarray as xr
 
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import laue_rotations
+from phasefront.layouts.dimensions import named_ends
 from phasefront.mechanisms import fronts, habit_plane, order, population, sphere
 from phasefront.mechanisms.elastic import ElasticEnergy
 from phasefront.mechanisms.habit_plane import Traces
@@ -79,11 +80,6 @@ class Field:
             **of_plane, **_order(all_grains, own, seed),
         }  # fmt: skip
         return cls(values, between, members, traces, planes)
-
-
-def named_ends(name: str, interval: np.ndarray) -> dict[str, np.ndarray]:
-    """A value and its ends (3, ...) by the names that MECHANISMS gives them."""
-    return {f"{name}{end}": interval[at] for at, end in enumerate(("", "_low", "_high"))}
 
 
 def _proportions(all_grains: Grains, between: np.ndarray, seed: int):

@@ -65,11 +65,16 @@ class HabitPlane:
     @property
     def region(self) -> np.ndarray:
         """Which planes (bool) are in the smallest set that holds 95 % of the posterior."""
-        order = np.argsort(-self.probability, kind="stable")
-        before = np.cumsum(self.probability[order]) - self.probability[order]
-        region = np.zeros(len(order), bool)
-        region[order] = before < 0.95
-        return region
+        return region_of(self.probability)
+
+
+def region_of(probability: np.ndarray) -> np.ndarray:
+    """Which planes (bool) are in the smallest set that holds 95 % of a posterior (plane,)."""
+    order = np.argsort(-probability, kind="stable")
+    before = np.cumsum(probability[order]) - probability[order]
+    region = np.zeros(len(order), bool)
+    region[order] = before < 0.95
+    return region
 
 
 def find(traces: Traces, operations: np.ndarray, *, spacing_deg: float = 0.5) -> HabitPlane:

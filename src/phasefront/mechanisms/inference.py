@@ -9,11 +9,12 @@ import pandas as pd
 import xarray as xr
 
 from phasefront.core import netcdf
+from phasefront.layouts.dimensions import named_ends
 from phasefront.layouts.mechanisms import MECHANISMS, Direction
 from phasefront.mechanisms import gathering, population, wording
 from phasefront.mechanisms.elastic import ElasticEnergy
 from phasefront.mechanisms.features import features_of
-from phasefront.mechanisms.fields import COVARIATES, Field, Grains, named_ends
+from phasefront.mechanisms.fields import COVARIATES, Field, Grains
 from phasefront.mechanisms.morphology import MORPHOLOGIES, Morphologist, caught
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.special import gammaln, logsumexp
 
 from phasefront.core.statistics import Interval
-from phasefront.series.histories import _NODES, _WEIGHTS, Chain, _log_density
+from phasefront.series.histories import WEIGHTS, Chain, log_densities
 
 Law = Literal["steady", "parabolic"]
 
@@ -68,9 +68,7 @@ def courses(chain: Chain, score: np.ndarray, time: np.ndarray, *, onward: bool) 
     onward
         Whether ions leave, so that positions go from rich to poor.
     """
-    score = score[:, None, :, None]
-    off = chain.repeated * _NODES[:, None, None]
-    seen = _log_density(score, chain.mean + off, chain.spread(chain.error))
+    seen = log_densities(chain, score)
     first, mixed, last = np.moveaxis(seen if onward else seen[..., ::-1], -1, 0)
     scans = time.shape[1]
 
@@ -87,7 +85,7 @@ def courses(chain: Chain, score: np.ndarray, time: np.ndarray, *, onward: bool) 
             end = begin + length
             path = before[..., begin] + during[..., end] - during[..., begin]
             path = path + after[..., -1] - after[..., end]
-            log_likelihood.append(logsumexp(path + np.log(_WEIGHTS), axis=1))
+            log_likelihood.append(logsumexp(path + np.log(WEIGHTS), axis=1))
             # The middle of the passage, between the scans that saw it begin and end.
             low.append(0.5 * (ends[:, begin] + ends[:, end]))
             high.append(0.5 * (ends[:, begin + 1] + ends[:, end + 1]))

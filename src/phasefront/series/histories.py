@@ -19,8 +19,8 @@ from scipy.special import logsumexp
 
 STATES = ("rich", "mixed", "poor")
 # Nodes of the quadrature over the error that repeats (Gauss and Hermite).
-_NODES, _WEIGHTS = np.polynomial.hermite_e.hermegauss(11)
-_WEIGHTS = _WEIGHTS / _WEIGHTS.sum()
+_NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(11)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
 # Convergence of the fit: gain of log-likelihood a position, and steps.
 _CLOSE, _MOST_STEPS = 1e-5, 400
 # Positions that a chain is fitted to: more tell its six numbers no better.
@@ -135,13 +135,13 @@ def fit(score: np.ndarray, gaps: Gaps) -> Chain:
 def histories(chain: Chain, score: np.ndarray, gaps: Gaps) -> Histories:
     """What each position went through, under a fitted chain."""
     score = np.asarray(score, "f8")
-    forward, backward, move, total = _passes(chain, score, gaps)
+    density, forward, backward, move, total = _passes(chain, score, gaps)
     weight = np.exp(total - logsumexp(total, axis=1, keepdims=True))  # (position, node)
     smooth = np.exp(forward + backward - total[..., None, None])
     both = chain.spread(chain.error, chain.repeated)
     single = _log_density(score[..., None], chain.mean, both) + np.log(_before(chain, gaps))
     single -= logsumexp(single, axis=-1, keepdims=True)
-    crossing = _pairs(chain, score, forward, backward, move, total)
+    crossing = _pairs(density, forward, backward, move, total)
     # Leaving the first state and reaching the last one, at each gap; what goes back and forth
     # counts with its sign, so the sum over gaps is the net conversion.
     away = crossing[..., 0, 1:].sum(axis=-1) - crossing[..., 1:, 0].sum(axis=-1)
@@ -156,7 +156,7 @@ def histories(chain: Chain, score: np.ndarray, gaps: Gaps) -> Histories:
 
 def _step(chain: Chain, score: np.ndarray, gaps: Gaps, spread: float) -> Chain:
     """One step of expectation and maximisation; its log-likelihood is that of the chain before."""
-    forward, backward, move, total = _passes(chain, score, gaps)
+    density, forward, backward, move, total = _passes(chain, score, gaps)
     of_position = logsumexp(total, axis=1)
     # Posterior of node and state together, (position, node, scan, state).
     log_weight = (total - of_position[:, None])[..., None, None]
@@ -177,7 +177,7 @@ def _step(chain: Chain, score: np.ndarray, gaps: Gaps, spread: float) -> Chain:
     left = at[:, None, :, None] - design @ np.array([middle, reach, repeated])
     variance = (pure * left**2).sum() / max(pure.sum(), 1e-9)
 
-    crossing = _pairs(chain, score, forward, backward, move, total)
+    crossing = _pairs(density, forward, backward, move, total)
     crossing = np.einsum("pj,pjtab->tab", np.exp(log_weight[..., 0, 0]), crossing)
     return Chain(
         start=(state[:, :, 0].sum(axis=(0, 1)) + 0.5) / (len(score) + 1.5),
@@ -191,34 +191,34 @@ def _step(chain: Chain, score: np.ndarray, gaps: Gaps, spread: float) -> Chain:
 
 
 def _passes(chain: Chain, score: np.ndarray, gaps: Gaps):
-    """Log forward and backward (position, node, scan, state), moves, and log-likelihood of nodes
-    with their weight (position, node)."""
-    seen = _seen(chain, score)
+    """Log densities, log forward and backward (position, node, scan, state), moves, and
+    log-likelihood of nodes with their weight (position, node)."""
+    density = log_densities(chain, score)
     move = _moves(chain.rate, gaps)
-    forward, backward = np.empty_like(seen), np.zeros_like(seen)
-    forward[:, :, 0] = np.log(chain.start) + seen[:, :, 0]
+    forward, backward = np.empty_like(density), np.zeros_like(density)
+    forward[:, :, 0] = np.log(chain.start) + density[:, :, 0]
     for scan in range(1, score.shape[1]):
         forward[:, :, scan] = _log_product(forward[:, :, scan - 1], move[scan - 1])
-        forward[:, :, scan] += seen[:, :, scan]
+        forward[:, :, scan] += density[:, :, scan]
     for scan in range(score.shape[1] - 2, -1, -1):
-        ahead = backward[:, :, scan + 1] + seen[:, :, scan + 1]
+        ahead = backward[:, :, scan + 1] + density[:, :, scan + 1]
         backward[:, :, scan] = _log_product(ahead, move[scan].T)
     total = logsumexp(forward[:, :, -1], axis=-1)
-    weighted = np.log(_WEIGHTS)
+    weighted = np.log(WEIGHTS)
     forward += weighted[:, None, None]
-    return forward, backward, move, total + weighted
+    return density, forward, backward, move, total + weighted
 
 
-def _pairs(chain, score, forward, backward, move, total) -> np.ndarray:
+def _pairs(density, forward, backward, move, total) -> np.ndarray:
     """Posterior (position, node, gap, state, next state) of pairs of states, given the node."""
-    ahead = backward[:, :, 1:] + _seen(chain, score)[:, :, 1:]
+    ahead = backward[:, :, 1:] + density[:, :, 1:]
     with np.errstate(divide="ignore"):
         logs = forward[:, :, :-1, :, None] + np.log(move)[None, None] + ahead[:, :, :, None, :]
     return np.exp(logs - total[:, :, None, None, None])
 
 
-def _seen(chain: Chain, score: np.ndarray) -> np.ndarray:
-    """Log density (position, node, scan, state) of the scores."""
+def log_densities(chain: Chain, score: np.ndarray) -> np.ndarray:
+    """Log density (position, node, scan, state) of scores (position, scan); 0 without one."""
     off = chain.repeated * _NODES[:, None, None]
     return _log_density(score[:, None, :, None], chain.mean + off, chain.spread(chain.error))
 

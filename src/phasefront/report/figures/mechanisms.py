@@ -12,6 +12,7 @@ from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import laue_rotations
 from phasefront.layouts.mechanisms import Counted
 from phasefront.mechanisms import sphere
+from phasefront.mechanisms.habit_plane import region_of
 from phasefront.mechanisms.population import CONCURRENT, ONE_BY_ONE
 from phasefront.report.figures import style
 from phasefront.report.figures.interfaces import draw_segments
@@ -141,7 +142,7 @@ def _draw_stereogram(ax: Axes, found: xr.Dataset, field: int) -> None:
     dots = ax.scatter(x[order], y[order], c=below, s=2.5, cmap="Blues", vmin=_FAINTEST, vmax=0,
                       linewidths=0, rasterized=True)  # fmt: skip
     style.colour_bar(dots, "ln of the posterior over its maximum")
-    region = _region(one["plane_probability"].values)
+    region = region_of(one["plane_probability"].values)
     inside = np.concatenate([np.repeat(region, len(operations))] * 2)[above]
     ax.scatter(x[inside], y[inside], s=3, color="#E69F00", linewidths=0)
     own = np.flatnonzero(found["trace_field"].values == field)[:_MOST_CIRCLES]
@@ -189,15 +190,6 @@ def _great_circle(trace: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     start = int(np.argmin(np.where(circle[:, 2] >= 0, np.roll(circle[:, 2], 1), np.inf)))
     circle = np.roll(circle[:-1], -start, axis=0)
     return _projected(circle[circle[:, 2] >= 0])
-
-
-def _region(probability: np.ndarray) -> np.ndarray:
-    """Planes (bool) of the smallest set that holds 95 %."""
-    order = np.argsort(-probability, kind="stable")
-    before = np.cumsum(probability[order]) - probability[order]
-    found = np.zeros(len(order), bool)
-    found[order] = before < 0.95
-    return found
 
 
 @style.styled
