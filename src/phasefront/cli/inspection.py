@@ -38,6 +38,8 @@ def inspect(plan: Plan) -> Iterator[str | InputError]:
                 yield f"{row['path']}: {name}, made by the run"
             else:
                 yield _told(plan, row["path"], lambda tell=tell, name=name: tell(plan, name))
+    for name, row in plan.cells.iterrows():
+        yield _told(plan, row["paths"][0], lambda name=name: _cell(plan, name))
 
 
 def _told(plan: Plan, path: str, tell: Callable[[], str]) -> str | InputError:
@@ -266,6 +268,32 @@ def describe_pattern(pattern: pd.DataFrame, row) -> str:
         f" {row.wavelength:g} angstrom, d from {longest:.4g} to {shortest:.4g} angstrom,"
         f" intensity to {pattern['intensity'].max():.4g}"
         + "".join(f"; {note}" for note in pattern.attrs["notes"])
+    )
+
+
+def _cell(plan: Plan, name: str) -> str:
+    from phasefront.diffraction.candidates import CandidatePhases
+    from phasefront.experiment.settings.tomography import CellRow
+    from phasefront.tomography.reading import read_cell
+    from phasefront.tomography.statement import words
+
+    material = plan.experiment.material
+    found = read_cell(
+        CellRow.model_validate(values.value(plan, f"cell.{name}.row")),
+        CandidatePhases(
+            plan.crystals, material.shared_lattice.axes, material.ion_contents,
+            parent_point_group=material.parent_point_group,
+        ),
+        plan.experiment.cells,
+        calibrating=name in material.calibrating_patterns,
+    )  # fmt: skip
+    content, low, high = (found[f"ion_content{end}"].item() for end in ("", "_low", "_high"))
+    told = found.attrs["refused"] or (
+        f"{content:.2f} ({low:.2f} to {high:.2f}) {material.ion} per formula unit"
+    )
+    return (
+        f"cell {name} by {found.attrs['program']}, {words(found['cell'].to_numpy())}, {told}"
+        + "".join(f"; {note}" for note in filter(None, [found.attrs["notes"]]))
     )
 
 

@@ -19,6 +19,7 @@ from phasefront.experiment.settings.base import Model
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.powder import PatternRow
 from phasefront.experiment.settings.scans import ScanRow
+from phasefront.experiment.settings.tomography import CellRow
 from phasefront.experiment.tables import read_table
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ class Plan:
     scans: pd.DataFrame
     logs: pd.DataFrame
     patterns: pd.DataFrame
+    cells: pd.DataFrame
     sweep: sweep.Space
 
     @classmethod
@@ -61,6 +63,7 @@ class Plan:
             _optional_table(tables.scans, ScanRow),
             _optional_table(tables.cycling, LogRow),
             _optional_table(tables.powder, PatternRow),
+            _optional_table(tables.cells, CellRow),
             sweep.expand(experiment, source),
         )
         plan._check_references()
@@ -92,7 +95,8 @@ class Plan:
     def tables(self) -> list[str]:
         """Paths of the experiment's tables."""
         tables = self.experiment.tables
-        return [path for path in (tables.scans, tables.cycling, tables.powder) if path]
+        named = (tables.scans, tables.cycling, tables.powder, tables.cells)
+        return [path for path in named if path]
 
     def scans_of_kind(self, kind: str) -> list[str]:
         """Identifiers of the scans that are raw scans, peak lists or maps."""
@@ -148,7 +152,8 @@ class Plan:
 
     def raw_files(self) -> list[str]:
         """Every raw file that the tables name."""
-        return [path for t in (self.scans, self.logs, self.patterns) for path in t["path"]]
+        alone = [path for t in (self.scans, self.logs, self.patterns) for path in t["path"]]
+        return alone + [path for paths in self.cells["paths"] for path in paths]
 
     def _check_references(self) -> None:
         states = {state.name for state in self.experiment.states}
@@ -168,14 +173,18 @@ class Plan:
         if len(self.patterns):
             _check_known(self.patterns, "state", states, tables.powder)
             self._check_refined()
+        if len(self.cells):
+            self._check_cells()
         for phase in self.experiment.material.phases:
             for pattern in phase.cell_from:
-                if pattern not in self.patterns.index:
+                if pattern not in self.patterns.index and pattern not in self.cells.index:
+                    known = sorted([*self.patterns.index, *self.cells.index])
                     raise InputError(
                         self.source,
-                        f"there is no pattern {pattern!r} in the powder table",
+                        f"there is no pattern {pattern!r} in the powder table"
+                        f"{', nor such a cell' if len(self.cells) else ''}",
                         field=f"material.phases.{phase.name}.cell_from",
-                        remedy=f"name one of {sorted(self.patterns.index)} or leave it out",
+                        remedy=f"name one of {known} or leave it out",
                     )
         for state in self.experiment.states:
             if state.log is not None and state.log not in self.logs.index:
@@ -278,6 +287,19 @@ class Plan:
                     field="virtual.states",
                     remedy=remedy,
                 )
+
+    def _check_cells(self) -> None:
+        """Cells are of the config's states and phases, and have no name of a pattern."""
+        source = self.experiment.tables.cells
+        _check_known(self.cells, "state", {state.name for state in self.experiment.states}, source)
+        _check_known(self.cells, "phase", set(self.experiment.material.names), source)
+        if both := sorted(set(self.cells.index) & set(self.patterns.index)):
+            raise InputError(
+                source,
+                f"{both[0]!r} is the name of a powder pattern, too",
+                field=both[0],
+                remedy="give the cell another name, so that cell_from can tell them apart",
+            )
 
     def _check_refined(self) -> None:
         """Rows of refined fractions need their columns, by the names of the config's phases."""

@@ -3,8 +3,8 @@
 A path leads to one of these:
 
 - a section of the config, or a value in it: `grains`, `spots.position_sigma`, `material.names`;
-- what tables and config together say of a scan, a log, a powder pattern or an instrument, such as
-  `scan.grains-x2.5.layout` or `log.charge.row`;
+- what tables and config together say of a scan, a log, a powder pattern, a cell or an instrument,
+  as `scan.grains-x2.5.layout` or `log.charge.row`;
 - what they say of all of them: `links`, `cameras`, `raw_paths`, `instruments_of_raw_scans`,
   `explored_scans`;
 - `seed_of.NAME`, a seed of its own for each file or step;
@@ -28,6 +28,7 @@ from phasefront.experiment.settings.instruments import Instrument
 from phasefront.experiment.settings.powder import PatternRow
 from phasefront.experiment.settings.scans import ScanClock, ScanLayout
 from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
+from phasefront.experiment.settings.tomography import CellRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,13 +64,14 @@ def text(value: JsonValue) -> str:
 
 
 def links(plan: Plan) -> list[dict]:
-    """What belongs to each state: its scans, its log and its powder patterns."""
+    """What belongs to each state: its scans, its log, its powder patterns and cells."""
     return [
         {
             "state": state.name,
             "scans": plan.scans_of(state.name),
             "log": state.log,
             "patterns": list(plan.patterns.index[plan.patterns["state"] == state.name]),
+            "cells": list(plan.cells.index[plan.cells["state"] == state.name]),
         }
         for state in plan.experiment.states
     ]
@@ -152,6 +154,7 @@ _OF_ONE = {
         "wavelength": lambda plan, pattern: float(plan.patterns.loc[pattern, "wavelength"]),
         "row": lambda plan, pattern: _row(plan.patterns, pattern, PatternRow),
     },
+    "cell": {"row": lambda plan, cell: _row(plan.cells, cell, CellRow)},
     "instrument": {"optics": _optics},
 }
 _OF_ALL = {

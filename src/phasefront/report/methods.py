@@ -24,6 +24,7 @@ from phasefront.report.methods_of_scans import (
     tell_templates,
 )
 from phasefront.report.methods_of_sources import (
+    tell_cells,
     tell_comparison,
     tell_cycling,
     tell_powder,
@@ -120,6 +121,7 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "place_on_log": tell_series,
     "fit_pattern": tell_powder,
     "import_fractions": tell_refined,
+    "read_cell": tell_cells,
     "compare_sources": tell_comparison,
     "summarise_sweep": tell_sweep,
 }

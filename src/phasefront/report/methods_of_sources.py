@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from phasefront.audit.explain import listed
 from phasefront.layouts.powder import POWDER
+from phasefront.layouts.tomography import CELL
 from phasefront.records.steps import Step
 from phasefront.report.jobs import Jobs, moving_ion
 from phasefront.report.wording import in_words, markdown_table, number, plain
@@ -113,12 +114,31 @@ def tell_refined(jobs: Jobs) -> str:
     )
 
 
+def tell_cells(jobs: Jobs) -> str:
+    found = jobs.made(CELL)
+    again = sum(cell.attrs["spots"] > 0 for cell in found.values())
+    refused = [name for name, cell in sorted(found.items()) if cell.attrs["refused"]]
+    stated = jobs.values("settings.distortion_error")
+    return (
+        f"**Cells of particles.** Unit cells of {jobs.counted('tilt series')} of electron"
+        f" diffraction tomography ({listed(sorted({c.attrs['program'] for c in found.values()}))})"
+        f" were read, {again} of them refined again on their spots without symmetry. What the"
+        " symmetry of the phase forbids counts as error beside the spots' own, 0.1 % of a ratio"
+        f" {f'and a stretch of patterns by {listed(map(number, stated))} ' if stated else ''}"
+        "(relative standard errors). Ion contents follow from ratios of lengths alone, on straight"
+        " lines between the cells of the phases, and their mean over particles has the error of a"
+        " sample (random effects, Paule and Mandel; Hartung and Knapp)."
+        f"{f' No ion content has {listed(refused)}.' if refused else ''}"
+    )
+
+
 def tell_comparison(jobs: Jobs) -> str:
     powder = jobs.of("fit_pattern").steps or jobs.of("import_fractions").steps
     sources = {
         "4D-STEM": jobs.of("count_fractions").steps,
         "charge": jobs.of("analyse_log").steps,
         "powder diffraction": powder,
+        "electron diffraction tomography": jobs.of("read_cell").steps,
     }
     known = [source for source, steps in sources.items() if steps]
     if len(known) < 2:

@@ -19,7 +19,7 @@ _VOLUME_TOLERANCE = 0.15  # relative: camera lengths are off by up to 5 %, inser
 # How many times the volume of a lattice another may have to be called its super- or subcell.
 _LARGEST_MULTIPLE = 12
 # Lattice points of a cell beside its corners.
-_CENTRES = {
+CENTRES = {
     "P": [],
     "A": [(0, 0.5, 0.5)],
     "B": [(0.5, 0, 0.5)],
@@ -60,7 +60,7 @@ def lattice_settings(
         found = _settings_of(axes, centring, crystal, source)
     else:
         found, refusals = [], []
-        for letter in _CENTRES:
+        for letter in CENTRES:
             try:
                 found += _settings_of(axes, letter, crystal, source)
             except InputError as refusal:
@@ -89,12 +89,12 @@ def _settings_of(axes, centring, crystal, source) -> list[np.ndarray]:
 
 
 def _centres(letter: str, source: str) -> Sequence[tuple]:
-    if letter not in _CENTRES:
+    if letter not in CENTRES:
         raise InputError(
             source, f"{letter!r} is no lattice", field="centring",
-            remedy=f"give one of {', '.join(_CENTRES)}",
+            remedy=f"give one of {', '.join(CENTRES)}",
         )  # fmt: skip
-    return _CENTRES[letter]
+    return CENTRES[letter]
 
 
 def _primitive(axes: np.ndarray, centring: str, source: str) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 from phasefront.diffraction.cell_path import Path as CellPath
 from phasefront.diffraction.cells import parameters_of, strained_axes
 from phasefront.diffraction.optics import electron_wavelength
+from phasefront.tomography.settings import CENTRES
 
 _REACH = 1.4  # of spots, 1/angstrom: a camera at 300 mm or so; chosen
 _LEAST = 0.1  # 1/angstrom, what the beam's own disk hides; chosen
@@ -49,7 +49,7 @@ def write_series(
     *,
     seed: int,
     spots: int,
-    centring: Sequence[Sequence[float]] = (),
+    centring: str = "P",
 ) -> list[str]:
     """Write `.celllist`, `.pts` and `.xyz` of a crystal in a random orientation; their paths.
 
@@ -60,7 +60,7 @@ def write_series(
     spots
         How many peaks, drawn from those that cross the Ewald sphere.
     centring
-        Lattice points beside the corners; only reflections that they allow are there.
+        Letter of its lattice; only reflections that it allows are there.
 
     A peak is where its reflection crosses the Ewald sphere, taken as flat, on the nearest frame.
     The cell stated is what least squares find on the peaks, with a real program's e.s.d.
@@ -74,7 +74,7 @@ def write_series(
     # Off the diagonal a strain of the orthonormal basis has the root of 2 in two places.
     strain = np.triu(noise, 1) / np.sqrt(2)
     reciprocal = reciprocal @ (np.eye(3) + strain + strain.T + np.diag(np.diag(noise)))
-    hkl, q = _reflections(reciprocal, np.asarray(centring, dtype=float).reshape(-1, 3))
+    hkl, q = _reflections(reciprocal, np.reshape(CENTRES[centring], (-1, 3)))
     # The beam is along (0, sin t, cos t) at the tilt t; a reflection crosses where it lies across.
     tilt = np.degrees(np.arctan(np.divide(-q[:, 2], q[:, 1], where=q[:, 1] != 0, out=q[:, 2] * 0)))
     crossing = np.flatnonzero(np.abs(tilt) <= microscope.tilt_range_deg / 2)
@@ -87,7 +87,7 @@ def write_series(
     peaks = place[:, :1] * [1.0, 0.0, 0.0] + place[:, 1:] * across
     found = np.linalg.lstsq(hkl[chosen], peaks, rcond=None)[0]
     tilts = np.arange(-microscope.tilt_range_deg / 2, microscope.tilt_range_deg / 2, _STEP_DEG)
-    return _written(folder, found, peaks, tilts, microscope.voltage_kv)
+    return _written(folder, found, peaks, tilts, microscope.voltage_kv, centring)
 
 
 def _reflections(reciprocal: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -110,7 +110,7 @@ def _distortion(microscope: Microscope) -> np.ndarray:
     return (1 + microscope.camera_length) * (np.eye(2) + stretch)
 
 
-def _written(folder: Path, reciprocal, peaks, tilts, voltage_kv: float) -> list[str]:
+def _written(folder, reciprocal, peaks, tilts, voltage_kv, centring) -> list[str]:
     folder.mkdir(parents=True, exist_ok=True)
     cell = parameters_of(np.linalg.inv(reciprocal).T[None])[0]
     parts = {
@@ -118,7 +118,8 @@ def _written(folder: Path, reciprocal, peaks, tilts, voltage_kv: float) -> list[
             "cellItem active", "ubmatrix",
             *("".join(f"{value:12.6f}" for value in row) for row in reciprocal.T),
             "cell" + "".join(f"{value:10.4f}" for value in cell),
-            "cellsu" + "".join(f"{value:10.4f}" for value in _PROMISED), "endCellItem",
+            "cellsu" + "".join(f"{value:10.4f}" for value in _PROMISED),
+            f"cellCentering {centring}", "endCellItem",
         ],
         "pts": [
             f"lambda {electron_wavelength(voltage_kv):.6f}", "imagelist",

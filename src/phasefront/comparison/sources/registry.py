@@ -6,11 +6,12 @@ from phasefront.comparison.sources.charge import Charge
 from phasefront.comparison.sources.powder import Powder
 from phasefront.comparison.sources.source import Source
 from phasefront.comparison.sources.stem import Stem
+from phasefront.comparison.sources.tomography import Tomography
 from phasefront.core.errors import InputError
 
 # The first is the reference that figures set the others against. A source that is added here is in
 # comparisons, tables, figures and sentences.
-SOURCES: list[Source] = [Charge(), Stem(), Powder()]
+SOURCES: list[Source] = [Charge(), Stem(), Powder(), Tomography()]
 BETWEEN = " - "
 
 
