@@ -17,7 +17,7 @@ def compare_sources(job):
     stem = netcdf.read_all(job.stem, STATE_FRACTIONS, key="state")
     cycling = netcdf.read_all(job.cycling, CYCLING, key="log")
     powder = netcdf.read_all(job.powder, POWDER, key="pattern")
-    cells = netcdf.read_all(job.cells, CELL, key="cell")
+    cells = netcdf.read_all(job.cells, CELL, key="cell_name")
     links = job.links.root
     compared = side_by_side.compare_sources(
         states=[link.state for link in links],
@@ -25,7 +25,7 @@ def compare_sources(job):
             "stem": {state: [pooled] for state, pooled in stem.items()},
             "cycling": {link.state: [cycling[link.log]] for link in links if link.log},
             "powder": {link.state: [powder[name] for name in link.patterns] for link in links},
-            "tomography": {link.state: [cells[name] for name in link.cells] for link in links},
+            "cells": {link.state: [cells[name] for name in link.cells] for link in links},
         },
         phases=job.names,
         calibrating=job.calibrating_patterns,

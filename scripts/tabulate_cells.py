@@ -14,7 +14,7 @@ def tabulate_cells(job):
     from phasefront.report.figures.tomography import draw_cells
     from phasefront.tomography.table import cell_rows
 
-    found = netcdf.read_all(job.cells, CELL, key="cell")
+    found = netcdf.read_all(job.cells, CELL, key="cell_name")
     states = {cell: link.state for link in job.links.root for cell in link.cells}
     candidates = CandidatePhases.read(
         job.cifs,

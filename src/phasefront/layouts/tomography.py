@@ -59,8 +59,9 @@ CELL = Layout(
     },
     # `files` in the order read; wavelength in angstrom; spots are those refined on, 0 without any,
     # and spot_residual their r.m.s. distance, 1/angstrom, NaN without any.
-    ("cell", "particle", "phase", "files", "program", "space_group", "wavelength", "reflections",
-     "spots", "spot_residual", "refined_free", "distortion_error", "refused", "notes"),
+    ("cell_name", "particle", "phase", "files", "program", "space_group", "wavelength",
+     "reflections", "spots", "spot_residual", "refined_free", "distortion_error",
+     "refused", "notes"),
 )  # fmt: skip
 
 CELL_TABLE = Table(

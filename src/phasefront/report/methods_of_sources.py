@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from phasefront.audit.explain import listed
+from phasefront.comparison.sources.tomography import Tomography
 from phasefront.layouts.powder import POWDER
 from phasefront.layouts.tomography import CELL
 from phasefront.records.steps import Step
@@ -138,7 +139,7 @@ def tell_comparison(jobs: Jobs) -> str:
         "4D-STEM": jobs.of("count_fractions").steps,
         "charge": jobs.of("analyse_log").steps,
         "powder diffraction": powder,
-        "electron diffraction tomography": jobs.of("read_cell").steps,
+        Tomography.phrase: jobs.of("read_cell").steps,
     }
     known = [source for source, steps in sources.items() if steps]
     if len(known) < 2:

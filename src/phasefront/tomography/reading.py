@@ -118,7 +118,7 @@ def read_cell(
             **named_ends("ion_content", np.full(3, np.nan) if refused else content),
         },
         {
-            "cell": row.cell,
+            "cell_name": row.cell,
             "particle": row.particle or row.cell,
             "phase": row.phase,
             "files": ", ".join(row.paths),

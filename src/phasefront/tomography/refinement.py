@@ -60,7 +60,7 @@ def refine_free(spots: Spots, source: str) -> FreeCell:
         axes = np.linalg.solve(information, design.T @ q[fits])
     residuals = q[fits] - hkl[fits] @ axes
     return FreeCell(
-        axes, _clustered(hkl[fits], design, residuals, information),
+        axes, _clustered(hkl[fits], residuals),
         float(np.sqrt(np.mean(residuals**2))), int(fits.sum()), len(q),
     )  # fmt: skip
 
@@ -82,20 +82,30 @@ def _first_sign(hkl: np.ndarray) -> np.ndarray:
     return np.sign(hkl[np.arange(len(hkl)), first])
 
 
+def _variance(residuals: np.ndarray) -> float:
+    """Of each component of what is off, from the median square of residuals (n, 3)."""
+    # 2.366 is the median of chi squared with three degrees of freedom; none is off by nothing.
+    return max(float(np.median(np.sum(residuals**2, axis=1))) / 2.366, 1e-16)
+
+
 def _weights(residuals: np.ndarray) -> np.ndarray:
     """Of Student's t in three dimensions (Lange, Little and Taylor, JASA 84, 881, 1989)."""
-    squares = np.sum(residuals**2, axis=1)
-    # 2.366 is the median of chi squared with three degrees of freedom.
-    variance = max(np.median(squares) / 2.366, 1e-16)
-    return (_FREEDOM + 3) / (_FREEDOM + squares / variance)
+    return (_FREEDOM + 3) / (_FREEDOM + np.sum(residuals**2, axis=1) / _variance(residuals))
 
 
-def _clustered(hkl, design, residuals, information) -> np.ndarray:
+def _clustered(hkl: np.ndarray, residuals: np.ndarray) -> np.ndarray:
     """Covariance (9, 9) of the axes, row by row, from scores summed over each reflection."""
+    weights, variance = _weights(residuals), _variance(residuals)
     _, cluster = np.unique(hkl, axis=0, return_inverse=True)
-    scores = (design[:, :, None] * residuals[:, None, :]).reshape(len(hkl), 9)
+    scores = (hkl[:, :, None] * (weights[:, None] * residuals)[:, None, :]).reshape(len(hkl), 9)
     summed = np.zeros((cluster.max() + 1, 9))
     np.add.at(summed, cluster.ravel(), scores)
-    bread = np.kron(np.linalg.inv(information), np.eye(3))
+    # The score of a spot, w r, changes with its residual r by w - 2 w^2 r r' / (7 variance).
+    steep = 2 * weights**2 / ((_FREEDOM + 3) * variance)
+    change = weights[:, None, None] * np.eye(3) - np.einsum(
+        "n,ni,nj->nij", steep, residuals, residuals
+    )
+    information = np.einsum("na,nb,nij->aibj", hkl, hkl, change).reshape(9, 9)
+    bread = np.linalg.inv(information)
     count = len(summed)
     return bread @ (summed.T @ summed) @ bread.T * count / (count - 3)

@@ -15,7 +15,7 @@ from phasefront.tomography.statement import words
 # Of lengths (relative, once both cells have one volume) and of angles (degree): insertion strains
 # a lattice by a few percent, and a series is off by as much again. Chosen.
 _LENGTH_TOLERANCE, _ANGLE_TOLERANCE = 0.06, 3.0
-_VOLUME_TOLERANCE = 0.15  # relative: camera lengths are off by up to 5 %, insertion adds its own
+_VOLUME_TOLERANCE = 0.25  # relative: camera lengths are off by up to 5 %, insertion adds its own
 # How many times the volume of a lattice another may have to be called its super- or subcell.
 _LARGEST_MULTIPLE = 12
 # Lattice points of a cell beside its corners.

@@ -151,8 +151,13 @@ def symmetrised(
     """
     basis, allowed = full_basis(crystal)
     found = coefficients(basis, tensor)
-    scale = coefficients(basis, np.eye(3) / np.sqrt(3))
-    total = statistical + systematic + _UNKNOWN_SCALE**2 * np.outer(scale, scale)
+    # All lengths changed alike change 1 + F in proportion; what breaks symmetry is no part of it.
+    scale = coefficients(basis, np.eye(3) + tensor)
+    scale[allowed:] = 0.0
+    scale /= np.linalg.norm(scale)
+    # Systematic errors are relative to what was measured, strains to the phase's cell.
+    measured = np.linalg.det(np.eye(3) + tensor) ** (2 / 3)
+    total = statistical + measured * systematic + _UNKNOWN_SCALE**2 * np.outer(scale, scale)
     if not free:
         return Strain(found[:allowed], total[:allowed, :allowed], found[allowed:], 0.0, 0)
     weight = np.linalg.inv(total)

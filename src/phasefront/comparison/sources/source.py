@@ -41,6 +41,8 @@ class Source(ABC):
     marker: ClassVar[str]
     # Whether it sees phases, rather than ion contents, from which fractions may follow.
     sees_phases: ClassVar[bool]
+    # Whether a comparison leaves it out where no state has it.
+    optional: ClassVar[bool] = False
 
     @abstractmethod
     def ion_content(self, data: Sequence[xr.Dataset], state: str) -> Interval:

@@ -23,11 +23,10 @@ class Tomography(Measurements):
     their factor. A sample of too few particles says nothing of an electrode.
     """
 
-    name, label, item = "tomography", "3D ED", "cell"
-    phrase = "electron diffraction tomography"
-    key = "cell"
+    name, label, phrase, item = "cells", "3D ED", "electron diffraction tomography", "cell"
+    key = "cell_name"
     colour, marker = "#117733", "^"
-    sees_phases = False
+    sees_phases, optional = False, True
 
     def usable(self, data: Sequence[xr.Dataset], material: Material) -> list[xr.Dataset]:
         found = super().usable(data, material)
@@ -49,11 +48,12 @@ class Tomography(Measurements):
         from statsmodels.stats.meta_analysis import combine_effects
 
         means = [_mean(cells) for cells in _particles(data).values()]
-        found = combine_effects(
-            np.array([mean for mean, _ in means]),
-            np.array([variance for _, variance in means]),
-            method_re="iterated",
-        )
+        with np.errstate(divide="ignore"):  # of I squared where all are the same; it is not used
+            found = combine_effects(
+                np.array([mean for mean, _ in means]),
+                np.array([variance for _, variance in means]),
+                method_re="iterated",
+            )
         error = max(found.sd_eff_w_re, found.sd_eff_w_re_hksj)
         half = stats.t.ppf(0.975, len(means) - 1) * error
         return found.mean_effect_re + np.array([0.0, -half, half])
