@@ -8,6 +8,7 @@ from phasefront.core.errors import InputError
 from phasefront.tomography.files import text
 from phasefront.tomography.statement import Statement
 
+# Of the LATT instruction.
 _LATTICES = {1: "P", 2: "I", 3: "R", 4: "F", 5: "A", 6: "B", 7: "C"}
 
 
