@@ -22,6 +22,7 @@ from phasefront.tomography.statement import Frame
 # Ratios of lengths are good to 0.1 % after correction of distortions (Brazda, Klementova, Krysiak
 # and Palatinus, IUCrJ 9, 735, 2022): of each of the two strains 0.07 %.
 FLOOR = 7e-4
+_AS_EXPECTED = 0.05  # p of a breaking of symmetry, the level of 95 % intervals
 _UNKNOWN_SCALE = 1.0  # relative error of lengths: what is left are ratios
 # Mean squares of a stretch whose direction is not known, as a share of that along and across it:
 # the parts without change of volume, 8/3 and 2, over the five that there are.
@@ -45,8 +46,9 @@ class Strain:
 
     @property
     def quantile(self) -> float:
-        """Of 95 % for errors of `covariance`: Student's where their size is from the breaking."""
-        if self.widened <= 1:
+        """Of 95 % for errors of `covariance`: Student's where their size is from the breaking
+        alone, because it is larger than what was expected, at 5 %."""
+        if not self.freedom or stats.chi2.sf(self.chi_squared, self.freedom) > _AS_EXPECTED:
             return float(NORMAL_95)
         return float(stats.t.ppf(0.975, self.freedom))
 
