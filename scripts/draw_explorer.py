@@ -11,6 +11,7 @@ def draw_explorer(job):
     from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.layouts.comparison import COMPARISON
     from phasefront.layouts.mechanisms import MECHANISMS
+    from phasefront.layouts.tomography import CELL
     from phasefront.report.explorer import assembly, page
 
     rows = job.scans.root
@@ -33,6 +34,7 @@ def draw_explorer(job):
         netcdf.read(job.comparison, COMPARISON),
         job.conclusion.read_text(encoding="utf-8"),
         *mechanisms,
+        cells=netcdf.read_all(job.cells, CELL, key="cell_name"),
     )
     parts = assembly.scan_parts(
         rows, shown, embedded, candidates, job.phases, job.name, *mechanisms
@@ -50,6 +52,7 @@ if __name__ == "__main__":
     job.input("grains", "grains of every scan", many=True)
     job.input("interfaces", "interfaces inside their grains", many=True)
     job.input("mechanisms", "how grains convert; none without scans", many=True)
+    job.input("cells", "cells of particles", many=True)
     job.input("spots", "Bragg vectors", many=True)
     job.input("orientations", "orientations under each phase", many=True)
     job.input("calibration", "calibrations", many=True)

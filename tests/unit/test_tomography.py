@@ -19,6 +19,7 @@ from phasefront.diffraction.cell_path import Path as CellPath
 from phasefront.diffraction.cells import parameters_of
 from phasefront.experiment.settings.tomography import CellRow, CellSettings
 from phasefront.layouts.tomography import CELL, CELL_TABLE
+from phasefront.report.explorer.particles import particles
 from phasefront.report.figures.tomography import draw_cells
 from phasefront.tomography import strains
 from phasefront.tomography.files import read_statement
@@ -569,7 +570,7 @@ def test_what_is_too_uncertain_is_refused(tmp_path, sodium):
 def cell(name, content, error, *, particle=None, refused=""):
     ends = content + 1.959964 * error * np.array([0, -1, 1])
     return example(
-        CELL, cell_name=name, particle=particle or name, phase="Na2", refused=refused, setting=1,
+        CELL, cell_name=name, particle=particle or name, state="s", phase="Na2", refused=refused, setting=1,
         ion_content=ends[0], ion_content_low=ends[1], ion_content_high=ends[2], ratio=1.2,
         ratio_low=1.19, ratio_high=1.21, program="PETS2", notes="",
     )  # fmt: skip
@@ -616,14 +617,25 @@ def test_cells_are_tabulated_and_drawn(tmp_path, sodium):
         "p1": read(series(tmp_path, sodium), sodium, "Na2"),
         "p2": read(series(tmp_path, sodium), sodium, "Na2", largest_ion_error=0.01),
     }
-    states = dict.fromkeys(found, "x2.0")
-    table = cell_rows(found, states)
+    table = cell_rows(found)
     CELL_TABLE.check(table, "cells.csv")
     assert table["refused"].astype(bool).tolist() == [False, True]
     assert np.isfinite(table["ion_content"]).tolist() == [True, False]
-    figure = draw_cells(found, states, names=NAMES, path=CellPath.of(sodium), ion="Na")
+    figure = draw_cells(found, names=NAMES, path=CellPath.of(sodium), ion="Na")
     against, of_states = figure.axes
     assert len(of_states.containers) == 1 and len(against.containers) == 1
     assert against.get_xlabel() == "Na per formula unit"
-    empty = draw_cells(found, states, names=NAMES, path=None)
+    empty = draw_cells(found, names=NAMES, path=None)
     assert "No ratio of these cells" in empty.texts[0].get_text()
+
+
+def test_particles_stand_side_by_side_in_the_explorer():
+    cells = {n: cell(n, x, 0.1) for n, x in (("p1", 2.0), ("p2", 2.2), ("p3", 1.4))}
+    cells["p3"].attrs["state"] = "late"
+    cells["p4"] = cell("p4", np.nan, 0.1, refused="a twin")
+    (plot,) = particles(cells, {"Na2": "#123456"}, ["s", "late"], "Na")
+    (marks,) = (one for one in plot.renderers if one.name == "particles")
+    shown = marks.data_source.data
+    assert shown["cell"] == ["p1", "p2", "p3"] and shown["value"] == [2.0, 2.2, 1.4]
+    np.testing.assert_allclose(shown["x"], [-0.175, 0.175, 1.0])
+    assert particles({"p4": cells["p4"]}, {}, ["s"], "Na") == []
