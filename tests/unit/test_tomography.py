@@ -570,7 +570,8 @@ def test_what_is_too_uncertain_is_refused(tmp_path, sodium):
 def cell(name, content, error, *, particle=None, refused=""):
     ends = content + 1.959964 * error * np.array([0, -1, 1])
     return example(
-        CELL, cell_name=name, particle=particle or name, state="s", phase="Na2", refused=refused, setting=1,
+        CELL, cell_name=name, particle=particle or name, state="s", phase="Na2", setting=1,
+        refused=refused,
         ion_content=ends[0], ion_content_low=ends[1], ion_content_high=ends[2], ratio=1.2,
         ratio_low=1.19, ratio_high=1.21, program="PETS2", notes="",
     )  # fmt: skip

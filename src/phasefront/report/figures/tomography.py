@@ -28,7 +28,8 @@ def draw_cells(
 ) -> Figure:
     """Axial ratio against ion content beside the line through the phases; ion contents by state.
 
-    `cells` are CELL data sets by name; `path` the cells between those of the phases `names`. Dotted lines are ratios of cells that have no ion content.
+    `cells` are CELL data sets by name; `path` the cells between those of the phases `names`.
+    Dotted lines are ratios of cells that have no ion content.
     """
     shown = {name: found for name, found in cells.items() if np.isfinite(found["ratio"].item())}
     if path is None or not shown:
