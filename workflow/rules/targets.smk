@@ -37,6 +37,11 @@ TARGETS = [
     result("notebooks/experiment.ipynb"),
     result("explorer.html"),
     result("truth_check.csv") if PLAN.experiment.virtual else [],
+    (
+        result("truth/{series}.nc", series=list(PLAN.experiment.virtual.series))
+        if PLAN.experiment.virtual
+        else []
+    ),
     result("sweep.csv") if PLAN.sweep.parameters else [],
 ]
 

@@ -12,6 +12,7 @@ from phasefront.report.jobs import Jobs
 from phasefront.report.methods_of_scans import (
     tell_calibration,
     tell_directions,
+    tell_filmed_series,
     tell_fractions,
     tell_grains,
     tell_imported_maps,
@@ -105,6 +106,7 @@ def _seeds(steps: Sequence[Step]) -> dict[str, set[int]]:
 
 _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "simulate_scan": tell_simulated_scans,
+    "film_scan": tell_filmed_series,
     "simulate_templates": tell_templates,
     "calibrate_scan": tell_calibration,
     "find_spots": tell_spots,
