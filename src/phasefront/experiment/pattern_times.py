@@ -58,6 +58,7 @@ def read_times(path: str | Path) -> pd.DataFrame:
         for name in _COLUMNS[:2]:
             if not getattr(row, name):
                 raise InputError(path, f"row {number} has none", field=name, remedy="fill it in")
+    table["path"] = [str(Path(name)) for name in table["path"]]
     repeated = table["path"][table["path"].duplicated()]
     if len(repeated):
         raise InputError(

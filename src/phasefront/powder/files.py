@@ -112,6 +112,17 @@ def read_pattern(
     return table
 
 
+def read_header(path: str | Path) -> list[str]:
+    """Lines before the numbers of a pattern's file; raises InputError as `read_pattern`."""
+    path = Path(path)
+    lines = _Lines(path)
+    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+        lines.take(number, line)
+        if lines.rows:
+            break
+    return lines.header
+
+
 def _read_text(path: Path) -> str:
     if path.suffix.lower() not in _SUFFIXES:
         raise InputError(

@@ -20,6 +20,10 @@ _START_LORENTZ_SIZE = 0.02  # degree, width at angle 0
 _START_LORENTZ_STRAIN = 0.1  # degree, width at tan(theta) = 1; wide, to catch a cell that is off
 
 
+class NothingFound(InputError):
+    """None of the phases shows in a pattern."""
+
+
 @dataclass(frozen=True)
 class Guess:
     """Where a fit starts: cells (phase, 6); widths (phase,) and zero error in degrees."""
@@ -71,7 +75,8 @@ def first_guess(crystals, start: xr.Dataset | None, cell_tolerance: float) -> Gu
 def refine(pattern, crystals, *, wavelength, background_terms, guess, cell_tolerance, source):
     """The refinement, its result, and what it was with Lorentzian widths alone.
 
-    Raises InputError where a phase has no reflection in the range, or none of them was found.
+    Raises InputError where a phase has no reflection in the range, and NothingFound, which is one,
+    where none of them was found.
     """
     import rietx
     from rietx.schemas.instrument import BackgroundChebyshev
@@ -130,7 +135,7 @@ def _check_found(result, source) -> None:
         )  # fmt: skip
     # Only a phase that shows gets its cell refined.
     if not any(row.vary and ".cell." in row.path for row in result.parameters):
-        raise InputError(
+        raise NothingFound(
             source, "none of the phases was found", field="intensity",
             remedy="check the axis, the wavelength and the CIFs",
         )  # fmt: skip
