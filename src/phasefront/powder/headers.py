@@ -24,6 +24,7 @@ _BESIDE = {
     "timestamp", "stamp", "datetime", "at", "on", "iso", "utc", "gmt",
 }  # fmt: skip
 _EXPOSURES = {"exposure", "counting", "count", "acquisition", "integration", "measurement"}
+# Of each unit that an exposure may have.
 _SECONDS = {
     "s": 1.0, "sec": 1.0, "secs": 1.0, "second": 1.0, "seconds": 1.0, "ms": 1e-3, "msec": 1e-3,
     "min": 60.0, "minute": 60.0, "minutes": 60.0, "h": 3600.0,
