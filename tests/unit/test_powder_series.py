@@ -263,13 +263,19 @@ def test_a_pattern_without_a_phase_is_refused_and_the_others_stay(fitted):
         assert abs(found[at] - truth[at]) < 5 * esd[at], at
 
 
-def test_no_phase_at_all_is_no_result(tmp_path):
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [("200 14.1", "none of the phases was found"), ("0 1", "every intensity is zero"),
+     ("0 0", "every intensity is zero")],
+)  # fmt: skip
+def test_a_frame_without_a_beam_is_no_result(tmp_path, row, why):
     (path,) = virtual.write_series(tmp_path, 1)
     lines = path.read_text().splitlines()
-    flat = [f"{line.split()[0]} 200 14.1" for line in lines[4:]]
+    flat = [f"{line.split()[0]} {row}" for line in lines[4:]]
     path.write_text("\n".join([*lines[:4], *flat]) + "\n")
     found = fit([path, path], sequential=True)
-    assert all(found["refused"].values) and np.isnan(found["molar_fraction"]).all()
+    assert list(found["refused"].values) == [why, why]
+    assert np.isnan(found["molar_fraction"]).all()
 
 
 @pytest.mark.slow

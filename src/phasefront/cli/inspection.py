@@ -285,7 +285,7 @@ def _batch(plan: Plan, name: str) -> str:
     """Patterns of a batch of a series, all of which are read, and when they were measured."""
     from phasefront.experiment.pattern_times import read_times
     from phasefront.experiment.settings.powder_series import PatternClock, PatternReading
-    from phasefront.powder.files import read_pattern
+    from phasefront.powder.files import NothingFound, read_pattern
     from phasefront.powder.placing import spans
 
     plan.batches.check_files()
@@ -293,11 +293,17 @@ def _batch(plan: Plan, name: str) -> str:
     clock = PatternClock.model_validate(values.value(plan, f"batch.{name}.clock"))
     reading = PatternReading.model_validate(values.value(plan, f"batch.{name}.reading"))
     measured = spans(files, clock, read_times(row["times"]) if row["times"] else None)
-    angles = [read_pattern(path, **dict(reading))["two_theta"].iloc[[0, -1]] for path in files]
+    angles, empty = [], 0
+    for path in files:
+        try:
+            angles.append(read_pattern(path, **dict(reading))["two_theta"].iloc[[0, -1]])
+        except NothingFound:  # refused by the fit, which goes on with the others
+            empty += 1
     exposures = [span.exposure_s for span in measured]
     return (
-        f"batch {name} of the series {row['series']}, {len(files)} patterns of"
-        f" {min(low for low, _ in angles):g} to {max(high for _, high in angles):g} degrees at"
+        f"batch {name} of the series {row['series']}, {len(files)} patterns, {empty} of them empty,"
+        f" of {min((low for low, _ in angles), default=math.nan):g} to"
+        f" {max((high for _, high in angles), default=math.nan):g} degrees at"
         f" {reading.wavelength:g} angstrom, begun {measured[0].start.isoformat()} to"
         f" {measured[-1].start.isoformat()} ({measured[0].start_from}), each for"
         f" {min(exposures):g} to {max(exposures):g} s ({measured[0].exposure_from})"

@@ -17,10 +17,9 @@ from phasefront.experiment.settings.powder import PowderSettings
 from phasefront.experiment.settings.powder_series import PatternReading
 from phasefront.layouts.dimensions import named_ends
 from phasefront.layouts.powder_series import BATCH_FITS, POWDER_SERIES, POWDER_SERIES_TABLE
-from phasefront.powder.files import read_pattern
+from phasefront.powder.files import NothingFound, read_pattern
 from phasefront.powder.fits import fit_pattern
 from phasefront.powder.placing import Span, refuse_overlaps
-from phasefront.powder.rietveld import NothingFound
 
 _OF_A_FIT = [
     name
@@ -53,11 +52,8 @@ def fit_patterns(
     """
     fits, before = [], None
     for path in paths:
-        pattern = read_pattern(
-            path, wavelength=reading.wavelength, axis=reading.axis, unit=reading.unit,
-            columns=reading.columns,
-        )  # fmt: skip
         try:
+            pattern = read_pattern(path, **dict(reading))
             before = fit_pattern(
                 pattern, crystals, name=str(path), wavelength=reading.wavelength,
                 ion_contents=ion_contents, formula_units=formula_units,
