@@ -32,6 +32,8 @@ TARGETS = [
     result("figures/cycling/{log}.png", log=PLAN.logs.index),
     result("times/{scan}.nc", scan=PLAN.scans_in_series),
     result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
+    result("powder_series/{series}.csv", series=PLAN.batches.series),
+    result("figures/powder_series/{series}.png", series=PLAN.batches.series),
     result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
     result("pairs/{instrument}.csv", instrument=PLAN.instruments),
     result("notebooks/experiment.ipynb"),

@@ -13,13 +13,12 @@ import pandas as pd
 
 from phasefront.core.errors import InputError
 from phasefront.experiment import sweep
+from phasefront.experiment.batches import Batches, read_powder_table
 from phasefront.experiment.config import Experiment
 from phasefront.experiment.load import load, named, parse
-from phasefront.experiment.settings.base import Model
 from phasefront.experiment.settings.cycling import LogRow
-from phasefront.experiment.settings.powder import PatternRow
 from phasefront.experiment.settings.scans import ScanRow
-from phasefront.experiment.tables import read_table
+from phasefront.experiment.tables import optional_table
 from phasefront.experiment.virtual import check_virtual
 
 if TYPE_CHECKING:
@@ -38,6 +37,7 @@ class Plan:
     scans: pd.DataFrame
     logs: pd.DataFrame
     patterns: pd.DataFrame
+    batches: Batches
     sweep: sweep.Space
 
     @classmethod
@@ -59,9 +59,9 @@ class Plan:
         plan = cls(
             source,
             experiment,
-            _optional_table(tables.scans, ScanRow),
-            _optional_table(tables.cycling, LogRow),
-            _optional_table(tables.powder, PatternRow),
+            optional_table(tables.scans, ScanRow),
+            optional_table(tables.cycling, LogRow),
+            *read_powder_table(tables.powder),
             sweep.expand(experiment, source),
         )
         plan._check_references()
@@ -161,17 +161,12 @@ class Plan:
             _check_known(self.scans, "state", states, tables.scans)
             _check_known(self.scans, "instrument", set(self.experiment.instruments), tables.scans)
             for scan in self.scans_in_series:
-                log = self.scans.loc[scan, "log"]
-                if log not in self.logs.index:
-                    raise InputError(
-                        tables.scans,
-                        f"there is no log {log!r} in the cycling table",
-                        field=f"{scan}.log",
-                        remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
-                    )
+                self._check_log(self.scans.loc[scan, "log"], tables.scans, f"{scan}.log")
         if len(self.patterns):
             _check_known(self.patterns, "state", states, tables.powder)
             self._check_refined()
+        scan_series = dict.fromkeys(self.scans.loc[self.scans_in_series, "series"])
+        self.batches.check_references(list(scan_series), self._check_log)
         for phase in self.experiment.material.phases:
             for pattern in phase.cell_from:
                 if pattern not in self.patterns.index:
@@ -182,13 +177,8 @@ class Plan:
                         remedy=f"name one of {sorted(self.patterns.index)} or leave it out",
                     )
         for state in self.experiment.states:
-            if state.log is not None and state.log not in self.logs.index:
-                raise InputError(
-                    self.source,
-                    f"there is no log {state.log!r} in the cycling table",
-                    field=f"states.{state.name}.log",
-                    remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
-                )
+            if state.log is not None:
+                self._check_log(state.log, self.source, f"states.{state.name}.log")
             if state.capacity_mah_g is not None and _lacks(self.logs, state.log, "mass_mg"):
                 raise InputError(
                     self.source,
@@ -219,6 +209,15 @@ class Plan:
             | {f"{raw}/{log}.mpt": None for log in self.logs.index}
             | {f"{raw}/{pattern}.xye": self.patterns.loc[pattern, "state"] for pattern in patterns}
         )
+
+    def _check_log(self, log: str, source: str, field: str) -> None:
+        if log not in self.logs.index:
+            raise InputError(
+                source,
+                f"there is no log {log!r} in the cycling table",
+                field=field,
+                remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
+            )
 
     def _check_refined(self) -> None:
         """Rows of refined fractions need their columns, by the names of the config's phases."""
@@ -259,17 +258,12 @@ class Plan:
         from phasefront.experiment import consistency
 
         made = self.made()
+        self.batches.check_files()
         for path in [*self.cifs, *self.raw_files()]:
             if path not in made:
                 self.check_present(path)
         check_distinct(self.crystals)
         consistency.check_material(self.experiment.material, self.crystals, self.source)
-
-
-def _optional_table(path: str | None, row_model: type[Model]) -> pd.DataFrame:
-    if path is None:
-        return pd.DataFrame(columns=list(row_model.model_fields))
-    return read_table(path, row_model)
 
 
 def _lacks(table: pd.DataFrame, name: str, column: str) -> bool:

@@ -3,8 +3,8 @@
 A path leads to one of these:
 
 - a section of the config, or a value in it: `grains`, `spots.position_sigma`, `material.names`;
-- what tables and config together say of a scan, a log, a powder pattern or an instrument, such as
-  `scan.grains-x2.5.layout` or `log.charge.row`;
+- what tables and config together say of a scan, a log, a powder pattern, a batch of them or an
+  instrument, such as `scan.grains-x2.5.layout` or `log.charge.row`;
 - `virtual_series.NAME.plan`, all that a virtual in situ series is made from;
 - what they say of all of them: `links`, `cameras`, `raw_paths`, `instruments_of_raw_scans`,
   `explored_scans`;
@@ -27,6 +27,7 @@ from phasefront.core.errors import InputError
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.instruments import Instrument
 from phasefront.experiment.settings.powder import PatternRow
+from phasefront.experiment.settings.powder_series import PatternClock, PatternReading
 from phasefront.experiment.settings.scans import ScanClock, ScanLayout
 from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
 from phasefront.experiment.settings.virtual_series import VirtualMember
@@ -170,6 +171,10 @@ _OF_ONE = {
         "state": lambda plan, pattern: plan.patterns.loc[pattern, "state"],
         "wavelength": lambda plan, pattern: float(plan.patterns.loc[pattern, "wavelength"]),
         "row": lambda plan, pattern: _row(plan.patterns, pattern, PatternRow),
+    },
+    "batch": {
+        "clock": lambda plan, batch: _row(plan.batches.table, batch, PatternClock),
+        "reading": lambda plan, batch: _row(plan.batches.table, batch, PatternReading),
     },
     "instrument": {"optics": _optics},
     "virtual_series": {"plan": _virtual_series},
