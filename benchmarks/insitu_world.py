@@ -1,4 +1,4 @@
-"""Scans of virtual series as the analysis would have read them, made from the truth without patterns.
+"""Virtual series as the analysis would have read them, made from the truth without patterns.
 
 Ion contents have errors of two kinds, half of them repeating at a place, whose size is the grain's
 own (its zone axis), and are what the truth says otherwise; grains lose some positions, and their
@@ -54,11 +54,12 @@ class World:
 def make(
     asked: VirtualSeries, seed: int, *, scans: int = 20, declared_s: float = 30.0,
     error_s: float = 10.0, shape: tuple[int, int] = (64, 64), pulses: Pulses = PULSES,
+    margin_s: float = 0.0,
 ) -> World:  # fmt: skip
-    """A series of scans that share the log's time evenly."""
-    whole = clock.switches(pulses)[0][-1]
+    """A series of scans that share the log's time evenly, `margin_s` at both its ends left out."""
+    whole = clock.switches(pulses)[0][-1] - 2 * margin_s
     every = (whole - 120.0) / scans
-    begin = datetime.fromisoformat(pulses.started) + timedelta(seconds=10.0)
+    begin = datetime.fromisoformat(pulses.started) + timedelta(seconds=margin_s + 10.0)
     members = [
         VirtualMember(
             scan=f"s{number:02d}", start=(begin + timedelta(seconds=every * number)).isoformat(),

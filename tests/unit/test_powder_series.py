@@ -388,8 +388,8 @@ def test_the_scripts_place_and_gather_or_refuse_in_a_sentence(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     netcdf.write(fits_of([str(path) for path in files], [1, 0.5]), tmp_path / "f.nc", BATCH_FITS)
     done = script(
-        "gather_powder_series", "--times", out / "times.nc", "--fits", tmp_path / "f.nc", "--series",
-        out / "s.nc", "--table", out / "s.csv",
+        "gather_powder_series", "--times", out / "times.nc", "--fits", tmp_path / "f.nc",
+        "--series", out / "s.nc", "--table", out / "s.csv",
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert list(netcdf.read(out / "s.nc", POWDER_SERIES)["time"].values) == [100, 200]

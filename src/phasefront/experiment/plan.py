@@ -104,6 +104,15 @@ class Plan:
         """Identifiers of the scans that are of an in situ series."""
         return list(self.scans.index[self.scans["series"].notna()])
 
+    @property
+    def series(self) -> list[str]:
+        """Names of the in situ series of scans, in the table's order."""
+        return list(dict.fromkeys(self.scans["series"].dropna()))
+
+    def log_of_series(self, series: str) -> str:
+        """The log that the scans of a series were taken on."""
+        return self.scans.loc[self.scans_of_series(series)[0], "log"]
+
     def series_of(self, scan: str) -> list[str]:
         """Identifiers of all scans of the same series, this one included."""
         return self.scans_of_series(self.scans.loc[scan, "series"])

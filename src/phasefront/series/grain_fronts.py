@@ -1,4 +1,4 @@
-"""The front of each grain of a series: by which law, when and where it comes, how fast, which way."""
+"""The front of each grain of a series: its law, when and where it comes, how fast, which way."""
 
 from __future__ import annotations
 

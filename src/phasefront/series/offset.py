@@ -36,8 +36,8 @@ class Offset(NamedTuple):
 
 _NOT_TOLD = Offset(
     np.full(3, np.nan),
-    "not identifiable: no grain converts through a pulse and a rest, so the data do not tell a wrong"
-    " offset from a slow reaction",
+    "not identifiable: no grain converts through a pulse and a rest, so the data do not tell a"
+    " wrong offset from a slow reaction",
 )
 
 

@@ -85,8 +85,8 @@ def follow_series(
         clock_error_s=float(first["clock_offset_error_s"]),
     )  # fmt: skip
     fitted = fronts_of_grains(
-        seen, chain, smooth, label, np.flatnonzero(converts), change, current, step=step, count=count,
-        seed=seed,
+        seen, chain, smooth, label, np.flatnonzero(converts), change, current, step=step,
+        count=count, seed=seed,
     )  # fmt: skip
     known = of_grain["size"] > 0
     advanced = of_grain["converted"] if towards > 0 else 1.0 - of_grain["converted"]
