@@ -1,6 +1,8 @@
 """The stage `series` on made series whose truth is known, and its parts on cases one can count."""
 
+import base64
 import json
+import zlib
 
 import numpy as np
 import pytest
@@ -14,6 +16,7 @@ from phasefront.core.errors import InputError
 from phasefront.core.tables import write as write_table
 from phasefront.experiment.settings.virtual_series import VirtualSeries
 from phasefront.layouts.series import ALIGNMENT, SERIES, SERIES_TABLE
+from phasefront.report.explorer.series import section, series_parts
 from phasefront.report.figures import series as pictures
 from phasefront.series import aligned, changes, offset, population, wording
 from phasefront.series.attribution import attribute
@@ -101,6 +104,26 @@ def test_pictures_are_drawn_and_the_film_has_a_frame_a_scan(followed, tmp_path):
     assert (tmp_path / "again.gif").read_bytes() == once
     assert pictures.draw_fronts(found).axes
     assert len(pictures.draw_cell(found).axes) == 4
+
+
+def test_the_page_holds_the_posteriors_of_a_film(followed):
+    phases = [
+        {"name": name, "label": f"{name} <i>", "colour": "#0072B2"} for name in ("Na3", "Na2")
+    ]
+    (part,) = series_parts({"virtual": followed[1]}, ["It converts <b>."], phases)
+    smooth = unpacked(part.arrays["smooth_poor"])
+    expected = followed[1]["smooth"].to_numpy()[..., 2]
+    np.testing.assert_allclose(
+        np.where(smooth == 255, np.nan, smooth / 250.0), expected, atol=0.0021
+    )
+    text = section([part])
+    assert 'max="9"' in text and "&lt;b&gt;" in text and "<b>" not in text
+    assert text.count("<canvas") == 2
+
+
+def unpacked(packed):
+    """A u1 array as the browser reads it."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(packed.text)), "u1").reshape(packed.shape)
 
 
 def test_a_static_control_changes_nothing():
