@@ -78,7 +78,7 @@ def test_a_series_goes_from_files_to_curves_on_its_log(fresh_project, tmp_path):
     assert verified.stdout.endswith(" 0 problems\n"), verified.stdout
 
     assert project.planned() == {}
-    after_times = {"gather_series": 1, "draw_series": 1, "pack_supplement": 1}
+    after_times = {"gather_powder_series": 1, "draw_powder_series": 1, "pack_supplement": 1}
     powder = project.folder / "config/small/powder.tsv"
     powder.write_text(TABLE[:-1] + "1.5\n")
     assert project.planned() == after_times | {"place_patterns": 1}

@@ -30,7 +30,7 @@ from phasefront.powder.files import read_pattern
 from phasefront.powder.fits import fit_pattern
 from phasefront.powder.placing import place_patterns, spans
 from phasefront.powder.series import fit_patterns, gather, rows
-from phasefront.report.figures.powder_series import draw_series
+from phasefront.report.figures.powder_series import draw_powder_series
 from phasefront.series.course import Course
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -360,7 +360,7 @@ def test_a_table_has_a_row_for_each_pattern_and_phase(tmp_path):
 
 
 def test_a_figure_marks_refused_patterns_and_breaks_where_the_current_turns():
-    figure = draw_series(gathered(), make_log(), labels={"rich": "LiFePO$_4$"})
+    figure = draw_powder_series(gathered(), make_log(), labels={"rich": "LiFePO$_4$"})
     _, charge, time = figure.axes
     assert {"LiFePO$_4$", "poor", "refused"} <= set(charge.get_legend_handles_labels()[1])
     lines = [len(line.get_xdata()) for line in charge.lines if line.get_linestyle() == "-"]
@@ -388,8 +388,8 @@ def test_the_scripts_place_and_gather_or_refuse_in_a_sentence(tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     netcdf.write(fits_of([str(path) for path in files], [1, 0.5]), tmp_path / "f.nc", BATCH_FITS)
     done = script(
-        "gather_series", "--times", out / "times.nc", "--fits", tmp_path / "f.nc", "--series",
-        out / "s.nc", "--table", out / "s.csv",
+        "gather_powder_series", "--times", out / "times.nc", "--fits", tmp_path / "f.nc",
+        "--series", out / "s.nc", "--table", out / "s.csv",
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert list(netcdf.read(out / "s.nc", POWDER_SERIES)["time"].values) == [100, 200]

@@ -64,7 +64,7 @@ NAMES = {
     "pattern": any_of(PLAN.patterns.index),
     "batch": any_of(PLAN.batches.names),
     "part": r"\d+",
-    "series": any_of(PLAN.batches.series),
+    "series": any_of([*PLAN.series, *PLAN.batches.series]),
 }
 
 

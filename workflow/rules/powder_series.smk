@@ -58,7 +58,7 @@ rule fit_batch:
         " --settings {params.settings:q} --fits {output.fits} > {log} 2>&1"
 
 
-rule gather_series:
+rule gather_powder_series:
     input:
         times=lambda wildcards: result(
             "powder_series/times/{batch}.nc",
@@ -72,27 +72,27 @@ rule gather_series:
                 for part in PLAN.batches.parts_of(batch)
             ],
         )(wildcards),
-        code=code("gather_series"),
+        code=code("gather_powder_series"),
     output:
         **recorded(
             series="powder_series/{series}.nc", table="powder_series/{series}.csv"
         ),
     log:
-        logged("gather_series/{series}"),
+        logged("gather_powder_series/{series}"),
     conda:
         "../../envs/environment.yaml"
     shell:
-        "python scripts/gather_series.py --times {input.times} --fits {input.fits}"
+        "python scripts/gather_powder_series.py --times {input.times} --fits {input.fits}"
         " --series {output.series} --table {output.table} > {log} 2>&1"
 
 
-rule draw_series:
+rule draw_powder_series:
     input:
         series=result("powder_series/{series}.nc"),
         cycling=lambda wildcards: log_of(
             PLAN.batches.table.loc[PLAN.batches.of_series(wildcards.series)[0]]
         )(wildcards),
-        code=code("draw_series"),
+        code=code("draw_powder_series"),
     output:
         **pictured(
             "figure",
@@ -102,11 +102,11 @@ rule draw_series:
             series="{series}",
         ),
     log:
-        logged("draw_series/{series}"),
+        logged("draw_powder_series/{series}"),
     conda:
         "../../envs/environment.yaml"
     params:
         labels=stated("material.labels"),
     shell:
-        "python scripts/draw_series.py --series {input.series} --cycling {input.cycling}"
+        "python scripts/draw_powder_series.py --series {input.series} --cycling {input.cycling}"
         " --labels {params.labels:q} --figure {output.figure} > {log} 2>&1"

@@ -30,7 +30,12 @@ TARGETS = [
         kind=["h5", "ang", "ctf"],
     ),
     result("figures/cycling/{log}.png", log=PLAN.logs.index),
-    result("times/{scan}.nc", scan=PLAN.scans_in_series),
+    result("series.json") if PLAN.series else [],
+    result(
+        "figures/series/{series}/{picture}",
+        series=PLAN.series,
+        picture=["filmstrip.png", "film.gif", "fronts.png", "cell.png"],
+    ),
     result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
     result("powder_series/{series}.csv", series=PLAN.batches.series),
     result("figures/powder_series/{series}.png", series=PLAN.batches.series),
@@ -39,6 +44,11 @@ TARGETS = [
     result("notebooks/experiment.ipynb"),
     result("explorer.html"),
     result("truth_check.csv") if PLAN.experiment.virtual else [],
+    (
+        result("truth/{series}.nc", series=list(PLAN.experiment.virtual.series))
+        if PLAN.experiment.virtual
+        else []
+    ),
     result("sweep.csv") if PLAN.sweep.parameters else [],
 ]
 

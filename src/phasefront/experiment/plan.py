@@ -19,6 +19,7 @@ from phasefront.experiment.load import load, named, parse
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.scans import ScanRow
 from phasefront.experiment.tables import optional_table
+from phasefront.experiment.virtual import check_virtual
 
 if TYPE_CHECKING:
     from phasefront.diffraction.crystals import Crystal
@@ -103,10 +104,22 @@ class Plan:
         """Identifiers of the scans that are of an in situ series."""
         return list(self.scans.index[self.scans["series"].notna()])
 
+    @property
+    def series(self) -> list[str]:
+        """Names of the in situ series of scans, in the table's order."""
+        return list(dict.fromkeys(self.scans["series"].dropna()))
+
+    def log_of_series(self, series: str) -> str:
+        """The log that the scans of a series were taken on."""
+        return self.scans.loc[self.scans_of_series(series)[0], "log"]
+
     def series_of(self, scan: str) -> list[str]:
         """Identifiers of all scans of the same series, this one included."""
-        same = self.scans["series"] == self.scans.loc[scan, "series"]
-        return list(self.scans.index[same])
+        return self.scans_of_series(self.scans.loc[scan, "series"])
+
+    def scans_of_series(self, series: str) -> list[str]:
+        """Identifiers of the scans of a series."""
+        return list(self.scans.index[self.scans["series"] == series])
 
     def scans_of(self, state: str) -> list[str]:
         """Identifiers of a state's scans."""
@@ -183,7 +196,7 @@ class Plan:
                     remedy="give mass_mg in the cycling table, or say where the state is by time_h,"
                     " voltage_v, fraction or rest",
                 )
-        self._check_virtual()
+        check_virtual(self)
         for scan, row in self.scans.iterrows():
             scale = self.experiment.instruments[row["instrument"]].scale
             if row["kind"] == "scan" and scale is None:
@@ -205,69 +218,6 @@ class Plan:
             | {f"{raw}/{log}.mpt": None for log in self.logs.index}
             | {f"{raw}/{pattern}.xye": self.patterns.loc[pattern, "state"] for pattern in patterns}
         )
-
-    def _check_virtual(self) -> None:
-        """A virtual run makes all scans, and what else the tables name among its raw files."""
-        virtual, made = self.experiment.virtual, self.made()
-        if virtual is None:
-            return
-        tables = self.experiment.tables
-        folder = f"results/{self.experiment.run}/raw/"
-        used = set(self.raw_files())
-        if not used & set(made):
-            raise InputError(
-                self.source,
-                f"it says what virtual files to make, but the tables name none of {folder}",
-                field="virtual",
-                remedy="leave the section out where the files are real",
-            )
-        rows = [
-            (source, identifier, path)
-            for source, table in (
-                (tables.scans, self.scans),
-                (tables.cycling, self.logs),
-                (tables.powder, self.patterns),
-            )
-            for identifier, path in table["path"].items()
-        ]
-        for source, identifier, path in rows:
-            wanted = [name for name in made if Path(name).stem == identifier]
-            real = path not in made and (path.startswith(folder) or source == tables.scans)
-            if real or (path in made and path not in wanted):
-                raise InputError(
-                    source,
-                    f"{path!r} is not what the virtual run makes, {wanted[0]!r}"
-                    if wanted
-                    else f"{path!r} is real, while the config has a virtual section",
-                    field=f"{identifier}.path",
-                    remedy="correct the path, or leave the virtual section out",
-                )
-        for log in self.logs.index:
-            if self.logs.loc[log, "path"] in made and _lacks(self.logs, log, "mass_mg"):
-                raise InputError(
-                    tables.cycling,
-                    "a virtual log is of an electrode whose mass is known",
-                    field=f"{log}.mass_mg",
-                    remedy="give the mass of active material",
-                )
-        states = {state.name for state in self.experiment.states}
-        needed = {made[path] for path in used & set(made)} - {None}
-        needed |= {
-            state.name
-            for state in self.experiment.states
-            if state.log is not None and f"{folder}{state.log}.mpt" in used
-        }
-        for missing, remedy in (
-            (needed - set(virtual.states), "say what is true of it, as of the others"),
-            (set(virtual.states) - states, f"name some of {sorted(states)}"),
-        ):
-            if missing:
-                raise InputError(
-                    self.source,
-                    f"the state {min(missing)!r} is not in both, states and virtual.states",
-                    field="virtual.states",
-                    remedy=remedy,
-                )
 
     def _check_log(self, log: str, source: str, field: str) -> None:
         if log not in self.logs.index:

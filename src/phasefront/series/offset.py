@@ -34,6 +34,13 @@ class Offset(NamedTuple):
     sentence: str
 
 
+_NOT_TOLD = Offset(
+    np.full(3, np.nan),
+    "not identifiable: no grain converts through a pulse and a rest, so the data do not tell a"
+    " wrong offset from a slow reaction",
+)
+
+
 def ask_offset(
     moved: np.ndarray, time: np.ndarray, log_time: np.ndarray, log_charge: np.ndarray
 ) -> Offset:
@@ -54,7 +61,12 @@ def ask_offset(
     """
     spacing = float(np.median(np.diff(time.mean(axis=1))))
     reach = max(_REACH * spacing, _HOUR_S)
-    tried = np.arange(-reach, reach + 0.5 * _STEP * spacing, _STEP * spacing)
+    # No scan is placed where the log has no records.
+    first = max(-reach, log_time[0] - np.nanmin(time))
+    last = min(reach, log_time[-1] - np.nanmax(time))
+    tried = np.arange(first, last, _STEP * spacing)
+    if len(tried) < 2:
+        return _NOT_TOLD
     log_likelihood = np.zeros(len(tried))
     moved = np.maximum(moved, 0.0)
     told = 0
@@ -80,11 +92,7 @@ def _judged(tried: np.ndarray, log_likelihood: np.ndarray, grains: int) -> Offse
     inside = tried[log_likelihood > log_likelihood.max() - _BELOW]
     width = np.ptp(inside)
     if not grains or width > _WIDE * np.ptp(tried) or np.ptp(log_likelihood) < _BELOW:
-        return Offset(
-            np.full(3, np.nan),
-            "not identifiable: no grain converts through a pulse and a rest, so the data do not"
-            " tell a wrong offset from a slow reaction",
-        )
+        return _NOT_TOLD
     best = float(np.mean(tried[log_likelihood > log_likelihood.max() - 0.5]))
     found = np.array([best, inside.min(), inside.max()])
     agrees = found[1] <= 0 <= found[2]

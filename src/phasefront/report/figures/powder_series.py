@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @style.styled
-def draw_series(
+def draw_powder_series(
     series: xr.Dataset, cycling: xr.Dataset, *, labels: Mapping[str, str] | None = None
 ) -> Figure:
     """Voltage and molar fractions against charge, and the fractions against time.

@@ -3,7 +3,7 @@
 from phasefront.records.job import Job
 
 
-def gather_series(job):
+def gather_powder_series(job):
     from phasefront.core import netcdf, tables
     from phasefront.layouts.powder_series import (
         BATCH_FITS,
@@ -26,4 +26,4 @@ if __name__ == "__main__":
     job.input("times", "when patterns were measured, of each batch", many=True)
     job.input("fits", "fits of all parts of them", many=True)
     job.output("series", "netCDF file to write").output("table", "csv file to write")
-    job.run(gather_series)
+    job.run(gather_powder_series)
