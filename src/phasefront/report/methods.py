@@ -25,6 +25,7 @@ from phasefront.report.methods_of_scans import (
     tell_templates,
 )
 from phasefront.report.methods_of_sources import (
+    tell_cells,
     tell_comparison,
     tell_cycling,
     tell_followed,
@@ -126,6 +127,7 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "fit_pattern": tell_powder,
     "gather_powder_series": tell_powder_series,
     "import_fractions": tell_refined,
+    "read_cell": tell_cells,
     "compare_sources": tell_comparison,
     "summarise_sweep": tell_sweep,
 }
