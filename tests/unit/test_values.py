@@ -28,7 +28,10 @@ def paths_of_rules() -> set[str]:
     """Paths of all parameters, for one scan, log, pattern, cell and instrument of the demo."""
     text = "\n".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
     text = text.replace("{PLAN.instruments[0]}", "astar")
-    named = {"scan": "grains-x2.5", "log": "charge", "pattern": "powder-x2.5", "cell": "p1"}
+    named = {
+        "scan": "grains-x2.5", "log": "charge", "pattern": "powder-x2.5", "batch": "frames",
+        "cell": "p1",
+    }  # fmt: skip
     return {path.format(**named, instrument="astar") for path in STATED.findall(text)}
 
 
@@ -38,6 +41,11 @@ def test_every_path_of_a_rule_leads_to_a_value_that_is_json(demo, tmp_path):
     demo["tables"]["cells"] = str(cells)
     standard = {"image": "a.tif", "d_spacings": [2.0, 1.0], "scale": 0.01}
     demo["calibration"] = {"method": "standard", "standard": standard}
+    head, *rows = Path(demo["tables"]["powder"]).read_text().splitlines()
+    batch = "frames\t\tdata/*.xye\t0.4127\tcharging\tcharge"
+    table = tmp_path / "powder.tsv"
+    table.write_text("\n".join([f"{head}\tseries\tlog", *(f"{row}\t\t" for row in rows), batch]))
+    demo["tables"]["powder"] = str(table)
     plan, paths = Plan.parse(demo, "demo.yaml"), paths_of_rules()
     assert len(paths) > 35
     for path in paths:

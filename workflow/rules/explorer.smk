@@ -23,6 +23,7 @@ rule draw_explorer:
         interfaces=result("interfaces/{scan}.nc", scan=PLAN.scans.index),
         mechanisms=result("mechanisms.nc") if len(PLAN.scans) else [],
         cells=result("cells/{cell}.nc", cell=PLAN.cells.index),
+        series=result("series/{series}.nc", series=PLAN.series),
         spots=result("spots/{scan}.nc", scan=PLAN.analysed_scans),
         orientations=result("orientations/{scan}.nc", scan=PLAN.analysed_scans),
         calibration=result("calibration/{scan}.nc", scan=RAW_SCANS),
@@ -53,7 +54,7 @@ rule draw_explorer:
         "python scripts/draw_explorer.py --comparison {input.comparison}"
         " --conclusion {input.conclusion} --phases {input.phases} --grains {input.grains}"
         " --interfaces {input.interfaces} --mechanisms {input.mechanisms} --cells {input.cells}"
-        " --spots {input.spots} --orientations {input.orientations}"
+        " --series {input.series} --spots {input.spots} --orientations {input.orientations}"
         " --calibration {input.calibration} --description {input.description}"
         " --raw {input.raw:q} --cifs {input.cifs:q} --program {input.program}"
         " --style {input.style} --scans {params.scans:q} --cameras {params.cameras:q}"

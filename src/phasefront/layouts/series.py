@@ -99,7 +99,14 @@ SERIES = Layout(
         "size": Variable(_GRAIN, "i4", "1", "number of positions that say something"),
         **with_ends("begin", _GRAIN, "time at which the front enters the grain", "s"),
         "end": Variable(_GRAIN, "f8", "s", "time at which 0.95 of what converts has"),
-        **with_ends("speed", _GRAIN, "speed of a straight front", "nm s-1"),
+        **with_ends(
+            "speed", _GRAIN, "speed of a straight front, of its likeliest law; while current flows "
+            "where it goes with charge", "nm s-1",
+        ),
+        **with_ends(
+            "advance", _GRAIN, "way of a straight front for the charge passed by the electrode; "
+            "NaN where ions do not go one way", "nm mA-1 h-1",
+        ),
         **with_ends(
             "direction", _GRAIN, "direction of its advance on the first scan, from columns towards "
             "rows; ends may pass 0 or 360", "degree",
@@ -149,7 +156,11 @@ SERIES_TABLE = Table(
         "end": Column("f8", "s", "time at which 0.95 of what converts has"),
         "way": Column("str", "", "way of converting, or cannot be told"),
         "law": Column("str", "", "law of a straight front, or cannot be told"),
-        "speed": Column("f8", "nm s-1", "speed of a straight front"),
+        "speed": Column(
+            "f8",
+            "nm s-1",
+            "speed of a straight front; while current flows where it goes with charge",
+        ),
         "speed_low": Column("f8", "nm s-1", "lower end, 95 %"),
         "speed_high": Column("f8", "nm s-1", "upper end, 95 %"),
         "direction": Column("f8", "degree", "direction of its advance on the first scan"),

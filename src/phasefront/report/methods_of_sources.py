@@ -5,6 +5,7 @@ from __future__ import annotations
 from phasefront.audit.explain import listed
 from phasefront.comparison.sources.tomography import Tomography
 from phasefront.layouts.powder import POWDER
+from phasefront.layouts.powder_series import POWDER_SERIES
 from phasefront.layouts.tomography import CELL
 from phasefront.records.steps import Step
 from phasefront.report.jobs import Jobs, moving_ion
@@ -63,6 +64,18 @@ def tell_series(jobs: Jobs) -> str:
     return "**In situ series.** " + " ".join(sentences)
 
 
+def tell_followed(jobs: Jobs) -> str:
+    return (
+        "Scans of a series were aligned to its first by an affine map, from the orientations of"
+        " grains and the dark field together. The state of each place (rich, mixed, poor in ions)"
+        " through time is that of a hidden Markov chain on the ion contents from the cells, whose"
+        " errors have a part that repeats at a place, and whose changes go as the current allows."
+        " Fronts were fitted to the changes by importance sampling, as going with time, its square"
+        " root or the charge passed. Charge and beam were told apart by rates of conversion for"
+        " each, over all series together, with grains as the units and any threshold of dose."
+    )
+
+
 def _each(parameters: list[dict], name: str) -> list:
     """The values of jobs, each once."""
     return list(dict.fromkeys(one["placing"][name] for one in parameters))
@@ -106,6 +119,42 @@ def tell_powder(jobs: Jobs) -> str:
         " Standard uncertainties were multiplied by the goodness of fit, and include what"
         f" another line shape does to the fractions.\n\n{markdown_table(heads, rows)}"
     )
+
+
+def tell_powder_series(jobs: Jobs) -> str:
+    fits, clocks = jobs.of("fit_batch"), jobs.of("place_patterns")
+    start = (
+        "the fit of the pattern before it in its part"
+        if fits.values("settings.sequential")[0]
+        else "the CIFs"
+    )
+    sentences = [
+        f"{found.sizes['pattern']} powder patterns of the operando series `{name}`"
+        f" ({number(float(found.attrs['wavelength']))} Å) were fitted as single patterns are, with"
+        f" {fits('settings.background_terms')} Chebyshev terms, each from {start};"
+        f" {int((found['refused'] != '').sum())} fits were refused. Each was placed on the log"
+        f" `{found.attrs['log']}` by the absolute times of both, {_offsets(clocks, name)}; voltage,"
+        " current and charge are means over its exposure"
+        f" ({_between(found['exposure'].values)} s)."
+        for name, found in sorted(jobs.made(POWDER_SERIES).items())
+    ]
+    return "**Operando powder diffraction.** " + " ".join(sentences)
+
+
+def _offsets(clocks: Jobs, series: str) -> str:
+    stated = [step.parameters["clock"] for step in clocks.steps]
+    own = [clock for clock in stated if clock["series"] == series]
+    offsets = dict.fromkeys(clock["clock_offset_s"] for clock in own)
+    errors = dict.fromkeys(clock["clock_offset_error_s"] for clock in own)
+    how_well = (
+        "whose error is not known" if None in errors else f"(± {listed(map(number, errors))} s)"
+    )
+    return f"after an offset of {listed(map(number, offsets))} s of the patterns' clock {how_well}"
+
+
+def _between(values) -> str:
+    low, high = number(float(values.min())), number(float(values.max()))
+    return low if low == high else f"{low} to {high}"
 
 
 def tell_refined(jobs: Jobs) -> str:

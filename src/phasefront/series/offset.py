@@ -23,8 +23,8 @@ _ACTIVE = 0.02
 # (half the quantile of chi squared with one degree of freedom), and the least by which others must
 # be worse.
 _BELOW = 1.92
-# An interval wider than this part of what was tried says nothing.
-_WIDE = 0.5
+# An interval wider than so many scans says nothing.
+_WIDE = 4.0
 
 
 class Offset(NamedTuple):
@@ -32,6 +32,13 @@ class Offset(NamedTuple):
 
     interval: Interval  # s; NaN where not identifiable
     sentence: str
+
+
+_NOT_TOLD = Offset(
+    np.full(3, np.nan),
+    "not identifiable: no grain converts through a pulse and a rest, so the data do not tell a"
+    " wrong offset from a slow reaction",
+)
 
 
 def ask_offset(
@@ -54,7 +61,12 @@ def ask_offset(
     """
     spacing = float(np.median(np.diff(time.mean(axis=1))))
     reach = max(_REACH * spacing, _HOUR_S)
-    tried = np.arange(-reach, reach + 0.5 * _STEP * spacing, _STEP * spacing)
+    # No scan is placed where the log has no records.
+    first = max(-reach, log_time[0] - np.nanmin(time))
+    last = min(reach, log_time[-1] - np.nanmax(time))
+    tried = np.arange(first, last, _STEP * spacing)
+    if len(tried) < 2:
+        return _NOT_TOLD
     log_likelihood = np.zeros(len(tried))
     moved = np.maximum(moved, 0.0)
     told = 0
@@ -73,18 +85,14 @@ def ask_offset(
         expected = np.divide(passed, total, out=even.copy(), where=total > 0)
         expected = (1 - _ASTRAY) * expected + _ASTRAY * even
         log_likelihood += len(inner) * (np.log(expected) @ (share[inner] / share[inner].sum()))
-    return _judged(tried, log_likelihood, told)
+    return _judged(tried, log_likelihood, told, spacing)
 
 
-def _judged(tried: np.ndarray, log_likelihood: np.ndarray, grains: int) -> Offset:
+def _judged(tried: np.ndarray, log_likelihood: np.ndarray, grains: int, spacing: float) -> Offset:
     inside = tried[log_likelihood > log_likelihood.max() - _BELOW]
     width = np.ptp(inside)
-    if not grains or width > _WIDE * np.ptp(tried) or np.ptp(log_likelihood) < _BELOW:
-        return Offset(
-            np.full(3, np.nan),
-            "not identifiable: no grain converts through a pulse and a rest, so the data do not"
-            " tell a wrong offset from a slow reaction",
-        )
+    if not grains or width > _WIDE * spacing or np.ptp(log_likelihood) < _BELOW:
+        return _NOT_TOLD
     best = float(np.mean(tried[log_likelihood > log_likelihood.max() - 0.5]))
     found = np.array([best, inside.min(), inside.max()])
     agrees = found[1] <= 0 <= found[2]

@@ -82,8 +82,8 @@ def order_sentence(found: Interval) -> str:
     if high < 0.5:
         return f"grains convert one by one: {told}"
     if low > 0.5:
-        return f"grains convert concurrently: {told}"
-    return f"whether grains convert one by one or concurrently cannot be told: {told}"
+        return f"grains convert side by side: {told}"
+    return f"whether grains convert one by one or side by side cannot be told: {told}"
 
 
 def balance(

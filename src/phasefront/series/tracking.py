@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
-from scipy import ndimage
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
@@ -14,17 +13,13 @@ from phasefront.layouts.dimensions import named_ends
 from phasefront.layouts.series import SERIES
 from phasefront.series import changes, fronts, histories, offset, population
 from phasefront.series.aligned import Seen, field_of, see
-from phasefront.series.histories import STATES, Chain, Gaps, Histories
+from phasefront.series.grain_fronts import LAWS, Current, fronts_of_grains
+from phasefront.series.histories import STATES, Gaps, Histories
 
-LAWS = ("with time", "with its square root", "with charge")
 # Charge that passes in a series, in parts of what the log ever passes, below which none does.
 _NO_CHARGE = 1e-3
 # Of all charge, so much may go back before a series is said to go both ways.
 _BACK = 0.02
-# Positions of a grain that a front is fitted to: more tell its three numbers little better.
-_FITTED = 300
-# Fewer positions that convert are no front.
-_FEWEST = 8
 
 
 def follow_series(
@@ -84,9 +79,15 @@ def follow_series(
     of_grain = _by_grain(seen, smooth, unguided, count)
     converts = np.abs(np.nan_to_num(of_grain["converted"][-1] - of_grain["converted"][0])) > 0.5
     of_grain |= {"converts": converts}
-    fitted = _fronts(
-        seen, chain, label, of_grain["converts"], change, towards > 0, step, seed, flow
-    )
+    first = times[order[0]].attrs
+    current = Current(
+        log_time, log_charge, onward=towards > 0, one_way=flow in ("out", "in"),
+        clock_error_s=float(first["clock_offset_error_s"]),
+    )  # fmt: skip
+    fitted = fronts_of_grains(
+        seen, chain, smooth, label, np.flatnonzero(converts), change, current, step=step,
+        count=count, seed=seed,
+    )  # fmt: skip
     known = of_grain["size"] > 0
     advanced = of_grain["converted"] if towards > 0 else 1.0 - of_grain["converted"]
     size = of_grain["size"].astype("f8")[known]
@@ -101,7 +102,6 @@ def follow_series(
     asked = offset.ask_offset(
         towards * of_grain["moved"][:, known], at_grain[:, known], log_time, log_charge
     )
-    first = times[order[0]].attrs
     return netcdf.build(
         SERIES,
         {
@@ -217,61 +217,3 @@ def _on_map(seen: Seen, smooth: Histories, change: np.ndarray, shape: tuple[int,
         "smooth": np.moveaxis(laid(smooth.smooth), 2, 0),
         **named_ends("change", np.stack([laid(values) for values in change])),
     }
-
-
-def _fronts(
-    seen: Seen, chain: Chain, label: np.ndarray, converts: np.ndarray, change: np.ndarray,
-    onward: bool, step: float, seed: int, flow: str,
-) -> dict:  # fmt: skip
-    """Variables of SERIES that have a row a grain and come from its front."""
-    count = len(converts)
-    sizes = {"grain": count, "way": len(fronts.WAYS), "law": len(LAWS), "map_axis": 2}
-    names = ("begin", "speed", "direction")
-    found = {name: np.full((3, count), np.nan) for name in names}
-    rest = {
-        name: np.full([sizes[dim] for dim in SERIES.variables[name].dims], np.nan)
-        for name in ("end", "entry", "log_evidence_way", "log_evidence_law")
-    }
-    for grain in np.flatnonzero(converts):
-        own = np.flatnonzero((seen.grain == grain) & np.isfinite(seen.content).any(axis=1))
-        times = change[0, own]
-        if np.isfinite(times).sum() < _FEWEST:
-            continue
-        rest["end"][grain] = np.nanquantile(times, 0.95)
-        found["begin"][:, grain] = np.nanquantile(times, 0.05)
-        own = own[:: max(1, -(-len(own) // _FITTED))]
-        y, x = seen.y[own], seen.x[own]
-        if np.ptp(y) == 0 or np.ptp(x) == 0:
-            continue
-        courses = _courses(chain, seen, own, seen.time, onward=onward)
-        front = fronts.fit(courses, y, x, seed=seed)
-        found["begin"][:, grain] = front.start
-        found["speed"][:, grain] = step * front.speed
-        found["direction"][:, grain] = front.direction
-        rest["entry"][grain] = front.entry
-        depth = _depth_in(label == grain)[y, x]
-        rest["log_evidence_way"][grain] = [
-            front.log_evidence,
-            fronts.log_evidence(courses, depth[:, None], seed=seed),
-            fronts.log_evidence(courses, np.zeros((len(own), 0)), seed=seed),
-        ]
-        rest["log_evidence_law"][grain, 0] = front.log_evidence
-        rest["log_evidence_law"][grain, 1] = fronts.fit(
-            courses, y, x, law="parabolic", seed=seed
-        ).log_evidence
-        if flow in ("out", "in"):
-            passed = np.maximum.accumulate((1.0 if flow == "out" else -1.0) * seen.charge, axis=1)
-            by_charge = _courses(chain, seen, own, passed, onward=onward)
-            rest["log_evidence_law"][grain, 2] = fronts.fit(by_charge, y, x, seed=seed).log_evidence
-    return rest | {
-        key: values for name in names for key, values in named_ends(name, found[name]).items()
-    }
-
-
-def _courses(chain: Chain, seen: Seen, own: np.ndarray, clock: np.ndarray, *, onward: bool):
-    return fronts.courses(chain, seen.content[own], seen.stderr[own], clock[own], onward=onward)
-
-
-def _depth_in(inside: np.ndarray) -> np.ndarray:
-    """Distance of each position from the outside of a grain, the scan's edge not counted."""
-    return ndimage.distance_transform_edt(np.pad(inside, 1, mode="edge"))[1:-1, 1:-1]

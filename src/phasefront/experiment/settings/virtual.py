@@ -8,7 +8,7 @@ from pydantic import Field
 
 from phasefront.experiment.settings.base import Model, Name, Positive, Range, Side
 from phasefront.experiment.settings.instruments import Camera
-from phasefront.experiment.settings.virtual_series import Pulses, VirtualSeries
+from phasefront.experiment.settings.virtual_series import Pulses, SimulatedGrains, VirtualSeries
 
 
 class VirtualState(Model):
@@ -20,13 +20,6 @@ class VirtualState(Model):
     )
     dose: Positive | None = Field(None, description="electrons in a pattern, here alone")
     thickness_nm: Range | None = Field(None, description="thinnest and thickest grain, here alone")
-
-
-class SimulatedGrains(Model):
-    """Which grains of the file of simulated ones stand in states of that insertion model."""
-
-    part: Literal["training", "calibration", "test"] = "test"
-    regimes: list[str] = Field([], description="regimes of that part; all where none is named")
 
 
 class Virtual(Model):
@@ -41,6 +34,9 @@ class Virtual(Model):
     dose: Positive = Field(1e7, description="electrons in a pattern")
     thickness_nm: Range = Field((28.0, 85.0), description="thinnest and thickest grain, nm")
     simulated: SimulatedGrains = SimulatedGrains()
+    detector: Literal["phosphor", "fibre"] = Field(
+        "phosphor", description="what takes the patterns; they differ in all that light undergoes"
+    )
     camera: Camera | None = Field(
         None, description="how the virtual patterns lie to the scan; as the scan where absent"
     )

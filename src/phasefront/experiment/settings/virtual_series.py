@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from phasefront.experiment.settings.base import Fraction, Model, Moment, Name, Positive, Range
+from phasefront.experiment.settings.base import (
+    Fraction,
+    Model,
+    Moment,
+    Name,
+    Positive,
+    Range,
+    Side,
+)
 
 
 def _rising(pair: tuple[float, float]) -> tuple[float, float]:
@@ -102,3 +110,24 @@ class VirtualMember(Model):
     row_ms: Positive
     scan_step_nm: Positive
     electrons_per_position: Positive
+
+
+class SimulatedGrains(Model):
+    """Which grains of the file of simulated ones stand in states of that insertion model, or
+    are pictured in a series."""
+
+    part: Literal["training", "calibration", "test"] = "test"
+    regimes: list[str] = Field([], description="regimes of that part; all where none is named")
+
+
+class SeriesPlan(Model):
+    """All that a virtual series is made from, out of config and tables."""
+
+    series: Name
+    log: Name
+    asked: VirtualSeries
+    pulses: Pulses
+    members: list[VirtualMember]
+    shape: tuple[Side, Side]
+    simulated: SimulatedGrains
+    seed: int

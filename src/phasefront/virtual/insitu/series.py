@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
-from phasefront.experiment.settings.virtual_series import Pulses, VirtualMember, VirtualSeries
+from phasefront.experiment.settings.virtual_series import (
+    Pulses,
+    SeriesPlan,
+    VirtualMember,
+    VirtualSeries,
+)
 from phasefront.layouts.truth import SERIES_TRUTH
 from phasefront.virtual.insertion import placing
 from phasefront.virtual.insitu import clock
@@ -108,6 +114,15 @@ class Series:
         last = np.array(self.resistance.shape).reshape(2, 1, 1) - 1
         row, column = np.clip(np.rint(places - self.corner.reshape(2, 1, 1)), 0, last).astype(int)
         return self.resistance[row, column]
+
+
+def planned_series(plan: SeriesPlan, grains: str | Path = placing.DATA_FILE) -> Series:
+    """The series that a config and its tables plan, with a file of simulated grains."""
+    chosen = placing.Choice(plan.simulated.part, tuple(plan.simulated.regimes), grains)
+    return make_series(
+        plan.series, plan.asked, log=plan.log, pulses=plan.pulses, members=plan.members,
+        shape=plan.shape, simulated=chosen, seed=plan.seed,
+    )  # fmt: skip
 
 
 def make_series(
