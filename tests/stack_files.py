@@ -122,7 +122,7 @@ def write_losses(
         "metadata": {"General": {"title": ""}, "Signal": {"signal_type": "EELS"},
                      "Acquisition_instrument": {"TEM": instrument}},
         "original_metadata": {}, "package_info": {"package": "", "package_version": ""},
-        "attributes": {"_lazy": False}, "learning_results": {}, "tmp_parameters": {},
+        "attributes": {"_lazy": False}, "learning_results": {}, "tmp_parameters": {}, "models": {},
     }  # fmt: skip
     path = folder / f"{name}.hspy"
     file_writer(str(path), signal)

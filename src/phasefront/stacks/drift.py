@@ -54,9 +54,12 @@ def measure_drift(images: np.ndarray, source: str | Path, energy: np.ndarray) ->
         return Drift(np.zeros((1, 2)), np.zeros(1))
     if min(frame) < 8:  # pixels: no outline is in less
         raise InputError(
-            source, f"images of {frame[0]} x {frame[1]} pixels are too small to be laid on each other",
+            source, f"images of {frame[0]} x {frame[1]} pixels are too small to be aligned",
             remedy="set stacks.align to false",
         )  # fmt: skip
+    blank = images.std(axis=(1, 2)) == 0
+    if blank.any():
+        raise _unplaced(source, energy[blank][0], np.inf)
     shift = _by_pairs(images)
     stderr = np.zeros(number)
     for _ in range(_ROUNDS):
@@ -68,12 +71,16 @@ def measure_drift(images: np.ndarray, source: str | Path, energy: np.ndarray) ->
     _refuse_large(shift, frame, source)
     if not (stderr < _LEAST_KNOWN).all():
         worst = int(np.argmax(np.nan_to_num(stderr, nan=np.inf)))
-        raise InputError(
-            source, f"the image at {energy[worst]:g} eV shows nothing that tells where it lies (to"
-            f" {stderr[worst]:.2g} pixel)", field="drift",
-            remedy="leave it out, or set stacks.align to false where the images do not drift",
-        )  # fmt: skip
+        raise _unplaced(source, energy[worst], stderr[worst])
     return Drift(shift, stderr)
+
+
+def _unplaced(source: str | Path, energy: float, stderr: float) -> InputError:
+    return InputError(
+        source, f"the image at {energy:g} eV shows nothing that tells where it lies (to"
+        f" {stderr:.2g} pixel)", field="drift",
+        remedy="leave it out, or set stacks.align to false where the images do not drift",
+    )  # fmt: skip
 
 
 def _refuse_large(shift: np.ndarray, frame: list[int], source: str | Path) -> None:
