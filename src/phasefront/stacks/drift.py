@@ -16,6 +16,7 @@ _UPSAMPLING = 10  # of the first try, 0.1 pixel: the fit starts from it
 _ROUNDS, _STEPS = 2, 4  # of making the mean image anew, and of Gauss's and Newton's method in each
 _MOST_DRIFT = 0.5  # of the frame: beyond, less than half of the images has anything in common
 _LEAST_KNOWN = 1.0  # pixel: an image whose place is not known to this is not laid anywhere
+_SEEN = 5.0  # standard errors by which the mean image must be seen in an image
 _SMOOTHING = 1.0  # pixel, of the first try: noise is not to be followed
 
 
@@ -64,9 +65,12 @@ def measure_drift(images: np.ndarray, source: str | Path, energy: np.ndarray) ->
     stderr = np.zeros(number)
     for _ in range(_ROUNDS):
         _refuse_large(shift, frame, source)
-        mean = _mean_image(images, shift)
+        placed = np.stack([laid(one, move) for one, move in zip(images, shift, strict=True)])
+        total = placed.sum(axis=0)
         for at in range(number):
-            shift[at], stderr[at] = _fit(images[at], mean, shift[at])
+            # Of the others: with itself among them, an image would lie where it lay, by its noise.
+            others = (total - placed[at]) / (number - 1)
+            shift[at], stderr[at] = _fit(images[at], others, shift[at])
         shift -= np.average(shift, axis=0)
     _refuse_large(shift, frame, source)
     if not (stderr < _LEAST_KNOWN).all():
@@ -118,10 +122,6 @@ def _by_pairs(images: np.ndarray) -> np.ndarray:
     return shift - shift.mean(axis=0)
 
 
-def _mean_image(images: np.ndarray, shift: np.ndarray) -> np.ndarray:
-    return np.mean([laid(one, move) for one, move in zip(images, shift, strict=True)], axis=0)
-
-
 def _fit(image: np.ndarray, mean: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, float]:
     """Shift of an image against the mean one, and its standard error, pixel."""
     shift = start.copy()
@@ -149,8 +149,10 @@ def _fit(image: np.ndarray, mean: np.ndarray, start: np.ndarray) -> tuple[np.nda
         step = np.clip(solved[2:] / solved[0], -1, 1)
         shift = shift + step
     left = values - solved @ terms
-    spread = left @ left / (left.size - len(solved))
-    return shift, float(np.sqrt(spread * np.linalg.inv(normal)[2:, 2:].trace() / 2)) / solved[0]
+    covariance = left @ left / (left.size - len(solved)) * np.linalg.inv(normal)
+    if solved[0] < _SEEN * np.sqrt(covariance[0, 0]):
+        return shift, np.inf
+    return shift, float(np.sqrt(covariance[2:, 2:].trace() / 2)) / solved[0]
 
 
 def laid(image: np.ndarray, shift: np.ndarray) -> np.ndarray:
