@@ -37,3 +37,25 @@ def measured(
         )
     through = (1 - stray) * np.exp(-density) + stray
     return rng.poisson(i0[:, None, None] * through + dark).astype(float), i0
+
+
+VANADIUM_EV = 506 + 0.2 * np.arange(116)
+
+
+def truth_spectra(read, energy, *, stretch=1.0, blur=0.15):
+    """Spectra (energy, 3) of V3+, V4+ and V5+ of another crystal field than the references'.
+
+    Lines lie `stretch` times as far from their mean, and each is blurred by `blur` eV; above them
+    is the continuum of V and below the edge a falling background, as per 100 nm of NVPF.
+    """
+    fine = np.arange(500.0, 540.0, 0.05)
+    spectra = []
+    for own, values in read:
+        centre = np.average(own, weights=values)
+        line = np.interp((fine - centre) / stretch + centre, own, values) / stretch
+        line = ndimage.gaussian_filter1d(line, blur / 0.05)
+        step = 0.1 * (
+            1 / (1 + np.exp(-(fine - 516.5) / 0.5)) + 0.5 / (1 + np.exp(-(fine - 523.5) / 0.6))
+        )
+        spectra.append(np.interp(energy, fine, line + step))
+    return np.stack(spectra, axis=1), 0.5 - 0.004 * (energy - energy[0])
