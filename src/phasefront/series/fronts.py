@@ -56,19 +56,21 @@ class Front:
     positions: int
 
 
-def courses(chain: Chain, score: np.ndarray, time: np.ndarray, *, onward: bool) -> Courses:
+def courses(
+    chain: Chain, content: np.ndarray, stderr: np.ndarray, time: np.ndarray, *, onward: bool
+) -> Courses:
     """Every course of each position.
 
     Parameters
     ----------
-    chain, score
+    chain, content, stderr
         As for `histories.histories`; NaN where a scan did not see the position.
     time
         (position, scan) s at which each scan saw each position, rising.
     onward
         Whether ions leave, so that positions go from rich to poor.
     """
-    seen = log_densities(chain, score)
+    seen = log_densities(chain, content, stderr)
     first, mixed, last = np.moveaxis(seen if onward else seen[..., ::-1], -1, 0)
     scans = time.shape[1]
 
