@@ -17,7 +17,10 @@ from stack_files import (
 )
 
 from phasefront.core.errors import InputError
+from phasefront.layouts.stacks import STACK
+from phasefront.records import digests
 from phasefront.stacks.files import read_i0, read_stack
+from phasefront.stacks.measured import measured_stack
 
 ENERGY = np.array([510.0, 515.0, 518.5, 521.0])
 WRITERS = {
@@ -266,6 +269,29 @@ def test_i0_is_interpolated_and_must_reach_over_the_stack(tmp_path):
             read_i0(path, ENERGY)
 
 
+def test_i0_is_of_the_table_or_else_of_the_file_and_never_made_up(tmp_path):
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(500, (4, 20, 30)).astype(float)
+    stack = read_stack(write_nxstxm(tmp_path, ENERGY, counts, monitor=np.full(4, 7.0)))
+    assert measured_stack(stack, name="s")["i0"].values.tolist() == [7.0] * 4
+    region = measured_stack(stack, name="s", i0_region=((0, 10), (5, 30)), dark_counts=2.0)
+    np.testing.assert_allclose(region["i0"], counts[:, :10, 5:].mean(axis=(1, 2)) - 2)
+    assert region.attrs["i0_from"].startswith("pixels without a sample, rows 0 to 9")
+    assert region.attrs["noise_factor"] == pytest.approx(1, rel=0.15)
+    table = tmp_path / "i0.txt"
+    table.write_text("500 600\n530 600\n")
+    of_file = measured_stack(stack, name="s", i0_path=str(table))
+    np.testing.assert_allclose(of_file["i0"], 600)
+    STACK.check(of_file, "stack")
+    with pytest.raises(InputError, match="images are 20 x 30 pixels, and i0_region reaches to 21"):
+        measured_stack(stack, name="s", i0_region=((0, 21), (5, 30)))
+    with pytest.raises(InputError, match="is not above the dark counts at 510 eV"):
+        measured_stack(stack, name="s", i0_region=((0, 10), (5, 30)), dark_counts=700)
+    none = read_stack(write_sdf(tmp_path, ENERGY, counts))
+    with pytest.raises(InputError, match="how much light there was without a sample; give i0"):
+        measured_stack(none, name="s")
+
+
 REAL = {
     "stxm/Hermes_HDF5_small_OK.hdf5": ((2, 2, 2), None),
     "stxm/small_diamond_nxs.nxs": ((8, 7, 6), 66.7),
@@ -290,3 +316,9 @@ def test_real_files_that_are_no_stack_are_refused(shared_data):
     for name in ("eels/test-EELS_spectrum.dm3", "stxm_ptycho_cosmic/NS_181111148.hdr"):
         with pytest.raises(InputError):
             read_stack(shared_data(f"modalities/{name}"))
+
+
+@pytest.mark.parametrize("write", WRITERS.values(), ids=WRITERS)
+def test_what_is_read_along_with_a_stack_counts_as_part_of_it(tmp_path, write):
+    path = write(tmp_path, ENERGY, images())
+    assert set(digests.with_companions(path)) == set(read_stack(path).files)

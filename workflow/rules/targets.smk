@@ -32,6 +32,7 @@ TARGETS = [
     result("figures/cycling/{log}.png", log=PLAN.logs.index),
     result("times/{scan}.nc", scan=PLAN.scans_in_series),
     result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
+    result("figures/chemistry/{stack}.png", stack=PLAN.stacks.index),
     result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
     result("pairs/{instrument}.csv", instrument=PLAN.instruments),
     result("notebooks/experiment.ipynb"),

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import ndimage
 
 from phasefront.core.errors import InputError
-from phasefront.stacks.files import columns_of
+from phasefront.stacks.columns import columns_of
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from pydantic_core import to_jsonable_python
 
 from phasefront.experiment.settings.base import FilePath, Line, Model, Name, Url, refuse_same_names
 from phasefront.experiment.settings.calibration import CalibrationSettings
+from phasefront.experiment.settings.chemistry import ChemistrySettings
 from phasefront.experiment.settings.comparison import ComparisonSettings
 from phasefront.experiment.settings.coverage import CoverageSettings
 from phasefront.experiment.settings.fractions import FractionSettings
@@ -28,6 +29,7 @@ from phasefront.experiment.settings.powder import PowderSettings
 from phasefront.experiment.settings.report import ReportSettings
 from phasefront.experiment.settings.scans import ScanSettings
 from phasefront.experiment.settings.spots import SpotSettings
+from phasefront.experiment.settings.stacks import StackSettings
 from phasefront.experiment.settings.states import State
 from phasefront.experiment.settings.supplement import SupplementSettings
 from phasefront.experiment.settings.sweep import Sweep
@@ -41,6 +43,7 @@ class Tables(Model):
     scans: FilePath | None = None
     cycling: FilePath | None = None
     powder: FilePath | None = None
+    stacks: FilePath | None = None
 
     @model_validator(mode="after")
     def _one_at_least(self) -> Tables:
@@ -82,6 +85,8 @@ class Experiment(Model):
     interfaces: InterfaceSettings = InterfaceSettings()
     mechanisms: MechanismSettings = MechanismSettings()
     powder: PowderSettings = PowderSettings()
+    stacks: StackSettings = StackSettings()
+    chemistry: ChemistrySettings = ChemistrySettings()
     comparison: ComparisonSettings = ComparisonSettings()
     report: ReportSettings = ReportSettings()
     supplement: SupplementSettings = SupplementSettings()

@@ -19,6 +19,8 @@ from phasefront.experiment.settings.base import Model
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.powder import PatternRow
 from phasefront.experiment.settings.scans import ScanRow
+from phasefront.experiment.settings.stacks import StackRow
+from phasefront.experiment.stacks import beside_stacks, check_chemistry
 from phasefront.experiment.tables import read_table
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Plan:
     scans: pd.DataFrame
     logs: pd.DataFrame
     patterns: pd.DataFrame
+    stacks: pd.DataFrame
     sweep: sweep.Space
 
     @classmethod
@@ -61,6 +64,7 @@ class Plan:
             _optional_table(tables.scans, ScanRow),
             _optional_table(tables.cycling, LogRow),
             _optional_table(tables.powder, PatternRow),
+            _optional_table(tables.stacks, StackRow),
             sweep.expand(experiment, source),
         )
         plan._check_references()
@@ -92,11 +96,16 @@ class Plan:
     def tables(self) -> list[str]:
         """Paths of the experiment's tables."""
         tables = self.experiment.tables
-        return [path for path in (tables.scans, tables.cycling, tables.powder) if path]
+        named = (tables.scans, tables.cycling, tables.powder, tables.stacks)
+        return [path for path in named if path]
 
     def scans_of_kind(self, kind: str) -> list[str]:
         """Identifiers of the scans that are raw scans, peak lists or maps."""
         return list(self.scans.index[self.scans["kind"] == kind])
+
+    def stacks_of_kind(self, kind: str) -> list[str]:
+        """Identifiers of the stacks of X-ray absorption, or of another kind."""
+        return list(self.stacks.index[self.stacks["kind"] == kind])
 
     @property
     def scans_in_series(self) -> list[str]:
@@ -148,7 +157,8 @@ class Plan:
 
     def raw_files(self) -> list[str]:
         """Every raw file that the tables name."""
-        return [path for t in (self.scans, self.logs, self.patterns) for path in t["path"]]
+        tables = (self.scans, self.logs, self.patterns, self.stacks)
+        return [path for t in tables for path in t["path"]] + beside_stacks(self.stacks)
 
     def _check_references(self) -> None:
         states = {state.name for state in self.experiment.states}
@@ -168,6 +178,9 @@ class Plan:
         if len(self.patterns):
             _check_known(self.patterns, "state", states, tables.powder)
             self._check_refined()
+        if len(self.stacks):
+            _check_known(self.stacks, "state", states, tables.stacks)
+            check_chemistry(self.experiment, self.stacks, self.source)
         for phase in self.experiment.material.phases:
             for pattern in phase.cell_from:
                 if pattern not in self.patterns.index:
@@ -318,7 +331,8 @@ class Plan:
         from phasefront.experiment import consistency
 
         made = self.made()
-        for path in [*self.cifs, *self.raw_files()]:
+        references = [reference.path for reference in self.experiment.chemistry.references]
+        for path in [*self.cifs, *references, *self.raw_files()]:
             if path not in made:
                 self.check_present(path)
         check_distinct(self.crystals)

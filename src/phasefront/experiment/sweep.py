@@ -15,7 +15,10 @@ from phasefront.experiment.settings.base import Model
 from phasefront.experiment.variants import changes_in, column, label
 
 # Settings that nothing which is compared depends on, and mappings, which no folder can name.
-_ASIDE = {"scans", "interfaces", "mechanisms", "coverage", "report", "supplement", "maps"}
+_ASIDE = {
+    "scans", "interfaces", "mechanisms", "coverage", "report", "supplement", "maps", "stacks",
+    "chemistry",
+}  # fmt: skip
 # Sections of settings, which have defaults. Everything else says what was measured, or where: that
 # is another experiment, with results of its own.
 SWEPT = tuple(

@@ -3,8 +3,8 @@
 A path leads to one of these:
 
 - a section of the config, or a value in it: `grains`, `spots.position_sigma`, `material.names`;
-- what tables and config together say of a scan, a log, a powder pattern or an instrument, such as
-  `scan.grains-x2.5.layout` or `log.charge.row`;
+- what tables and config together say of a scan, a log, a powder pattern, a stack or an
+  instrument, such as `scan.grains-x2.5.layout` or `log.charge.row`;
 - what they say of all of them: `links`, `cameras`, `raw_paths`, `instruments_of_raw_scans`,
   `explored_scans`;
 - `seed_of.NAME`, a seed of its own for each file or step;
@@ -28,6 +28,7 @@ from phasefront.experiment.settings.instruments import Instrument
 from phasefront.experiment.settings.powder import PatternRow
 from phasefront.experiment.settings.scans import ScanClock, ScanLayout
 from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
+from phasefront.experiment.settings.stacks import StackRow
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -153,11 +154,12 @@ _OF_ONE = {
         "row": lambda plan, pattern: _row(plan.patterns, pattern, PatternRow),
     },
     "instrument": {"optics": _optics},
+    "stack": {"row": lambda plan, stack: _row(plan.stacks, stack, StackRow)},
 }
 _OF_ALL = {
     "links": links,
     "cameras": lambda plan: _cameras(plan, plan.scans.index),
-    "raw_paths": lambda plan: list(plan.scans["path"]),
+    "raw_paths": lambda plan: [*plan.scans["path"], *plan.stacks["path"]],
     "instruments_of_raw_scans": lambda plan: list(
         plan.scans.loc[plan.scans_of_kind("scan"), "instrument"]
     ),

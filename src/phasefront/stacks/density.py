@@ -94,8 +94,7 @@ def measure_density(
     Raises
     ------
     InputError
-        No X-ray stack, I0 that is not known or not above the dark counts, or images that cannot be
-        laid on each other.
+        No X-ray stack, or images that cannot be laid on each other.
     """
     name = stack.attrs["stack"]
     if stack.attrs["kind"] != XRAY:
@@ -105,11 +104,6 @@ def measure_density(
         )  # fmt: skip
     counts = stack["counts"].values.astype(float)
     energy, i0, dark = (stack[key].values for key in ("energy", "i0", "dark"))
-    if not (i0 > 0).all():
-        raise InputError(
-            name, f"I0 is not above the dark counts at {energy[~(i0 > 0)][0]:g} eV", field="I0",
-            remedy="correct i0, i0_region or dark_counts in the table of stacks",
-        )  # fmt: skip
     shift, stderr = np.zeros((len(energy), 2)), np.zeros(len(energy))
     factor = np.ones(len(energy))
     if align:

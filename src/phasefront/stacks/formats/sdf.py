@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import re
 from pathlib import Path
 
@@ -19,14 +20,10 @@ _NUMBERED = re.compile(r"_a(\d+)\.xim$", re.IGNORECASE)
 def images_of(path: Path) -> list[Path]:
     """Images of the first channel beside a header, in the order of their numbers."""
     named = [
-        (int(found[1]), file) for file in path.parent.glob(f"{_escaped(path.stem)}_a*.xim")
+        (int(found[1]), file) for file in path.parent.glob(f"{glob.escape(path.stem)}_a*.xim")
         if (found := _NUMBERED.search(file.name))
     ]  # fmt: skip
     return [file for _, file in sorted(named)]
-
-
-def _escaped(stem: str) -> str:
-    return re.sub(r"([\[\]*?])", r"[\1]", stem)
 
 
 def read(path: Path) -> Stack:

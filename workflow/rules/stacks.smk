@@ -1,0 +1,51 @@
+# Stacks of images over energy, and their optical density.
+#
+# in:  a stack (SDF, HDF5, aXis2000), I0
+# out: stacks/<stack>.nc, densities/<stack>.nc
+#
+# config:
+#   stacks: {align: true, max_density: 2.2, stray_share: 0.02}
+#   tables: {stacks: config/mine/stacks.tsv}
+
+
+def stack_row(wildcards):
+    """The row of the table of stacks."""
+    return PLAN.stacks.loc[wildcards.stack]
+
+
+rule read_stack:
+    input:
+        stack=lambda wildcards: raw(stack_row(wildcards)["path"]),
+        parts=lambda wildcards: parts(stack_row(wildcards)["path"]),
+        i0=lambda wildcards: stack_row(wildcards)["i0"] or [],
+        code=code("read_stack"),
+    output:
+        **recorded(measured="stacks/{stack}.nc"),
+    log:
+        logged("read_stack/{stack}"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        row=stated("stack.{stack}.row"),
+    shell:
+        "python scripts/read_stack.py --stack {input.stack:q} --row {params.row:q}"
+        " --i0 {input.i0:q} --measured {output.measured} > {log} 2>&1"
+
+
+rule measure_density:
+    input:
+        measured=result("stacks/{stack}.nc"),
+        code=code("measure_density"),
+    output:
+        **recorded(density="densities/{stack}.nc"),
+    log:
+        logged("measure_density/{stack}"),
+    wildcard_constraints:
+        stack=any_of(PLAN.stacks_of_kind("xray")),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        settings=stated("stacks"),
+    shell:
+        "python scripts/measure_density.py --measured {input.measured}"
+        " --settings {params.settings:q} --density {output.density} > {log} 2>&1"
