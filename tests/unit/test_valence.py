@@ -157,6 +157,24 @@ def test_where_valence_changes_with_thickness_it_says_that_it_cannot_tell_why(re
         assert any(words in one for one in found.warnings) == warned
 
 
+@pytest.mark.parametrize("front", [False, True], ids=["a field", "a front"])
+def test_chemistry_does_not_pass_for_drift(references, front):
+    """A grain whose ends absorb at other energies seems to move from one energy to the next."""
+
+    def divided(thick):
+        y, x = np.indices(thick.shape)
+        return np.where(y + 0.4 * x < 28, 3.1, 4.0)
+
+    stack, valence, _ = virtual(references, 4, of_thickness=divided if front else None)
+    found = measure_density(stack, align=True, max_density=2.2, stray_share=0.02)
+    reach = max(float(np.abs(found[name]).max()) for name in ("shift_y", "shift_x"))
+    assert reach < (0.15 if front else 0.07)
+    fits = fitted(stack, references, align=True, max_density=2.2)
+    told = fits.told == Told.TOLD
+    total = np.hypot(fits.standard_error, fits.systematic_error)
+    assert np.mean(np.abs(fits.value - valence)[told] < 1.96 * total[told]) > 0.9
+
+
 def refuse(stack, references, words, **given):
     with pytest.raises(InputError, match=words):
         fitted(stack, references, **given)

@@ -114,6 +114,7 @@ def measure_density(
     density, variance = optical_density(
         counts, i0, dark, i0_variance=stack["i0_variance"].values, noise=noise
     )
+    variance = variance + _of_misplacing(density, stderr)
     return netcdf.build(
         DENSITY,
         {
@@ -127,6 +128,13 @@ def measure_density(
         }
         | {"max_density": max_density, "stray_share": stray_share, "aligned": int(align)},
     )  # fmt: skip
+
+
+def _of_misplacing(density: np.ndarray, stderr: np.ndarray) -> np.ndarray:
+    """Variance (energy, y, x) of densities whose images' places have a standard error, pixel."""
+    smooth = ndimage.gaussian_filter(np.nan_to_num(density), (0, 1, 1))
+    slopes = np.gradient(smooth, axis=(1, 2))
+    return stderr[:, None, None] ** 2 * sum(slope**2 for slope in slopes)
 
 
 def _saturated(

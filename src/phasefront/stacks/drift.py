@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import ndimage
+from threadpoolctl import threadpool_limits
 
 from phasefront.core.errors import InputError
 
@@ -17,6 +18,9 @@ _ROUNDS, _STEPS = 2, 4  # of making the mean image anew, and of Gauss's and Newt
 _MOST_DRIFT = 0.5  # of the frame: beyond, less than half of the images has anything in common
 _LEAST_KNOWN = 1.0  # pixel: an image whose place is not known to this is not laid anywhere
 _SEEN = 5.0  # standard errors by which the mean image must be seen in an image
+# Pixels over which contrast may change, and into how many parts at most: well above an outline's
+# width, which tells the shift. And how firmly it is held to the mean, in shares of the best known.
+_CELL, _MOST_CELLS, _HELD = 10, 6, 1e-3
 _SMOOTHING = 1.0  # pixel, of the first try: noise is not to be followed
 
 
@@ -34,9 +38,9 @@ def measure_drift(images: np.ndarray, source: str | Path, energy: np.ndarray) ->
     """The drift of images whose contrast changes but whose outlines do not.
 
     Images are first laid on each other in pairs by cross-correlation (Guizar-Sicairos et al., Opt.
-    Lett. 33, 156, 2008, as in scikit-image), then each is fitted by a scaled mean image, shifted,
-    and an offset (Lucas and Kanade, IJCAI 1981). The error of the shift is that of this fit, whose
-    residuals hold noise and what the mean image does not show.
+    Lett. 33, 156, 2008, as in scikit-image), then each is fitted by the mean image of the others,
+    shifted, with a smooth contrast and an offset (Lucas and Kanade, IJCAI 1981). The error of the
+    shift is that of this fit, whose residuals hold noise and what the mean image does not show.
 
     Parameters
     ----------
@@ -61,6 +65,18 @@ def measure_drift(images: np.ndarray, source: str | Path, energy: np.ndarray) ->
     blank = images.std(axis=(1, 2)) == 0
     if blank.any():
         raise _unplaced(source, energy[blank][0], np.inf)
+    with threadpool_limits(1, user_api="blas"):  # sums in one order, whatever the cores
+        shift, stderr = _placed(images, source)
+    _refuse_large(shift, frame, source)
+    if not (stderr < _LEAST_KNOWN).all():
+        worst = int(np.argmax(np.nan_to_num(stderr, nan=np.inf)))
+        raise _unplaced(source, energy[worst], stderr[worst])
+    return Drift(shift, stderr)
+
+
+def _placed(images: np.ndarray, source: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """Shifts (energy, 2) with the mean 0, and their standard errors, infinite where untold."""
+    number, *frame = images.shape
     shift = _by_pairs(images)
     stderr = np.zeros(number)
     for _ in range(_ROUNDS):
@@ -72,11 +88,7 @@ def measure_drift(images: np.ndarray, source: str | Path, energy: np.ndarray) ->
             others = (total - placed[at]) / (number - 1)
             shift[at], stderr[at] = _fit(images[at], others, shift[at])
         shift -= np.average(shift, axis=0)
-    _refuse_large(shift, frame, source)
-    if not (stderr < _LEAST_KNOWN).all():
-        worst = int(np.argmax(np.nan_to_num(stderr, nan=np.inf)))
-        raise _unplaced(source, energy[worst], stderr[worst])
-    return Drift(shift, stderr)
+    return shift, stderr
 
 
 def _unplaced(source: str | Path, energy: float, stderr: float) -> InputError:
@@ -123,36 +135,63 @@ def _by_pairs(images: np.ndarray) -> np.ndarray:
 
 
 def _fit(image: np.ndarray, mean: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, float]:
-    """Shift of an image against the mean one, and its standard error, pixel."""
+    """Shift of an image against the mean one, and its standard error, pixel.
+
+    The image is the mean one, moved, times a contrast that changes smoothly over the frame. With
+    one contrast for all, a grain whose ends absorb at other energies would seem to move from one
+    energy to the next: towards the end that absorbs more.
+    """
     shift = start.copy()
     margin = [
         min(int(np.ceil(abs(m))) + 2, size // 3) for m, size in zip(shift, image.shape, strict=True)
     ]
     inside = tuple(slice(m, -m) for m in margin)
+    values = image[inside].ravel()
+    hats = _hats(image.shape, inside)
+    contrast = None
     for _ in range(_STEPS):
         model = ndimage.shift(mean, shift, order=3, mode="nearest")
-        slope = np.gradient(model)
-        terms = np.stack(
-            [
-                model[inside].ravel(),
-                np.ones(model[inside].size),
-                *(-g[inside].ravel() for g in slope),
-            ]
-        )
-        values = image[inside].ravel()
+        slope = [-one[inside].ravel() for one in np.gradient(model)]
+        model = model[inside].ravel()
+        whole, seen = _scaled(values, model)
+        if not seen:
+            return shift, np.inf
+        contrast = np.full(len(values), whole) if contrast is None else contrast
+        terms = np.vstack([model * hats, np.ones(len(values)), *(contrast * one for one in slope)])
         normal = terms @ terms.T
+        # Where there is no sample the contrast is that of the whole image.
+        held = np.zeros(len(terms))
+        held[: len(hats)] = _HELD * normal.diagonal()[: len(hats)].max()
+        normal = normal + np.diag(held)
         if np.linalg.cond(normal) > 1e15:  # no outlines at all
             return shift, np.inf
-        solved = np.linalg.solve(normal, terms @ values)
-        if not solved[0] > 0:  # the image is the mean one's negative, or nothing of it
-            return shift, np.inf
-        step = np.clip(solved[2:] / solved[0], -1, 1)
-        shift = shift + step
-    left = values - solved @ terms
-    covariance = left @ left / (left.size - len(solved)) * np.linalg.inv(normal)
-    if solved[0] < _SEEN * np.sqrt(covariance[0, 0]):
-        return shift, np.inf
-    return shift, float(np.sqrt(covariance[2:, 2:].trace() / 2)) / solved[0]
+        solved = np.linalg.solve(normal, terms @ (values - whole * model))
+        contrast = whole + solved[: len(hats)] @ hats
+        shift = shift + np.clip(solved[-2:], -1, 1)
+    left = values - whole * model - solved @ terms
+    covariance = left @ left / (left.size - len(terms)) * np.linalg.inv(normal)
+    return shift, float(np.sqrt(covariance[-2:, -2:].trace() / 2))
+
+
+def _scaled(values: np.ndarray, model: np.ndarray) -> tuple[float, bool]:
+    """Scale of a model in values, beside a constant, and whether it stands out of what is left."""
+    centred = model - model.mean()
+    power = centred @ centred
+    if not power > 0:
+        return 0.0, False
+    scale = centred @ values / power
+    left = values - values.mean() - scale * centred
+    return float(scale), bool(scale > _SEEN * np.sqrt(left @ left / (left.size - 2) / power))
+
+
+def _hats(shape: tuple[int, int], inside: tuple[slice, slice]) -> np.ndarray:
+    """Piecewise linear functions (function, pixel) on a coarse grid over the frame, adding to 1."""
+    axes = []
+    for size, part in zip(shape, inside, strict=True):
+        cells = int(np.clip(size // _CELL, 1, _MOST_CELLS))
+        place = np.linspace(0, cells, size)[part]
+        axes.append(np.clip(1 - np.abs(place - np.arange(cells + 1)[:, None]), 0, None))
+    return np.einsum("iy,jx->ijyx", *axes).reshape(len(axes[0]) * len(axes[1]), -1)
 
 
 def laid(image: np.ndarray, shift: np.ndarray) -> np.ndarray:
