@@ -1,6 +1,6 @@
-# Chemistry of maps: valence, or ion content, from X-ray stacks.
+# Chemistry of maps: valence, or ion content, from X-ray stacks; quantities from other programs.
 #
-# in:  densities/<stack>.nc, reference spectra
+# in:  densities/<stack>.nc, reference spectra; maps of other programs
 # out: chemistry/<stack>.nc, figures/stacks/<stack>.png, figures/chemistry/<stack>.png
 #
 # config:
@@ -35,17 +35,52 @@ rule fit_valence:
         " --chemistry {output.chemistry} > {log} 2>&1"
 
 
-rule draw_chemistry:
+rule import_quantity:
+    input:
+        map=of_stack("path"),
+        error=of_stack("error_map"),
+        thickness=of_stack("thickness_map"),
+        code=code("import_quantity"),
+    output:
+        **recorded(chemistry="chemistry/{stack}.nc"),
+    log:
+        logged("import_quantity/{stack}"),
+    wildcard_constraints:
+        stack=any_of(PLAN.stacks_of_kind("map")),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        row=stated("stack.{stack}.row"),
+    shell:
+        "python scripts/import_quantity.py --map {input.map:q} --error {input.error:q}"
+        " --thickness {input.thickness:q} --row {params.row:q}"
+        " --chemistry {output.chemistry} > {log} 2>&1"
+
+
+rule draw_density:
     input:
         density=result("densities/{stack}.nc"),
+        code=code("draw_density"),
+    output:
+        **pictured(
+            "figure", "figures/stacks/{stack}.png", "stack", "Stacks", stack="{stack}"
+        ),
+    log:
+        logged("draw_density/{stack}"),
+    conda:
+        "../../envs/environment.yaml"
+    shell:
+        "python scripts/draw_density.py --density {input.density}"
+        " --figure {output.figure} > {log} 2>&1"
+
+
+rule draw_chemistry:
+    input:
         chemistry=result("chemistry/{stack}.nc"),
         code=code("draw_chemistry"),
     output:
         **pictured(
-            "stack", "figures/stacks/{stack}.png", "stack", "Stacks", stack="{stack}"
-        ),
-        **pictured(
-            "map",
+            "figure",
             "figures/chemistry/{stack}.png",
             "chemistry",
             "Stacks",
@@ -56,5 +91,5 @@ rule draw_chemistry:
     conda:
         "../../envs/environment.yaml"
     shell:
-        "python scripts/draw_chemistry.py --density {input.density}"
-        " --chemistry {input.chemistry} --stack {output.stack} --map {output.map} > {log} 2>&1"
+        "python scripts/draw_chemistry.py --chemistry {input.chemistry}"
+        " --figure {output.figure} > {log} 2>&1"

@@ -8,16 +8,16 @@
 #   tables: {stacks: config/mine/stacks.tsv}
 
 
-def stack_row(wildcards):
-    """The row of the table of stacks."""
-    return PLAN.stacks.loc[wildcards.stack]
+def of_stack(column):
+    """The file that a column of the table of stacks names, if it does."""
+    return lambda wildcards: PLAN.stacks.loc[wildcards.stack, column] or []
 
 
 rule read_stack:
     input:
-        stack=lambda wildcards: raw(stack_row(wildcards)["path"]),
-        parts=lambda wildcards: parts(stack_row(wildcards)["path"]),
-        i0=lambda wildcards: stack_row(wildcards)["i0"] or [],
+        stack=lambda wildcards: raw(of_stack("path")(wildcards)),
+        parts=lambda wildcards: parts(of_stack("path")(wildcards)),
+        i0=of_stack("i0"),
         code=code("read_stack"),
     output:
         **recorded(measured="stacks/{stack}.nc"),

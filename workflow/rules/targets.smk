@@ -33,6 +33,7 @@ TARGETS = [
     result("times/{scan}.nc", scan=PLAN.scans_in_series),
     result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
     result("figures/chemistry/{stack}.png", stack=PLAN.stacks.index),
+    result("figures/stacks/{stack}.png", stack=PLAN.stacks_of_kind("xray")),
     result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
     result("pairs/{instrument}.csv", instrument=PLAN.instruments),
     result("notebooks/experiment.ipynb"),

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 def beside_stacks(stacks: pd.DataFrame) -> list[str]:
     """Files that the table of stacks names beside the stacks themselves."""
-    return [path for path in stacks["i0"] if not pd.isna(path)]
+    return [
+        path for column in ("i0", "error_map", "thickness_map") for path in stacks[column]
+        if not pd.isna(path)
+    ]  # fmt: skip
 
 
 def check_chemistry(experiment: Experiment, stacks: pd.DataFrame, source: str) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from phasefront.experiment.settings.base import FilePath, Model, Name, Positive
+from phasefront.experiment.settings.base import FilePath, Line, Model, Name, Positive
 
 
 class StackSettings(Model):
@@ -47,7 +47,9 @@ class StackRow(Model):
     stack: Name
     state: Name
     path: FilePath
-    kind: Literal["xray"] = Field("xray", description="X-ray absorption")
+    kind: Literal["xray", "map"] = Field(
+        "xray", description="X-ray absorption, or a map of a quantity that another program made"
+    )
     pixel_nm: Positive | None = Field(None, description="where the file does not say it")
     i0: FilePath | None = Field(
         None, description="I0, where the file has no monitor: text of two columns, eV and counts"
@@ -56,9 +58,38 @@ class StackRow(Model):
         None, description="pixels without a sample in every image, rows, columns: 0:10, 0:125"
     )
     dark_counts: float = Field(0, ge=0, description="counts of a pixel without light")
+    quantity: Line | None = Field(None, description="of a map: what its values are")
+    unit: Line | None = Field(None, description="of a map: theirs, 1 for shares and the like")
+    error: float | None = Field(None, ge=0, description="of a map: standard error of each value")
+    error_map: FilePath | None = Field(None, description="of a map: map of its standard errors")
+    systematic_error: float = Field(
+        0, ge=0, description="of a map: standard error that all values share"
+    )
+    thickness_map: FilePath | None = Field(
+        None, description="of a map: map of the thickness on the same pixels, to lay it on others"
+    )
+    thickness_unit: Line = Field("1", description="of a map: unit of the thickness")
 
     @model_validator(mode="after")
     def _one_i0(self) -> StackRow:
         if self.i0 is not None and self.i0_region is not None:
             raise ValueError("i0 and i0_region are both given; give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _a_map_says_what_it_is(self) -> StackRow:
+        stated = (self.quantity, self.unit)
+        errors = (self.error, self.error_map)
+        if self.kind == "map":
+            if None in stated or errors.count(None) != 1:
+                raise ValueError(
+                    "a map needs quantity, unit and one of error and error_map; add what lacks"
+                )
+            if (self.i0, self.i0_region) != (None, None) or self.dark_counts:
+                raise ValueError("a map has no I0 and no dark counts; leave them out")
+        elif set(stated + errors + (self.thickness_map,)) != {None} or self.systematic_error:
+            raise ValueError(
+                "quantity, unit, errors and thickness_map are of maps alone; set kind to map or"
+                " leave them out"
+            )
         return self
