@@ -17,6 +17,7 @@ def read_stack(job):
         i0_path=str(job.i0[0]) if job.i0 else None,
         i0_region=row.i0_region,
         dark_counts=row.dark_counts,
+        beam_kev=row.beam_kev,
     )
     if measured.attrs["notes"]:
         print(measured.attrs["notes"])

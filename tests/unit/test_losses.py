@@ -49,7 +49,7 @@ def sections(*, other=0.1, relative_error=0.05, beam=200.0):
     ]  # fmt: skip
 
 
-def virtual(seed, sodium, thick, *, electrons=5e8, dual_shift=0.3, metal=0.0):
+def virtual(seed, sodium, thick, *, electrons=3e11, dual_shift=0.3, metal=0.0):
     """Low loss and edges of one map, by plural scattering; `electrons` go to each position."""
     rng = np.random.default_rng(seed)
     shape = thick.shape
@@ -94,7 +94,7 @@ def stack_of(name, energy, counts, **given):
 
 def fitted(core, low, given=None, **changes):
     settings = {
-        "ratio": ("Na", "V"), "fit_ev": (470.0, 1300.0), "left_out_ev": WHITE,
+        "ratio": ("Na", "V"), "fit_ev": (470.0, 1300.0), "fine_structure_ev": WHITE,
         "max_relative_error": 0.5,
     }  # fmt: skip
     return fit_ratio(core, low, given or sections(), **settings | changes)

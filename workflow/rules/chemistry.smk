@@ -1,7 +1,7 @@
 # Chemistry of maps: valence, or ion content, from X-ray stacks; quantities from other programs.
 #
 # in:  densities/<stack>.nc, reference spectra; maps of other programs
-# out: chemistry/<stack>.nc, figures/stacks/<stack>.png, figures/chemistry/<stack>.png
+# out: chemistry/<stack>.nc, figures/chemistry/<stack>.png
 #
 # config:
 #   chemistry:
@@ -55,23 +55,6 @@ rule import_quantity:
         "python scripts/import_quantity.py --map {input.map:q} --error {input.error:q}"
         " --thickness {input.thickness:q} --row {params.row:q}"
         " --chemistry {output.chemistry} > {log} 2>&1"
-
-
-rule draw_density:
-    input:
-        density=result("densities/{stack}.nc"),
-        code=code("draw_density"),
-    output:
-        **pictured(
-            "figure", "figures/stacks/{stack}.png", "stack", "Stacks", stack="{stack}"
-        ),
-    log:
-        logged("draw_density/{stack}"),
-    conda:
-        "../../envs/environment.yaml"
-    shell:
-        "python scripts/draw_density.py --density {input.density}"
-        " --figure {output.figure} > {log} 2>&1"
 
 
 rule draw_chemistry:

@@ -1,7 +1,7 @@
 # Stacks of images over energy, and their optical density.
 #
 # in:  a stack (SDF, HDF5, aXis2000), I0
-# out: stacks/<stack>.nc, densities/<stack>.nc
+# out: stacks/<stack>.nc, densities/<stack>.nc, figures/stacks/<stack>.png
 #
 # config:
 #   stacks: {align: true, max_density: 2.2, stray_share: 0.02}
@@ -10,7 +10,12 @@
 
 def of_stack(column):
     """The file that a column of the table of stacks names, if it does."""
-    return lambda wildcards: PLAN.stacks.loc[wildcards.stack, column] or []
+
+    def find(wildcards):
+        cell = PLAN.stacks.loc[wildcards.stack, column]
+        return cell if isinstance(cell, str) else []
+
+    return find
 
 
 rule read_stack:
@@ -49,3 +54,20 @@ rule measure_density:
     shell:
         "python scripts/measure_density.py --measured {input.measured}"
         " --settings {params.settings:q} --density {output.density} > {log} 2>&1"
+
+
+rule draw_density:
+    input:
+        density=result("densities/{stack}.nc"),
+        code=code("draw_density"),
+    output:
+        **pictured(
+            "figure", "figures/stacks/{stack}.png", "stack", "Stacks", stack="{stack}"
+        ),
+    log:
+        logged("draw_density/{stack}"),
+    conda:
+        "../../envs/environment.yaml"
+    shell:
+        "python scripts/draw_density.py --density {input.density}"
+        " --figure {output.figure} > {log} 2>&1"

@@ -5,6 +5,8 @@
 #   virtual: {material: nvpf}
 #   sweep: {grid: {phases.decide_above: [0.9, 0.99]}}
 
+from phasefront.experiment.stacks import mapped
+
 TARGETS = [
     result("summary.json"),
     result("comparison.csv"),
@@ -32,7 +34,7 @@ TARGETS = [
     result("figures/cycling/{log}.png", log=PLAN.logs.index),
     result("times/{scan}.nc", scan=PLAN.scans_in_series),
     result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
-    result("figures/chemistry/{stack}.png", stack=PLAN.stacks.index),
+    result("figures/chemistry/{stack}.png", stack=mapped(PLAN.stacks)),
     result("figures/stacks/{stack}.png", stack=PLAN.stacks_of_kind("xray")),
     result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
     result("pairs/{instrument}.csv", instrument=PLAN.instruments),

@@ -21,8 +21,10 @@ from phasefront.stacks.formats.stack import LOSS
 # Relative differences that beam energies, and collection angles, may have. Chosen.
 _SAME_BEAM, _SAME_ANGLE = 0.02, 0.1
 # Exponents of the background's powers about that of what lies below the first edge (linear
-# combination of power laws: Cueva et al., Microsc. Microanal. 18, 667, 2012), and of another such.
-_POWERS, _OTHER_POWERS = (-1.0, 0.0, 1.0), (-0.6, 0.6)
+# combination of power laws: Cueva et al., Microsc. Microanal. 18, 667, 2012), and of one with one
+# term less, which says what the choice matters.
+_POWERS, _OTHER_POWERS = (-1.5, -0.5, 0.5, 1.5), (-1.0, 0.0, 1.0)
+_KNOTS = 2.0  # eV between knots of a fine structure: white lines are as wide
 _FEWEST_BELOW = 8  # channels below the first edge
 _SEEN = 5.0  # standard errors by which the second element must be seen; chosen
 
@@ -80,7 +82,7 @@ def fit_ratio(
     *,
     ratio: tuple[str, str],
     fit_ev: tuple[float, float],
-    left_out_ev: Sequence[tuple[float, float]] = (),
+    fine_structure_ev: Sequence[tuple[float, float]] = (),
     max_relative_error: float,
 ) -> Ratio:
     """Ratio of elements from edges and background, fitted together with plural scattering.
@@ -100,8 +102,11 @@ def fit_ratio(
         Cross sections of all edges in the range.
     ratio
         The element above, and the one below the line.
-    fit_ev, left_out_ev
-        Energies fitted, and parts of them left out: white lines, which atoms' cross sections lack.
+    fit_ev
+        Energies fitted.
+    fine_structure_ev
+        Parts of them with white lines, which atoms' cross sections lack: there anything may be
+        added to the edge, and is scattered again as the edge is.
     max_relative_error
         Positions whose standard error is larger are not told.
 
@@ -120,7 +125,7 @@ def fit_ratio(
             source, f"it is a map of {shapes[0]}, its low loss {low.attrs['stack']} of {shapes[1]}",
             field="low_loss", remedy="name the low loss of the same positions",
         )  # fmt: skip
-    kept = _kept(energy, sections, ratio, fit_ev, left_out_ev, source)
+    kept = _kept(energy, sections, ratio, fit_ev, source)
     losses, low_counts = low["energy"].values, low["counts"].values.astype(float)
     zero = low_loss.zero_shifts(losses, low_counts, low.attrs["stack"])
     low_counts = low_loss.aligned(losses, low_counts, zero)
@@ -130,7 +135,7 @@ def fit_ratio(
     names = [section.element for section in sections]
     above, below = names.index(ratio[0]), names.index(ratio[1])
     with threadpool_limits(1, user_api="blas"):  # sums in one order, whatever the cores
-        edges = _edges(energy, sections, losses, low_counts)
+        edges = _edges(energy, sections, fine_structure_ev, losses, low_counts)
         power = _power(energy, spectra, sections, fit_ev, source)
         value, relative, misfit, seen = _ratios(
             energy, spectra, edges, kept, power, _POWERS, above, below
@@ -187,7 +192,7 @@ def _check_beam(core: xr.Dataset, sections: Sequence[CrossSection]) -> None:
 
 def _kept(
     energy: np.ndarray, sections: Sequence[CrossSection], ratio: tuple[str, str],
-    fit_ev: tuple[float, float], left_out_ev: Sequence[tuple[float, float]], source: str,
+    fit_ev: tuple[float, float], source: str,
 ) -> np.ndarray:  # fmt: skip
     """Which energies (energy,) are fitted."""
     low, high = fit_ev
@@ -208,10 +213,7 @@ def _kept(
                 source, f"the edge of {section.element} at {section.onset:g} eV is not within"
                 f" {low:g} to {high:g} eV", field="losses.fit_ev", remedy="widen losses.fit_ev",
             )  # fmt: skip
-    kept = (energy >= low) & (energy <= high)
-    for start, end in left_out_ev:
-        kept &= ~((energy >= start) & (energy <= end))
-    return kept
+    return (energy >= low) & (energy <= high)
 
 
 def _power(
@@ -232,18 +234,25 @@ def _power(
 
 
 def _edges(
-    energy: np.ndarray, sections: Sequence[CrossSection], losses: np.ndarray, low: np.ndarray
+    energy: np.ndarray,
+    sections: Sequence[CrossSection],
+    fine_structure_ev: Sequence[tuple[float, float]],
+    losses: np.ndarray,
+    low: np.ndarray,
 ) -> np.ndarray:
-    """Edges with plural scattering (section, energy, y, x), per atom and electron of the beam."""
+    """Terms with plural scattering (term, energy, y, x): edges, per atom and electron of the beam,
+    and then the fine structure's."""
     step = float(np.diff(energy).mean())
     # The low loss on the edges' channels, 0 among them, and energies so far below as it reaches.
     first, last = math.ceil(losses[0] / step), math.floor(losses[-1] / step)
     grid = step * np.arange(first, last + 1)
     from_below = energy[0] - grid[-1]
     wide = from_below + step * np.arange(len(energy) + last - first)
-    bare = np.stack(
-        [np.interp(wide, one.energy, one.values, left=0.0) for one in sections]
-    )  # fmt: skip
+    bare = [np.interp(wide, one.energy, one.values, left=0.0) for one in sections]
+    for start, end in fine_structure_ev:
+        knots = np.linspace(start, end, max(round((end - start) / max(_KNOTS, step)), 2) + 1)
+        bare += [np.interp(wide, knots, one, 0, 0) for one in np.eye(len(knots))[1:-1]]
+    bare = np.stack(bare)
     # Summed into the edges' channels, not read off in their middle: a zero loss may be narrower.
     fine = float(np.diff(losses).mean())
     ends = np.concatenate([losses - fine / 2, losses[-1:] + fine / 2])
@@ -255,7 +264,7 @@ def _edges(
     start = len(grid) - 1
     convolved = signal.fftconvolve(bare[:, None], kernels[None], axes=2)
     return np.moveaxis(convolved[:, :, start : start + len(energy)], 2, 1).reshape(
-        len(sections), len(energy), *low.shape[1:]
+        len(bare), len(energy), *low.shape[1:]
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
+from phasefront.chemistry.dose import ZeroDose
+from phasefront.chemistry.losses import Ratio
 from phasefront.chemistry.valence import Valence
 from phasefront.core import netcdf
 from phasefront.layouts.chemistry import CHEMISTRY, Told
@@ -50,3 +52,50 @@ def ion_content(
         ),
         systematic_error=valences["systematic_error"].copy(data=systematic.values),
     ).assign_attrs(quantity="ion content", unit="ions per formula unit")
+
+
+def ratio_map(
+    fitted: Ratio, stack: xr.Dataset, *, elements: tuple[str, str], before: ZeroDose | None = None
+) -> xr.Dataset:
+    """A CHEMISTRY dataset of a ratio of elements from losses.
+
+    Parameters
+    ----------
+    fitted
+        Of the first scan.
+    stack
+        Its STACK dataset.
+    before
+        The ratio before the beam changed it, where there are repeats.
+    """
+    name = "/".join(elements)
+    value, stderr, systematic = fitted.value, fitted.standard_error, fitted.systematic_error
+    warnings = list(fitted.warnings)
+    if before is None:
+        warnings.append(f"{name} is as the beam left it: there are no repeats")
+    else:
+        # What is systematic is a share of the ratio, of the first scan as before it.
+        systematic = np.hypot(systematic * before.value / value, before.decay_error)
+        value, stderr = before.value, before.standard_error
+        warnings.append(
+            f"{name} is extrapolated to no dose: 1/e is left after {before.decay_dose:.3g}"
+            f" electrons per nm2 (error {before.decay_dose_stderr:.2g})"
+        )
+    told = np.isfinite(value) & np.isfinite(systematic)
+    return netcdf.build(
+        CHEMISTRY,
+        {
+            "value": np.where(told, value, np.nan),
+            "standard_error": np.where(told, stderr, np.nan),
+            "systematic_error": np.where(told, systematic, np.nan),
+            "thickness": fitted.thickness, "thickness_stderr": fitted.thickness_stderr,
+            "mask": told, "told": fitted.told, "misfit": fitted.misfit,
+        },
+        {
+            "map": stack.attrs["stack"], "quantity": name, "unit": "atoms per atom",
+            "thickness_unit": "inelastic mean free paths",
+            "pixel_y_nm": stack.attrs["pixel_y_nm"], "pixel_x_nm": stack.attrs["pixel_x_nm"],
+            "method": "energy loss", "energy_shift_ev": np.nan, "shift_error_ev": np.nan,
+            "broadening_ev": np.nan, "correlation": np.nan, "warnings": "; ".join(warnings),
+        },
+    )  # fmt: skip

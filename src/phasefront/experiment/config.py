@@ -20,6 +20,7 @@ from phasefront.experiment.settings.fractions import FractionSettings
 from phasefront.experiment.settings.grains import GrainSettings
 from phasefront.experiment.settings.instruments import InstrumentSection
 from phasefront.experiment.settings.interfaces import InterfaceSettings
+from phasefront.experiment.settings.losses import LossSettings
 from phasefront.experiment.settings.maps import MapSettings
 from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.mechanisms import MechanismSettings
@@ -87,6 +88,7 @@ class Experiment(Model):
     powder: PowderSettings = PowderSettings()
     stacks: StackSettings = StackSettings()
     chemistry: ChemistrySettings = ChemistrySettings()
+    losses: LossSettings = LossSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     report: ReportSettings = ReportSettings()
     supplement: SupplementSettings = SupplementSettings()

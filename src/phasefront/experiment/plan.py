@@ -20,7 +20,7 @@ from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.powder import PatternRow
 from phasefront.experiment.settings.scans import ScanRow
 from phasefront.experiment.settings.stacks import StackRow
-from phasefront.experiment.stacks import beside_stacks, check_chemistry
+from phasefront.experiment.stacks import beside_stacks, check_stacks, spectra_of
 from phasefront.experiment.tables import read_table
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Plan:
             self._check_refined()
         if len(self.stacks):
             _check_known(self.stacks, "state", states, tables.stacks)
-            check_chemistry(self.experiment, self.stacks, self.source)
+            check_stacks(self.experiment, self.stacks, self.source)
         for phase in self.experiment.material.phases:
             for pattern in phase.cell_from:
                 if pattern not in self.patterns.index:
@@ -331,8 +331,7 @@ class Plan:
         from phasefront.experiment import consistency
 
         made = self.made()
-        references = [reference.path for reference in self.experiment.chemistry.references]
-        for path in [*self.cifs, *references, *self.raw_files()]:
+        for path in [*self.cifs, *spectra_of(self.experiment), *self.raw_files()]:
             if path not in made:
                 self.check_present(path)
         check_distinct(self.crystals)

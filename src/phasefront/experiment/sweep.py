@@ -17,7 +17,7 @@ from phasefront.experiment.variants import changes_in, column, label
 # Settings that nothing which is compared depends on, and mappings, which no folder can name.
 _ASIDE = {
     "scans", "interfaces", "mechanisms", "coverage", "report", "supplement", "maps", "stacks",
-    "chemistry",
+    "chemistry", "losses",
 }  # fmt: skip
 # Sections of settings, which have defaults. Everything else says what was measured, or where: that
 # is another experiment, with results of its own.

@@ -25,10 +25,12 @@ from pydantic_core import to_jsonable_python
 from phasefront.core.errors import InputError
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.instruments import Instrument
+from phasefront.experiment.settings.losses import RepeatDoses
 from phasefront.experiment.settings.powder import PatternRow
 from phasefront.experiment.settings.scans import ScanClock, ScanLayout
 from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
 from phasefront.experiment.settings.stacks import StackRow
+from phasefront.experiment.stacks import repeats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -154,7 +156,12 @@ _OF_ONE = {
         "row": lambda plan, pattern: _row(plan.patterns, pattern, PatternRow),
     },
     "instrument": {"optics": _optics},
-    "stack": {"row": lambda plan, stack: _row(plan.stacks, stack, StackRow)},
+    "stack": {
+        "row": lambda plan, stack: _row(plan.stacks, stack, StackRow),
+        "doses": lambda plan, stack: [
+            _row(plan.stacks, name, RepeatDoses) for name in repeats(plan.stacks, stack)
+        ],
+    },
 }
 _OF_ALL = {
     "links": links,

@@ -22,6 +22,7 @@ def measured_stack(
     i0_path: str | None = None,
     i0_region: tuple[tuple[int, int], tuple[int, int]] | None = None,
     dark_counts: float = 0.0,
+    beam_kev: float | None = None,
 ) -> xr.Dataset:
     """A STACK dataset, with I0 from a file, a region of each image or the stack's own monitor.
 
@@ -35,12 +36,14 @@ def measured_stack(
         Rows and columns, each from and up to, of pixels without a sample in every image.
     dark_counts
         Counts of a pixel without light.
+    beam_kev
+        Of electrons, where the file does not say it.
 
     Raises
     ------
     InputError
-        An X-ray stack without I0, an I0 that does not reach over the stack, a region that is not in
-        the images, or one without light.
+        A beam energy that is not the file's, an X-ray stack without I0, an I0 that does not reach
+        over the stack, a region that is not in the images, or one without light.
     """
     number, rows, columns = stack.counts.shape
     dark = np.full(number, float(dark_counts))
@@ -82,9 +85,20 @@ def measured_stack(
         {
             "stack": name, "file": stack.path.name, "kind": stack.kind,
             "instrument": stack.instrument, "pixel_y_nm": stack.pixel_nm[0],
-            "pixel_x_nm": stack.pixel_nm[1], "beam_kev": stack.beam_kev,
+            "pixel_x_nm": stack.pixel_nm[1], "beam_kev": _beam(stack, beam_kev),
             "convergence_mrad": stack.convergence_mrad,
             "collection_mrad": stack.collection_mrad, "i0_from": source, "noise_factor": noise,
             "notes": "; ".join(stack.notes),
         },
     )  # fmt: skip
+
+
+def _beam(stack: Stack, table_kev: float | None) -> float:
+    if table_kev is None:
+        return stack.beam_kev
+    if not (math.isnan(stack.beam_kev) or math.isclose(stack.beam_kev, table_kev, rel_tol=0.02)):
+        raise InputError(
+            stack.path, f"it says {stack.beam_kev:g} kV, the table of stacks {table_kev:g} kV",
+            field="beam_kev", remedy="correct beam_kev in the table, or leave it out",
+        )  # fmt: skip
+    return table_kev

@@ -47,8 +47,10 @@ class StackRow(Model):
     stack: Name
     state: Name
     path: FilePath
-    kind: Literal["xray", "map"] = Field(
-        "xray", description="X-ray absorption, or a map of a quantity that another program made"
+    kind: Literal["xray", "eels", "low-loss", "map"] = Field(
+        "xray",
+        description="X-ray absorption; edges of energy losses; their low loss; or a map of a"
+        " quantity that another program made",
     )
     pixel_nm: Positive | None = Field(None, description="where the file does not say it")
     i0: FilePath | None = Field(
@@ -58,6 +60,16 @@ class StackRow(Model):
         None, description="pixels without a sample in every image, rows, columns: 0:10, 0:125"
     )
     dark_counts: float = Field(0, ge=0, description="counts of a pixel without light")
+    low_loss: Name | None = Field(
+        None, description="of eels: the stack that is its low loss, position by position"
+    )
+    beam_kev: Positive | None = Field(None, description="where a file of losses does not say it")
+    electrons_per_nm2: Positive | None = Field(
+        None, description="of eels: what each position took while it was scanned"
+    )
+    repeat_of: Name | None = Field(
+        None, description="of eels: the stack whose positions it takes once more, after that"
+    )
     quantity: Line | None = Field(None, description="of a map: what its values are")
     unit: Line | None = Field(None, description="of a map: theirs, 1 for shares and the like")
     error: float | None = Field(None, ge=0, description="of a map: standard error of each value")
@@ -74,6 +86,25 @@ class StackRow(Model):
     def _one_i0(self) -> StackRow:
         if self.i0 is not None and self.i0_region is not None:
             raise ValueError("i0 and i0_region are both given; give one of them")
+        return self
+
+    @model_validator(mode="after")
+    def _losses_have_a_low_loss(self) -> StackRow:
+        if (self.kind == "eels") != (self.low_loss is not None):
+            raise ValueError(
+                "kind and low_loss do not go together; name the low loss where kind is eels, and"
+                " only there"
+            )
+        if self.kind != "eels" and (self.electrons_per_nm2, self.repeat_of) != (None, None):
+            raise ValueError(
+                "electrons_per_nm2 and repeat_of are of losses; set kind to eels or leave them out"
+            )
+        if self.kind in ("xray", "map") and self.beam_kev is not None:
+            raise ValueError("beam_kev is of losses; set kind to eels or leave it out")
+        if self.kind not in ("xray", "map") and (
+            (self.i0, self.i0_region) != (None, None) or self.dark_counts
+        ):
+            raise ValueError("losses have no I0 and no dark counts; leave them out")
         return self
 
     @model_validator(mode="after")
