@@ -1,4 +1,5 @@
 # make demo    run the virtual experiment and its analysis, print where the report is
+# make insitu  a virtual in situ series and its analysis
 # make test    the tests; make test-all adds the slow ones
 # make lint    format and lint
 # make bench   phasefront beside pyxem and py4DSTEM, into results/bench/indexing.json (15 minutes)
@@ -22,13 +23,16 @@ TESTS := $(BIN)/pytest --numprocesses $(CORES) --maxprocesses 8 --dist loadfile 
 READY := .venv/.ready
 PY4DSTEM := .venv-py4dstem
 
-.PHONY: demo limno test test-all lint docs bench assumptions constants mechanisms coverage verify lock schema
+.PHONY: demo limno insitu test test-all lint docs bench assumptions constants mechanisms coverage verify lock schema
 
 demo: $(READY)
 	$(BIN)/phasefront run config/demo.yaml --cores $(CORES)
 
 limno: $(READY)
 	$(BIN)/phasefront run config/limno.yaml --cores $(CORES)
+
+insitu: $(READY)
+	$(BIN)/phasefront run config/insitu.yaml --cores $(CORES)
 
 test: $(READY)
 	$(TESTS) -m "not slow"

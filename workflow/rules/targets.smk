@@ -32,15 +32,27 @@ TARGETS = [
         kind=["h5", "ang", "ctf"],
     ),
     result("figures/cycling/{log}.png", log=PLAN.logs.index),
-    result("times/{scan}.nc", scan=PLAN.scans_in_series),
+    result("series.json") if PLAN.series else [],
+    result(
+        "figures/series/{series}/{picture}",
+        series=PLAN.series,
+        picture=["filmstrip.png", "film.gif", "fronts.png", "cell.png"],
+    ),
     result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
     result("figures/chemistry/{stack}.png", stack=mapped(PLAN.stacks)),
     result("figures/stacks/{stack}.png", stack=PLAN.stacks_of_kind("xray")),
+    result("powder_series/{series}.csv", series=PLAN.batches.series),
+    result("figures/powder_series/{series}.png", series=PLAN.batches.series),
     result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
     result("pairs/{instrument}.csv", instrument=PLAN.instruments),
     result("notebooks/experiment.ipynb"),
     result("explorer.html"),
     result("truth_check.csv") if PLAN.experiment.virtual else [],
+    (
+        result("truth/{series}.nc", series=list(PLAN.experiment.virtual.series))
+        if PLAN.experiment.virtual
+        else []
+    ),
     result("sweep.csv") if PLAN.sweep.parameters else [],
 ]
 

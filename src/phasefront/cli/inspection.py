@@ -38,12 +38,24 @@ def inspect(plan: Plan) -> Iterator[str | InputError]:
                 yield f"{row['path']}: {name}, made by the run"
             else:
                 yield _told(plan, row["path"], lambda tell=tell, name=name: tell(plan, name))
+    for name, row in plan.batches.table.iterrows():
+        # A path with stars is no file.
+        yield _said(
+            lambda name=name, row=row: f"{row['times'] or row['path']}: {_batch(plan, name)}"
+        )
 
 
 def _told(plan: Plan, path: str, tell: Callable[[], str]) -> str | InputError:
-    try:
+    def told() -> str:
         plan.check_present(path)
         return f"{path}: {tell()}"
+
+    return _said(told)
+
+
+def _said(tell: Callable[[], str]) -> str | InputError:
+    try:
+        return tell()
     except InputError as error:
         return error
 
@@ -266,6 +278,35 @@ def describe_pattern(pattern: pd.DataFrame, row) -> str:
         f" {row.wavelength:g} angstrom, d from {longest:.4g} to {shortest:.4g} angstrom,"
         f" intensity to {pattern['intensity'].max():.4g}"
         + "".join(f"; {note}" for note in pattern.attrs["notes"])
+    )
+
+
+def _batch(plan: Plan, name: str) -> str:
+    """Patterns of a batch of a series, all of which are read, and when they were measured."""
+    from phasefront.experiment.pattern_times import read_times
+    from phasefront.experiment.settings.powder_series import PatternClock, PatternReading
+    from phasefront.powder.files import NothingFound, read_pattern
+    from phasefront.powder.placing import spans
+
+    plan.batches.check_files()
+    files, row = plan.batches.files_of(name), plan.batches.table.loc[name]
+    clock = PatternClock.model_validate(values.value(plan, f"batch.{name}.clock"))
+    reading = PatternReading.model_validate(values.value(plan, f"batch.{name}.reading"))
+    measured = spans(files, clock, read_times(row["times"]) if row["times"] else None)
+    angles, empty = [], 0
+    for path in files:
+        try:
+            angles.append(read_pattern(path, **dict(reading))["two_theta"].iloc[[0, -1]])
+        except NothingFound:  # refused by the fit, which goes on with the others
+            empty += 1
+    exposures = [span.exposure_s for span in measured]
+    return (
+        f"batch {name} of the series {row['series']}, {len(files)} patterns, {empty} of them empty,"
+        f" of {min((low for low, _ in angles), default=math.nan):g} to"
+        f" {max((high for _, high in angles), default=math.nan):g} degrees at"
+        f" {reading.wavelength:g} angstrom, begun {measured[0].start.isoformat()} to"
+        f" {measured[-1].start.isoformat()} ({measured[0].start_from}), each for"
+        f" {min(exposures):g} to {max(exposures):g} s ({measured[0].exposure_from})"
     )
 
 

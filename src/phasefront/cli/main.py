@@ -213,10 +213,16 @@ def check(config: list[Path]) -> int:
     plan = _checked_plan(config)
     print(
         f"{plan.source}: {len(plan.cifs)} phases, {len(plan.scans)} scans, {len(plan.logs)} logs,"
-        f" {len(plan.patterns)} powder patterns, {len(plan.sweep.variants) - 1} variants,"
-        " nothing wrong."
+        f" {len(plan.patterns)} powder patterns{_in_series(plan)},"
+        f" {len(plan.sweep.variants) - 1} variants, nothing wrong."
     )
     return 0
+
+
+def _in_series(plan) -> str:
+    """Patterns of operando series, where there are any."""
+    files = sum(len(plan.batches.files_of(batch)) for batch in plan.batches.names)
+    return f", {files} more in {len(plan.batches.series)} series" if files else ""
 
 
 def _checked_plan(config: list[Path]):

@@ -12,6 +12,7 @@ from phasefront.report.jobs import Jobs
 from phasefront.report.methods_of_scans import (
     tell_calibration,
     tell_directions,
+    tell_filmed_series,
     tell_fractions,
     tell_grains,
     tell_imported_maps,
@@ -27,6 +28,7 @@ from phasefront.report.methods_of_sources import (
     tell_comparison,
     tell_cycling,
     tell_powder,
+    tell_powder_series,
     tell_refined,
     tell_series,
     tell_sweep,
@@ -105,6 +107,7 @@ def _seeds(steps: Sequence[Step]) -> dict[str, set[int]]:
 
 _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "simulate_scan": tell_simulated_scans,
+    "film_scan": tell_filmed_series,
     "simulate_templates": tell_templates,
     "calibrate_scan": tell_calibration,
     "find_spots": tell_spots,
@@ -119,6 +122,7 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "analyse_log": tell_cycling,
     "place_on_log": tell_series,
     "fit_pattern": tell_powder,
+    "gather_powder_series": tell_powder_series,
     "import_fractions": tell_refined,
     "compare_sources": tell_comparison,
     "summarise_sweep": tell_sweep,

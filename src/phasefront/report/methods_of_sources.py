@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from phasefront.audit.explain import listed
 from phasefront.layouts.powder import POWDER
+from phasefront.layouts.powder_series import POWDER_SERIES
 from phasefront.records.steps import Step
 from phasefront.report.jobs import Jobs, moving_ion
 from phasefront.report.wording import in_words, markdown_table, number, plain
@@ -104,6 +105,42 @@ def tell_powder(jobs: Jobs) -> str:
         " Standard uncertainties were multiplied by the goodness of fit, and include what"
         f" another line shape does to the fractions.\n\n{markdown_table(heads, rows)}"
     )
+
+
+def tell_powder_series(jobs: Jobs) -> str:
+    fits, clocks = jobs.of("fit_batch"), jobs.of("place_patterns")
+    start = (
+        "the fit of the pattern before it in its part"
+        if fits.values("settings.sequential")[0]
+        else "the CIFs"
+    )
+    sentences = [
+        f"{found.sizes['pattern']} powder patterns of the operando series `{name}`"
+        f" ({number(float(found.attrs['wavelength']))} Å) were fitted as single patterns are, with"
+        f" {fits('settings.background_terms')} Chebyshev terms, each from {start};"
+        f" {int((found['refused'] != '').sum())} fits were refused. Each was placed on the log"
+        f" `{found.attrs['log']}` by the absolute times of both, {_offsets(clocks, name)}; voltage,"
+        " current and charge are means over its exposure"
+        f" ({_between(found['exposure'].values)} s)."
+        for name, found in sorted(jobs.made(POWDER_SERIES).items())
+    ]
+    return "**Operando powder diffraction.** " + " ".join(sentences)
+
+
+def _offsets(clocks: Jobs, series: str) -> str:
+    stated = [step.parameters["clock"] for step in clocks.steps]
+    own = [clock for clock in stated if clock["series"] == series]
+    offsets = dict.fromkeys(clock["clock_offset_s"] for clock in own)
+    errors = dict.fromkeys(clock["clock_offset_error_s"] for clock in own)
+    how_well = (
+        "whose error is not known" if None in errors else f"(± {listed(map(number, errors))} s)"
+    )
+    return f"after an offset of {listed(map(number, offsets))} s of the patterns' clock {how_well}"
+
+
+def _between(values) -> str:
+    low, high = number(float(values.min())), number(float(values.max()))
+    return low if low == high else f"{low} to {high}"
 
 
 def tell_refined(jobs: Jobs) -> str:

@@ -83,6 +83,14 @@ class Alignment:
         variance = np.einsum("nai,ij,naj->na", design, self.covariance, design)
         return float(np.sqrt(variance.mean()))
 
+    def new(self, shape: tuple[int, int], other_shape: tuple[int, int]) -> float:
+        """Share of the other scan's positions that lie outside the first."""
+        middle = _middle(shape)[:, None]
+        grid = np.indices(other_shape).reshape(2, -1)
+        back = np.linalg.inv(self.matrix) @ (grid - self.shift[:, None] - middle) + middle
+        inside = (back > -0.5) & (back < np.array(shape)[:, None] - 0.5)
+        return float(1.0 - inside.all(axis=0).mean())
+
     @property
     def parts(self) -> dict[str, float]:
         """How the other scan lies on the first: its turn (degrees, from rows to columns), its
