@@ -32,8 +32,8 @@ from phasefront.experiment.settings.powder_series import PatternClock, PatternRe
 from phasefront.experiment.settings.scans import ScanClock, ScanLayout
 from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
 from phasefront.experiment.settings.stacks import StackRow
-from phasefront.experiment.stacks import repeats
 from phasefront.experiment.settings.virtual_series import VirtualMember
+from phasefront.experiment.stacks import repeats
 
 if TYPE_CHECKING:
     import pandas as pd

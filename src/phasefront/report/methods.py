@@ -33,6 +33,7 @@ from phasefront.report.methods_of_sources import (
     tell_series,
     tell_sweep,
 )
+from phasefront.report.methods_of_stacks import tell_losses, tell_quantities, tell_valence
 from phasefront.report.wording import plain
 
 
@@ -124,6 +125,9 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "fit_pattern": tell_powder,
     "gather_powder_series": tell_powder_series,
     "import_fractions": tell_refined,
+    "fit_valence": tell_valence,
+    "fit_losses": tell_losses,
+    "import_quantity": tell_quantities,
     "compare_sources": tell_comparison,
     "summarise_sweep": tell_sweep,
 }
