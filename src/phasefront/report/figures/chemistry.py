@@ -23,9 +23,8 @@ def draw_density(density: xr.Dataset) -> Figure:
     figure = style.page(style.PAGE, style.map_height(shape, columns=2) + 2.6)
     axes = figure.subplots(2, 2, height_ratios=[style.map_height(shape, columns=2), 2.6])
     energy = density["energy"].values
-    values = density["optical_density"].values
-    with np.errstate(invalid="ignore"):
-        mean = np.nanmean(values, axis=0) if np.isfinite(values).any() else values[0]
+    values = np.ma.masked_invalid(density["optical_density"].values)
+    mean = values.mean(axis=0).filled(np.nan)
     step = float(density.attrs["pixel_x_nm"])
     image = axes[0, 0].imshow(mean, cmap=style.with_missing("gray"), vmax=style.highest(mean))
     style.colour_bar(image, "optical density", extend="max")
@@ -37,12 +36,15 @@ def draw_density(density: xr.Dataset) -> Figure:
     style.title(axes[0, 1], "b", f"left out: density above {limit:g}")
     for ax in axes[0]:
         style.scan_axes(ax, step)
-    dense = mean >= np.nanquantile(mean, 1 - _DENSEST)
-    spectra = values[:, dense]
-    middle = np.nanmedian(spectra, axis=1)
-    low, high = np.nanquantile(spectra, (0.25, 0.75), axis=1)
-    axes[1, 0].fill_between(energy, low, high, color="#0072B2", alpha=0.25, linewidth=0)
-    axes[1, 0].plot(energy, middle, color="#0072B2")
+    quarters = np.full((3, len(energy)), np.nan)
+    known = mean[np.isfinite(mean)]
+    if known.size:
+        dense = mean >= np.quantile(known, 1 - _DENSEST)
+        for at, spectrum in enumerate(values[:, dense]):
+            if (told := spectrum.compressed()).size:
+                quarters[:, at] = np.quantile(told, (0.25, 0.5, 0.75))
+    axes[1, 0].fill_between(energy, quarters[0], quarters[2], color="#0072B2", alpha=0.25, lw=0)
+    axes[1, 0].plot(energy, quarters[1], color="#0072B2")
     axes[1, 0].axhline(limit, color="0.5", linewidth=0.6, linestyle=":")
     axes[1, 0].set(xlabel="energy (eV)", ylabel="optical density")
     style.title(axes[1, 0], "c", "densest tenth: median and middle half")
