@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 from scipy import optimize
+from threadpoolctl import threadpool_limits
 
 from phasefront.chemistry.jackknife import mean_spectrum, of_references
 from phasefront.chemistry.references import References
@@ -128,9 +129,10 @@ def fit_valence(
             remedy="give references of the edge that was measured, or correct chemistry.fit_ev",
         )  # fmt: skip
     kept, mean, mean_variance = mean_spectrum(values, spectra.variance, seen)
-    shift, broadening, covariance = _place(
-        spectra.energy[kept], mean, mean_variance, references, max_shift_ev, source
-    )
+    with threadpool_limits(1, user_api="blas"):  # sums in one order, whatever the cores
+        shift, broadening, covariance = _place(
+            spectra.energy[kept], mean, mean_variance, references, max_shift_ev, source
+        )
     first = _fit(spectra, values, spectra.variance, references, shift, broadening)
     variance = _of_the_model(spectra, first, references, shift, broadening)
     fits = _fit(spectra, values, variance, references, shift, broadening)
