@@ -8,7 +8,7 @@ from phasefront.records.job import Job
 def film_scan(job):
     from phasefront.core import netcdf
     from phasefront.layouts.truth import TRUTH
-    from phasefront.virtual import camera
+    from phasefront.virtual import camera, film
     from phasefront.virtual.conditions import Conditions
     from phasefront.virtual.insitu import filming, series
     from phasefront.virtual.particles import VirtualPhase
@@ -33,6 +33,7 @@ def film_scan(job):
         dose=whole.members[number].electrons_per_position,
         gamma=float(whole.gammas[number]),
         camera=job.camera,
+        detector=film.DETECTORS[job.detector],
         conditions=Conditions(liquid_nm=whole.asked.liquid_nm),
     )
     netcdf.write(truth, job.truth, TRUTH)
@@ -46,6 +47,7 @@ if __name__ == "__main__":
     job.settings("names", list[str]).settings("cifs", list[str])
     job.settings("ion-contents", list[float])
     job.settings("camera", Camera | None)
+    job.parameter("detector", "what takes the patterns")
     job.settings("instrument", Instrument)
     job.settings("plan", SeriesPlan)
     job.parameter("scan", "identifier of the scan")

@@ -28,13 +28,18 @@ def paths_of_rules() -> set[str]:
     """Paths of all parameters, for one scan, log, pattern and instrument of the demo."""
     text = "\n".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
     text = text.replace("{PLAN.instruments[0]}", "astar")
-    named = {"scan": "grains-x2.5", "log": "charge", "pattern": "powder-x2.5"}
+    named = {"scan": "grains-x2.5", "log": "charge", "pattern": "powder-x2.5", "batch": "frames"}
     return {path.format(**named, instrument="astar") for path in STATED.findall(text)}
 
 
-def test_every_path_of_a_rule_leads_to_a_value_that_is_json(demo):
+def test_every_path_of_a_rule_leads_to_a_value_that_is_json(demo, tmp_path):
     standard = {"image": "a.tif", "d_spacings": [2.0, 1.0], "scale": 0.01}
     demo["calibration"] = {"method": "standard", "standard": standard}
+    head, *rows = Path(demo["tables"]["powder"]).read_text().splitlines()
+    batch = "frames\t\tdata/*.xye\t0.4127\tcharging\tcharge"
+    table = tmp_path / "powder.tsv"
+    table.write_text("\n".join([f"{head}\tseries\tlog", *(f"{row}\t\t" for row in rows), batch]))
+    demo["tables"]["powder"] = str(table)
     plan, paths = Plan.parse(demo, "demo.yaml"), paths_of_rules()
     assert len(paths) > 35
     for path in paths:

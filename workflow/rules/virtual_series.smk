@@ -68,6 +68,7 @@ if PLAN.experiment.virtual:
             cifs=stated("material.cifs"),
             ion_contents=stated("material.ion_contents"),
             camera=stated("virtual.camera"),
+            detector=stated("virtual.detector"),
             instrument=stated("scan.{scan}.optics"),
             plan=stated("scan.{scan}.virtual_series"),
             seed=stated("seed_of.{scan}"),
@@ -75,6 +76,6 @@ if PLAN.experiment.virtual:
             "python scripts/film_scan.py --intensities {input.intensities}"
             " --grains {input.grains} --material {params.material} --names {params.names:q}"
             " --cifs {params.cifs:q} --ion-contents {params.ion_contents:q}"
-            " --camera {params.camera:q} --instrument {params.instrument:q}"
+            " --camera {params.camera:q} --detector {params.detector} --instrument {params.instrument:q}"
             " --plan {params.plan:q} --scan {wildcards.scan} --seed {params.seed}"
             " --blo {output.scan} --truth {output.truth} > {log} 2>&1"

@@ -27,6 +27,7 @@ from phasefront.report.methods_of_scans import (
 from phasefront.report.methods_of_sources import (
     tell_comparison,
     tell_cycling,
+    tell_followed,
     tell_powder,
     tell_powder_series,
     tell_refined,
@@ -122,6 +123,7 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "infer_mechanisms": tell_mechanisms,
     "analyse_log": tell_cycling,
     "place_on_log": tell_series,
+    "follow_series": tell_followed,
     "fit_pattern": tell_powder,
     "gather_powder_series": tell_powder_series,
     "import_fractions": tell_refined,

@@ -62,6 +62,18 @@ def tell_series(jobs: Jobs) -> str:
     return "**In situ series.** " + " ".join(sentences)
 
 
+def tell_followed(jobs: Jobs) -> str:
+    return (
+        "Scans of a series were aligned to its first by an affine map, from the orientations of"
+        " grains and the dark field together. The state of each place (rich, mixed, poor in ions)"
+        " through time is that of a hidden Markov chain on the ion contents from the cells, whose errors"
+        " have a part that repeats at a place, and whose changes go as the current allows. Fronts"
+        " were fitted to the changes by importance sampling, as going with time, its square root or"
+        " the charge passed. Charge and beam were told apart by rates of conversion for each, over"
+        " all series together, with grains as the units and any threshold of dose."
+    )
+
+
 def _each(parameters: list[dict], name: str) -> list:
     """The values of jobs, each once."""
     return list(dict.fromkeys(one["placing"][name] for one in parameters))

@@ -34,6 +34,9 @@ class Virtual(Model):
     dose: Positive = Field(1e7, description="electrons in a pattern")
     thickness_nm: Range = Field((28.0, 85.0), description="thinnest and thickest grain, nm")
     simulated: SimulatedGrains = SimulatedGrains()
+    detector: Literal["phosphor", "fibre"] = Field(
+        "phosphor", description="what takes the patterns; they differ in all that light undergoes"
+    )
     camera: Camera | None = Field(
         None, description="how the virtual patterns lie to the scan; as the scan where absent"
     )
