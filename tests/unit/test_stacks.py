@@ -273,7 +273,16 @@ def test_i0_is_of_the_table_or_else_of_the_file_and_never_made_up(tmp_path):
     rng = np.random.default_rng(0)
     counts = rng.poisson(500, (4, 20, 30)).astype(float)
     stack = read_stack(write_nxstxm(tmp_path, ENERGY, counts, monitor=np.full(4, 7.0)))
-    assert measured_stack(stack, name="s")["i0"].values.tolist() == [7.0] * 4
+    with pytest.raises(
+        InputError, match=r"comes through it is .* times I0 from the file's own mon"
+    ):
+        measured_stack(stack, name="s")  # 7 of whatever, where images have 500 counts
+    whole = read_stack(write_nxstxm(tmp_path, ENERGY, counts, monitor=np.full(4, 520.0)))
+    assert measured_stack(whole, name="s")["i0"].values.tolist() == [520.0] * 4
+    with pytest.raises(InputError, match="another unit or another sample"):
+        table = tmp_path / "rates.txt"
+        table.write_text("500 600000\n530 600000\n")
+        measured_stack(stack, name="s", i0_path=str(table))
     region = measured_stack(stack, name="s", i0_region=((0, 10), (5, 30)), dark_counts=2.0)
     np.testing.assert_allclose(region["i0"], counts[:, :10, 5:].mean(axis=(1, 2)) - 2)
     assert region.attrs["i0_from"].startswith("pixels without a sample, rows 0 to 9")

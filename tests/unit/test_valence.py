@@ -1,5 +1,7 @@
 """Valences of virtual stacks: right within what is stated, by other references than the truth's."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from examples import example
@@ -15,6 +17,7 @@ from phasefront.layouts.stacks import STACK
 from phasefront.stacks.density import measure_density
 from phasefront.stacks.files import read_i0, read_stack
 
+ROOT = Path(__file__).resolve().parents[2]
 VALENCES = (3.0, 4.0, 5.0)
 # Where whoever fits believes them; the truth has them half an electronvolt and more below.
 THRESHOLDS = [(517.0, 2.0), (524.2, 1.0)]
@@ -22,7 +25,7 @@ THRESHOLDS = [(517.0, 2.0), (524.2, 1.0)]
 
 @pytest.fixture(scope="module")
 def references():
-    paths = [f"config/references/V{valence:.0f}.csv" for valence in VALENCES]
+    paths = [f"{ROOT}/config/references/V{valence:.0f}.csv" for valence in VALENCES]
     return read_references(paths, ["V3+", "V4+", "V5+"], VALENCES, thresholds=THRESHOLDS)
 
 
@@ -184,7 +187,7 @@ def test_references_that_do_not_do_are_refused(references, tmp_path):
     stack, _, _ = virtual(references, 2)
     refuse(stack, references, "reaches from 508 to 532 eV, and 506 to", fit_ev=(507.0, 528.0))
     refuse(stack, references, "more than 6 are needed", fit_ev=(509.0, 510.0))
-    paths = [f"config/references/V{valence}.csv" for valence in (3, 3, 5)]
+    paths = [f"{ROOT}/config/references/V{valence}.csv" for valence in (3, 3, 5)]
     same = read_references(paths, ["V3+", "again", "V5+"], [3, 3.5, 5], thresholds=THRESHOLDS)
     refuse(stack, same, "V3[+] and again correlate by 1.0000 .* valence is not told")
     far = read_references(paths[1:], ["a", "b"], [3, 5])

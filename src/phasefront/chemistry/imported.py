@@ -11,9 +11,7 @@ from phasefront.chemistry.formats import FoundMap
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.layouts.chemistry import CHEMISTRY, Told
-
-# Ratio of pixel sizes that file and table may have, as of stacks: above it is another unit.
-_SAME_PIXEL = 1.5  # chosen
+from phasefront.stacks.pixels import pixel_sizes
 
 
 def imported_map(
@@ -71,7 +69,7 @@ def imported_map(
             source, "no position has a value with an error", field="path",
             remedy="give numbers where the quantity is known, NaN elsewhere",
         )  # fmt: skip
-    pixel = _pixel(found, pixel_nm, source)
+    pixel = pixel_sizes(found.pixel_nm, pixel_nm, source)
     return netcdf.build(
         CHEMISTRY,
         {
@@ -89,20 +87,3 @@ def imported_map(
             "correlation": math.nan, "warnings": "",
         },
     )  # fmt: skip
-
-
-def _pixel(found: FoundMap, table_nm: float | None, source: str) -> tuple[float, float]:
-    if table_nm is None:
-        if not all(size > 0 for size in found.pixel_nm):
-            raise InputError(
-                source, "it does not say how large a pixel is", field="pixel_nm",
-                remedy="give pixel_nm in the table of stacks",
-            )  # fmt: skip
-        return found.pixel_nm
-    for size in found.pixel_nm:
-        if size > 0 and max(size / table_nm, table_nm / size) > _SAME_PIXEL:
-            raise InputError(
-                source, f"its pixels are {size:g} nm, the table of stacks says {table_nm:g} nm",
-                field="pixel_nm", remedy="correct pixel_nm in the table, or leave it out",
-            )  # fmt: skip
-    return (table_nm, table_nm)

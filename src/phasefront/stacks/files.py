@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,9 +12,7 @@ from phasefront.scans.formats.scan import blamed_on
 from phasefront.stacks.columns import columns_of
 from phasefront.stacks.formats import READERS
 from phasefront.stacks.formats.stack import Stack, checked
-
-# Ratio of pixel sizes that file and table may have, as of steps of scans: above it is another unit.
-_SAME_PIXEL = 1.5  # chosen
+from phasefront.stacks.pixels import pixel_sizes
 
 # Energies are rounded in one file or the other: so far beyond, eV, or a third of a step where that
 # is less, is the same energy.
@@ -51,26 +48,7 @@ def read_stack(path: str | Path, *, pixel_nm: float | None = None) -> Stack:
         raise InputError(path, "there is no such file", remedy="correct the path of the stack")
     with blamed_on(path):
         stack = checked(reader(path))
-    return replace(stack, pixel_nm=_pixels(stack, pixel_nm))
-
-
-def _pixels(stack: Stack, table_nm: float | None) -> tuple[float, float]:
-    own = stack.pixel_nm
-    if table_nm is None:
-        known = [size for size in own if math.isfinite(size)]
-        if not known:
-            raise InputError(
-                stack.path, "it does not say how large a pixel is", field="pixel size",
-                remedy="give pixel_nm in the table of stacks",
-            )  # fmt: skip
-        return tuple(size if math.isfinite(size) else known[0] for size in own)
-    for size in own:
-        if math.isfinite(size) and max(size / table_nm, table_nm / size) > _SAME_PIXEL:
-            raise InputError(
-                stack.path, f"its pixels are {size:g} nm, the table of stacks says {table_nm:g} nm",
-                field="pixel_nm", remedy="correct pixel_nm in the table, or leave it out",
-            )  # fmt: skip
-    return (table_nm, table_nm)
+    return replace(stack, pixel_nm=pixel_sizes(stack.pixel_nm, pixel_nm, path))
 
 
 def read_i0(path: str | Path, energy: np.ndarray) -> np.ndarray:

@@ -14,6 +14,10 @@ from phasefront.stacks.density import i0_of_region
 from phasefront.stacks.files import read_i0
 from phasefront.stacks.formats.stack import XRAY, Stack
 
+# Shares of I0 that the clearest hundredth of an image may have: more than all of it by drift of the
+# beam, and by so many standard deviations of counts; beyond a density of 4 nothing is told. Chosen.
+_MOST_LIGHT, _OF_NOISE, _LEAST_LIGHT = 1.3, 4.0, 0.018
+
 
 def measured_stack(
     stack: Stack,
@@ -43,7 +47,8 @@ def measured_stack(
     ------
     InputError
         A beam energy that is not the file's, an X-ray stack without I0, an I0 that does not reach
-        over the stack, a region that is not in the images, or one without light.
+        over the stack, a region that is not in the images, or one without light, an I0 that is not
+        in counts of the images.
     """
     number, rows, columns = stack.counts.shape
     dark = np.full(number, float(dark_counts))
@@ -76,6 +81,8 @@ def measured_stack(
             stack.path, f"I0 from {source} is not above the dark counts at {stack.energy[at]:g} eV",
             field="I0", remedy="correct i0, i0_region or dark_counts in the table of stacks",
         )  # fmt: skip
+    if stack.kind == XRAY:
+        _refuse_other_light(stack, i0, dark, source)
     return netcdf.build(
         STACK,
         {
@@ -91,6 +98,23 @@ def measured_stack(
             "notes": "; ".join(stack.notes),
         },
     )  # fmt: skip
+
+
+def _refuse_other_light(stack: Stack, i0: np.ndarray, dark: np.ndarray, source: str) -> None:
+    """Refuse an I0 that is no light without a sample in the images' own counts.
+
+    A monitor may count the ring's current, and a file rates. Densities would all be off by one
+    number, which a fit's background hides and limits of density do not.
+    """
+    light = np.quantile(stack.counts, 0.99, axis=(1, 2)) - dark
+    clearest = float(np.median(light / i0))
+    noise = float(np.median(1 / np.sqrt(i0)))
+    if clearest > _MOST_LIGHT + _OF_NOISE * noise or clearest < _LEAST_LIGHT:
+        raise InputError(
+            stack.path, f"where most light comes through it is {clearest:.3g} times I0 from"
+            f" {source}, which is of another unit or another sample", field="I0",
+            remedy="give i0, in counts of a pixel, or i0_region in the table of stacks",
+        )  # fmt: skip
 
 
 def _beam(stack: Stack, table_kev: float | None) -> float:
