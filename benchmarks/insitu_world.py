@@ -173,7 +173,7 @@ def _times(one, name, pulses, off, declared_s, error_s) -> xr.Dataset:
         },
         {
             "scan": name, "series": "virtual", "log": "cell", "scan_start": "", "log_start": "",
-            "clock_offset_s": declared_s, "clock_offset_error_s": error_s, "clock_test": "",
+            "clock_offset_s": declared_s, "clock_offset_error_s": error_s,
         },
     )  # fmt: skip
 

@@ -76,6 +76,14 @@ def test_a_series_goes_from_files_to_curves_on_its_log(fresh_project, tmp_path):
     assert "## powder_series/*.csv" in columns
     verified = project.command("verify", "results/small")
     assert verified.stdout.endswith(" 0 problems\n"), verified.stdout
+    more = project.folder / f"data/frame_{PATTERNS}.xye"
+    more.write_bytes((project.folder / "data/frame_0.xye").read_bytes())
+    verified = project.command("verify", "results/small")
+    assert (
+        f"{more.relative_to(project.folder)} is now of the batch frames"
+        in verified.stdout + verified.stderr
+    )
+    more.unlink()
 
     assert project.planned() == {}
     after_times = {"gather_powder_series": 1, "draw_powder_series": 1, "pack_supplement": 1}

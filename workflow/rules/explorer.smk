@@ -22,6 +22,7 @@ rule draw_explorer:
         grains=result("grains/{scan}.nc", scan=PLAN.scans.index),
         interfaces=result("interfaces/{scan}.nc", scan=PLAN.scans.index),
         mechanisms=result("mechanisms.nc") if len(PLAN.scans) else [],
+        series=result("series/{series}.nc", series=PLAN.series),
         spots=result("spots/{scan}.nc", scan=PLAN.analysed_scans),
         orientations=result("orientations/{scan}.nc", scan=PLAN.analysed_scans),
         calibration=result("calibration/{scan}.nc", scan=RAW_SCANS),
@@ -52,7 +53,7 @@ rule draw_explorer:
         "python scripts/draw_explorer.py --comparison {input.comparison}"
         " --conclusion {input.conclusion} --phases {input.phases} --grains {input.grains}"
         " --interfaces {input.interfaces} --mechanisms {input.mechanisms}"
-        " --spots {input.spots} --orientations {input.orientations}"
+        " --series {input.series} --spots {input.spots} --orientations {input.orientations}"
         " --calibration {input.calibration} --description {input.description}"
         " --raw {input.raw:q} --cifs {input.cifs:q} --program {input.program}"
         " --style {input.style} --scans {params.scans:q} --cameras {params.cameras:q}"

@@ -39,6 +39,7 @@ TARGETS = [
     result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
     result("powder_series/{series}.csv", series=PLAN.batches.series),
     result("figures/powder_series/{series}.png", series=PLAN.batches.series),
+    *map(result, ["cells.csv", "figures/cells.png"] if len(PLAN.cells) else []),
     result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
     result("pairs/{instrument}.csv", instrument=PLAN.instruments),
     result("notebooks/experiment.ipynb"),

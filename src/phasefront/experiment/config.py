@@ -31,6 +31,7 @@ from phasefront.experiment.settings.spots import SpotSettings
 from phasefront.experiment.settings.states import State
 from phasefront.experiment.settings.supplement import SupplementSettings
 from phasefront.experiment.settings.sweep import Sweep
+from phasefront.experiment.settings.tomography import CellSettings
 from phasefront.experiment.settings.virtual import Virtual
 from phasefront.records.context import Person
 
@@ -41,11 +42,14 @@ class Tables(Model):
     scans: FilePath | None = None
     cycling: FilePath | None = None
     powder: FilePath | None = None
+    cells: FilePath | None = None
 
     @model_validator(mode="after")
     def _one_at_least(self) -> Tables:
-        if not (self.scans or self.cycling or self.powder):
-            raise ValueError("no table is named; give one or more of scans, cycling and powder")
+        if not (self.scans or self.cycling or self.powder or self.cells):
+            raise ValueError(
+                "no table is named; give one or more of scans, cycling, powder and cells"
+            )
         return self
 
 
@@ -82,6 +86,7 @@ class Experiment(Model):
     interfaces: InterfaceSettings = InterfaceSettings()
     mechanisms: MechanismSettings = MechanismSettings()
     powder: PowderSettings = PowderSettings()
+    cells: CellSettings = CellSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     report: ReportSettings = ReportSettings()
     supplement: SupplementSettings = SupplementSettings()

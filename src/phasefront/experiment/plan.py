@@ -18,6 +18,7 @@ from phasefront.experiment.config import Experiment
 from phasefront.experiment.load import load, named, parse
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.scans import ScanRow
+from phasefront.experiment.settings.tomography import CellRow
 from phasefront.experiment.tables import optional_table
 from phasefront.experiment.virtual import check_virtual
 
@@ -38,6 +39,7 @@ class Plan:
     logs: pd.DataFrame
     patterns: pd.DataFrame
     batches: Batches
+    cells: pd.DataFrame
     sweep: sweep.Space
 
     @classmethod
@@ -62,6 +64,7 @@ class Plan:
             optional_table(tables.scans, ScanRow),
             optional_table(tables.cycling, LogRow),
             *read_powder_table(tables.powder),
+            optional_table(tables.cells, CellRow),
             sweep.expand(experiment, source),
         )
         plan._check_references()
@@ -93,7 +96,8 @@ class Plan:
     def tables(self) -> list[str]:
         """Paths of the experiment's tables."""
         tables = self.experiment.tables
-        return [path for path in (tables.scans, tables.cycling, tables.powder) if path]
+        named = (tables.scans, tables.cycling, tables.powder, tables.cells)
+        return [path for path in named if path]
 
     def scans_of_kind(self, kind: str) -> list[str]:
         """Identifiers of the scans that are raw scans, peak lists or maps."""
@@ -161,7 +165,8 @@ class Plan:
 
     def raw_files(self) -> list[str]:
         """Every raw file that the tables name."""
-        return [path for t in (self.scans, self.logs, self.patterns) for path in t["path"]]
+        alone = [path for t in (self.scans, self.logs, self.patterns) for path in t["path"]]
+        return alone + [path for paths in self.cells["paths"] for path in paths]
 
     def _check_references(self) -> None:
         states = {state.name for state in self.experiment.states}
@@ -176,14 +181,18 @@ class Plan:
             self._check_refined()
         scan_series = dict.fromkeys(self.scans.loc[self.scans_in_series, "series"])
         self.batches.check_references(list(scan_series), self._check_log)
+        if len(self.cells):
+            self._check_cells()
         for phase in self.experiment.material.phases:
             for pattern in phase.cell_from:
-                if pattern not in self.patterns.index:
+                if pattern not in self.patterns.index and pattern not in self.cells.index:
+                    known = sorted([*self.patterns.index, *self.cells.index])
                     raise InputError(
                         self.source,
-                        f"there is no pattern {pattern!r} in the powder table",
+                        f"there is no pattern {pattern!r} in the powder table"
+                        f"{', nor such a cell' if len(self.cells) else ''}",
                         field=f"material.phases.{phase.name}.cell_from",
-                        remedy=f"name one of {sorted(self.patterns.index)} or leave it out",
+                        remedy=f"name one of {known} or leave it out",
                     )
         for state in self.experiment.states:
             if state.log is not None:
@@ -226,6 +235,19 @@ class Plan:
                 f"there is no log {log!r} in the cycling table",
                 field=field,
                 remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
+            )
+
+    def _check_cells(self) -> None:
+        """Cells are of the config's states and phases, and have no name of a pattern."""
+        source = self.experiment.tables.cells
+        _check_known(self.cells, "state", {state.name for state in self.experiment.states}, source)
+        _check_known(self.cells, "phase", set(self.experiment.material.names), source)
+        if both := sorted(set(self.cells.index) & set(self.patterns.index)):
+            raise InputError(
+                source,
+                f"{both[0]!r} is the name of a powder pattern, too",
+                field=both[0],
+                remedy="give the cell another name, so that cell_from can tell them apart",
             )
 
     def _check_refined(self) -> None:

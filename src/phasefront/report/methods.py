@@ -25,8 +25,10 @@ from phasefront.report.methods_of_scans import (
     tell_templates,
 )
 from phasefront.report.methods_of_sources import (
+    tell_cells,
     tell_comparison,
     tell_cycling,
+    tell_followed,
     tell_powder,
     tell_powder_series,
     tell_refined,
@@ -121,9 +123,11 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "infer_mechanisms": tell_mechanisms,
     "analyse_log": tell_cycling,
     "place_on_log": tell_series,
+    "follow_series": tell_followed,
     "fit_pattern": tell_powder,
     "gather_powder_series": tell_powder_series,
     "import_fractions": tell_refined,
+    "read_cell": tell_cells,
     "compare_sources": tell_comparison,
     "summarise_sweep": tell_sweep,
 }

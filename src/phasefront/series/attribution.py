@@ -27,6 +27,8 @@ _THRESHOLDS = np.linspace(0.0, 0.9, 10)
 _LEAST_CONVERTED = 0.02
 # Share of a grain that converts in a gap for neither cause: misread positions.
 _LEAST_RATE = 1e-3
+# A threshold whose evidence is so far below the best one's, as a logarithm, is not possible.
+_IMPOSSIBLE = 3.0
 # More than half of what converts is called the cause.
 _HALF = 0.5
 
@@ -98,7 +100,8 @@ def _is_control(one: xr.Dataset) -> bool:
 
 
 def _share_by_beam(series: str, all_series: Mapping[str, xr.Dataset]) -> Interval:
-    """Posterior of the share that the beam did, median and 95 % interval."""
+    """Posterior of the share that the beam did: median and 95 % interval, whose ends are those of
+    any threshold that the series leave possible, since a prior of thresholds would decide."""
     own = all_series[series]
     sign = _sign(own)
     all_charge = _passed(own).sum()
@@ -117,7 +120,7 @@ def _share_by_beam(series: str, all_series: Mapping[str, xr.Dataset]) -> Interva
         reached.append(np.repeat(of_scan[1:] / all_dose, grains))
     events, risk, charge, dose, reached = map(np.concatenate, (events, risk, charge, dose, reached))
     own_dose = own["dose"].to_numpy() / all_dose
-    log_posterior, share = [], []
+    told = []
     by_charge, by_dose = _RATES[:, None], _RATES[None, :]
     for threshold in _THRESHOLDS:
         above = np.where(reached > threshold, dose, 0.0)
@@ -131,13 +134,23 @@ def _share_by_beam(series: str, all_series: Mapping[str, xr.Dataset]) -> Interva
             log_likelihood += count * np.log(rate) - at_risk * rate
         own_above = np.diff(own_dose)[own_dose[1:] > threshold].sum()
         beam = by_dose * own_above
-        share.append(beam / (beam + by_charge))
-        log_posterior.append(log_likelihood + 0.5 * (np.log(by_charge) + np.log(by_dose)))
-    weight = np.exp(np.array(log_posterior) - logsumexp(log_posterior)).ravel()
-    values = np.array(share).ravel()
-    order = np.argsort(values, kind="stable")
-    below = np.cumsum(weight[order])
-    return np.interp([0.5, 0.025, 0.975], below, values[order])
+        log_posterior = log_likelihood + 0.5 * (np.log(by_charge) + np.log(by_dose))
+        told.append(
+            (logsumexp(log_posterior), _quantiles(beam / (beam + by_charge), log_posterior))
+        )
+    evidence = np.array([one for one, _ in told])
+    intervals = np.array([interval for _, interval in told])
+    possible = evidence > evidence.max() - _IMPOSSIBLE
+    median = np.average(intervals[:, 0], weights=np.exp(evidence - evidence.max()))
+    return np.array([median, intervals[possible, 1].min(), intervals[possible, 2].max()])
+
+
+def _quantiles(values: np.ndarray, log_weight: np.ndarray) -> np.ndarray:
+    """Weighted median and ends of the 95 % interval."""
+    order = np.argsort(values, axis=None, kind="stable")
+    weight = np.exp(log_weight - log_weight.max()).ravel()[order]
+    below = np.cumsum(weight) / weight.sum()
+    return np.interp([0.5, 0.025, 0.975], below, values.ravel()[order])
 
 
 def _passed(one: xr.Dataset) -> np.ndarray:

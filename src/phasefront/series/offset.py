@@ -23,8 +23,8 @@ _ACTIVE = 0.02
 # (half the quantile of chi squared with one degree of freedom), and the least by which others must
 # be worse.
 _BELOW = 1.92
-# An interval wider than this part of what was tried says nothing.
-_WIDE = 0.5
+# An interval wider than so many scans says nothing.
+_WIDE = 4.0
 
 
 class Offset(NamedTuple):
@@ -85,13 +85,13 @@ def ask_offset(
         expected = np.divide(passed, total, out=even.copy(), where=total > 0)
         expected = (1 - _ASTRAY) * expected + _ASTRAY * even
         log_likelihood += len(inner) * (np.log(expected) @ (share[inner] / share[inner].sum()))
-    return _judged(tried, log_likelihood, told)
+    return _judged(tried, log_likelihood, told, spacing)
 
 
-def _judged(tried: np.ndarray, log_likelihood: np.ndarray, grains: int) -> Offset:
+def _judged(tried: np.ndarray, log_likelihood: np.ndarray, grains: int, spacing: float) -> Offset:
     inside = tried[log_likelihood > log_likelihood.max() - _BELOW]
     width = np.ptp(inside)
-    if not grains or width > _WIDE * np.ptp(tried) or np.ptp(log_likelihood) < _BELOW:
+    if not grains or width > _WIDE * spacing or np.ptp(log_likelihood) < _BELOW:
         return _NOT_TOLD
     best = float(np.mean(tried[log_likelihood > log_likelihood.max() - 0.5]))
     found = np.array([best, inside.min(), inside.max()])

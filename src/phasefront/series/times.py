@@ -13,11 +13,6 @@ from phasefront.layouts.times import TIMES
 from phasefront.series.clocks import start_of_log, start_of_scan
 from phasefront.series.course import Course
 
-_UNTESTED = (
-    "not identifiable: nothing in the scan follows the log's current without a delay of its own,"
-    " so the data do not tell a wrong offset from a slow reaction"
-)
-
 
 def place_on_log(
     scan: xr.Dataset,
@@ -80,7 +75,6 @@ def place_on_log(
             "clock_offset_error_s": math.nan
             if clock_offset_error_s is None
             else float(clock_offset_error_s),
-            "clock_test": _UNTESTED,
         },
     )
 

@@ -13,6 +13,10 @@ from phasefront.series.attribution import Attribution, attribute
 # Evidence of one way or law over the next, as its natural logarithm, above which it is told
 # (Kass and Raftery, J. Am. Stat. Assoc. 90, 773, 1995: strong).
 _STRONG = 3.0
+_WAYS = {
+    "front": "by a front straight through", "shell": "from the outline or the middle",
+    "at once": "everywhere at once", "cannot be told": "in a way that cannot be told",
+}  # fmt: skip
 # Counts of a scan go with another power of those of the first, or are so many times these.
 _OTHER_EXPONENT, _OTHER_FACTOR = 0.1, 1.3
 
@@ -62,6 +66,11 @@ def summary(series: Mapping[str, xr.Dataset], alignments: Mapping[str, xr.Datase
     }
 
 
+def sentences(series: Mapping[str, xr.Dataset]) -> list[str]:
+    """What each series says of how grains convert, by which cause."""
+    return [_sentence(name, found, attribute(name, series)) for name, found in series.items()]
+
+
 def _summary_of(name: str, found: xr.Dataset, aligned: xr.Dataset, cause: Attribution) -> dict:
     converts = found["converts"].to_numpy() == 1
     grains = int((found["size"].to_numpy() > 0).sum())
@@ -70,7 +79,7 @@ def _summary_of(name: str, found: xr.Dataset, aligned: xr.Dataset, cause: Attrib
         "log": found.attrs["log"],
         "phases": [found.attrs["rich"], found.attrs["poor"]],
         "ions go": found.attrs["flow"],
-        "sentence": _sentence(name, found, cause, grains, int(converts.sum())),
+        "sentence": _sentence(name, found, cause),
         "scans": [_scan(found, aligned, at) for at in range(found.sizes["scan"])],
         "grains": {"seen": grains, "converting": int(converts.sum())},
         "population": {"sentence": found.attrs["population"], "overlap": _ends(found, "overlap")},
@@ -94,13 +103,19 @@ def _summary_of(name: str, found: xr.Dataset, aligned: xr.Dataset, cause: Attrib
     }
 
 
-def _sentence(
-    name: str, found: xr.Dataset, cause: Attribution, grains: int, converting: int
-) -> str:
-    told = f"In the series {name}, {converting} of {grains} grains convert"
-    told += f" from {found.attrs['rich']} to {found.attrs['poor']}; {found.attrs['population']}."
+def _sentence(name: str, found: xr.Dataset, cause: Attribution) -> str:
+    grains = int((found["size"].to_numpy() > 0).sum())
     if cause.verdict == "nothing converts":
         return f"In the series {name} nothing converts in {grains} grains."
+    converting = np.flatnonzero(found["converts"].to_numpy() == 1)
+    told = f"In the series {name}, {len(converting)} of {grains} grains convert"
+    told += (
+        f" between {found.attrs['rich']} and {found.attrs['poor']}; {found.attrs['population']}."
+    )
+    ways = [likeliest(found, "way", grain) for grain in converting]
+    counted = [f"{ways.count(way)} {words}" for way, words in _WAYS.items() if way in ways]
+    if counted:
+        told += f" Of these, {', '.join(counted)}."
     words = {"charge": "The charge is the cause", "beam": "The beam is the cause"}
     said = words.get(cause.verdict, "Whether charge or beam is the cause cannot be told")
     return f"{told} {said}: {cause.reason}."

@@ -13,9 +13,10 @@ import xarray as xr
 
 from phasefront.comparison.sources import registry
 from phasefront.layouts.phases import MIXED, UNANSWERED, VACUUM
-from phasefront.report.explorer import charts
+from phasefront.report.explorer import charts, series
 from phasefront.report.explorer.packing import Packed, encoded, pack
 from phasefront.report.explorer.patterns import Embedded, in_page
+from phasefront.report.explorer.series import SeriesPart
 from phasefront.report.explorer.sources import comparison
 from phasefront.report.tables import printed
 
@@ -43,7 +44,9 @@ class Run:
     mechanisms: str = ""  # how grains convert, in words
 
 
-def compose(run: Run, scans: Sequence[ScanPart], script: str, style: str) -> Iterable[str]:
+def compose(
+    run: Run, scans: Sequence[ScanPart], followed: Sequence[SeriesPart], script: str, style: str
+) -> Iterable[str]:
     """The page, part by part; `script` and `style` are the texts of its two own files."""
     roots = [*charts.maps_of_scan(), charts.pattern(), charts.profile()] if scans else []
     places = ["map-a", "map-b", "pattern", "profile"] if scans else []
@@ -53,9 +56,12 @@ def compose(run: Run, scans: Sequence[ScanPart], script: str, style: str) -> Ite
     roots += compared
     places += [f"compared-{number}" for number in range(len(compared))]
     document, ids = charts.document(roots)
-    facts = run.facts | {"scans": [scan.facts for scan in scans]}
+    facts = run.facts | {
+        "scans": [scan.facts for scan in scans], "series": [part.facts for part in followed],
+    }  # fmt: skip
     yield _HEAD.format(title=html.escape(run.title), run=html.escape(run.facts["run"]), style=style)
     yield _answer(run, scans, len(compared))
+    yield series.section(followed)
     yield _LOOK.format(keys=_keys(run.keys)) if scans else _NO_SCANS
     yield _FOOT.format(note=html.escape(run.facts["note"]))
     yield _json("run", facts)
@@ -64,6 +70,8 @@ def compose(run: Run, scans: Sequence[ScanPart], script: str, style: str) -> Ite
         yield from _arrays(f"s{number}", scan.arrays)
         if scan.patterns is not None:
             yield from _patterns(f"s{number}", scan.patterns)
+    for number, part in enumerate(followed):
+        yield from _arrays(f"t{number}", part.arrays)
     for number, arrays in enumerate(run.reflections):
         yield from _arrays(f"p{number}", arrays)
     bokeh = files("bokeh").joinpath("server/static/js/bokeh.min.js").read_text(encoding="utf-8")

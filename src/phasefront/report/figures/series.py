@@ -25,7 +25,7 @@ _FRAME_MS, _LAST_MS = 500, 2000
 _FILM_DPI = 110
 # Grains whose fronts are drawn each in a panel.
 _MOST_GRAINS = 12
-_MIXED = "#BBBBBB"
+MIXED_COLOUR = "#BBBBBB"
 
 
 @style.styled
@@ -185,7 +185,9 @@ def _draw_states(ax: Axes, states: np.ndarray) -> None:
     """Colours of the phases by their posterior (y, x, state); mixed is grey, unseen white."""
     from matplotlib.colors import to_rgb
 
-    colours = [to_rgb(name) for name in (style.PHASE_COLOURS[0], _MIXED, style.PHASE_COLOURS[1])]
+    colours = [
+        to_rgb(name) for name in (style.PHASE_COLOURS[0], MIXED_COLOUR, style.PHASE_COLOURS[1])
+    ]
     image = np.nan_to_num(states) @ np.array(colours)
     image[np.isnan(states[..., 0])] = 1.0
     ax.imshow(np.clip(image, 0, 1))
@@ -202,7 +204,7 @@ def _legend(figure: Figure, found: xr.Dataset, labels: Mapping[str, str] | None)
 
     rich, poor = style.labels([found.attrs["rich"], found.attrs["poor"]], labels)
     written = (rich, "mixed", poor)
-    colours = (style.PHASE_COLOURS[0], _MIXED, style.PHASE_COLOURS[1])
+    colours = (style.PHASE_COLOURS[0], MIXED_COLOUR, style.PHASE_COLOURS[1])
     figure.legend(
         handles=[Patch(color=c, label=w) for c, w in zip(colours, written, strict=True)],
         loc="outside lower center", ncols=3, fontsize=7,
