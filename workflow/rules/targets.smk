@@ -5,6 +5,8 @@
 #   virtual: {material: nvpf}
 #   sweep: {grid: {phases.decide_above: [0.9, 0.99]}}
 
+from phasefront.experiment.stacks import mapped
+
 TARGETS = [
     result("summary.json"),
     result("comparison.csv"),
@@ -37,6 +39,8 @@ TARGETS = [
         picture=["filmstrip.png", "film.gif", "fronts.png", "cell.png"],
     ),
     result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
+    result("figures/chemistry/{stack}.png", stack=mapped(PLAN.stacks)),
+    result("figures/stacks/{stack}.png", stack=PLAN.stacks_of_kind("xray")),
     result("powder_series/{series}.csv", series=PLAN.batches.series),
     result("figures/powder_series/{series}.png", series=PLAN.batches.series),
     *map(result, ["cells.csv", "figures/cells.png"] if len(PLAN.cells) else []),

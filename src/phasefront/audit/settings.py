@@ -76,7 +76,9 @@ class Settings:
 
 def _other_file(plan: Plan, record: Record) -> str | None:
     """The raw file that a table names, where it is not the one that was read."""
-    tables = {"scan": plan.scans, "log": plan.logs, "pattern": plan.patterns}
+    tables = {
+        "scan": plan.scans, "log": plan.logs, "pattern": plan.patterns, "stack": plan.stacks,
+    }  # fmt: skip
     for kind, table in tables.items():
         name = record.run.wildcards.get(kind)
         if name not in table.index:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phasefront.cli.stack_inspection import tell_stack
 from phasefront.core.errors import InputError
 from phasefront.experiment import values
 
@@ -32,7 +33,8 @@ def inspect(plan: Plan) -> Iterator[str | InputError]:
     standard = plan.experiment.calibration.standard
     if standard is not None:
         yield _told(plan, standard.image, lambda: _standard(standard))
-    for table, tell in ((plan.scans, _scan), (plan.logs, _log), (plan.patterns, _pattern)):
+    tables = (plan.scans, plan.logs, plan.patterns, plan.stacks)
+    for table, tell in zip(tables, (_scan, _log, _pattern, tell_stack), strict=True):
         for name, row in table.iterrows():
             if row["path"] in plan.made():
                 yield f"{row['path']}: {name}, made by the run"

@@ -13,12 +13,14 @@ from pydantic_core import to_jsonable_python
 
 from phasefront.experiment.settings.base import FilePath, Line, Model, Name, Url, refuse_same_names
 from phasefront.experiment.settings.calibration import CalibrationSettings
+from phasefront.experiment.settings.chemistry import ChemistrySettings
 from phasefront.experiment.settings.comparison import ComparisonSettings
 from phasefront.experiment.settings.coverage import CoverageSettings
 from phasefront.experiment.settings.fractions import FractionSettings
 from phasefront.experiment.settings.grains import GrainSettings
 from phasefront.experiment.settings.instruments import InstrumentSection
 from phasefront.experiment.settings.interfaces import InterfaceSettings
+from phasefront.experiment.settings.losses import LossSettings
 from phasefront.experiment.settings.maps import MapSettings
 from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.mechanisms import MechanismSettings
@@ -28,6 +30,7 @@ from phasefront.experiment.settings.powder import PowderSettings
 from phasefront.experiment.settings.report import ReportSettings
 from phasefront.experiment.settings.scans import ScanSettings
 from phasefront.experiment.settings.spots import SpotSettings
+from phasefront.experiment.settings.stacks import StackSettings
 from phasefront.experiment.settings.states import State
 from phasefront.experiment.settings.supplement import SupplementSettings
 from phasefront.experiment.settings.sweep import Sweep
@@ -43,12 +46,13 @@ class Tables(Model):
     cycling: FilePath | None = None
     powder: FilePath | None = None
     cells: FilePath | None = None
+    stacks: FilePath | None = None
 
     @model_validator(mode="after")
     def _one_at_least(self) -> Tables:
-        if not (self.scans or self.cycling or self.powder or self.cells):
+        if not (self.scans or self.cycling or self.powder or self.cells or self.stacks):
             raise ValueError(
-                "no table is named; give one or more of scans, cycling, powder and cells"
+                "no table is named; give one or more of scans, cycling, powder, cells and stacks"
             )
         return self
 
@@ -87,6 +91,9 @@ class Experiment(Model):
     mechanisms: MechanismSettings = MechanismSettings()
     powder: PowderSettings = PowderSettings()
     cells: CellSettings = CellSettings()
+    stacks: StackSettings = StackSettings()
+    chemistry: ChemistrySettings = ChemistrySettings()
+    losses: LossSettings = LossSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     report: ReportSettings = ReportSettings()
     supplement: SupplementSettings = SupplementSettings()

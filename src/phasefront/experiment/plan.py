@@ -18,7 +18,9 @@ from phasefront.experiment.config import Experiment
 from phasefront.experiment.load import load, named, parse
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.scans import ScanRow
+from phasefront.experiment.settings.stacks import StackRow
 from phasefront.experiment.settings.tomography import CellRow
+from phasefront.experiment.stacks import beside_stacks, check_stacks, spectra_of
 from phasefront.experiment.tables import optional_table
 from phasefront.experiment.virtual import check_virtual
 
@@ -40,6 +42,7 @@ class Plan:
     patterns: pd.DataFrame
     batches: Batches
     cells: pd.DataFrame
+    stacks: pd.DataFrame
     sweep: sweep.Space
 
     @classmethod
@@ -65,6 +68,7 @@ class Plan:
             optional_table(tables.cycling, LogRow),
             *read_powder_table(tables.powder),
             optional_table(tables.cells, CellRow),
+            optional_table(tables.stacks, StackRow),
             sweep.expand(experiment, source),
         )
         plan._check_references()
@@ -96,12 +100,16 @@ class Plan:
     def tables(self) -> list[str]:
         """Paths of the experiment's tables."""
         tables = self.experiment.tables
-        named = (tables.scans, tables.cycling, tables.powder, tables.cells)
+        named = (tables.scans, tables.cycling, tables.powder, tables.cells, tables.stacks)
         return [path for path in named if path]
 
     def scans_of_kind(self, kind: str) -> list[str]:
         """Identifiers of the scans that are raw scans, peak lists or maps."""
         return list(self.scans.index[self.scans["kind"] == kind])
+
+    def stacks_of_kind(self, kind: str) -> list[str]:
+        """Identifiers of the stacks of X-ray absorption, or of another kind."""
+        return list(self.stacks.index[self.stacks["kind"] == kind])
 
     @property
     def scans_in_series(self) -> list[str]:
@@ -167,6 +175,8 @@ class Plan:
         """Every raw file that the tables name."""
         alone = [path for t in (self.scans, self.logs, self.patterns) for path in t["path"]]
         return alone + [path for paths in self.cells["paths"] for path in paths]
+        tables = (self.scans, self.logs, self.patterns, self.stacks)
+        return [path for t in tables for path in t["path"]] + beside_stacks(self.stacks)
 
     def _check_references(self) -> None:
         states = {state.name for state in self.experiment.states}
@@ -179,6 +189,9 @@ class Plan:
         if len(self.patterns):
             _check_known(self.patterns, "state", states, tables.powder)
             self._check_refined()
+        if len(self.stacks):
+            _check_known(self.stacks, "state", states, tables.stacks)
+            check_stacks(self.experiment, self.stacks, self.source)
         scan_series = dict.fromkeys(self.scans.loc[self.scans_in_series, "series"])
         self.batches.check_references(list(scan_series), self._check_log)
         if len(self.cells):
@@ -290,7 +303,7 @@ class Plan:
 
         made = self.made()
         self.batches.check_files()
-        for path in [*self.cifs, *self.raw_files()]:
+        for path in [*self.cifs, *spectra_of(self.experiment), *self.raw_files()]:
             if path not in made:
                 self.check_present(path)
         check_distinct(self.crystals)

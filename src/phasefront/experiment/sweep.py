@@ -16,7 +16,10 @@ from phasefront.experiment.variants import changes_in, column, label
 
 # Settings that nothing which is compared depends on, and mappings, which no folder can name; of
 # cells what was measured of the microscope.
-_ASIDE = {"scans", "interfaces", "mechanisms", "coverage", "report", "supplement", "maps", "cells"}
+_ASIDE = {
+    "scans", "interfaces", "mechanisms", "coverage", "report", "supplement", "maps", "cells",
+    "stacks", "chemistry", "losses",
+}  # fmt: skip
 # Sections of settings, which have defaults. Everything else says what was measured, or where: that
 # is another experiment, with results of its own.
 SWEPT = tuple(

@@ -3,8 +3,8 @@
 A path leads to one of these:
 
 - a section of the config, or a value in it: `grains`, `spots.position_sigma`, `material.names`;
-- what tables and config together say of a scan, a log, a powder pattern, a batch of them, a cell
-  or an instrument, as `scan.grains-x2.5.layout` or `log.charge.row`;
+- what tables and config together say of a scan, a log, a powder pattern, a batch of them, a cell,
+  a stack or an instrument, as `scan.grains-x2.5.layout` or `log.charge.row`;
 - `virtual_series.NAME.plan`, all that a virtual in situ series is made from;
 - what they say of all of them: `links`, `cameras`, `raw_paths`, `instruments_of_raw_scans`,
   `explored_scans`;
@@ -26,12 +26,15 @@ from pydantic_core import to_jsonable_python
 from phasefront.core.errors import InputError
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.instruments import Instrument
+from phasefront.experiment.settings.losses import RepeatDoses
 from phasefront.experiment.settings.powder import PatternRow
 from phasefront.experiment.settings.powder_series import PatternClock, PatternReading
 from phasefront.experiment.settings.scans import ScanClock, ScanLayout
 from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
+from phasefront.experiment.settings.stacks import StackRow
 from phasefront.experiment.settings.tomography import CellRow
 from phasefront.experiment.settings.virtual_series import VirtualMember
+from phasefront.experiment.stacks import repeats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -180,12 +183,18 @@ _OF_ONE = {
     },
     "cell": {"row": lambda plan, cell: _row(plan.cells, cell, CellRow)},
     "instrument": {"optics": _optics},
+    "stack": {
+        "row": lambda plan, stack: _row(plan.stacks, stack, StackRow),
+        "doses": lambda plan, stack: [
+            _row(plan.stacks, name, RepeatDoses) for name in repeats(plan.stacks, stack)
+        ],
+    },
     "virtual_series": {"plan": _virtual_series},
 }
 _OF_ALL = {
     "links": links,
     "cameras": lambda plan: _cameras(plan, plan.scans.index),
-    "raw_paths": lambda plan: list(plan.scans["path"]),
+    "raw_paths": lambda plan: [*plan.scans["path"], *plan.stacks["path"]],
     "instruments_of_raw_scans": lambda plan: list(
         plan.scans.loc[plan.scans_of_kind("scan"), "instrument"]
     ),

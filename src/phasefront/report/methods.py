@@ -35,6 +35,7 @@ from phasefront.report.methods_of_sources import (
     tell_series,
     tell_sweep,
 )
+from phasefront.report.methods_of_stacks import tell_losses, tell_quantities, tell_valence
 from phasefront.report.wording import plain
 
 
@@ -128,6 +129,9 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "gather_powder_series": tell_powder_series,
     "import_fractions": tell_refined,
     "read_cell": tell_cells,
+    "fit_valence": tell_valence,
+    "fit_losses": tell_losses,
+    "import_quantity": tell_quantities,
     "compare_sources": tell_comparison,
     "summarise_sweep": tell_sweep,
 }
