@@ -318,6 +318,9 @@ def test_files_of_two_measurements_are_refused(tmp_path):
     (tmp_path / "b.m50").write_text(jana((9, 10, 11, 90, 90, 90)).replace("0.02508", "0.0197"))
     with pytest.raises(InputError, match=r"its wavelength is 0\.0197"):
         join([read_statement(tmp_path / name) for name in ("a.ins", "b.m50")])
+    (tmp_path / "b.m50").write_text(jana((9, 10, 11, 90, 90, 90)) + "lattice I\n")
+    with pytest.raises(InputError, match=r"its centring is I, while .*a\.ins has P"):
+        join([read_statement(tmp_path / name) for name in ("a.ins", "b.m50")])
 
 
 def test_settings_alone_are_no_cell(tmp_path):

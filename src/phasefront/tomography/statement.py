@@ -59,8 +59,8 @@ class Statement:
 def join(statements: Sequence[Statement]) -> Statement:
     """All that the files of one measurement say; of what two say, the first's word.
 
-    Raises InputError where two of them state different cells, wavelengths or centrings, where none
-    states a cell, and where none says the wavelength.
+    Raises InputError where two of them state different cells, wavelengths or centrings, and where
+    none states a cell.
     """
     first = statements[0]
     for other in statements[1:]:
@@ -78,8 +78,7 @@ def join(statements: Sequence[Statement]) -> Statement:
             first.path, "states no unit cell that was measured",
             remedy="name the file with the refined cell as well, as CORRECT.LP or .celllist",
         )  # fmt: skip
-    for name, tolerance in (("wavelength", _SAME_WAVELENGTH),):
-        _refuse_other(statements, name, tolerance)
+    _refuse_others(statements)
     return Statement(**joined)
 
 
@@ -93,15 +92,21 @@ def _refuse_other_cell(one: Statement, other: Statement) -> None:
         )  # fmt: skip
 
 
-def _refuse_other(statements: Sequence[Statement], name: str, tolerance: float) -> None:
-    told = [one for one in statements if getattr(one, name) is not None]
-    for other in told[1:]:
-        known, found = getattr(told[0], name), getattr(other, name)
-        if abs(found / known - 1) > tolerance:
-            raise InputError(
-                other.path, f"its {name} is {found:g}, while {told[0].path} has {known:g}",
-                field=name, remedy="name files of one measurement in a row of the table of cells",
-            )  # fmt: skip
+def _refuse_others(statements: Sequence[Statement]) -> None:
+    """Hold the wavelengths and the centrings of files together."""
+    for name, same in (
+        ("wavelength", lambda one, other: abs(other / one - 1) < _SAME_WAVELENGTH),
+        ("centring", lambda one, other: one == other),
+    ):
+        told = [(one.path, getattr(one, name)) for one in statements]
+        told = [(path, value) for path, value in told if value is not None]
+        for path, value in told[1:]:
+            if not same(told[0][1], value):
+                raise InputError(
+                    path, f"its {name} is {value}, while {told[0][0]} has {told[0][1]}",
+                    field=name,
+                    remedy="name files of one measurement in a row of the table of cells",
+                )  # fmt: skip
 
 
 def words(cell: Sequence[float]) -> str:
