@@ -25,14 +25,20 @@ def demo(monkeypatch):
 
 
 def paths_of_rules() -> set[str]:
-    """Paths of all parameters, for one scan, log, pattern and instrument of the demo."""
+    """Paths of all parameters, for one scan, log, pattern, cell and instrument of the demo."""
     text = "\n".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
     text = text.replace("{PLAN.instruments[0]}", "astar")
-    named = {"scan": "grains-x2.5", "log": "charge", "pattern": "powder-x2.5", "batch": "frames"}
+    named = {
+        "scan": "grains-x2.5", "log": "charge", "pattern": "powder-x2.5", "batch": "frames",
+        "cell": "p1",
+    }  # fmt: skip
     return {path.format(**named, instrument="astar") for path in STATED.findall(text)}
 
 
 def test_every_path_of_a_rule_leads_to_a_value_that_is_json(demo, tmp_path):
+    cells = tmp_path / "cells.tsv"
+    cells.write_text("cell\tstate\tphase\tpaths\np1\tx2.5\tNa3\tp1.celllist\n")
+    demo["tables"]["cells"] = str(cells)
     standard = {"image": "a.tif", "d_spacings": [2.0, 1.0], "scale": 0.01}
     demo["calibration"] = {"method": "standard", "standard": standard}
     head, *rows = Path(demo["tables"]["powder"]).read_text().splitlines()
@@ -63,7 +69,8 @@ def test_what_rules_are_given_of_scans_logs_and_patterns(demo):
     row = values.value(plan, "pattern.powder-x1.5.row")
     assert (row["wavelength"], row["axis"]) == (0.4127, None)
     assert values.value(plan, "links")[1] == {
-        "state": "x2.5", "scans": ["grains-x2.5"], "log": "charge", "patterns": ["powder-x2.5"]
+        "state": "x2.5", "scans": ["grains-x2.5"], "log": "charge", "patterns": ["powder-x2.5"],
+        "cells": [],
     }  # fmt: skip
     assert values.value(plan, "raw_paths")[0] == "results/demo/raw/grains-x3.0.blo"
     assert values.value(plan, "instruments_of_raw_scans") == ["astar"] * 5

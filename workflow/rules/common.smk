@@ -66,6 +66,7 @@ NAMES = {
     "batch": any_of(PLAN.batches.names),
     "part": r"\d+",
     "series": any_of([*PLAN.series, *PLAN.batches.series]),
+    "cell": any_of(PLAN.cells.index),
 }
 
 

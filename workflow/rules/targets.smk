@@ -43,6 +43,7 @@ TARGETS = [
     result("figures/stacks/{stack}.png", stack=PLAN.stacks_of_kind("xray")),
     result("powder_series/{series}.csv", series=PLAN.batches.series),
     result("figures/powder_series/{series}.png", series=PLAN.batches.series),
+    *map(result, ["cells.csv", "figures/cells.png"] if len(PLAN.cells) else []),
     result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
     result("pairs/{instrument}.csv", instrument=PLAN.instruments),
     result("notebooks/experiment.ipynb"),

@@ -45,6 +45,8 @@ def inspect(plan: Plan) -> Iterator[str | InputError]:
         yield _said(
             lambda name=name, row=row: f"{row['times'] or row['path']}: {_batch(plan, name)}"
         )
+    for name, row in plan.cells.iterrows():
+        yield _told(plan, row["paths"][0], lambda name=name: _cell(plan, name))
 
 
 def _told(plan: Plan, path: str, tell: Callable[[], str]) -> str | InputError:
@@ -309,6 +311,32 @@ def _batch(plan: Plan, name: str) -> str:
         f" {reading.wavelength:g} angstrom, begun {measured[0].start.isoformat()} to"
         f" {measured[-1].start.isoformat()} ({measured[0].start_from}), each for"
         f" {min(exposures):g} to {max(exposures):g} s ({measured[0].exposure_from})"
+    )
+
+
+def _cell(plan: Plan, name: str) -> str:
+    from phasefront.diffraction.candidates import CandidatePhases
+    from phasefront.experiment.settings.tomography import CellRow
+    from phasefront.tomography.reading import read_cell
+    from phasefront.tomography.statement import words
+
+    material = plan.experiment.material
+    found = read_cell(
+        CellRow.model_validate(values.value(plan, f"cell.{name}.row")),
+        CandidatePhases(
+            plan.crystals, material.shared_lattice.axes, material.ion_contents,
+            parent_point_group=material.parent_point_group,
+        ),
+        plan.experiment.cells,
+        calibrating=name in material.calibrating_patterns,
+    )  # fmt: skip
+    content, low, high = (found[f"ion_content{end}"].item() for end in ("", "_low", "_high"))
+    told = found.attrs["refused"] or (
+        f"{content:.2f} ({low:.2f} to {high:.2f}) {material.ion} per formula unit"
+    )
+    return (
+        f"cell {name} by {found.attrs['program']}, {words(found['cell'].to_numpy())}, {told}"
+        + "".join(f"; {note}" for note in filter(None, [found.attrs["notes"]]))
     )
 
 

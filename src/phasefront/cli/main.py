@@ -211,9 +211,10 @@ def check(config: list[Path]) -> int:
     Exit code 2 with a sentence for each file that cannot be used.
     """
     plan = _checked_plan(config)
+    cells = f" {len(plan.cells)} cells," if len(plan.cells) else ""
     print(
         f"{plan.source}: {len(plan.cifs)} phases, {len(plan.scans)} scans, {len(plan.logs)} logs,"
-        f" {len(plan.patterns)} powder patterns{_in_series(plan)},"
+        f" {len(plan.patterns)} powder patterns{_in_series(plan)},{cells}"
         f" {len(plan.sweep.variants) - 1} variants, nothing wrong."
     )
     return 0

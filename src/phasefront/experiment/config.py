@@ -34,6 +34,7 @@ from phasefront.experiment.settings.stacks import StackSettings
 from phasefront.experiment.settings.states import State
 from phasefront.experiment.settings.supplement import SupplementSettings
 from phasefront.experiment.settings.sweep import Sweep
+from phasefront.experiment.settings.tomography import CellSettings
 from phasefront.experiment.settings.virtual import Virtual
 from phasefront.records.context import Person
 
@@ -45,11 +46,14 @@ class Tables(Model):
     cycling: FilePath | None = None
     powder: FilePath | None = None
     stacks: FilePath | None = None
+    cells: FilePath | None = None
 
     @model_validator(mode="after")
     def _one_at_least(self) -> Tables:
-        if not (self.scans or self.cycling or self.powder):
-            raise ValueError("no table is named; give one or more of scans, cycling and powder")
+        if not (self.scans or self.cycling or self.powder or self.cells):
+            raise ValueError(
+                "no table is named; give one or more of scans, cycling, powder and cells"
+            )
         return self
 
 
@@ -89,6 +93,7 @@ class Experiment(Model):
     stacks: StackSettings = StackSettings()
     chemistry: ChemistrySettings = ChemistrySettings()
     losses: LossSettings = LossSettings()
+    cells: CellSettings = CellSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     report: ReportSettings = ReportSettings()
     supplement: SupplementSettings = SupplementSettings()

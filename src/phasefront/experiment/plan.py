@@ -19,6 +19,7 @@ from phasefront.experiment.load import load, named, parse
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.scans import ScanRow
 from phasefront.experiment.settings.stacks import StackRow
+from phasefront.experiment.settings.tomography import CellRow
 from phasefront.experiment.stacks import beside_stacks, check_stacks, spectra_of
 from phasefront.experiment.tables import optional_table
 from phasefront.experiment.virtual import check_virtual
@@ -41,6 +42,7 @@ class Plan:
     patterns: pd.DataFrame
     batches: Batches
     stacks: pd.DataFrame
+    cells: pd.DataFrame
     sweep: sweep.Space
 
     @classmethod
@@ -66,6 +68,7 @@ class Plan:
             optional_table(tables.cycling, LogRow),
             *read_powder_table(tables.powder),
             optional_table(tables.stacks, StackRow),
+            optional_table(tables.cells, CellRow),
             sweep.expand(experiment, source),
         )
         plan._check_references()
@@ -97,7 +100,7 @@ class Plan:
     def tables(self) -> list[str]:
         """Paths of the experiment's tables."""
         tables = self.experiment.tables
-        named = (tables.scans, tables.cycling, tables.powder, tables.stacks)
+        named = (tables.scans, tables.cycling, tables.powder, tables.cells, tables.stacks)
         return [path for path in named if path]
 
     def scans_of_kind(self, kind: str) -> list[str]:
@@ -171,7 +174,9 @@ class Plan:
     def raw_files(self) -> list[str]:
         """Every raw file that the tables name."""
         tables = (self.scans, self.logs, self.patterns, self.stacks)
-        return [path for t in tables for path in t["path"]] + beside_stacks(self.stacks)
+        alone = [path for t in tables for path in t["path"]]
+        of_cells = [path for paths in self.cells["paths"] for path in paths]
+        return [*alone, *of_cells, *beside_stacks(self.stacks)]
 
     def _check_references(self) -> None:
         states = {state.name for state in self.experiment.states}
@@ -189,14 +194,18 @@ class Plan:
             check_stacks(self.experiment, self.stacks, self.source)
         scan_series = dict.fromkeys(self.scans.loc[self.scans_in_series, "series"])
         self.batches.check_references(list(scan_series), self._check_log)
+        if len(self.cells):
+            self._check_cells()
         for phase in self.experiment.material.phases:
             for pattern in phase.cell_from:
-                if pattern not in self.patterns.index:
+                if pattern not in self.patterns.index and pattern not in self.cells.index:
+                    known = sorted([*self.patterns.index, *self.cells.index])
                     raise InputError(
                         self.source,
-                        f"there is no pattern {pattern!r} in the powder table",
+                        f"there is no pattern {pattern!r} in the powder table"
+                        f"{', nor such a cell' if len(self.cells) else ''}",
                         field=f"material.phases.{phase.name}.cell_from",
-                        remedy=f"name one of {sorted(self.patterns.index)} or leave it out",
+                        remedy=f"name one of {known} or leave it out",
                     )
         for state in self.experiment.states:
             if state.log is not None:
@@ -239,6 +248,19 @@ class Plan:
                 f"there is no log {log!r} in the cycling table",
                 field=field,
                 remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
+            )
+
+    def _check_cells(self) -> None:
+        """Cells are of the config's states and phases, and have no name of a pattern."""
+        source = self.experiment.tables.cells
+        _check_known(self.cells, "state", {state.name for state in self.experiment.states}, source)
+        _check_known(self.cells, "phase", set(self.experiment.material.names), source)
+        if both := sorted(set(self.cells.index) & set(self.patterns.index)):
+            raise InputError(
+                source,
+                f"{both[0]!r} is the name of a powder pattern, too",
+                field=both[0],
+                remedy="give the cell another name, so that cell_from can tell them apart",
             )
 
     def _check_refined(self) -> None:

@@ -3,8 +3,8 @@
 A path leads to one of these:
 
 - a section of the config, or a value in it: `grains`, `spots.position_sigma`, `material.names`;
-- what tables and config together say of a scan, a log, a powder pattern, a batch of them, a stack
-  or an instrument, such as `scan.grains-x2.5.layout` or `log.charge.row`;
+- what tables and config together say of a scan, a log, a powder pattern, a batch of them, a cell,
+  a stack or an instrument, as `scan.grains-x2.5.layout` or `log.charge.row`;
 - `virtual_series.NAME.plan`, all that a virtual in situ series is made from;
 - what they say of all of them: `links`, `cameras`, `raw_paths`, `instruments_of_raw_scans`,
   `explored_scans`;
@@ -32,6 +32,7 @@ from phasefront.experiment.settings.powder_series import PatternClock, PatternRe
 from phasefront.experiment.settings.scans import ScanClock, ScanLayout
 from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
 from phasefront.experiment.settings.stacks import StackRow
+from phasefront.experiment.settings.tomography import CellRow
 from phasefront.experiment.settings.virtual_series import VirtualMember
 from phasefront.experiment.stacks import repeats
 
@@ -69,13 +70,14 @@ def text(value: JsonValue) -> str:
 
 
 def links(plan: Plan) -> list[dict]:
-    """What belongs to each state: its scans, its log and its powder patterns."""
+    """What belongs to each state: its scans, its log, its powder patterns and cells."""
     return [
         {
             "state": state.name,
             "scans": plan.scans_of(state.name),
             "log": state.log,
             "patterns": list(plan.patterns.index[plan.patterns["state"] == state.name]),
+            "cells": list(plan.cells.index[plan.cells["state"] == state.name]),
         }
         for state in plan.experiment.states
     ]
@@ -179,6 +181,7 @@ _OF_ONE = {
         "clock": lambda plan, batch: _row(plan.batches.table, batch, PatternClock),
         "reading": lambda plan, batch: _row(plan.batches.table, batch, PatternReading),
     },
+    "cell": {"row": lambda plan, cell: _row(plan.cells, cell, CellRow)},
     "instrument": {"optics": _optics},
     "stack": {
         "row": lambda plan, stack: _row(plan.stacks, stack, StackRow),

@@ -25,6 +25,7 @@ from phasefront.report.methods_of_scans import (
     tell_templates,
 )
 from phasefront.report.methods_of_sources import (
+    tell_cells,
     tell_comparison,
     tell_cycling,
     tell_followed,
@@ -130,6 +131,7 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "fit_valence": tell_valence,
     "fit_losses": tell_losses,
     "import_quantity": tell_quantities,
+    "read_cell": tell_cells,
     "compare_sources": tell_comparison,
     "summarise_sweep": tell_sweep,
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from phasefront.audit.explain import listed
+from phasefront.comparison.sources.tomography import Tomography
 from phasefront.layouts.powder import POWDER
 from phasefront.layouts.powder_series import POWDER_SERIES
+from phasefront.layouts.tomography import CELL
 from phasefront.records.steps import Step
 from phasefront.report.jobs import Jobs, moving_ion
 from phasefront.report.wording import in_words, markdown_table, number, plain
@@ -66,11 +68,11 @@ def tell_followed(jobs: Jobs) -> str:
     return (
         "Scans of a series were aligned to its first by an affine map, from the orientations of"
         " grains and the dark field together. The state of each place (rich, mixed, poor in ions)"
-        " through time is that of a hidden Markov chain on the ion contents from the cells, whose errors"
-        " have a part that repeats at a place, and whose changes go as the current allows. Fronts"
-        " were fitted to the changes by importance sampling, as going with time, its square root or"
-        " the charge passed. Charge and beam were told apart by rates of conversion for each, over"
-        " all series together, with grains as the units and any threshold of dose."
+        " through time is that of a hidden Markov chain on the ion contents from the cells, whose"
+        " errors have a part that repeats at a place, and whose changes go as the current allows."
+        " Fronts were fitted to the changes by importance sampling, as going with time, its square"
+        " root or the charge passed. Charge and beam were told apart by rates of conversion for"
+        " each, over all series together, with grains as the units and any threshold of dose."
     )
 
 
@@ -162,12 +164,31 @@ def tell_refined(jobs: Jobs) -> str:
     )
 
 
+def tell_cells(jobs: Jobs) -> str:
+    found = jobs.made(CELL)
+    again = sum(cell.attrs["spots"] > 0 for cell in found.values())
+    refused = [name for name, cell in sorted(found.items()) if cell.attrs["refused"]]
+    stated = jobs.values("settings.distortion_error")
+    return (
+        f"**Cells of particles.** Unit cells of {jobs.counted('tilt series')} of electron"
+        f" diffraction tomography ({listed(sorted({c.attrs['program'] for c in found.values()}))})"
+        f" were read, {again} of them refined again on their spots without symmetry. What the"
+        " symmetry of the phase forbids counts as error beside the spots' own, 0.1 % of a ratio"
+        f" {f'and a stretch of patterns by {listed(map(number, stated))} ' if stated else ''}"
+        "(relative standard errors). Ion contents follow from ratios of lengths alone, on straight"
+        " lines between the cells of the phases, and their mean over particles has the error of a"
+        " sample (random effects, Paule and Mandel; Hartung and Knapp)."
+        f"{f' No ion content has {listed(refused)}.' if refused else ''}"
+    )
+
+
 def tell_comparison(jobs: Jobs) -> str:
     powder = jobs.of("fit_pattern").steps or jobs.of("import_fractions").steps
     sources = {
         "4D-STEM": jobs.of("count_fractions").steps,
         "charge": jobs.of("analyse_log").steps,
         "powder diffraction": powder,
+        Tomography.phrase: jobs.of("read_cell").steps,
     }
     known = [source for source, steps in sources.items() if steps]
     if len(known) < 2:
