@@ -12,6 +12,7 @@ def draw_explorer(job):
     from phasefront.layouts.comparison import COMPARISON
     from phasefront.layouts.mechanisms import MECHANISMS
     from phasefront.layouts.series import SERIES
+    from phasefront.layouts.tomography import CELL
     from phasefront.report.explorer import assembly, page
     from phasefront.report.explorer.series import series_parts
     from phasefront.series.wording import sentences
@@ -37,6 +38,7 @@ def draw_explorer(job):
         netcdf.read(job.comparison, COMPARISON),
         job.conclusion.read_text(encoding="utf-8"),
         *mechanisms,
+        cells=netcdf.read_all(job.cells, CELL, key="cell_name"),
     )
     parts = assembly.scan_parts(
         rows, shown, embedded, candidates, job.phases, job.name, *mechanisms
@@ -55,6 +57,7 @@ if __name__ == "__main__":
     job.input("grains", "grains of every scan", many=True)
     job.input("interfaces", "interfaces inside their grains", many=True)
     job.input("mechanisms", "how grains convert; none without scans", many=True)
+    job.input("cells", "cells of particles", many=True)
     job.input("series", "what in situ series went through", many=True)
     job.input("spots", "Bragg vectors", many=True)
     job.input("orientations", "orientations under each phase", many=True)

@@ -1,7 +1,6 @@
 """Tabulate and draw the cells of particles from electron diffraction tomography."""
 
 from phasefront.experiment.settings.candidates import SharedLattice
-from phasefront.experiment.settings.states import Links
 from phasefront.records.job import Job
 
 
@@ -15,7 +14,6 @@ def tabulate_cells(job):
     from phasefront.tomography.table import cell_rows
 
     found = netcdf.read_all(job.cells, CELL, key="cell_name")
-    states = {cell: link.state for link in job.links.root for cell in link.cells}
     candidates = CandidatePhases.read(
         job.cifs,
         job.names,
@@ -23,9 +21,9 @@ def tabulate_cells(job):
         parent_point_group=job.shared_lattice.point_group,
         ion_contents=job.ion_contents,
     )
-    tables.write(cell_rows(found, states), job.table, CELL_TABLE)
+    tables.write(cell_rows(found), job.table, CELL_TABLE)
     drawn = draw_cells(
-        found, states, names=job.names, path=Path.of(candidates), labels=job.labels, ion=job.ion
+        found, names=job.names, path=Path.of(candidates), labels=job.labels, ion=job.ion
     )
     style.save(drawn, job.figure)
 
@@ -34,7 +32,7 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("cells", "cells of particles", many=True)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.settings("links", Links).settings("names", list[str])
+    job.settings("names", list[str])
     job.settings("labels", dict[str, str]).parameter("ion", "element that moves", required=True)
     job.settings("ion-contents", list[float]).settings("shared-lattice", SharedLattice)
     job.output("table", "csv file to write").output("figure", "PNG of the cells")

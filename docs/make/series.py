@@ -27,9 +27,9 @@ page says; [`make insitu`](virtual_series.md) runs all of it from raw files.
 
 | file | what it holds |
 |---|---|
-| `alignments/<series>.nc` | where each scan lies on the first, with covariance; what each grain turned and tilted |
-| `series/<series>.nc` | posteriors of each place through time, alone and smoothed; times of change; fronts of grains |
-| `series.json`, `series.csv` | scans, grains and fronts, population, balance, clock and cause, of all series |
+| `alignments/<series>.nc` | where scans lie on the first, with covariance; turns of grains |
+| `series/<series>.nc` | posteriors through time, alone and smoothed; changes; fronts |
+| `series.json`, `series.csv` | of all series: scans, grains, population, clock, cause |
 | `figures/series/<series>/` | `filmstrip.png`, `film.gif` for a talk, `fronts.png`, `cell.png` |
 
 `mechanisms.json` and the explorer (maps behind a slider of time) take them up.

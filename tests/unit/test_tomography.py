@@ -1,11 +1,14 @@
 """Cells of electron diffraction tomography: what files say, and how far it is believed."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import gemmi
 import numpy as np
 import pytest
+import yaml
 from cifs_of_two_atoms import cif_text
 from examples import example
 from hypothesis import HealthCheck, given, settings
@@ -17,8 +20,11 @@ from phasefront.core.errors import InputError
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.cell_path import Path as CellPath
 from phasefront.diffraction.cells import parameters_of
+from phasefront.experiment import values
+from phasefront.experiment.plan import Plan
 from phasefront.experiment.settings.tomography import CellRow, CellSettings
 from phasefront.layouts.tomography import CELL, CELL_TABLE
+from phasefront.report.explorer.particles import particles
 from phasefront.report.figures.tomography import draw_cells
 from phasefront.tomography import strains
 from phasefront.tomography.files import read_statement
@@ -569,7 +575,8 @@ def test_what_is_too_uncertain_is_refused(tmp_path, sodium):
 def cell(name, content, error, *, particle=None, refused=""):
     ends = content + 1.959964 * error * np.array([0, -1, 1])
     return example(
-        CELL, cell_name=name, particle=particle or name, phase="Na2", refused=refused, setting=1,
+        CELL, cell_name=name, particle=particle or name, state="s", phase="Na2", setting=1,
+        refused=refused,
         ion_content=ends[0], ion_content_low=ends[1], ion_content_high=ends[2], ratio=1.2,
         ratio_low=1.19, ratio_high=1.21, program="PETS2", notes="",
     )  # fmt: skip
@@ -616,14 +623,92 @@ def test_cells_are_tabulated_and_drawn(tmp_path, sodium):
         "p1": read(series(tmp_path, sodium), sodium, "Na2"),
         "p2": read(series(tmp_path, sodium), sodium, "Na2", largest_ion_error=0.01),
     }
-    states = dict.fromkeys(found, "x2.0")
-    table = cell_rows(found, states)
+    table = cell_rows(found)
     CELL_TABLE.check(table, "cells.csv")
     assert table["refused"].astype(bool).tolist() == [False, True]
     assert np.isfinite(table["ion_content"]).tolist() == [True, False]
-    figure = draw_cells(found, states, names=NAMES, path=CellPath.of(sodium), ion="Na")
+    figure = draw_cells(found, names=NAMES, path=CellPath.of(sodium), ion="Na")
     against, of_states = figure.axes
     assert len(of_states.containers) == 1 and len(against.containers) == 1
     assert against.get_xlabel() == "Na per formula unit"
-    empty = draw_cells(found, states, names=NAMES, path=None)
+    empty = draw_cells(found, names=NAMES, path=None)
     assert "No ratio of these cells" in empty.texts[0].get_text()
+
+
+def test_particles_stand_side_by_side_in_the_explorer():
+    cells = {n: cell(n, x, 0.1) for n, x in (("p1", 2.0), ("p2", 2.2), ("p3", 1.4))}
+    cells["p3"].attrs["state"] = "late"
+    cells["p4"] = cell("p4", np.nan, 0.1, refused="a twin")
+    (plot,) = particles(cells, {"Na2": "#123456"}, ["s", "late"], "Na")
+    (marks,) = (one for one in plot.renderers if one.name == "particles")
+    shown = marks.data_source.data
+    assert shown["cell"] == ["p1", "p2", "p3"] and shown["value"] == [2.0, 2.2, 1.4]
+    np.testing.assert_allclose(shown["x"], [-0.175, 0.175, 1.0])
+    assert particles({"p4": cells["p4"]}, {}, ["s"], "Na") == []
+
+
+# ------------------------------------------------------------------------ config and script
+
+
+@pytest.fixture
+def config(monkeypatch, tmp_path):
+    """The demo's config with a table of cells of these rows; the plan that comes of it."""
+    monkeypatch.chdir(ROOT)
+
+    def planned(*rows, cell_from=()):
+        table = tmp_path / "cells.tsv"
+        table.write_text("\n".join(["cell\tstate\tphase\tpaths", *map("\t".join, rows), ""]))
+        content = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+        content["tables"]["cells"] = str(table)
+        content["material"]["phases"][0]["cell_from"] = list(cell_from)
+        return Plan.parse(content, "demo.yaml")
+
+    return planned
+
+
+def test_a_row_names_one_file_or_several(config):
+    plan = config(("p1", "x2.5", "Na3", "a.expt"), ("p2", "x2.5", "Na3", '["b.pts", "b.celllist"]'))
+    assert plan.cells["paths"].tolist() == [["a.expt"], ["b.pts", "b.celllist"]]
+    assert plan.raw_files()[-3:] == ["a.expt", "b.pts", "b.celllist"]
+    assert values.value(plan, "links")[1]["cells"] == ["p1", "p2"]
+    assert values.value(plan, "cell.p2.row")["paths"] == ["b.pts", "b.celllist"]
+
+
+def test_a_cif_may_have_its_cell_from_a_particle(config):
+    plan = config(("p1", "x2.5", "Na3", "a.expt"), cell_from=["p1"])
+    assert plan.experiment.material.calibrating_patterns == {"p1": ["Na3"]}
+    with pytest.raises(InputError, match="nor such a cell"):
+        config(("p1", "x2.5", "Na3", "a.expt"), cell_from=["p2"])
+
+
+@pytest.mark.parametrize(
+    ("row_given", "said"),
+    [
+        (("p1", "x9", "Na3", "a.expt"), r"p1\.state: state 'x9' is not in the config"),
+        (("p1", "x2.5", "Na9", "a.expt"), r"p1\.phase: phase 'Na9' is not in the config"),
+        (("p1", "x2.5", "Na3", "[a.expt"), r"paths: '\[a\.expt' is no JSON"),
+        (("powder-x2.5", "x2.5", "Na3", "a.expt"), "is the name of a powder pattern, too"),
+    ],
+)
+def test_rows_that_fit_nothing_are_refused(config, row_given, said):
+    with pytest.raises(InputError, match=said):
+        config(row_given)
+
+
+def test_the_script_refuses_in_a_sentence_and_leaves_nothing(tmp_path, sodium):
+    files = series(tmp_path, sodium)
+    given = {
+        "row": row(files, "Na2", voltage_kv=300).model_dump_json(),
+        "settings": "{}", "names": json.dumps(NAMES), "ion-contents": "[3, 2, 1]",
+        "shared-lattice": json.dumps({"axes": sodium.parent_axes, "point_group": "4/mmm"}),
+        "calibrating-patterns": "{}", "cell": str(tmp_path / "out/p1.nc"),
+    }  # fmt: skip
+    options = [part for name, value in given.items() for part in (f"--{name}", value)]
+    done = subprocess.run(
+        [sys.executable, "scripts/read_cell.py", "--files", *files, "--cifs",
+         *(str(crystal.path) for crystal in sodium.crystals), *options],
+        cwd=ROOT, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1 and "that of 300 kV" in done.stderr
+    assert list((tmp_path / "out").iterdir()) == []

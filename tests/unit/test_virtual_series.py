@@ -363,6 +363,25 @@ def test_what_happens_does_not_move_the_frame(truth):
     assert np.ptp(truth["gamma"].values) == 0
 
 
+@pytest.mark.parametrize(
+    ("shape", "scans", "fronts"),
+    [
+        ((1, 1), 1, VirtualFronts()),
+        ((3, 40), 2, VirtualFronts(overlap=1, never=0, pictured=6)),
+        ((9, 8), 3, VirtualFronts(overlap=0, never=6, pictured=0)),
+    ],
+)
+def test_odd_series_can_be_made(shape, scans, fronts):
+    asked = ASKED.model_copy(update={"fronts": fronts})
+    found = told(make(asked, members(scans), shape=shape))
+    assert found["rich"].shape == (scans, *shape)
+    inside = found["thickness"].values > 0
+    assert inside.any()
+    assert ((found["rich"].values[inside] >= 0) & (found["rich"].values[inside] <= 1)).all()
+    moving = int((found["cause"] == "charge").sum())
+    assert moving == 6 - fronts.never
+
+
 REFUSED = {
     "before the log": (
         {"scans": members(first="2025-07-14T07:50:00+01:00")},

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from test_virtual_series import ASKED, PULSES, make, members
 
 from phasefront.core import netcdf
+from phasefront.core.errors import InputError
 from phasefront.core.moments import Stamp
 from phasefront.cycling.logs import read_log
 from phasefront.diffraction.crystals import read_crystal
@@ -184,6 +185,18 @@ def test_scans_are_filmed_the_same_each_time(tmp_path):
         TRUTH.check(truth, name)
         digests.append(hashlib.sha256((tmp_path / f"{name}.blo").read_bytes()).hexdigest())
     assert digests[0] == digests[1] != digests[2]
+
+
+def test_a_frame_that_left_the_grains_is_refused():
+    asked = ASKED.model_copy(update={"motion": VirtualMotion(jump_px=300)})
+    with pytest.raises(InputError, match="sees no grain: the frame has moved too far; ask for"):
+        specimen(7, asked)
+
+
+def test_more_grains_than_orientations_are_refused():
+    asked = ASKED.model_copy(update={"grains": 60})
+    with pytest.raises(InputError, match="48 orientations for 60 grains"):
+        specimen(0, asked)
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,6 @@
 """The config of the virtual in situ series: what its rules are given, and what is refused."""
 
 import itertools
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -178,18 +176,3 @@ def test_settings_that_do_not_fit_are_refused(insitu, tmp_path, path, value, pro
     with pytest.raises(InputError) as caught:
         Plan.parse(insitu, "insitu.yaml")
     assert problem in str(caught.value)
-
-
-def test_a_dry_run_of_the_config_films_every_scan():
-    done = subprocess.run(
-        [sys.executable, "-m", "snakemake", "--configfile", CONFIG, "--dry-run", "--forceall",
-         "--quiet", "rules"],
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    words = [line.split() for line in done.stdout.splitlines()]
-    counts = {line[0]: line[1] for line in words if len(line) == 2}
-    assert counts["film_scan"] == "27"
-    assert counts["simulate_series"] == "3"
-    assert counts["place_on_log"] == "27"
-    assert "simulate_scan" not in counts

@@ -52,7 +52,6 @@ rule tabulate_cells:
     conda:
         "../../envs/environment.yaml"
     params:
-        links=stated("links"),
         names=stated("material.names"),
         labels=stated("material.labels"),
         ion=stated("material.ion"),
@@ -60,7 +59,7 @@ rule tabulate_cells:
         shared_lattice=stated("material.shared_lattice"),
     shell:
         "python scripts/tabulate_cells.py --cells {input.cells} --cifs {input.cifs:q}"
-        " --links {params.links:q} --names {params.names:q} --labels {params.labels:q}"
+        " --names {params.names:q} --labels {params.labels:q}"
         " --ion {params.ion} --ion-contents {params.ion_contents:q}"
         " --shared-lattice {params.shared_lattice:q} --table {output.table}"
         " --figure {output.figure} > {log} 2>&1"

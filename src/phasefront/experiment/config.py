@@ -45,14 +45,14 @@ class Tables(Model):
     scans: FilePath | None = None
     cycling: FilePath | None = None
     powder: FilePath | None = None
-    stacks: FilePath | None = None
     cells: FilePath | None = None
+    stacks: FilePath | None = None
 
     @model_validator(mode="after")
     def _one_at_least(self) -> Tables:
-        if not (self.scans or self.cycling or self.powder or self.cells):
+        if not (self.scans or self.cycling or self.powder or self.cells or self.stacks):
             raise ValueError(
-                "no table is named; give one or more of scans, cycling, powder and cells"
+                "no table is named; give one or more of scans, cycling, powder, cells and stacks"
             )
         return self
 
@@ -90,10 +90,10 @@ class Experiment(Model):
     interfaces: InterfaceSettings = InterfaceSettings()
     mechanisms: MechanismSettings = MechanismSettings()
     powder: PowderSettings = PowderSettings()
+    cells: CellSettings = CellSettings()
     stacks: StackSettings = StackSettings()
     chemistry: ChemistrySettings = ChemistrySettings()
     losses: LossSettings = LossSettings()
-    cells: CellSettings = CellSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     report: ReportSettings = ReportSettings()
     supplement: SupplementSettings = SupplementSettings()

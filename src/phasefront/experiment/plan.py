@@ -41,8 +41,8 @@ class Plan:
     logs: pd.DataFrame
     patterns: pd.DataFrame
     batches: Batches
-    stacks: pd.DataFrame
     cells: pd.DataFrame
+    stacks: pd.DataFrame
     sweep: sweep.Space
 
     @classmethod
@@ -67,8 +67,8 @@ class Plan:
             optional_table(tables.scans, ScanRow),
             optional_table(tables.cycling, LogRow),
             *read_powder_table(tables.powder),
-            optional_table(tables.stacks, StackRow),
             optional_table(tables.cells, CellRow),
+            optional_table(tables.stacks, StackRow),
             sweep.expand(experiment, source),
         )
         plan._check_references()

@@ -59,7 +59,7 @@ CELL = Layout(
     },
     # `files` in the order read; wavelength in angstrom; spots are those refined on, 0 without any,
     # and spot_residual their r.m.s. distance, 1/angstrom, NaN without any.
-    ("cell_name", "particle", "phase", "files", "program", "space_group", "wavelength",
+    ("cell_name", "particle", "state", "phase", "files", "program", "space_group", "wavelength",
      "reflections", "spots", "spot_residual", "refined_free", "distortion_error",
      "refused", "notes"),
 )  # fmt: skip

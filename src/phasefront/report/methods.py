@@ -128,10 +128,10 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "fit_pattern": tell_powder,
     "gather_powder_series": tell_powder_series,
     "import_fractions": tell_refined,
+    "read_cell": tell_cells,
     "fit_valence": tell_valence,
     "fit_losses": tell_losses,
     "import_quantity": tell_quantities,
-    "read_cell": tell_cells,
     "compare_sources": tell_comparison,
     "summarise_sweep": tell_sweep,
 }

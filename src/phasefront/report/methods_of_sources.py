@@ -170,7 +170,7 @@ def tell_cells(jobs: Jobs) -> str:
     refused = [name for name, cell in sorted(found.items()) if cell.attrs["refused"]]
     stated = jobs.values("settings.distortion_error")
     return (
-        f"**Cells of particles.** Unit cells of {jobs.counted('tilt series')} of electron"
+        f"**Cells of particles.** Unit cells by {jobs.counted('measurement')} of electron"
         f" diffraction tomography ({listed(sorted({c.attrs['program'] for c in found.values()}))})"
         f" were read, {again} of them refined again on their spots without symmetry. What the"
         " symmetry of the phase forbids counts as error beside the spots' own, 0.1 % of a ratio"

@@ -21,8 +21,9 @@ from phasefront.grains.segmentation import nearest_either_way
 
 # A grain may turn and tilt by so much from scan to scan and still be taken for itself.
 _SAME_DEG = 8.0
-# Turns that the search tries, and the side that its images are shrunk to.
+# Turns that the search tries: samples in a cell turn by a few degrees.
 _TURNS_DEG = np.arange(-6.0, 6.1, 2.0)
+# Side of the images in which it searches; larger scans are thinned to that.
 _SEARCHED = 96
 # Weight of the dark field beside a grain's own positions, in the search.
 _DARK = 0.3

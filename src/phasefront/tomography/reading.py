@@ -120,6 +120,7 @@ def read_cell(
         {
             "cell_name": row.cell,
             "particle": row.particle or row.cell,
+            "state": row.state,
             "phase": row.phase,
             "files": ", ".join(row.paths),
             "program": statement.program,

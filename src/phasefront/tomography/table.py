@@ -11,8 +11,8 @@ _PARAMETERS = ("a", "b", "c", "alpha", "beta", "gamma")
 _ENDS = ("", "_low", "_high")
 
 
-def cell_rows(cells: Mapping[str, xr.Dataset], states: Mapping[str, str]) -> pd.DataFrame:
-    """CELL data sets as CELL_TABLE has them, a row each; `states` by the cell's name."""
+def cell_rows(cells: Mapping[str, xr.Dataset]) -> pd.DataFrame:
+    """CELL data sets, by their names, as CELL_TABLE has them, a row each."""
     rows = []
     for name, found in cells.items():
         values = found["cell"].to_numpy(), found["cell_error"].to_numpy()
@@ -20,7 +20,7 @@ def cell_rows(cells: Mapping[str, xr.Dataset], states: Mapping[str, str]) -> pd.
             {
                 "cell": name,
                 "particle": found.attrs["particle"],
-                "state": states[name],
+                "state": found.attrs["state"],
                 "phase": found.attrs["phase"],
                 "program": found.attrs["program"],
                 **{

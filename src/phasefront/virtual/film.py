@@ -28,7 +28,7 @@ READ_NOISE_COUNTS = 1.1  # of a phosphor's camera
 # from that in all of it.
 DETECTORS: dict[Literal["phosphor", "fibre"], Detector] = {
     "phosphor": Detector(PHOSPHOR, 70.0, (0.5, 3.0), READ_NOISE_COUNTS, 1.0),
-    "fibre": Detector(FIBRE, 30.0, (1.0, 1.5), 0.6, 2.0),
+    "fibre": Detector(FIBRE, 200.0, (1.0, 1.5), 0.6, 2.0),
 }
 _OF_ASTAR = DETECTORS["phosphor"]
 FULL_SCALE, _COUNT_STEP = 255.0, 1 / 64  # of 8 bits; of the table of what is stored

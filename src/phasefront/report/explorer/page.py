@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 
 import numpy as np
@@ -15,6 +15,7 @@ from phasefront.comparison.sources import registry
 from phasefront.layouts.phases import MIXED, UNANSWERED, VACUUM
 from phasefront.report.explorer import charts, series
 from phasefront.report.explorer.packing import Packed, encoded, pack
+from phasefront.report.explorer.particles import particles
 from phasefront.report.explorer.patterns import Embedded, in_page
 from phasefront.report.explorer.series import SeriesPart
 from phasefront.report.explorer.sources import comparison
@@ -42,6 +43,7 @@ class Run:
     keys: Mapping[str, bytes]  # caption -> PNG of colours
     reflections: Sequence[Mapping[str, Packed]]  # of each phase; none where there are no spots
     mechanisms: str = ""  # how grains convert, in words
+    cells: Mapping[str, xr.Dataset] = field(default_factory=dict)  # of particles, by name
 
 
 def compose(
@@ -53,6 +55,10 @@ def compose(
     compared = comparison(
         run.comparison, [phase["label"] for phase in run.facts["phases"]], run.facts["ion"]
     )
+    compared += particles(
+        run.cells, {phase["name"]: phase["colour"] for phase in run.facts["phases"]},
+        list(map(str, run.comparison["state"].values)), run.facts["ion"],
+    )  # fmt: skip
     roots += compared
     places += [f"compared-{number}" for number in range(len(compared))]
     document, ids = charts.document(roots)

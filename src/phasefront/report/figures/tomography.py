@@ -20,7 +20,6 @@ _BESIDE = 0.08  # of a state's width, between its particles
 @style.styled
 def draw_cells(
     cells: Mapping[str, xr.Dataset],
-    states: Mapping[str, str],
     *,
     names: Sequence[str],
     path: Path | None,
@@ -29,8 +28,8 @@ def draw_cells(
 ) -> Figure:
     """Axial ratio against ion content beside the line through the phases; ion contents by state.
 
-    `cells` are CELL data sets by name, and `states` their states; `path` the cells between those
-    of the phases `names`. Dotted lines are ratios of cells that have no ion content.
+    `cells` are CELL data sets by name; `path` the cells between those of the phases `names`.
+    Dotted lines are ratios of cells that have no ion content.
     """
     shown = {name: found for name, found in cells.items() if np.isfinite(found["ratio"].item())}
     if path is None or not shown:
@@ -38,7 +37,7 @@ def draw_cells(
     figure = style.page(style.PAGE, 2.8)
     against, of_states = figure.subplots(1, 2)
     _line(against, path, names, labels)
-    order = list(dict.fromkeys(states[name] for name in cells))
+    order = list(dict.fromkeys(found.attrs["state"] for found in cells.values()))
     for name, found in shown.items():
         colour = style.rgb(list(names).index(found.attrs["phase"]))
         ratio, content = _bar(found, "ratio"), _bar(found, "ion_content")
@@ -49,7 +48,7 @@ def draw_cells(
             content[0], ratio[0], xerr=content[1], yerr=ratio[1], fmt="o", color=colour,
             markersize=3, linewidth=0.8,
         )  # fmt: skip
-        place = order.index(states[name]) + _BESIDE * _within(name, cells, states)
+        place = order.index(found.attrs["state"]) + _BESIDE * _within(name, cells)
         of_states.errorbar(
             [place], content[0], yerr=content[1], fmt="o", color=colour, markersize=3, linewidth=0.8
         )
@@ -80,7 +79,8 @@ def _bar(found: xr.Dataset, name: str) -> tuple[list[float], np.ndarray]:
     return [value], np.array([[value - low], [high - value]])
 
 
-def _within(name: str, cells: Mapping, states: Mapping[str, str]) -> float:
+def _within(name: str, cells: Mapping[str, xr.Dataset]) -> float:
     """Where a cell stands among those of its state, from the middle."""
-    beside = [other for other in cells if states[other] == states[name]]
+    state = cells[name].attrs["state"]
+    beside = [other for other, found in cells.items() if found.attrs["state"] == state]
     return beside.index(name) - (len(beside) - 1) / 2

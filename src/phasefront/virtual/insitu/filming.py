@@ -9,6 +9,7 @@ import xarray as xr
 from scipy.spatial.transform import Rotation
 
 from phasefront.core import netcdf
+from phasefront.core.errors import InputError
 from phasefront.virtual import bloch_waves
 from phasefront.virtual.insitu.series import Seen, Series
 from phasefront.virtual.insitu.tilting import reciprocal_of, tilt
@@ -45,7 +46,8 @@ def specimen_of(
     Raises
     ------
     InputError
-        As `specimen.make_specimen`.
+        Unknown material or phase; more grains than the table has orientations; the scan sees none
+        of them.
     """
     table = netcdf.read(intensities, bloch_waves.BLOCH_WAVES)
     grains = len(series.region.fronts)
@@ -54,6 +56,11 @@ def specimen_of(
     patterns = patterns[:, rng.permutation(patterns.shape[1])[:grains]]
     turns = rng.uniform(0, 2 * np.pi, grains)
     seen = series.see(number)
+    if not seen.thickness.any():
+        raise InputError(
+            f"virtual series {series.name}", "it sees no grain: the frame has moved too far",
+            field=series.members[number].scan, remedy="ask for smaller motions of the frame",
+        )  # fmt: skip
     tilts = Rotation.from_rotvec(series.tilts.of_scan(number))
     angle = series.motion.angle[number]
     names = [phase.name for phase in phases]
