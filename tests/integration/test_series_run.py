@@ -64,6 +64,9 @@ def test_a_series_on_an_electrode_of_unknown_mass(fresh_project, tmp_path):
         np.testing.assert_allclose(placed["dose"], dose)
         assert placed.attrs["clock_offset_error_s"] == 10
 
+    # Under a liquid the diffuse level is no thickness.
+    fractions = xr.load_dataset(project.results / "fractions/charging-01.nc")
+    assert fractions.attrs["molar_weight"] == "area"
     told = json.loads((project.results / "series.json").read_text())["series"]
     by_name = {one["series"]: one for one in told}
     assert by_name["static"]["cause"]["verdict"] == "nothing converts"
