@@ -1,66 +1,16 @@
-# In situ series: when each position was taken, where scans lie on the first, what places and grains
-# went through, and whether charge or beam did it.
+# In situ series: what places and grains went through, and whether charge or beam did it.
 #
-# in:  scans/, grains/ and phases/<scan>.nc of all scans of the series, cycling/<log>.nc
-# out: times/<scan>.nc, alignments/<series>.nc, series/<series>.nc, series.json, series.csv,
+# in:  grains/, phases/ and times/<scan>.nc of all scans of the series, alignments/<series>.nc,
+#      cycling/<log>.nc
+# out: series/<series>.nc, series.json, series.csv,
 #      figures/series/<series>/filmstrip.png, film.gif, fronts.png, cell.png
 #
 # config:
 #   seed: 1
 #   tables: {scans: config/demo/scans.tsv, cycling: config/demo/cycling.tsv}
 #   material:
-#     parent_point_group: 4/mmm
 #     two_phase_fields: [{Na3: 3, Na2: 2}]
 #     phases: [{name: Na3, label: Na$_3$V, ion_content: 3}]
-
-
-def of_series(path):
-    """Results of all scans of a series."""
-    return lambda wildcards: result(path, scan=PLAN.scans_of_series(wildcards.series))(
-        wildcards
-    )
-
-
-rule place_on_log:
-    input:
-        scans=lambda wildcards: result(
-            "scans/{scan}.nc", scan=PLAN.series_of(wildcards.scan)
-        )(wildcards),
-        cycling=lambda wildcards: result(
-            "cycling/{log}.nc", log=[PLAN.scans.loc[wildcards.scan, "log"]]
-        )(wildcards),
-        code=code("place_on_log"),
-    output:
-        **recorded(times="times/{scan}.nc"),
-    log:
-        logged("place_on_log/{scan}"),
-    conda:
-        "../../envs/environment.yaml"
-    params:
-        placing=stated("scan.{scan}.placing"),
-    shell:
-        "python scripts/place_on_log.py --scan {wildcards.scan} --scans {input.scans}"
-        " --cycling {input.cycling} --placing {params.placing:q}"
-        " --times {output.times} > {log} 2>&1"
-
-
-rule align_series:
-    input:
-        scans=of_series("scans/{scan}.nc"),
-        grains=of_series("grains/{scan}.nc"),
-        code=code("align_series"),
-    output:
-        **recorded(alignment="alignments/{series}.nc"),
-    log:
-        logged("align_series/{series}"),
-    conda:
-        "../../envs/environment.yaml"
-    params:
-        shared_lattice=stated("material.shared_lattice"),
-    shell:
-        "python scripts/align_series.py --series {wildcards.series} --scans {input.scans}"
-        " --grains {input.grains} --shared-lattice {params.shared_lattice:q}"
-        " --alignment {output.alignment} > {log} 2>&1"
 
 
 rule follow_series:
