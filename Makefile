@@ -1,10 +1,12 @@
 # make demo    run the virtual experiment and its analysis, print where the report is
+# make insitu  a virtual in situ series and its analysis
 # make test    the tests; make test-all adds the slow ones
 # make lint    format and lint
 # make bench   phasefront beside pyxem and py4DSTEM, into results/bench/indexing.json (15 minutes)
 # make assumptions    what wrong assumptions do to phases and probabilities, into results/bench/assumptions.json
 # make constants    the constants that were fitted, fitted again, into results/bench/constants.json
 # make mechanisms    what can be told of insertion mechanisms, into results/bench/mechanisms.json
+# make series  in situ series against virtual truth, into results/bench/insitu.json
 # make coverage    do 95 % intervals of fractions hold the truth? 240 virtual scans, into results/demo/coverage.json
 # make docs    draw docs/architecture.svg from the code; write the pages of what the last demo and bench found
 # make verify RUN=demo    check every record of a run
@@ -22,13 +24,16 @@ TESTS := $(BIN)/pytest --numprocesses $(CORES) --maxprocesses 8 --dist loadfile 
 READY := .venv/.ready
 PY4DSTEM := .venv-py4dstem
 
-.PHONY: demo limno test test-all lint docs bench assumptions constants mechanisms coverage verify lock schema
+.PHONY: demo limno insitu test test-all lint docs bench assumptions constants mechanisms series coverage verify lock schema
 
 demo: $(READY)
 	$(BIN)/phasefront run config/demo.yaml --cores $(CORES)
 
 limno: $(READY)
 	$(BIN)/phasefront run config/limno.yaml --cores $(CORES)
+
+insitu: $(READY)
+	$(BIN)/phasefront run config/insitu.yaml --cores $(CORES)
 
 test: $(READY)
 	$(TESTS) -m "not slow"
@@ -61,6 +66,9 @@ constants: $(READY)
 
 mechanisms: $(READY)
 	$(BIN)/python -m benchmarks.mechanisms
+
+series: $(READY)
+	$(BIN)/python -m benchmarks.insitu
 
 coverage: $(READY)
 	$(BIN)/snakemake --configfile config/demo.yaml --cores $(CORES) study_coverage

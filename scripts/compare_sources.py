@@ -12,10 +12,12 @@ def compare_sources(job):
     from phasefront.layouts.cycling import CYCLING
     from phasefront.layouts.fractions import STATE_FRACTIONS
     from phasefront.layouts.powder import POWDER
+    from phasefront.layouts.tomography import CELL
 
     stem = netcdf.read_all(job.stem, STATE_FRACTIONS, key="state")
     cycling = netcdf.read_all(job.cycling, CYCLING, key="log")
     powder = netcdf.read_all(job.powder, POWDER, key="pattern")
+    cells = netcdf.read_all(job.cells, CELL, key="cell_name")
     links = job.links.root
     compared = side_by_side.compare_sources(
         states=[link.state for link in links],
@@ -23,6 +25,7 @@ def compare_sources(job):
             "stem": {state: [pooled] for state, pooled in stem.items()},
             "cycling": {link.state: [cycling[link.log]] for link in links if link.log},
             "powder": {link.state: [powder[name] for name in link.patterns] for link in links},
+            "cells": {link.state: [cells[name] for name in link.cells] for link in links},
         },
         phases=job.names,
         calibrating=job.calibrating_patterns,
@@ -38,6 +41,7 @@ if __name__ == "__main__":
     job.input("stem", "fractions of the states", many=True)
     job.input("cycling", "analysed logs", many=True)
     job.input("powder", "fitted powder patterns", many=True)
+    job.input("cells", "cells of particles", many=True)
     job.settings("links", Links).settings("settings", ComparisonSettings)
     job.settings("names", list[str])
     job.settings("two-phase-fields", list[dict[str, float]])

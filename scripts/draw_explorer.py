@@ -11,7 +11,11 @@ def draw_explorer(job):
     from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.layouts.comparison import COMPARISON
     from phasefront.layouts.mechanisms import MECHANISMS
+    from phasefront.layouts.series import SERIES
+    from phasefront.layouts.tomography import CELL
     from phasefront.report.explorer import assembly, page
+    from phasefront.report.explorer.series import series_parts
+    from phasefront.series.wording import sentences
 
     rows = job.scans.root
     candidates = CandidatePhases.read(
@@ -22,6 +26,7 @@ def draw_explorer(job):
     )
     shown = assembly.read_scans(rows, vars(job), job.cameras.root)
     mechanisms = [netcdf.read(path, MECHANISMS) for path in job.mechanisms]
+    followed = netcdf.read_all(job.series, SERIES, key="series")
     embedded = assembly.embedded_patterns(rows, shown, job.raw, job.settings.patterns_mb)
     run = assembly.whole_run(
         job.name,
@@ -33,13 +38,15 @@ def draw_explorer(job):
         netcdf.read(job.comparison, COMPARISON),
         job.conclusion.read_text(encoding="utf-8"),
         *mechanisms,
+        cells=netcdf.read_all(job.cells, CELL, key="cell_name"),
     )
     parts = assembly.scan_parts(
         rows, shown, embedded, candidates, job.phases, job.name, *mechanisms
     )
+    films = series_parts(followed, sentences(followed), run.facts["phases"])
     texts = (path.read_text(encoding="utf-8") for path in (job.program, job.style))
     with job.explorer.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(page.compose(run, parts, *texts))
+        file.writelines(page.compose(run, parts, films, *texts))
 
 
 if __name__ == "__main__":
@@ -50,6 +57,8 @@ if __name__ == "__main__":
     job.input("grains", "grains of every scan", many=True)
     job.input("interfaces", "interfaces inside their grains", many=True)
     job.input("mechanisms", "how grains convert; none without scans", many=True)
+    job.input("cells", "cells of particles", many=True)
+    job.input("series", "what in situ series went through", many=True)
     job.input("spots", "Bragg vectors", many=True)
     job.input("orientations", "orientations under each phase", many=True)
     job.input("calibration", "calibrations", many=True)

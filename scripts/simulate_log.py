@@ -7,7 +7,13 @@ from phasefront.records.job import Job
 
 def simulate_log(job):
     from phasefront.virtual import log
+    from phasefront.virtual.insitu import pulse_log
 
+    if job.row.log in job.virtual.logs:
+        pulses = job.virtual.logs[job.row.log]
+        truth = pulse_log.simulate_pulses(job.mpt, pulses, seed=job.seed)
+        truth.to_json(job.truth, orient="records", indent=1)
+        return
     # A charge passes the states from the most to the least ions.
     contents = {name: state.ion_content for name, state in job.virtual.states.items()}
     truth = log.simulate_log(

@@ -8,7 +8,7 @@ from phasefront.records.job import Job
 def simulate_scan(job):
     from phasefront.core import netcdf
     from phasefront.layouts.truth import TRUTH
-    from phasefront.virtual import camera, particles, specimen
+    from phasefront.virtual import camera, film, particles, specimen
     from phasefront.virtual.insertion import placing
 
     chosen = job.virtual.simulated
@@ -36,6 +36,7 @@ def simulate_scan(job):
         scale_nominal=job.instrument.scale,
         dose=state.dose or job.virtual.dose,
         camera=job.virtual.camera,
+        detector=film.DETECTORS[job.virtual.detector],
     )
     netcdf.write(truth, job.truth, TRUTH)
 

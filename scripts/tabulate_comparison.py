@@ -7,11 +7,16 @@ def tabulate_comparison(job):
     from phasefront.core import netcdf, tables
     from phasefront.layouts.comparison import COMPARISON, COMPARISON_TABLE
     from phasefront.report import conclusions
-    from phasefront.report.tables import PRINTED_TABLE, comparison_table, latex_table, printed_table
+    from phasefront.report.tables import (
+        comparison_table,
+        latex_table,
+        printed_layout,
+        printed_table,
+    )
 
     compared = netcdf.read(job.comparison, COMPARISON)
     tables.write(comparison_table(compared), job.table, COMPARISON_TABLE)
-    tables.write(printed_table(compared), job.printed, PRINTED_TABLE)
+    tables.write(printed_table(compared), job.printed, printed_layout(compared))
     job.latex.write_text(latex_table(compared, job.labels), encoding="utf-8")
     found = conclusions.conclude(compared, ion=job.ion, calibrating=job.calibrating_patterns)
     job.conclusion.write_text(conclusions.conclusion_text(found), encoding="utf-8")

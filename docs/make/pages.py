@@ -9,7 +9,7 @@ import json
 import re
 from pathlib import Path
 
-from docs.make import constants_page, mechanisms
+from docs.make import constants_page, mechanisms, series
 from phasefront.report.wording import markdown_table
 from phasefront.virtual.checks import check_table
 
@@ -152,6 +152,7 @@ if __name__ == "__main__":
         ("speed.md", [BENCH], speed_page),
         ("decisions.md", [DECISIONS], decisions_page),
         ("mechanisms.md", [mechanisms.STUDY], mechanisms.page),
+        ("series.md", [series.STUDY], series.page),
         (
             "constants.md",
             [constants_page.FITTED, constants_page.CHOSEN, constants_page.OF_PAIRS],

@@ -173,7 +173,7 @@ def test_no_text_ends_its_element():
         "phases": [{"name": n, "label": HOSTILE, "colour": "#000000"} for n in "abc"],
     }  # fmt: skip
     run = page.Run(facts, HOSTILE, HOSTILE, comparison, {}, [])
-    text = "".join(page.compose(run, [], "const one = '</script>';", "p { margin: 0 }"))
+    text = "".join(page.compose(run, [], [], "const one = '</script>';", "p { margin: 0 }"))
     assert text.count("<script") == text.count("</script>") == 4
     assert "<img" not in text
     held = json.loads(re.search(r'id="run">(.*?)</script>', text).group(1))

@@ -31,8 +31,8 @@ def world(seed, *, angle, speed, law="steady", onward=True, one_time=False):
 
 def fitted(seed, *, law="steady", onward=True, **made):
     y, x, time, score, gaps = world(seed, onward=onward, **made)
-    chain = histories.fit(score, gaps)
-    found = fronts.courses(chain, score, time, onward=onward)
+    chain = histories.fit(score, np.ones_like(score), gaps)
+    found = fronts.courses(chain, score, np.ones_like(score), time, onward=onward)
     return fronts.fit(found, y, x, law=law, seed=seed)
 
 
@@ -70,16 +70,24 @@ def test_the_law_that_a_front_follows_is_told(law):
 
 def evidence_of(law, tried):
     y, x, time, score, gaps = world(0, angle=40, speed=0.013, law=law)
-    found = fronts.courses(histories.fit(score, gaps), score, time, onward=True)
+    found = fronts.courses(
+        histories.fit(score, np.ones_like(score), gaps),
+        score,
+        np.ones_like(score),
+        time,
+        onward=True,
+    )
     return fronts.fit(found, y, x, law=tried, seed=0).log_evidence
 
 
 def test_a_grain_that_never_changes_has_no_certain_front():
     rng = np.random.default_rng(8)
     y, x, time, score, gaps = world(5, angle=0, speed=0.016)
-    chain = histories.fit(score, gaps)
+    chain = histories.fit(score, np.ones_like(score), gaps)
     still = 1.25 + rng.normal(size=score.shape)
-    found = fronts.fit(fronts.courses(chain, still, time, onward=True), y, x, seed=1)
+    found = fronts.fit(
+        fronts.courses(chain, still, np.ones_like(still), time, onward=True), y, x, seed=1
+    )
     assert found.speed[2] / found.speed[1] > 3
     assert np.ptp(found.direction[1:]) > 60
 
@@ -89,7 +97,11 @@ def test_too_few_positions_or_a_line_of_them_are_refused(places):
     score = np.random.default_rng(1).normal(size=(len(places), 4))
     gaps = Gaps(np.ones(3), np.zeros(3))
     found = fronts.courses(
-        histories.fit(score, gaps), score, np.tile(np.arange(4.0), (len(places), 1)), onward=True
+        histories.fit(score, np.ones_like(score), gaps),
+        score,
+        np.ones_like(score),
+        np.tile(np.arange(4.0), (len(places), 1)),
+        onward=True,
     )
     with pytest.raises(ValueError, match="eight positions"):
         fronts.fit(found, places, 2 * places, seed=1)

@@ -14,11 +14,13 @@ from phasefront.series.histories import Chain, Gaps
 CHARGE = np.concatenate([np.zeros(4), np.linspace(0, 1, 16)])
 
 
-def gaps_of(charge):
-    """No change while nothing has flowed; onward after."""
-    found = Gaps.of_charge(charge)
-    still = np.diff(charge) == 0
-    return Gaps(np.where(still, 0.0, found.onward), np.where(still, 0.0, found.back))
+def fit(score, gaps):
+    """Scores are contents whose standard errors are all 1."""
+    return histories.fit(score, np.ones_like(score), gaps)
+
+
+def told(chain, score, gaps):
+    return histories.histories(chain, score, np.ones_like(score), gaps)
 
 
 def series(repeated, *, seed, positions=900, still=0.2):
@@ -38,7 +40,7 @@ def test_the_passes_are_sums_over_all_paths():
     chain = Chain(np.array([0.5, 0.2, 0.3]), 0.1, 1.2, 0.7, 0.5, 0.4, 0.0)
     gaps = Gaps(np.array([1.0, 0.3]), np.array([0.0, 0.2]))
     score = np.array([[1.0, np.nan, -0.4], [-1.0, 0.3, 0.2]])
-    found = histories.histories(chain, score, gaps)
+    found = told(chain, score, gaps)
     rates = [chain.rate * np.array(pair) for pair in zip(gaps.onward, gaps.back, strict=True)]
     nodes = norm.ppf((np.arange(4000) + 0.5) / 4000)  # the repeated error, finely
     for place in range(2):
@@ -66,9 +68,9 @@ def test_the_passes_are_sums_over_all_paths():
 def test_what_is_sure_is_right_where_errors_repeat(repeated):
     """Taken for independent, repeats make 0.03, 3 and 15 % of what is sure wrong."""
     score, state, never = series(repeated, seed=[7, int(10 * repeated)])
-    gaps = gaps_of(CHARGE)
-    chain = histories.fit(score, gaps)
-    found = histories.histories(chain, score, gaps)
+    gaps = Gaps.of_charge(CHARGE)
+    chain = fit(score, gaps)
+    found = told(chain, score, gaps)
     sure = found.smooth.max(axis=-1) > 0.99
     assert sure.mean() > 0.2
     assert (found.smooth.argmax(axis=-1) != state)[sure].mean() < 0.015
@@ -81,10 +83,26 @@ def test_what_is_sure_is_right_where_errors_repeat(repeated):
     assert 2 * chain.reach == pytest.approx(2.5, abs=0.35)
 
 
+def test_errors_go_with_the_stated_ones():
+    """Half of the positions lie along a zone axis that tells the cell four times worse."""
+    score, state, _ = series(0.7, seed=11)
+    truth = 2.5 * np.clip((state == 0) + 0.5 * (state == 1), 0, 1) - 1.25
+    stated = np.where(np.arange(len(score)) % 2, 4.0, 1.0)[:, None] * np.ones_like(score)
+    score = truth + (score - truth) * stated
+    gaps = Gaps.of_charge(CHARGE)
+    chain = histories.fit(score, stated, gaps)
+    assert chain.error == pytest.approx(1.0, abs=0.1)
+    assert chain.repeated == pytest.approx(0.7, abs=0.35)
+    found = histories.histories(chain, score, stated, gaps)
+    sure = found.smooth.max(axis=-1) > 0.99
+    assert (found.smooth.argmax(axis=-1) != state)[sure].mean() < 0.015
+    assert sure[0::2].mean() > 2 * sure[1::2].mean()
+
+
 def test_on_charge_nothing_comes_back_and_before_it_nothing_changes():
     score, _, _ = series(0.5, seed=3, positions=200)
-    gaps = gaps_of(CHARGE)
-    found = histories.histories(histories.fit(score, gaps), score, gaps)
+    gaps = Gaps.of_charge(CHARGE)
+    found = told(fit(score, gaps), score, gaps)
     rich, poor = found.smooth[..., 0], found.smooth[..., 2]
     assert (np.diff(rich, axis=1) <= 1e-9).all() and (np.diff(poor, axis=1) >= -1e-9).all()
     np.testing.assert_allclose(found.smooth[:, 0], found.smooth[:, 3], atol=1e-9)
@@ -95,19 +113,19 @@ def test_on_charge_nothing_comes_back_and_before_it_nothing_changes():
 
 def test_the_direction_of_the_current_is_the_direction_of_change():
     score, state, _ = series(0.3, seed=5, positions=300)
-    gaps = gaps_of(CHARGE)
-    out = histories.histories(histories.fit(score, gaps), score, gaps)
-    turned = gaps_of(-CHARGE)
-    into = histories.histories(histories.fit(-score, turned), -score, turned)
+    gaps = Gaps.of_charge(CHARGE)
+    out = told(fit(score, gaps), score, gaps)
+    turned = Gaps.of_charge(-CHARGE)
+    into = told(fit(-score, turned), -score, turned)
     np.testing.assert_allclose(out.smooth, into.smooth[..., ::-1], atol=0.02)
     assert (into.smooth.argmax(axis=-1) == 2 - state).mean() > 0.85
 
 
 def test_scans_that_miss_a_position_leave_it_open():
     score, _, _ = series(0.3, seed=6, positions=300)
-    gaps = gaps_of(CHARGE)
-    chain = histories.fit(score, gaps)
-    unseen = histories.histories(chain, np.full((1, 20), np.nan), gaps)
+    gaps = Gaps.of_charge(CHARGE)
+    chain = fit(score, gaps)
+    unseen = told(chain, np.full((1, 20), np.nan), gaps)
     np.testing.assert_allclose(unseen.smooth, unseen.single, atol=1e-6)
     assert unseen.smooth[0, 0] == pytest.approx(chain.start, abs=1e-6)
 
@@ -124,7 +142,7 @@ def test_any_series_has_probabilities(seed, positions, scans, way):
     score[0, 0] = 1.0
     charge = {"out": 1.0, "in": -1.0, "rest": 0.0}[way] * np.arange(scans)
     gaps = Gaps.of_charge(charge)
-    found = histories.histories(histories.fit(score, gaps), score, gaps)
+    found = told(fit(score, gaps), score, gaps)
     for states in (found.single, found.smooth):
         assert np.isfinite(states).all() and (states >= 0).all()
         np.testing.assert_allclose(states.sum(axis=-1), 1.0, atol=1e-6)
@@ -133,4 +151,4 @@ def test_any_series_has_probabilities(seed, positions, scans, way):
 @pytest.mark.parametrize("score", [np.zeros((3, 1)), np.full((3, 4), np.nan), np.zeros(4)])
 def test_what_is_no_series_is_refused(score):
     with pytest.raises(ValueError, match="two scans or more"):
-        histories.fit(score, Gaps(np.zeros(3), np.zeros(3)))
+        fit(score, Gaps(np.zeros(3), np.zeros(3)))

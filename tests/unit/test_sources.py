@@ -62,11 +62,16 @@ def with_tomography():
 
 
 def test_pairs_follow_from_the_order_of_the_table():
-    assert registry.pairs() == [("stem", "cycling"), ("stem", "powder"), ("powder", "cycling")]
+    assert registry.pairs() == [
+        ("stem", "cycling"), ("stem", "powder"), ("stem", "cells"), ("powder", "cycling"),
+        ("powder", "cells"), ("cells", "cycling"),
+    ]  # fmt: skip
+    alone = registry.pairs(registry.taking_part({}))
+    assert alone == [("stem", "cycling"), ("stem", "powder"), ("powder", "cycling")]
 
 
 def test_pairs_of_a_further_source_come_with_it(tomography):
-    assert set(registry.pairs()) == {
+    assert set(registry.pairs(registry.taking_part({}))) == {
         ("stem", "cycling"), ("stem", "powder"), ("stem", "tomography"), ("powder", "cycling"),
         ("powder", "tomography"), ("tomography", "cycling"),
     }  # fmt: skip

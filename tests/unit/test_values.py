@@ -25,20 +25,41 @@ def demo(monkeypatch):
 
 
 def paths_of_rules() -> set[str]:
-    """Paths of all parameters, for one scan, log, pattern and instrument of the demo."""
+    """Paths of all parameters, for one scan, log, pattern, cell and instrument of the demo."""
     text = "\n".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
     text = text.replace("{PLAN.instruments[0]}", "astar")
-    named = {"scan": "grains-x2.5", "log": "charge", "pattern": "powder-x2.5"}
+    named = {
+        "scan": "grains-x2.5", "log": "charge", "pattern": "powder-x2.5", "batch": "frames",
+        "cell": "p1", "stack": "m1", "series": "charging",
+    }  # fmt: skip
     return {path.format(**named, instrument="astar") for path in STATED.findall(text)}
 
 
-def test_every_path_of_a_rule_leads_to_a_value_that_is_json(demo):
+def test_every_path_of_a_rule_leads_to_a_value_that_is_json(demo, tmp_path):
+    cells = tmp_path / "cells.tsv"
+    cells.write_text("cell\tstate\tphase\tpaths\np1\tx2.5\tNa3\tp1.celllist\n")
+    demo["tables"]["cells"] = str(cells)
+    stacks = tmp_path / "stacks.tsv"
+    stacks.write_text(
+        "stack\tstate\tpath\tkind\tquantity\tunit\terror\nm1\tx2.5\tm1.npy\tmap\tV\t1\t0.1\n"
+    )
+    demo["tables"]["stacks"] = str(stacks)
     standard = {"image": "a.tif", "d_spacings": [2.0, 1.0], "scale": 0.01}
     demo["calibration"] = {"method": "standard", "standard": standard}
+    head, *rows = Path(demo["tables"]["powder"]).read_text().splitlines()
+    batch = "frames\t\tdata/*.xye\t0.4127\tcharging\tcharge"
+    table = tmp_path / "powder.tsv"
+    table.write_text("\n".join([f"{head}\tseries\tlog", *(f"{row}\t\t" for row in rows), batch]))
+    demo["tables"]["powder"] = str(table)
     plan, paths = Plan.parse(demo, "demo.yaml"), paths_of_rules()
+    of_series = Plan.load("config/insitu.yaml")
     assert len(paths) > 35
     for path in paths:
-        found = values.value(plan, path)
+        if "virtual_series" in path:
+            path = path.replace("grains-x2.5", "charging-01")
+            found = values.value(of_series, path)
+        else:
+            found = values.value(plan, path)
         assert json.loads(json.dumps(found)) == found, path
         given = values.text(found)
         assert given == found or json.loads(given) == found
@@ -58,7 +79,8 @@ def test_what_rules_are_given_of_scans_logs_and_patterns(demo):
     row = values.value(plan, "pattern.powder-x1.5.row")
     assert (row["wavelength"], row["axis"]) == (0.4127, None)
     assert values.value(plan, "links")[1] == {
-        "state": "x2.5", "scans": ["grains-x2.5"], "log": "charge", "patterns": ["powder-x2.5"]
+        "state": "x2.5", "scans": ["grains-x2.5"], "log": "charge", "patterns": ["powder-x2.5"],
+        "cells": [],
     }  # fmt: skip
     assert values.value(plan, "raw_paths")[0] == "results/demo/raw/grains-x3.0.blo"
     assert values.value(plan, "instruments_of_raw_scans") == ["astar"] * 5

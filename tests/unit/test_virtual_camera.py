@@ -326,3 +326,45 @@ def test_patterns_look_like_a_genuine_file(tmp_path, shared_data):
         assert 0.6 < ratio < 1.6
     saturated = (ours == 255).sum(axis=(1, 2))
     assert 25 < np.median(saturated) < 100
+
+
+@pytest.mark.parametrize("name", film.DETECTORS)
+def test_each_detector_renders_by_the_plain_formula_and_keeps_the_light(table, name):
+    screen = film.DETECTORS[name].screen
+    columns = one_crystal(table, 0.4, 45.0)
+    centres, affine = np.array([[[71.2, 70.6]]]), camera.affine_of(SCALE, 1.01, 20)
+    image = rendering.render_rows(table, columns, centres, affine, slice(0, 1), screen)[0, 0]
+    # The profile is read linearly from a table of steps of a fourteenth of the sharper blur.
+    plain = rendering.render_plain(table, columns, centres, affine, 0, screen)
+    assert image == pytest.approx(plain, rel=4e-3, abs=1e-7)
+    assert image.sum() == pytest.approx(1, abs=0.005)
+
+
+def test_detectors_differ_in_spread_gain_noise_and_threshold():
+    phosphor, fibre = film.DETECTORS["phosphor"], film.DETECTORS["fibre"]
+    radius = np.linspace(0, 9, 400)
+    widths = []
+    for screen in (phosphor.screen, fibre.screen):
+        weight = rendering.spot_profile(radius, screen) * radius
+        widths.append(np.sqrt((weight * radius**2).sum() / weight.sum() / 2))
+    assert widths[0] == pytest.approx(rendering.spot_width(), rel=1e-3)
+    assert widths[1] < 0.85 * widths[0]
+    dark = np.zeros((40, rendering.CAMERA_PIXELS, rendering.CAMERA_PIXELS))
+    for detector in (phosphor, fibre):
+        frames = film.expose(
+            dark, dose=1e6, gamma=1.0, rng=np.random.default_rng(0), detector=detector
+        )
+        assert frames[frames > 0].min() >= detector.dark_below
+    assert film.counts_per_electron(1e6, fibre) > 1.3 * film.counts_per_electron(1e6, phosphor)
+
+
+def test_a_scan_by_the_other_detector_has_the_same_truth(scan, tmp_path):
+    path, truth, _ = scan
+    grown = specimen.make_specimen(
+        scan="grains", material="nvpf", phases=PHASES, ion_content=2.5,
+        insertion_model="core-shell", seed=3, shape=(14, 12), grains=4,
+    )  # fmt: skip
+    other = tmp_path / "other.blo"
+    told = camera.simulate_scan(other, grown, scale_nominal=SCALE, detector=film.DETECTORS["fibre"])
+    assert told.identical(truth)
+    assert other.read_bytes() != path.read_bytes()

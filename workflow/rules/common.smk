@@ -62,6 +62,11 @@ NAMES = {
     "state": any_of(PLAN.scanned_states),
     "log": any_of(PLAN.logs.index),
     "pattern": any_of(PLAN.patterns.index),
+    "stack": any_of(PLAN.stacks.index),
+    "batch": any_of(PLAN.batches.names),
+    "part": r"\d+",
+    "series": any_of([*PLAN.series, *PLAN.batches.series]),
+    "cell": any_of(PLAN.cells.index),
 }
 
 

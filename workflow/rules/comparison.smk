@@ -1,6 +1,6 @@
-# The three sources side by side, and the summary that others read.
+# The sources side by side, and the summary that others read.
 #
-# in:  states, cycling, powder
+# in:  states, cycling, powder, cells
 # out: comparison.nc; from it comparison.csv and .tex, comparison_table.csv, conclusion.txt,
 #      summary.json
 #
@@ -19,6 +19,7 @@ rule compare_sources:
         stem=result("states/{state}.nc", state=PLAN.scanned_states),
         cycling=result("cycling/{log}.nc", log=PLAN.logs.index),
         powder=result("powder/{pattern}.nc", pattern=PLAN.patterns.index),
+        cells=result("cells/{cell}.nc", cell=PLAN.cells.index),
         code=code("compare_sources"),
     output:
         **recorded(comparison="comparison.nc"),
@@ -34,7 +35,7 @@ rule compare_sources:
         calibrating_patterns=stated("material.calibrating_patterns"),
     shell:
         "python scripts/compare_sources.py --stem {input.stem}"
-        " --cycling {input.cycling} --powder {input.powder}"
+        " --cycling {input.cycling} --powder {input.powder} --cells {input.cells}"
         " --links {params.links:q} --names {params.names:q}"
         " --two-phase-fields {params.two_phase_fields:q}"
         " --calibrating-patterns {params.calibrating_patterns:q}"

@@ -22,6 +22,8 @@ rule draw_explorer:
         grains=result("grains/{scan}.nc", scan=PLAN.scans.index),
         interfaces=result("interfaces/{scan}.nc", scan=PLAN.scans.index),
         mechanisms=result("mechanisms.nc") if len(PLAN.scans) else [],
+        cells=result("cells/{cell}.nc", cell=PLAN.cells.index),
+        series=result("series/{series}.nc", series=PLAN.series),
         spots=result("spots/{scan}.nc", scan=PLAN.analysed_scans),
         orientations=result("orientations/{scan}.nc", scan=PLAN.analysed_scans),
         calibration=result("calibration/{scan}.nc", scan=RAW_SCANS),
@@ -51,8 +53,8 @@ rule draw_explorer:
     shell:
         "python scripts/draw_explorer.py --comparison {input.comparison}"
         " --conclusion {input.conclusion} --phases {input.phases} --grains {input.grains}"
-        " --interfaces {input.interfaces} --mechanisms {input.mechanisms}"
-        " --spots {input.spots} --orientations {input.orientations}"
+        " --interfaces {input.interfaces} --mechanisms {input.mechanisms} --cells {input.cells}"
+        " --series {input.series} --spots {input.spots} --orientations {input.orientations}"
         " --calibration {input.calibration} --description {input.description}"
         " --raw {input.raw:q} --cifs {input.cifs:q} --program {input.program}"
         " --style {input.style} --scans {params.scans:q} --cameras {params.cameras:q}"

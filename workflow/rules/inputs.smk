@@ -82,6 +82,20 @@ def pattern_path(wildcards):
     return PLAN.patterns.loc[wildcards.pattern, "path"]
 
 
+def log_of(row):
+    """The log that a row of a table names."""
+    return result("cycling/{log}.nc", log=[row["log"]])
+
+
+def batch_files(wildcards):
+    """Patterns of a batch of a series, or of the part of it that one job fits."""
+    part = wildcards.get("part")
+    files = PLAN.batches.files_of(wildcards.batch)
+    if part is not None:
+        files = PLAN.batches.parts_of(wildcards.batch)[part]
+    return [unless_touched(path) for path in files]
+
+
 def fit_before(wildcards):
     """The fit that a sequential one starts from."""
     before = PLAN.pattern_before(wildcards.pattern)

@@ -51,6 +51,7 @@ rule infer_mechanisms:
 rule tabulate_mechanisms:
     input:
         mechanisms=result("mechanisms.nc"),
+        series=result("series/{series}.nc", series=PLAN.series),
         code=code("tabulate_mechanisms"),
     output:
         **recorded(table="mechanisms.csv", summary="mechanisms.json"),
@@ -66,7 +67,7 @@ rule tabulate_mechanisms:
         labels=stated("material.labels"),
     shell:
         "python scripts/tabulate_mechanisms.py --mechanisms {input.mechanisms}"
-        " --labels {params.labels:q} --table {output.table} --summary {output.summary}"
+        " --series {input.series} --labels {params.labels:q} --table {output.table} --summary {output.summary}"
         " --populations {output.populations} --planes {output.planes} > {log} 2>&1"
 
 

@@ -1,30 +1,102 @@
-# When each position of a scan was taken, in an in situ series: on the log, and the dose so far.
+# In situ series: what places and grains went through, and whether charge or beam did it.
 #
-# in:  scans/<scan>.nc of all scans of the series, cycling/<log>.nc
-# out: times/<scan>.nc
+# in:  grains/, phases/ and times/<scan>.nc of all scans of the series, alignments/<series>.nc,
+#      cycling/<log>.nc
+# out: series/<series>.nc, series.json, series.csv,
+#      figures/series/<series>/filmstrip.png, film.gif, fronts.png, cell.png
 #
 # config:
+#   seed: 1
 #   tables: {scans: config/demo/scans.tsv, cycling: config/demo/cycling.tsv}
+#   material:
+#     two_phase_fields: [{Na3: 3, Na2: 2}]
+#     phases: [{name: Na3, label: Na$_3$V, ion_content: 3}]
 
 
-rule place_on_log:
+rule follow_series:
     input:
-        scans=lambda wildcards: result(
-            "scans/{scan}.nc", scan=PLAN.series_of(wildcards.scan)
-        )(wildcards),
+        alignment=result("alignments/{series}.nc"),
+        phases=of_series("phases/{scan}.nc"),
+        grains=of_series("grains/{scan}.nc"),
+        times=of_series("times/{scan}.nc"),
         cycling=lambda wildcards: result(
-            "cycling/{log}.nc", log=[PLAN.scans.loc[wildcards.scan, "log"]]
+            "cycling/{log}.nc", log=[PLAN.log_of_series(wildcards.series)]
         )(wildcards),
-        code=code("place_on_log"),
+        code=code("follow_series"),
     output:
-        **recorded(times="times/{scan}.nc"),
+        **recorded(series="series/{series}.nc"),
     log:
-        logged("place_on_log/{scan}"),
+        logged("follow_series/{series}"),
     conda:
         "../../envs/environment.yaml"
     params:
-        placing=stated("scan.{scan}.placing"),
+        names=stated("material.names"),
+        ion_contents=stated("material.ion_contents"),
+        fields=stated("material.two_phase_fields"),
+        seed=stated("seed_of.{series}"),
     shell:
-        "python scripts/place_on_log.py --scan {wildcards.scan} --scans {input.scans}"
-        " --cycling {input.cycling} --placing {params.placing:q}"
-        " --times {output.times} > {log} 2>&1"
+        "python scripts/follow_series.py --alignment {input.alignment} --phases {input.phases}"
+        " --grains {input.grains} --times {input.times} --cycling {input.cycling}"
+        " --names {params.names:q} --ion-contents {params.ion_contents:q}"
+        " --fields {params.fields:q} --seed {params.seed} --series {output.series} > {log} 2>&1"
+
+
+rule judge_series:
+    input:
+        alignments=result("alignments/{series}.nc", series=PLAN.series),
+        series=result("series/{series}.nc", series=PLAN.series),
+        code=code("judge_series"),
+    output:
+        **recorded(table="series.csv", summary="series.json"),
+    log:
+        logged("judge_series"),
+    conda:
+        "../../envs/environment.yaml"
+    shell:
+        "python scripts/judge_series.py --alignments {input.alignments} --series {input.series}"
+        " --table {output.table} --summary {output.summary} > {log} 2>&1"
+
+
+rule draw_series:
+    input:
+        series=result("series/{series}.nc"),
+        code=code("draw_series"),
+    output:
+        **pictured(
+            "filmstrip",
+            "figures/series/{series}/filmstrip.png",
+            "filmstrip",
+            "Series",
+            series="{series}",
+        ),
+        **pictured(
+            "film",
+            "figures/series/{series}/film.gif",
+            "film",
+            "Series",
+            series="{series}",
+        ),
+        **pictured(
+            "fronts",
+            "figures/series/{series}/fronts.png",
+            "fronts",
+            "Series",
+            series="{series}",
+        ),
+        **pictured(
+            "cell",
+            "figures/series/{series}/cell.png",
+            "cell",
+            "Series",
+            series="{series}",
+        ),
+    log:
+        logged("draw_series/{series}"),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        labels=stated("material.labels"),
+    shell:
+        "python scripts/draw_series.py --series {input.series} --labels {params.labels:q}"
+        " --filmstrip {output.filmstrip} --film {output.film} --fronts {output.fronts}"
+        " --cell {output.cell} > {log} 2>&1"

@@ -5,6 +5,8 @@
 #   virtual: {material: nvpf}
 #   sweep: {grid: {phases.decide_above: [0.9, 0.99]}}
 
+from phasefront.experiment.stacks import mapped
+
 TARGETS = [
     result("summary.json"),
     result("comparison.csv"),
@@ -30,13 +32,28 @@ TARGETS = [
         kind=["h5", "ang", "ctf"],
     ),
     result("figures/cycling/{log}.png", log=PLAN.logs.index),
-    result("times/{scan}.nc", scan=PLAN.scans_in_series),
+    result("series.json") if PLAN.series else [],
+    result(
+        "figures/series/{series}/{picture}",
+        series=PLAN.series,
+        picture=["filmstrip.png", "film.gif", "fronts.png", "cell.png"],
+    ),
     result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
+    result("figures/chemistry/{stack}.png", stack=mapped(PLAN.stacks)),
+    result("figures/stacks/{stack}.png", stack=PLAN.stacks_of_kind("xray")),
+    result("powder_series/{series}.csv", series=PLAN.batches.series),
+    result("figures/powder_series/{series}.png", series=PLAN.batches.series),
+    *map(result, ["cells.csv", "figures/cells.png"] if len(PLAN.cells) else []),
     result("figures/pairs/{instrument}.png", instrument=PLAN.instruments),
     result("pairs/{instrument}.csv", instrument=PLAN.instruments),
     result("notebooks/experiment.ipynb"),
     result("explorer.html"),
     result("truth_check.csv") if PLAN.experiment.virtual else [],
+    (
+        result("truth/{series}.nc", series=list(PLAN.experiment.virtual.series))
+        if PLAN.experiment.virtual
+        else []
+    ),
     result("sweep.csv") if PLAN.sweep.parameters else [],
 ]
 

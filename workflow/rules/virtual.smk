@@ -11,6 +11,7 @@
 #   material: {pristine_molar_mass: 417.79, phases: [{name: Na3, ion_content: 3, formula_units: 4}]}
 #   instruments: {astar: {scale: 0.0175}}
 
+from phasefront.experiment.virtual import virtual_scans
 
 if PLAN.experiment.virtual:
 
@@ -23,6 +24,8 @@ if PLAN.experiment.virtual:
             **recorded(scan="raw/{scan}.blo", truth="truth/{scan}.nc"),
         log:
             logged("simulate_scan/{scan}"),
+        wildcard_constraints:
+            scan=any_of(set(PLAN.scans.index) - set(virtual_scans(PLAN))),
         conda:
             "../../envs/environment.yaml"
         threads: SCAN_THREADS

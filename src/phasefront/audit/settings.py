@@ -34,7 +34,8 @@ class Settings:
         variant = record.run.wildcards.get("variant", "")
         try:
             plan = self._plan(configs)
-            if (other := _other_file(plan, record)) is not None:
+            other = _other_file(plan, record) or self._other_batch(plan, record)
+            if other is not None:
                 return f"{config}: {other}"
             for name, path in record.run.stated.items():
                 made_with = record.made.parameters.get(name)
@@ -45,6 +46,27 @@ class Settings:
             return str(error).rstrip(".")
         return None
 
+    def _other_batch(self, plan: Plan, record: Record) -> str | None:
+        """The first file that is new in a batch of patterns, or no longer there.
+
+        Where none is there, raw files are elsewhere, as those of an unpacked supplement may be.
+        """
+        batch, part = (record.run.wildcards.get(name) for name in ("batch", "part"))
+        if batch not in plan.batches.names:
+            return None
+        try:
+            with chdir(self._root):
+                parts, files = plan.batches.parts_of(batch), plan.batches.files_of(batch)
+        except InputError:  # nor is the table that names them
+            return None
+        named = set(files if part is None else parts.get(part, ()))
+        read = {entry.path for entry in record.made.inputs if entry.role == "patterns"}
+        # An absolute path is another in every copy of the project.
+        if not files or any(Path(path).is_absolute() for path in files) or named == read:
+            return None
+        path = min(named ^ read)
+        return f"{path} is {'now' if path in named else 'no longer'} of the batch {batch}"
+
     def _load(self, configs: tuple[str, ...]) -> Plan:
         from phasefront.experiment.plan import Plan
 
@@ -54,7 +76,9 @@ class Settings:
 
 def _other_file(plan: Plan, record: Record) -> str | None:
     """The raw file that a table names, where it is not the one that was read."""
-    tables = {"scan": plan.scans, "log": plan.logs, "pattern": plan.patterns}
+    tables = {
+        "scan": plan.scans, "log": plan.logs, "pattern": plan.patterns, "stack": plan.stacks,
+    }  # fmt: skip
     for kind, table in tables.items():
         name = record.run.wildcards.get(kind)
         if name not in table.index:

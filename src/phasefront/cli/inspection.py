@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phasefront.cli.stack_inspection import tell_stack
 from phasefront.core.errors import InputError
 from phasefront.experiment import values
 
@@ -32,18 +33,33 @@ def inspect(plan: Plan) -> Iterator[str | InputError]:
     standard = plan.experiment.calibration.standard
     if standard is not None:
         yield _told(plan, standard.image, lambda: _standard(standard))
-    for table, tell in ((plan.scans, _scan), (plan.logs, _log), (plan.patterns, _pattern)):
+    tables = (plan.scans, plan.logs, plan.patterns, plan.stacks)
+    for table, tell in zip(tables, (_scan, _log, _pattern, tell_stack), strict=True):
         for name, row in table.iterrows():
             if row["path"] in plan.made():
                 yield f"{row['path']}: {name}, made by the run"
             else:
                 yield _told(plan, row["path"], lambda tell=tell, name=name: tell(plan, name))
+    for name, row in plan.batches.table.iterrows():
+        # A path with stars is no file.
+        yield _said(
+            lambda name=name, row=row: f"{row['times'] or row['path']}: {_batch(plan, name)}"
+        )
+    for name, row in plan.cells.iterrows():
+        yield _told(plan, row["paths"][0], lambda name=name: _cell(plan, name))
 
 
 def _told(plan: Plan, path: str, tell: Callable[[], str]) -> str | InputError:
-    try:
+    def told() -> str:
         plan.check_present(path)
         return f"{path}: {tell()}"
+
+    return _said(told)
+
+
+def _said(tell: Callable[[], str]) -> str | InputError:
+    try:
+        return tell()
     except InputError as error:
         return error
 
@@ -266,6 +282,61 @@ def describe_pattern(pattern: pd.DataFrame, row) -> str:
         f" {row.wavelength:g} angstrom, d from {longest:.4g} to {shortest:.4g} angstrom,"
         f" intensity to {pattern['intensity'].max():.4g}"
         + "".join(f"; {note}" for note in pattern.attrs["notes"])
+    )
+
+
+def _batch(plan: Plan, name: str) -> str:
+    """Patterns of a batch of a series, all of which are read, and when they were measured."""
+    from phasefront.experiment.pattern_times import read_times
+    from phasefront.experiment.settings.powder_series import PatternClock, PatternReading
+    from phasefront.powder.files import NothingFound, read_pattern
+    from phasefront.powder.placing import spans
+
+    plan.batches.check_files()
+    files, row = plan.batches.files_of(name), plan.batches.table.loc[name]
+    clock = PatternClock.model_validate(values.value(plan, f"batch.{name}.clock"))
+    reading = PatternReading.model_validate(values.value(plan, f"batch.{name}.reading"))
+    measured = spans(files, clock, read_times(row["times"]) if row["times"] else None)
+    angles, empty = [], 0
+    for path in files:
+        try:
+            angles.append(read_pattern(path, **dict(reading))["two_theta"].iloc[[0, -1]])
+        except NothingFound:  # refused by the fit, which goes on with the others
+            empty += 1
+    exposures = [span.exposure_s for span in measured]
+    return (
+        f"batch {name} of the series {row['series']}, {len(files)} patterns, {empty} of them empty,"
+        f" of {min((low for low, _ in angles), default=math.nan):g} to"
+        f" {max((high for _, high in angles), default=math.nan):g} degrees at"
+        f" {reading.wavelength:g} angstrom, begun {measured[0].start.isoformat()} to"
+        f" {measured[-1].start.isoformat()} ({measured[0].start_from}), each for"
+        f" {min(exposures):g} to {max(exposures):g} s ({measured[0].exposure_from})"
+    )
+
+
+def _cell(plan: Plan, name: str) -> str:
+    from phasefront.diffraction.candidates import CandidatePhases
+    from phasefront.experiment.settings.tomography import CellRow
+    from phasefront.tomography.reading import read_cell
+    from phasefront.tomography.statement import words
+
+    material = plan.experiment.material
+    found = read_cell(
+        CellRow.model_validate(values.value(plan, f"cell.{name}.row")),
+        CandidatePhases(
+            plan.crystals, material.shared_lattice.axes, material.ion_contents,
+            parent_point_group=material.parent_point_group,
+        ),
+        plan.experiment.cells,
+        calibrating=name in material.calibrating_patterns,
+    )  # fmt: skip
+    content, low, high = (found[f"ion_content{end}"].item() for end in ("", "_low", "_high"))
+    told = found.attrs["refused"] or (
+        f"{content:.2f} ({low:.2f} to {high:.2f}) {material.ion} per formula unit"
+    )
+    return (
+        f"cell {name} by {found.attrs['program']}, {words(found['cell'].to_numpy())}, {told}"
+        + "".join(f"; {note}" for note in filter(None, [found.attrs["notes"]]))
     )
 
 

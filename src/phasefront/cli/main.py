@@ -211,12 +211,19 @@ def check(config: list[Path]) -> int:
     Exit code 2 with a sentence for each file that cannot be used.
     """
     plan = _checked_plan(config)
+    cells = f" {len(plan.cells)} cells," if len(plan.cells) else ""
     print(
         f"{plan.source}: {len(plan.cifs)} phases, {len(plan.scans)} scans, {len(plan.logs)} logs,"
-        f" {len(plan.patterns)} powder patterns, {len(plan.sweep.variants) - 1} variants,"
-        " nothing wrong."
+        f" {len(plan.patterns)} powder patterns{_in_series(plan)},{cells}"
+        f" {len(plan.sweep.variants) - 1} variants, nothing wrong."
     )
     return 0
+
+
+def _in_series(plan) -> str:
+    """Patterns of operando series, where there are any."""
+    files = sum(len(plan.batches.files_of(batch)) for batch in plan.batches.names)
+    return f", {files} more in {len(plan.batches.series)} series" if files else ""
 
 
 def _checked_plan(config: list[Path]):

@@ -40,7 +40,8 @@ def compare_sources(
         Names of the states, in the order wanted.
     given
         Data sets of each state, by name of the source and then by state. What they are, each source
-        of `sources.registry` says; one that is not given says nothing of any state.
+        of `sources.registry` says; one that is not given says nothing of any state, and is left
+        out where it is optional.
     phases
         Name of each phase.
     lever_fields
@@ -85,7 +86,7 @@ def compare_sources(
     """
     for name in given:
         registry.named(name)
-    sources = {source.name: source for source in registry.SOURCES}
+    sources = {source.name: source for source in registry.taking_part(given)}
     material = Material(phases, _field_ends(lever_fields, list(phases)), calibrating or {})
     shape = (3, len(states), len(sources))
     content = np.full(shape, np.nan)
@@ -106,7 +107,7 @@ def compare_sources(
                 if found is not None:
                     fraction[:, i, j] = found
     place = {name: j for j, name in enumerate(sources)}
-    pairs = registry.pairs()
+    pairs = registry.pairs(list(sources.values()))
     compared = [
         _compare_pair(
             *(content[..., place[name]] for name in pair),

@@ -22,6 +22,18 @@ _DATE = re.compile(r"(\d{1,4})([/.-])(\d{1,2})\2(\d{1,4})", re.ASCII)
 _CLOCK = re.compile(
     r"(\d{1,2}):(\d\d):(\d\d)(?:[.,:](\d{1,9}))?(?:\s*([AP])\.?M\.?)?", re.ASCII | re.IGNORECASE
 )
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_MONTH = rf"(?P<month>{'|'.join(_MONTHS)})[a-z]*\.?"
+# As C's ctime, SPEC and EPICS write them, in English whatever the language of the computer.
+_NAMED = [
+    re.compile(rf"(?:[a-z]{{3,9}},?\s+)?{date}", re.IGNORECASE)
+    for date in (
+        rf"{_MONTH}\s+(?P<day>\d{{1,2}})\s+(?P<clock>\d+:\S+)\s+(?P<year>\d{{4}})",
+        rf"{_MONTH}\s+(?P<day>\d{{1,2}}),?\s+(?P<year>\d{{4}}),?\s+(?P<clock>\d+:.+)",
+        rf"(?P<day>\d{{1,2}})[\s-]{_MONTH}[\s-](?P<year>\d{{4}}),?\s+(?P<clock>\d+:.+)",
+    )
+]
+_NUMBERED = re.compile(r"(\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4})[,\s]+(\d+:.+)", re.ASCII)
 _MONTH_FIRST, _DAY_FIRST = "month first", "day first"
 
 
@@ -74,6 +86,40 @@ def from_iso(text: str, source: str) -> Stamp:
         return Stamp(datetime.fromisoformat(text), source)
     except ValueError:
         return Stamp(None, f"{source}, {text[:40]!r}, is no time")
+
+
+def from_text(text: str, source: str, *, others: Sequence[str] = ()) -> Stamp:
+    """A moment of a date and a clock in one text: ISO 8601, with an English month, or in numbers.
+
+    Only ISO 8601 may bear a zone. Dates in numbers are read as `from_numbers` does.
+    """
+    text = text.strip()
+    if found := _NUMBERED.fullmatch(text):
+        if not _year_first(found[1]):
+            return from_numbers(found[1], found[2], source, others=others)
+        text = text.replace("/", "-")
+    for form in _NAMED:
+        if found := form.fullmatch(text):
+            time = clock_of(found["clock"])
+            month = _MONTHS.index(found["month"][:3].lower()) + 1
+            day = _day(f"{found['year']}-{month}-{found['day']}", _DAY_FIRST)
+            if time is None or day is None:
+                return Stamp(None, f"{source}, {text[:40]!r}, is no time")
+            return Stamp(day + time, source)
+    stamp = from_iso(text, source)
+    if ":" not in text or (stamp.moment and stamp.moment.year not in _YEARS):
+        return Stamp(None, f"{source}, {text[:40]!r}, is no time")
+    return stamp
+
+
+def date_in_numbers(text: str) -> str | None:
+    """The date, such as 01/10/2024, of a text that `from_text` takes; None without one."""
+    found = _NUMBERED.fullmatch(text.strip())
+    return found[1] if found and not _year_first(found[1]) else None
+
+
+def _year_first(date: str) -> bool:
+    return re.match(r"\d{4}", date) is not None
 
 
 def from_numbers(

@@ -13,12 +13,14 @@ from pydantic_core import to_jsonable_python
 
 from phasefront.experiment.settings.base import FilePath, Line, Model, Name, Url, refuse_same_names
 from phasefront.experiment.settings.calibration import CalibrationSettings
+from phasefront.experiment.settings.chemistry import ChemistrySettings
 from phasefront.experiment.settings.comparison import ComparisonSettings
 from phasefront.experiment.settings.coverage import CoverageSettings
 from phasefront.experiment.settings.fractions import FractionSettings
 from phasefront.experiment.settings.grains import GrainSettings
 from phasefront.experiment.settings.instruments import InstrumentSection
 from phasefront.experiment.settings.interfaces import InterfaceSettings
+from phasefront.experiment.settings.losses import LossSettings
 from phasefront.experiment.settings.maps import MapSettings
 from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.mechanisms import MechanismSettings
@@ -28,9 +30,11 @@ from phasefront.experiment.settings.powder import PowderSettings
 from phasefront.experiment.settings.report import ReportSettings
 from phasefront.experiment.settings.scans import ScanSettings
 from phasefront.experiment.settings.spots import SpotSettings
+from phasefront.experiment.settings.stacks import StackSettings
 from phasefront.experiment.settings.states import State
 from phasefront.experiment.settings.supplement import SupplementSettings
 from phasefront.experiment.settings.sweep import Sweep
+from phasefront.experiment.settings.tomography import CellSettings
 from phasefront.experiment.settings.virtual import Virtual
 from phasefront.records.context import Person
 
@@ -41,11 +45,15 @@ class Tables(Model):
     scans: FilePath | None = None
     cycling: FilePath | None = None
     powder: FilePath | None = None
+    cells: FilePath | None = None
+    stacks: FilePath | None = None
 
     @model_validator(mode="after")
     def _one_at_least(self) -> Tables:
-        if not (self.scans or self.cycling or self.powder):
-            raise ValueError("no table is named; give one or more of scans, cycling and powder")
+        if not (self.scans or self.cycling or self.powder or self.cells or self.stacks):
+            raise ValueError(
+                "no table is named; give one or more of scans, cycling, powder, cells and stacks"
+            )
         return self
 
 
@@ -82,6 +90,10 @@ class Experiment(Model):
     interfaces: InterfaceSettings = InterfaceSettings()
     mechanisms: MechanismSettings = MechanismSettings()
     powder: PowderSettings = PowderSettings()
+    cells: CellSettings = CellSettings()
+    stacks: StackSettings = StackSettings()
+    chemistry: ChemistrySettings = ChemistrySettings()
+    losses: LossSettings = LossSettings()
     comparison: ComparisonSettings = ComparisonSettings()
     report: ReportSettings = ReportSettings()
     supplement: SupplementSettings = SupplementSettings()

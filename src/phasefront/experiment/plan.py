@@ -13,13 +13,16 @@ import pandas as pd
 
 from phasefront.core.errors import InputError
 from phasefront.experiment import sweep
+from phasefront.experiment.batches import Batches, read_powder_table
 from phasefront.experiment.config import Experiment
 from phasefront.experiment.load import load, named, parse
-from phasefront.experiment.settings.base import Model
 from phasefront.experiment.settings.cycling import LogRow
-from phasefront.experiment.settings.powder import PatternRow
 from phasefront.experiment.settings.scans import ScanRow
-from phasefront.experiment.tables import read_table
+from phasefront.experiment.settings.stacks import StackRow
+from phasefront.experiment.settings.tomography import CellRow
+from phasefront.experiment.stacks import beside_stacks, check_stacks, spectra_of
+from phasefront.experiment.tables import optional_table
+from phasefront.experiment.virtual import check_virtual
 
 if TYPE_CHECKING:
     from phasefront.diffraction.crystals import Crystal
@@ -37,6 +40,9 @@ class Plan:
     scans: pd.DataFrame
     logs: pd.DataFrame
     patterns: pd.DataFrame
+    batches: Batches
+    cells: pd.DataFrame
+    stacks: pd.DataFrame
     sweep: sweep.Space
 
     @classmethod
@@ -58,9 +64,11 @@ class Plan:
         plan = cls(
             source,
             experiment,
-            _optional_table(tables.scans, ScanRow),
-            _optional_table(tables.cycling, LogRow),
-            _optional_table(tables.powder, PatternRow),
+            optional_table(tables.scans, ScanRow),
+            optional_table(tables.cycling, LogRow),
+            *read_powder_table(tables.powder),
+            optional_table(tables.cells, CellRow),
+            optional_table(tables.stacks, StackRow),
             sweep.expand(experiment, source),
         )
         plan._check_references()
@@ -92,21 +100,38 @@ class Plan:
     def tables(self) -> list[str]:
         """Paths of the experiment's tables."""
         tables = self.experiment.tables
-        return [path for path in (tables.scans, tables.cycling, tables.powder) if path]
+        named = (tables.scans, tables.cycling, tables.powder, tables.cells, tables.stacks)
+        return [path for path in named if path]
 
     def scans_of_kind(self, kind: str) -> list[str]:
         """Identifiers of the scans that are raw scans, peak lists or maps."""
         return list(self.scans.index[self.scans["kind"] == kind])
+
+    def stacks_of_kind(self, kind: str) -> list[str]:
+        """Identifiers of the stacks of X-ray absorption, or of another kind."""
+        return list(self.stacks.index[self.stacks["kind"] == kind])
 
     @property
     def scans_in_series(self) -> list[str]:
         """Identifiers of the scans that are of an in situ series."""
         return list(self.scans.index[self.scans["series"].notna()])
 
+    @property
+    def series(self) -> list[str]:
+        """Names of the in situ series of scans, in the table's order."""
+        return list(dict.fromkeys(self.scans["series"].dropna()))
+
+    def log_of_series(self, series: str) -> str:
+        """The log that the scans of a series were taken on."""
+        return self.scans.loc[self.scans_of_series(series)[0], "log"]
+
     def series_of(self, scan: str) -> list[str]:
         """Identifiers of all scans of the same series, this one included."""
-        same = self.scans["series"] == self.scans.loc[scan, "series"]
-        return list(self.scans.index[same])
+        return self.scans_of_series(self.scans.loc[scan, "series"])
+
+    def scans_of_series(self, series: str) -> list[str]:
+        """Identifiers of the scans of a series."""
+        return list(self.scans.index[self.scans["series"] == series])
 
     def scans_of(self, state: str) -> list[str]:
         """Identifiers of a state's scans."""
@@ -148,7 +173,10 @@ class Plan:
 
     def raw_files(self) -> list[str]:
         """Every raw file that the tables name."""
-        return [path for t in (self.scans, self.logs, self.patterns) for path in t["path"]]
+        alone = [path for t in (self.scans, self.logs, self.patterns) for path in t["path"]]
+        return alone + [path for paths in self.cells["paths"] for path in paths]
+        tables = (self.scans, self.logs, self.patterns, self.stacks)
+        return [path for t in tables for path in t["path"]] + beside_stacks(self.stacks)
 
     def _check_references(self) -> None:
         states = {state.name for state in self.experiment.states}
@@ -157,34 +185,31 @@ class Plan:
             _check_known(self.scans, "state", states, tables.scans)
             _check_known(self.scans, "instrument", set(self.experiment.instruments), tables.scans)
             for scan in self.scans_in_series:
-                log = self.scans.loc[scan, "log"]
-                if log not in self.logs.index:
-                    raise InputError(
-                        tables.scans,
-                        f"there is no log {log!r} in the cycling table",
-                        field=f"{scan}.log",
-                        remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
-                    )
+                self._check_log(self.scans.loc[scan, "log"], tables.scans, f"{scan}.log")
         if len(self.patterns):
             _check_known(self.patterns, "state", states, tables.powder)
             self._check_refined()
+        if len(self.stacks):
+            _check_known(self.stacks, "state", states, tables.stacks)
+            check_stacks(self.experiment, self.stacks, self.source)
+        scan_series = dict.fromkeys(self.scans.loc[self.scans_in_series, "series"])
+        self.batches.check_references(list(scan_series), self._check_log)
+        if len(self.cells):
+            self._check_cells()
         for phase in self.experiment.material.phases:
             for pattern in phase.cell_from:
-                if pattern not in self.patterns.index:
+                if pattern not in self.patterns.index and pattern not in self.cells.index:
+                    known = sorted([*self.patterns.index, *self.cells.index])
                     raise InputError(
                         self.source,
-                        f"there is no pattern {pattern!r} in the powder table",
+                        f"there is no pattern {pattern!r} in the powder table"
+                        f"{', nor such a cell' if len(self.cells) else ''}",
                         field=f"material.phases.{phase.name}.cell_from",
-                        remedy=f"name one of {sorted(self.patterns.index)} or leave it out",
+                        remedy=f"name one of {known} or leave it out",
                     )
         for state in self.experiment.states:
-            if state.log is not None and state.log not in self.logs.index:
-                raise InputError(
-                    self.source,
-                    f"there is no log {state.log!r} in the cycling table",
-                    field=f"states.{state.name}.log",
-                    remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
-                )
+            if state.log is not None:
+                self._check_log(state.log, self.source, f"states.{state.name}.log")
             if state.capacity_mah_g is not None and _lacks(self.logs, state.log, "mass_mg"):
                 raise InputError(
                     self.source,
@@ -193,7 +218,7 @@ class Plan:
                     remedy="give mass_mg in the cycling table, or say where the state is by time_h,"
                     " voltage_v, fraction or rest",
                 )
-        self._check_virtual()
+        check_virtual(self)
         for scan, row in self.scans.iterrows():
             scale = self.experiment.instruments[row["instrument"]].scale
             if row["kind"] == "scan" and scale is None:
@@ -216,68 +241,27 @@ class Plan:
             | {f"{raw}/{pattern}.xye": self.patterns.loc[pattern, "state"] for pattern in patterns}
         )
 
-    def _check_virtual(self) -> None:
-        """A virtual run makes all scans, and what else the tables name among its raw files."""
-        virtual, made = self.experiment.virtual, self.made()
-        if virtual is None:
-            return
-        tables = self.experiment.tables
-        folder = f"results/{self.experiment.run}/raw/"
-        used = set(self.raw_files())
-        if not used & set(made):
+    def _check_log(self, log: str, source: str, field: str) -> None:
+        if log not in self.logs.index:
             raise InputError(
-                self.source,
-                f"it says what virtual files to make, but the tables name none of {folder}",
-                field="virtual",
-                remedy="leave the section out where the files are real",
+                source,
+                f"there is no log {log!r} in the cycling table",
+                field=field,
+                remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
             )
-        rows = [
-            (source, identifier, path)
-            for source, table in (
-                (tables.scans, self.scans),
-                (tables.cycling, self.logs),
-                (tables.powder, self.patterns),
+
+    def _check_cells(self) -> None:
+        """Cells are of the config's states and phases, and have no name of a pattern."""
+        source = self.experiment.tables.cells
+        _check_known(self.cells, "state", {state.name for state in self.experiment.states}, source)
+        _check_known(self.cells, "phase", set(self.experiment.material.names), source)
+        if both := sorted(set(self.cells.index) & set(self.patterns.index)):
+            raise InputError(
+                source,
+                f"{both[0]!r} is the name of a powder pattern, too",
+                field=both[0],
+                remedy="give the cell another name, so that cell_from can tell them apart",
             )
-            for identifier, path in table["path"].items()
-        ]
-        for source, identifier, path in rows:
-            wanted = [name for name in made if Path(name).stem == identifier]
-            real = path not in made and (path.startswith(folder) or source == tables.scans)
-            if real or (path in made and path not in wanted):
-                raise InputError(
-                    source,
-                    f"{path!r} is not what the virtual run makes, {wanted[0]!r}"
-                    if wanted
-                    else f"{path!r} is real, while the config has a virtual section",
-                    field=f"{identifier}.path",
-                    remedy="correct the path, or leave the virtual section out",
-                )
-        for log in self.logs.index:
-            if self.logs.loc[log, "path"] in made and _lacks(self.logs, log, "mass_mg"):
-                raise InputError(
-                    tables.cycling,
-                    "a virtual log is of an electrode whose mass is known",
-                    field=f"{log}.mass_mg",
-                    remedy="give the mass of active material",
-                )
-        states = {state.name for state in self.experiment.states}
-        needed = {made[path] for path in used & set(made)} - {None}
-        needed |= {
-            state.name
-            for state in self.experiment.states
-            if state.log is not None and f"{folder}{state.log}.mpt" in used
-        }
-        for missing, remedy in (
-            (needed - set(virtual.states), "say what is true of it, as of the others"),
-            (set(virtual.states) - states, f"name some of {sorted(states)}"),
-        ):
-            if missing:
-                raise InputError(
-                    self.source,
-                    f"the state {min(missing)!r} is not in both, states and virtual.states",
-                    field="virtual.states",
-                    remedy=remedy,
-                )
 
     def _check_refined(self) -> None:
         """Rows of refined fractions need their columns, by the names of the config's phases."""
@@ -318,17 +302,12 @@ class Plan:
         from phasefront.experiment import consistency
 
         made = self.made()
-        for path in [*self.cifs, *self.raw_files()]:
+        self.batches.check_files()
+        for path in [*self.cifs, *spectra_of(self.experiment), *self.raw_files()]:
             if path not in made:
                 self.check_present(path)
         check_distinct(self.crystals)
         consistency.check_material(self.experiment.material, self.crystals, self.source)
-
-
-def _optional_table(path: str | None, row_model: type[Model]) -> pd.DataFrame:
-    if path is None:
-        return pd.DataFrame(columns=list(row_model.model_fields))
-    return read_table(path, row_model)
 
 
 def _lacks(table: pd.DataFrame, name: str, column: str) -> bool:

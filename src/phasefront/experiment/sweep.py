@@ -14,8 +14,12 @@ from phasefront.experiment.load import parse
 from phasefront.experiment.settings.base import Model
 from phasefront.experiment.variants import changes_in, column, label
 
-# Settings that nothing which is compared depends on, and mappings, which no folder can name.
-_ASIDE = {"scans", "interfaces", "mechanisms", "coverage", "report", "supplement", "maps"}
+# Settings that nothing which is compared depends on, and mappings, which no folder can name; of
+# cells what was measured of the microscope.
+_ASIDE = {
+    "scans", "interfaces", "mechanisms", "coverage", "report", "supplement", "maps", "cells",
+    "stacks", "chemistry", "losses",
+}  # fmt: skip
 # Sections of settings, which have defaults. Everything else says what was measured, or where: that
 # is another experiment, with results of its own.
 SWEPT = tuple(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,13 @@ from phasefront.experiment.load import refuse_blanks, validated
 from phasefront.experiment.settings.base import Model, refuse_same_names
 
 
-def read_table(path: str | Path, row_model: type[Model]) -> pd.DataFrame:
+def read_table(
+    path: str | Path, row_model: type[Model] | Callable[[Mapping[str, str]], type[Model]]
+) -> pd.DataFrame:
     """A tab-separated table whose rows are checked against `row_model`.
+
+    Where rows are of several kinds, `row_model` gives a row's model by its filled cells; all have
+    the same first column, and a column that a row's model lacks is empty.
 
     The first column is the identifier and may not repeat. Lines that start with # are comments.
     """
@@ -33,7 +39,8 @@ def read_table(path: str | Path, row_model: type[Model]) -> pd.DataFrame:
     rows = []
     for number, row in enumerate(table.to_dict("records"), start=1):
         given = {key: value for key, value in row.items() if value != ""}
-        rows.append(validated(row_model, given, path, prefix=f"row {number}").model_dump())
+        model = row_model if isinstance(row_model, type) else row_model(given)
+        rows.append(validated(model, given, path, prefix=f"row {number}").model_dump())
     if not rows:
         raise InputError(path, "the table has no rows", remedy="add one row a file")
     checked = pd.DataFrame(rows)
@@ -49,3 +56,12 @@ def read_table(path: str | Path, row_model: type[Model]) -> pd.DataFrame:
         problem, _, remedy = str(error).partition("; ")
         raise InputError(path, problem, field=identifier, remedy=remedy) from None
     return checked.set_index(identifier, drop=False)
+
+
+def optional_table(path: str | None, row_model: type[Model]) -> pd.DataFrame:
+    """`read_table`, or without a path a table of no rows."""
+    import pandas as pd
+
+    if path is None:
+        return pd.DataFrame(columns=list(row_model.model_fields))
+    return read_table(path, row_model)

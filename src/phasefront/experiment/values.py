@@ -3,8 +3,9 @@
 A path leads to one of these:
 
 - a section of the config, or a value in it: `grains`, `spots.position_sigma`, `material.names`;
-- what tables and config together say of a scan, a log, a powder pattern or an instrument, such as
-  `scan.grains-x2.5.layout` or `log.charge.row`;
+- what tables and config together say of a scan, a log, a powder pattern, a batch of them, a cell,
+  a stack or an instrument, as `scan.grains-x2.5.layout` or `log.charge.row`;
+- `virtual_series.NAME.plan`, all that a virtual in situ series is made from;
 - what they say of all of them: `links`, `cameras`, `raw_paths`, `instruments_of_raw_scans`,
   `explored_scans`;
 - `seed_of.NAME`, a seed of its own for each file or step;
@@ -25,9 +26,15 @@ from pydantic_core import to_jsonable_python
 from phasefront.core.errors import InputError
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.instruments import Instrument
+from phasefront.experiment.settings.losses import RepeatDoses
 from phasefront.experiment.settings.powder import PatternRow
+from phasefront.experiment.settings.powder_series import PatternClock, PatternReading
 from phasefront.experiment.settings.scans import ScanClock, ScanLayout
 from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
+from phasefront.experiment.settings.stacks import StackRow
+from phasefront.experiment.settings.tomography import CellRow
+from phasefront.experiment.settings.virtual_series import VirtualMember
+from phasefront.experiment.stacks import repeats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -63,13 +70,14 @@ def text(value: JsonValue) -> str:
 
 
 def links(plan: Plan) -> list[dict]:
-    """What belongs to each state: its scans, its log and its powder patterns."""
+    """What belongs to each state: its scans, its log, its powder patterns and cells."""
     return [
         {
             "state": state.name,
             "scans": plan.scans_of(state.name),
             "log": state.log,
             "patterns": list(plan.patterns.index[plan.patterns["state"] == state.name]),
+            "cells": list(plan.cells.index[plan.cells["state"] == state.name]),
         }
         for state in plan.experiment.states
     ]
@@ -128,6 +136,22 @@ def _placing(plan: Plan, scan: str) -> dict | None:
     return _row(plan.scans, scan, ScanInSeries, members=members)
 
 
+def _virtual_series(plan: Plan, series: str) -> dict:
+    """All that a virtual series is made from: a `SeriesPlan`."""
+    virtual, scans = plan.experiment.virtual, plan.scans_of_series(series)
+    log = plan.scans.loc[scans[0], "log"]
+    return {
+        "series": series,
+        "log": log,
+        "asked": virtual.series[series].model_dump(mode="json"),
+        "pulses": virtual.logs[log].model_dump(mode="json"),
+        "members": [_row(plan.scans, scan, VirtualMember) for scan in scans],
+        "shape": list(virtual.shape),
+        "simulated": virtual.simulated.model_dump(mode="json"),
+        "seed": plan.seed_of(series),
+    }
+
+
 def _states_on(plan: Plan, log: str) -> list[dict]:
     states = [state for state in plan.experiment.states if state.log == log]
     return [state.model_dump(mode="json") for state in states]
@@ -140,6 +164,7 @@ _OF_ONE = {
         "layout": lambda plan, scan: _row(plan.scans, scan, ScanLayout),
         "placing": _placing,
         "clock": lambda plan, scan: _row(plan.scans, scan, ScanClock),
+        "virtual_series": lambda plan, scan: _virtual_series(plan, plan.scans.loc[scan, "series"]),
         "optics": lambda plan, scan: _optics(plan, plan.scans.loc[scan, "instrument"]),
         "camera": lambda plan, scan: _cameras(plan, [scan])[scan],
     },
@@ -152,12 +177,24 @@ _OF_ONE = {
         "wavelength": lambda plan, pattern: float(plan.patterns.loc[pattern, "wavelength"]),
         "row": lambda plan, pattern: _row(plan.patterns, pattern, PatternRow),
     },
+    "batch": {
+        "clock": lambda plan, batch: _row(plan.batches.table, batch, PatternClock),
+        "reading": lambda plan, batch: _row(plan.batches.table, batch, PatternReading),
+    },
+    "cell": {"row": lambda plan, cell: _row(plan.cells, cell, CellRow)},
     "instrument": {"optics": _optics},
+    "stack": {
+        "row": lambda plan, stack: _row(plan.stacks, stack, StackRow),
+        "doses": lambda plan, stack: [
+            _row(plan.stacks, name, RepeatDoses) for name in repeats(plan.stacks, stack)
+        ],
+    },
+    "virtual_series": {"plan": _virtual_series},
 }
 _OF_ALL = {
     "links": links,
     "cameras": lambda plan: _cameras(plan, plan.scans.index),
-    "raw_paths": lambda plan: list(plan.scans["path"]),
+    "raw_paths": lambda plan: [*plan.scans["path"], *plan.stacks["path"]],
     "instruments_of_raw_scans": lambda plan: list(
         plan.scans.loc[plan.scans_of_kind("scan"), "instrument"]
     ),

@@ -25,9 +25,9 @@ TIMES = Layout(
         ),
     },
     # Starts are ISO 8601 with their offset. clock_offset_s was added to the scan's clock, and its
-    # standard error is NaN where none is declared; clock_test says whether the data tell it.
+    # standard error is NaN where none is declared.
     (
         "scan", "series", "log", "scan_start", "log_start", "clock_offset_s",
-        "clock_offset_error_s", "clock_test",
+        "clock_offset_error_s",
     ),
 )  # fmt: skip

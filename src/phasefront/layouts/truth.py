@@ -54,6 +54,80 @@ TRUTH = Layout(
     ),
 )
 
+_SCANNED = ("scan", "y", "x")
+_GRAIN = ("grain",)
+
+SERIES_TRUTH = Layout(
+    "Truth of a virtual in situ series; no rule of the analysis reads it",
+    {
+        "scan": Variable(("scan",), "str", "", "scan, in the order of time"),
+        "time": Variable(_SCANNED, "f8", "s", "true time on the log's clock"),
+        "charge": Variable(_SCANNED, "f8", "mA h", "charge that the electrode had passed then"),
+        "row": Variable(
+            _SCANNED, "f8", "1", "row of what a position saw, in the frame of the first scan"
+        ),
+        "column": Variable(_SCANNED, "f8", "1", "its column there"),
+        "label": Variable(_SCANNED, "i4", "1", "topmost grain there, -1 in vacuum"),
+        "thickness": Variable(_SCANNED, "f4", "nm", "thickness there, 0 in vacuum"),
+        "rich": Variable(
+            _SCANNED, "f4", "1", "share of the ion-rich phase in that; NaN in vacuum"
+        ),
+        "ion_content": Variable(
+            _SCANNED, "f4", "1", "ions per formula unit in the column; NaN in vacuum"
+        ),
+        "dose": Variable(
+            _SCANNED, "f8", "angstrom-2", "electrons per area that the place had got, this scan's "
+            "included",
+        ),
+        "offset_row": Variable(
+            ("scan",), "f8", "1", "rows by which what was seen had moved from its place in the "
+            "first scan, when the scan began, beside the turn about the field's middle",
+        ),
+        "offset_column": Variable(("scan",), "f8", "1", "columns by which it had moved"),
+        "drift_row": Variable(("scan",), "f8", "1", "rows by which it moved during the scan"),
+        "drift_column": Variable(("scan",), "f8", "1", "columns by which it moved meanwhile"),
+        "rotation": Variable(
+            ("scan",), "f8", "degree", "turn of map and patterns, from x towards y"
+        ),
+        "gamma": Variable(("scan",), "f8", "1", "exponent by which counts were stored"),
+        "course": Variable(_GRAIN, "str", "", "straight, pictured or still"),
+        "cause": Variable(_GRAIN, "str", "", "of what converts: charge, beam, both or none"),
+        "begins": Variable(
+            _GRAIN, "f8", "s", "time of nucleation on the log's clock; NaN of still grains"
+        ),
+        "ends": Variable(_GRAIN, "f8", "s", "time at which the last column has converted"),
+        "begins_charge": Variable(_GRAIN, "f8", "mA h", "charge at nucleation"),
+        "ends_charge": Variable(_GRAIN, "f8", "mA h", "charge at the end"),
+        "normal": Variable(
+            _GRAIN, "f8", "degree", "direction of a straight front, from x towards y in the first "
+            "scan; NaN of others",
+        ),
+        "speed": Variable(
+            _GRAIN, "f8", "nm mA-1 h-1", "of a straight front: way per charge"
+        ),
+        "speed_under_current": Variable(
+            _GRAIN, "f8", "nm s-1", "the same while the log's current flows"
+        ),
+        "origin": Variable(
+            _GRAIN, "f8", "1", "coordinate x cos(normal) + y sin(normal), in positions of the first"
+            " scan, of the middle of a straight front's band at nucleation",
+        ),
+        "entry_row": Variable(
+            _GRAIN, "f8", "1", "row at which a straight front enters, in the first scan"
+        ),
+        "entry_column": Variable(_GRAIN, "f8", "1", "its column"),
+        "area": Variable(_GRAIN, "f8", "nm2", "area of the grain, in and beside the field"),
+        "tilt": Variable(_GRAIN, "f8", "degree", "angle by which the grain tilts once"),
+        "tilt_axis": Variable(
+            _GRAIN, "f8", "degree", "axis of that in the plane of the first scan, from x towards y"
+        ),
+        "tilt_before": Variable(_GRAIN, "i4", "1", "number of the first scan after the tilt"),
+    },
+    # Starts and offset are of the true clock: clock_offset_s is to be added to the scans' own.
+    ("series", "log", "log_start", "clock_offset_s", "rich_phase", "poor_phase", "scan_step_nm",
+     "front_width_nm", "seed"),
+)  # fmt: skip
+
 TRUTH_TABLE = Table(
     "truth_check.csv",
     "How far the analysis of virtual scans is from their truth; `all scans` are means.",

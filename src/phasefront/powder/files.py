@@ -26,6 +26,10 @@ _NUMBER = re.compile(
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+\.\d*|[-+]?\d{1,3}(?:\.\d{3})+,\d*")
 
 
+class NothingFound(InputError):
+    """A pattern in which there is nothing, as of a frame without a beam."""
+
+
 def read_pattern(
     path: str | Path,
     *,
@@ -68,7 +72,7 @@ def read_pattern(
         that may be either decimal or between columns, values that are not finite, an axis that is
         not monotonic, is no angle, q or d, contradicts the table or cannot be degrees, another
         wavelength, angles outside 0 to 180 degrees, a third column that is no uncertainty, sigma
-        that is not positive.
+        that is not positive. NothingFound, which is one, where every intensity is zero.
     """
     path = Path(path)
     text = _read_text(path)
@@ -95,6 +99,11 @@ def read_pattern(
                 path, f"{wrong.size} values are not finite, first in row {wrong[0] + 1}",
                 field=role, remedy="mask those points before export",
             )  # fmt: skip
+    if not picked["intensity"].any():
+        raise NothingFound(
+            path, "every intensity is zero", field="intensity",
+            remedy="leave the pattern out, or correct its columns",
+        )  # fmt: skip
     picked, notes = _without_empty_ends(picked)
     if columns is None:
         named = known or path.suffix.lower() == ".xye"
@@ -110,6 +119,17 @@ def read_pattern(
         "wavelength": wavelength,
     }  # fmt: skip
     return table
+
+
+def read_header(path: str | Path) -> list[str]:
+    """Lines before the numbers of a pattern's file; raises InputError as `read_pattern`."""
+    path = Path(path)
+    lines = _Lines(path)
+    for number, line in enumerate(_read_text(path).splitlines(), start=1):
+        lines.take(number, line)
+        if lines.rows:
+            break
+    return lines.header
 
 
 def _read_text(path: Path) -> str:

@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 
 from phasefront.core.errors import InputError
+from phasefront.powder.files import NothingFound
 
 CELL = ("a", "b", "c", "alpha", "beta", "gamma")
 AT_EDGE = 0.999  # of the tolerance of a cell
@@ -71,12 +72,15 @@ def first_guess(crystals, start: xr.Dataset | None, cell_tolerance: float) -> Gu
 def refine(pattern, crystals, *, wavelength, background_terms, guess, cell_tolerance, source):
     """The refinement, its result, and what it was with Lorentzian widths alone.
 
-    Raises InputError where a phase has no reflection in the range, or none of them was found.
+    Raises InputError where a phase has no reflection in the range, and NothingFound, which is one,
+    where none of them was found, or every intensity is zero.
     """
     import rietx
     from rietx.schemas.instrument import BackgroundChebyshev
     from threadpoolctl import threadpool_limits
 
+    if not pattern["intensity"].any():
+        raise _nothing_found(source)
     instrument = rietx.Instrument.debye_scherrer(wavelength, polarization=_POLARISATION)
     instrument.profile.w.value = guess.gauss_variance
     instrument.profile.x.value = 0.0
@@ -130,10 +134,14 @@ def _check_found(result, source) -> None:
         )  # fmt: skip
     # Only a phase that shows gets its cell refined.
     if not any(row.vary and ".cell." in row.path for row in result.parameters):
-        raise InputError(
-            source, "none of the phases was found", field="intensity",
-            remedy="check the axis, the wavelength and the CIFs",
-        )  # fmt: skip
+        raise _nothing_found(source)
+
+
+def _nothing_found(source) -> NothingFound:
+    return NothingFound(
+        source, "none of the phases was found", field="intensity",
+        remedy="check the axis, the wavelength and the CIFs",
+    )  # fmt: skip
 
 
 def _phase(crystal, cell_tolerance: float, cell, lorentz_size, lorentz_strain):

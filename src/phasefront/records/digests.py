@@ -9,6 +9,7 @@ have moved.
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 import os
@@ -47,7 +48,8 @@ def size(path: str | Path) -> int:
 
 
 def with_companions(path: Path) -> list[Path]:
-    """A file and those that are read with it: the header of Merlin's, the parts of a TVIPS stream.
+    """A file and those that are read with it: the header of Merlin's, the parts of a TVIPS stream,
+    images beside a header of SDF, the header of aXis2000's.
 
     A companion that is not there is not named.
     """
@@ -56,6 +58,10 @@ def with_companions(path: Path) -> list[Path]:
         beside = [path.with_suffix(".hdr")]
     elif path.suffix.lower() == ".tvips" and path.stem.endswith("_000"):
         beside = sorted(path.parent.glob(f"{path.stem[:-3]}[0-9][0-9][0-9]{path.suffix}"))
+    elif path.suffix.lower() == ".hdr":
+        beside = sorted(path.parent.glob(f"{glob.escape(path.stem)}_a*.xim"))
+    elif path.suffix.lower() == ".ncb":
+        beside = [path.with_suffix(".dat")]
     return [path, *(file for file in beside if file != path and file.is_file())]
 
 

@@ -10,13 +10,17 @@ from phasefront.layouts.cycling import CYCLING_TABLE
 from phasefront.layouts.fractions import FRACTION_TABLE
 from phasefront.layouts.mechanisms import MECHANISM_TABLE
 from phasefront.layouts.pairs import PAIRS_TABLE
+from phasefront.layouts.powder_series import POWDER_SERIES_TABLE
+from phasefront.layouts.series import SERIES_TABLE
+from phasefront.layouts.tomography import CELL_TABLE
 from phasefront.layouts.truth import TRUTH_TABLE
 from phasefront.report.tables import PRINTED_TABLE
 from phasefront.report.wording import markdown_table
 
 TABLES = (
     COMPARISON_TABLE, PRINTED_TABLE, FRACTION_TABLE, DRIFT_TABLE, CYCLING_TABLE, PAIRS_TABLE,
-    TRUTH_TABLE, SWEEP_TABLE, COVERAGE_TABLE, MECHANISM_TABLE,
+    TRUTH_TABLE, SWEEP_TABLE, COVERAGE_TABLE, MECHANISM_TABLE, POWDER_SERIES_TABLE, SERIES_TABLE,
+    CELL_TABLE,
 )  # fmt: skip
 
 _SOURCES = ", ".join(f"`{source.name}` ({source.phrase})" for source in registry.SOURCES)

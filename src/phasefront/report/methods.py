@@ -12,6 +12,7 @@ from phasefront.report.jobs import Jobs
 from phasefront.report.methods_of_scans import (
     tell_calibration,
     tell_directions,
+    tell_filmed_series,
     tell_fractions,
     tell_grains,
     tell_imported_maps,
@@ -24,13 +25,17 @@ from phasefront.report.methods_of_scans import (
     tell_templates,
 )
 from phasefront.report.methods_of_sources import (
+    tell_cells,
     tell_comparison,
     tell_cycling,
+    tell_followed,
     tell_powder,
+    tell_powder_series,
     tell_refined,
     tell_series,
     tell_sweep,
 )
+from phasefront.report.methods_of_stacks import tell_losses, tell_quantities, tell_valence
 from phasefront.report.wording import plain
 
 
@@ -105,6 +110,7 @@ def _seeds(steps: Sequence[Step]) -> dict[str, set[int]]:
 
 _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "simulate_scan": tell_simulated_scans,
+    "film_scan": tell_filmed_series,
     "simulate_templates": tell_templates,
     "calibrate_scan": tell_calibration,
     "find_spots": tell_spots,
@@ -118,8 +124,14 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "infer_mechanisms": tell_mechanisms,
     "analyse_log": tell_cycling,
     "place_on_log": tell_series,
+    "follow_series": tell_followed,
     "fit_pattern": tell_powder,
+    "gather_powder_series": tell_powder_series,
     "import_fractions": tell_refined,
+    "read_cell": tell_cells,
+    "fit_valence": tell_valence,
+    "fit_losses": tell_losses,
+    "import_quantity": tell_quantities,
     "compare_sources": tell_comparison,
     "summarise_sweep": tell_sweep,
 }

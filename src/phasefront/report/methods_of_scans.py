@@ -47,6 +47,26 @@ def tell_simulated_scans(jobs: Jobs) -> str:
     )
 
 
+def tell_filmed_series(jobs: Jobs) -> str:
+    plans = {step.parameters["plan"]["series"]: step.parameters["plan"] for step in jobs.steps}
+    told = []
+    for series, plan in sorted(plans.items()):
+        asked, scans = plan["asked"], in_words(len(plan["members"]), "scan")
+        causes = ["fronts that move with the charge convert grains"] if asked["fronts"] else []
+        causes += ["the beam takes out ions"] * (asked["beam"]["flips"] is not None)
+        liquid = f", under {number(asked['liquid_nm'])} nm of liquid" if asked["liquid_nm"] else ""
+        told.append(
+            f" `{series}`: {scans} of one region of {asked['grains']} grains{liquid}, in which"
+            f" {listed(causes) or 'nothing converts'}."
+        )
+    return (
+        "**The in situ series are simulated, not measured**, with dynamical (Bloch-wave)"
+        " intensities, and the frame drifts, jumps and turns."
+        + "".join(told)
+        + " The analysis was given none of the truth."
+    )
+
+
 def tell_templates(jobs: Jobs) -> str:
     instruments = [
         f"{name} ({number(step.parameters['instrument']['voltage_kv'])} kV, "

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from phasefront.audit.explain import listed
+from phasefront.comparison.sources.tomography import Tomography
 from phasefront.layouts.powder import POWDER
+from phasefront.layouts.powder_series import POWDER_SERIES
+from phasefront.layouts.tomography import CELL
 from phasefront.records.steps import Step
 from phasefront.report.jobs import Jobs, moving_ion
 from phasefront.report.wording import in_words, markdown_table, number, plain
@@ -61,6 +64,18 @@ def tell_series(jobs: Jobs) -> str:
     return "**In situ series.** " + " ".join(sentences)
 
 
+def tell_followed(jobs: Jobs) -> str:
+    return (
+        "Scans of a series were aligned to its first by an affine map, from the orientations of"
+        " grains and the dark field together. The state of each place (rich, mixed, poor in ions)"
+        " through time is that of a hidden Markov chain on the ion contents from the cells, whose"
+        " errors have a part that repeats at a place, and whose changes go as the current allows."
+        " Fronts were fitted to the changes by importance sampling, as going with time, its square"
+        " root or the charge passed. Charge and beam were told apart by rates of conversion for"
+        " each, over all series together, with grains as the units and any threshold of dose."
+    )
+
+
 def _each(parameters: list[dict], name: str) -> list:
     """The values of jobs, each once."""
     return list(dict.fromkeys(one["placing"][name] for one in parameters))
@@ -106,10 +121,64 @@ def tell_powder(jobs: Jobs) -> str:
     )
 
 
+def tell_powder_series(jobs: Jobs) -> str:
+    fits, clocks = jobs.of("fit_batch"), jobs.of("place_patterns")
+    start = (
+        "the fit of the pattern before it in its part"
+        if fits.values("settings.sequential")[0]
+        else "the CIFs"
+    )
+    sentences = [
+        f"{found.sizes['pattern']} powder patterns of the operando series `{name}`"
+        f" ({number(float(found.attrs['wavelength']))} Å) were fitted as single patterns are, with"
+        f" {fits('settings.background_terms')} Chebyshev terms, each from {start};"
+        f" {int((found['refused'] != '').sum())} fits were refused. Each was placed on the log"
+        f" `{found.attrs['log']}` by the absolute times of both, {_offsets(clocks, name)}; voltage,"
+        " current and charge are means over its exposure"
+        f" ({_between(found['exposure'].values)} s)."
+        for name, found in sorted(jobs.made(POWDER_SERIES).items())
+    ]
+    return "**Operando powder diffraction.** " + " ".join(sentences)
+
+
+def _offsets(clocks: Jobs, series: str) -> str:
+    stated = [step.parameters["clock"] for step in clocks.steps]
+    own = [clock for clock in stated if clock["series"] == series]
+    offsets = dict.fromkeys(clock["clock_offset_s"] for clock in own)
+    errors = dict.fromkeys(clock["clock_offset_error_s"] for clock in own)
+    how_well = (
+        "whose error is not known" if None in errors else f"(± {listed(map(number, errors))} s)"
+    )
+    return f"after an offset of {listed(map(number, offsets))} s of the patterns' clock {how_well}"
+
+
+def _between(values) -> str:
+    low, high = number(float(values.min())), number(float(values.max()))
+    return low if low == high else f"{low} to {high}"
+
+
 def tell_refined(jobs: Jobs) -> str:
     return (
         f"Weight fractions of {jobs.counted('powder pattern')} ({listed(jobs.names)}) were refined"
         f" elsewhere, with {plain(jobs('settings.refined.program'))}."
+    )
+
+
+def tell_cells(jobs: Jobs) -> str:
+    found = jobs.made(CELL)
+    again = sum(cell.attrs["spots"] > 0 for cell in found.values())
+    refused = [name for name, cell in sorted(found.items()) if cell.attrs["refused"]]
+    stated = jobs.values("settings.distortion_error")
+    return (
+        f"**Cells of particles.** Unit cells by {jobs.counted('measurement')} of electron"
+        f" diffraction tomography ({listed(sorted({c.attrs['program'] for c in found.values()}))})"
+        f" were read, {again} of them refined again on their spots without symmetry. What the"
+        " symmetry of the phase forbids counts as error beside the spots' own, 0.1 % of a ratio"
+        f" {f'and a stretch of patterns by {listed(map(number, stated))} ' if stated else ''}"
+        "(relative standard errors). Ion contents follow from ratios of lengths alone, on straight"
+        " lines between the cells of the phases, and their mean over particles has the error of a"
+        " sample (random effects, Paule and Mandel; Hartung and Knapp)."
+        f"{f' No ion content has {listed(refused)}.' if refused else ''}"
     )
 
 
@@ -119,6 +188,7 @@ def tell_comparison(jobs: Jobs) -> str:
         "4D-STEM": jobs.of("count_fractions").steps,
         "charge": jobs.of("analyse_log").steps,
         "powder diffraction": powder,
+        Tomography.phrase: jobs.of("read_cell").steps,
     }
     known = [source for source, steps in sources.items() if steps]
     if len(known) < 2:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -48,7 +49,10 @@ PRINTED_TABLE = Table(
             "str", "", "`x`, ions per formula unit, or the name of a phase, its share of the "
             "formula units",
         ),
-        **{one.name: Column("str", "", f"by {one.phrase}") for one in registry.SOURCES},
+        **{
+            one.name: Column("str", "", f"by {one.phrase}{', in runs with it' * one.optional}")
+            for one in registry.SOURCES
+        },
         **{registry.pair_name(pair): Column("str", "", "difference") for pair in registry.pairs()},
     },
 )  # fmt: skip
@@ -86,6 +90,13 @@ def printed_table(comparison: xr.Dataset) -> pd.DataFrame:
     order = [(str(s), q) for s in _states(comparison) for q in ("x", *_names(comparison, "phase"))]
     columns = [*_names(comparison, "source"), *_names(comparison, "pair")]
     return table.reindex(order)[columns].reset_index().rename_axis(columns=None)
+
+
+def printed_layout(comparison: xr.Dataset) -> Table:
+    """PRINTED_TABLE with the columns of the sources that a comparison has."""
+    known = {"state", "quantity", *_names(comparison, "source"), *_names(comparison, "pair")}
+    columns = {name: one for name, one in PRINTED_TABLE.columns.items() if name in known}
+    return replace(PRINTED_TABLE, columns=columns)
 
 
 def latex_table(comparison: xr.Dataset, labels: Mapping[str, str] | None = None) -> str:

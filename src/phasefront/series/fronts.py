@@ -1,6 +1,6 @@
 """How a front goes through a grain in time: when it comes, how fast, which way, by which law.
 
-Each position says when it changed as far as its scores do: a likelihood of every course (rich,
+Each position says when it changed as far as its contents do: a likelihood of every course (rich,
 perhaps mixed for some scans, poor), the error that repeats integrated out. A front says when it
 passes each position. Both together are a regression on times that are known to intervals only, and
 positions of one scan have times of their own: one time a scan would turn a front along the slow
@@ -9,7 +9,7 @@ axis and speed it up.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,6 +19,9 @@ from phasefront.core.statistics import Interval
 from phasefront.series.histories import WEIGHTS, Chain, log_densities
 
 Law = Literal["steady", "parabolic"]
+# Ways in which a grain may convert: a straight front, from its outline inwards (or from the middle
+# outwards), or everywhere at once.
+WAYS = ("front", "shell", "at once")
 
 # Scans that a column may stay mixed while a front passes.
 _LONGEST = 3
@@ -33,7 +36,10 @@ _SCATTERS = np.array([0.005, 0.01, 0.02, 0.04, 0.08, 0.16])
 _SLOWNESS = (0.005, 4.0)
 # Draws: of the first round, of the others, rounds, and how many must carry weight.
 _FIRST, _DRAWS, _ROUNDS, _ENOUGH = 20000, 3000, 8, 150
-_LOG_STUDENT = gammaln(4.0) - gammaln(2.5) - 1.5 * np.log(5 * np.pi)
+# Positions, or up to twice as many, that the first round looks at.
+_FEW = 60
+# Content of all directions, by how many lengths there are.
+_DIRECTIONS = {1: 2.0, 2: 2.0 * np.pi}
 
 
 class Courses(NamedTuple):
@@ -52,23 +58,27 @@ class Front:
     start: Interval  # s, when it comes to the first position that it reaches
     direction: Interval  # degrees from x towards y in which it goes; ends may pass 0 or 360
     speed: Interval  # lengths a second, mean over the grain
-    log_evidence: float  # of the scores, integrated over all fronts of this law
+    entry: np.ndarray  # (2,) row and column that it reaches first
+    log_evidence: float  # of the contents, integrated over all fronts of this law
     positions: int
+    ahead: np.ndarray  # (position,) lengths from the first that it reaches, along its direction
 
 
-def courses(chain: Chain, score: np.ndarray, time: np.ndarray, *, onward: bool) -> Courses:
+def courses(
+    chain: Chain, content: np.ndarray, stderr: np.ndarray, time: np.ndarray, *, onward: bool
+) -> Courses:
     """Every course of each position.
 
     Parameters
     ----------
-    chain, score
+    chain, content, stderr
         As for `histories.histories`; NaN where a scan did not see the position.
     time
         (position, scan) s at which each scan saw each position, rising.
     onward
         Whether ions leave, so that positions go from rich to poor.
     """
-    seen = log_densities(chain, score)
+    seen = log_densities(chain, content, stderr)
     first, mixed, last = np.moveaxis(seen if onward else seen[..., ::-1], -1, 0)
     scans = time.shape[1]
 
@@ -117,27 +127,44 @@ def fit(found: Courses, y: np.ndarray, x: np.ndarray, *, law: Law = "steady", se
     place = np.stack([y, x], axis=1).astype("f8")
     if len(place) < 8 or np.linalg.matrix_rank(place - place.mean(axis=0)) < 2:
         raise ValueError("a front needs eight positions or more that are not on a line")
-    middle = place.mean(axis=0)
-    size = np.sqrt(((place - middle) ** 2).sum(axis=1).mean())
-    passages = _Passages.of(found, (place - middle) / size, law)
+    scaled, size = _scaled(place)
+    passages = _Passages.of(found, scaled, law)
     draws, weight, log_evidence = _sampled(passages, np.random.default_rng(seed))
 
     slowness = np.hypot(draws[:, 1], draws[:, 2])
-    best = np.degrees(
-        np.arctan2(weight @ (draws[:, 1] / slowness), weight @ (draws[:, 2] / slowness))
-    )
+    way = np.array([weight @ (draws[:, 1] / slowness), weight @ (draws[:, 2] / slowness)])
+    best = np.degrees(np.arctan2(*way))
     turn = np.degrees(np.arctan2(draws[:, 1], draws[:, 2])) - best
-    ahead = draws[:, 1:] @ passages.place.T
-    entry = draws[:, 0] + ahead.min(axis=1)
+    entry = draws[:, 0] + (draws[:, 1:] @ passages.place.T).min(axis=1)
     span = passages.span
+    ahead = place @ way / np.hypot(*way)
     return Front(
         law=law,
         start=passages.origin + span * _interval(entry, weight),
         direction=best % 360 + _interval((turn + 180) % 360 - 180, weight),
         speed=_interval(size / (span * slowness), weight),
+        entry=place[ahead.argmin()],
         log_evidence=log_evidence,
         positions=len(place),
+        ahead=ahead - ahead.min(),
     )
+
+
+def log_evidence(found: Courses, way: np.ndarray, *, seed: int) -> float:
+    """Logarithm of the evidence that passage goes with some lengths, at a steady speed.
+
+    `way` is (position, d): row and column of a straight front, the depth below the outline of a
+    front that follows it, or nothing (d = 0) where a grain changes everywhere at once.
+    """
+    scaled = _scaled(way.astype("f8"))[0] if way.shape[1] else way.astype("f8")
+    return _sampled(_Passages.of(found, scaled, "steady"), np.random.default_rng(seed))[2]
+
+
+def _scaled(place: np.ndarray) -> tuple[np.ndarray, float]:
+    """Places about their middle in units of their root mean square distance, and that."""
+    about = place - place.mean(axis=0)
+    size = max(float(np.sqrt((about**2).sum(axis=1).mean())), 1e-9)
+    return about / size, size
 
 
 @dataclass(frozen=True)
@@ -145,7 +172,7 @@ class _Passages:
     """Log-likelihoods of when each position is passed, tabulated for every scatter."""
 
     log_table: np.ndarray  # (scatter, position, cell) of times from -1/2 to 3/2 of the span
-    place: np.ndarray  # (position, 2) rows and columns, scaled
+    place: np.ndarray  # (position, d) rows and columns, or depth, or nothing; scaled
     law: Law
     origin: float
     span: float
@@ -172,56 +199,68 @@ class _Passages:
             np.log((1 - _ASTRAY) * np.stack(smooth) + _ASTRAY * astray), place, law, origin, span
         )
 
+    def thinned(self, each: int) -> _Passages:
+        """Of one position in `each`."""
+        return replace(self, log_table=self.log_table[:, ::each], place=self.place[::each])
+
     def log_likelihood(self, draws: np.ndarray) -> np.ndarray:
-        """Of fronts (draw, 3): time at the middle, slowness down the rows and along them."""
+        """Of fronts (draw, 1 + d): time at the middle, slowness along each of the d lengths."""
         ahead = draws[:, 1:] @ self.place.T
         if self.law == "parabolic":
             first, last = ahead.min(axis=1, keepdims=True), ahead.max(axis=1, keepdims=True)
             way = (ahead - first) / np.maximum(last - first, 1e-12)
             ahead = first + (last - first) * way**2
         cell = np.clip((draws[:, :1] + ahead + 0.5) * _CELLS / 2.0, 0, _CELLS - 1).astype(int)
-        each = np.arange(len(self.place))
-        of_scatter = [table[each, cell].sum(axis=1) for table in self.log_table]
+        cell += _CELLS * np.arange(len(self.place))
+        of_scatter = [table.ravel().take(cell).sum(axis=1) for table in self.log_table]
         return logsumexp(of_scatter, axis=0) - np.log(len(_SCATTERS))
 
 
 def _log_prior(draws: np.ndarray) -> np.ndarray:
     """Even in time, direction and logarithm of the slowness, within bounds."""
-    slowness = np.hypot(draws[:, 1], draws[:, 2])
-    inside = (
-        (np.abs(draws[:, 0] - 0.5) < 1.0) & (slowness > _SLOWNESS[0]) & (slowness < _SLOWNESS[1])
-    )
-    volume = 2.0 * 2.0 * np.pi * np.log(_SLOWNESS[1] / _SLOWNESS[0])
-    with np.errstate(divide="ignore"):
-        return np.where(
-            inside, -2.0 * np.log(np.maximum(slowness, 1e-300)) - np.log(volume), -np.inf
-        )
+    inside = np.abs(draws[:, 0] - 0.5) < 1.0
+    lengths = draws.shape[1] - 1
+    slowness = np.sqrt((draws[:, 1:] ** 2).sum(axis=1))
+    log_volume = np.log(2.0)
+    if lengths:
+        inside &= (slowness > _SLOWNESS[0]) & (slowness < _SLOWNESS[1])
+        log_volume += np.log(_DIRECTIONS[lengths] * np.log(_SLOWNESS[1] / _SLOWNESS[0]))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_density = -lengths * np.log(slowness) if lengths else np.zeros(len(draws))
+        return np.where(inside, log_density - log_volume, -np.inf)
 
 
 def _sampled(passages: _Passages, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, float]:
-    """Fronts (draw, 3), their weights, and the logarithm of the evidence."""
-    angle = rng.uniform(0, 2 * np.pi, _FIRST)
-    slowness = np.exp(rng.uniform(*np.log(_SLOWNESS), _FIRST))
-    draws = np.stack(
-        [rng.uniform(-0.5, 1.5, _FIRST), slowness * np.sin(angle), slowness * np.cos(angle)], axis=1
-    )
-    log_target = passages.log_likelihood(draws) + _log_prior(draws)
-    log_weight = log_target - _log_prior(draws)
+    """Fronts (draw, 1 + d), their weights, and the logarithm of the evidence."""
+    lengths = passages.place.shape[1]
+    direction = rng.normal(size=(_FIRST, lengths))
+    if lengths:
+        direction /= np.sqrt((direction**2).sum(axis=1, keepdims=True))
+    slowness = np.exp(rng.uniform(*np.log(_SLOWNESS), (_FIRST, 1)))
+    draws = np.concatenate([rng.uniform(-0.5, 1.5, (_FIRST, 1)), slowness * direction], axis=1)
+    # Only to find where the others are drawn: some of the positions tell that.
+    log_weight = passages.thinned(max(1, len(passages.place) // _FEW)).log_likelihood(draws)
     for _ in range(_ROUNDS):
         power = _power(log_weight)
         tempered = np.exp(power * (log_weight - log_weight.max()))
         tempered /= tempered.sum()
         centre = tempered @ draws
-        covariance = (tempered * (draws - centre).T) @ (draws - centre) + 1e-9 * np.eye(3)
+        size = 1 + lengths
+        covariance = (tempered * (draws - centre).T) @ (draws - centre) + 1e-9 * np.eye(size)
         # Student's t with five degrees of freedom, a little wider than what it stands for.
         root = np.linalg.cholesky(1.5 * covariance)
-        normal = rng.normal(size=(_DRAWS, 3)) / np.sqrt(rng.chisquare(5, (_DRAWS, 1)) / 5)
+        normal = rng.normal(size=(_DRAWS, size)) / np.sqrt(rng.chisquare(5, (_DRAWS, 1)) / 5)
         draws = centre + normal @ root.T
-        log_proposal = -4.0 * np.log1p((normal**2).sum(axis=1) / 5) - np.log(np.diag(root)).sum()
-        log_proposal += _LOG_STUDENT
+        log_proposal = -0.5 * (5 + size) * np.log1p((normal**2).sum(axis=1) / 5)
+        log_proposal += _log_student(size) - np.log(np.diag(root)).sum()
         log_weight = passages.log_likelihood(draws) + _log_prior(draws) - log_proposal
     total = logsumexp(log_weight)
     return draws, np.exp(log_weight - total), float(total - np.log(_DRAWS))
+
+
+def _log_student(size: int) -> float:
+    """Logarithm of the constant of Student's t with five degrees of freedom."""
+    return float(gammaln(0.5 * (5 + size)) - gammaln(2.5) - 0.5 * size * np.log(5 * np.pi))
 
 
 def _power(log_weight: np.ndarray) -> float:

@@ -2,10 +2,10 @@
 
 A hidden Markov chain with a random effect (Altman, J. Am. Stat. Assoc. 102, 201, 2007): a position
 is rich, mixed or poor in ions; between two scans it may go the way that the current sends it, the
-other way only at rest; and every scan sees a score (the share of the rich phase from the cell, or
-log odds) whose error has two parts. One is new in each scan. The other repeats at its position,
-since zone axis and thickness do, and cannot be averaged away: a chain without it is sure of what is
-wrong.
+other way only at rest; and every scan sees an ion content with a standard error. Its error has two
+parts. One is new in each scan. The other repeats at its position, since zone axis and thickness do,
+and cannot be averaged away: a chain without it is sure of what is wrong. Both go with the stated
+standard error, by factors that are fitted: a zone axis that tells the cell badly errs more.
 All sizes are fitted to the series itself; scans taken before any current flows, between which
 nothing may change, tell the two errors apart best.
 """
@@ -13,6 +13,7 @@ nothing may change, tell the two errors apart best.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.special import logsumexp
@@ -25,14 +26,18 @@ WEIGHTS = WEIGHTS / WEIGHTS.sum()
 _CLOSE, _MOST_STEPS = 1e-5, 400
 # Positions that a chain is fitted to: more tell its six numbers no better.
 _FITTED = 400
-# Of the states along the score: a mixed column holds any share between, so its scores are spread
-# by more than errors, as a uniform share is.
+# Of the states along the content: a mixed column holds any share between, so its content spreads
+# by more than errors, as a uniform share does.
 _PLACE = np.array([1.0, 0.0, -1.0])
 # Variance of a uniform share between -1 and 1.
 _MIXED_VARIANCE = 1.0 / 3.0
-# No error is smaller than this part of the scores' own spread: scores without any leave nothing to
-# compute with.
+# No error is smaller than this part of the contents' own spread: contents without any leave nothing
+# to compute with.
 _LEAST_ERROR = 0.01
+# Less than this part of the charge that passes in an average gap is none.
+_STILL = 1e-3
+# Positions whose passes are held at a time.
+_AT_A_TIME = 2000
 # A whole conversion of the population, as a rate, is sure to be seen; no rate is higher.
 _MOST_RATE = 50.0
 
@@ -56,13 +61,21 @@ class Gaps:
     def of_charge(cls, charge: np.ndarray, *, rest: float = 0.02) -> Gaps:
         """From the charge (scan,) at each scan, positive where ions leave.
 
-        Where it stands still both ways are open (grains exchange ions at rest) with the weight
-        `rest` of the charge that passes in an average gap.
+        Before any has passed nothing can change. Where it stands still later both ways are open
+        (grains exchange ions at rest) with the weight `rest` of the charge that passes in an
+        average gap.
         """
         passed = np.diff(np.asarray(charge, "f8"))
         mean = np.abs(passed).mean() if np.abs(passed).any() else 1.0
-        still = np.where(np.abs(passed) < 1e-3 * mean, rest, 0.0)
+        flows = np.abs(passed) >= _STILL * mean
+        still = np.where(~flows & np.logical_or.accumulate(flows), rest, 0.0)
+        passed = np.where(flows, passed, 0.0)
         return cls(np.maximum(passed, 0.0) / mean + still, np.maximum(-passed, 0.0) / mean + still)
+
+    @classmethod
+    def open(cls, count: int) -> Gaps:
+        """Both ways open alike in each of some gaps, whatever the current does."""
+        return cls(np.ones(count), np.ones(count))
 
 
 @dataclass(frozen=True)
@@ -70,26 +83,25 @@ class Chain:
     """A fitted chain."""
 
     start: np.ndarray  # (state,) probabilities at the first scan
-    middle: float  # of the scores of rich and poor columns,
+    middle: float  # of the ion contents of rich and poor columns,
     reach: float  # and half the way between them
-    error: float  # standard deviation of the score's error that is new in each scan
+    error: float  # standard errors, of the error that is new in each scan
     repeated: float  # and of the one that repeats at a position
     rate: float  # of leaving a state, for a gap of weight 1
     log_likelihood: float  # of the positions that it is fitted to
 
     @property
     def mean(self) -> np.ndarray:
-        """Score (state,) without errors."""
+        """Ion content (state,) without errors."""
         return self.middle + self.reach * _PLACE
 
-    def spread(self, *errors: float) -> np.ndarray:
-        """Standard deviation (state,) of the score with these errors."""
+    def spread(self, *errors: np.ndarray) -> np.ndarray:
+        """Standard deviation (..., state) of the content with these errors (...)."""
         own = np.array([0.0, _MIXED_VARIANCE * self.reach**2, 0.0])
-        return np.sqrt(own + sum(error**2 for error in errors))
+        return np.sqrt(own + sum(np.square(error) for error in errors)[..., None])
 
 
-@dataclass(frozen=True)
-class Histories:
+class Histories(NamedTuple):
     """States of positions through a series."""
 
     single: np.ndarray  # (position, scan, state) posterior from the scan alone
@@ -98,13 +110,14 @@ class Histories:
     reached: np.ndarray  # (position, gap) probability that the last state is reached there
 
 
-def fit(score: np.ndarray, gaps: Gaps) -> Chain:
+def fit(content: np.ndarray, stderr: np.ndarray, gaps: Gaps) -> Chain:
     """Fit a chain to a series by expectation and maximisation.
 
     Parameters
     ----------
-    score
-        (position, scan), high where rich; NaN where a scan did not see the position.
+    content, stderr
+        (position, scan) ions per formula unit and standard error; NaN where a scan did not see the
+        position.
     gaps
         Between the scans.
 
@@ -113,33 +126,46 @@ def fit(score: np.ndarray, gaps: Gaps) -> Chain:
     ValueError
         Fewer than two scans, or nothing seen.
     """
-    score = np.asarray(score, "f8")
-    if score.ndim != 2 or score.shape[1] < 2 or not np.isfinite(score).any():
+    content, stderr = _of_all(content, stderr)
+    if content.ndim != 2 or content.shape[1] < 2 or not np.isfinite(content).any():
         raise ValueError("a history needs two scans or more, and positions that were seen")
-    score = score[:: max(1, len(score) // _FITTED)]
-    low, high = np.nanquantile(score, [0.1, 0.9])
-    spread = max(float(np.nanstd(score)), 1e-6)
+    each = max(1, len(content) // _FITTED)
+    content, stderr = content[::each], stderr[::each]
+    low, high = np.nanquantile(content, [0.1, 0.9])
+    spread = max(float(np.nanstd(content)), 1e-6)
+    unit = float(np.nanmedian(stderr))
     chain = Chain(
-        np.full(3, 1 / 3), 0.5 * (low + high), max(0.5 * (high - low), 0.1 * spread), 0.3 * spread,
-        0.1 * spread, 1.0 / (score.shape[1] - 1), -np.inf,
+        np.full(3, 1 / 3), 0.5 * (low + high), max(0.5 * (high - low), 0.1 * spread),
+        min(1.0, 0.3 * spread / unit), min(0.3, 0.1 * spread / unit),
+        1.0 / (content.shape[1] - 1), -np.inf,
     )  # fmt: skip
     for _ in range(_MOST_STEPS):
-        again = _step(chain, score, gaps, spread)
+        again = _step(chain, content, stderr, gaps)
         gain = again.log_likelihood - chain.log_likelihood
         chain = again
-        if gain < _CLOSE * len(score):
+        if gain < _CLOSE * len(content):
             break
     return chain
 
 
-def histories(chain: Chain, score: np.ndarray, gaps: Gaps) -> Histories:
-    """What each position went through, under a fitted chain."""
-    score = np.asarray(score, "f8")
-    density, forward, backward, move, total = _passes(chain, score, gaps)
+def histories(chain: Chain, content: np.ndarray, stderr: np.ndarray, gaps: Gaps) -> Histories:
+    """What each position went through, under a fitted chain; arguments as of `fit`."""
+    content, stderr = _of_all(content, stderr)
+    parts = [
+        _histories(
+            chain, content[begin : begin + _AT_A_TIME], stderr[begin : begin + _AT_A_TIME], gaps
+        )
+        for begin in range(0, len(content), _AT_A_TIME)
+    ]
+    return Histories(*(np.concatenate(values) for values in zip(*parts, strict=True)))
+
+
+def _histories(chain: Chain, content: np.ndarray, stderr: np.ndarray, gaps: Gaps) -> Histories:
+    density, forward, backward, move, total = _passes(chain, content, stderr, gaps)
     weight = np.exp(total - logsumexp(total, axis=1, keepdims=True))  # (position, node)
     smooth = np.exp(forward + backward - total[..., None, None])
-    both = chain.spread(chain.error, chain.repeated)
-    single = _log_density(score[..., None], chain.mean, both) + np.log(_before(chain, gaps))
+    both = chain.spread(chain.error * stderr, chain.repeated * _typical(stderr))
+    single = _log_density(content[..., None], chain.mean, both) + np.log(_before(chain, gaps))
     single -= logsumexp(single, axis=-1, keepdims=True)
     crossing = _pairs(density, forward, backward, move, total)
     # Leaving the first state and reaching the last one, at each gap; what goes back and forth
@@ -154,53 +180,76 @@ def histories(chain: Chain, score: np.ndarray, gaps: Gaps) -> Histories:
     )
 
 
-def _step(chain: Chain, score: np.ndarray, gaps: Gaps, spread: float) -> Chain:
+def _of_all(content: np.ndarray, stderr: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Contents and errors as numbers; both NaN where one is."""
+    content, stderr = np.asarray(content, "f8"), np.asarray(stderr, "f8")
+    if (stderr <= 0).any():
+        raise ValueError("standard errors are positive")
+    seen = np.isfinite(content) & np.isfinite(stderr)
+    return np.where(seen, content, np.nan), np.where(seen, stderr, np.nan)
+
+
+def _typical(stderr: np.ndarray) -> np.ndarray:
+    """Standard error (position, 1) that the repeated error goes with; 1 where nothing was seen."""
+    seen = np.isfinite(stderr)
+    total = np.where(seen, stderr, 0.0).sum(axis=1, keepdims=True)
+    count = seen.sum(axis=1, keepdims=True)
+    return np.where(count > 0, total / np.maximum(count, 1), 1.0)
+
+
+def _step(chain: Chain, content: np.ndarray, stderr: np.ndarray, gaps: Gaps) -> Chain:
     """One step of expectation and maximisation; its log-likelihood is that of the chain before."""
-    density, forward, backward, move, total = _passes(chain, score, gaps)
+    density, forward, backward, move, total = _passes(chain, content, stderr, gaps)
     of_position = logsumexp(total, axis=1)
     # Posterior of node and state together, (position, node, scan, state).
     log_weight = (total - of_position[:, None])[..., None, None]
     state = np.exp(forward + backward - total[..., None, None] + log_weight)
-    seen = np.isfinite(score)
-    at = np.where(seen, score, 0.0)
+    seen = np.isfinite(content)
+    unit = np.where(seen, stderr, 1.0)
+    at = np.where(seen, content, 0.0)
     weight = state * seen[:, None, :, None]
 
-    # Weighted least squares of the scores of pure columns on their state and the repeated error.
+    # Weighted least squares of the contents of pure columns, in standard errors, on their state
+    # and the repeated error.
     pure = weight[..., [0, 2]]
     design = np.empty((*pure.shape, 3))
     design[..., 0] = 1.0
     design[..., 1] = _PLACE[[0, 2]]
-    design[..., 2] = _NODES[:, None, None]
+    design[..., 2] = (_NODES[:, None] * _typical(stderr)[:, :, None])[..., None]
+    design /= unit[:, None, :, None, None]
+    at = at / unit
     normal = np.einsum("pjts,pjtsa,pjtsb->ab", pure, design, design, optimize=True)
     right = np.einsum("pjts,pjtsa,pt->a", pure, design, at, optimize=True)
     middle, reach, repeated = np.linalg.solve(normal + 1e-9 * np.eye(3), right)
     left = at[:, None, :, None] - design @ np.array([middle, reach, repeated])
     variance = (pure * left**2).sum() / max(pure.sum(), 1e-9)
+    spread = float(np.nanstd(content)) or 1.0
+    most = spread / float(np.nanmedian(stderr))
 
     crossing = _pairs(density, forward, backward, move, total)
     crossing = np.einsum("pj,pjtab->tab", np.exp(log_weight[..., 0, 0]), crossing)
     return Chain(
-        start=(state[:, :, 0].sum(axis=(0, 1)) + 0.5) / (len(score) + 1.5),
+        start=(state[:, :, 0].sum(axis=(0, 1)) + 0.5) / (len(content) + 1.5),
         middle=float(middle),
         reach=max(abs(float(reach)), _LEAST_ERROR * spread),
-        error=float(np.sqrt(max(variance, (_LEAST_ERROR * spread) ** 2))),
-        repeated=min(abs(float(repeated)), spread),
+        error=float(np.sqrt(max(variance, (_LEAST_ERROR * most) ** 2))),
+        repeated=min(abs(float(repeated)), most),
         rate=_rate(crossing, gaps, chain.rate),
         log_likelihood=float(of_position.sum()),
     )
 
 
-def _passes(chain: Chain, score: np.ndarray, gaps: Gaps):
+def _passes(chain: Chain, content: np.ndarray, stderr: np.ndarray, gaps: Gaps):
     """Log densities, log forward and backward (position, node, scan, state), moves, and
     log-likelihood of nodes with their weight (position, node)."""
-    density = log_densities(chain, score)
+    density = log_densities(chain, content, stderr)
     move = _moves(chain.rate, gaps)
     forward, backward = np.empty_like(density), np.zeros_like(density)
     forward[:, :, 0] = np.log(chain.start) + density[:, :, 0]
-    for scan in range(1, score.shape[1]):
+    for scan in range(1, content.shape[1]):
         forward[:, :, scan] = _log_product(forward[:, :, scan - 1], move[scan - 1])
         forward[:, :, scan] += density[:, :, scan]
-    for scan in range(score.shape[1] - 2, -1, -1):
+    for scan in range(content.shape[1] - 2, -1, -1):
         ahead = backward[:, :, scan + 1] + density[:, :, scan + 1]
         backward[:, :, scan] = _log_product(ahead, move[scan].T)
     total = logsumexp(forward[:, :, -1], axis=-1)
@@ -217,14 +266,15 @@ def _pairs(density, forward, backward, move, total) -> np.ndarray:
     return np.exp(logs - total[:, :, None, None, None])
 
 
-def log_densities(chain: Chain, score: np.ndarray) -> np.ndarray:
-    """Log density (position, node, scan, state) of scores (position, scan); 0 without one."""
-    off = chain.repeated * _NODES[:, None, None]
-    return _log_density(score[:, None, :, None], chain.mean + off, chain.spread(chain.error))
+def log_densities(chain: Chain, content: np.ndarray, stderr: np.ndarray) -> np.ndarray:
+    """Log density (position, node, scan, state) of contents (position, scan); 0 without one."""
+    off = (chain.repeated * _NODES[:, None] * _typical(stderr)[:, :, None])[..., None]
+    error = chain.spread(chain.error * stderr)[:, None]
+    return _log_density(content[:, None, :, None], chain.mean + off, error)
 
 
-def _log_density(score: np.ndarray, mean: np.ndarray, error: np.ndarray) -> np.ndarray:
-    found = -0.5 * ((score - mean) / error) ** 2 - np.log(error * np.sqrt(2 * np.pi))
+def _log_density(content: np.ndarray, mean: np.ndarray, error: np.ndarray) -> np.ndarray:
+    found = -0.5 * ((content - mean) / error) ** 2 - np.log(error * np.sqrt(2 * np.pi))
     return np.where(np.isfinite(found), found, 0.0)
 
 

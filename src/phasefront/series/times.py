@@ -9,16 +9,9 @@ import xarray as xr
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
-from phasefront.cycling.analysis import at_moments
 from phasefront.layouts.times import TIMES
 from phasefront.series.clocks import start_of_log, start_of_scan
-
-# A log's own time and the absolute one differ by more than this in a pause.
-_PAUSE_S = 5.0
-_UNTESTED = (
-    "not identifiable: nothing in the scan follows the log's current without a delay of its own,"
-    " so the data do not tell a wrong offset from a slow reaction"
-)
+from phasefront.series.course import Course
 
 
 def place_on_log(
@@ -63,23 +56,13 @@ def place_on_log(
             remedy="give dwell_ms, or end, in the table of scans",
         )  # fmt: skip
     time = (began - zero).total_seconds() + clock_offset_s + positions
-    elapsed = cycling["elapsed"].to_numpy()
-    known = np.isfinite(elapsed)
-    elapsed = elapsed[known]
-    _refuse_beyond(time, elapsed, scan, cycling)
-    _refuse_pauses(time, elapsed, cycling["time"].to_numpy()[known], scan, cycling)
-    voltage, current, charge, step = (
-        cycling[name].to_numpy()[known] for name in ("voltage", "current", "charge", "step")
-    )
-    after = np.searchsorted(elapsed, time, side="left")
-    begins = (np.diff(step, prepend=step[:1]) != 0)[after]
+    course = Course.of(cycling)
+    _refuse(course, time, scan, cycling)
     return netcdf.build(
         TIMES,
         {
             "time": time,
-            "voltage": at_moments(time, elapsed, voltage),
-            "current": np.where(begins, current[after], at_moments(time, elapsed, current)),
-            "charge": at_moments(time, elapsed, charge),
+            **course.at(time),
             "dose": np.full(time.shape, dose),
         },
         {
@@ -92,38 +75,17 @@ def place_on_log(
             "clock_offset_error_s": math.nan
             if clock_offset_error_s is None
             else float(clock_offset_error_s),
-            "clock_test": _UNTESTED,
         },
     )
 
 
-def _refuse_beyond(
-    time: np.ndarray, elapsed: np.ndarray, scan: xr.Dataset, cycling: xr.Dataset
-) -> None:
-    if time.min() >= elapsed[0] and time.max() <= elapsed[-1]:
-        return
-    raise _not_on_log(
-        scan, cycling, f"has records of {elapsed[0]:.6g} to {elapsed[-1]:.6g} s", time
-    )
-
-
-def _refuse_pauses(
-    time: np.ndarray, elapsed: np.ndarray, own: np.ndarray, scan: xr.Dataset, cycling: xr.Dataset
-) -> None:
-    """Between two records of which only the absolute times are far apart, nothing was recorded."""
-    paused = np.diff(elapsed) - np.diff(own) > _PAUSE_S
-    for before in np.flatnonzero(paused):
-        first, last = elapsed[before], elapsed[before + 1]
-        if ((time > first) & (time < last)).any():
-            raise _not_on_log(scan, cycling, f"was paused from {first:.6g} to {last:.6g} s", time)
-
-
-def _not_on_log(
-    scan: xr.Dataset, cycling: xr.Dataset, problem: str, time: np.ndarray
-) -> InputError:
-    return InputError(
-        scan.attrs["file"], f"the scan {scan.attrs['scan']!r} was taken from {time.min():.6g} to"
-        f" {time.max():.6g} s of the log {cycling.attrs['log']!r}, which {problem}", field="start",
-        remedy="name the log of that time, or correct start, timezone or clock_offset_s in the"
-        " tables",
-    )  # fmt: skip
+def _refuse(course: Course, time: np.ndarray, scan: xr.Dataset, cycling: xr.Dataset) -> None:
+    """Raise InputError where the log has no records of the moment of a position."""
+    if why_not := course.why_not(time, time):
+        raise InputError(
+            scan.attrs["file"], f"the scan {scan.attrs['scan']!r} was taken from {time.min():.6g}"
+            f" to {time.max():.6g} s of the log {cycling.attrs['log']!r}, which {why_not}",
+            field="start",
+            remedy="name the log of that time, or correct start, timezone or clock_offset_s in the"
+            " tables",
+        )  # fmt: skip

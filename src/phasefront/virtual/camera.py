@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from phasefront.experiment.settings.instruments import Camera
 
 from phasefront.virtual.block_file import write_block_file
-from phasefront.virtual.film import FULL_SCALE, expose
+from phasefront.virtual.film import DETECTORS, FULL_SCALE, Detector, expose
 from phasefront.virtual.rendering import CAMERA_PIXELS, diffuse_profile, render_rows
 
 
@@ -38,6 +38,7 @@ def simulate_scan(
     gamma: float = 0.567,
     camera: Camera | None = None,
     conditions: Conditions = Conditions(),  # noqa: B008 - frozen
+    detector: Detector = DETECTORS["phosphor"],
     threads: int = 1,
 ) -> xr.Dataset:
     """Write a scan over virtual grains as an ASTAR block file and return its truth.
@@ -64,6 +65,8 @@ def simulate_scan(
         How the patterns lie to the image of the scan; as it where None.
     conditions
         Beam stop, liquid and bad pixels.
+    detector
+        What the camera makes of the light.
     threads
         Rows rendered at the same time; the bytes do not depend on it.
 
@@ -81,13 +84,16 @@ def simulate_scan(
     centres = _descan(shape, descan_px, np.random.default_rng([seed, 1]))
 
     def frames_of(rows: slice) -> np.ndarray:
-        light = render_rows(grown.table, grown.columns, centres, to_scan @ affine, rows)
+        light = render_rows(
+            grown.table, grown.columns, centres, to_scan @ affine, rows, detector.screen
+        )
         seen = conditions.dim(
             light.reshape(-1, *light.shape[2:]), centres[rows].reshape(-1, 2), scale,
-            diffuse_profile,
+            lambda radius: diffuse_profile(radius, detector.screen),
         ).reshape(light.shape)  # fmt: skip
         rng = np.random.default_rng([seed, 2, rows.start])
-        return conditions.spoil(expose(seen, dose=dose, gamma=gamma, rng=rng), int(FULL_SCALE))
+        frames = expose(seen, dose=dose, gamma=gamma, rng=rng, detector=detector)
+        return conditions.spoil(frames, int(FULL_SCALE))
 
     write_block_file(
         path, frames_of,

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import expit
 
+# Mean free path of electrons of 200 kV in a liquid of an electrolyte, about; its value is quoted
+# between 150 and 300 nm. 300 nm leave 22 % unscattered.
+LIQUID_PATH_NM = 200.0
 _EDGE = 0.7  # width of the penumbra of a stop's edge, pixels; made up
 # Ring of a liquid: radius and width (standard deviation), 1/angstrom, as water and carbonates have.
 LIQUID_RADIUS, _LIQUID_WIDTH = 0.32, 0.07
+# Integral of a ring whose maximum is 1 over the plane, 1/angstrom^2; its width is a fifth of its
+# radius, so that the middle takes less than 1e-5 from it.
+_RING_AREA = (2 * np.pi) ** 1.5 * LIQUID_RADIUS * _LIQUID_WIDTH
 
 
 @dataclass(frozen=True)
@@ -44,12 +51,14 @@ class Conditions:
     """How a virtual scan is seen; nothing stands in the way by default.
 
     `liquid` is how many times as bright as the specimen's diffuse scattering, were all electrons
-    scattered so, the ring of a liquid is at its maximum. `hot` pixels show full scale, `dead` ones
-    nothing; both are shares of the camera's pixels, at places drawn with `seed`.
+    scattered so, the ring of a liquid is at its maximum. Of a layer `liquid_nm` thick
+    exp(-thickness / path) of the light passes, and the rest is in that ring. `hot` pixels show full
+    scale, `dead` ones nothing; both are shares of the camera's pixels, at places drawn with `seed`.
     """
 
     stop: Stop | None = None
     liquid: float = 0.0
+    liquid_nm: float = 0.0
     hot: float = 0.0
     dead: float = 0.0
     seed: int = 0
@@ -69,11 +78,14 @@ class Conditions:
             Diffuse light at a distance in pixels from the beam.
         """
         if self.liquid:
-            y, x = np.indices(light.shape[1:])
             bright = self.liquid * float(profile(LIQUID_RADIUS / scale))
-            for one, (row, column) in zip(light, centres, strict=True):
-                q = scale * np.hypot(y - row, x - column)
-                one += bright * np.exp(-0.5 * ((q - LIQUID_RADIUS) / _LIQUID_WIDTH) ** 2)
+            for one, ring in zip(light, _rings(light.shape[1:], centres, scale), strict=True):
+                one += bright * ring
+        if self.liquid_nm:
+            passed = np.exp(-self.liquid_nm / LIQUID_PATH_NM)
+            for one, ring in zip(light, _rings(light.shape[1:], centres, scale), strict=True):
+                one *= passed
+                one += (1 - passed) / (_RING_AREA / scale**2) * ring
         if self.stop is not None:
             light = light * self.stop.transmission(light.shape[1:]).astype(light.dtype)
         return light
@@ -84,3 +96,11 @@ class Conditions:
         frames[..., draw < self.hot] = full_scale
         frames[..., draw > 1 - self.dead] = 0
         return frames
+
+
+def _rings(shape: tuple[int, int], centres: np.ndarray, scale: float) -> Iterator[np.ndarray]:
+    """A liquid's ring, 1 at its maximum, about each centre."""
+    y, x = np.indices(shape)
+    for row, column in centres:
+        q = scale * np.hypot(y - row, x - column)
+        yield np.exp(-0.5 * ((q - LIQUID_RADIUS) / _LIQUID_WIDTH) ** 2)

@@ -7,7 +7,8 @@ grows with voltage, as oxidation of the electrolyte does, which the analysis doe
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,9 @@ _POLARISATION_S = 900.0  # in which it comes and goes e-fold
 _VOLTAGE_NOISE_V = 3e-4  # standard deviation
 _CURRENT_NOISE = 2e-4  # relative, of a recorded current
 _SWITCH_S = 4e-4  # from the end of a step to the first record of the next
+
+# The local time of a log that is on no clock.
+_STARTED = datetime(2025, 3, 3, 9)
 
 _COLUMNS = (
     "mode", "ox/red", "error", "control changes", "Ns changes", "counter inc.", "Ns", "time/s",
@@ -108,13 +112,11 @@ def simulate_log(
     current = 1e-3 * mass_mg * FARADAY_MAH_MOL / formula_mass / hours_per_ion
     stops = np.interp(-stops_at, -content, charge)
 
-    records = _protocol(stops, current=current, rest_s=3600 * rest_h, interval_s=interval_s)
+    rests_s = [3600 * rest_h] * len(stops)
+    records = protocol(stops, current=current, rests_s=rests_s, interval_s=interval_s)
     equilibrium = np.interp(records["charge"], charge, voltage)
-    records["voltage"] = equilibrium + _overpotential(records["time"], records["resting"])
-    records["voltage"] += random.normal(0, _VOLTAGE_NOISE_V, len(records))
-    noise = random.normal(0, _CURRENT_NOISE, len(records))
-    records["current"] = np.where(records["resting"], 0.0, current * (1 + noise))
-    _write_eclab_text(Path(path), records, current=current, mass_mg=mass_mg, rest_h=rest_h)
+    measure(records, equilibrium, current=current, random=random)
+    write_eclab_text(path, records, current=current, mass_mg=mass_mg, rests_s=rests_s)
     ends = records[records["resting"]].groupby("step")["time"].last()
     return pd.DataFrame(
         {
@@ -134,12 +136,15 @@ def _loss_share(content: np.ndarray, voltage: np.ndarray) -> np.ndarray:
     return lost / lost[-1]
 
 
-def _protocol(
-    stops: np.ndarray, *, current: float, rest_s: float, interval_s: float
+def protocol(
+    stops: np.ndarray, *, current: float, rests_s: Sequence[float], interval_s: float
 ) -> pd.DataFrame:
-    """Records of rest, charge, rest ...: step, resting, time in s, charge in mAh."""
+    """Records of rest, charge, rest ...: step, resting, time in s, charge in mAh.
+
+    The electrode rests at each of `stops`, charges in mAh, as long as `rests_s` says.
+    """
     parts, start, passed = [], 0.0, stops[0]
-    for number, stop in enumerate(stops):
+    for number, (stop, rest_s) in enumerate(zip(stops, rests_s, strict=True)):
         if number > 0:
             duration = 3600 * (stop - passed) / current
             elapsed = _sample(duration, interval_s)
@@ -164,6 +169,16 @@ def _protocol(
     return pd.concat(parts, ignore_index=True)
 
 
+def measure(
+    records: pd.DataFrame, equilibrium: np.ndarray, *, current: float, random: np.random.Generator
+) -> None:
+    """Add voltage (V) and current (mA), with noise, to records at an equilibrium voltage."""
+    records["voltage"] = equilibrium + _overpotential(records["time"], records["resting"])
+    records["voltage"] += random.normal(0, _VOLTAGE_NOISE_V, len(records))
+    noise = random.normal(0, _CURRENT_NOISE, len(records))
+    records["current"] = np.where(records["resting"], 0.0, current * (1 + noise))
+
+
 def _sample(duration: float, interval: float) -> np.ndarray:
     """Moments of the records of a step: just after its start, every interval, and its end."""
     return np.concatenate([[_SWITCH_S], np.arange(interval, duration, interval), [duration]])
@@ -180,10 +195,19 @@ def _overpotential(time: pd.Series, resting: pd.Series) -> np.ndarray:
     return polarisation + np.where(resting, 0.0, _OHMIC_V)
 
 
-def _write_eclab_text(
-    path: Path, records: pd.DataFrame, *, current: float, mass_mg: float, rest_h: float
+def write_eclab_text(
+    path: str | Path,
+    records: pd.DataFrame,
+    *,
+    current: float,
+    mass_mg: float,
+    rests_s: Sequence[float],
+    started: datetime = _STARTED,
 ) -> None:
-    """EC-Lab's text export with decimal commas; its charge counter is exact, its current is not."""
+    """EC-Lab's text export with decimal commas; its charge counter is exact, its current is not.
+
+    It gives the local time at which it `started`, and no zone.
+    """
     passed = records["charge"] - records["charge"].iloc[0]
     changes = records["step"].diff().fillna(0).ne(0).astype(int)
     resting = records["resting"].to_numpy()
@@ -210,16 +234,18 @@ def _write_eclab_text(
     )[list(_COLUMNS)]
     body = ["\t".join(_COLUMNS) + "\t"]
     body += ["\t".join(map(str, row)) for row in table.itertuples(index=False)]
-    header = _header(
-        int(records["step"].max()) + 1, current=current, mass_mg=mass_mg, rest_h=rest_h
-    )
+    header = _header(current=current, mass_mg=mass_mg, rests_s=rests_s, started=started)
     # The count includes its own line, the line before it, and the column names.
     lines = ["EC-Lab ASCII FILE", f"Nb header lines : {len(header) + 3:<27d}", *header, *body]
-    path.write_text("\n".join(lines) + "\n", encoding="latin-1", newline="\n")
+    Path(path).write_text("\n".join(lines) + "\n", encoding="latin-1", newline="\n")
 
 
-def _header(steps: int, *, current: float, mass_mg: float, rest_h: float) -> list[str]:
+def _header(
+    *, current: float, mass_mg: float, rests_s: Sequence[float], started: datetime
+) -> list[str]:
+    steps = 2 * len(rests_s) - 1
     charging = [step % 2 == 1 for step in range(steps)]
+    moment = f"{started:%m/%d/%Y %H:%M:%S}.{started.microsecond // 1000:03d}"
 
     def row(name: str, values: list) -> str:
         return f"{name:<20}" + "".join(f"{value!s:<20}" for value in values)
@@ -233,8 +259,8 @@ def _header(steps: int, *, current: float, mass_mg: float, rest_h: float) -> lis
         "Electrode connection : standard",
         "Potential control : Ewe",
         "Ewe ctrl range : min = 0,00 V, max = 5,00 V",
-        "Acquisition started on : 03/03/2025 09:00:00.000",
-        "Technique started on : 03/03/2025 09:00:00.000",
+        f"Acquisition started on : {moment}",
+        f"Technique started on : {moment}",
         "Device : virtual",
         "Comments : simulated by phasefront, no measurement",
         f"Mass of active material : {_comma(f'{mass_mg:.3f}')} mg",
@@ -246,13 +272,19 @@ def _header(steps: int, *, current: float, mass_mg: float, rest_h: float) -> lis
         row("vs.", ["<None>"] * steps),
         row("I sign", ["> 0"] * steps),
         row("I Range", ["1 mA" if on else "100 µA" for on in charging]),
-        row("tR (h:m:s)", ["0:00:0,0000" if on else _clock(rest_h) for on in charging]),
+        row(
+            "tR (h:m:s)",
+            [
+                "0:00:0,0000" if on else _clock(rests_s[step // 2])
+                for step, on in enumerate(charging)
+            ],
+        ),
         "",
     ]
 
 
-def _clock(hours: float) -> str:
-    seconds = round(3600 * hours)
+def _clock(lasting_s: float) -> str:
+    seconds = round(lasting_s)
     return f"{seconds // 3600}:{seconds // 60 % 60:02d}:{seconds % 60},0000"
 
 

@@ -30,6 +30,7 @@ _INTERFACE_WIDTH = 1.5
 _FRACTION_SPREAD = 0.7
 _SUBSETS = 1 << 14  # random choices of grains, of which the nearest to the share is taken
 _NODES = 64  # of the quadrature over that spread
+_BARELY = 1e-9  # positions by which a grain too small for the grid reaches one of it
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,80 @@ class Grains:
         return self.thickness.sum(axis=(1, 2))
 
 
+@dataclass(frozen=True)
+class Bodies:
+    """Convex grains that are asked for at any place: cells of a Voronoi diagram, `count` of them.
+
+    Each is flat, wedged, has a step along a line through it, and thins towards its outline. All
+    but the first two are (count,).
+    """
+
+    sites: np.ndarray  # (site, 2) rows and columns; the first ones are those of the grains
+    size: float  # side of a square of a cell's area, positions
+    reach: np.ndarray  # how far grains reach beyond the border with their neighbours, positions
+    middle: np.ndarray  # (count, 2) row and column
+    wedge: np.ndarray  # direction in which a grain gets thicker, radian from x towards y
+    slope: np.ndarray  # by how much of its thickness, over its size
+    step: np.ndarray  # direction of what lies beyond the step
+    step_place: np.ndarray  # sizes from the middle
+    nm: np.ndarray  # thickness
+    beyond: np.ndarray  # share of it beyond the step
+    edge_slope: float  # rise of the thickness from the outline, nm a position
+
+    def depth(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Distance to the outline of each grain at places (...), (count, ...), inside > 0."""
+        places = np.stack([y, x], axis=-1)
+        depth = _depth_of_cells(places, self.sites, len(self.reach))
+        return depth + self.reach.reshape(-1, *[1] * np.ndim(y))
+
+    def thickness(self, depth: np.ndarray, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Thickness of each grain in nm, (count, ...), at places of this depth; 0 beside it."""
+        thickness = np.empty_like(depth)
+        for grain, (middle_y, middle_x) in enumerate(self.middle):
+            away_y, away_x = y - middle_y, x - middle_x
+            wedge, step = self.wedge[grain], self.step[grain]
+            along = (np.cos(wedge) * away_x + np.sin(wedge) * away_y) / self.size
+            across = np.cos(step) * away_x + np.sin(step) * away_y
+            body = self.nm[grain] * (1 + self.slope[grain] * along)
+            lower = across > self.step_place[grain] * self.size
+            body = np.where(lower, self.beyond[grain] * body, body)
+            edge = _EDGE_NM + self.edge_slope * np.maximum(depth[grain], 0)
+            thickness[grain] = bounded(np.minimum(body, edge), depth[grain] > 0)
+        return thickness
+
+
+def draw_bodies(
+    shape: tuple[int, int],
+    *,
+    count: int,
+    scan_step_nm: float,
+    thickness_nm: tuple[float, float],
+    rng: np.random.Generator,
+) -> Bodies:
+    """`count` grains in the middle of a field, vacuum around them.
+
+    `thickness_nm` is the range of their thickness; wedges are up to a third.
+    """
+    sites, size = spread_sites(shape, count, rng)
+    reach = size * rng.choice(_REACH, p=_REACH_ODDS, size=count)
+    y, x = np.mgrid[: shape[0], : shape[1]]
+    depth = _depth_of_cells(np.stack([y, x], axis=-1), sites, count)
+    # A grain between all positions reaches the one where it is deepest.
+    reach = np.maximum(reach, _BARELY - depth.max(axis=(1, 2)))
+    drawn, low, high = [], *np.log(thickness_nm)
+    for inside in depth + reach[:, None, None] > 0:
+        wedge, step = rng.uniform(0, 2 * np.pi, 2)
+        drawn.append(
+            {
+                "middle": (y[inside].mean(), x[inside].mean()), "wedge": wedge, "step": step,
+                "step_place": rng.uniform(-0.2, 0.3), "nm": np.exp(rng.uniform(low, high)),
+                "slope": rng.uniform(0, 0.6), "beyond": rng.uniform(0.55, 1.0),
+            }
+        )  # fmt: skip
+    columns = {name: np.array([one[name] for one in drawn]) for name in drawn[0]}
+    return Bodies(sites, size, reach, edge_slope=_EDGE_SLOPE * scan_step_nm, **columns)
+
+
 def make_grains(
     shape: tuple[int, int],
     *,
@@ -67,29 +142,13 @@ def make_grains(
     thickness_nm: tuple[float, float],
     rng: np.random.Generator,
 ) -> Grains:
-    """`count` convex grains of uneven thickness in the middle of a field, vacuum around them.
-
-    Each grain is flat (`thickness_nm` is the range), wedged by up to a third, has a step along a
-    line through it, and thins towards its outline.
-    """
-    depth, size = _convex_cells(shape, count, rng)
-    depth += size * rng.choice(_REACH, p=_REACH_ODDS, size=count)[:, None, None]
-    thickness = np.empty_like(depth)
+    """The grains that `draw_bodies` draws, at each position of the field."""
+    bodies = draw_bodies(
+        shape, count=count, scan_step_nm=scan_step_nm, thickness_nm=thickness_nm, rng=rng
+    )
     y, x = np.mgrid[: shape[0], : shape[1]]
-    low, high = np.log(thickness_nm)
-    for grain in range(count):
-        inside = depth[grain] > 0
-        if not inside.any():
-            inside = depth[grain] == depth[grain].max()
-        away_y, away_x = y - y[inside].mean(), x - x[inside].mean()
-        wedge, step = rng.uniform(0, 2 * np.pi, 2)
-        along = (np.cos(wedge) * away_x + np.sin(wedge) * away_y) / size
-        beyond = np.cos(step) * away_x + np.sin(step) * away_y > rng.uniform(-0.2, 0.3) * size
-        body = np.exp(rng.uniform(low, high)) * (1 + rng.uniform(0, 0.6) * along)
-        body = np.where(beyond, rng.uniform(0.55, 1.0) * body, body)
-        edge = _EDGE_NM + _EDGE_SLOPE * scan_step_nm * np.maximum(depth[grain], 0)
-        thickness[grain] = bounded(np.minimum(body, edge), inside)
-    return Grains(thickness, depth)
+    depth = bodies.depth(y, x)
+    return Grains(bodies.thickness(depth, y, x), depth)
 
 
 def bounded(thickness: np.ndarray, inside: np.ndarray) -> np.ndarray:
@@ -114,18 +173,16 @@ def spread_sites(
     return sites, float(np.sqrt(field.prod() / number))
 
 
-def _convex_cells(shape, count, rng) -> tuple[np.ndarray, float]:
-    """Depth (count, ny, nx) of every position in the most central cells of a Voronoi diagram, and
-    the side of a square of a cell's area."""
-    sites, size = spread_sites(shape, count, rng)
-    positions = np.stack(np.mgrid[: shape[0], : shape[1]], axis=-1)
-    squared = ((positions - sites[:, None, None]) ** 2).sum(axis=-1)
-    depth = np.empty((count, *shape))
+def _depth_of_cells(places: np.ndarray, sites: np.ndarray, count: int) -> np.ndarray:
+    """Depth (count, ...) of places (..., 2) in the first cells of a Voronoi diagram."""
+    squared = ((places - sites.reshape(-1, *[1] * (places.ndim - 1), 2)) ** 2).sum(axis=-1)
+    depth = np.empty((count, *places.shape[:-1]))
     for cell in range(count):
         others = np.delete(np.arange(len(sites)), cell)
-        gap = np.linalg.norm(sites[others] - sites[cell], axis=1)[:, None, None]
+        gap = np.linalg.norm(sites[others] - sites[cell], axis=1)
+        gap = gap.reshape(-1, *[1] * (places.ndim - 1))
         depth[cell] = ((squared[others] - squared[cell]) / (2 * gap)).min(axis=0)
-    return depth, size
+    return depth
 
 
 def neighbouring_phases(contents: Sequence[float], ion_content: float) -> tuple[int, int, float]:

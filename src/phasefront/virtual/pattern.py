@@ -32,6 +32,7 @@ def simulate_pattern(
     background_counts: float = 400.0,
     cell_error: float = 1e-3,
     zero_error: float = 2e-3,
+    measured: tuple[str, float] | None = None,
 ) -> dict:
     """Write the `.xye` pattern of a mixture and return its truth.
 
@@ -54,6 +55,9 @@ def simulate_pattern(
         stay equal.
     zero_error
         Largest shift of the angle scale, degrees.
+    measured
+        When the measurement began (ISO 8601) and how long it took (s), for the header of a pattern
+        of a series.
 
     Returns
     -------
@@ -94,7 +98,7 @@ def simulate_pattern(
         )  # fmt: skip
     expected = signal * peak_counts / signal.max() + background_counts * _background(two_theta)
     counts = random.poisson(expected)
-    _write(path, two_theta, counts, wavelength)
+    _write(path, two_theta, counts, wavelength, measured)
     return {
         "phase": [crystal.name for crystal in crystals],
         "molar_fraction": shares.tolist(),
@@ -200,8 +204,10 @@ def _background(two_theta) -> np.ndarray:
     return 0.3 + air + capillary + second
 
 
-def _write(path, two_theta, counts, wavelength: float) -> None:
+def _write(path, two_theta, counts, wavelength: float, measured) -> None:
     header = f"virtual synchrotron pattern, wavelength {wavelength:.6f} angstrom"
+    if measured:
+        header += f"\nstart_time = {measured[0]}\nexposure_time = {measured[1]:g} s"
     header += "\n2theta_deg  counts  sigma"
     sigma = np.sqrt(np.maximum(counts, 1))
     table = np.column_stack([two_theta, counts, sigma])

@@ -109,7 +109,7 @@ def make_specimen(
         grains than the table has orientations, or than the choice of simulated ones has.
     """
     table = netcdf.read(intensities, bloch_waves.BLOCH_WAVES)
-    patterns = _patterns_of(table, material, phases, grains, intensities)
+    patterns = patterns_of(table, material, phases, grains, intensities)
     rng = np.random.default_rng([seed, 0])
     shapes = particles.make_grains(
         shape, count=grains, scan_step_nm=scan_step_nm, thickness_nm=thickness_nm, rng=rng
@@ -160,8 +160,11 @@ def make_specimen(
     )  # fmt: skip
 
 
-def _patterns_of(table, material, phases, grains, source) -> np.ndarray:
-    """Rows of the table by (phase, lattice orientation)."""
+def patterns_of(table, material, phases, grains, source) -> np.ndarray:
+    """Rows of the table by (phase, lattice orientation).
+
+    Raises InputError for an unknown material or phase, and for more grains than orientations.
+    """
     rows = []
     for phase in phases:
         wanted = (table["material"].values == material) & (table["phase"].values == phase.structure)
@@ -178,6 +181,15 @@ def _patterns_of(table, material, phases, grains, source) -> np.ndarray:
             remedy="ask for fewer grains or compute more orientations",
         )  # fmt: skip
     return np.array(rows)
+
+
+def formula_volumes(
+    table: xr.Dataset, material: str, phases: list[VirtualPhase], source: str | Path
+) -> dict[str, float]:
+    """Volume of a formula unit of each phase, angstrom^3, by its name."""
+    rows = patterns_of(table, material, phases, 1, source)[:, 0]
+    volumes = table["formula_volume"].values[rows]
+    return {phase.name: float(volume) for phase, volume in zip(phases, volumes, strict=True)}
 
 
 def turned(rotations: np.ndarray, turns: np.ndarray) -> np.ndarray:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import xarray as xr
 
-from phasefront.comparison.sources.source import Material, Source
+from phasefront.comparison.sources.source import Material, Measurements
 from phasefront.core.statistics import NORMAL_95, Interval
 from phasefront.powder import misfits
 
 
-class Powder(Source):
+class Powder(Measurements):
     """A state has any number of POWDER data sets.
 
     Several are averaged by inverse variance, with the Birge ratio where they scatter more than
-    their e.s.d. say (Birge, Phys. Rev. 40, 207, 1932). Those from which a cell was refined, and
-    those whose fit was refused, are named and do not count.
+    their e.s.d. say (Birge, Phys. Rev. 40, 207, 1932).
     """
 
     name, label, phrase, item = "powder", "powder XRD", "powder diffraction", "powder pattern"
+    key = "pattern"
     colour, marker = "#6A3D9A", "s"
     sees_phases = True
 
@@ -30,31 +30,8 @@ class Powder(Source):
     def fractions(self, data: Sequence[xr.Dataset], state: str, material: Material) -> Interval:
         return np.clip(_average(data, "molar_fraction"), 0.0, 1.0)
 
-    def left_out(self, data: Sequence[xr.Dataset], material: Material) -> list[str]:
-        return [_name(found) for found in data if _name(found) in material.calibrating]
-
-    def usable(self, data: Sequence[xr.Dataset], material: Material) -> list[xr.Dataset]:
-        return [found for found in _validating(data, material) if not found.attrs["refused"]]
-
-    def refused(self, data: Sequence[xr.Dataset], material: Material) -> str:
-        return _said(_validating(data, material), lambda found: str(found.attrs["refused"]))
-
     def unexplained(self, data: Sequence[xr.Dataset], material: Material) -> str:
-        return _said(_validating(data, material), _unexplained)
-
-
-def _name(pattern: xr.Dataset) -> str:
-    return str(pattern.attrs["pattern"])
-
-
-def _validating(data: Sequence[xr.Dataset], material: Material) -> list[xr.Dataset]:
-    return [found for found in data if _name(found) not in material.calibrating]
-
-
-def _said(patterns: Sequence[xr.Dataset], about: Callable[[xr.Dataset], str]) -> str:
-    """What there is to say about some of a state's patterns, each after its name."""
-    texts = {_name(found): about(found) for found in patterns}
-    return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)
+        return self._said(data, material, _unexplained)
 
 
 def _unexplained(pattern: xr.Dataset) -> str:

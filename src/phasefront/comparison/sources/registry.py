@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+import xarray as xr
+
 from phasefront.comparison.sources.charge import Charge
 from phasefront.comparison.sources.powder import Powder
 from phasefront.comparison.sources.source import Source
 from phasefront.comparison.sources.stem import Stem
+from phasefront.comparison.sources.tomography import Tomography
 from phasefront.core.errors import InputError
 
 # The first is the reference that figures set the others against. A source that is added here is in
 # comparisons, tables, figures and sentences.
-SOURCES: list[Source] = [Charge(), Stem(), Powder()]
+SOURCES: list[Source] = [Charge(), Stem(), Powder(), Tomography()]
 BETWEEN = " - "
 
 
@@ -30,12 +35,22 @@ def reference() -> Source:
     return SOURCES[0]
 
 
-def pairs() -> list[tuple[str, str]]:
+def taking_part(given: Mapping[str, Mapping[str, Sequence[xr.Dataset]]]) -> list[Source]:
+    """Sources of a comparison of these data sets, by source and state."""
+    return [
+        source
+        for source in SOURCES
+        if not source.optional or any(given.get(source.name, {}).values())
+    ]
+
+
+def pairs(sources: Sequence[Source] | None = None) -> list[tuple[str, str]]:
     """Names of the sources of each pair, of which the first minus the second is compared.
 
-    Each source but the reference comes first with the reference, and with all that follow it.
+    Each source but the reference comes first with the reference, and with all that follow it. Of
+    all sources, or of these, in the order of the table.
     """
-    first, *others = [source.name for source in SOURCES]
+    first, *others = [source.name for source in (SOURCES if sources is None else sources)]
     return [(a, b) for i, a in enumerate(others) for b in (first, *others[i + 1 :])]
 
 

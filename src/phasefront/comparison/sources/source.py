@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -41,6 +41,8 @@ class Source(ABC):
     marker: ClassVar[str]
     # Whether it sees phases, rather than ion contents, from which fractions may follow.
     sees_phases: ClassVar[bool]
+    # Whether a comparison leaves it out where no state has it.
+    optional: ClassVar[bool] = False
 
     @abstractmethod
     def ion_content(self, data: Sequence[xr.Dataset], state: str) -> Interval:
@@ -73,3 +75,38 @@ class Source(ABC):
     def unexplained(self, data: Sequence[xr.Dataset], material: Material) -> str:
         """What data sets show that no phase explains; empty if nothing."""
         return ""
+
+
+class Measurements(Source):
+    """A source with any number of data sets in a state, each with a name and maybe `refused`.
+
+    Those from which a cell was refined, and those that were refused, are named and do not count.
+    """
+
+    # The attribute that holds the name of a data set.
+    key: ClassVar[str]
+
+    def left_out(self, data: Sequence[xr.Dataset], material: Material) -> list[str]:
+        return [self._name(found) for found in data if self._name(found) in material.calibrating]
+
+    def usable(self, data: Sequence[xr.Dataset], material: Material) -> list[xr.Dataset]:
+        return [found for found in self._validating(data, material) if not found.attrs["refused"]]
+
+    def refused(self, data: Sequence[xr.Dataset], material: Material) -> str:
+        return self._said(data, material, lambda found: str(found.attrs["refused"]))
+
+    def _name(self, found: xr.Dataset) -> str:
+        return str(found.attrs[self.key])
+
+    def _validating(self, data: Sequence[xr.Dataset], material: Material) -> list[xr.Dataset]:
+        return [found for found in data if self._name(found) not in material.calibrating]
+
+    def _said(
+        self,
+        data: Sequence[xr.Dataset],
+        material: Material,
+        about: Callable[[xr.Dataset], str],
+    ) -> str:
+        """What there is to say about some of a state's data sets, each after its name."""
+        texts = {self._name(one): about(one) for one in self._validating(data, material)}
+        return "; ".join(f"{name}: {text}" for name, text in texts.items() if text)

@@ -20,7 +20,7 @@ Side = Annotated[int, Field(ge=1, le=100_000)]
 Axis = Annotated[list[float], Field(min_length=3, max_length=3)]
 
 
-def _plain_path(path: str) -> str:
+def plain_path(path: str) -> str:
     """A path that Snakemake, a shell and a program's arguments take as it is, once quoted."""
     if not path.strip():
         raise ValueError("the path is empty; name the file")
@@ -65,7 +65,7 @@ def _zone(name: str) -> str:
     return name
 
 
-FilePath = Annotated[str, AfterValidator(_plain_path)]
+FilePath = Annotated[str, AfterValidator(plain_path)]
 Text = Annotated[str, AfterValidator(_printable)]
 # ISO 8601 with its offset from UTC.
 Moment = Annotated[str, AfterValidator(_moment_with_offset)]

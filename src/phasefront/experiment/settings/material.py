@@ -16,8 +16,8 @@ class Phase(Candidate):
     label: Text = Field("", description="name for figures, may hold LaTeX; the name where empty")
     cell_from: list[Name] = Field(
         [],
-        description="powder patterns that the CIF's cell was refined from; what calibrated cannot"
-        " also validate, so they stay out of the comparison",
+        description="powder patterns, or rows of the table of cells, that the CIF's cell is from;"
+        " what calibrated cannot also validate, so they stay out of the comparison",
     )
 
 
@@ -64,7 +64,7 @@ class Material(Candidates):
 
     @property
     def calibrating_patterns(self) -> dict[str, list[str]]:
-        """Phases whose cells were refined from a powder pattern, by pattern."""
+        """Phases whose cells were refined from a powder pattern or a tilt series, by its name."""
         phases: dict[str, list[str]] = {}
         for phase in self.phases:
             for pattern in phase.cell_from:

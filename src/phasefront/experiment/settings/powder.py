@@ -16,9 +16,36 @@ from phasefront.experiment.settings.base import (
     from_json,
 )
 
+
+def _complete(columns: dict[str, int | str]) -> dict[str, int | str]:
+    if not {"axis", "intensity"} <= set(columns):
+        raise ValueError("columns lack axis or intensity; say where each stands")
+    if {"sigma", "weight"} <= set(columns):
+        raise ValueError("columns have sigma and weight; name one of them")
+    if len(set(columns.values())) < len(columns):
+        raise ValueError("one column has two roles; give each its own")
+    return columns
+
+
 PatternColumns = Annotated[
     dict[Literal["axis", "intensity", "sigma", "weight"], int | str],
     BeforeValidator(lambda cell: from_json(cell, '{"axis": 0, "intensity": 1, "sigma": 2}')),
+    AfterValidator(_complete),
+    Field(
+        description="what stands in which column, by name or position from 0, as JSON: axis,"
+        ' intensity and, where there is one, sigma or weight (1/sigma^2), e.g. {"axis": 0,'
+        ' "intensity": 1, "weight": 2}'
+    ),
+]
+AxisName = Annotated[
+    Literal["two_theta", "q", "d"] | None,
+    Field(description="what the axis is, where the file does not say it"),
+]
+AxisUnit = Annotated[
+    Literal["degree", "radian", "1/A", "1/nm", "A", "nm"] | None,
+    Field(
+        description="unit of the axis: degree or radian of 2theta, 1/A or 1/nm of q, A or nm of d"
+    ),
 ]
 
 
@@ -90,19 +117,9 @@ class PatternRow(Model):
     kind: Literal["pattern", "refined"] = "pattern"
     wavelength: Positive | None = Field(None, description="angstrom; a pattern needs it")
     row: str | None = Field(None, description="what the table of refined fractions calls it")
-    axis: Literal["two_theta", "q", "d"] | None = Field(
-        None, description="what the axis is, where the file does not say it"
-    )
-    unit: Literal["degree", "radian", "1/A", "1/nm", "A", "nm"] | None = Field(
-        None, description="unit of the axis: degree or radian of 2theta, 1/A or 1/nm of q, A or nm"
-        " of d",
-    )  # fmt: skip
-    columns: PatternColumns | None = Field(
-        None,
-        description="what stands in which column, by name or position from 0, as JSON: axis,"
-        ' intensity and, where there is one, sigma or weight (1/sigma^2), e.g. {"axis": 0,'
-        ' "intensity": 1, "weight": 2}',
-    )
+    axis: AxisName = None
+    unit: AxisUnit = None
+    columns: PatternColumns | None = None
 
     @model_validator(mode="after")
     def _kind_has_what_it_needs(self) -> PatternRow:
@@ -113,16 +130,4 @@ class PatternRow(Model):
                 "kind and row do not go together; name the row of the table where kind is refined,"
                 " and only there"
             )
-        return self
-
-    @model_validator(mode="after")
-    def _columns_are_complete(self) -> PatternRow:
-        if self.columns is None:
-            return self
-        if not {"axis", "intensity"} <= set(self.columns):
-            raise ValueError("columns lack axis or intensity; say where each stands")
-        if {"sigma", "weight"} <= set(self.columns):
-            raise ValueError("columns have sigma and weight; name one of them")
-        if len(set(self.columns.values())) < len(self.columns):
-            raise ValueError("one column has two roles; give each its own")
         return self

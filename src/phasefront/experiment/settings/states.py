@@ -53,9 +53,10 @@ class StateLinks(Model):
     scans: list[Name]
     log: Name | None
     patterns: list[Name]
+    cells: list[Name] = Field([])
 
 
 class Links(RootModel):
-    """What belongs to each state: its scans, its log and its powder patterns."""
+    """What belongs to each state: its scans, its log, its powder patterns and cells."""
 
     root: list[StateLinks]

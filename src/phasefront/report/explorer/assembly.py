@@ -118,7 +118,7 @@ def scan_parts(
 def whole_run(
     run: str, title: str, ion: str, labels: Mapping[str, str], candidates: CandidatePhases,
     shown: Mapping[str, ShownScan], comparison: xr.Dataset, conclusion: str,
-    mechanisms: xr.Dataset | None = None,
+    mechanisms: xr.Dataset | None = None, *, cells: Mapping[str, xr.Dataset],
 ) -> Run:  # fmt: skip
     """What the page says of the run."""
     crystals = candidates.crystals
@@ -132,6 +132,7 @@ def whole_run(
         colour_keys(crystals, labels) if shown else {},
         [payload.reflections(crystal, max(reach)) for crystal in crystals] if reach else [],
         "" if mechanisms is None else mechanisms.attrs["sentence"],
+        cells,
     )
 
 

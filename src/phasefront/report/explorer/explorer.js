@@ -1041,6 +1041,41 @@ async function drawSmallMaps() {
   }
 }
 
+// ---- In situ series: maps through time ----
+
+async function drawMoment(number, scan) {
+  const series = run.series[number], [rows, columns] = series.shape, size = rows * columns;
+  const colours = series.states.map(one => [1, 3, 5].map(at => parseInt(one.colour.slice(at, at + 2), 16)));
+  for (const canvas of document.querySelectorAll(`canvas[data-series="${number}"]`)) {
+    const [rich, poor] = await Promise.all(["rich", "poor"].map(name => unpack(byId(`t${number}-${canvas.dataset.kind}_${name}`))));
+    const image = new ImageData(columns, rows);
+    for (let k = 0; k < size; k++) {
+      const at = scan * size + k, seen = rich[at] <= series.steps;
+      const share = [rich[at] / series.steps, 0, poor[at] / series.steps];
+      share[1] = Math.max(1 - share[0] - share[2], 0);
+      for (let c = 0; c < 3; c++) image.data[4 * k + c] = seen ? colours.reduce((sum, colour, n) => sum + share[n] * colour[c], 0) : 255;
+      image.data[4 * k + 3] = 255;
+    }
+    canvas.width = columns;
+    canvas.height = rows;
+    canvas.getContext("2d").putImageData(image, 0, 0);
+  }
+  byId(`moment-${number}`).textContent = `${series.scans[scan]}: ${series.moments[scan]}`;
+}
+
+async function fillSeries() {
+  for (const slider of document.querySelectorAll("input.time")) {
+    const number = Number(slider.dataset.series);
+    slider.addEventListener("input", () => drawMoment(number, Number(slider.value)));
+    byId(`to-scan-${number}`).addEventListener("click", async () => {
+      const name = run.series[number].scans[Number(slider.value)];
+      await changeScan(run.scans.findIndex(scan => scan.scan === name));
+      byId("look").scrollIntoView();
+    });
+    await drawMoment(number, 0);
+  }
+}
+
 async function begin() {
   const { json, roots } = JSON.parse(byId("plots").textContent);
   await Bokeh.embed.embed_items({ page: json }, [{ docid: "page", roots, root_ids: Object.keys(roots) }]);
@@ -1052,6 +1087,7 @@ async function begin() {
     await follow();
     if (cited) byId("look").scrollIntoView();
     await drawSmallMaps();
+    await fillSeries();
   }
   document.body.dataset.ready = "true";
 }

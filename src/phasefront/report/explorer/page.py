@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.resources import files
 
 import numpy as np
@@ -13,9 +13,11 @@ import xarray as xr
 
 from phasefront.comparison.sources import registry
 from phasefront.layouts.phases import MIXED, UNANSWERED, VACUUM
-from phasefront.report.explorer import charts
+from phasefront.report.explorer import charts, series
 from phasefront.report.explorer.packing import Packed, encoded, pack
+from phasefront.report.explorer.particles import particles
 from phasefront.report.explorer.patterns import Embedded, in_page
+from phasefront.report.explorer.series import SeriesPart
 from phasefront.report.explorer.sources import comparison
 from phasefront.report.tables import printed
 
@@ -41,21 +43,31 @@ class Run:
     keys: Mapping[str, bytes]  # caption -> PNG of colours
     reflections: Sequence[Mapping[str, Packed]]  # of each phase; none where there are no spots
     mechanisms: str = ""  # how grains convert, in words
+    cells: Mapping[str, xr.Dataset] = field(default_factory=dict)  # of particles, by name
 
 
-def compose(run: Run, scans: Sequence[ScanPart], script: str, style: str) -> Iterable[str]:
+def compose(
+    run: Run, scans: Sequence[ScanPart], followed: Sequence[SeriesPart], script: str, style: str
+) -> Iterable[str]:
     """The page, part by part; `script` and `style` are the texts of its two own files."""
     roots = [*charts.maps_of_scan(), charts.pattern(), charts.profile()] if scans else []
     places = ["map-a", "map-b", "pattern", "profile"] if scans else []
     compared = comparison(
         run.comparison, [phase["label"] for phase in run.facts["phases"]], run.facts["ion"]
     )
+    compared += particles(
+        run.cells, {phase["name"]: phase["colour"] for phase in run.facts["phases"]},
+        list(map(str, run.comparison["state"].values)), run.facts["ion"],
+    )  # fmt: skip
     roots += compared
     places += [f"compared-{number}" for number in range(len(compared))]
     document, ids = charts.document(roots)
-    facts = run.facts | {"scans": [scan.facts for scan in scans]}
+    facts = run.facts | {
+        "scans": [scan.facts for scan in scans], "series": [part.facts for part in followed],
+    }  # fmt: skip
     yield _HEAD.format(title=html.escape(run.title), run=html.escape(run.facts["run"]), style=style)
     yield _answer(run, scans, len(compared))
+    yield series.section(followed)
     yield _LOOK.format(keys=_keys(run.keys)) if scans else _NO_SCANS
     yield _FOOT.format(note=html.escape(run.facts["note"]))
     yield _json("run", facts)
@@ -64,6 +76,8 @@ def compose(run: Run, scans: Sequence[ScanPart], script: str, style: str) -> Ite
         yield from _arrays(f"s{number}", scan.arrays)
         if scan.patterns is not None:
             yield from _patterns(f"s{number}", scan.patterns)
+    for number, part in enumerate(followed):
+        yield from _arrays(f"t{number}", part.arrays)
     for number, arrays in enumerate(run.reflections):
         yield from _arrays(f"p{number}", arrays)
     bokeh = files("bokeh").joinpath("server/static/js/bokeh.min.js").read_text(encoding="utf-8")

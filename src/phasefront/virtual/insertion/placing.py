@@ -119,7 +119,7 @@ def place_grains(
         The choice names an unknown part or regime, or has fewer grains than asked for.
     """
     table = netcdf.read(choice.path, INSERTION)
-    number = rng.permutation(_chosen(table, choice, count))[:count]
+    number = rng.permutation(chosen(table, choice, count))[:count]
     sites, size = particles.spread_sites(shape, count, rng)
     cells = table["inside"].values[number].sum(axis=(1, 2), dtype=float)
     converted = _converted(table, number, cells, rich_share, rng)
@@ -136,8 +136,8 @@ def place_grains(
     return Placed(thickness, rich, number, state)
 
 
-def _chosen(table: xr.Dataset, choice: Choice, count: int) -> np.ndarray:
-    """Numbers of the grains to choose from."""
+def chosen(table: xr.Dataset, choice: Choice, count: int) -> np.ndarray:
+    """Numbers of the grains to choose from; InputError where these are fewer than `count`."""
     names, parts = table["regime"].values, table["part"].values
     known = [name for name, part in zip(names, parts, strict=True) if part == choice.part]
     strange = [name for name in choice.regimes if name not in known]

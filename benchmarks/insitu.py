@@ -1,0 +1,281 @@
+"""What the stage `series` tells of virtual in situ series, against their truth.
+
+`python -m benchmarks.insitu` writes `results/bench/insitu.json`; `make docs` then writes
+docs/series.md. Series differ in grains, fronts, motions and clocks by their seeds; no constant was
+chosen on these.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+import xarray as xr
+from scipy.ndimage import map_coordinates
+
+from benchmarks import insitu_world
+from benchmarks.insitu_world import World
+from phasefront.diffraction.crystals import laue_rotations
+from phasefront.experiment.settings.virtual_series import Pulses, VirtualBeam, VirtualSeries
+from phasefront.series import aligned, tracking
+from phasefront.series.attribution import attribute
+
+OUT = Path(__file__).resolve().parents[1] / "results" / "bench" / "insitu.json"
+SEED = 20261129
+SYMMETRY = laue_rotations("4/mmm")
+_PHASES = {"phases": ("Na3", "Na2"), "clock_offset_s": 37}
+CHARGING = VirtualSeries(**_PHASES)
+STATIC = VirtualSeries(**_PHASES, fronts=None)
+# A dose that a tenth of the series gives, so that the beam converts most of the places.
+BEAM = VirtualSeries(**_PHASES, fronts=None, beam=VirtualBeam(flips=800))
+# The log begins long before the scans and ends long after, so that other offsets are possible.
+LONG = Pulses(
+    started="2025-07-14T09:00:00+02:00", current_ma=0.02, pulses=6, pulse_s=900, pause_s=450,
+    before_s=5400, after_s=5400,
+)  # fmt: skip
+# Of the log, before the first scan and after the last, s.
+_MARGIN_S = 4200.0
+
+
+def follow(world: World, seed: int) -> tuple[xr.Dataset, xr.Dataset]:
+    """ALIGNMENT and SERIES of a made series."""
+    found = aligned.align_series("virtual", world.scans, world.grains, SYMMETRY)
+    return found, tracking.follow_series(
+        found, world.phases, world.grains, world.times, world.cycling, fields=[(0, 1)], seed=seed
+    )
+
+
+def fronts(seeds: range) -> dict:
+    """Fronts, nucleation and registration of series of twenty scans."""
+    rows, registered, seconds, overlaps = [], [], [], []
+    for seed in seeds:
+        world = insitu_world.make(CHARGING, seed)
+        begun = perf_counter()
+        alignment, found = follow(world, seed)
+        seconds.append(perf_counter() - begun)
+        registered += registration_errors(world, alignment)
+        rows += grain_errors(world, found)
+        overlaps.append(found.attrs["population"].split(":")[0])
+    straight = [row for row in rows if row["course"] == "straight" and row["direction"] is not None]
+    still = [row for row in rows if row["course"] == "still"]
+    return {
+        "series": len(seeds), "seconds": round(float(np.median(seconds)), 1),
+        "straight": len(straight), "still": len(still),
+        "missed": sum(row["course"] != "still" and not row["converts"] for row in rows),
+        "still_converts": sum(row["converts"] for row in still),
+        "registration_px": _spread(registered),
+        "speed": _judged(straight, "speed"), "direction": _judged(straight, "direction"),
+        "begin": _judged(straight, "begin"), "populations": overlaps,
+        "laws": _counted(row["law"] for row in straight),
+        "ways": _counted(row["way"] for row in straight), "rows": rows,
+    }  # fmt: skip
+
+
+def registration_errors(world: World, alignment: xr.Dataset) -> list[float]:
+    """Root mean square error (positions) of where each later scan lies on the first."""
+    truth, shape = world.truth, world.truth["row"].shape[1:]
+    middle = (np.array(shape)[:, None] - 1) / 2
+    grid = np.indices(shape).reshape(2, -1)
+    first = [truth[name].to_numpy()[0] for name in ("row", "column")]
+    errors = []
+    for at in range(1, alignment.sizes["scan"]):
+        one = alignment.isel(scan=at)
+        back = np.linalg.inv(one["matrix"].to_numpy())
+        place = back @ (grid - middle - one["shift"].to_numpy()[:, None]) + middle
+        seen = [map_coordinates(map_, place, order=1, cval=np.nan) for map_ in first]
+        true = [truth[name].to_numpy()[at].ravel() for name in ("row", "column")]
+        errors.append(float(np.sqrt(np.nanmean((np.array(seen) - np.array(true)) ** 2))))
+    return errors
+
+
+def grain_errors(world: World, found: xr.Dataset) -> list[dict]:
+    """Of each grain: what was found beside what is true, with intervals."""
+    from phasefront.series.wording import likeliest
+
+    truth, label = world.truth, found["label"].to_numpy()
+    of_first = np.where(label >= 0, world.truth["label"].to_numpy()[0], -1)
+    rows = []
+    for grain in range(found.sizes["grain"]):
+        own = of_first[(label == grain) & (of_first >= 0)]
+        if own.size < 20:
+            continue
+        true = truth.isel(grain=int(np.bincount(own).argmax()))
+        row = {
+            "course": str(true["course"].item()), "converts": bool(found["converts"][grain]),
+            "law": likeliest(found, "law", grain), "way": likeliest(found, "way", grain),
+            "positions": int(found["size"][grain]),
+        }  # fmt: skip
+        for name, of_truth in (
+            ("speed", "speed_under_current"), ("direction", "normal"), ("begin", "begins"),
+        ):  # fmt: skip
+            told = [float(found[f"{name}{end}"][grain]) for end in ("", "_low", "_high")]
+            known = np.isfinite([*told, float(true[of_truth])]).all()
+            row[name] = [*told, float(true[of_truth])] if known else None
+        rows.append(row)
+    return rows
+
+
+def _judged(rows: list[dict], name: str) -> dict:
+    values = np.array([row[name] for row in rows])
+    off = values[:, :3] - values[:, 3:]
+    if name == "direction":
+        off = (off + 180) % 360 - 180
+    if name == "speed":
+        off = off / values[:, 3:]
+    inside = (off[:, 1] <= 0) & (off[:, 2] >= 0)
+    error = np.abs(off[:, 0])
+    return {
+        "median": float(np.median(error)), "rms": float(np.sqrt((error**2).mean())),
+        "90th": float(np.quantile(error, 0.9)), "bias": float(np.median(off[:, 0])),
+        "coverage": float(inside.mean()), "width": float(np.median(off[:, 2] - off[:, 1])),
+    }  # fmt: skip
+
+
+def _spread(values: list[float]) -> dict:
+    return {
+        "rms": float(np.sqrt(np.mean(np.square(values)))), "worst": float(np.max(values)),
+        "scans": len(values),
+    }  # fmt: skip
+
+
+def _counted(names) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for name in names:
+        found[name] = found.get(name, 0) + 1
+    return found
+
+
+def sureness(seeds: range) -> dict:
+    """How often what is sure is wrong, and what changes in a control in which nothing does."""
+    wrong, sure, alone, right, changes, places = 0, 0, 0, 0, 0, 0
+    for seed in seeds:
+        world = insitu_world.make(CHARGING, seed)
+        _, found = follow(world, seed)
+        for at, name in enumerate(found["scan"].to_numpy()):
+            states, single = found["smooth"].to_numpy()[at], found["single"].to_numpy()[at]
+            share = _true_share(world, str(name), found, at)
+            known = np.isfinite(states[..., 0]) & np.isfinite(share)
+            true = np.where(share > 0.95, 0, np.where(share < 0.05, 2, 1))
+            is_sure = known & (states.max(axis=-1) > 0.99)
+            sure += int(is_sure.sum())
+            wrong += int((is_sure & (states.argmax(axis=-1) != true)).sum())
+            right += int((known & (states.argmax(axis=-1) == true)).sum())
+            shown = known & np.isfinite(single[..., 0])
+            alone += int((shown & (single.argmax(axis=-1) == true)).sum())
+            places += int(known.sum())
+        static = insitu_world.make(STATIC, seed)
+        _, still = follow(static, seed)
+        told = np.isfinite(still["smooth"].to_numpy()[0, ..., 0])
+        poor = still["smooth"].to_numpy()[..., 2][:, told]
+        changes += int((poor.max(axis=0) - poor.min(axis=0) > 0.95).sum())
+    return {
+        "sure_and_wrong": wrong / sure, "sure": sure / places, "right_smoothed": right / places,
+        "right_alone": alone / places,
+        "false_changes": changes / (len(seeds) * int(told.sum())), "series": len(seeds),
+    }  # fmt: skip
+
+
+def _true_share(world: World, name: str, found: xr.Dataset, at: int) -> np.ndarray:
+    """True share of the rich phase, at the time of the scan, of the places of the first scan."""
+    content = world.series.region
+    charge = np.interp(
+        found["time"].to_numpy()[at] + world.series.asked.clock_offset_s
+        - found.attrs["declared_offset_s"],
+        world.cycling["elapsed"], world.cycling["charge"],
+    )  # fmt: skip
+    first = [world.truth[one].to_numpy()[0] for one in ("row", "column")]
+    rich = content.rich(*first, np.nan_to_num(charge))
+    thickness = content.thickness(*first)
+    thickest = thickness.argmax(axis=0)
+    share = np.take_along_axis(rich, thickest[None], 0)[0]
+    return np.where(np.isfinite(found["time"].to_numpy()[at]), share, np.nan)
+
+
+def causes(seeds: range) -> dict:
+    """Verdicts of series that the beam made or the charge, with and without a control."""
+    found = {"beam alone": [], "beam with a control": [], "charge alone": [],
+             "charge with a control": []}  # fmt: skip
+    for seed in seeds:
+        beam = follow(insitu_world.make(BEAM, seed), seed)[1]
+        charge = follow(insitu_world.make(CHARGING, seed), seed)[1]
+        # Controls are of other regions, without current, and got the same dose.
+        under_beam = _without_current(follow(insitu_world.make(BEAM, seed + 500), seed)[1])
+        static = _without_current(follow(insitu_world.make(STATIC, seed + 500), seed)[1])
+        for name, series, control in (
+            ("beam alone", beam, None), ("beam with a control", beam, under_beam),
+            ("charge alone", charge, None), ("charge with a control", charge, static),
+        ):  # fmt: skip
+            all_series = {"s": series} | ({"control": control} if control is not None else {})
+            found[name].append(attribute("s", all_series).verdict)
+    return {name: _counted(verdicts) for name, verdicts in found.items()}
+
+
+def _without_current(found: xr.Dataset) -> xr.Dataset:
+    """The same as if scanned while no current flows."""
+    still = found.copy(deep=True)
+    still["charge"][:] = 0.0
+    still.attrs["flow"] = "none"
+    return still
+
+
+def offsets(seeds: range) -> dict:
+    """Clock offsets found where the log has pulses, and the same with a steady current."""
+    found = {"pulses": [], "steady": []}
+    steady = LONG.model_copy(update={"pulses": 1, "pulse_s": 6 * 900 + 5 * 450.0})
+    for seed in seeds:
+        for name, pulses in (("pulses", LONG), ("steady", steady)):
+            for wrong in (0.0, 600.0):
+                world = insitu_world.make(
+                    CHARGING, seed, pulses=pulses, declared_s=37.0 - wrong, margin_s=_MARGIN_S
+                )
+                series = follow(world, seed)[1]
+                told = [float(series[f"offset{end}"]) for end in ("", "_low", "_high")]
+                scan = float(np.median(np.diff(series["mean_time"].to_numpy())))
+                found[name].append([*told, wrong, scan])
+    return {name: _of_offsets(np.array(rows)) for name, rows in found.items()}
+
+
+def _of_offsets(rows: np.ndarray) -> dict:
+    told = np.isfinite(rows[:, 0])
+    off = rows[told, 0] - rows[told, 3]
+    return {
+        "series": len(rows), "told": int(told.sum()),
+        "within_a_scan": int((np.abs(off) <= rows[told, 4]).sum()),
+        "covered": int(((rows[told, 1] <= rows[told, 3]) & (rows[told, 2] >= rows[told, 3])).sum()),
+        "worst_s": float(np.abs(off).max()) if told.any() else None,
+    }  # fmt: skip
+
+
+PARTS: dict[str, Callable[[], object]] = {
+    "fronts": lambda: fronts(range(SEED, SEED + 10)),
+    "sureness": lambda: sureness(range(SEED + 20, SEED + 24)),
+    "causes": lambda: causes(range(SEED + 40, SEED + 60)),
+    "offsets": lambda: offsets(range(SEED + 60, SEED + 64)),
+}
+
+
+def main() -> None:
+    """Run the parts, or those that are named, and keep what the file says of the others."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all if none is named")
+    named = parser.parse_args().parts
+    strange = [part for part in named if part not in PARTS]
+    if strange:
+        parser.error(f"there is no part {strange[0]!r}")
+    OUT.parent.mkdir(parents=True, exist_ok=True)
+    found = json.loads(OUT.read_text(encoding="utf-8")) if named and OUT.exists() else {}
+    for part in named or PARTS:
+        begun = perf_counter()
+        found[part] = PARTS[part]()
+        found.setdefault("seconds", {})[part] = round(perf_counter() - begun)
+        OUT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        print(part, f"{found['seconds'][part]} s", flush=True)
+    print(OUT)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Fit edges of energy losses at every position: atoms of one element over another's."""
+
+from phasefront.experiment.settings.losses import LossSettings, RepeatDoses
+from phasefront.records.job import Job
+
+
+def fit_losses(job):
+    import numpy as np
+
+    from phasefront.chemistry import dose, losses, maps
+    from phasefront.core import netcdf
+    from phasefront.layouts.chemistry import CHEMISTRY
+    from phasefront.layouts.stacks import STACK
+
+    settings = job.settings
+    sections = [
+        losses.CrossSection.read(path, **edge.model_dump(exclude={"path", "source"}))
+        for path, edge in zip(job.sections, settings.edges, strict=True)
+    ]
+    cores = [netcdf.read(path, STACK) for path in job.core]
+    fitted = [
+        losses.fit_ratio(
+            core,
+            netcdf.read(low, STACK),
+            sections,
+            ratio=settings.ratio,
+            fit_ev=settings.fit_ev,
+            fine_structure_ev=settings.fine_structure_ev,
+            max_relative_error=settings.max_relative_error,
+        )
+        for core, low in zip(cores, job.low, strict=True)
+    ]
+    before = None
+    if len(fitted) > 1:
+        before = dose.to_zero_dose(
+            np.stack([one.value for one in fitted]),
+            np.stack([one.standard_error for one in fitted]),
+            dose.middle_doses([one.electrons_per_nm2 for one in job.doses]),
+            cores[0].attrs["stack"],
+        )
+    found = maps.ratio_map(fitted[0], cores[0], elements=settings.ratio, before=before)
+    print(found.attrs["warnings"])
+    netcdf.write(found, job.chemistry, CHEMISTRY)
+
+
+if __name__ == "__main__":
+    job = Job(__doc__)
+    job.input("core", "edges of the stack, and of its repeats", many=True)
+    job.input("low", "low loss of each of them", many=True)
+    job.input("sections", "cross sections, in the order of the config's edges", many=True)
+    job.settings("doses", list[RepeatDoses]).settings("settings", LossSettings)
+    job.output("chemistry", "netCDF file to write")
+    job.run(fit_losses)

@@ -1,0 +1,1 @@
+"""Chemistry of maps: valence from X-ray stacks, ratios of elements from energy losses."""

@@ -1,0 +1,68 @@
+"""What stacks of an experiment need: their files, references, low losses, repeats."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from phasefront.core.errors import InputError
+
+if TYPE_CHECKING:
+    from phasefront.experiment.config import Experiment
+
+
+def beside_stacks(stacks: pd.DataFrame) -> list[str]:
+    """Files that the table of stacks names beside the stacks themselves."""
+    return [
+        path for column in ("i0", "error_map", "thickness_map") for path in stacks[column]
+        if not pd.isna(path)
+    ]  # fmt: skip
+
+
+def spectra_of(experiment: Experiment) -> list[str]:
+    """Files of reference spectra and cross sections."""
+    references = [reference.path for reference in experiment.chemistry.references]
+    return references + [edge.path for edge in experiment.losses.edges]
+
+
+def mapped(stacks: pd.DataFrame) -> list[str]:
+    """Stacks, and maps, from which a map of chemistry comes: all but low losses and repeats."""
+    return list(stacks.index[(stacks["kind"] != "low-loss") & stacks["repeat_of"].isna()])
+
+
+def repeats(stacks: pd.DataFrame, stack: str) -> list[str]:
+    """A stack of losses and those that take its positions once more, in the table's order."""
+    return [stack, *stacks.index[stacks["repeat_of"] == stack]]
+
+
+def check_stacks(experiment: Experiment, stacks: pd.DataFrame, source: str) -> None:
+    """Raise InputError where a stack lacks what its chemistry is worked out with."""
+    fitted = list(stacks.index[stacks["kind"] == "xray"])
+    if fitted and not experiment.chemistry.references:
+        raise InputError(
+            source, f"stack {fitted[0]!r} has no reference spectra", field="chemistry.references",
+            remedy="name two or more, each with its valence and source",
+        )  # fmt: skip
+    losses = stacks[stacks["kind"] == "eels"]
+    if len(losses) and experiment.losses.ratio is None:
+        raise InputError(
+            source, f"stack {losses.index[0]!r} is of energy losses, and no ratio is asked for",
+            field="losses.ratio", remedy="name two elements, and a cross section of each edge",
+        )  # fmt: skip
+    table = experiment.tables.stacks
+    low = set(stacks.index[stacks["kind"] == "low-loss"])
+    first = set(losses.index[losses["repeat_of"].isna()])
+    for name, row in losses.iterrows():
+        for column, known in (("low_loss", low), ("repeat_of", first)):
+            if not pd.isna(row[column]) and row[column] not in known:
+                raise InputError(
+                    table, f"{row[column]!r} is no stack of the kind that {column} names",
+                    field=f"{name}.{column}", remedy=f"name one of {sorted(known)}",
+                )  # fmt: skip
+        group = repeats(stacks, name)
+        if len(group) > 1 and losses.loc[group, "electrons_per_nm2"].isna().any():
+            raise InputError(
+                table, "repeats are extrapolated to no dose, and a dose is not given",
+                field=f"{name}.electrons_per_nm2", remedy="give it for the stack and its repeats",
+            )  # fmt: skip
