@@ -38,7 +38,6 @@ class Instrument:
     bend: float = 0.02  # relative, of the scan's signal
     chemistry_stderr: float = 0.1  # ions per formula unit where the specimen is thickest
     structure_stderr: float = 0.1
-    follows: bool = True  # chemistry is that of the structure; else it is another field's
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,8 @@ class VirtualPair:
     """A scan's images and a map's, and the truth.
 
     `label` (y, x) of the scan names grains. `structure` is on the scan's grid, `chemistry` on the
-    map's; both are ion contents, with standard errors. `content` (y, x) is the true ion content at
+    map's; both are ion contents, with standard errors. `unrelated` is a chemistry of another field,
+    with the errors of the first. `content` (y, x) is the true ion content at
     the scan's positions, `placement` where the map's pixels truly lie.
     """
 
@@ -57,6 +57,7 @@ class VirtualPair:
     structure_stderr: np.ndarray
     chemistry: np.ndarray
     chemistry_stderr: np.ndarray
+    unrelated: np.ndarray
     content: np.ndarray
     placement: Placement
     mirrored: bool
@@ -86,13 +87,14 @@ def make_pair(seed: int, instrument: Instrument = Instrument()) -> VirtualPair:
     structure = np.where(
         crystal, true + instrument.structure_stderr * rng.standard_normal(true.shape), np.nan
     )
-    moving, placement, mirrored, chemistry, error = _map(
-        rng, instrument, thickness, content if instrument.follows else _content(rng, label)
-    )
+    moving, placement, mirrored = _map(rng, instrument, thickness)
+    chemistry, error = _chemistry(rng, instrument, thickness, content, placement, moving)
+    unrelated, _ = _chemistry(rng, instrument, thickness, _content(rng, label), placement, moving)
     start = placement.row_start - first
     return VirtualPair(
         fixed, moving, on_scan, structure,
         np.where(crystal, instrument.structure_stderr, np.nan), chemistry, error,
+        unrelated,
         np.where(crystal, true, np.nan), Placement(start, placement.column_step), mirrored,
     )  # fmt: skip
 
@@ -150,9 +152,9 @@ def _probed(image: np.ndarray, width_nm: float) -> np.ndarray:
 
 
 def _map(
-    rng: np.random.Generator, instrument: Instrument, thickness: np.ndarray, content: np.ndarray
-) -> tuple[Channel, Placement, bool, np.ndarray, np.ndarray]:
-    """Thickness channel, placement on the fine grid in nm, mirror, and chemistry with errors."""
+    rng: np.random.Generator, instrument: Instrument, thickness: np.ndarray
+) -> tuple[Channel, Placement, bool]:
+    """Thickness channel, placement on the fine grid in nm, and whether it is turned over."""
     size = int(rng.uniform(1900.0, 2300.0) / instrument.pixel_nm)
     shape = (size, int(size * rng.uniform(0.85, 1.0)))
     walk = rng.normal(0.0, instrument.drift_walk_nm, (shape[0], 2)).cumsum(axis=0)
@@ -171,10 +173,19 @@ def _map(
         "virtual map", density, 1 / np.sqrt(np.maximum(counts, 1)), instrument.pixel_nm,
         instrument.probe_nm,
     )  # fmt: skip
+    return moving, placement, mirrored
+
+
+def _chemistry(
+    rng: np.random.Generator, instrument: Instrument, thickness: np.ndarray, content: np.ndarray,
+    placement: Placement, moving: Channel,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """The map's ion content and its standard error, NaN where there is little to measure."""
+    at = placement.positions(moving.value.shape[1]) / _FINE_NM
     weight = _probed(thickness, instrument.probe_nm)
     mean = _probed(thickness * content, instrument.probe_nm) / np.maximum(weight, 1e-9)
     mean, seen = interpolated(mean, at), np.nan_to_num(interpolated(weight, at))
     there = seen > 0.2 * thickness.max()
     error = instrument.chemistry_stderr * thickness.max() / np.maximum(seen, 1.0)
-    chemistry = np.where(there, mean + error * rng.standard_normal(shape), np.nan)
-    return moving, placement, mirrored, chemistry, np.where(there, error, np.nan)
+    chemistry = np.where(there, mean + error * rng.standard_normal(error.shape), np.nan)
+    return chemistry, np.where(there, error, np.nan)

@@ -1,0 +1,126 @@
+"""How well maps are laid on scans, how sure that is, and what correlations make of it.
+
+`python -m benchmarks.registration` writes results/bench/registration.json, in five minutes on two
+cores. Seeds from 100 on served to choose constants, and none of the study's did.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.machine import describe
+from phasefront.correlation.common_grid import Quantity
+from phasefront.correlation.verdict import Expected, Verdict, follow
+from phasefront.registration.laying import Laid, Status, lay
+from phasefront.virtual.modalities import Instrument, VirtualPair, make_pair
+
+FIRST, PAIRS = 20261129, 48
+# Ions per formula unit that two calibrations may differ by.
+_OFFSET = 0.1
+_WITHIN_95 = -2 * np.log(0.05)  # squared distance in two dimensions, in standard errors
+
+
+def drawn_instrument(seed: int) -> Instrument:
+    """Photons, drift, bend contours and scale as they may be, poor ones included."""
+    rng = np.random.default_rng([seed, 1])
+    return Instrument(
+        photons=float(10 ** rng.uniform(3.5, 5)), drift_walk_nm=float(rng.uniform(1, 5)),
+        bend=float(rng.uniform(0, 0.03)), scale_spread=0.04,
+    )  # fmt: skip
+
+
+def study(first: int, pairs: int, processes: int = 2) -> list[dict]:
+    """A row for each virtual pair."""
+    with ProcessPoolExecutor(processes) as pool:
+        return list(pool.map(_row, range(first, first + pairs)))
+
+
+def _row(seed: int) -> dict:
+    pair = make_pair(seed, drawn_instrument(seed))
+    begun = time.perf_counter()
+    laid = lay(pair.moving, pair.fixed, pair.label)
+    seconds = time.perf_counter() - begun
+    off, held, pull = _errors(pair, laid)
+    same, other = (_verdict(pair, laid, one) for one in (pair.chemistry, pair.unrelated))
+    slope = same.whole.slope
+    return {
+        "seed": seed, "status": laid.status.name.lower(), "mirror": laid.mirrored == pair.mirrored,
+        "off_nm": off, "held": held, "pull": pull, "seconds": seconds,
+        "chi_squared": laid.chi_squared,
+        "answer": same.answer, "slope": list(map(float, slope)),
+        "slope_held": bool(slope[1] <= 1 <= slope[2]), "lost": same.whole.lost,
+        "effective": same.whole.effective, "points": same.whole.points,
+        "other_answer": other.answer, "other_chance": other.whole.chance,
+        "other_partial_chance": other.whole.partial_chance,
+    }  # fmt: skip
+
+
+def _errors(pair: VirtualPair, laid: Laid) -> tuple[float, float, float]:
+    """Root mean square error in nm of the crystal's pixels, share of them whose 95 % region holds
+    the truth, and root mean square of the error over the stated one."""
+    columns = pair.moving.value.shape[1]
+    crystal = np.isfinite(pair.chemistry)
+    true = pair.placement.positions(columns)[crystal]
+    drawn = np.array([one.positions(columns)[crystal] for one in laid.draws])
+    mean = drawn.mean(axis=0)
+    spread = drawn - mean
+    covariance = np.einsum("dni,dnj->nij", spread, spread) / (len(drawn) - 1)
+    off = true - mean
+    distance = np.einsum("ni,nij,nj->n", off, np.linalg.inv(covariance), off)
+    error = ((true - laid.best.positions(columns)[crystal]) ** 2).sum(axis=1)
+    return (
+        float(np.sqrt(error.mean())), float(np.mean(distance <= _WITHIN_95)),
+        float(np.sqrt(distance.mean() / 2)),
+    )  # fmt: skip
+
+
+def _verdict(pair: VirtualPair, laid: Laid, chemistry: np.ndarray) -> Verdict:
+    fixed, moving = pair.fixed, pair.moving
+    return follow(
+        Quantity(pair.structure, pair.structure_stderr, fixed.pixel_nm, fixed.resolution_nm),
+        Quantity(chemistry, pair.chemistry_stderr, moving.pixel_nm, moving.resolution_nm),
+        np.clip(fixed.value, 0, None), pair.label, laid, Expected(1.0, _OFFSET),
+    )  # fmt: skip
+
+
+def summary(rows: list[dict]) -> dict:
+    """What the rows come to; errors and intervals are those of accepted pairs."""
+    accepted = [row for row in rows if row["status"] == Status.ACCEPTED.name.lower()]
+    off = np.array([row["off_nm"] for row in accepted])
+    return {
+        "pairs": len(rows), "accepted": len(accepted),
+        "mirror_right_or_not_accepted": _share(
+            row["mirror"] or row["status"] != "accepted" for row in rows
+        ),
+        "mirror_right": _share(row["mirror"] for row in rows),
+        "off_nm_median": float(np.median(off)), "off_nm_90": float(np.quantile(off, 0.9)),
+        "off_below_20_nm": _share(off < 20), "regions_hold": _share(r["held"] for r in accepted),
+        "slopes_hold": _share(row["slope_held"] for row in accepted),
+        "slope_half_width": float(
+            np.median([(row["slope"][2] - row["slope"][1]) / 2 for row in accepted])
+        ),
+        "agree": _share(row["answer"] == "agree" for row in accepted),
+        "disagree": _share(row["answer"] == "disagree" for row in accepted),
+        "unrelated_correlated": _share(row["other_chance"] < 0.05 for row in accepted),
+        "unrelated_agree": _share(row["other_answer"] == "agree" for row in accepted),
+        "unrelated_disagree": _share(row["other_answer"] == "disagree" for row in accepted),
+        "seconds_most": max(row["seconds"] for row in rows),
+    }  # fmt: skip
+
+
+def _share(values) -> float:
+    return float(np.mean(list(values)))
+
+
+if __name__ == "__main__":
+    rows = study(FIRST, PAIRS)
+    found = {"machine": describe(), "summary": summary(rows), "rows": rows}
+    path = Path("results/bench/registration.json")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(found, indent=1) + "\n")
+    print(json.dumps(found["summary"], indent=1))

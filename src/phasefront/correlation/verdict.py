@@ -1,0 +1,115 @@
+"""Does chemistry follow structure: agree, disagree or cannot tell, with the numbers."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from phasefront.comparison.agreement import AGREE, CANNOT_TELL, DISAGREE, SIGNIFICANCE
+from phasefront.correlation.common_grid import CommonGrid, Quantity
+from phasefront.correlation.following import Both, Follows, compare
+from phasefront.registration.laying import Laid, Status
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What agreement means.
+
+    `slope` is that of chemistry against structure, 1 of two ion contents. Where both are one
+    quantity, `offset` is how far they may differ on average, errors of calibration included; None
+    where they are not.
+    """
+
+    slope: float = 1.0
+    offset: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`agree`, `disagree` or `cannot tell`, a sentence of why, and the numbers of the whole and
+    of its parts by name."""
+
+    answer: str
+    why: str
+    whole: Follows
+    parts: Mapping[str, Follows]
+
+
+def follow(
+    structure: Quantity, chemistry: Quantity, thickness: np.ndarray, label: np.ndarray,
+    laid: Laid, expected: Expected, *, parts: Mapping[str, np.ndarray] | None = None, seed: int = 0,
+) -> Verdict:  # fmt: skip
+    """Whether the chemistry of a map follows the structure that a scan saw.
+
+    Parameters
+    ----------
+    structure, chemistry
+        On the scan's grid, and on the map's.
+    thickness
+        The scan's thickness channel (y, x), above its background: positions weigh by it under the
+        wider probe, and what it explains is taken off in the partial correlation.
+    label
+        Grains (y, x), -1 none, of which only points count.
+    laid
+        The map laid on the scan.
+    parts
+        Positions (y, x) of the scan that are also looked at by themselves: a phase, a grain, a
+        distance from the interface.
+
+    Where the map's resolution is the finer, its own pixels are taken as they are.
+    """
+    grid = CommonGrid(structure.value.shape, structure.pixel_nm, chemistry.pixel_nm)
+    seen = grid.of_scan(structure, chemistry, thickness)
+    best = Both(seen, grid.of_map(chemistry, laid.best))
+    drawn = [Both(seen, grid.of_map(chemistry, one)) for one in laid.draws]
+    thick = grid.pick(thickness)
+    rng = np.random.default_rng(seed)
+    grain = grid.pick(label)
+    whole = compare(best, drawn, thick, grain, grain >= 0, rng)
+    found = {
+        name: compare(best, drawn, thick, grain, (grain >= 0) & grid.pick(where), rng)
+        for name, where in (parts or {}).items()
+    }
+    return Verdict(*judge(whole, laid, expected), whole, found)
+
+
+def distance_parts(distance_nm: np.ndarray, edges_nm: tuple[float, ...]) -> dict[str, np.ndarray]:
+    """Positions (y, x) by their distance from the interface, nm, between edges; NaN is in none."""
+    return {
+        f"{low:g} to {high:g} nm from the interface": (distance_nm >= low) & (distance_nm < high)
+        for low, high in itertools.pairwise(edges_nm)
+    }
+
+
+def judge(whole: Follows, laid: Laid, expected: Expected) -> tuple[str, str]:
+    """The answer and a sentence of why.
+
+    Disagree: the slope's interval leaves out the expected one, or the mean difference is beyond the
+    offset by more than its interval. Agree: neither, the slope's interval leaves out 0, and chance
+    makes so good a correlation in fewer than 5 % of cases, with thickness given and without.
+    """
+    if laid.status != Status.ACCEPTED:
+        return CANNOT_TELL, f"the map is not laid: {laid.why}"
+    slope, low, high = whole.slope
+    if not np.isfinite(slope):
+        return CANNOT_TELL, "structure varies no more than its errors"
+    said = (
+        f"slope {slope:.3g} ({low:.3g} to {high:.3g}, {expected.slope:g} expected), correlation"
+        f" {whole.correlation[0]:.2f} over {whole.effective:.0f} independent of {whole.points}"
+        " points"
+    )
+    gap, least, most = whole.difference
+    if not low <= expected.slope <= high:
+        return DISAGREE, said
+    if expected.offset is not None and (least > expected.offset or most < -expected.offset):
+        return DISAGREE, f"{said}; they differ by {gap:.2f} ({least:.2f} to {most:.2f}) on average"
+    if low <= 0 <= high:
+        return CANNOT_TELL, f"{said}: the slope may be nothing"
+    if whole.chance >= SIGNIFICANCE:
+        return CANNOT_TELL, f"{said}: maps as smooth correlate so by chance ({whole.chance:.2g})"
+    if whole.partial_chance >= SIGNIFICANCE:
+        return CANNOT_TELL, f"{said}: thickness may explain it ({whole.partial_chance:.2g})"
+    return AGREE, said
