@@ -15,11 +15,12 @@ def count_fractions(job):
     from phasefront.layouts.scans import SCAN
 
     candidates = CandidatePhases.read(job.cifs, job.names, formula_units=job.formula_units)
+    by_thickness = job.scan and job.settings.molar_weight == "thickness"
     counted = estimation.phase_fractions(
         netcdf.read(job.phases, PHASES),
         netcdf.read(job.grains, GRAINS),
         netcdf.read(job.confusion[0], CONFUSION) if job.confusion else None,
-        diffuse=netcdf.read(job.scan[0], SCAN)["diffuse"].values if job.scan else None,
+        diffuse=netcdf.read(job.scan[0], SCAN)["diffuse"].values if by_thickness else None,
         ion_contents=job.ion_contents,
         formula_volumes=candidates.formula_volumes,
         thickness_exponent=job.settings.thickness_exponent,

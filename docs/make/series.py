@@ -69,7 +69,8 @@ page says; [`make insitu`](virtual_series.md) runs all of it from raw files.
 
 Counts of scans are compared by their quantiles: where a writer scaled them by a power or a factor,
 `notes` of the scan say so. Nothing compares intensities between scans: alignment lets each grain
-have its own. The relative thickness from the diffuse level is each scan's own, too.
+have its own. In a liquid the diffuse level is no thickness: `fractions: {{molar_weight: area}}`
+leaves it out of the fractions.
 
 ## Measured
 

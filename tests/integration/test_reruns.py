@@ -237,6 +237,7 @@ SETTINGS = {
     "interfaces: {outliers: 0.01}": {"trace_interfaces"},
     "mechanisms: {direction: {x2.5: charge}}": {"infer_mechanisms"},
     "powder: {background_terms: 9}": {"fit_pattern"},
+    "fractions: {molar_weight: area}": {"count_fractions"},
     "supplement: {include_raw: true}": set(),
     "report: {explorer: {patterns_mb: 1}}": {"draw_explorer"},
     "phases: {decide_above: 0.9}": {"decide_phases", "rate_pairs"},

@@ -12,15 +12,12 @@ import yaml
 
 from phasefront.cli import running
 
-SCANS = {
-    "grains-x3.0": {"start": "2025-03-03T08:10:00+00:00", "electrons_per_position": "1e6"},
-    "grains-x2.5": {"start": "2025-03-03T14:00:00+05:30", "electrons_per_position": "2e6"},
-}
-SERIES = {"series": "charging", "log": "charge", "dwell_ms": "20", "clock_offset_error_s": "2"}
+# Of the virtual series: before, during and after the current, and a region without any.
+KEPT = ("charging-01", "charging-08", "charging-12", "charging-20", "static-01", "static-02")
 
 
-def add_columns(table, columns):
-    """Columns of a table, by the name in its first one."""
+def edit(table, columns):
+    """Set columns of a table, by the name in its first one."""
     frame = pd.read_csv(table, sep="\t", dtype=str, keep_default_na=False)
     for name, cells in columns.items():
         for column, cell in cells.items():
@@ -28,57 +25,85 @@ def add_columns(table, columns):
     frame.to_csv(table, sep="\t", index=False)
 
 
+def in_situ(project):
+    """The project with small scans of the virtual in situ series instead of the small run's."""
+    experiment = yaml.safe_load((project.folder / "config/insitu.yaml").read_text())
+    experiment |= {"run": "small", "orientations": {"resolution_deg": 4.0}}
+    experiment["tables"] = {name: f"config/small/{name}.tsv" for name in ("scans", "cycling")}
+    experiment["virtual"]["shape"] = [32, 32]
+    del experiment["virtual"]["series"]["control"]
+    for series in experiment["virtual"]["series"].values():
+        series["grains"] = 3
+    experiment["virtual"]["series"]["charging"]["fronts"] = {"pictured": 0}
+    (project.folder / project.config).write_text(yaml.safe_dump(experiment))
+    for name in experiment["tables"]:
+        lines = (project.folder / f"config/insitu/{name}.tsv").read_text().splitlines()
+        kept = [line for line in lines[1:] if name == "cycling" or line.startswith(KEPT)]
+        text = "\n".join([lines[0], *kept]).replace("results/insitu", "results/small") + "\n"
+        (project.folder / f"config/small/{name}.tsv").write_text(text)
+    return project
+
+
 @pytest.mark.slow
-def test_a_series_on_an_electrode_of_unknown_mass(finished_project, tmp_path):
-    project = finished_project.copy(tmp_path / "series")
-    (project.folder / "data").mkdir()
-    shutil.copy(project.results / "raw/charge.mpt", project.folder / "data")
-    (project.folder / "config/small/cycling.tsv").write_text(
-        "log\tpath\ttimezone\ncharge\tdata/charge.mpt\tEurope/Paris\n"
-    )
-    scans = {name: SERIES | cells for name, cells in SCANS.items()}
-    add_columns(project.folder / "config/small/scans.tsv", scans)
+def test_a_series_on_an_electrode_of_unknown_mass(fresh_project, tmp_path):
+    project = in_situ(fresh_project.copy(tmp_path / "series"))
     done = project.run()
     assert done.returncode == 0, done.stdout + done.stderr
 
-    log = xr.load_dataset(project.results / "cycling/charge.nc", decode_times=False)
-    # The log began at 9 o'clock in Paris, in winter.
-    assert log.attrs["started"] == "2025-03-03T09:00:00+01:00"
-    for name, begins, dose in (("grains-x3.0", 600, 100), ("grains-x2.5", 1800, 300)):
+    log = xr.load_dataset(project.results / "cycling/cell.nc", decode_times=False)
+    # The log began at 9 o'clock in Paris, in summer; the microscope's clock is at winter time.
+    assert log.attrs["started"] == "2025-07-14T09:00:00+02:00"
+    for name, begins, dose in (("charging-01", 1500, 100), ("charging-20", 7559, 400)):
         placed = xr.load_dataset(project.results / f"times/{name}.nc", decode_times=False)
-        time = begins + 0.02 * np.arange(24 * 24).reshape(24, 24)
+        y, x = np.indices((32, 32))
+        time = begins + 30 + 2.2 * y + 0.03 * x
         np.testing.assert_allclose(placed["time"], time)
         for quantity in ("voltage", "charge"):
             along = np.interp(time, log["elapsed"], log[quantity])
-            np.testing.assert_allclose(placed[quantity], along, rtol=1e-9)
+            np.testing.assert_allclose(placed[quantity], along, rtol=1e-9, atol=1e-12)
         np.testing.assert_allclose(placed["dose"], dose)
-        assert placed.attrs["clock_offset_error_s"] == 2
+        assert placed.attrs["clock_offset_error_s"] == 10
 
-    states = json.loads((project.results / "summary.json").read_text())["states"]
-    assert [state["x"]["cycling"] for state in states] == [None, None]
-    assert all(state["x"]["stem"]["value"] for state in states)
+    # Under a liquid the diffuse level is no thickness.
+    fractions = xr.load_dataset(project.results / "fractions/charging-01.nc")
+    assert fractions.attrs["molar_weight"] == "area"
+    told = json.loads((project.results / "series.json").read_text())["series"]
+    by_name = {one["series"]: one for one in told}
+    assert by_name["static"]["cause"]["verdict"] == "nothing converts"
+    assert by_name["charging"]["grains"]["converting"] >= 1
+    assert by_name["charging"]["cause"]["verdict"] == "cannot be told"
+    assert not any(scan["notes"] for scan in by_name["charging"]["scans"])
+    mechanisms = json.loads((project.results / "mechanisms.json").read_text())
+    assert mechanisms["series"] == [one["sentence"] for one in told]
+    assert "Series charging" in (project.results / "explorer.html").read_text()
+    for picture in ("filmstrip.png", "film.gif", "fronts.png", "cell.png"):
+        assert (project.results / "figures/series/charging" / picture).stat().st_size > 5000
+
     compared = pd.read_csv(project.results / "comparison.csv")
     of_charge = compared[compared["source"] == "cycling"]
     assert of_charge[["value", "low", "high"]].isna().all(axis=None)
     with zipfile.ZipFile(project.results / "supplement.zip") as archive:
-        (name,) = [name for name in archive.namelist() if name.endswith("METHODS.md")]
+        names = archive.namelist()
+        (name,) = [name for name in names if name.endswith("METHODS.md")]
         methods = archive.read(name).decode()
-    assert "The mass of active material of the galvanostatic log `charge` is not known" in methods
-    assert "of the series `charging` were placed on the log `charge`" in methods
-    assert "after an offset of 0 s of the scan's clock (± 2 s)" in methods
+    assert any(name.endswith("series/charging.nc") for name in names)
+    assert any(name.endswith("film.gif") for name in names)
+    assert "The mass of active material of the galvanostatic log `cell` is not known" in methods
+    assert "after an offset of 30 s of the scan's clock (± 10 s)" in methods
+    assert "hidden Markov chain" in methods
+    verified = project.command("verify", "results/small")
+    assert verified.returncode == 0, verified.stdout + verified.stderr
 
     assert project.planned() == {}
     table = project.folder / "config/small/scans.tsv"
-    add_columns(table, {"grains-x3.0": {"clock_offset_s": "1"}})
+    after = {"follow_series": 1, "judge_series": 1, "draw_series": 1, "tabulate_mechanisms": 1,
+             "draw_explorer": 1, "pack_supplement": 1}  # fmt: skip
+    edit(table, {"charging-08": {"clock_offset_s": "31"}})
     planned = project.planned()
-    assert planned.pop("place_on_log") == 1 and set(planned) <= {"pack_supplement"}
-    add_columns(table, {"grains-x3.0": {"clock_offset_s": "", "electrons_per_position": "3e6"}})
-    planned = project.planned()
-    assert planned.pop("place_on_log") == 2 and set(planned) <= {"pack_supplement"}
-    cells = {"electrons_per_position": "1e6", "start": "2025-03-03T08:11:00+00:00"}
-    add_columns(table, {"grains-x3.0": cells})
-    planned = project.planned()
-    assert (planned["describe_scan"], planned["place_on_log"]) == (1, 2)
+    assert {rule: planned[rule] for rule in after} == after
+    assert planned["place_on_log"] == 1 and "align_series" not in planned
+    edit(table, {"charging-08": {"clock_offset_s": "30", "electrons_per_position": "3e6"}})
+    assert project.planned()["place_on_log"] == 4
 
 
 def test_real_scans_are_placed_on_a_real_log(fresh_project, tmp_path, shared_data):

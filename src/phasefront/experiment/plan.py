@@ -173,10 +173,10 @@ class Plan:
 
     def raw_files(self) -> list[str]:
         """Every raw file that the tables name."""
-        alone = [path for t in (self.scans, self.logs, self.patterns) for path in t["path"]]
-        return alone + [path for paths in self.cells["paths"] for path in paths]
         tables = (self.scans, self.logs, self.patterns, self.stacks)
-        return [path for t in tables for path in t["path"]] + beside_stacks(self.stacks)
+        alone = [path for t in tables for path in t["path"]]
+        of_cells = [path for paths in self.cells["paths"] for path in paths]
+        return [*alone, *of_cells, *beside_stacks(self.stacks)]
 
     def _check_references(self) -> None:
         states = {state.name for state in self.experiment.states}

@@ -75,6 +75,8 @@ def read_cell(
     measured = _measured(statement, free, settings, source)
     path = CellPath.of(candidates)
     observed = free is not None and statement.spots.observed
+    indexed = free is not None and statement.spots.hkl is not None
+    centring = statement.spots.centring if indexed else statement.centring
     oriented = free is not None or statement.axes is not None
     choices = [
         choose(
@@ -85,7 +87,7 @@ def read_cell(
             path=path,
             phase=index,
         )
-        for matrix in lattice_settings(measured[0], statement.centring, crystal, source)
+        for matrix in lattice_settings(measured[0], centring, crystal, source)
     ]  # fmt: skip
     choices.sort(key=lambda one: one.misfit)
     best = choices[0]

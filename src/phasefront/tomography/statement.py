@@ -27,6 +27,9 @@ class Spots:
     hkl: np.ndarray | None  # (n, 3), in the axes of `axes`; None where they are to be found
     axes: np.ndarray  # (3, 3) rows a*, b*, c* in that frame, 1/angstrom, that the program had
     observed: bool
+    # Of the lattice in those axes, where the file with the spots says it; a program may integrate
+    # in other axes than it states the cell in.
+    centring: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

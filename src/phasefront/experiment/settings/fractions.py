@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from phasefront.experiment.settings.base import Model, Range
@@ -14,6 +16,11 @@ class FractionSettings(Model):
     thickness_exponent: Range = Field(
         (1.0, 2.0),
         description="power of the diffuse excess over vacuum that thickness goes as, from and to",
+    )
+    molar_weight: Literal["thickness", "area"] = Field(
+        "thickness",
+        description="what molar fractions weigh positions by: relative thickness from the diffuse"
+        " level, or area alone, as in a liquid or under a film, which scatter more than the grains",
     )
     confusion_positions: int = Field(
         1500, ge=1, description="positions of each phase that are simulated to see its confusion"

@@ -121,17 +121,18 @@ def read_reflections(path: str | Path) -> Statement:
     q = _turned(scattered / wavelength, turning, -angle)
     middle = (angle.min() + angle.max()) / 2
     number = int(said("SPACE_GROUP_NUMBER", 1)[0])
+    centring = text.centring_of(path, number) if number else None
     axes = _reciprocal(path, np.array([said(f"UNIT_CELL_{axis}-AXIS", 3) for axis in "ABC"]))
     return Statement(
         str(path), _PROGRAM,
         # CORRECT refines the cell once more, on all images, so INTEGRATE's is not the last word.
         cell=None if observed else text.cell_of(path, head["UNIT_CELL_CONSTANTS"][:6],
                                                 "UNIT_CELL_CONSTANTS"),
-        centring=text.centring_of(path, number) if number else None,
-        space_group=str(number) if number else None,
+        centring=None if observed else centring,
+        space_group=None if observed else str(number),
         wavelength=wavelength,
         count=len(table),
-        spots=Spots(q, table[:, :3], axes, observed),
+        spots=Spots(q, table[:, :3], axes, observed, centring),
         axes=None if observed else axes,
         frame=Frame(turning, _turned(beam[None], turning, -np.array([middle]))[0]),
     )  # fmt: skip
