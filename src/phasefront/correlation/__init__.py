@@ -1,2 +1,1 @@
-"""Whether maps of two instruments say the same of a grain, with the error of laying one on the
-other and with neighbours that are alike."""
+"""Whether maps of two instruments say the same of a grain, errors of their places included."""
