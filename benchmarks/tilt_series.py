@@ -48,6 +48,7 @@ def phases() -> CandidatePhases:
 def study(
     candidates: CandidatePhases,
     repeats: int,
+    seed: int,
     *,
     stretch: float = 0.01,
     stated: float | None = 0.01,
@@ -61,19 +62,20 @@ def study(
     Camera lengths are off by 2 % (standard deviation), stretches lie in any direction, and what
     else distorts a series is as large as the errors take it to be.
     """
-    random, path = np.random.default_rng(1), CellPath.of(candidates)
+    random, path = np.random.default_rng(seed), CellPath.of(candidates)
     settings = CellSettings(distortion_error=stated, largest_ion_error=largest)
     found, unsymmetric, uncertain = [], 0, 0
     with tempfile.TemporaryDirectory() as folder:
-        for seed in range(repeats):
-            phase, content = seed % 3, random.uniform(1, 3)
+        for number in range(repeats):
+            phase, content = number % 3, random.uniform(1, 3)
             microscope = Microscope(
                 stretch=stretch * random.normal(), stretch_deg=random.uniform(0, 180),
                 camera_length=0.02 * random.normal(), strain_sigma=FLOOR,
                 tilt_range_deg=range_deg,
             )  # fmt: skip
             files = write_series(
-                Path(folder), cell_at(path, phase, content), microscope, seed=seed, spots=spots,
+                Path(folder), cell_at(path, phase, content), microscope,
+                seed=seed * 100_000 + number, spots=spots,
                 centring=CENTRING[phase],
             )  # fmt: skip
             row = CellRow(cell="c", state="s", phase=NAMES[phase], paths=files[: 2 + peaks])
@@ -100,9 +102,9 @@ def study(
     }
 
 
-def main(repeats: int) -> None:
+def main(repeats: int, seed: int) -> None:
     candidates = phases()
-    rows = {name: study(candidates, repeats, **changes) for name, changes in ROWS.items()}
+    rows = {name: study(candidates, repeats, seed, **changes) for name, changes in ROWS.items()}
     heads = ["series", *next(iter(rows.values()))]
     print(markdown_table(heads, [[n, *(f"{v:.3f}" for v in r.values())] for n, r in rows.items()]))
 
@@ -110,4 +112,5 @@ def main(repeats: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=400, help="particles of each row")
-    main(parser.parse_args().repeats)
+    parser.add_argument("--seed", type=int, default=20, help="of particles and noise")
+    main(**vars(parser.parse_args()))
