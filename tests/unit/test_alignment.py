@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from phasefront.diffraction.crystals import laue_rotations
 from phasefront.series import alignment
-from phasefront.series.alignment import Picture
+from phasefront.series.images import Picture
 
 SYMMETRY = laue_rotations("4/mmm")
 

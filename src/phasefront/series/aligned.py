@@ -13,8 +13,8 @@ from phasefront.core.errors import InputError
 from phasefront.layouts.phases import UNINDEXED, VACUUM
 from phasefront.layouts.series import ALIGNMENT
 from phasefront.series import alignment
-from phasefront.series.alignment import Picture
 from phasefront.series.clocks import start_of_scan
+from phasefront.series.images import Picture
 
 # Quantiles of counts by which two cameras' scales are compared: beam and background are left out.
 _QUANTILES = np.linspace(0.5, 0.999, 60)

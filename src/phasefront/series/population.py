@@ -9,8 +9,6 @@ from phasefront.core.statistics import Interval
 
 # A grain is caught between these shares converted.
 CAUGHT = (0.05, 0.95)
-# Of the population that converts, so much is over when a grain has ended.
-_ENDED = 0.95
 # Draws of grains with replacement: ends of intervals are known to a percent.
 _DRAWS = 500
 # Lags that are tried, in parts of the series.
