@@ -7,8 +7,6 @@ chosen on these.
 
 from __future__ import annotations
 
-import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -17,7 +15,7 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import map_coordinates
 
-from benchmarks import insitu_world
+from benchmarks import insitu_world, parts
 from benchmarks.insitu_world import World
 from phasefront.diffraction.crystals import laue_rotations
 from phasefront.experiment.settings.virtual_series import Pulses, VirtualBeam, VirtualSeries
@@ -258,24 +256,5 @@ PARTS: dict[str, Callable[[], object]] = {
 }
 
 
-def main() -> None:
-    """Run the parts, or those that are named, and keep what the file says of the others."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", help=f"of {', '.join(PARTS)}; all if none is named")
-    named = parser.parse_args().parts
-    strange = [part for part in named if part not in PARTS]
-    if strange:
-        parser.error(f"there is no part {strange[0]!r}")
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    found = json.loads(OUT.read_text(encoding="utf-8")) if named and OUT.exists() else {}
-    for part in named or PARTS:
-        begun = perf_counter()
-        found[part] = PARTS[part]()
-        found.setdefault("seconds", {})[part] = round(perf_counter() - begun)
-        OUT.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
-        print(part, f"{found['seconds'][part]} s", flush=True)
-    print(OUT)
-
-
 if __name__ == "__main__":
-    main()
+    parts.run(__doc__.splitlines()[0], PARTS, OUT)
