@@ -35,6 +35,8 @@ LONG = Pulses(
     started="2025-07-14T09:00:00+02:00", current_ma=0.02, pulses=6, pulse_s=900, pause_s=450,
     before_s=5400, after_s=5400,
 )  # fmt: skip
+# Positions of the scans of which causes are asked, and what is added to the seeds of controls.
+_SMALL, _ELSEWHERE = (40, 40), 500
 # Of the log, before the first scan and after the last, s.
 _MARGIN_S = 4200.0
 
@@ -194,21 +196,21 @@ def _true_share(world: World, name: str, found: xr.Dataset, at: int) -> np.ndarr
 
 
 def causes(seeds: range) -> dict:
-    """Verdicts of series that the beam made or the charge, with and without a control."""
-    found = {"beam alone": [], "beam with a control": [], "charge alone": [],
-             "charge with a control": []}  # fmt: skip
+    """Verdicts of series that the beam made or the charge, with and without a control.
+
+    Controls are other regions, scanned as often without current.
+    """
+    found: dict[str, list[str]] = {}
     for seed in seeds:
-        beam = follow(insitu_world.make(BEAM, seed), seed)[1]
-        charge = follow(insitu_world.make(CHARGING, seed), seed)[1]
-        # Controls are of other regions, without current, and got the same dose.
-        under_beam = _without_current(follow(insitu_world.make(BEAM, seed + 500), seed)[1])
-        static = _without_current(follow(insitu_world.make(STATIC, seed + 500), seed)[1])
-        for name, series, control in (
-            ("beam alone", beam, None), ("beam with a control", beam, under_beam),
-            ("charge alone", charge, None), ("charge with a control", charge, static),
-        ):  # fmt: skip
-            all_series = {"s": series} | ({"control": control} if control is not None else {})
-            found[name].append(attribute("s", all_series).verdict)
+        for name, asked in (("beam", BEAM), ("charge", CHARGING)):
+            series = follow(insitu_world.make(asked, seed, shape=_SMALL), seed)[1]
+            other = BEAM if asked is BEAM else STATIC
+            beside = insitu_world.make(other, seed + _ELSEWHERE, shape=_SMALL)
+            control = _without_current(follow(beside, seed)[1])
+            for known, all_series in (
+                ("alone", {"s": series}), ("with a control", {"s": series, "c": control}),
+            ):  # fmt: skip
+                found.setdefault(f"{name} {known}", []).append(attribute("s", all_series).verdict)
     return {name: _counted(verdicts) for name, verdicts in found.items()}
 
 

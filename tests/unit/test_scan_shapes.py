@@ -395,7 +395,7 @@ def test_the_layout_reaches_the_plan(tmp_path):
     lines = ["scan state path instrument scan_shape skip", "a s a.mib i 4x6 2", "b s b.blo i  "]
     (tmp_path / "scans.tsv").write_text("\n".join(lines).replace(" ", "\t"))
     table = read_table(tmp_path / "scans.tsv", ScanRow)
-    plan = Plan("config", None, table, None, None, None)
+    plan = Plan("config", None, table, *[None] * 6)
     assert values.value(plan, "scan.a.layout") == {"flyback": 0, "scan_shape": [4, 6], "skip": 2}
     assert ScanLayout.model_validate(values.value(plan, "scan.b.layout")) == ScanLayout()
 
