@@ -285,6 +285,14 @@ def test_a_control_of_two_grains_or_of_little_dose_is_too_little():
         assert attribute("s", {"s": series, "c": control}).verdict == "cannot be told"
 
 
+def test_controls_that_disagree_tell_no_cause():
+    series = made(one_by_one(40, 20), np.arange(21), DOSE)
+    converts = made(one_by_one(40, 20), np.zeros(21), DOSE, flow="none")
+    still = made(np.zeros((20, 40)), np.zeros(21), DOSE, flow="none")
+    found = attribute("s", {"s": series, "a": converts, "b": still})
+    assert found.verdict == "cannot be told" and "do not agree" in found.reason
+
+
 def test_a_dose_that_is_not_stated_tells_no_cause():
     series = made(one_by_one(12, 20), np.arange(21), np.full(21, np.nan))
     found = attribute("s", {"s": series})

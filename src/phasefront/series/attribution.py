@@ -71,7 +71,10 @@ def attribute(series: str, all_series: Mapping[str, xr.Dataset]) -> Attribution:
     by_beam = _share_by_beam(series, all_series)
     value, low, high = by_beam
     told = f"the beam did {value:.2f} of it ({low:.2f} to {high:.2f})"
-    if high < _HALF:
+    each = np.array([_share_by_beam(series, {series: own, c: all_series[c]}) for c in controls])
+    if len(each) > 1 and each[:, 1].max() > each[:, 2].min():
+        verdict, reason = "cannot be told", f"{told}, but the controls do not agree with each other"
+    elif high < _HALF:
         verdict, reason = "charge", told
     elif low > _HALF:
         verdict, reason = "beam", told
