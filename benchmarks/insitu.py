@@ -45,7 +45,13 @@ def follow(world: World, seed: int) -> tuple[xr.Dataset, xr.Dataset]:
     """ALIGNMENT and SERIES of a made series."""
     found = aligned.align_series("virtual", world.scans, world.grains, SYMMETRY)
     return found, tracking.follow_series(
-        found, world.phases, world.grains, world.times, world.cycling, fields=[(0, 1)], seed=seed
+        found,
+        world.phases,
+        world.grains,
+        world.times,
+        world.cycling,
+        fields={(0, 1): (3.0, 2.0)},
+        seed=seed,
     )
 
 

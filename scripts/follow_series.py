@@ -20,7 +20,7 @@ def follow_series(job):
         netcdf.read_all(job.grains, GRAINS, key="scan"),
         netcdf.read_all(job.times, TIMES, key="scan"),
         netcdf.read(job.cycling, CYCLING),
-        fields=list(contents_of_fields(job.names, job.ion_contents, job.fields.root)),
+        fields=contents_of_fields(job.names, job.ion_contents, job.fields.root),
         seed=job.seed,
     )
     netcdf.write(followed, job.series, SERIES)

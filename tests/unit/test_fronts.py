@@ -31,7 +31,7 @@ def world(seed, *, angle, speed, law="steady", onward=True, one_time=False):
 
 def fitted(seed, *, law="steady", onward=True, **made):
     y, x, time, score, gaps = world(seed, onward=onward, **made)
-    chain = histories.fit(score, np.ones_like(score), gaps)
+    chain = histories.fit(score, np.ones_like(score), gaps, (1.25, -1.25))
     found = fronts.courses(chain, score, np.ones_like(score), time, onward=onward)
     return fronts.fit(found, y, x, law=law, seed=seed)
 
@@ -71,7 +71,7 @@ def test_the_law_that_a_front_follows_is_told(law):
 def evidence_of(law, tried):
     y, x, time, score, gaps = world(0, angle=40, speed=0.013, law=law)
     found = fronts.courses(
-        histories.fit(score, np.ones_like(score), gaps),
+        histories.fit(score, np.ones_like(score), gaps, (1.25, -1.25)),
         score,
         np.ones_like(score),
         time,
@@ -83,7 +83,7 @@ def evidence_of(law, tried):
 def test_a_grain_that_never_changes_has_no_certain_front():
     rng = np.random.default_rng(8)
     y, x, time, score, gaps = world(5, angle=0, speed=0.016)
-    chain = histories.fit(score, np.ones_like(score), gaps)
+    chain = histories.fit(score, np.ones_like(score), gaps, (1.25, -1.25))
     still = 1.25 + rng.normal(size=score.shape)
     found = fronts.fit(
         fronts.courses(chain, still, np.ones_like(still), time, onward=True), y, x, seed=1
@@ -97,7 +97,7 @@ def test_too_few_positions_or_a_line_of_them_are_refused(places):
     score = np.random.default_rng(1).normal(size=(len(places), 4))
     gaps = Gaps(np.ones(3), np.zeros(3))
     found = fronts.courses(
-        histories.fit(score, np.ones_like(score), gaps),
+        histories.fit(score, np.ones_like(score), gaps, (1.25, -1.25)),
         score,
         np.ones_like(score),
         np.tile(np.arange(4.0), (len(places), 1)),

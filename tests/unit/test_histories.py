@@ -11,12 +11,13 @@ from scipy.stats import norm
 from phasefront.series import histories
 from phasefront.series.histories import Chain, Gaps
 
+ENDS = (1.25, -1.25)
 CHARGE = np.concatenate([np.zeros(4), np.linspace(0, 1, 16)])
 
 
 def fit(score, gaps):
     """Scores are contents whose standard errors are all 1."""
-    return histories.fit(score, np.ones_like(score), gaps)
+    return histories.fit(score, np.ones_like(score), gaps, ENDS)
 
 
 def told(chain, score, gaps):
@@ -90,13 +91,26 @@ def test_errors_go_with_the_stated_ones():
     stated = np.where(np.arange(len(score)) % 2, 4.0, 1.0)[:, None] * np.ones_like(score)
     score = truth + (score - truth) * stated
     gaps = Gaps.of_charge(CHARGE)
-    chain = histories.fit(score, stated, gaps)
+    chain = histories.fit(score, stated, gaps, ENDS)
     assert chain.error == pytest.approx(1.0, abs=0.1)
     assert chain.repeated == pytest.approx(0.7, abs=0.35)
     found = histories.histories(chain, score, stated, gaps)
     sure = found.smooth.max(axis=-1) > 0.99
     assert (found.smooth.argmax(axis=-1) != state)[sure].mean() < 0.015
     assert sure[0::2].mean() > 2 * sure[1::2].mean()
+
+
+@pytest.mark.parametrize("at", [1.25, -1.25])
+def test_one_phase_alone_has_no_second_one(at):
+    """Errors that repeat and errors that are new, of scans in which nothing happens."""
+    rng = np.random.default_rng(4)
+    score = at + 0.1 * (0.5 * rng.normal(size=(500, 1)) + rng.normal(size=(500, 2)))
+    gaps = Gaps.open(1)
+    stated = 0.1 * np.ones_like(score)
+    found = histories.histories(histories.fit(score, stated, gaps, ENDS), score, stated, gaps)
+    state = 0 if at > 0 else 2
+    assert (found.smooth[..., state] > 0.9).all()
+    assert np.abs(found.left + found.reached).max() < 0.1
 
 
 def test_on_charge_nothing_comes_back_and_before_it_nothing_changes():

@@ -34,8 +34,15 @@ _MIXED_VARIANCE = 1.0 / 3.0
 # No error is smaller than this part of the contents' own spread: contents without any leave nothing
 # to compute with.
 _LEAST_ERROR = 0.01
+# Standard deviation of a series' contents about what the phases are said to have, in parts of half
+# their distance. Twice as much is the most for the distance. Chosen: cells of the same phase in
+# another state of charge, or under another calibration, differ by less.
+_ASIDE = 0.2
 # Less than this part of the charge that passes in an average gap is none.
 _STILL = 1e-3
+# New and repeated error, in stated ones, from which a fit begins: smaller ones would leave what
+# they do not explain to mixed columns.
+_AS_STATED = (1.0, 0.3)
 # Positions whose passes are held at a time.
 _AT_A_TIME = 2000
 # A whole conversion of the population, as a rate, is sure to be seen; no rate is higher.
@@ -110,7 +117,7 @@ class Histories(NamedTuple):
     reached: np.ndarray  # (position, gap) probability that the last state is reached there
 
 
-def fit(content: np.ndarray, stderr: np.ndarray, gaps: Gaps) -> Chain:
+def fit(content: np.ndarray, stderr: np.ndarray, gaps: Gaps, ends: tuple[float, float]) -> Chain:
     """Fit a chain to a series by expectation and maximisation.
 
     Parameters
@@ -120,6 +127,9 @@ def fit(content: np.ndarray, stderr: np.ndarray, gaps: Gaps) -> Chain:
         position.
     gaps
         Between the scans.
+    ends
+        Ion contents of the rich and of the poor phase. What the series says of them is weighed with
+        that: where there is one phase alone, noise is no second one.
 
     Raises
     ------
@@ -131,16 +141,14 @@ def fit(content: np.ndarray, stderr: np.ndarray, gaps: Gaps) -> Chain:
         raise ValueError("a history needs two scans or more, and positions that were seen")
     each = max(1, len(content) // _FITTED)
     content, stderr = content[::each], stderr[::each]
-    low, high = np.nanquantile(content, [0.1, 0.9])
-    spread = max(float(np.nanstd(content)), 1e-6)
-    unit = float(np.nanmedian(stderr))
+    middle, reach = 0.5 * (ends[0] + ends[1]), 0.5 * abs(ends[0] - ends[1])
     chain = Chain(
-        np.full(3, 1 / 3), 0.5 * (low + high), max(0.5 * (high - low), 0.1 * spread),
-        min(1.0, 0.3 * spread / unit), min(0.3, 0.1 * spread / unit),
+        np.full(3, 1 / 3), middle, reach,
+        *_AS_STATED,
         1.0 / (content.shape[1] - 1), -np.inf,
     )  # fmt: skip
     for _ in range(_MOST_STEPS):
-        again = _step(chain, content, stderr, gaps)
+        again = _step(chain, content, stderr, gaps, middle, reach)
         gain = again.log_likelihood - chain.log_likelihood
         chain = again
         if gain < _CLOSE * len(content):
@@ -197,8 +205,13 @@ def _typical(stderr: np.ndarray) -> np.ndarray:
     return np.where(count > 0, total / np.maximum(count, 1), 1.0)
 
 
-def _step(chain: Chain, content: np.ndarray, stderr: np.ndarray, gaps: Gaps) -> Chain:
-    """One step of expectation and maximisation; its log-likelihood is that of the chain before."""
+def _step(
+    chain: Chain, content: np.ndarray, stderr: np.ndarray, gaps: Gaps, middle: float, reach: float
+) -> Chain:
+    """One step of expectation and maximisation; its log-likelihood is that of the chain before.
+
+    `middle` and `reach` are those that the phases are said to have.
+    """
     density, forward, backward, move, total = _passes(chain, content, stderr, gaps)
     of_position = logsumexp(total, axis=1)
     # Posterior of node and state together, (position, node, scan, state).
@@ -220,8 +233,18 @@ def _step(chain: Chain, content: np.ndarray, stderr: np.ndarray, gaps: Gaps) -> 
     at = at / unit
     normal = np.einsum("pjts,pjtsa,pjtsb->ab", pure, design, design, optimize=True)
     right = np.einsum("pjts,pjtsa,pt->a", pure, design, at, optimize=True)
-    middle, reach, repeated = np.linalg.solve(normal + 1e-9 * np.eye(3), right)
-    left = at[:, None, :, None] - design @ np.array([middle, reach, repeated])
+    # Where there is one phase, only what is said of the other tells its content.
+    said = np.array([middle, reach, 0.0])
+    prior = np.array([1.0, 1.0, 1e-9]) / (_ASIDE * reach) ** 2
+    solved = np.linalg.solve(normal + np.diag(prior), right + prior * said)
+    bounded = np.clip(solved[1], (1 - 2 * _ASIDE) * reach, (1 + 2 * _ASIDE) * reach)
+    if bounded != solved[1]:
+        others = [0, 2]
+        right = (right + prior * said)[others] - normal[others, 1] * bounded
+        left = np.linalg.solve((normal + np.diag(prior))[np.ix_(others, others)], right)
+        solved = np.array([left[0], bounded, left[1]])
+    middle, reach, repeated = solved
+    left = at[:, None, :, None] - design @ solved
     variance = (pure * left**2).sum() / max(pure.sum(), 1e-9)
     spread = float(np.nanstd(content)) or 1.0
     most = spread / float(np.nanmedian(stderr))
@@ -231,7 +254,7 @@ def _step(chain: Chain, content: np.ndarray, stderr: np.ndarray, gaps: Gaps) -> 
     return Chain(
         start=(state[:, :, 0].sum(axis=(0, 1)) + 0.5) / (len(content) + 1.5),
         middle=float(middle),
-        reach=max(abs(float(reach)), _LEAST_ERROR * spread),
+        reach=float(reach),
         error=float(np.sqrt(max(variance, (_LEAST_ERROR * most) ** 2))),
         repeated=min(abs(float(repeated)), most),
         rate=_rate(crossing, gaps, chain.rate),

@@ -29,7 +29,7 @@ def follow_series(
     times: Mapping[str, xr.Dataset],
     cycling: xr.Dataset,
     *,
-    fields: list[tuple[int, int]],
+    fields: Mapping[tuple[int, int], tuple[float, float]],
     seed: int,
 ) -> xr.Dataset:
     """SERIES data set of a series.
@@ -43,7 +43,7 @@ def follow_series(
     cycling
         CYCLING data set of its log.
     fields
-        Numbers of the rich and of the poor phase of each two-phase field.
+        Ion contents of the rich and of the poor phase of each two-phase field, by their numbers.
     seed
         Of draws.
 
@@ -53,7 +53,7 @@ def follow_series(
         No second scan is aligned, or no ion content is known at any place.
     """
     order = [str(name) for name in aligned["scan"].to_numpy()]
-    field = field_of(phases, fields)
+    field = field_of(phases, list(fields))
     seen = see(aligned, phases, grains, times, field)
     _refuse_nothing(aligned, seen, order)
     log_time, log_charge = _log_of(cycling)
@@ -64,12 +64,12 @@ def follow_series(
     flow = _flow(of_scan["charge"], log_charge)
     free = Gaps.open(len(order) - 1)
     gaps = free if flow == "none" else Gaps.of_charge(of_scan["charge"])
-    chain = histories.fit(seen.content, seen.stderr, gaps)
+    chain = histories.fit(seen.content, seen.stderr, gaps, fields[field])
     smooth = histories.histories(chain, seen.content, seen.stderr, gaps)
     # Where a cause or a clock is asked for, the current must not have told already.
     unguided = smooth
     if flow != "none":
-        open_chain = histories.fit(seen.content, seen.stderr, free)
+        open_chain = histories.fit(seen.content, seen.stderr, free, fields[field])
         unguided = histories.histories(open_chain, seen.content, seen.stderr, free)
     towards = -1.0 if flow == "in" else _towards(changes.moves(unguided))
     change = changes.change_times(towards * changes.moves(smooth), seen.time)
