@@ -33,7 +33,8 @@ def in_situ(project):
     experiment["virtual"]["shape"] = [32, 32]
     del experiment["virtual"]["series"]["control"]
     for series in experiment["virtual"]["series"].values():
-        series["grains"] = 3
+        # Scans so small have too few spots to be calibrated through a liquid.
+        series |= {"grains": 3, "liquid_nm": 0}
     experiment["virtual"]["series"]["charging"]["fronts"] = {"pictured": 0}
     (project.folder / project.config).write_text(yaml.safe_dump(experiment))
     for name in experiment["tables"]:

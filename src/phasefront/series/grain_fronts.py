@@ -178,11 +178,12 @@ def _before(
     along = np.array([np.sin(way), np.cos(way)])
     there = np.stack([seen.y, seen.x]).T @ along
     further = there[own].min() - there[whole].min() + 0.5
-    middle = 0.5 * (clock[whole, 1:] + clock[whole, :-1])
-    left, reached = smooth.left[whole], smooth.reached[whole]
-    converts = np.abs(left.sum(axis=1) + reached.sum(axis=1)) > _WHOLLY
-    passing = ((reached - left) * middle).sum(axis=1)[converts]
-    width = max(float(passing.mean()), 0.0) if converts.any() else 0.0
+    # A scan stands for the time half way to its neighbours, so that this holds for passages that
+    # are shorter than from scan to scan, too.
+    stands = 0.5 * (clock[whole, 2:] - clock[whole, :-2])
+    converts = np.abs((smooth.left + smooth.reached)[whole].sum(axis=1)) > _WHOLLY
+    mixed = (smooth.smooth[whole, 1:-1, 1] * stands).sum(axis=1)[converts]
+    width = float(mixed.mean()) if converts.any() else 0.0
     return -further / front.speed[0] - 0.5 * width
 
 
