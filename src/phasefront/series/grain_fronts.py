@@ -150,7 +150,11 @@ def _front(
         first, last = current.moments(best.start[0] + np.array([0.0, lasts]))
         speed = advance * current.flowing(first, last) / _HOUR_S
         begin = current.moments(begin)
-    off = np.nan_to_num(NORMAL_95 * current.clock_error_s) * np.array([0.0, -1.0, 1.0])
+    # What hides where the front enters is passed unseen, up to a gap between scans, of which all
+    # moments are as likely.
+    gap = float(np.median(np.diff(np.nanmean(seen.time, axis=0)))) / np.sqrt(12.0)
+    error = np.hypot(np.nan_to_num(current.clock_error_s), gap)
+    off = NORMAL_95 * error * np.array([0.0, -1.0, 1.0])
     return {
         "entry": best.entry,
         "log_evidence_law": evidence,
