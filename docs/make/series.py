@@ -89,8 +89,8 @@ series takes {fronts["seconds"]:.0f} s of one core or two.
 {_errors(fronts)}
 
 Nucleation is told late, where another grain or the scan's edge hides the place of it, and by a
-whole rest where charge stands still meanwhile; its interval has a gap between scans in it, which was
-added after the first measurement (without it 0.48).
+whole rest where charge stands still meanwhile; its interval has a gap between scans in it, which
+was added after the first measurement (without it 0.48).
 
 **Histories**, {sure["series"]} series: of what is sure (posterior above 0.99,
 {100 * sure["sure"]:.0f} % of places and scans) {100 * sure["sure_and_wrong"]:.2f} % is wrong;

@@ -13,14 +13,6 @@
 #     fine_structure_ev: [[511, 531]]
 #   tables: {stacks: config/mine/stacks.tsv}
 
-from phasefront.experiment.stacks import repeats
-
-
-def of_repeats(wildcards, column):
-    """Measured stacks that a column names for a stack and its repeats."""
-    names = PLAN.stacks.loc[repeats(PLAN.stacks, wildcards.stack), column]
-    return result("stacks/{stack}.nc", stack=list(names))(wildcards)
-
 
 rule fit_losses:
     input:

@@ -8,16 +8,6 @@
 #   tables: {stacks: config/mine/stacks.tsv}
 
 
-def of_stack(column):
-    """The file that a column of the table of stacks names, if it does."""
-
-    def find(wildcards):
-        cell = PLAN.stacks.loc[wildcards.stack, column]
-        return cell if isinstance(cell, str) else []
-
-    return find
-
-
 rule read_stack:
     input:
         stack=lambda wildcards: raw(of_stack("path")(wildcards)),

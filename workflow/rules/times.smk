@@ -9,13 +9,6 @@
 #   material: {parent_point_group: 4/mmm, phases: [{name: Na3, ion_content: 3}]}
 
 
-def of_series(path):
-    """Results of all scans of a series."""
-    return lambda wildcards: result(path, scan=PLAN.scans_of_series(wildcards.series))(
-        wildcards
-    )
-
-
 rule place_on_log:
     input:
         scans=lambda wildcards: result(

@@ -17,12 +17,6 @@
 
 if PLAN.experiment.virtual:
 
-    def pictured_grains(series):
-        """The file of simulated grains, for a series in which some are pictured."""
-        fronts = PLAN.experiment.virtual.series[series].fronts
-        pictured = fronts is not None and fronts.pictured
-        return ["src/phasefront/virtual/insertion/grains.nc"] if pictured else []
-
     rule simulate_series:
         input:
             intensities="src/phasefront/virtual/bloch_waves.nc",
