@@ -7,6 +7,7 @@ chosen on these.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from time import perf_counter
@@ -76,8 +77,8 @@ def fronts(seeds: range) -> dict:
         "registration_px": _spread(registered),
         "speed": _judged(straight, "speed"), "direction": _judged(straight, "direction"),
         "begin": _judged(straight, "begin"), "populations": overlaps,
-        "laws": _counted(row["law"] for row in straight),
-        "ways": _counted(row["way"] for row in straight), "rows": rows,
+        "laws": Counter(row["law"] for row in straight),
+        "ways": Counter(row["way"] for row in straight), "rows": rows,
     }  # fmt: skip
 
 
@@ -148,22 +149,15 @@ def _spread(values: list[float]) -> dict:
     }  # fmt: skip
 
 
-def _counted(names) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for name in names:
-        found[name] = found.get(name, 0) + 1
-    return found
-
-
 def sureness(seeds: range) -> dict:
     """How often what is sure is wrong, and what changes in a control in which nothing does."""
     wrong, sure, alone, right, changes, places = 0, 0, 0, 0, 0, 0
     for seed in seeds:
         world = insitu_world.make(CHARGING, seed)
         _, found = follow(world, seed)
-        for at, name in enumerate(found["scan"].to_numpy()):
+        for at in range(found.sizes["scan"]):
             states, single = found["smooth"].to_numpy()[at], found["single"].to_numpy()[at]
-            share = _true_share(world, str(name), found, at)
+            share = _true_share(world, found, at)
             known = np.isfinite(states[..., 0]) & np.isfinite(share)
             true = np.where(share > 0.95, 0, np.where(share < 0.05, 2, 1))
             is_sure = known & (states.max(axis=-1) > 0.99)
@@ -185,7 +179,7 @@ def sureness(seeds: range) -> dict:
     }  # fmt: skip
 
 
-def _true_share(world: World, name: str, found: xr.Dataset, at: int) -> np.ndarray:
+def _true_share(world: World, found: xr.Dataset, at: int) -> np.ndarray:
     """True share of the rich phase, at the time of the scan, of the places of the first scan."""
     content = world.series.region
     charge = np.interp(
@@ -217,7 +211,7 @@ def causes(seeds: range) -> dict:
                 ("alone", {"s": series}), ("with a control", {"s": series, "c": control}),
             ):  # fmt: skip
                 found.setdefault(f"{name} {known}", []).append(attribute("s", all_series).verdict)
-    return {name: _counted(verdicts) for name, verdicts in found.items()}
+    return {name: Counter(verdicts) for name, verdicts in found.items()}
 
 
 def _without_current(found: xr.Dataset) -> xr.Dataset:

@@ -189,6 +189,10 @@ def _flowing(pulses: Pulses) -> tuple[np.ndarray, np.ndarray]:
 def _log(pulses: Pulses) -> xr.Dataset:
     time = np.arange(0.0, clock.switches(pulses)[0][-1] + 1.0, 10.0)
     charge = clock.charge_at(pulses, time)
+    # Voltage, current and steps are not read.
+    unread = np.zeros_like(time)
+    records = {"elapsed": time, "time": time, "charge": charge, "voltage": unread,
+               "current": unread, "step": unread}  # fmt: skip
     return xr.Dataset(
-        {"elapsed": ("record", time), "charge": ("record", charge)}, attrs={"log": "cell"}
+        {name: ("record", values) for name, values in records.items()}, attrs={"log": "cell"}
     )

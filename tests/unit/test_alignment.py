@@ -130,7 +130,7 @@ def test_a_scan_that_moved_far_covers_little():
     first = region.scan((64, 64), np.eye(2), [0, 0])
     far = region.scan((64, 64), np.eye(2), [40, 44])
     found = alignment.align(first, far, SYMMETRY)
-    assert "of the first scan lies in it" in found.problem or found.covered > 0.15
+    assert "of the first scan lies in it" in found.problem
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import numpy as np
 from phasefront.core.errors import InputError
 from phasefront.scans.formats.headers import NANOMETRES, unit_of
 from phasefront.scans.formats.scan import blamed_on
+from phasefront.stacks.files import reader_of
 
 _METRE = 1e9  # nm
 _REMEDY = "save the map itself as one image of numbers"
@@ -33,14 +34,7 @@ def read_map(path: str | Path) -> FoundMap:
     complex or no numbers.
     """
     path = Path(path)
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise InputError(
-            path, f"maps with the suffix {path.suffix!r} cannot be read",
-            remedy=f"use one of {', '.join(_READERS)}",
-        )  # fmt: skip
-    if not path.is_file():
-        raise InputError(path, "there is no such file", remedy="correct the path of the map")
+    reader = reader_of(path, _READERS, "map")
     with blamed_on(path):
         found = reader(path)
     values = np.squeeze(found.values)

@@ -177,7 +177,9 @@ def see(
         columns["charge"][:, at] = float(placed["charge"].mean())
         if str(of_scan["problem"].item()):
             continue
-        row, column, inside = _there(of_scan, label.shape, y, x, placed["time"].shape)
+        values = np.append(of_scan["matrix"].to_numpy(), of_scan["shift"].to_numpy())
+        there, inside = alignment.nearest(values, label.shape, placed["time"].shape)
+        (row, column), inside = there[:, y, x], inside[y, x]
         for quantity in ("time", "charge"):
             values = placed[quantity].to_numpy()[row, column]
             columns[quantity][:, at] = np.where(inside, values, columns[quantity][:, at])
@@ -197,16 +199,6 @@ def see(
 
 
 _SEEN = ("content", "stderr", "time", "charge")
-
-
-def _there(of_scan: xr.Dataset, shape, y, x, other_shape):
-    """Nearest rows and columns in a scan of places (y, x) of the first, and whether inside."""
-    middle = (np.array(shape) - 1) / 2
-    place = np.stack([y, x]) - middle[:, None]
-    moved = of_scan["matrix"].to_numpy() @ place + of_scan["shift"].to_numpy()[:, None]
-    row, column = np.rint(moved + middle[:, None]).astype(int)
-    inside = (row >= 0) & (row < other_shape[0]) & (column >= 0) & (column < other_shape[1])
-    return np.clip(row, 0, other_shape[0] - 1), np.clip(column, 0, other_shape[1] - 1), inside
 
 
 def field_of(

@@ -222,7 +222,7 @@ def _partners(values: np.ndarray, first: Picture, other: Picture, kin: np.ndarra
     partner = np.full(len(first.rotation), -1)
     if not kin.size:
         return partner
-    there, inside = _nearest(values, first.label.shape, other.label.shape)
+    there, inside = nearest(values, first.label.shape, other.label.shape)
     seen = inside & (first.label >= 0)
     one, two = first.label[seen], other.label[tuple(there[:, seen])]
     common = np.zeros(kin.shape)
@@ -235,7 +235,7 @@ def _partners(values: np.ndarray, first: Picture, other: Picture, kin: np.ndarra
 
 def _agreement(values, first: Picture, other: Picture, partner: np.ndarray) -> tuple[float, float]:
     """Shares of common positions that lie in the same grain, and of positions that are common."""
-    there, inside = _nearest(values, first.label.shape, other.label.shape)
+    there, inside = nearest(values, first.label.shape, other.label.shape)
     seen = inside & (first.label >= 0)
     two = other.label[tuple(there[:, seen])]
     # Positions without an answer in the other scan say nothing of where it lies.
@@ -243,8 +243,13 @@ def _agreement(values, first: Picture, other: Picture, partner: np.ndarray) -> t
     return float(agreeing.mean()) if agreeing.size else 0.0, float(inside.mean())
 
 
-def _nearest(values, shape, other_shape) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest positions (2, y, x) of the other scan, and whether they lie in it."""
+def nearest(
+    values: np.ndarray, shape: tuple[int, int], other_shape: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Nearest positions (2, y, x) of another scan to those of the first, and whether it has them.
+
+    `values` are the six of an `Alignment`: its matrix, row by row, and its shift.
+    """
     there = np.rint(_moved(values, shape)).astype(int)
     limit = np.array(other_shape)[:, None, None]
     inside = ((there >= 0) & (there < limit)).all(axis=0)

@@ -71,8 +71,7 @@ def attribute(series: str, all_series: Mapping[str, xr.Dataset]) -> Attribution:
     by_beam = _share_by_beam(series, all_series)
     value, low, high = by_beam
     told = f"the beam did {value:.2f} of it ({low:.2f} to {high:.2f})"
-    each = np.array([_share_by_beam(series, {series: own, c: all_series[c]}) for c in controls])
-    if len(each) > 1 and each[:, 1].max() > each[:, 2].min():
+    if _disagree(series, {name: all_series[name] for name in controls}, own):
         verdict, reason = "cannot be told", f"{told}, but the controls do not agree with each other"
     elif high < _HALF:
         verdict, reason = "charge", told
@@ -80,11 +79,17 @@ def attribute(series: str, all_series: Mapping[str, xr.Dataset]) -> Attribution:
         verdict, reason = "beam", told
     else:
         missing = "" if controls else ", and no control was scanned without current"
-        verdict, reason = (
-            "cannot be told",
-            (f"{told}; dose and charge are correlated by {correlation:.2f}{missing}"),
-        )
+        verdict = "cannot be told"
+        reason = f"{told}; dose and charge are correlated by {correlation:.2f}{missing}"
     return Attribution(by_beam, correlation, controls, verdict, reason)
+
+
+def _disagree(series: str, controls: Mapping[str, xr.Dataset], own: xr.Dataset) -> bool:
+    """Whether two controls, each alone beside the series, leave shares that exclude each other."""
+    if len(controls) < 2:
+        return False
+    alone = [_share_by_beam(series, {series: own, name: one}) for name, one in controls.items()]
+    return max(low for _, low, _ in alone) > min(high for _, _, high in alone)
 
 
 def _sign(one: xr.Dataset) -> float:

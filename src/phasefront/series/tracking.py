@@ -13,6 +13,7 @@ from phasefront.layouts.dimensions import named_ends
 from phasefront.layouts.series import SERIES
 from phasefront.series import changes, fronts, histories, offset, population
 from phasefront.series.aligned import Seen, field_of, see
+from phasefront.series.course import Course
 from phasefront.series.grain_fronts import LAWS, Current, fronts_of_grains
 from phasefront.series.histories import STATES, Gaps, Histories
 
@@ -56,7 +57,8 @@ def follow_series(
     field = field_of(phases, list(fields))
     seen = see(aligned, phases, grains, times, field)
     _refuse_nothing(aligned, seen, order)
-    log_time, log_charge = _log_of(cycling)
+    course = Course.of(cycling)
+    log_time, log_charge = course.elapsed, course.charge
     of_scan = {
         name: np.array([float(times[one][name].mean()) for one in order])
         for name in ("time", "voltage", "current", "charge", "dose")
@@ -149,12 +151,6 @@ def _refuse_nothing(aligned: xr.Dataset, seen: Seen, order: list[str]) -> None:
             " refined or phases share no lattice", field="series",
             remedy="give parent_axes to the phases of material, or leave series out",
         )  # fmt: skip
-
-
-def _log_of(cycling: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    elapsed = cycling["elapsed"].to_numpy()
-    known = np.isfinite(elapsed)
-    return elapsed[known], cycling["charge"].to_numpy()[known]
 
 
 def _flow(charge: np.ndarray, log_charge: np.ndarray) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,17 +39,26 @@ def read_stack(path: str | Path, *, pixel_nm: float | None = None) -> Stack:
         that cannot be counts, or no pixel size.
     """
     path = Path(path)
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise InputError(
-            path, f"stacks with the suffix {path.suffix!r} cannot be read",
-            remedy=f"use one of {', '.join(READERS)}",
-        )  # fmt: skip
-    if not path.is_file():
-        raise InputError(path, "there is no such file", remedy="correct the path of the stack")
+    reader = reader_of(path, READERS, "stack")
     with blamed_on(path):
         stack = checked(reader(path))
     return replace(stack, pixel_nm=pixel_sizes(stack.pixel_nm, pixel_nm, path))
+
+
+def reader_of(path: Path, readers: Mapping[str, Callable], kind: str) -> Callable:
+    """The reader of a file's suffix; `kind` says what the file is.
+
+    Raises InputError for another suffix, and where there is no such file.
+    """
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(
+            path, f"{kind}s with the suffix {path.suffix!r} cannot be read",
+            remedy=f"use one of {', '.join(readers)}",
+        )  # fmt: skip
+    if not path.is_file():
+        raise InputError(path, "there is no such file", remedy=f"correct the path of the {kind}")
+    return reader
 
 
 def read_i0(path: str | Path, energy: np.ndarray) -> np.ndarray:
