@@ -5,7 +5,7 @@
 #   virtual: {material: nvpf}
 #   sweep: {grid: {phases.decide_above: [0.9, 0.99]}}
 
-from phasefront.experiment.stacks import mapped
+from phasefront.experiment.stacks import laid, mapped
 
 TARGETS = [
     result("summary.json"),
@@ -40,6 +40,7 @@ TARGETS = [
     ),
     result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
     result("figures/chemistry/{stack}.png", stack=mapped(PLAN.stacks)),
+    result("figures/registrations/{stack}.png", stack=laid(PLAN.stacks)),
     result("figures/stacks/{stack}.png", stack=PLAN.stacks_of_kind("xray")),
     result("powder_series/{series}.csv", series=PLAN.batches.series),
     result("figures/powder_series/{series}.png", series=PLAN.batches.series),

@@ -18,9 +18,9 @@ from phasefront.experiment.config import Experiment
 from phasefront.experiment.load import load, named, parse
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.scans import ScanRow
-from phasefront.experiment.settings.stacks import StackRow
+from phasefront.experiment.settings.stacks import ListedStack
 from phasefront.experiment.settings.tomography import CellRow
-from phasefront.experiment.stacks import beside_stacks, check_stacks, spectra_of
+from phasefront.experiment.stacks import beside_stacks, check_laid, check_stacks, spectra_of
 from phasefront.experiment.tables import optional_table
 from phasefront.experiment.virtual import check_virtual
 
@@ -68,7 +68,7 @@ class Plan:
             optional_table(tables.cycling, LogRow),
             *read_powder_table(tables.powder),
             optional_table(tables.cells, CellRow),
-            optional_table(tables.stacks, StackRow),
+            optional_table(tables.stacks, ListedStack),
             sweep.expand(experiment, source),
         )
         plan._check_references()
@@ -192,6 +192,7 @@ class Plan:
         if len(self.stacks):
             _check_known(self.stacks, "state", states, tables.stacks)
             check_stacks(self.experiment, self.stacks, self.source)
+            check_laid(self.experiment, self.stacks, self.scans, self.source)
         scan_series = dict.fromkeys(self.scans.loc[self.scans_in_series, "series"])
         self.batches.check_references(list(scan_series), self._check_log)
         if len(self.cells):

@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 
 def beside_stacks(stacks: pd.DataFrame) -> list[str]:
     """Files that the table of stacks names beside the stacks themselves."""
-    return [
-        path for column in ("i0", "error_map", "thickness_map") for path in stacks[column]
-        if not pd.isna(path)
-    ]  # fmt: skip
+    columns = ("i0", "error_map", "thickness_map", "landmarks")
+    return [path for column in columns for path in stacks[column] if not pd.isna(path)]
 
 
 def spectra_of(experiment: Experiment) -> list[str]:
@@ -29,6 +27,11 @@ def spectra_of(experiment: Experiment) -> list[str]:
 def mapped(stacks: pd.DataFrame) -> list[str]:
     """Stacks, and maps, from which a map of chemistry comes: all but low losses and repeats."""
     return list(stacks.index[(stacks["kind"] != "low-loss") & stacks["repeat_of"].isna()])
+
+
+def laid(stacks: pd.DataFrame) -> list[str]:
+    """Stacks whose map is laid on a scan."""
+    return list(stacks.index[stacks["scan"].notna()])
 
 
 def repeats(stacks: pd.DataFrame, stack: str) -> list[str]:
@@ -66,3 +69,32 @@ def check_stacks(experiment: Experiment, stacks: pd.DataFrame, source: str) -> N
                 table, "repeats are extrapolated to no dose, and a dose is not given",
                 field=f"{name}.electrons_per_nm2", remedy="give it for the stack and its repeats",
             )  # fmt: skip
+
+
+def check_laid(
+    experiment: Experiment, stacks: pd.DataFrame, scans: pd.DataFrame, source: str
+) -> None:
+    """Raise InputError where a map of chemistry cannot be laid on the scan that is named for it,
+    or its ratio is none of the ions that move."""
+    for name in laid(stacks):
+        scan, problem = stacks.loc[name, "scan"], None
+        if scan not in scans.index:
+            problem, remedy = "is not in the table of scans", f"name one of {sorted(scans.index)}"
+        elif scans.loc[scan, "kind"] != "scan":
+            problem = "has no raw patterns, whose diffuse level shows how thick the grains are"
+            remedy = "name a raw scan, or leave the cell empty"
+        elif scans.loc[scan, "state"] != stacks.loc[name, "state"]:
+            problem = f"is of the state {scans.loc[scan, 'state']}, the stack of another"
+            remedy = "name a scan of the same grain in the same state"
+        if problem:
+            raise InputError(
+                experiment.tables.stacks, f"the scan {scan!r} {problem}", field=f"{name}.scan",
+                remedy=remedy,
+            )  # fmt: skip
+    losses, ion = experiment.losses, experiment.material.ion
+    if losses.formula_atoms and losses.ratio and losses.ratio[0] != ion:
+        raise InputError(
+            source, f"ion content is asked for, and the ratio is of {losses.ratio[0]}, not of"
+            f" {ion}", field="losses.formula_atoms",
+            remedy=f"name {ion} first in losses.ratio, or leave formula_atoms out",
+        )  # fmt: skip

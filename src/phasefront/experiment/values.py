@@ -31,7 +31,7 @@ from phasefront.experiment.settings.powder import PatternRow
 from phasefront.experiment.settings.powder_series import PatternClock, PatternReading
 from phasefront.experiment.settings.scans import ScanClock, ScanLayout
 from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
-from phasefront.experiment.settings.stacks import StackRow
+from phasefront.experiment.settings.stacks import StackLaying, StackRow
 from phasefront.experiment.settings.tomography import CellRow
 from phasefront.experiment.settings.virtual_series import VirtualMember
 from phasefront.experiment.stacks import repeats
@@ -185,6 +185,7 @@ _OF_ONE = {
     "instrument": {"optics": _optics},
     "stack": {
         "row": lambda plan, stack: _row(plan.stacks, stack, StackRow),
+        "laying": lambda plan, stack: _row(plan.stacks, stack, StackLaying),
         "doses": lambda plan, stack: [
             _row(plan.stacks, name, RepeatDoses) for name in repeats(plan.stacks, stack)
         ],
