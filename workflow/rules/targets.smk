@@ -40,7 +40,12 @@ TARGETS = [
     ),
     result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
     result("figures/chemistry/{stack}.png", stack=mapped(PLAN.stacks)),
-    result("figures/registrations/{stack}.png", stack=laid(PLAN.stacks)),
+    result(
+        "figures/{picture}/{stack}.png",
+        picture=["registrations", "correlations"],
+        stack=laid(PLAN.stacks),
+    ),
+    result("correlations.csv") if laid(PLAN.stacks) else [],
     result("figures/stacks/{stack}.png", stack=PLAN.stacks_of_kind("xray")),
     result("powder_series/{series}.csv", series=PLAN.batches.series),
     result("figures/powder_series/{series}.png", series=PLAN.batches.series),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from phasefront.comparison.sources import registry
 from phasefront.layouts.calibration import DRIFT_TABLE
 from phasefront.layouts.comparison import COMPARISON_TABLE, SWEEP_TABLE
+from phasefront.layouts.correlation import CORRELATION_TABLE
 from phasefront.layouts.coverage import COVERAGE_TABLE
 from phasefront.layouts.cycling import CYCLING_TABLE
 from phasefront.layouts.fractions import FRACTION_TABLE
@@ -20,7 +21,7 @@ from phasefront.report.wording import markdown_table
 TABLES = (
     COMPARISON_TABLE, PRINTED_TABLE, FRACTION_TABLE, DRIFT_TABLE, CYCLING_TABLE, PAIRS_TABLE,
     TRUTH_TABLE, SWEEP_TABLE, COVERAGE_TABLE, MECHANISM_TABLE, POWDER_SERIES_TABLE, SERIES_TABLE,
-    CELL_TABLE,
+    CELL_TABLE, CORRELATION_TABLE,
 )  # fmt: skip
 
 _SOURCES = ", ".join(f"`{source.name}` ({source.phrase})" for source in registry.SOURCES)
