@@ -224,3 +224,14 @@ def test_ions_of_a_ratio_are_those_that_move(planned):
 def test_settings_of_laying_that_cannot_be_are_refused(planned, section, words):
     with pytest.raises(InputError, match=words):
         planned([xray()], **{"chemistry": {"references": REFERENCES}} | section)
+
+
+def test_maps_of_a_state_are_of_particles(planned):
+    given = {"chemistry": {"references": REFERENCES}}
+    rows = [
+        xray(), xray(stack="s2", **LAID), xray(stack="s3", particle="grain 7", **LAID),
+        xray(stack="s4", state="x3.0"),
+    ]  # fmt: skip
+    linked = values.value(planned(rows, **given), "links")
+    assert linked[1]["maps"] == {"s1": "s1", "s2": "grains-x2.5", "s3": "grain 7"}
+    assert linked[0]["maps"] == {"s4": "s4"}

@@ -80,7 +80,7 @@ def test_what_rules_are_given_of_scans_logs_and_patterns(demo):
     assert (row["wavelength"], row["axis"]) == (0.4127, None)
     assert values.value(plan, "links")[1] == {
         "state": "x2.5", "scans": ["grains-x2.5"], "log": "charge", "patterns": ["powder-x2.5"],
-        "cells": [],
+        "cells": [], "maps": {},
     }  # fmt: skip
     assert values.value(plan, "raw_paths")[0] == "results/demo/raw/grains-x3.0.blo"
     assert values.value(plan, "instruments_of_raw_scans") == ["astar"] * 5

@@ -4,7 +4,7 @@
 #   tables: {scans: config/insitu/scans.tsv, stacks: config/mine/stacks.tsv}
 #   virtual: {material: nvpf, series: {charging: {phases: [Na3, Na2]}}}
 
-from phasefront.experiment.stacks import laid, repeats
+from phasefront.experiment.stacks import laid, mapped, repeats
 
 
 def of_series(path):

@@ -5,8 +5,6 @@
 #   virtual: {material: nvpf}
 #   sweep: {grid: {phases.decide_above: [0.9, 0.99]}}
 
-from phasefront.experiment.stacks import laid, mapped
-
 TARGETS = [
     result("summary.json"),
     result("comparison.csv"),

@@ -34,6 +34,12 @@ def laid(stacks: pd.DataFrame) -> list[str]:
     return list(stacks.index[stacks["scan"].notna()])
 
 
+def particle_of(stacks: pd.DataFrame, stack: str) -> str:
+    """What a stack is of: as the table says, the scan that it is laid on, or else itself."""
+    row = stacks.loc[stack]
+    return next(str(row[c]) for c in ("particle", "scan", "stack") if not pd.isna(row[c]))
+
+
 def repeats(stacks: pd.DataFrame, stack: str) -> list[str]:
     """A stack of losses and those that take its positions once more, in the table's order."""
     return [stack, *stacks.index[stacks["repeat_of"] == stack]]

@@ -34,7 +34,7 @@ from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
 from phasefront.experiment.settings.stacks import StackLaying, StackRow
 from phasefront.experiment.settings.tomography import CellRow
 from phasefront.experiment.settings.virtual_series import VirtualMember
-from phasefront.experiment.stacks import repeats
+from phasefront.experiment.stacks import mapped, particle_of, repeats
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +70,7 @@ def text(value: JsonValue) -> str:
 
 
 def links(plan: Plan) -> list[dict]:
-    """What belongs to each state: its scans, its log, its powder patterns and cells."""
+    """What belongs to each state: its scans, its log, its powder patterns, cells and maps."""
     return [
         {
             "state": state.name,
@@ -78,6 +78,11 @@ def links(plan: Plan) -> list[dict]:
             "log": state.log,
             "patterns": list(plan.patterns.index[plan.patterns["state"] == state.name]),
             "cells": list(plan.cells.index[plan.cells["state"] == state.name]),
+            "maps": {
+                name: particle_of(plan.stacks, name)
+                for name in mapped(plan.stacks)
+                if plan.stacks.loc[name, "state"] == state.name
+            },
         }
         for state in plan.experiment.states
     ]

@@ -150,8 +150,13 @@ class StackLaying(Model):
 
 
 class ListedStack(StackRow, StackLaying):
-    """A row of the table of stacks with what only those that are laid on a scan have."""
+    """A row of the table of stacks with what only some of the rules ask for."""
 
+    particle: Line | None = Field(
+        None,
+        description="what it is of, so that maps of one particle count once for a state; the scan"
+        " that it is laid on, or else itself, where empty",
+    )
     landmarks: FilePath | None = Field(
         None,
         description="of what is laid: text of points that a person found in both, with columns row,"

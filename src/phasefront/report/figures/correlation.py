@@ -117,7 +117,7 @@ def _draw_slopes(ax: Axes, correlation: xr.Dataset) -> None:
     value, low, high = (correlation[f"slope{end}"].to_numpy() for end in _ENDS)
     names = [str(name) for name in correlation["part"].to_numpy()]
     counts = [
-        f"{name} ({number:.0f} of {points})" if np.isfinite(number) else f"{name} (too few)"
+        f"{name}\n({number:.0f} of {points})" if np.isfinite(number) else f"{name}\n(too few)"
         for name, number, points in zip(
             names, correlation["effective"].to_numpy(), correlation["points"].to_numpy(),
             strict=True,
