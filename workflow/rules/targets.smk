@@ -58,6 +58,11 @@ TARGETS = [
         if PLAN.experiment.virtual
         else []
     ),
+    (
+        result("maps_check.csv")
+        if PLAN.experiment.virtual and PLAN.experiment.virtual.maps
+        else []
+    ),
     result("sweep.csv") if PLAN.sweep.parameters else [],
 ]
 

@@ -23,6 +23,7 @@ from phasefront.experiment.settings.tomography import CellRow
 from phasefront.experiment.stacks import beside_stacks, check_laid, check_stacks, spectra_of
 from phasefront.experiment.tables import optional_table
 from phasefront.experiment.virtual import check_virtual
+from phasefront.experiment.virtual_maps import virtual_stacks
 
 if TYPE_CHECKING:
     from phasefront.diffraction.crystals import Crystal
@@ -240,6 +241,7 @@ class Plan:
             {f"{raw}/{scan}.blo": self.scans.loc[scan, "state"] for scan in scans}
             | {f"{raw}/{log}.mpt": None for log in self.logs.index}
             | {f"{raw}/{pattern}.xye": self.patterns.loc[pattern, "state"] for pattern in patterns}
+            | virtual_stacks(self)
         )
 
     def _check_log(self, log: str, source: str, field: str) -> None:

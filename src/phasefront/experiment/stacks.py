@@ -45,6 +45,24 @@ def repeats(stacks: pd.DataFrame, stack: str) -> list[str]:
     return [stack, *stacks.index[stacks["repeat_of"] == stack]]
 
 
+def first_of(stacks: pd.DataFrame, stack: str) -> str:
+    """The stack whose map one is for: itself, what it repeats, or what it is the low loss of."""
+    row = stacks.loc[stack]
+    if row["kind"] == "low-loss":
+        users = stacks.index[stacks["low_loss"] == stack]
+        return first_of(stacks, users[0]) if len(users) else stack
+    return stack if pd.isna(row["repeat_of"]) else row["repeat_of"]
+
+
+def electrons_before(stacks: pd.DataFrame, stack: str) -> float:
+    """Electrons per nm2 that a stack's positions had taken when half of its own had come."""
+    if stacks.loc[stack, "kind"] != "eels":
+        return 0.0
+    group = repeats(stacks, first_of(stacks, stack))
+    doses = stacks.loc[group[: group.index(stack) + 1], "electrons_per_nm2"].fillna(0.0).to_numpy()
+    return float(doses.astype("f8").sum() - doses[-1] / 2)
+
+
 def check_stacks(experiment: Experiment, stacks: pd.DataFrame, source: str) -> None:
     """Raise InputError where a stack lacks what its chemistry is worked out with."""
     fitted = list(stacks.index[stacks["kind"] == "xray"])

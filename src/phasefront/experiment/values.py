@@ -34,7 +34,13 @@ from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
 from phasefront.experiment.settings.stacks import StackLaying, StackRow
 from phasefront.experiment.settings.tomography import CellRow
 from phasefront.experiment.settings.virtual_series import VirtualMember
-from phasefront.experiment.stacks import mapped, particle_of, repeats
+from phasefront.experiment.stacks import (
+    electrons_before,
+    first_of,
+    mapped,
+    particle_of,
+    repeats,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -157,6 +163,24 @@ def _virtual_series(plan: Plan, series: str) -> dict:
     }
 
 
+def _virtual_stack(plan: Plan, stack: str) -> dict:
+    """All that a file of a virtual map is made from: a `VirtualStackPlan`."""
+    first = first_of(plan.stacks, stack)
+    row = _row(plan.stacks, stack, StackRow)
+    return {
+        "stack": stack,
+        "scan": plan.stacks.loc[first, "scan"],
+        "kind": row["kind"],
+        "asked": plan.experiment.virtual.maps[first].model_dump(mode="json"),
+        "resolution_nm": float(plan.stacks.loc[first, "resolution_nm"]),
+        "beam_kev": row["beam_kev"],
+        "dark_counts": row["dark_counts"],
+        "electrons_before": electrons_before(plan.stacks, stack),
+        "map_seed": plan.seed_of(first),
+        "seed": plan.seed_of(stack),
+    }
+
+
 def _states_on(plan: Plan, log: str) -> list[dict]:
     states = [state for state in plan.experiment.states if state.log == log]
     return [state.model_dump(mode="json") for state in states]
@@ -190,6 +214,7 @@ _OF_ONE = {
     "instrument": {"optics": _optics},
     "stack": {
         "row": lambda plan, stack: _row(plan.stacks, stack, StackRow),
+        "virtual": _virtual_stack,
         "laying": lambda plan, stack: _row(plan.stacks, stack, StackLaying),
         "doses": lambda plan, stack: [
             _row(plan.stacks, name, RepeatDoses) for name in repeats(plan.stacks, stack)
