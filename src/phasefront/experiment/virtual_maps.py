@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from phasefront.core.errors import InputError
 from phasefront.experiment.stacks import first_of, laid
 
@@ -48,7 +50,7 @@ def check_virtual_maps(plan: Plan) -> None:
             )  # fmt: skip
         if expected not in made:
             continue
-        if row["kind"] != "xray" and row["beam_kev"] is None:
+        if row["kind"] != "xray" and pd.isna(row["beam_kev"]):
             raise InputError(
                 table, "a virtual file of losses does not know its beam", field=f"{name}.beam_kev",
                 remedy="give it",

@@ -14,6 +14,9 @@ from phasefront.layouts.map_truth import MAP_TRUTH
 from phasefront.registration.channels import FWHM_OVER_SIGMA
 from phasefront.registration.placement import Placement, interpolated, similarity
 
+# Positions by which grains at the margin of a scan go on beyond it: more than a probe sees. Chosen.
+_BEYOND = 6
+
 
 @dataclass(frozen=True)
 class Specimen:
@@ -48,11 +51,15 @@ class Sight:
     def of(self, image: np.ndarray, *, beside: float = 0.0, shift_nm=(0.0, 0.0)) -> np.ndarray:
         """An image (y, x) of the scan's positions as the map's pixels see it (row, column).
 
-        `beside` is what lies beyond the scan; `shift_nm` (y, x) is how far the specimen moved.
+        Grains go on a little beyond the scan as they end there; `beside` lies beyond these.
+        `shift_nm` (y, x) is how far the specimen moved.
         """
         sigma = self.probe_nm / FWHM_OVER_SIGMA / self.step_nm
-        smooth = ndimage.gaussian_filter(image - beside, sigma, mode="constant")
-        at = (self.placement.positions(self.columns) - np.asarray(shift_nm)) / self.step_nm
+        wider = np.pad(image - beside, _BEYOND, mode="edge")
+        smooth = ndimage.gaussian_filter(wider, sigma, mode="constant")
+        at = (
+            self.placement.positions(self.columns) - np.asarray(shift_nm)
+        ) / self.step_nm + _BEYOND
         return np.nan_to_num(interpolated(smooth, at)) + beside
 
     def content(self, specimen: Specimen) -> tuple[np.ndarray, np.ndarray]:

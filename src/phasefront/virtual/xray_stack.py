@@ -59,6 +59,7 @@ def xray_counts(
     shares = np.stack([4 - valence, valence - 3])
     own = spectra(references)
     moves = rng.normal(0, _FRAME_NM, (len(ENERGIES_EV), 2)).cumsum(axis=0)
+    moves -= moves.mean(axis=0)  # what is laid on each other lies where the mean of the images does
     counts = np.empty((len(ENERGIES_EV), len(sight.placement.row_start), sight.columns))
     for at, energy in enumerate(ENERGIES_EV):
         per_nm = _BELOW * (1 - _FALL * (energy - ENERGIES_EV[0]))
