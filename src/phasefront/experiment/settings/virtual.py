@@ -44,3 +44,8 @@ class Virtual(Model):
     camera: Camera | None = Field(
         None, description="how the virtual patterns lie to the scan; as the scan where absent"
     )
+
+    @property
+    def without_maps(self) -> Virtual:
+        """What scans, logs and powder patterns are made from."""
+        return self.model_copy(update={"maps": {}})
