@@ -2,6 +2,7 @@
 
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,14 @@ from phasefront.layouts.correlation import CORRELATION, CORRELATION_TABLE
 from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.interfaces import INTERFACES
 from phasefront.layouts.phases import MIXED, PHASES, UNDECIDED, UNINDEXED, VACUUM
+from phasefront.layouts.registration import REGISTRATION
 from phasefront.registration.laying import Laid, Optimum, Status
 from phasefront.registration.placement import Placement
 from phasefront.registration.result import as_dataset
 from phasefront.report.figures import correlation as pictures
 from phasefront.report.figures import style
+from phasefront.report.jobs import Jobs
+from phasefront.report.methods_of_stacks import tell_correlations, tell_registrations
 from phasefront.virtual.modalities import make_pair
 
 SEED = 5
@@ -210,3 +214,27 @@ def test_distance_is_from_the_interface_of_the_own_grain():
     assert found[10, 10] == 20.0
     assert np.isnan(found[:, 15:]).all()
     assert np.isnan(found[:, :2]).all()
+
+
+def test_methods_say_where_maps_lie_and_what_they_answer(pair, agreeing, tmp_path):
+    def jobs(layout, **made):
+        steps = []
+        for name, dataset in made.items():
+            netcdf.write(dataset, tmp_path / f"{name}.nc", layout)
+            parameters = {"settings": {"channels": ["diffuse", "dark_field"]}, "margin": 0.1}
+            outputs = [{"path": str(tmp_path / f"{name}.nc")}]
+            steps.append(SimpleNamespace(parameters=parameters, outputs=outputs))
+        return Jobs(steps, {})
+
+    laid = as_dataset(laid_as_it_truly_lies(pair), pair.moving, pair.fixed, pair.label, scan="a")
+    refused = as_dataset(
+        laid_as_it_truly_lies(pair, Status.REFUSED, "chi squared is 3"), pair.moving, pair.fixed,
+        pair.label, scan="b",
+    )  # fmt: skip
+    told = tell_registrations(jobs(REGISTRATION, s1=laid, s2=refused))
+    assert "(diffuse and dark field of the scan)" in told
+    assert "`s1` on `a` was accepted" in told and "1.000 ± 0.010 of the stated" in told
+    assert "`s2` on `b` was refused: chi squared is 3" in told
+    told = tell_correlations(jobs(CORRELATION, s1=agreeing[0]))
+    assert "`s1`: agree (slope" in told
+    assert "by 0.1 ions per formula unit" in told
