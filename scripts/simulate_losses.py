@@ -25,6 +25,7 @@ def simulate_losses(job):
         low=low,
         electrons=asked.light,
         ions_left=math.exp(-plan.electrons_before / decay) if decay else 1.0,
+        shift_seed=plan.shift_seed,
         seed=plan.seed,
     )
     energy = loss_stack.LOW_EV if low else loss_stack.CORE_EV

@@ -177,6 +177,7 @@ def _virtual_stack(plan: Plan, stack: str) -> dict:
         "dark_counts": row["dark_counts"],
         "electrons_before": electrons_before(plan.stacks, stack),
         "map_seed": plan.seed_of(first),
+        "shift_seed": plan.seed_of(row["low_loss"] or stack),
         "seed": plan.seed_of(stack),
     }
 

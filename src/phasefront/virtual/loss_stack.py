@@ -44,11 +44,13 @@ def edge(element: str, energy_ev: np.ndarray, *, white: bool) -> np.ndarray:
 
 
 def loss_counts(
-    specimen: Specimen, sight: Sight, *, low: bool, electrons: float, ions_left: float, seed: int
-) -> np.ndarray:
+    specimen: Specimen, sight: Sight, *, low: bool, electrons: float, ions_left: float,
+    shift_seed: int, seed: int,
+) -> np.ndarray:  # fmt: skip
     """Counts (energy, row, column) at LOW_EV or CORE_EV; `electrons` go to each pixel.
 
-    `ions_left` is the share of the ions that the beam has left there.
+    `ions_left` is the share of the ions that the beam has left there. Edges and their low loss,
+    taken together, have one `shift_seed`, of where the zero loss is.
     """
     rng = np.random.default_rng([seed, 2])
     thick, content = sight.content(specimen)
@@ -66,10 +68,11 @@ def loss_counts(
     fixed = sum(number * atoms[name] for name, number in _ATOMS.items())
     energy = LOW_EV if low else CORE_EV
     counts = np.empty((len(energy), *thick.shape))
+    shifts = np.random.default_rng([shift_seed, 3]).uniform(-_SHIFT_EV, _SHIFT_EV, thick.shape)
     for y, x in np.ndindex(thick.shape):
         paths = thick[y, x] / _FREE_PATH_NM
         spectrum = np.exp(-paths) * sum(term * paths**n for n, term in enumerate(orders))
-        shift = _SHIFT_EV * rng.uniform(-1, 1)
+        shift = shifts[y, x]
         if low:
             counts[:, y, x] = np.interp(LOW_EV - shift, loss, spectrum)
             continue

@@ -41,4 +41,5 @@ class VirtualStackPlan(Model):
     dark_counts: float = 0
     electrons_before: float = Field(0, description="per nm2, half of its own included")
     map_seed: int = Field(description="of its place, which repeats and low losses share")
+    shift_seed: int = Field(description="of its zero loss, which edges share with their low loss")
     seed: int = Field(description="of its noise")
