@@ -29,8 +29,9 @@ class RegistrationSettings(Model):
     probe_nm: Positive | None = Field(
         None, description="full width at half maximum of the scan's probe; a scan step where absent"
     )
+    # As much as the images of a real pair differ by: docs/registration.md.
     unlike: Fraction = Field(
-        0,
+        0.08,
         description="standard error, as a share of the map's signal, by which its contrast differs"
         " from the scan's beyond noise: other energies, a partly coherent probe",
     )
