@@ -1,5 +1,4 @@
 """phasefront: from raw scans, cycling logs and powder patterns to phase fractions, compared.
-
 snakemake --configfile config/demo.yaml
 """
 
