@@ -10,6 +10,7 @@ from scipy import signal, special
 
 from phasefront.virtual.mapping import Sight, Specimen
 
+# Channels of the edges, from below V L to beyond Na K, and of the low loss; chosen.
 CORE_EV, LOW_EV = 460 + 1.0 * np.arange(860), -15 + 0.25 * np.arange(480)
 # Onset in eV, cross section there and the power that it falls with, in one made-up unit: V L
 # without white lines, O K, F K, Na K. Those that a fit is given differ from them.
