@@ -182,17 +182,18 @@ def test_it_is_written_and_tabulated(pair, agreeing, tmp_path):
 
 
 def test_structure_is_by_cells_or_else_by_phases():
-    decision = np.array([[0, 1, MIXED, UNDECIDED, VACUUM, UNINDEXED]])
-    content = np.array([[2.9, 1.1, 2.0, 1.5, 2.0, 2.0]])
+    decision = np.array([[0, 1, MIXED, UNDECIDED, VACUUM, UNINDEXED, 0]])
+    content = np.array([[2.9, 1.1, 2.0, 1.5, 2.0, 2.0, 2.9]])
     by_cells = example(
         PHASES, phase=["Na3", "Na1"], decision=decision, ion_content=content,
-        ion_content_stderr=[[0.1, 0.1, 0.1, 0.0, 0.1, 0.1]],
+        ion_content_stderr=[[0.1, 0.1, 0.1, 0.0, 0.1, 0.1, 0.1]],
+        second_phase=[[-1, -1, -1, -1, -1, -1, 1]],
     )  # fmt: skip
     value, stderr = ion_content_of(by_cells, [3, 1])
-    np.testing.assert_allclose(value, [[2.9, 1.1, 2.0, np.nan, np.nan, np.nan]], rtol=1e-6)
+    np.testing.assert_allclose(value, [[2.9, 1.1, 2.0, *[np.nan] * 4]], rtol=1e-6)
     assert np.isfinite(stderr).tolist() == np.isfinite(value).tolist()
     by_phases = example(
-        PHASES, phase=["LFP", "FP"], decision=decision,
+        PHASES, phase=["LFP", "FP"], decision=decision[:, :6],
         share=[[[1, 0], [0, 1], [0.25, 0.75], [np.nan, np.nan], [np.nan] * 2, [np.nan] * 2]],
         posterior=[[[1, 0], [0.1, 0.9], [0.5, 0.5], [0.5, 0.5], [np.nan] * 2, [np.nan] * 2]],
     )  # fmt: skip

@@ -20,6 +20,8 @@ def ion_content_of(
 
     By the cell, between those of the phases, where these share a lattice. Elsewhere by the phases'
     `ion_contents` and shares, whose error is that of not knowing the phase, by the posterior.
+    Where a second lattice is seen, of a grain over another, nothing is known: the cell is of one of
+    them, and chemistry of both.
     """
     decision = phases["decision"].to_numpy()
     value = phases["ion_content"].to_numpy().astype("f8")
@@ -33,7 +35,13 @@ def ion_content_of(
         stderr = np.sqrt(np.where(np.isfinite(spread), spread, 0.0))
     else:
         stderr = np.where(stderr > 0, stderr, np.nan)
-    known = ~np.isin(decision, (VACUUM, UNINDEXED)) & np.isfinite(value) & np.isfinite(stderr)
+    one_lattice = phases["second_phase"].to_numpy() < 0
+    known = (
+        ~np.isin(decision, (VACUUM, UNINDEXED))
+        & one_lattice
+        & np.isfinite(value)
+        & np.isfinite(stderr)
+    )
     return np.where(known, value, np.nan), np.where(known, stderr, np.nan)
 
 
