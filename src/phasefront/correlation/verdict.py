@@ -69,8 +69,8 @@ def follow(
     laid
         The map laid on the scan.
     systematic
-        Standard error (row, column of the map) of the chemistry by which all pixels are off
-        together, the same way; none where None.
+        Standard error (row, column of the map) of the chemistry by which its pixels are off
+        together; none where None.
     parts
         Positions (y, x) of the scan that are also looked at by themselves: a phase, a grain, a
         distance from the interface.
@@ -97,14 +97,21 @@ def follow(
 
 
 def _shared(predictor: OnGrid, error: np.ndarray) -> Shared:
-    """What a systematic error (row, column; NaN not known) of one standard error makes of slope
-    and mean."""
+    """What a systematic error (row, column; NaN not known) makes of slope and mean.
+
+    Nobody knows how it goes with what is measured. The mean is off by all of it, as if it were one
+    for all points. The slope is off by as much as if points poor and rich in ions, as many of each,
+    were off independently: its root mean square over the predictor's standard deviation and root 2.
+    """
     known = np.isfinite(predictor.value) & np.isfinite(error)
     if not known.any():
         return Shared()
     stderr = np.nan_to_num(predictor.stderr[known])
     found = moments(predictor.value[known], error[known], stderr)
-    return Shared(0.0 if found is None else abs(found[0]), float(abs(error[known].mean())))
+    square = float((error[known] ** 2).mean())
+    return Shared(
+        0.0 if found is None else np.sqrt(square / (2 * found[1])), float(abs(error[known]).mean())
+    )
 
 
 def distance_parts(distance_nm: np.ndarray, edges_nm: tuple[float, ...]) -> dict[str, np.ndarray]:
