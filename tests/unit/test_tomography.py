@@ -1,6 +1,7 @@
 """Cells of electron diffraction tomography: what files say, and how far it is believed."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from cifs_of_two_atoms import cif_text
 from examples import example
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.spatial.transform import Rotation
 
 from phasefront.comparison.sources.source import Material
@@ -29,10 +31,13 @@ from phasefront.report.explorer.particles import particles
 from phasefront.report.figures.tomography import draw_cells
 from phasefront.tomography import strains
 from phasefront.tomography.files import read_statement
+from phasefront.tomography.mixtures import Mixture
+from phasefront.tomography.program_errors import larger_of, stated_covariance
 from phasefront.tomography.reading import read_cell
 from phasefront.tomography.refinement import refine_free
 from phasefront.tomography.settings import lattice_settings
-from phasefront.tomography.statement import Spots, join
+from phasefront.tomography.statement import Spots, Statement, join
+from phasefront.tomography.steps import slope_of
 from phasefront.tomography.table import cell_rows
 from phasefront.virtual.tilt_series import Microscope, cell_at, write_series
 
@@ -125,6 +130,7 @@ def test_a_real_series_of_xds_is_read_whole():
         assert statement.wavelength == 0.02508
     np.testing.assert_allclose(found[0].cell_esd, [0.22, 0.14, 0.22, 0, 0.12, 0])
     assert found[0].count == 609 and found[1].cell_esd is None
+    assert found[0].scale_refined and found[1].scale_refined is None
 
 
 @needs_real
@@ -149,7 +155,7 @@ def test_glycine_is_not_believed_to_what_its_program_promises(tmp_path):
         found = read([PETS / f"glycine.{end}" for end in ends], candidates)
         assert "off the symmetry of p by 1." in found.attrs["refused"]
         assert np.isnan(found["ion_content"])
-        assert found["breaking"] > 100 * found["breaking_freedom"]
+        assert found["breaking"] > 50 * found["breaking_freedom"]
         assert found["cell_error"][4] > 20 * found["stated_cell_esd"][4]
 
 
@@ -344,7 +350,9 @@ def test_a_cell_is_refined_to_its_spots_from_a_start_that_is_off(cell, seed, ind
     reciprocal = np.linalg.inv(upright(cell)).T
     hkl = np.array([h for h in np.ndindex(5, 5, 5) if any(h)]) - [2, 2, 0]
     hkl = hkl[hkl.any(axis=1)]
-    start = reciprocal @ (np.eye(3) + 0.01 * random.uniform(-1, 1, (3, 3)))
+    # Spots without indices are given them by the start: it must be near enough for long axes.
+    off = 0.01 if indexed else 0.002
+    start = reciprocal @ (np.eye(3) + off * random.uniform(-1, 1, (3, 3)))
     noise = 1e-4 * random.normal(size=(len(hkl), 3))
     spots = Spots(hkl @ reciprocal + noise, hkl if indexed else None, start, observed=True)
     found = refine_free(spots, "x")
@@ -437,7 +445,7 @@ def test_what_symmetry_forbids_corrects_a_stretch_along_a_known_direction(sodium
     stretch = np.outer(frame.turning_axis, frame.turning_axis) * 2 - np.eye(3)
     basis, allowed = strains.full_basis(crystal)
     assert allowed == 2
-    systematic = strains.systematic(crystal, np.eye(3), frame, 0.02)
+    systematic = strains.systematic(crystal, np.eye(3), frame, np.array([0.02]))
     found = strains.symmetrised(crystal, 0.004 * stretch, 1e-10 * np.eye(6), systematic, free=True)
     blind = strains.symmetrised(crystal, 0.004 * stretch, 1e-10 * np.eye(6), systematic, free=False)
     scale = strains.coefficients(basis, np.eye(3) + 0.004 * stretch)[:2]
@@ -445,20 +453,19 @@ def test_what_symmetry_forbids_corrects_a_stretch_along_a_known_direction(sodium
     assert abs(ratio @ found.allowed) < 0.02 * abs(ratio @ blind.allowed)
     assert ratio @ found.covariance @ ratio < 0.1 * ratio @ blind.covariance @ ratio
     assert (found.freedom, blind.freedom) == (4, 0)
-    assert found.widened == 1
 
 
 def test_a_breaking_that_nothing_explains_widens_errors(sodium):
     crystal = sodium.crystals[1]
-    systematic = strains.systematic(crystal, np.eye(3), None, 0.0)
-    np.testing.assert_allclose(systematic, strains.FLOOR**2 * np.eye(6))
+    systematic = strains.systematic(crystal, np.eye(3), None, np.zeros(1))
+    np.testing.assert_allclose(systematic[0], strains.FLOOR**2 * np.eye(6))
     shear = np.zeros((3, 3))
     shear[0, 2] = shear[2, 0] = 0.004
     found = strains.symmetrised(crystal, shear, 0 * np.eye(6), systematic, free=True)
     assert found.chi_squared == pytest.approx(2 * 0.004**2 / strains.FLOOR**2, rel=1e-4)
-    assert found.quantile == pytest.approx(2.776, abs=0.001)
     ratio = strains.coefficients(strains.full_basis(crystal)[0], np.diag([1.0, 1, -2]))[:2]
-    expected = found.chi_squared / 4 * strains.FLOOR**2 * ratio @ ratio
+    # A prior of 8 degrees of freedom beside 4 that broke; the variance of Student's of 12.
+    expected = (8 + found.chi_squared) / 12 * 12 / 10 * strains.FLOOR**2 * ratio @ ratio
     assert ratio @ found.covariance @ ratio == pytest.approx(expected, rel=0.02)
 
 
@@ -466,7 +473,7 @@ def test_a_wrong_camera_length_moves_lengths_and_no_ratio(tmp_path, sodium):
     plain, long = (
         read(
             series(tmp_path / str(off), sodium, position_sigma=1e-5, camera_length=off), sodium,
-            "Na2", camera_length_error=0.04,
+            "Na2", camera_length_error=0.04, distortion_error=0.0,
         )
         for off in (0.0, 0.04)
     )  # fmt: skip
@@ -474,8 +481,10 @@ def test_a_wrong_camera_length_moves_lengths_and_no_ratio(tmp_path, sodium):
     assert long["ratio"] == pytest.approx(plain["ratio"].item(), rel=1e-5)
     assert long["ion_content"] == pytest.approx(2.0, abs=0.005)
     width = (long["ratio_high"] - long["ratio_low"]) / 2
-    # 0.07 % of each of two strains, at 95 %.
-    assert width / long["ratio"] == pytest.approx(1.96 * strains.FLOOR * np.sqrt(1.5), rel=0.02)
+    # 0.07 % of each of two strains, at 95 % of Student's: 8 degrees of freedom that errors are as
+    # expected, 4 that symmetry is not broken at all. The program's e.s.d. add a little.
+    half = 2.179 * np.sqrt(8 / 12) * strains.FLOOR * np.sqrt(1.5)
+    assert width / long["ratio"] == pytest.approx(half, rel=0.15)
     np.testing.assert_allclose(long["cell_error"][:3], 0.04 * long["cell"][:3], rtol=0.01)
 
 
@@ -486,6 +495,90 @@ def test_ion_contents_of_exact_series_are_right(tmp_path, sodium, phase):
         found = read(files, sodium, phase)
         assert found["ion_content"] == pytest.approx(content, abs=0.02)
         assert found.attrs["refused"] == "" and found.attrs["spots"] > 200
+
+
+def test_what_a_program_states_is_a_floor_beside_what_spots_say(tmp_path, sodium):
+    files = series(tmp_path, sodium, position_sigma=1e-4)
+    listed = Path(files[0])
+    widths, errors = [], []
+    for esd in (0.0001, 0.05):
+        text = re.sub("cellsu.*", f"cellsu{f' {esd}' * 3}" + " 0.001" * 3, listed.read_text())
+        listed.write_text(text)
+        found = read(files, sodium, "Na2", distortion_error=0.0, largest_ion_error=9)
+        errors.append(found["free_cell_error"].to_numpy())
+        widths.append((found["ion_content_high"] - found["ion_content_low"]).item())
+    assert errors[0][:3].max() < 0.001
+    np.testing.assert_allclose(errors[1][:3], 0.05, rtol=0.01)
+    assert widths[1] > 3 * widths[0]
+
+
+def test_the_error_of_a_camera_length_that_was_refined_is_in_lengths_and_no_ratio():
+    """XDS says 2 % of each length of cinchonine, which is that of the distance alone."""
+    cell = np.array([10.0, 7, 11, 90, 108, 90])
+    esd = np.array([0.2, 0.14, 0.22, 0, 0.1, 0])
+    axes = upright(cell) @ Rotation.from_euler("xyz", [20, -35, 70], degrees=True).as_matrix()
+    for refined, error in ((True, 0.0), (None, 0.02 * np.sqrt(2))):
+        statement = Statement("x", "XDS", cell=cell, cell_esd=esd, scale_refined=refined)
+        covariance = stated_covariance(statement, axes)
+        slope = slope_of(lambda flat: parameters_of(flat.reshape(1, 3, 3))[0], axes)
+        spread = slope @ covariance @ slope.T
+        np.testing.assert_allclose(np.sqrt(np.maximum(np.diag(spread), 0)), esd, atol=1e-6)
+        ratio = np.array([1 / cell[0], -1 / cell[1], 0, 0, 0, 0])
+        assert np.sqrt(max(ratio @ spread @ ratio, 0)) == pytest.approx(error, abs=1e-6)
+
+
+def test_axes_other_than_those_stated_err_by_the_largest_that_is_stated():
+    cell = np.array([9.0, 9, 11, 90, 90, 90])
+    statement = Statement("x", "XDS", cell=cell, cell_esd=np.array([0.009, 0.045, 0.011, 0, 0, 0]))
+    primitive = np.array([[-0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0.5, 0.5, -0.5]]) @ upright(cell)
+    slope = slope_of(lambda flat: parameters_of(flat.reshape(1, 3, 3))[0], primitive)
+    spread = slope @ stated_covariance(statement, primitive) @ slope.T
+    lengths = parameters_of(primitive[None])[0][:3]
+    np.testing.assert_allclose(np.sqrt(np.diag(spread)[:3]), 0.005 * lengths, rtol=1e-6)
+
+
+@settings(deadline=None, max_examples=60)
+@given(seed=st.integers(0, 10_000), size=st.integers(1, 6), rank=st.integers(0, 6))
+def test_the_larger_of_two_covariances_is_below_neither(seed, size, rank):
+    random = np.random.default_rng(seed)
+    one = random.normal(size=(size, size + 3))
+    other = random.normal(size=(size, rank))
+    one, other = one @ one.T, other @ other.T
+    found = larger_of(one, other)
+    for below in (one, other):
+        assert np.linalg.eigvalsh(found - below).min() > -1e-8 * np.trace(found)
+    np.testing.assert_allclose(larger_of(one, 0 * one), one, atol=1e-9 * np.trace(one))
+
+
+def test_a_stretch_that_nobody_states_is_in_the_error(tmp_path, sodium):
+    """Symmetry was imposed, so nothing tells of it: a ratio is then good to a percent at best."""
+    path = tmp_path / "CORRECT.LP"
+    stated = correct(parameters_of(cell_at(CellPath.of(sodium), 1, 1.6)[None])[0])
+    stated = stated.replace(" UNIT CELL", " SPACE GROUP NUMBER 139\n UNIT CELL")
+    path.write_text(stated.replace("0 0 0.1 0 0 0.2", "0.002 0.002 0.002 0 0 0"))
+    found = read([path], sodium, "Na2")
+    assert "its standard error" in found.attrs["refused"]
+    assert found["ratio_high"] - found["ratio_low"] > 0.02 * found["ratio"]
+    known = read([path], sodium, "Na2", distortion_error=0.0)
+    assert known["ion_content"] == pytest.approx(1.6, abs=0.01)
+
+
+@settings(deadline=None, max_examples=40)
+@given(
+    seed=st.integers(0, 1000), parts=st.integers(1, 5), freedom=st.floats(2.5, 30),
+    spread=st.floats(0, 5),
+)  # fmt: skip
+def test_an_interval_of_a_mixture_holds_95_percent_of_it(seed, parts, freedom, spread):
+    random = np.random.default_rng(seed)
+    weights = random.dirichlet(np.ones(parts))
+    values, errors = spread * random.normal(size=parts), random.uniform(0.1, 2, parts)
+    mixture = Mixture(weights, values[:, None], (errors**2)[:, None, None], freedom)
+    mean, low, high = mixture.interval(values, errors)
+    shares = [weights @ stats.t.cdf((end - values) / errors, freedom) for end in (low, high)]
+    np.testing.assert_allclose(shares, [0.025, 0.975], atol=1e-6)
+    assert mean == pytest.approx(mixture.mean[0])
+    if parts == 1:
+        assert mixture.covariance[0, 0] == pytest.approx(errors[0] ** 2 * freedom / (freedom - 2))
 
 
 def study(folder, sodium, count, **stated):
@@ -566,6 +659,7 @@ def test_a_series_integrated_in_a_primitive_cell_is_mapped_to_the_centred_one(tm
     (tmp_path / "INTEGRATE.HKL").write_text(integrated(primitive, turn, 0.3))
     stated = correct(parameters_of(conventional[None])[0])
     stated = stated.replace(" UNIT CELL", " SPACE GROUP NUMBER 139\n UNIT CELL")
+    stated = stated.replace("0 0 0.1 0 0 0.2", "0.002 0.002 0.002 0 0 0")
     (tmp_path / "CORRECT.LP").write_text(stated)
     found = read([tmp_path / name for name in ("CORRECT.LP", "INTEGRATE.HKL")], sodium, "Na2")
     assert found.attrs["spots"] > 200 and found.attrs["refused"] == ""
@@ -601,7 +695,8 @@ def test_a_phases_own_cell_measures_nothing(tmp_path, sodium):
     with pytest.raises(InputError, match="name the row in cell_from of Na2"):
         read([path], sodium, "Na2")
     path.write_text(path.read_text().replace("0.1 0 0 0.2", "0.001 0 0 0"))
-    assert read([path], sodium, "Na2", calibrating=True)["ion_content"] == pytest.approx(2.0)
+    found = read([path], sodium, "Na2", calibrating=True, distortion_error=0.001)
+    assert found["ion_content"] == pytest.approx(2.0)
 
 
 def test_spots_without_an_orientation_are_refused(tmp_path, sodium):

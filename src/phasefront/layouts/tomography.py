@@ -19,7 +19,9 @@ CELL = Layout(
         "free_cell": Variable(
             _CELL, "f8", _MIXED, "the cell free of symmetry, in the phase's setting"
         ),
-        "free_cell_error": Variable(_CELL, "f8", _MIXED, "its s.e. by the spots alone"),
+        "free_cell_error": Variable(
+            _CELL, "f8", _MIXED, "its s.e. by the spots, or by the program where that is larger"
+        ),
         "cell": Variable(_CELL, "f8", _MIXED, "the cell with the phase's symmetry"),
         "cell_error": Variable(
             _CELL, "f8", _MIXED,
@@ -38,7 +40,7 @@ CELL = Layout(
         "forbidden_strain": Variable(
             ("forbidden",), "f8", "1", "the strain that symmetry forbids, which is error"
         ),
-        "breaking": Variable((), "f8", "1", "its chi squared by the errors expected"),
+        "breaking": Variable((), "f8", "1", "its chi squared by the errors expected; by the likely ones, where the stretch is not stated"),
         "breaking_freedom": Variable(
             (), "i4", "1", "its degrees of freedom; 0 where a program imposed the symmetry"
         ),
@@ -53,7 +55,8 @@ CELL = Layout(
         ),
         "setting_misfit": Variable(
             ("setting",), "f8", "1",
-            "chi squared of each way: breaking of symmetry, and distance from the phases' cells",
+            "-2 log of how likely each way is, over the best: by the breaking of symmetry and the"
+            " distance from the phases' cells",
         ),
         **with_ends("ion_content", (), "ions per formula unit by ratios; NaN where refused"),
     },

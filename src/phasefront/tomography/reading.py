@@ -21,11 +21,13 @@ from phasefront.diffraction.optics import electron_wavelength
 from phasefront.experiment.settings.tomography import CellRow, CellSettings
 from phasefront.layouts.dimensions import named_ends
 from phasefront.layouts.tomography import CELL
-from phasefront.tomography.choices import Choice, axial_ratio, choose, hull, padded, slope_of
+from phasefront.tomography.choices import Choice, axial_ratio, choose, hull, padded
 from phasefront.tomography.files import read_statement
+from phasefront.tomography.program_errors import larger_of, stated_covariance, upright
 from phasefront.tomography.refinement import FreeCell, refine_free
 from phasefront.tomography.settings import lattice_settings
 from phasefront.tomography.statement import Statement, join, words
+from phasefront.tomography.steps import slope_of
 
 # Relative. Wavelengths are often typed in, with two or three digits.
 _SAME_WAVELENGTH = 0.01
@@ -83,7 +85,7 @@ def read_cell(
             matrix, measured, crystal,
             observed=observed,
             frame=statement.frame if oriented else None,
-            distortion=settings.distortion_error or 0.0,
+            distortion=settings.distortion_error,
             path=path,
             phase=index,
         )
@@ -115,8 +117,8 @@ def read_cell(
             "breaking_freedom": best.strain.freedom,
             **named_ends("ratio", axial_ratio(path, index, best)),
             "transformation": np.array([one.transformation for one in choices]),
-            "setting_ion_content": [one.content for one in choices],
-            "setting_misfit": [one.misfit for one in choices],
+            "setting_ion_content": [one.content[0] for one in choices],
+            "setting_misfit": [one.misfit - best.misfit for one in choices],
             **named_ends("ion_content", np.full(3, np.nan) if refused else content),
         },
         {
@@ -188,37 +190,31 @@ def _refined(statement: Statement, source: str) -> FreeCell | None:
 
 
 def _measured(statement, free, settings, source) -> tuple[np.ndarray, np.ndarray]:
-    """Rows a, b, c (3, 3) of the measured cell and the covariance (9, 9) of their nine numbers."""
+    """Rows a, b, c (3, 3) of the measured cell and the covariance (9, 9) of their nine numbers.
+
+    Where spots tell errors of their own, what the program states is a floor beside them.
+    """
     if free is not None:
         axes = np.linalg.inv(free.axes).T
-        if statement.spots.observed:
-            turn = slope_of(lambda flat: np.linalg.inv(flat.reshape(3, 3)).T.ravel(), free.axes)
-            return axes, turn @ free.covariance @ turn.T
     elif statement.axes is not None:
         axes = np.linalg.inv(statement.axes).T
     else:
-        axes = _upright(statement.cell)
-    esd = statement.cell_esd
-    if esd is None or not esd.any():
-        if settings.distortion_error is None:
-            raise InputError(
-                source, "the cell has no standard uncertainties, or zeros",
-                field="cells.distortion_error",
-                remedy="state the error of distortions in the config, or name the file with the"
-                " errors, or with observed spots",
-            )  # fmt: skip
-        esd = np.zeros(6)
-    upright = _upright(statement.cell)
-    slope = slope_of(lambda cell: _upright(cell).ravel(), statement.cell)
-    # The axes may stand turned; errors of the cell are turned along.
-    turn = np.kron(np.eye(3), (np.linalg.inv(upright) @ axes).T)
-    covariance = turn @ slope @ np.diag(esd**2) @ slope.T @ turn.T
-    return axes, covariance
-
-
-def _upright(cell: np.ndarray) -> np.ndarray:
-    """Rows a, b, c of a cell: a along x, b in the plane of x and y."""
-    return np.array(gemmi.UnitCell(*cell).orth.mat).T
+        axes = upright(statement.cell)
+    stated = statement.cell_esd is not None and statement.cell_esd.any()
+    if free is not None and statement.spots.observed:
+        turn = slope_of(lambda flat: np.linalg.inv(flat.reshape(3, 3)).T.ravel(), free.axes)
+        by_spots = turn @ free.covariance @ turn.T
+        if stated:
+            return axes, larger_of(by_spots, stated_covariance(statement, axes))
+        return axes, by_spots
+    if not stated and settings.distortion_error is None:
+        raise InputError(
+            source, "the cell has no standard uncertainties, or zeros",
+            field="cells.distortion_error",
+            remedy="state the error of distortions in the config, or name the file with the"
+            " errors, or with observed spots",
+        )  # fmt: skip
+    return axes, stated_covariance(statement, axes) if stated else np.zeros((9, 9))
 
 
 def _refusal(best: Choice, crystal, path, content, settings) -> str:

@@ -41,6 +41,7 @@ def read_correct(path: str | Path) -> Statement:
     wavelength = _after(lines, "X-RAY_WAVELENGTH=")
     spots = re.search(r"DERIVED FROM\s+(\d+)\s+INDEXED SPOTS", part[0])
     number = int(text.numbers(path, group, 1, "SPACE GROUP NUMBER")[0]) if group else None
+    refined = _after(part, "REFINED PARAMETERS:") or ""
     return Statement(
         str(path), _PROGRAM,
         cell=text.cell_of(path, cell, "UNIT CELL PARAMETERS"),
@@ -49,6 +50,8 @@ def read_correct(path: str | Path) -> Statement:
         space_group=str(number) if number else None,
         wavelength=text.positive(path, wavelength, "X-RAY_WAVELENGTH") if wavelength else None,
         count=int(spots[1]) if spots else None,
+        # XDS calls the detector's place POSITION, and in older versions its distance DISTANCE.
+        scale_refined=bool({"POSITION", "DISTANCE"} & set(refined.split())),
     )  # fmt: skip
 
 
