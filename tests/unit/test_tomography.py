@@ -855,7 +855,7 @@ def test_the_script_refuses_in_a_sentence_and_leaves_nothing(tmp_path, sodium):
         "row": row(files, "Na2", voltage_kv=300).model_dump_json(),
         "settings": "{}", "names": json.dumps(NAMES), "ion-contents": "[3, 2, 1]",
         "shared-lattice": json.dumps({"axes": sodium.parent_axes, "point_group": "4/mmm"}),
-        "calibrating-patterns": "{}", "cell": str(tmp_path / "out/p1.nc"),
+        "cells-from": "[]", "cell": str(tmp_path / "out/p1.nc"),
     }  # fmt: skip
     options = [part for name, value in given.items() for part in (f"--{name}", value)]
     done = subprocess.run(

@@ -35,7 +35,7 @@ rule calibrate_scan:
     input:
         scan=of_raw_scan(raw),
         parts=of_raw_scan(parts),
-        cifs=by_method("phases", PLAN.cifs),
+        cifs=by_method("phases", CIFS),
         standard=by_method("standard", result("calibration/standard.nc")),
         code=code("calibrate_scan"),
     output:

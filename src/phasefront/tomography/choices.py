@@ -14,6 +14,9 @@ from phasefront.tomography import strains
 from phasefront.tomography.statement import Frame
 from phasefront.tomography.steps import slope_of
 
+# Degree, and relative of lengths: a lattice that is this far from its symmetry is of a twin, of
+# another symmetry or of an instrument in disorder, and no error of a few per mille.
+_LARGEST_ANGLE, _LARGEST_LENGTH = 0.5, 0.01
 # A forbidden strain below this is rounding: the program imposed the symmetry.
 _IMPOSED = 2e-4
 
@@ -98,6 +101,18 @@ def _parts(strain: strains.Strain) -> tuple[np.ndarray, np.ndarray]:
 def _filled(vectors: np.ndarray, matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     rest = 6 - vectors.shape[1]
     return np.pad(vectors, ((0, 0), (0, rest))), np.pad(matrices, ((0, 0), (0, rest), (0, rest)))
+
+
+def off_symmetry(free: np.ndarray, kept: np.ndarray, crystal: Crystal) -> str:
+    """How far a cell (6,) is off the same with the phase's symmetry, where that is too far to be an
+    error; else empty."""
+    angle, length = np.abs(free[3:] - kept[3:]).max(), np.abs(free[:3] / kept[:3] - 1).max()
+    if angle <= _LARGEST_ANGLE and length <= _LARGEST_LENGTH:
+        return ""
+    return (
+        f"off the symmetry of {crystal.name} by {angle:.2f} degrees and {100 * length:.1f} %:"
+        " distortions to correct, a twin or another symmetry"
+    )
 
 
 def hull(choices: Sequence[Choice]) -> np.ndarray:

@@ -21,7 +21,14 @@ from phasefront.diffraction.optics import electron_wavelength
 from phasefront.experiment.settings.tomography import CellRow, CellSettings
 from phasefront.layouts.dimensions import named_ends
 from phasefront.layouts.tomography import CELL
-from phasefront.tomography.choices import Choice, axial_ratio, choose, hull, padded
+from phasefront.tomography.choices import (
+    Choice,
+    axial_ratio,
+    choose,
+    hull,
+    off_symmetry,
+    padded,
+)
 from phasefront.tomography.files import read_statement
 from phasefront.tomography.program_errors import larger_of, stated_covariance, upright
 from phasefront.tomography.refinement import FreeCell, refine_free
@@ -31,9 +38,6 @@ from phasefront.tomography.steps import slope_of
 
 # Relative. Wavelengths are often typed in, with two or three digits.
 _SAME_WAVELENGTH = 0.01
-# Degree, and relative of lengths: a lattice that is this far from its symmetry is of a twin, of
-# another symmetry or of an instrument in disorder, and no error of a few per mille.
-_LARGEST_ANGLE, _LARGEST_LENGTH = 0.5, 0.01
 # Standard errors off the cells between those of the phases, beyond which it is none of them.
 _FARTHEST_FROM_PATH = 4.0
 # Of chi squared. A way to choose axes that is worse by more has odds of 1 to 20 against the best.
@@ -221,12 +225,8 @@ def _refusal(best: Choice, crystal, path, content, settings) -> str:
     """Why a cell tells no ion content; empty where it does."""
     free = parameters_of(best.axes[None])[0]
     kept = cell_parameters(crystal, padded(best.strain)[0])[0]
-    angle, length = np.abs(free[3:] - kept[3:]).max(), np.abs(free[:3] / kept[:3] - 1).max()
-    if angle > _LARGEST_ANGLE or length > _LARGEST_LENGTH:
-        return (
-            f"off the symmetry of {crystal.name} by {angle:.2f} degrees and {100 * length:.1f} %:"
-            " distortions to correct, a twin or another symmetry"
-        )
+    if said := off_symmetry(free, kept, crystal):
+        return said
     if path is None:
         return "the phases share no lattice (parent_axes) with an ion content of its own each"
     if len(best.strain.allowed) < 2:
