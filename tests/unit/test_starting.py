@@ -408,13 +408,13 @@ def test_what_no_file_of_a_tilt_series_says_stays_open(folder):
     table = "config/mine/cells.tsv: particle"
     assert left.keys() == {
         "config/mine.yaml: cells.distortion_error",
-        *(f"{table}.{column}" for column in ("state", "phase", "voltage_kv")),
+        *(f"{table}.{column}" for column in ("state", "voltage_kv")),
     }
     assert left[f"{table}.state"] == "one of a"
-    assert left[f"{table}.phase"] == "one of Na3V2PO42F3, NaV2PO42F3"
+    assert "the one with a lattice like it" in (folder / "config/mine/cells.tsv").read_text()
 
 
-def test_a_lattice_of_no_phase_or_several_asks_for_it(folder):
+def test_a_lattice_of_no_phase_asks_for_it(folder):
     listed = "cell 5 5 5 90 90 90\ncellsu 0.1 0.1 0.1 0 0 0\nubmatrix\n.2 0 0\n0 .2 0\n0 0 .2\n"
     (folder / "a.celllist").write_text(f"cellItem active\n{listed}cellCentering P\nendCellItem\n")
     left = begin(tilts=["a.celllist"])
