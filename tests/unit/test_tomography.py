@@ -23,15 +23,17 @@ from phasefront.core.errors import InputError
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.cell_path import Path as CellPath
 from phasefront.diffraction.cells import parameters_of
+from phasefront.diffraction.crystals import read_crystal
 from phasefront.experiment import values
 from phasefront.experiment.plan import Plan
 from phasefront.experiment.settings.tomography import CellRow, CellSettings
-from phasefront.layouts.tomography import CELL, CELL_TABLE
+from phasefront.layouts.tomography import CANDIDATE_CELL, CELL, CELL_TABLE
 from phasefront.report.explorer.particles import particles
 from phasefront.report.figures.tomography import draw_cells
 from phasefront.tomography import strains
 from phasefront.tomography.files import read_statement
 from phasefront.tomography.mixtures import Mixture
+from phasefront.tomography.priors import refine_candidate, write_cif
 from phasefront.tomography.program_errors import larger_of, stated_covariance
 from phasefront.tomography.reading import read_cell
 from phasefront.tomography.refinement import refine_free
@@ -302,6 +304,16 @@ def test_a_list_of_reflections_without_its_end_is_refused(tmp_path):
         ("a.cif", cif((9, 9, 9, 90, 90, 90)) + "_pd_meas_2theta_range_min 5\n", "a powder pattern"),
         ("a.cif", cif((9, 9, 9, 90, 90, 90)) + "_twin_dimension two\n", "of a twin"),
         ("a.cif", cif((9, 9, 9, 90, 90, 90)).replace("0.02508", "1.5406"), "fast electrons"),
+        ("a.ins", shelx((9, 9, 9, 90, 90, 90)).replace("0.02508", "0.71073"), "fast electrons"),
+        ("a.m50", jana((9, 9, 9, 90, 90, 90)).replace("0.02508", "1.5406"), "fast electrons"),
+        ("a.expt", dials((9, 9, 9, 90, 90, 90)).replace("0.02508", "0.9763"), "fast electrons"),
+        ("GXPARM.XDS", gxparm((9, 9, 9, 90, 90, 90)).replace("0.02508", "1.0"), "fast electrons"),
+        ("CORRECT.LP", correct((9, 9, 9, 90, 90, 90)).replace("0.02508", "1.0"), "fast electrons"),
+        (
+            "a.pts",
+            "lambda 0.71\nimagelist\n1.tiff 0 0 0 1 0 0 0 1\nendimagelist\n",
+            "fast electrons",
+        ),
         ("a.cif", "data_a\n_cell_length_a 9\ndata_b\n_cell_length_a 9\n", "2 cells"),
         ("a.ins", shelx((9, 9, 9, 90, 90, 90)).replace("END", "TWIN -1 0 0 0 -1 0 0 0 1"), "twin"),
         ("a.m50", jana((9, 9, 9, 90, 90, 90)) + "ndim 4 ncomp 1\n", "modulated"),
@@ -688,7 +700,7 @@ def test_a_cell_that_nothing_says_is_of_electrons_is_refused(tmp_path, sodium):
 
 
 def test_a_phases_own_cell_measures_nothing(tmp_path, sodium):
-    with pytest.raises(InputError, match="a phase's own cell measures nothing"):
+    with pytest.raises(InputError, match=r"that of \S*/Na2V2PO42F3\.cif itself.*measures nothing"):
         read([ROOT / "config/structures/Na2V2PO42F3.cif"], sodium, "Na2", voltage=200)
     path = tmp_path / "a.ins"
     path.write_text(shelx(sodium.crystals[1].cell).replace("LATT -1", "LATT -2"))
@@ -809,12 +821,13 @@ def config(monkeypatch, tmp_path):
     """The demo's config with a table of cells of these rows; the plan that comes of it."""
     monkeypatch.chdir(ROOT)
 
-    def planned(*rows, cell_from=()):
+    def planned(*rows, cell_from=(), cell_prior=()):
         table = tmp_path / "cells.tsv"
         table.write_text("\n".join(["cell\tstate\tphase\tpaths", *map("\t".join, rows), ""]))
         content = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
         content["tables"]["cells"] = str(table)
         content["material"]["phases"][0]["cell_from"] = list(cell_from)
+        content["material"]["phases"][0]["cell_prior"] = list(cell_prior)
         return Plan.parse(content, "demo.yaml")
 
     return planned
@@ -866,3 +879,102 @@ def test_the_script_refuses_in_a_sentence_and_leaves_nothing(tmp_path, sodium):
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1 and "that of 300 kV" in done.stderr
     assert list((tmp_path / "out").iterdir()) == []
+
+
+# ------------------------------------------------------------------------ priors of candidates
+
+
+def particles_of(folder, sodium, count, content=2.2, **stated):
+    """Cells of tilt series of Na2 at an ion content, each in an orientation of its own."""
+    return [
+        read(
+            series(folder / str(seed), sodium, "Na2", content, seed=seed, camera_length=0.02),
+            sodium, "Na2", **{"distortion_error": 0.0, **stated},
+        )
+        for seed in range(count)
+    ]  # fmt: skip
+
+
+def test_a_candidates_cell_is_that_of_its_particles_and_its_cif_by_their_errors(tmp_path, sodium):
+    crystal = sodium.crystals[1]
+    cells = particles_of(tmp_path, sodium, 3)
+    true = parameters_of(cell_at(CellPath.of(sodium), 1, 2.2)[None])[0]
+    basis = strains.strain_basis(crystal)
+    ratio = strains.coefficients(basis, np.diag([1.0, 1, -2])) / np.sqrt(6)
+    ratios, errors = [], []
+    for tolerance in (0.002, 0.005, 0.1):
+        found = refine_candidate(cells, crystal, tolerance=tolerance)
+        CANDIDATE_CELL.check(found, "a.nc")
+        cell = found["cell"].to_numpy()
+        ratios.append(cell[2] / cell[0])
+        errors.append(np.sqrt(ratio @ found["strain_covariance"].to_numpy() @ ratio))
+        assert gemmi.UnitCell(*cell).volume == pytest.approx(crystal.volume, rel=1e-9)
+    # The better the CIF's cell is known, the nearer to it; one that may be far off tells nothing.
+    own = crystal.cell[2] / crystal.cell[0]
+    assert own > ratios[0] > ratios[1] > ratios[2]
+    assert ratios[2] == pytest.approx(true[2] / true[0], rel=0.001)
+    # Of the ratio: of three particles with 0.07 % each at most, and less with the CIF.
+    assert errors[0] < errors[1] < errors[2] < 7e-4
+
+
+def test_particles_that_scatter_are_a_wider_prior(tmp_path, sodium):
+    crystal = sodium.crystals[1]
+    alike = particles_of(tmp_path / "a", sodium, 2, 2.0)
+    apart = [*alike[:1], *particles_of(tmp_path / "b", sodium, 2, 2.6)[1:]]
+    basis = strains.strain_basis(crystal)
+    ratio = strains.coefficients(basis, np.diag([1.0, 1, -2]))
+    errors = []
+    for cells in (alike, apart):
+        found = refine_candidate(cells, crystal, tolerance=0.1)
+        errors.append(ratio @ found["strain_covariance"].to_numpy() @ ratio)
+    assert found["between"] > 5
+    assert errors[1] > 3 * errors[0]
+    assert np.isnan(refine_candidate(alike[:1], crystal, tolerance=0.1)["between"])
+
+
+def test_particles_that_are_not_of_the_phase_are_no_prior(tmp_path, sodium):
+    crystal = sodium.crystals[1]
+    cells = particles_of(tmp_path, sodium, 2, 2.9)
+    with pytest.raises(InputError, match=r"no prior for the cell of Na2: .* errors off the CIF"):
+        refine_candidate(cells, crystal, tolerance=0.0005)
+    broken = cells[0].assign(free_cell=cells[0]["free_cell"] + [0, 0, 0, 0, 0.9, 0])
+    with pytest.raises(InputError, match=r"off the symmetry of Na2 by 0\.9"):
+        refine_candidate([broken], crystal, tolerance=0.01)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_a_cif_with_the_refined_cell_is_the_same_structure(tmp_path, sodium, number):
+    crystal = sodium.crystals[number]
+    cell = np.array(crystal.cell) * [1.001, 1.001, 0.998, 1, 1, 1]
+    found = example(CANDIDATE_CELL, cell=cell)
+    write_cif(crystal.path, found, tmp_path / "a.cif")
+    again = read_crystal(tmp_path / "a.cif", name=crystal.name)
+    np.testing.assert_allclose(again.cell, cell, atol=1e-6)
+    assert again.formula == crystal.formula
+    assert again.space_group.xhm() == crystal.space_group.xhm()
+    assert again.atoms[["x", "y", "z"]].equals(crystal.atoms[["x", "y", "z"]])
+
+
+@pytest.mark.parametrize(
+    ("prior", "cell_from", "said"),
+    [
+        (["p9"], [], "'p9' is no row of the table of cells for Na3"),
+        (["p2"], [], "'p2' is no row of the table of cells for Na3"),
+        (["p1"], ["p1"], "'p1' is in cell_from too, so that it would count twice"),
+        (["p1", "p1"], [], "'p1' stands there twice"),
+    ],
+)
+def test_a_prior_is_of_particles_of_the_phase_and_counts_once(config, prior, cell_from, said):
+    rows = ("p1", "x2.5", "Na3", "a.expt"), ("p2", "x2.5", "Na2", "b.expt")
+    with pytest.raises(InputError, match=re.escape(said)):
+        config(*rows, cell_from=cell_from, cell_prior=prior)
+
+
+def test_a_prior_stays_out_of_the_comparison(config):
+    plan = config(("p1", "x2.5", "Na3", "a.expt"), cell_prior=["p1"])
+    material = plan.experiment.material
+    assert material.calibrating_patterns == {"p1": ["Na3"]}
+    assert material.cells_from == [] and material.cell_priors == {"Na3": ["p1"]}
+    source = Tomography()
+    told = Material(NAMES, [], material.calibrating_patterns)
+    assert source.left_out([cell("p1", 2.0, 0.02), cell("p2", 2.0, 0.02)], told) == ["p1"]

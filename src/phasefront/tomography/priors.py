@@ -8,14 +8,16 @@ from pathlib import Path
 import gemmi
 import numpy as np
 import xarray as xr
+from scipy.linalg import null_space
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
-from phasefront.diffraction.cells import cell_parameters
+from phasefront.diffraction.cells import cell_parameters, propagated, strain_basis
 from phasefront.diffraction.cifs import structure_block
 from phasefront.diffraction.crystals import Crystal
 from phasefront.layouts.tomography import CANDIDATE_CELL
 from phasefront.tomography.choices import off_symmetry
+from phasefront.tomography.strains import coefficients
 
 # Standard errors between particles and CIF beyond which one of them is not of this phase.
 _FARTHEST = 4.0
@@ -43,40 +45,58 @@ def refine_candidate(
     Returns a CANDIDATE_CELL dataset. Raises InputError for a particle that breaks the symmetry too
     far, and where particles and CIF are over 4 standard errors apart.
     """
+    names = ", ".join(found.attrs["cell_name"] for found in cells)
     for found in cells:
         if said := off_symmetry(found["free_cell"].to_numpy(), found["cell"].to_numpy(), crystal):
             raise _unusable(found.attrs["cell_name"], crystal, said)
-    strains = np.array([found["strain"].to_numpy() for found in cells])
-    weights = np.linalg.inv(np.array([found["strain_covariance"].to_numpy() for found in cells]))
+    basis = np.array(strain_basis(crystal))
+    if len(basis) < 2:
+        raise _unusable(names, crystal, "its lattice has no ratio that could differ")
+    # Strains that change ratios: at right angles to that of all lengths alike.
+    alike = coefficients(basis, np.eye(3)) / np.sqrt(3)
+    ratios = null_space(alike[None]).T
+
+    def at_volume(strain: np.ndarray) -> np.ndarray:
+        """The strain (n, m - 1) of ratios alone, in which the unknown scale has no part."""
+        stretch = np.eye(3) + np.einsum("nk,kij->nij", strain[:, : len(basis)], basis)
+        scale = np.cbrt(np.linalg.det(stretch))[:, None, None]
+        return np.einsum("nij,kij->nk", stretch / scale, basis) @ ratios.T
+
+    rest = 6 - len(basis)
+    found = np.pad([one["strain"].to_numpy() for one in cells], ((0, 0), (0, rest)))
+    spread = [one["strain_covariance"].to_numpy() for one in cells]
+    spread = np.pad(spread, ((0, 0), (0, rest), (0, rest)))
+    strains = at_volume(found)
+    weights = np.linalg.inv(propagated(at_volume, found, spread))
     weight = weights.sum(axis=0)
     mean = np.linalg.solve(weight, np.einsum("nij,nj->i", weights, strains))
     off = strains - mean
-    # Scales are not known and tell nothing of scatter: they are no degrees of freedom.
-    freedom = (len(cells) - 1) * (strains.shape[1] - 1)
+    freedom = (len(cells) - 1) * len(ratios)
     between = np.einsum("ni,nij,nj->", off, weights, off) / freedom if freedom else np.nan
     weight = weight / max(1.0, np.nan_to_num(between))
-    own = np.eye(len(mean)) / tolerance**2
-    covariance = np.linalg.inv(weight + own)
-    apart = float(np.sqrt(mean @ np.linalg.inv(np.linalg.inv(weight) + np.linalg.inv(own)) @ mean))
+    both = np.linalg.inv(weight) + tolerance**2 * np.eye(len(mean))
+    apart = float(np.sqrt(mean @ np.linalg.inv(both) @ mean))
     if apart > _FARTHEST:
         raise _unusable(
-            ", ".join(found.attrs["cell_name"] for found in cells), crystal,
+            names, crystal,
             f"{apart:.1f} standard errors off the CIF, whose cell is good to {tolerance:g}",
         )  # fmt: skip
-    strain = covariance @ weight @ mean
+    covariance = np.linalg.inv(weight + np.eye(len(mean)) / tolerance**2)
+    strain = covariance @ weight @ mean @ ratios
     return netcdf.build(
         CANDIDATE_CELL,
         {
             "cell": _at_volume(cell_parameters(crystal, _padded(strain))[0], crystal.volume),
             "strain": strain,
-            "strain_covariance": covariance,
-            "particle_strain": strains,
+            "strain_covariance": ratios.T @ covariance @ ratios
+            + tolerance**2 * np.outer(alike, alike),
+            "particle_strain": strains @ ratios,
             "between": between,
             "off": apart,
         },
         {
             "phase": crystal.name,
-            "cells": ", ".join(found.attrs["cell_name"] for found in cells),
+            "cells": names,
             "tolerance": tolerance,
         },
     )

@@ -166,10 +166,9 @@ def _wavelength(statement: Statement, row: CellRow) -> float:
 
 
 def _refuse_own(statement, crystals: Sequence[Crystal], source: str, *, calibrating: bool) -> None:
-    paths = {Path(crystal.path).resolve() for crystal in crystals}
     for crystal in crystals:
         same = np.allclose(statement.cell, crystal.cell, rtol=_SAME_CELL, atol=0)
-        if Path(source).resolve() in paths or (same and not calibrating):
+        if Path(source).resolve() == Path(crystal.path).resolve() or (same and not calibrating):
             raise InputError(
                 source, f"its cell is that of {crystal.path} itself, {words(statement.cell)}",
                 field="cell", remedy="a phase's own cell measures nothing: give the tilt series'"
@@ -237,7 +236,7 @@ def _refusal(best: Choice, crystal, path, content, settings) -> str:
     if error > settings.largest_ion_error:
         return (
             f"its standard error, {error:.2g} ions per formula unit, is above"
-            f" {settings.largest_ion_error:g}"
+            f" {settings.largest_ion_error:g} (cells.largest_ion_error)"
         )
     return ""
 
