@@ -14,6 +14,27 @@ def of_series(path):
     )
 
 
+def calibration_of_series(wildcards):
+    """What the scans of a scan's series share, if it is of one."""
+    series = scan_row(wildcards)["series"]
+    if not isinstance(series, str):
+        return []
+    return result(f"calibration_of_series/{series}.nc")(wildcards)
+
+
+def raw_scans_of_series(find):
+    """What the paths of a series' raw scans lead to."""
+
+    def found(wildcards):
+        scans = PLAN.raw_scans_of_series(wildcards.series)
+        made = [find(path) for path in PLAN.scans.loc[scans, "path"]]
+        return [
+            path for one in made for path in (one if isinstance(one, list) else [one])
+        ]
+
+    return found
+
+
 def pictured_grains(series):
     """The file of simulated grains, for a series in which some are pictured."""
     fronts = PLAN.experiment.virtual.series[series].fronts

@@ -138,6 +138,11 @@ class Plan:
         """Identifiers of the scans of a series."""
         return list(self.scans.index[self.scans["series"] == series])
 
+    def raw_scans_of_series(self, series: str) -> list[str]:
+        """Identifiers of those of them whose patterns are there."""
+        of_series = self.scans_of_series(series)
+        return [scan for scan in self.scans_of_kind("scan") if scan in of_series]
+
     def scans_of(self, state: str) -> list[str]:
         """Identifiers of a state's scans."""
         return list(self.scans.index[self.scans["state"] == state])
@@ -191,14 +196,14 @@ class Plan:
             _check_known(self.scans, "instrument", set(self.experiment.instruments), tables.scans)
             for scan in self.scans_in_series:
                 self._check_log(self.scans.loc[scan, "log"], tables.scans, f"{scan}.log")
+            self._check_cameras()
         if len(self.patterns):
             _check_known(self.patterns, "state", states, tables.powder)
             self._check_refined()
         if len(self.stacks):
             _check_known(self.stacks, "state", states, tables.stacks)
             check_stacks(self.experiment, self.stacks, self.source)
-        scan_series = dict.fromkeys(self.scans.loc[self.scans_in_series, "series"])
-        self.batches.check_references(list(scan_series), self._check_log)
+        self.batches.check_references(self.series, self._check_log)
         if len(self.cells):
             self._check_cells()
         for phase in self.experiment.material.phases:
@@ -255,6 +260,19 @@ class Plan:
                 field=field,
                 remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
             )
+
+    def _check_cameras(self) -> None:
+        """Scans of a series are of one instrument, whose lenses they share."""
+        for series, rows in self.scans.groupby("series", sort=False):
+            others = rows.index[rows["instrument"] != rows["instrument"].iloc[0]]
+            if len(others):
+                raise InputError(
+                    self.experiment.tables.scans,
+                    f"scans {rows.index[0]!r} and {others[0]!r} of the series {series!r} are of"
+                    " two instruments, whose scales have nothing to do with each other",
+                    field=f"{others[0]}.instrument",
+                    remedy="give each instrument's scans a series of their own",
+                )
 
     def _check_cells(self) -> None:
         """Cells are of the config's states and phases, and have no name of a pattern."""

@@ -3,8 +3,8 @@
 A path leads to one of these:
 
 - a section of the config, or a value in it: `grains`, `spots.position_sigma`, `material.names`;
-- what tables and config together say of a scan, a log, a powder pattern, a batch of them, a cell,
-  a stack or an instrument, as `scan.grains-x2.5.layout` or `log.charge.row`;
+- what tables and config together say of a scan, a series of them, a log, a powder pattern, a batch
+  of them, a cell, a stack or an instrument, as `scan.grains-x2.5.layout` or `log.charge.row`;
 - `virtual_series.NAME.plan`, all that a virtual in situ series is made from;
 - what they say of all of them: `links`, `cameras`, `raw_paths`, `instruments_of_raw_scans`,
   `explored_scans`;
@@ -188,6 +188,14 @@ _OF_ONE = {
         "doses": lambda plan, stack: [
             _row(plan.stacks, name, RepeatDoses) for name in repeats(plan.stacks, stack)
         ],
+    },
+    "series": {
+        "layouts": lambda plan, series: {
+            scan: _row(plan.scans, scan, ScanLayout) for scan in plan.raw_scans_of_series(series)
+        },
+        "optics": lambda plan, series: _optics(
+            plan, plan.scans.loc[plan.scans_of_series(series)[0], "instrument"]
+        ),
     },
     "virtual_series": {"plan": _virtual_series},
 }
