@@ -36,7 +36,7 @@ rule calibrate_series:
     input:
         scans=raw_scans_of_series(raw),
         parts=raw_scans_of_series(parts),
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("calibrate_series"),
     output:
         **recorded(calibration="calibration_of_series/{series}.nc"),
