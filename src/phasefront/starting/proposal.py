@@ -136,6 +136,7 @@ def propose(request: Request) -> Proposal:
         ],
     }
     tables = {table: rows for table, rows in tables.items() if rows}
+    unsure = [name for one, name in zip(series, series_names, strict=True) if not one.errors]
     config = {
         "run": Statement(request.run),
         "title": Statement("", "a line that says what the experiment is"),
@@ -145,7 +146,7 @@ def propose(request: Request) -> Proposal:
         "tables": Statement(
             {name: Statement(f"config/{request.run}/{name}.tsv") for name in tables}
         ),
-        **({} if all(one.errors for one in series) else {"cells": cells_section()}),
+        **({"cells": cells_section(unsure)} if unsure else {}),
         "states": _states(states, logs, log_names),
     }
     return Proposal(request.run, Statement(config), tables)

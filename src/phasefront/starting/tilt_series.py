@@ -118,10 +118,11 @@ def cell_row(
     }
 
 
-def cells_section() -> Statement:
-    """Settings of cells where a series has no errors of its own."""
-    what = "of the difference of half axes of what should be a circle, relative: no file has errors"
-    return Statement({"distortion_error": to_fill_in(f"standard error {what}")})
+def cells_section(without: Sequence[str]) -> Statement:
+    """Settings of cells where these series have no errors of their own."""
+    what = "standard error of a stretch of patterns: of the difference of half axes of what should"
+    why = f"be a circle, relative; files of {', '.join(without)} have no errors"
+    return Statement({"distortion_error": to_fill_in(f"{what} {why}")})
 
 
 def _may_be(statement, crystal: Crystal) -> bool:
