@@ -1,6 +1,7 @@
 """Tilt series beside the other sources: what runs when they come, become a prior, and go."""
 
 import json
+import zipfile
 
 import numpy as np
 import pandas as pd
@@ -75,7 +76,11 @@ def test_cells_come_into_a_finished_run_become_a_prior_and_go(finished_project, 
     summary = json.loads((results / "summary.json").read_text())
     assert all(np.isfinite(state["x"]["cells"]["value"]) for state in summary["states"])
     assert "particles" in (results / "explorer.html").read_text()
-    assert "**Cells of particles.**" in (results / "methods.md").read_text()
+    with zipfile.ZipFile(results / "supplement.zip") as packed:
+        names = packed.namelist()
+        (methods,) = (name for name in names if name.endswith("/METHODS.md"))
+        assert "**Cells of particles.**" in packed.read(methods).decode()
+    assert sum(name.endswith(".nc") and "/cells/p" in name for name in names) == 10
     assert project.planned() == {}
     assert project.command("verify", "results/small").returncode == 0
 

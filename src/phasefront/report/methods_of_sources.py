@@ -187,7 +187,7 @@ def tell_cells(jobs: Jobs) -> str:
 def tell_candidates(jobs: Jobs) -> str:
     found = jobs.made(CANDIDATE_CELL)
     each = [
-        f"{name} ({one.attrs['cells']}; {number(one['off'].item())} standard errors off its CIF)"
+        f"{name} ({one.attrs['cells']}; {one['off'].item():.1f} standard errors off its CIF)"
         for name, one in sorted(found.items())
     ]
     return (

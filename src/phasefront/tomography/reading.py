@@ -105,6 +105,8 @@ def read_cell(
         notes.append(f"{len(as_good)} ways to choose the axes fit as well; the interval covers all")
     if not best.strain.freedom:
         notes.append("symmetry was imposed, so its breaking tells nothing of errors")
+    if settings.distortion_error is None:
+        notes.append("nobody states a stretch of patterns: one of 1 % or more is in the errors")
     if free is not None and not observed:
         notes.append("spots are where they were expected, so they give no errors of measurement")
     esd = statement.cell_esd
