@@ -362,8 +362,8 @@ def test_a_cell_is_refined_to_its_spots_from_a_start_that_is_off(cell, seed, ind
     reciprocal = np.linalg.inv(upright(cell)).T
     hkl = np.array([h for h in np.ndindex(5, 5, 5) if any(h)]) - [2, 2, 0]
     hkl = hkl[hkl.any(axis=1)]
-    # Spots without indices are given them by the start: it must be near enough for long axes.
-    off = 0.01 if indexed else 0.002
+    # No index is off by more than a quarter: of the farthest spot, along the longest axis.
+    off = 0.08 / (np.linalg.norm(hkl @ reciprocal, axis=1).max() * max(cell[:3]))
     start = reciprocal @ (np.eye(3) + off * random.uniform(-1, 1, (3, 3)))
     noise = 1e-4 * random.normal(size=(len(hkl), 3))
     spots = Spots(hkl @ reciprocal + noise, hkl if indexed else None, start, observed=True)
