@@ -2,6 +2,7 @@
 
 import json
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -34,7 +35,7 @@ def write_cells(project):
             project.folder / "tilts" / name, cell_at(path, phase, content), Microscope(),
             seed=number, spots=300, centring="AI"[phase],
         )  # fmt: skip
-        paths = [str(path.relative_to(project.folder)) for path in map(type(project.folder), files)]
+        paths = [str(Path(file).relative_to(project.folder)) for file in files]
         rows.append(f"{name}\t{state}\t{candidates.names[phase]}\t{json.dumps(paths)}")
     (project.folder / "config/small/cells.tsv").write_text("\n".join(rows) + "\n")
 
@@ -69,10 +70,11 @@ def test_cells_come_into_a_finished_run_become_a_prior_and_go(finished_project, 
     found = pd.read_csv(results / "cells.csv").set_index("cell")
     assert len(found) == 10 and found["refused"].isna().all()
     compared = pd.read_csv(results / "comparison.csv")
-    cells = compared[compared["source"] == "cells"].drop_duplicates("state").set_index("state")
+    of_cells = (compared["source"] == "cells") & (compared["quantity"] == "ion_content")
+    cells = compared[of_cells].set_index("state")
     for _, content_of, state in PARTICLES:
-        low, high = cells.loc[state, ["ion_content_low", "ion_content_high"]]
-        assert low < high and abs((low + high) / 2 - content_of) < 0.3
+        low, high = cells.loc[state, ["low", "high"]]
+        assert low < high and abs(cells.loc[state, "value"] - content_of) < 0.1
     summary = json.loads((results / "summary.json").read_text())
     assert all(np.isfinite(state["x"]["cells"]["value"]) for state in summary["states"])
     assert "particles" in (results / "explorer.html").read_text()
