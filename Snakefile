@@ -1,5 +1,4 @@
 """phasefront: from raw scans, cycling logs and powder patterns to phase fractions, compared.
-
 snakemake --configfile config/demo.yaml
 """
 
@@ -18,6 +17,7 @@ include: "workflow/rules/candidates.smk"
 include: "workflow/rules/collected_inputs.smk"
 include: "workflow/rules/virtual.smk"
 include: "workflow/rules/virtual_series.smk"
+include: "workflow/rules/virtual_maps.smk"
 include: "workflow/rules/scans.smk"
 include: "workflow/rules/calibration.smk"
 include: "workflow/rules/spots.smk"
@@ -38,6 +38,8 @@ include: "workflow/rules/powder.smk"
 include: "workflow/rules/stacks.smk"
 include: "workflow/rules/chemistry.smk"
 include: "workflow/rules/losses.smk"
+include: "workflow/rules/registration.smk"
+include: "workflow/rules/correlation.smk"
 include: "workflow/rules/powder_series.smk"
 include: "workflow/rules/tomography.smk"
 include: "workflow/rules/comparison.smk"

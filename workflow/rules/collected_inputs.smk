@@ -4,7 +4,7 @@
 #   tables: {scans: config/insitu/scans.tsv, stacks: config/mine/stacks.tsv}
 #   virtual: {material: nvpf, series: {charging: {phases: [Na3, Na2]}}}
 
-from phasefront.experiment.stacks import repeats
+from phasefront.experiment.stacks import first_of, laid, mapped, repeats
 
 
 def of_series(path):
@@ -48,6 +48,17 @@ def of_stack(column):
     def find(wildcards):
         cell = PLAN.stacks.loc[wildcards.stack, column]
         return cell if isinstance(cell, str) else []
+
+    return find
+
+
+def of_laid(path):
+    """A result of the scan that a stack's map, or that of what it belongs to, is laid on."""
+
+    def find(wildcards):
+        first = first_of(PLAN.stacks, wildcards.stack)
+        scan = PLAN.stacks.loc[first, "scan"]
+        return result(path.format(scan=scan))(wildcards)
 
     return find
 

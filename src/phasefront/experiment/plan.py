@@ -19,11 +19,12 @@ from phasefront.experiment.config import Experiment
 from phasefront.experiment.load import load, named, parse
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.scans import ScanRow
-from phasefront.experiment.settings.stacks import StackRow
+from phasefront.experiment.settings.stacks import ListedStack
 from phasefront.experiment.settings.tomography import CellRow
-from phasefront.experiment.stacks import beside_stacks, check_stacks, spectra_of
+from phasefront.experiment.stacks import beside_stacks, check_laid, check_stacks, spectra_of
 from phasefront.experiment.tables import optional_table
 from phasefront.experiment.virtual import check_virtual
+from phasefront.experiment.virtual_maps import virtual_stacks
 
 if TYPE_CHECKING:
     from phasefront.diffraction.crystals import Crystal
@@ -69,7 +70,7 @@ class Plan:
             optional_table(tables.cycling, LogRow),
             *read_powder_table(tables.powder),
             optional_table(tables.cells, CellRow),
-            optional_table(tables.stacks, StackRow),
+            optional_table(tables.stacks, ListedStack),
             sweep.expand(experiment, source),
         )
         plan._check_references()
@@ -203,6 +204,7 @@ class Plan:
         if len(self.stacks):
             _check_known(self.stacks, "state", states, tables.stacks)
             check_stacks(self.experiment, self.stacks, self.source)
+            check_laid(self.experiment, self.stacks, self.scans, self.source)
         self.batches.check_references(self.series, self._check_log)
         if len(self.cells):
             self._check_cells()
@@ -250,6 +252,7 @@ class Plan:
             {f"{raw}/{scan}.blo": self.scans.loc[scan, "state"] for scan in scans}
             | {f"{raw}/{log}.mpt": None for log in self.logs.index}
             | {f"{raw}/{pattern}.xye": self.patterns.loc[pattern, "state"] for pattern in patterns}
+            | virtual_stacks(self)
         )
 
     def _check_log(self, log: str, source: str, field: str) -> None:

@@ -31,10 +31,16 @@ from phasefront.experiment.settings.powder import PatternRow
 from phasefront.experiment.settings.powder_series import PatternClock, PatternReading
 from phasefront.experiment.settings.scans import ScanClock, ScanLayout
 from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
-from phasefront.experiment.settings.stacks import StackRow
+from phasefront.experiment.settings.stacks import StackLaying, StackRow
 from phasefront.experiment.settings.tomography import CellRow
 from phasefront.experiment.settings.virtual_series import VirtualMember
-from phasefront.experiment.stacks import repeats
+from phasefront.experiment.stacks import (
+    electrons_before,
+    first_of,
+    mapped,
+    particle_of,
+    repeats,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +76,7 @@ def text(value: JsonValue) -> str:
 
 
 def links(plan: Plan) -> list[dict]:
-    """What belongs to each state: its scans, its log, its powder patterns and cells."""
+    """What belongs to each state: its scans, its log, its powder patterns, cells and maps."""
     return [
         {
             "state": state.name,
@@ -78,6 +84,11 @@ def links(plan: Plan) -> list[dict]:
             "log": state.log,
             "patterns": list(plan.patterns.index[plan.patterns["state"] == state.name]),
             "cells": list(plan.cells.index[plan.cells["state"] == state.name]),
+            "maps": {
+                name: particle_of(plan.stacks, name)
+                for name in mapped(plan.stacks)
+                if plan.stacks.loc[name, "state"] == state.name
+            },
         }
         for state in plan.experiment.states
     ]
@@ -152,6 +163,25 @@ def _virtual_series(plan: Plan, series: str) -> dict:
     }
 
 
+def _virtual_stack(plan: Plan, stack: str) -> dict:
+    """All that a file of a virtual map is made from: a `VirtualStackPlan`."""
+    first = first_of(plan.stacks, stack)
+    row = _row(plan.stacks, stack, StackRow)
+    return {
+        "stack": stack,
+        "scan": plan.stacks.loc[first, "scan"],
+        "kind": row["kind"],
+        "asked": plan.experiment.virtual.maps[first].model_dump(mode="json"),
+        "resolution_nm": float(plan.stacks.loc[first, "resolution_nm"]),
+        "beam_kev": row["beam_kev"],
+        "dark_counts": row["dark_counts"],
+        "electrons_before": electrons_before(plan.stacks, stack),
+        "map_seed": plan.seed_of(first),
+        "shift_seed": plan.seed_of(row["low_loss"] or stack),
+        "seed": plan.seed_of(stack),
+    }
+
+
 def _states_on(plan: Plan, log: str) -> list[dict]:
     states = [state for state in plan.experiment.states if state.log == log]
     return [state.model_dump(mode="json") for state in states]
@@ -185,6 +215,8 @@ _OF_ONE = {
     "instrument": {"optics": _optics},
     "stack": {
         "row": lambda plan, stack: _row(plan.stacks, stack, StackRow),
+        "virtual": _virtual_stack,
+        "laying": lambda plan, stack: _row(plan.stacks, stack, StackLaying),
         "doses": lambda plan, stack: [
             _row(plan.stacks, name, RepeatDoses) for name in repeats(plan.stacks, stack)
         ],

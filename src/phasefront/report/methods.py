@@ -36,7 +36,14 @@ from phasefront.report.methods_of_sources import (
     tell_series,
     tell_sweep,
 )
-from phasefront.report.methods_of_stacks import tell_losses, tell_quantities, tell_valence
+from phasefront.report.methods_of_stacks import (
+    tell_correlations,
+    tell_losses,
+    tell_quantities,
+    tell_registrations,
+    tell_simulated_stacks,
+    tell_valence,
+)
 from phasefront.report.wording import plain
 
 
@@ -112,6 +119,8 @@ def _seeds(steps: Sequence[Step]) -> dict[str, set[int]]:
 _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "simulate_scan": tell_simulated_scans,
     "film_scan": tell_filmed_series,
+    "simulate_xray_stack": tell_simulated_stacks,
+    "simulate_losses": tell_simulated_stacks,
     "simulate_templates": tell_templates,
     "calibrate_scan": tell_calibration,
     "find_spots": tell_spots,
@@ -134,6 +143,8 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "fit_valence": tell_valence,
     "fit_losses": tell_losses,
     "import_quantity": tell_quantities,
+    "register_map": tell_registrations,
+    "correlate_map": tell_correlations,
     "compare_sources": tell_comparison,
     "summarise_sweep": tell_sweep,
 }
