@@ -36,7 +36,7 @@ rule calibrate_series:
     input:
         scans=raw_scans_of_series(raw),
         parts=raw_scans_of_series(parts),
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("calibrate_series"),
     output:
         **recorded(calibration="calibration_of_series/{series}.nc"),
@@ -61,7 +61,7 @@ rule calibrate_scan:
     input:
         scan=of_raw_scan(raw),
         parts=of_raw_scan(parts),
-        cifs=by_method("phases", PLAN.cifs),
+        cifs=by_method("phases", CIFS),
         standard=by_method("standard", result("calibration/standard.nc")),
         series=by_method("phases", calibration_of_series),
         code=code("calibrate_scan"),

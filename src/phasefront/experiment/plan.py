@@ -14,6 +14,7 @@ import pandas as pd
 from phasefront.core.errors import InputError
 from phasefront.experiment import sweep
 from phasefront.experiment.batches import Batches, read_powder_table
+from phasefront.experiment.cell_priors import check_priors
 from phasefront.experiment.config import Experiment
 from phasefront.experiment.load import load, named, parse
 from phasefront.experiment.settings.cycling import LogRow
@@ -79,6 +80,10 @@ class Plan:
     def cifs(self) -> list[str]:
         """Paths of the candidate phases' CIFs, in the config's order."""
         return self.experiment.material.cifs
+
+    def cif_of(self, phase: str) -> str:
+        """Path of one phase's CIF."""
+        return dict(zip(self.experiment.material.names, self.cifs, strict=True))[phase]
 
     @cached_property
     def crystals(self) -> list[Crystal]:
@@ -214,6 +219,7 @@ class Plan:
                         field=f"material.phases.{phase.name}.cell_from",
                         remedy=f"name one of {known} or leave it out",
                     )
+        check_priors(self.experiment.material, self.cells, self.source)
         for state in self.experiment.states:
             if state.log is not None:
                 self._check_log(state.log, self.source, f"states.{state.name}.log")

@@ -25,6 +25,7 @@ from phasefront.report.methods_of_scans import (
     tell_templates,
 )
 from phasefront.report.methods_of_sources import (
+    tell_candidates,
     tell_cells,
     tell_comparison,
     tell_cycling,
@@ -138,6 +139,7 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "gather_powder_series": tell_powder_series,
     "import_fractions": tell_refined,
     "read_cell": tell_cells,
+    "refine_candidate": tell_candidates,
     "fit_valence": tell_valence,
     "fit_losses": tell_losses,
     "import_quantity": tell_quantities,
