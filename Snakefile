@@ -39,6 +39,7 @@ include: "workflow/rules/stacks.smk"
 include: "workflow/rules/chemistry.smk"
 include: "workflow/rules/registration.smk"
 include: "workflow/rules/correlation.smk"
+include: "workflow/rules/pathways.smk"
 include: "workflow/rules/powder_series.smk"
 include: "workflow/rules/tomography.smk"
 include: "workflow/rules/comparison.smk"
@@ -49,7 +50,6 @@ include: "workflow/rules/explorer.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/supplement.smk"
 include: "workflow/rules/sweep.smk"
-include: "workflow/rules/parameters.smk"
 
 
 rule all:

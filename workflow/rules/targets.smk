@@ -40,7 +40,7 @@ TARGETS = [
     result("figures/chemistry/{stack}.png", stack=mapped(PLAN.stacks)),
     result(
         "figures/{picture}/{stack}.png",
-        picture=["registrations", "correlations"],
+        picture=["registrations", "correlations", "pathways"],
         stack=laid(PLAN.stacks),
     ),
     result("correlations.csv") if laid(PLAN.stacks) else [],

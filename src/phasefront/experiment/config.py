@@ -26,6 +26,7 @@ from phasefront.experiment.settings.maps import MapSettings
 from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.mechanisms import MechanismSettings
 from phasefront.experiment.settings.orientations import OrientationSettings
+from phasefront.experiment.settings.pathways import PathwaySettings
 from phasefront.experiment.settings.phases import PhaseSettings
 from phasefront.experiment.settings.powder import PowderSettings
 from phasefront.experiment.settings.registration import RegistrationSettings
@@ -98,6 +99,7 @@ class Experiment(Model):
     losses: LossSettings = LossSettings()
     registration: RegistrationSettings = RegistrationSettings()
     correlation: CorrelationSettings = CorrelationSettings()
+    pathways: PathwaySettings = PathwaySettings()
     comparison: ComparisonSettings = ComparisonSettings()
     report: ReportSettings = ReportSettings()
     supplement: SupplementSettings = SupplementSettings()

@@ -124,6 +124,12 @@ def _cameras(plan: Plan, scans: Iterable[str]) -> dict[str, dict | None]:
     return {scan: camera and camera.model_dump(mode="json") for scan, camera in stated.items()}
 
 
+def _camera_of_laid(plan: Plan, stack: str) -> dict | None:
+    """How the camera stands to the scan that a stack's map is laid on."""
+    scan = plan.stacks.loc[stack, "scan"]
+    return _cameras(plan, [scan])[scan] if isinstance(scan, str) else None
+
+
 def _explored_scans(plan: Plan) -> list[dict]:
     """Of each scan what a page in which it can be looked at has to know."""
     return [
@@ -217,6 +223,7 @@ _OF_ONE = {
         "row": lambda plan, stack: _row(plan.stacks, stack, StackRow),
         "virtual": _virtual_stack,
         "laying": lambda plan, stack: _row(plan.stacks, stack, StackLaying),
+        "camera": lambda plan, stack: _camera_of_laid(plan, stack),
         "doses": lambda plan, stack: [
             _row(plan.stacks, name, RepeatDoses) for name in repeats(plan.stacks, stack)
         ],

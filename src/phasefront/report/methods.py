@@ -39,6 +39,7 @@ from phasefront.report.methods_of_sources import (
 from phasefront.report.methods_of_stacks import (
     tell_correlations,
     tell_losses,
+    tell_pathways,
     tell_quantities,
     tell_registrations,
     tell_simulated_stacks,
@@ -145,6 +146,7 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "import_quantity": tell_quantities,
     "register_map": tell_registrations,
     "correlate_map": tell_correlations,
+    "trace_pathways": tell_pathways,
     "compare_sources": tell_comparison,
     "summarise_sweep": tell_sweep,
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from phasefront.audit.explain import listed
 from phasefront.layouts.chemistry import CHEMISTRY
 from phasefront.layouts.correlation import CORRELATION
+from phasefront.layouts.pathways import PATHWAYS
 from phasefront.layouts.registration import ACCEPTED, REGISTRATION
 from phasefront.report.jobs import Jobs
 from phasefront.report.wording import number, plain
@@ -121,4 +122,18 @@ def tell_correlations(jobs: Jobs) -> str:
         " poor and rich points. Means may differ by"
         f" {jobs('margin')} ions per formula unit beyond their errors."
         f" {'; '.join(answers)}."
+    )
+
+
+def tell_pathways(jobs: Jobs) -> str:
+    answers = [
+        f"`{name}`: {plain(found.attrs['answer'])}" for name, found in jobs.made(PATHWAYS).items()
+    ]
+    return (
+        "**Pathways.** Ion contents by structure and by chemistry were joined by their errors, and"
+        " the axis along which a grain's content changes is that of its mean gradient tensor, less"
+        " what noise adds; draws of noise and registration carry its error. It is held against"
+        " Gaussian maps of the same variogram on the same outline, and its angle to the nearest of"
+        f" the structure's channels ({plain(str(jobs.values('settings.channels')[0]))} and their"
+        f" equivalents) against axes in any direction. {'; '.join(answers)}."
     )
