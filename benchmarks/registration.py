@@ -17,12 +17,12 @@ from benchmarks.machine import describe
 from phasefront.correlation.common_grid import Quantity
 from phasefront.correlation.verdict import Expected, Verdict, follow
 from phasefront.registration.laying import Laid, Status, lay
+from phasefront.virtual.map_checks import WITHIN_95, place_errors
 from phasefront.virtual.modalities import Instrument, VirtualPair, make_pair
 
 FIRST, PAIRS = 20261129, 48
 # Ions per formula unit that two calibrations may differ by.
 _OFFSET = 0.1
-_WITHIN_95 = -2 * np.log(0.05)  # squared distance in two dimensions, in standard errors
 
 
 def drawn_instrument(seed: int) -> Instrument:
@@ -63,18 +63,12 @@ def _row(seed: int) -> dict:
 def _errors(pair: VirtualPair, laid: Laid) -> tuple[float, float, float]:
     """Root mean square error in nm of the crystal's pixels, share of them whose 95 % region holds
     the truth, and root mean square of the error over the stated one."""
-    columns = pair.moving.value.shape[1]
-    crystal = np.isfinite(pair.chemistry)
-    true = pair.placement.positions(columns)[crystal]
-    drawn = np.array([one.positions(columns)[crystal] for one in laid.draws])
-    mean = drawn.mean(axis=0)
-    spread = drawn - mean
-    covariance = np.einsum("dni,dnj->nij", spread, spread) / (len(drawn) - 1)
-    off = true - mean
-    distance = np.einsum("ni,nij,nj->n", off, np.linalg.inv(covariance), off)
-    error = ((true - laid.best.positions(columns)[crystal]) ** 2).sum(axis=1)
+    off, _, distance = place_errors(
+        pair.placement, laid.best, laid.draws, pair.moving.value.shape[1],
+        np.isfinite(pair.chemistry),
+    )  # fmt: skip
     return (
-        float(np.sqrt(error.mean())), float(np.mean(distance <= _WITHIN_95)),
+        float(np.sqrt((off**2).mean())), float(np.mean(distance <= WITHIN_95)),
         float(np.sqrt(distance.mean() / 2)),
     )  # fmt: skip
 
