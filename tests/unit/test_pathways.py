@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import ndimage, stats
 
 from phasefront.correlation.autocorrelation import Covariance, surrogates
 from phasefront.diffraction import rotations
@@ -80,7 +80,7 @@ def test_a_front_through_a_grain_is_found_whatever_its_direction(angle, seed):
 
 def test_intervals_of_the_direction_hold_the_truth():
     held = []
-    for seed in range(60):
+    for seed in range(30):
         found = axis(front(40.0, width=8.0), seed)
         held.append(found.direction[1] <= 40 <= found.direction[2])
     assert np.mean(held) >= 0.85
@@ -91,12 +91,19 @@ def test_a_core_has_no_axis():
     assert found.anisotropy[0] < 0.2
 
 
-def test_maps_without_any_axis_are_as_likely_as_chance_has_it():
+@pytest.mark.parametrize("kind", ["rough", "blurred", "smooth"])
+def test_maps_without_any_axis_are_as_likely_as_chance_has_it(kind):
     """Smooth fields have one gradient across a small grain, whatever made them."""
-    made = surrogates(ROUND, Covariance(0.0, 0.05, 8.0), 50, np.random.default_rng(8))
+    rng = np.random.default_rng(8)
+    if kind == "rough":
+        made = surrogates(ROUND, Covariance(0.0, 0.05, 8.0), 60, rng)
+    else:
+        width = {"blurred": 1.5, "smooth": 5.0}[kind]
+        made = ndimage.gaussian_filter(rng.normal(size=(60, 48, 48)), (0, width, width))
+        made = 0.2 * (made / made.std())[:, :24, :24]
     chances = [axis(np.nan_to_num(one), seed).chance for seed, one in enumerate(made)]
-    assert np.mean(np.array(chances) < 0.05) <= 0.14
-    assert 0.3 < np.mean(chances) < 0.7
+    assert np.mean(np.array(chances) < 0.05) <= 0.15
+    assert 0.25 < np.mean(chances) < 0.75
 
 
 def test_a_grain_too_small_for_gradients_has_none():
