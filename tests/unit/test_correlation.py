@@ -321,3 +321,17 @@ def test_a_real_particle_follows_the_cells_of_its_phases(shared_data):
         slopes.append(np.mean(along))
     lost = 1 - np.array(slopes[1:]) / slopes[0]
     np.testing.assert_allclose(lost, [0.02, 0.09, 0.18], atol=0.01)
+
+
+def test_what_the_map_sees_of_an_unknown_neighbour_is_left_out_and_vacuum_is_none():
+    """Beside a part of unknown structure the probe mixes it in; beside vacuum there is nothing."""
+    value, thick = np.full((60, 60), 2.0), np.zeros((60, 60))
+    thick[10:50, 10:50] = 50.0
+    value[thick == 0] = np.nan
+    value[10:50, 30:50] = np.nan  # a grain over another
+    structure = Quantity(value, np.where(np.isfinite(value), 0.1, np.nan), 10.0, 5.0)
+    other = Quantity(np.ones((9, 9)), np.ones((9, 9)), 20.0, 40.0)
+    found = CommonGrid((60, 60), 10.0, 10.0).of_scan(structure, other, thick).value
+    assert np.isfinite(found[20:40, 12]).all()
+    assert np.isnan(found[20:40, 28:]).all()
+    assert np.isfinite(found[20:40, 24]).all()

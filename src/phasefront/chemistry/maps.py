@@ -9,7 +9,7 @@ from phasefront.chemistry.dose import ZeroDose
 from phasefront.chemistry.losses import Ratio
 from phasefront.chemistry.valence import Valence
 from phasefront.core import netcdf
-from phasefront.layouts.chemistry import CHEMISTRY, ION_CONTENT, Told
+from phasefront.layouts.chemistry import CHEMISTRY, ION_CONTENT, XRAY_ABSORPTION, Told
 
 
 def valence_map(valence: Valence, density: xr.Dataset) -> xr.Dataset:
@@ -26,7 +26,7 @@ def valence_map(valence: Valence, density: xr.Dataset) -> xr.Dataset:
             "map": density.attrs["stack"], "quantity": "mean valence", "unit": "1",
             "thickness_unit": "optical density below the edge",
             "pixel_y_nm": density.attrs["pixel_y_nm"], "pixel_x_nm": density.attrs["pixel_x_nm"],
-            "method": "X-ray absorption", "energy_shift_ev": valence.shift,
+            "method": XRAY_ABSORPTION, "energy_shift_ev": valence.shift,
             "shift_error_ev": valence.shift_error, "broadening_ev": valence.broadening,
             "correlation": valence.correlation, "warnings": "; ".join(valence.warnings),
         },

@@ -12,6 +12,9 @@ from phasefront.registration.placement import Placement
 
 # Share of the weight under the probe, or between four pixels, that must be known; chosen.
 _LEAST_KNOWN = 0.6
+# Share of the specimen under the probe whose structure must be known: the rest is seen by the map
+# alone, such as a grain over another. Chosen.
+_LEAST_SEEN = 0.9
 # Narrower Gaussians, in positions, change nothing and average over one position.
 _NARROW = 0.3
 
@@ -63,7 +66,8 @@ class CommonGrid:
         # Linear interpolation between pixels p apart spreads by p^2/6 on average over places.
         sigma = np.hypot(probe, other.pixel_nm / np.sqrt(6)) / structure.pixel_nm
         known = np.isfinite(structure.value) & np.isfinite(structure.stderr)
-        weights = np.where(known, 1.0 if weight is None else np.clip(weight, 1e-6, None), 0.0)
+        every = np.ones(known.shape) if weight is None else np.clip(weight, 1e-6, None)
+        weights = np.where(known, every, 0.0)
         if sigma < _NARROW:
             found = np.where(known, structure.value, np.nan)
             return OnGrid(self.pick(found), self.pick(np.where(known, structure.stderr, np.nan)))
@@ -78,6 +82,9 @@ class CommonGrid:
             mode="constant",
         ) / max(1.0, 4 * np.pi * sigma**2)  # fmt: skip
         enough = (whole > _LEAST_KNOWN) & known
+        if weight is not None:
+            seen = ndimage.gaussian_filter(every, sigma, mode="constant")
+            enough &= total > _LEAST_SEEN * seen
         total = np.where(enough, total, 1.0)
         value = np.where(enough, mean / total, np.nan)
         error = np.where(enough, np.sqrt(variance) / total, np.nan)

@@ -12,7 +12,7 @@ from phasefront.correlation.common_grid import Quantity
 from phasefront.correlation.following import nothing
 from phasefront.correlation.structure import interface_distance, ion_content_of, phase_parts
 from phasefront.correlation.verdict import Expected, Verdict, distance_parts, follow, judge
-from phasefront.layouts.chemistry import ION_CONTENT
+from phasefront.layouts.chemistry import ION_CONTENT, XRAY_ABSORPTION
 from phasefront.registration.laying import Status
 from phasefront.registration.result import laid_of
 
@@ -40,7 +40,9 @@ def correlate_map(
     distances_nm
         Edges of the parts by distance from the interface.
 
-    A map that is not laid has no numbers, and its verdict says why.
+    A map that is not laid has no numbers, and its verdict says why. Systematic errors of losses are
+    factors, those of other programs' maps are of all values alike; those of references go with the
+    valence as nobody knows.
     """
     laid, label = laid_of(registration), grains["label"].to_numpy()
     step = float(registration.attrs["scan_step_nm"])
@@ -61,6 +63,7 @@ def correlate_map(
     if laid.status == Status.ACCEPTED:
         verdict = follow(
             structure, measured, thickness, label, laid, expected, systematic=systematic, seed=seed,
+            turning=str(chemistry.attrs["method"]) == XRAY_ABSORPTION,
             parts=phase_parts(phases) | distance_parts(distance, tuple(distances_nm)),
         )  # fmt: skip
     else:

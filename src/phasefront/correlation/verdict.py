@@ -53,7 +53,7 @@ class Verdict:
 def follow(
     structure: Quantity, chemistry: Quantity, thickness: np.ndarray, label: np.ndarray,
     laid: Laid, expected: Expected, *, systematic: np.ndarray | None = None,
-    parts: Mapping[str, np.ndarray] | None = None, seed: int = 0,
+    turning: bool = False, parts: Mapping[str, np.ndarray] | None = None, seed: int = 0,
 ) -> Verdict:  # fmt: skip
     """Whether the chemistry of a map follows the structure that a scan saw.
 
@@ -71,6 +71,9 @@ def follow(
     systematic
         Standard error (row, column of the map) of the chemistry by which its pixels are off
         together; none where None.
+    turning
+        Whether nobody knows how that error goes with the chemistry itself, as of references that
+        do not describe the spectra; else all pixels are off the same way.
     parts
         Positions (y, x) of the scan that are also looked at by themselves: a phase, a grain, a
         distance from the interface.
@@ -92,26 +95,29 @@ def follow(
     shared = Shared()
     if systematic is not None:
         error = grid.of_map(replace(chemistry, value=systematic), laid.best).value
-        shared = _shared(seen, np.where(grain >= 0, error, np.nan))
+        shared = _shared(seen, np.where(grain >= 0, error, np.nan), turning=turning)
     return Verdict(*judge(whole, laid, expected, shared), whole, found, shared)
 
 
-def _shared(predictor: OnGrid, error: np.ndarray) -> Shared:
+def _shared(predictor: OnGrid, error: np.ndarray, *, turning: bool) -> Shared:
     """What a systematic error (row, column; NaN not known) makes of slope and mean.
 
-    Nobody knows how it goes with what is measured. The mean is off by all of it, as if it were one
-    for all points. The slope is off by as much as if points poor and rich in ions, as many of each,
-    were off independently: its root mean square over the predictor's standard deviation and root 2.
+    Where all points are off the same way, by one standard error each, the slope is off by that of
+    the errors. A `turning` one may be of either sign at both ends of what is measured: the slope is
+    off by as much as if points poor and rich in ions, as many of each, were off independently, its
+    root mean square over the predictor's standard deviation and root 2.
     """
     known = np.isfinite(predictor.value) & np.isfinite(error)
     if not known.any():
         return Shared()
     stderr = np.nan_to_num(predictor.stderr[known])
+    mean = float(abs(error[known]).mean())
     found = moments(predictor.value[known], error[known], stderr)
-    square = float((error[known] ** 2).mean())
-    return Shared(
-        0.0 if found is None else np.sqrt(square / (2 * found[1])), float(abs(error[known]).mean())
-    )
+    if found is None:
+        return Shared(0.0, mean)
+    slope, true = found
+    turned = float(np.sqrt((error[known] ** 2).mean() / (2 * true)))
+    return Shared(max(turned, abs(slope)) if turning else abs(slope), mean)
 
 
 def distance_parts(distance_nm: np.ndarray, edges_nm: tuple[float, ...]) -> dict[str, np.ndarray]:

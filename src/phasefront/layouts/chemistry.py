@@ -9,6 +9,8 @@ from phasefront.layouts.dimensions import Y_X, flags
 
 # Attribute `quantity` of maps of ions per formula unit.
 ION_CONTENT = "ion content"
+# Attribute `method` of maps by reference spectra.
+XRAY_ABSORPTION = "X-ray absorption"
 
 
 class Told(IntEnum):

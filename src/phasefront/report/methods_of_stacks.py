@@ -117,8 +117,9 @@ def tell_correlations(jobs: Jobs) -> str:
         " of which draws of the registration put back what misregistration takes off; correlations"
         " with the number of independent points (Dutilleul, Biometrics 49, 305, 1993), against"
         " Gaussian maps of the same variogram and grains turned at random, and given thickness."
-        " Systematic errors of the chemistry count in full for the mean, and for the slope as if"
-        " they were independent for poor and rich points. Means may differ by"
+        " Systematic errors of the chemistry count in full for the mean, and turn the slope as a"
+        " factor or a constant does; those of reference spectra as if they were independent for"
+        " poor and rich points. Means may differ by"
         f" {jobs('margin')} ions per formula unit beyond their errors."
         f" {'; '.join(answers)}."
     )
