@@ -63,9 +63,11 @@ page says; [`make insitu`](virtual_series.md) runs all of it from raw files.
    (another series): a region scanned as much without current, or rests under the beam. `charge`
    and `beam` are said where the 95 % interval of the beam's part lies below, or above, one half,
    for every threshold that is possible.
-6. **Clock** (`offset.py`): where grains convert through pulses and rests, the offset that makes
-   them convert while charge flows, without the histories having known the current. Else it says
-   that it is not identifiable. A reaction that lags looks like a wrong clock.
+6. **Clock** (`offset.py`): under each offset a straight front is fitted to each grain that
+   converts, as the charge passes; under the right one no position changes through a rest. The
+   courses of positions do not know the current. Pulses that are alike leave a whole period open,
+   which is said; without pulses, or where several scans' times would do, it says that it is not
+   identifiable. A reaction that lags looks like a wrong clock.
 
 Counts of scans are compared by their quantiles: where a writer scaled them by a power or a factor,
 `notes` of the scan say so. Nothing compares intensities between scans: alignment lets each grain

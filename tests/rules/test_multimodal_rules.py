@@ -22,7 +22,13 @@ def planned(*options):
 def test_a_dry_run_of_the_config_makes_lays_and_compares_each_map():
     counts = planned("config/multimodal.yaml")
     assert counts["simulate_losses"] == 4  # edges and low losses, each twice
-    for rule in ("register_map", "draw_registration", "correlate_map", "draw_correlation"):
+    for rule in (
+        "register_map",
+        "draw_registration",
+        "correlate_map",
+        "draw_correlation",
+        "trace_pathways",
+    ):
         assert counts[rule] == 2, rule
     for rule in ("simulate_xray_stack", "tabulate_correlations", "check_maps", "simulate_scan"):
         assert counts[rule] == 1, rule
@@ -30,4 +36,5 @@ def test_a_dry_run_of_the_config_makes_lays_and_compares_each_map():
 
 def test_without_a_stack_nothing_is_laid():
     rules = planned("config/demo.yaml")
-    assert not set(rules) & {"register_map", "correlate_map", "tabulate_correlations", "check_maps"}
+    of_maps = {"register_map", "correlate_map", "tabulate_correlations", "trace_pathways"}
+    assert not set(rules) & (of_maps | {"check_maps"})

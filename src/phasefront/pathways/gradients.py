@@ -13,7 +13,7 @@ from phasefront.correlation.autocorrelation import fit_covariance, surrogates
 # Fewer positions away from a grain's rim than this say nothing of gradients. Chosen.
 _FEWEST = 25
 # Maps without any axis that a grain's own is held against.
-_SURROGATES = 400
+_SURROGATES = 200
 _ENDS = (0.5, 0.025, 0.975)
 
 
@@ -55,16 +55,33 @@ def axis_of(value: np.ndarray, draws: np.ndarray, *, seed: int) -> Axis:
     # A draw has the noise of the value and its own.
     drawn = np.array([_of_tensor(_tensor(one, inside) - 2.0 * noise) for one in draws])
     off = (drawn[:, 0] - best[0] + 90.0) % 180.0 - 90.0
-    covariance = fit_covariance(value)
-    made = surrogates(np.isfinite(value), covariance, _SURROGATES, np.random.default_rng(seed))
-    of_made = np.array([_of_tensor(_tensor(one, inside))[1] for one in made])
-    whole = _of_tensor(_tensor(value, inside))[1]  # with its noise, as the surrogates have
     return Axis(
         best[0] + np.quantile(off, _ENDS) * np.array([0.0, 1.0, 1.0]),
         np.append(best[1], np.quantile(drawn[:, 1], _ENDS[1:])),
-        float((1 + (of_made >= whole).sum()) / (1 + len(of_made))),
+        _chance(value, inside, np.random.default_rng(seed)),
         (best[0] + off) % 180.0,
     )
+
+
+def _chance(value: np.ndarray, inside: np.ndarray, rng: np.random.Generator) -> float:
+    """Share of Gaussian fields of the same variogram that are as anisotropic.
+
+    Both are smoothed by the variogram's reach first, for its model is rough where a probe's map is
+    smooth, and roughness has no axis.
+    """
+    covariance = fit_covariance(value)
+    known = np.isfinite(value)
+    width = max(covariance.reach, 1.0)
+    share = ndimage.gaussian_filter(known.astype("f8"), width)
+
+    def anisotropy(field: np.ndarray) -> float:
+        about = np.where(known, field - field[known].mean(), 0.0)
+        smooth = ndimage.gaussian_filter(about, width) / np.maximum(share, 1e-9)
+        return _of_tensor(_tensor(smooth, inside))[1]
+
+    made = surrogates(known, covariance, _SURROGATES, rng)
+    own = anisotropy(value)
+    return float((1 + sum(anisotropy(one) >= own for one in made)) / (1 + len(made)))
 
 
 def _tensor(field: np.ndarray, inside: np.ndarray) -> np.ndarray:

@@ -46,6 +46,7 @@ def draw_pathways(pathways: xr.Dataset, grains: xr.Dataset, *, ion: str) -> Figu
         )  # fmt: skip
         style.colour_bar(image, unit, extend="both")
         draw_outlines(ax, label)
+        ax.autoscale(False)
     if np.isfinite(content).any():
         levels = np.linspace(*np.nanpercentile(content, (5, 95)), _LEVELS)
         if np.ptp(levels) > 0:
