@@ -1,5 +1,6 @@
 # make demo    run the virtual experiment and its analysis, print where the report is
 # make insitu  a virtual in situ series and its analysis
+# make multimodal    a virtual particle seen by 4D-STEM, X-rays and energy losses, and its analysis
 # make test    the tests; make test-all adds the slow ones
 # make lint    format and lint
 # make bench   phasefront beside pyxem and py4DSTEM, into results/bench/indexing.json (15 minutes)
@@ -24,7 +25,7 @@ TESTS := $(BIN)/pytest --numprocesses $(CORES) --maxprocesses 8 --dist loadfile 
 READY := .venv/.ready
 PY4DSTEM := .venv-py4dstem
 
-.PHONY: demo limno insitu test test-all lint docs bench assumptions constants mechanisms series coverage verify lock schema
+.PHONY: demo limno insitu multimodal test test-all lint docs bench assumptions constants mechanisms series coverage verify lock schema
 
 demo: $(READY)
 	$(BIN)/phasefront run config/demo.yaml --cores $(CORES)
@@ -34,6 +35,9 @@ limno: $(READY)
 
 insitu: $(READY)
 	$(BIN)/phasefront run config/insitu.yaml --cores $(CORES)
+
+multimodal: $(READY)
+	$(BIN)/phasefront run config/multimodal.yaml --cores $(CORES)
 
 test: $(READY)
 	$(TESTS) -m "not slow"

@@ -1,5 +1,4 @@
 """phasefront: from raw scans, cycling logs and powder patterns to phase fractions, compared.
-
 snakemake --configfile config/demo.yaml
 """
 
@@ -14,9 +13,11 @@ report: "workflow/report/workflow.rst"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/variants.smk"
 include: "workflow/rules/inputs.smk"
+include: "workflow/rules/candidates.smk"
 include: "workflow/rules/collected_inputs.smk"
 include: "workflow/rules/virtual.smk"
 include: "workflow/rules/virtual_series.smk"
+include: "workflow/rules/virtual_maps.smk"
 include: "workflow/rules/scans.smk"
 include: "workflow/rules/calibration.smk"
 include: "workflow/rules/spots.smk"
@@ -36,7 +37,9 @@ include: "workflow/rules/series.smk"
 include: "workflow/rules/powder.smk"
 include: "workflow/rules/stacks.smk"
 include: "workflow/rules/chemistry.smk"
-include: "workflow/rules/losses.smk"
+include: "workflow/rules/registration.smk"
+include: "workflow/rules/correlation.smk"
+include: "workflow/rules/pathways.smk"
 include: "workflow/rules/powder_series.smk"
 include: "workflow/rules/tomography.smk"
 include: "workflow/rules/comparison.smk"
@@ -47,7 +50,6 @@ include: "workflow/rules/explorer.smk"
 include: "workflow/rules/targets.smk"
 include: "workflow/rules/supplement.smk"
 include: "workflow/rules/sweep.smk"
-include: "workflow/rules/parameters.smk"
 
 
 rule all:

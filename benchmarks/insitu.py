@@ -44,7 +44,7 @@ _MARGIN_S = 4200.0
 
 def follow(world: World, seed: int) -> tuple[xr.Dataset, xr.Dataset]:
     """ALIGNMENT and SERIES of a made series."""
-    found = aligned.align_series("virtual", world.scans, world.grains, world.calibrations, SYMMETRY)
+    found = aligned.align_series("virtual", world.scans, world.grains, SYMMETRY)
     return found, tracking.follow_series(
         found,
         world.phases,

@@ -47,7 +47,6 @@ class World:
     scans: dict[str, xr.Dataset]
     grains: dict[str, xr.Dataset]
     phases: dict[str, xr.Dataset]
-    calibrations: dict[str, xr.Dataset]
     times: dict[str, xr.Dataset]
     cycling: xr.Dataset
 
@@ -83,7 +82,6 @@ def make(
         series, truth,
         {name: one[0] for name, one in read.items()}, {name: one[1] for name, one in read.items()},
         {name: one[2] for name, one in read.items()},
-        {name: xr.Dataset({"scale": 0.0175}) for name in read},
         {
             name: _times(truth.isel(scan=at), name, pulses, off, declared_s, error_s)
             for at, name in enumerate(names)

@@ -7,7 +7,6 @@ from phasefront.records.job import Job
 def align_series(job):
     from phasefront.core import netcdf
     from phasefront.diffraction.crystals import laue_rotations
-    from phasefront.layouts.calibration import CALIBRATION
     from phasefront.layouts.grains import GRAINS
     from phasefront.layouts.scans import SCAN
     from phasefront.layouts.series import ALIGNMENT
@@ -17,7 +16,6 @@ def align_series(job):
         job.series,
         netcdf.read_all(job.scans, SCAN, key="scan"),
         netcdf.read_all(job.grains, GRAINS, key="scan"),
-        netcdf.read_all(job.calibrations, CALIBRATION, key="scan"),
         laue_rotations(job.shared_lattice.point_group or "1"),
     )
     netcdf.write(found, job.alignment, ALIGNMENT)
@@ -28,7 +26,6 @@ if __name__ == "__main__":
     job.parameter("series", "its name", required=True)
     job.input("scans", "what its scans are", many=True)
     job.input("grains", "their grains", many=True)
-    job.input("calibrations", "their calibrations", many=True)
     job.settings("shared-lattice", SharedLattice)
     job.output("alignment", "netCDF file to write")
     job.run(align_series)

@@ -9,10 +9,11 @@ from phasefront.records.job import Job
 
 def calibrate_scan(job):
     from phasefront.calibration import geometry
+    from phasefront.calibration.series import calibrate_scan_of_series
     from phasefront.core import netcdf
     from phasefront.diffraction.crystals import read_crystals
     from phasefront.diffraction.templates import simulate_templates
-    from phasefront.layouts.calibration import CALIBRATION
+    from phasefront.layouts.calibration import CALIBRATION, SERIES_CALIBRATION
     from phasefront.scans import files
 
     scan = files.open_scan(job.scan, job.layout)
@@ -27,16 +28,26 @@ def calibrate_scan(job):
             resolution_deg=job.settings.resolution_deg,
             max_radius=job.spots.max_radius,
         )
-        calibrated = geometry.calibrate(
-            scan,
-            name=job.name,
-            crystals=crystals,
-            templates=templates,
-            scale_nominal=job.instrument.scale,
-            scale_search=job.settings.scale_search,
-            patterns=job.settings.patterns,
-            false_alarms=job.spots.false_alarms,
-        )
+        candidates = {"crystals": crystals, "templates": templates}
+        sample = {"patterns": job.settings.patterns, "false_alarms": job.spots.false_alarms}
+        if job.series:
+            calibrated = calibrate_scan_of_series(
+                scan,
+                name=job.name,
+                series=netcdf.read(job.series[0], SERIES_CALIBRATION),
+                drift=job.settings.series_drift,
+                **candidates,
+                **sample,
+            )
+        else:
+            calibrated = geometry.calibrate(
+                scan,
+                name=job.name,
+                scale_nominal=job.instrument.scale,
+                scale_search=job.settings.scale_search,
+                **candidates,
+                **sample,
+            )
     elif job.settings.method == "standard":
         standard = netcdf.read(job.standard[0], CALIBRATION)
         calibrated = geometry.calibrate_with_standard(scan, name=job.name, standard=standard)
@@ -55,6 +66,7 @@ if __name__ == "__main__":
     job.input("scan", "raw scan").parameter("name", "identifier of the scan")
     job.input("cifs", "CIFs, in the order of the phases, for method phases", many=True)
     job.input("standard", "calibration of the standard, for method standard", many=True)
+    job.input("series", "calibration of its series, for method phases", many=True)
     job.settings("settings", CalibrationSettings).settings("spots", SpotSettings)
     job.settings("names", list[str]).settings("instrument", Instrument)
     job.settings("layout", ScanLayout, default="{}")

@@ -8,6 +8,7 @@ from phasefront.records.job import Job
 def compare_sources(job):
     from phasefront.comparison import side_by_side
     from phasefront.core import netcdf
+    from phasefront.layouts.chemistry import CHEMISTRY, ION_CONTENT
     from phasefront.layouts.comparison import COMPARISON
     from phasefront.layouts.cycling import CYCLING
     from phasefront.layouts.fractions import STATE_FRACTIONS
@@ -18,6 +19,7 @@ def compare_sources(job):
     cycling = netcdf.read_all(job.cycling, CYCLING, key="log")
     powder = netcdf.read_all(job.powder, POWDER, key="pattern")
     cells = netcdf.read_all(job.cells, CELL, key="cell_name")
+    maps = netcdf.read_all(job.chemistry, CHEMISTRY, key="map")
     links = job.links.root
     compared = side_by_side.compare_sources(
         states=[link.state for link in links],
@@ -26,6 +28,14 @@ def compare_sources(job):
             "cycling": {link.state: [cycling[link.log]] for link in links if link.log},
             "powder": {link.state: [powder[name] for name in link.patterns] for link in links},
             "cells": {link.state: [cells[name] for name in link.cells] for link in links},
+            "chemistry": {
+                link.state: [
+                    maps[name].assign_attrs(particle=particle)
+                    for name, particle in link.maps.items()
+                    if maps[name].attrs["quantity"] == ION_CONTENT
+                ]
+                for link in links
+            },
         },
         phases=job.names,
         calibrating=job.calibrating_patterns,
@@ -42,6 +52,7 @@ if __name__ == "__main__":
     job.input("cycling", "analysed logs", many=True)
     job.input("powder", "fitted powder patterns", many=True)
     job.input("cells", "cells of particles", many=True)
+    job.input("chemistry", "maps of chemistry", many=True)
     job.settings("links", Links).settings("settings", ComparisonSettings)
     job.settings("names", list[str])
     job.settings("two-phase-fields", list[dict[str, float]])

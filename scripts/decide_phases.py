@@ -14,6 +14,7 @@ def decide_phases(job):
     from phasefront.layouts.phases import PHASES
     from phasefront.layouts.spots import SPOTS
     from phasefront.layouts.templates import TEMPLATES
+    from phasefront.layouts.tomography import CANDIDATE_CELL
     from phasefront.phases import decisions
     from phasefront.scans import files
 
@@ -29,6 +30,7 @@ def decide_phases(job):
             job.cifs, job.names, parent_axes=job.parent_axes, ion_contents=job.ion_contents
         ),
         raw=raw,
+        candidate_cells=netcdf.read_all(job.candidates, CANDIDATE_CELL, key="phase"),
         position_sigma=job.position_sigma,
         **job.settings.model_dump(),
     )
@@ -42,6 +44,7 @@ if __name__ == "__main__":
     job.input("spots", "Bragg vectors").input("orientations", "orientations under each phase")
     job.input("templates", "simulated spots of the phases")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.input("candidates", "cells of phases that have a prior, with their errors", many=True)
     job.settings("names", list[str]).settings("ion-contents", list[float])
     job.settings("parent-axes", list[ParentAxes | None]).settings("settings", PhaseSettings)
     job.parameter("position-sigma", "largest error of a spot's position, 1/A", type=float)

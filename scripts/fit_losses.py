@@ -39,6 +39,8 @@ def fit_losses(job):
             cores[0].attrs["stack"],
         )
     found = maps.ratio_map(fitted[0], cores[0], elements=settings.ratio, before=before)
+    if settings.formula_atoms is not None:
+        found = maps.ions_of_ratio(found, settings.formula_atoms)
     print(found.attrs["warnings"])
     netcdf.write(found, job.chemistry, CHEMISTRY)
 

@@ -21,6 +21,7 @@ def import_quantity(job):
         systematic_error=row.systematic_error,
         thickness=read_map(job.thickness[0]) if job.thickness else None,
         thickness_unit=row.thickness_unit,
+        thickness_error=row.thickness_error,
         pixel_nm=row.pixel_nm,
     )
     netcdf.write(imported, job.chemistry, CHEMISTRY)

@@ -20,7 +20,7 @@ def read_cell(job):
     )
     row = job.row.model_copy(update={"paths": list(map(str, job.files))})
     found = reading.read_cell(
-        row, candidates, job.settings, calibrating=job.row.cell in job.calibrating_patterns
+        row, candidates, job.settings, calibrating=job.row.cell in job.cells_from
     )
     for said in filter(None, (found.attrs["notes"], found.attrs["refused"])):
         print(said)
@@ -34,6 +34,6 @@ if __name__ == "__main__":
     job.settings("row", CellRow).settings("settings", CellSettings)
     job.settings("names", list[str]).settings("ion-contents", list[float])
     job.settings("shared-lattice", SharedLattice)
-    job.settings("calibrating-patterns", dict[str, list[str]])
+    job.settings("cells-from", list[str])
     job.output("cell", "netCDF file to write")
     job.run(read_cell)

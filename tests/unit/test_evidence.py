@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from examples import example_spots
 from projects import ROOT
 from scipy.spatial.transform import Rotation
@@ -9,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from phasefront.calibration import geometry
 from phasefront.core import netcdf
 from phasefront.diffraction.candidates import CandidatePhases
+from phasefront.diffraction.cells import strain_basis
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.templates import simulate_templates
 from phasefront.layouts.phases import MIXED, PHASES, UNDECIDED, VACUUM
@@ -268,3 +270,23 @@ def test_reliability_compares_the_two_best_phases():
     score = np.array([[[[0.8, 0.7], [0.4, 0.1], [0.6, 0.5]], [[np.nan] * 2] * 3]])
     np.testing.assert_allclose(decisions.reliability_of(score), [[0.25, 0.0]])
     np.testing.assert_allclose(decisions.reliability_of(score[:, :, :1]), [[1.0, 0.0]])
+
+
+def test_a_candidate_whose_cell_is_less_known_is_less_of_a_misfit():
+    spots, _, _ = dynamical_scan([NAMES[1]], 40, seed=8)
+    name, known = CRYSTALS[1].name, len(strain_basis(CRYSTALS[1]))
+
+    def misfits(variance):
+        own = xr.Dataset({"strain_covariance": (("c", "d"), variance * np.eye(known))})
+        found = decide(spots, CRYSTALS, candidate_cells={name: own})
+        return found["cell_misfit"].values[0]
+
+    found = decide(spots, CRYSTALS)
+    plain = found["cell_misfit"].values[0]
+    likeliest = found["posterior"].values[0].argmax(axis=1) == 1
+    # As wide as `cell_tolerance` says of every phase; then of this one alone wider.
+    np.testing.assert_array_equal(misfits(0.002**2), plain)
+    wide = misfits(0.01**2)
+    assert likeliest.sum() > 20
+    assert (wide < plain)[likeliest & (plain > 0)].all()
+    np.testing.assert_array_equal(wide[~likeliest], plain[~likeliest])

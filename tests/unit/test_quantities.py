@@ -55,7 +55,8 @@ def test_the_real_object_of_a_ptychography_is_read(shared_data):
 def given(**changes):
     return {
         "name": "m", "source": "m.npy", "quantity": "phase", "unit": "rad", "error": 0.1,
-        "systematic_error": 0.02, "thickness": None, "thickness_unit": "1", "pixel_nm": 6.0,
+        "systematic_error": 0.02, "thickness": None, "thickness_unit": "1",
+        "thickness_error": None, "pixel_nm": 6.0,
     } | changes  # fmt: skip
 
 

@@ -251,9 +251,7 @@ def test_grains_of_another_grid_are_refused(pair):
 
 
 def test_a_registration_is_written_and_read_again(pair, laid, tmp_path):
-    made = as_dataset(
-        laid, pair.moving, pair.label.shape, scan="soc50", scan_step_nm=pair.fixed.pixel_nm
-    )
+    made = as_dataset(laid, pair.moving, pair.fixed, pair.label, scan="soc50")
     path = tmp_path / "registration.nc"
     netcdf.write(made, path, REGISTRATION)
     found = netcdf.read(path, REGISTRATION)

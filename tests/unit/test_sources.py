@@ -4,12 +4,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from examples import example
 from sources import PHASES, compare, make_cycling, make_fractions, make_powder
 
 from phasefront.comparison.sources import registry
 from phasefront.comparison.sources.source import Source
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
+from phasefront.layouts.chemistry import CHEMISTRY
 from phasefront.layouts.comparison import COMPARISON
 from phasefront.report import conclusions, tables
 from phasefront.report.figures.comparison import draw_comparison
@@ -63,8 +65,9 @@ def with_tomography():
 
 def test_pairs_follow_from_the_order_of_the_table():
     assert registry.pairs() == [
-        ("stem", "cycling"), ("stem", "powder"), ("stem", "cells"), ("powder", "cycling"),
-        ("powder", "cells"), ("cells", "cycling"),
+        ("stem", "cycling"), ("stem", "powder"), ("stem", "cells"), ("stem", "chemistry"),
+        ("powder", "cycling"), ("powder", "cells"), ("powder", "chemistry"), ("cells", "cycling"),
+        ("cells", "chemistry"), ("chemistry", "cycling"),
     ]  # fmt: skip
     alone = registry.pairs(registry.taking_part({}))
     assert alone == [("stem", "cycling"), ("stem", "powder"), ("powder", "cycling")]
@@ -134,3 +137,57 @@ def test_a_further_source_is_drawn(tomography):
 def test_a_source_that_is_not_registered_is_refused_by_name():
     with pytest.raises(InputError, match="there is no source 'tomography'"):
         with_tomography()
+
+
+def mapped(content, *, particle, shared=0.0, thick=1.0):
+    content = np.broadcast_to(content, (3, 4))
+    return example(
+        CHEMISTRY, value=content, standard_error=0.05, systematic_error=shared, mask=1,
+        thickness=thick, quantity="ion content",
+    ).assign_attrs(particle=particle)  # fmt: skip
+
+
+def said_by_maps(*maps):
+    found = compared(more={"chemistry": {"half": list(maps)}})
+    of_it = found.sel(source="chemistry", state="half")
+    names = ("ion_content", "ion_content_low", "ion_content_high", "refused")
+    return [of_it[name].item() for name in names]
+
+
+def test_maps_are_a_sample_of_particles_and_few_say_nothing_of_a_state():
+    value, low, high, refused = said_by_maps(
+        *(mapped(2.5 + off, particle=f"p{off}") for off in (-0.1, 0.0, 0.1))
+    )
+    assert (value, refused) == (pytest.approx(2.5), "")
+    # Student's t of two degrees of freedom times the spread over the root of three.
+    assert (high - low) / 2 == pytest.approx(4.303 * 0.1 / np.sqrt(3), rel=0.1)
+    value, *_, refused = said_by_maps(mapped(2.4, particle="a"), mapped(2.6, particle="b"))
+    assert np.isnan(value)
+    assert refused == "2 mapped particles, where 3 are needed to tell how particles differ"
+    *_, refused = said_by_maps(*(mapped(2.5, particle="one") for _ in range(5)))
+    assert refused.startswith("1 mapped particle, where")
+
+
+def test_what_all_maps_are_off_by_together_is_in_the_interval():
+    alone, shared = (
+        said_by_maps(*(mapped(2.5, particle=name, shared=error) for name in "abc"))
+        for error in (0.0, 0.1)
+    )
+    assert shared[0] == alone[0] == pytest.approx(2.5)
+    assert (shared[2] - shared[1]) / 2 == pytest.approx(4.303 * 0.1, rel=0.2)
+    assert alone[2] - alone[1] < (shared[2] - shared[1]) / 3
+
+
+def test_thick_positions_of_a_map_weigh_more():
+    thick = np.array([[3.0], [1.0], [0.0]])
+    content = np.array([[2.0], [3.0], [9.0]])
+    for weight, expected in ((thick, 2.25), (np.nan, 14 / 3)):
+        maps = [mapped(content, particle=name, thick=np.broadcast_to(weight, (3, 4)))
+                for name in "abc"]  # fmt: skip
+        assert said_by_maps(*maps)[0] == pytest.approx(expected)
+
+
+def test_maps_without_a_told_position_are_no_particles():
+    blank = mapped(2.5, particle="c").assign(mask=lambda one: one["mask"] * 0)
+    *_, refused = said_by_maps(mapped(2.5, particle="a"), mapped(2.5, particle="b"), blank)
+    assert refused.startswith("2 mapped particles")

@@ -12,7 +12,7 @@ from phasefront.cli.inspection import inspect
 from phasefront.core.errors import InputError
 from phasefront.experiment import values
 from phasefront.experiment.plan import Plan
-from phasefront.experiment.stacks import mapped, repeats
+from phasefront.experiment.stacks import laid, mapped, repeats
 from phasefront.report.jobs import Jobs
 from phasefront.report.methods_of_stacks import tell_losses, tell_quantities, tell_valence
 
@@ -170,3 +170,68 @@ def test_methods_say_what_was_done(planned):
     assert "Na/V of one spectrum image is from cross sections of Na (a program; ± 10 %)" in told
     row = {"stack": "m", "quantity": "phase", "unit": "rad"}
     assert "phase (rad, `m`)" in tell_quantities(Jobs([Done(row=row)], {}))
+
+
+LAID = {"scan": "grains-x2.5", "resolution_nm": 50}
+
+
+def test_a_map_is_laid_on_a_scan_of_its_state(planned):
+    given = {"chemistry": {"references": REFERENCES}}
+    plan = planned([xray(**LAID), xray(stack="s2")], **given)
+    assert laid(plan.stacks) == ["s1"]
+    assert values.value(plan, "stack.s1.laying") == {
+        "stack": "s1", "scan": "grains-x2.5", "resolution_nm": 50, "per_ion": None
+    }  # fmt: skip
+    assert "scan" not in values.value(plan, "stack.s1.row")
+    for changes, words in (
+        ({"scan": "x"}, "the scan 'x' is not in the table of scans"),
+        ({"scan": "grains-x3.0"}, "is of the state x3.0, the stack of another"),
+        ({"resolution_nm": ""}, "its resolution is not known"),
+        ({"scan": ""}, "are of what is laid on a scan"),
+        ({"resolution_nm": -1}, "greater than 0"),
+    ):
+        with pytest.raises(InputError, match=words):
+            planned([xray(**LAID | changes)], **given)
+
+
+def test_what_has_no_thickness_of_its_own_is_not_laid(planned):
+    with pytest.raises(InputError, match="has no map of its own to lay"):
+        planned([LOW | LAID, losses("e")], losses=LOSSES)
+    phase = {"kind": "map", "quantity": "phase", "unit": "rad", "error": 0.1}
+    with pytest.raises(InputError, match="by its thickness, which is not known"):
+        planned([xray("m.npy", **phase, **LAID)])
+    thick = {"thickness_map": "t.npy", "thickness_error": 0.1}
+    assert laid(planned([xray("m.npy", **phase, **LAID, **thick)]).stacks) == ["s1"]
+
+
+def test_ions_of_a_ratio_are_those_that_move(planned):
+    rows = [LOW, losses("e")]
+    assert planned(rows, losses=LOSSES | {"formula_atoms": 2}).experiment.losses.formula_atoms == 2
+    with pytest.raises(InputError, match="the ratio is of V, not of Na"):
+        planned(rows, losses=LOSSES | {"formula_atoms": 2, "ratio": ["V", "Na"]})
+
+
+@pytest.mark.parametrize(
+    ("section", "words"),
+    [
+        ({"registration": {"channels": []}}, "at least 1 item"),
+        ({"registration": {"channels": ["diffuse", "diffuse"]}}, "named twice"),
+        ({"registration": {"unlike": 2}}, "less than or equal to 1"),
+        ({"correlation": {"distances_nm": [0, 50, 50]}}, "do not rise"),
+        ({"correlation": {"distances_nm": [-1, 50]}}, "greater than or equal to 0"),
+    ],
+)
+def test_settings_of_laying_that_cannot_be_are_refused(planned, section, words):
+    with pytest.raises(InputError, match=words):
+        planned([xray()], **{"chemistry": {"references": REFERENCES}} | section)
+
+
+def test_maps_of_a_state_are_of_particles(planned):
+    given = {"chemistry": {"references": REFERENCES}}
+    rows = [
+        xray(), xray(stack="s2", **LAID), xray(stack="s3", particle="grain 7", **LAID),
+        xray(stack="s4", state="x3.0"),
+    ]  # fmt: skip
+    linked = values.value(planned(rows, **given), "links")
+    assert linked[1]["maps"] == {"s1": "s1", "s2": "grains-x2.5", "s3": "grain 7"}
+    assert linked[0]["maps"] == {"s4": "s4"}

@@ -4,6 +4,7 @@ import errno
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,8 @@ from phasefront.starting import writing
 from phasefront.starting.phases import moving_ion, propose_phases
 from phasefront.starting.proposal import Request, names_of, propose
 from phasefront.starting.statement import Statement
+from phasefront.starting.tilt_series import find_series
+from phasefront.virtual.tilt_series import Microscope, write_series
 
 STRUCTURES = ROOT / "config/structures"
 SODIUM = [str(STRUCTURES / f"{name}.cif") for name in ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3")]
@@ -43,7 +46,7 @@ def folder(tmp_path, monkeypatch):
 
 
 def request(**asked):
-    known = {"run": "mine", "scans": [], "cifs": SODIUM, "logs": [], "patterns": []}
+    known = {"run": "mine", "scans": [], "cifs": SODIUM, "logs": [], "patterns": [], "tilts": []}
     optics = {"voltage": 200.0, "precession": 0.8, "ion": None}
     return validated(Request, known | optics | asked, "phasefront new")
 
@@ -278,7 +281,7 @@ def test_what_cannot_be_begun_is_refused_and_leaves_nothing(folder):
     write_pattern(folder / "p#1.xye")
     (folder / "broken.xye").write_text("no numbers\n")
     for asked, words in (
-        ({}, "no file that was measured; name one by --scan, --log or --powder"),
+        ({}, "no file that was measured; name one by --scan, --log, --powder or --tomography"),
         ({"patterns": ["p.xye", "p.xye"]}, "'p.xye' is named twice"),
         ({"patterns": ["p.xye", "./p.xye"]}, "'p.xye' is named twice"),
         ({"patterns": ["p#1.xye"]}, "which no table takes; rename the file"),
@@ -369,3 +372,79 @@ def test_the_command_says_what_is_left_and_check_what_still_is(folder):
     text = (folder / "config/mine/powder.tsv").read_text()
     (folder / "config/mine/powder.tsv").write_text(text.replace(TO_FILL_IN, "0.4127"))
     assert command("check", "config/mine.yaml").returncode == 0
+
+
+def write_tilts(folder, number=1, *, spots=True):
+    """A tilt series of a particle of one of the sodium phases, as PETS2 leaves it."""
+    axes = 1.01 * np.linalg.inv(read_crystals(SODIUM, ["3", "2", "1"])[number].reciprocal).T
+    files = write_series(folder, axes, Microscope(), seed=1, spots=300, centring="AI"[number])
+    if not spots:
+        Path(files[2]).unlink()
+
+
+def test_files_of_tilt_series_become_rows_of_a_table(folder):
+    for name in ("p1", "p2"):
+        write_tilts(folder / "raw" / name)
+    write_tilts(folder / "p3")
+    left = begin(tilts=["raw/p1", "raw/p2", *(f"p3/particle.{e}" for e in ("celllist", "pts"))])
+    assert left == {}
+    plan = Plan.load("config/mine.yaml")
+    plan.check_files()
+    assert plan.cells.index.tolist() == ["p1", "p2", "p3"]
+    assert plan.cells["phase"].tolist() == ["Na2V2PO42F3"] * 3
+    assert plan.cells["state"].tolist() == plan.cells.index.tolist()
+    ends = [[Path(path).suffix for path in paths] for paths in plan.cells["paths"]]
+    assert ends == [[".celllist", ".pts", ".xyz"]] * 2 + [[".celllist", ".pts"]]
+    assert plan.cells["voltage_kv"].tolist() == [200.0] * 3
+
+
+def test_what_no_file_of_a_tilt_series_says_stays_open(folder):
+    write_tilts(folder / "p1", 0, spots=False)
+    listed = folder / "p1/particle.celllist"
+    kept = [line for line in listed.read_text().splitlines() if not line.startswith("cellsu")]
+    listed.write_text("\n".join(kept) + "\n")
+    write_pattern(folder / "a.xye", "# wavelength 0.4127 A\n")
+    left = begin(tilts=["p1/particle.celllist"], patterns=["a.xye"], voltage=None)
+    table = "config/mine/cells.tsv: particle"
+    assert left.keys() == {
+        "config/mine.yaml: cells.distortion_error",
+        *(f"{table}.{column}" for column in ("state", "voltage_kv")),
+    }
+    assert left[f"{table}.state"] == "one of a"
+    assert "the one with a lattice like it" in (folder / "config/mine/cells.tsv").read_text()
+
+
+def test_a_lattice_of_no_phase_asks_for_it(folder):
+    listed = "cell 5 5 5 90 90 90\ncellsu 0.1 0.1 0.1 0 0 0\nubmatrix\n.2 0 0\n0 .2 0\n0 0 .2\n"
+    (folder / "a.celllist").write_text(f"cellItem active\n{listed}cellCentering P\nendCellItem\n")
+    left = begin(tilts=["a.celllist"])
+    said = left["config/mine/cells.tsv: a.phase"]
+    assert said == "none has a lattice like it; one of Na3V2PO42F3, Na2V2PO42F3, NaV2PO42F3"
+
+
+def test_files_that_are_no_tilt_series_are_refused(folder):
+    (folder / "empty").mkdir()
+    write_tilts(folder / "p1")
+    (folder / "b.txt").write_text("x")
+    shutil.copy(folder / "p1/particle.pts", "lone.pts")
+    for named, words in (
+        (["empty"], "holds no cell of a tilt series"),
+        (["b.txt"], "no file of a cell that is known here"),
+        (["lone.pts"], "states no unit cell that was measured"),
+        (["p1", "p1"], "is named twice"),
+    ):
+        with pytest.raises(InputError, match=words):
+            begin(tilts=named)
+        assert not (folder / "config").exists()
+
+
+def test_programs_files_are_found_in_a_folder(shared_data):
+    found = {
+        name: [Path(p).name for one in find_series([str(shared_data(f"tomography/{name}"))], [])
+               for p in one.paths]
+        for name in ("pets_glycine", "xds_cinchonine")
+    }  # fmt: skip
+    assert found == {
+        "pets_glycine": ["glycine.celllist", "glycine.pts", "glycine.xyz"],
+        "xds_cinchonine": ["CORRECT.LP", "INTEGRATE.HKL"],
+    }

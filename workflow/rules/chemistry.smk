@@ -1,6 +1,8 @@
-# Chemistry of maps: valence, or ion content, from X-ray stacks; quantities from other programs.
+# Chemistry of maps: valence, or ion content, from X-ray stacks; ratios of elements from energy
+# losses, before the beam changed them where there are repeats; quantities from other programs.
 #
-# in:  densities/<stack>.nc, reference spectra; maps of other programs
+# in:  densities/<stack>.nc, reference spectra; stacks/<stack>.nc of edges and low losses, cross
+#      sections; maps of other programs
 # out: chemistry/<stack>.nc, figures/chemistry/<stack>.png
 #
 # config:
@@ -11,6 +13,13 @@
 #     thresholds: [[517, 2], [524, 1]]
 #     fit_ev: [509, 528.5]
 #     ion_content: {constant: 9, per_valence: -2, exchange: 0, exchange_error: 0.1}
+#   losses:
+#     edges:
+#       - {element: V, path: v.csv, beam_kev: 200, collection_mrad: 30, relative_error: 0.1, source: exspy}
+#       - {element: Na, path: na.csv, beam_kev: 200, collection_mrad: 30, relative_error: 0.1, source: exspy}
+#     ratio: [Na, V]
+#     fit_ev: [470, 1300]
+#     fine_structure_ev: [[511, 531]]
 #   tables: {stacks: config/mine/stacks.tsv}
 
 
@@ -33,6 +42,29 @@ rule fit_valence:
         "python scripts/fit_valence.py --density {input.density}"
         " --references {input.references:q} --settings {params.settings:q}"
         " --chemistry {output.chemistry} > {log} 2>&1"
+
+
+rule fit_losses:
+    input:
+        core=lambda wildcards: of_repeats(wildcards, "stack"),
+        low=lambda wildcards: of_repeats(wildcards, "low_loss"),
+        sections=[one.path for one in PLAN.experiment.losses.edges],
+        code=code("fit_losses"),
+    output:
+        **recorded(chemistry="chemistry/{stack}.nc"),
+    log:
+        logged("fit_losses/{stack}"),
+    wildcard_constraints:
+        stack=any_of(PLAN.stacks_of_kind("eels")),
+    conda:
+        "../../envs/environment.yaml"
+    params:
+        doses=stated("stack.{stack}.doses"),
+        settings=stated("losses"),
+    shell:
+        "python scripts/fit_losses.py --core {input.core} --low {input.low}"
+        " --sections {input.sections:q} --doses {params.doses:q}"
+        " --settings {params.settings:q} --chemistry {output.chemistry} > {log} 2>&1"
 
 
 rule import_quantity:

@@ -4,7 +4,7 @@
 #   tables: {scans: config/insitu/scans.tsv, stacks: config/mine/stacks.tsv}
 #   virtual: {material: nvpf, series: {charging: {phases: [Na3, Na2]}}}
 
-from phasefront.experiment.stacks import repeats
+from phasefront.experiment.stacks import first_of, laid, mapped, repeats
 
 
 def of_series(path):
@@ -12,6 +12,27 @@ def of_series(path):
     return lambda wildcards: result(path, scan=PLAN.scans_of_series(wildcards.series))(
         wildcards
     )
+
+
+def calibration_of_series(wildcards):
+    """What the scans of a scan's series share, if it is of one."""
+    series = scan_row(wildcards)["series"]
+    if not isinstance(series, str):
+        return []
+    return result(f"calibration_of_series/{series}.nc")(wildcards)
+
+
+def raw_scans_of_series(find):
+    """What the paths of a series' raw scans lead to."""
+
+    def found(wildcards):
+        scans = PLAN.raw_scans_of_series(wildcards.series)
+        made = [find(path) for path in PLAN.scans.loc[scans, "path"]]
+        return [
+            path for one in made for path in (one if isinstance(one, list) else [one])
+        ]
+
+    return found
 
 
 def pictured_grains(series):
@@ -27,6 +48,17 @@ def of_stack(column):
     def find(wildcards):
         cell = PLAN.stacks.loc[wildcards.stack, column]
         return cell if isinstance(cell, str) else []
+
+    return find
+
+
+def of_laid(path):
+    """A result of the scan that a stack's map, or that of what it belongs to, is laid on."""
+
+    def find(wildcards):
+        first = first_of(PLAN.stacks, wildcards.stack)
+        scan = PLAN.stacks.loc[first, "scan"]
+        return result(path.format(scan=scan))(wildcards)
 
     return find
 

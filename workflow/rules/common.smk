@@ -6,6 +6,7 @@
 # config:
 #   run: demo
 #   instruments: {astar: {voltage_kv: 200}}
+#   material: {phases: [{name: Na3, cell_prior: [particle-1]}]}
 #   people: [{name: Ada Lovelace, orcid: 0000-0002-1825-0097}]
 #   record_host: false
 
@@ -67,6 +68,7 @@ NAMES = {
     "part": r"\d+",
     "series": any_of([*PLAN.series, *PLAN.batches.series]),
     "cell": any_of(PLAN.cells.index),
+    "phase": any_of(PLAN.experiment.material.cell_priors),
 }
 
 

@@ -1,6 +1,6 @@
 # The sources side by side, and the summary that others read.
 #
-# in:  states, cycling, powder, cells
+# in:  states, cycling, powder, cells, chemistry
 # out: comparison.nc; from it comparison.csv and .tex, comparison_table.csv, conclusion.txt,
 #      summary.json
 #
@@ -20,6 +20,7 @@ rule compare_sources:
         cycling=result("cycling/{log}.nc", log=PLAN.logs.index),
         powder=result("powder/{pattern}.nc", pattern=PLAN.patterns.index),
         cells=result("cells/{cell}.nc", cell=PLAN.cells.index),
+        chemistry=result("chemistry/{stack}.nc", stack=mapped(PLAN.stacks)),
         code=code("compare_sources"),
     output:
         **recorded(comparison="comparison.nc"),
@@ -36,6 +37,7 @@ rule compare_sources:
     shell:
         "python scripts/compare_sources.py --stem {input.stem}"
         " --cycling {input.cycling} --powder {input.powder} --cells {input.cells}"
+        " --chemistry {input.chemistry}"
         " --links {params.links:q} --names {params.names:q}"
         " --two-phase-fields {params.two_phase_fields:q}"
         " --calibrating-patterns {params.calibrating_patterns:q}"

@@ -20,7 +20,7 @@ rule simulate_confusion:
         phases=result("phases/{scan}.nc"),
         grains=result("grains/{scan}.nc"),
         templates=templates_of,
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("simulate_confusion"),
     output:
         **recorded(confusion="confusion/{scan}.nc"),

@@ -12,7 +12,7 @@
 
 rule rate_pairs:
     input:
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("rate_pairs"),
     output:
         **recorded(pairs="pairs/{instrument}.nc"),
@@ -41,7 +41,7 @@ rule rate_pairs:
 rule draw_pairs:
     input:
         pairs=result("pairs/{instrument}.nc"),
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("draw_pairs"),
     output:
         **pictured(

@@ -30,7 +30,7 @@ rule draw_explorer:
         description=result("scans/{scan}.nc", scan=RAW_SCANS),
         raw=[raw(PLAN.scans.loc[scan, "path"]) for scan in RAW_SCANS],
         parts=[parts(PLAN.scans.loc[scan, "path"]) for scan in RAW_SCANS],
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         program=f"{PAGE}.js",
         style=f"{PAGE}.css",
         code=code("draw_explorer"),

@@ -45,7 +45,7 @@ rule draw_patterns:
         spots=result("spots/{scan}.nc"),
         orientations=result("orientations/{scan}.nc"),
         phases=result("phases/{scan}.nc"),
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("draw_patterns"),
     output:
         **pictured(
@@ -76,7 +76,7 @@ rule draw_maps:
         phases=result("phases/{scan}.nc"),
         orientations=of_patterns("orientations/{scan}.nc"),
         grains=result("grains/{scan}.nc"),
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("draw_maps"),
     output:
         **pictured(

@@ -17,7 +17,7 @@ rule count_fractions:
         grains=result("grains/{scan}.nc"),
         confusion=of_patterns("confusion/{scan}.nc"),
         scan=of_raw_scan("scans/{scan}.nc"),
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("count_fractions"),
     output:
         **recorded(fractions="fractions/{scan}.nc"),

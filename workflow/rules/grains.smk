@@ -13,7 +13,7 @@
 rule find_grains:
     input:
         phases=result("phases/{scan}.nc"),
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("find_grains"),
     output:
         **recorded(grains="grains/{scan}.nc"),

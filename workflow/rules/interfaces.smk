@@ -16,7 +16,7 @@ rule trace_interfaces:
     input:
         phases=result("phases/{scan}.nc"),
         grains=result("grains/{scan}.nc"),
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("trace_interfaces"),
     output:
         **recorded(interfaces="interfaces/{scan}.nc"),

@@ -14,7 +14,7 @@ rule export_maps:
     input:
         phases=result("phases/{scan}.nc"),
         orientations=result("orientations/{scan}.nc"),
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("export_maps"),
     output:
         **recorded(
@@ -40,7 +40,7 @@ rule export_maps:
 rule import_map:
     input:
         map=lambda wildcards: raw(scan_row(wildcards)["path"]),
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("import_map"),
     output:
         **recorded(phases="phases/{scan}.nc"),

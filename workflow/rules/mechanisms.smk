@@ -22,7 +22,7 @@ rule infer_mechanisms:
         interfaces=result("interfaces/{scan}.nc", scan=PLAN.scans.index),
         grains=result("grains/{scan}.nc", scan=PLAN.scans.index),
         cycling=result("cycling/{log}.nc", log=PLAN.logs.index),
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("infer_mechanisms"),
     output:
         **recorded(mechanisms="mechanisms.nc"),

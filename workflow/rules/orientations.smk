@@ -12,7 +12,7 @@
 
 rule simulate_templates:
     input:
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("simulate_templates"),
     output:
         **recorded(templates="templates/{instrument}.nc"),
@@ -34,7 +34,7 @@ rule find_orientations:
     input:
         spots=result("spots/{scan}.nc"),
         templates=templates_of,
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("find_orientations"),
     output:
         **recorded(orientations="orientations/{scan}.nc"),

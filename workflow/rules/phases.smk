@@ -19,7 +19,10 @@ rule decide_phases:
         spots=result("spots/{scan}.nc"),
         orientations=result("orientations/{scan}.nc"),
         templates=templates_of,
-        cifs=PLAN.cifs,
+        cifs=CIFS,
+        candidates=result(
+            "candidates/{phase}.nc", phase=list(PLAN.experiment.material.cell_priors)
+        ),
         code=code("decide_phases"),
     output:
         **recorded(phases="phases/{scan}.nc"),
@@ -40,7 +43,7 @@ rule decide_phases:
     shell:
         "python scripts/decide_phases.py --scan {input.scan:q} --calibration {input.calibration}"
         " --spots {input.spots} --orientations {input.orientations}"
-        " --templates {input.templates} --cifs {input.cifs:q}"
+        " --templates {input.templates} --cifs {input.cifs:q} --candidates {input.candidates}"
         " --names {params.names:q} --ion-contents {params.ion_contents:q}"
         " --parent-axes {params.parent_axes:q} --settings {params.settings:q}"
         " --layout {params.layout:q}"

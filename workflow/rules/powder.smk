@@ -14,7 +14,7 @@ rule fit_pattern:
     input:
         pattern=pattern_path,
         before=fit_before,
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("fit_pattern"),
     output:
         **recorded(powder="powder/{pattern}.nc"),
@@ -40,7 +40,7 @@ rule fit_pattern:
 rule import_fractions:
     input:
         table=pattern_path,
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("import_fractions"),
     output:
         **recorded(powder="powder/{pattern}.nc"),

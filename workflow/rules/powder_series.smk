@@ -37,7 +37,7 @@ rule place_patterns:
 rule fit_batch:
     input:
         patterns=batch_files,
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("fit_batch"),
     output:
         **recorded(fits="powder_series/fits/{batch}.{part}.nc"),

@@ -36,3 +36,16 @@ rule summarise_sweep:
         " --states {input.states} --settings {params.settings:q}"
         " --labels {params.labels:q} --ion {params.ion}"
         " --table {output.table} --figure {output.figure} > {log} 2>&1"
+
+
+# What records say of parameters: where the experiment states them. Read after all other rules.
+
+for each in workflow.rules:
+    CONTEXT.export_parameters(
+        each.name,
+        {
+            name: param.path
+            for name, param in each.params.items()
+            if isinstance(param, stated)
+        },
+    )

@@ -5,8 +5,6 @@
 #   virtual: {material: nvpf}
 #   sweep: {grid: {phases.decide_above: [0.9, 0.99]}}
 
-from phasefront.experiment.stacks import mapped
-
 TARGETS = [
     result("summary.json"),
     result("comparison.csv"),
@@ -40,6 +38,12 @@ TARGETS = [
     ),
     result("figures/powder/{pattern}.png", pattern=PLAN.patterns_of_kind("pattern")),
     result("figures/chemistry/{stack}.png", stack=mapped(PLAN.stacks)),
+    result(
+        "figures/{picture}/{stack}.png",
+        picture=["registrations", "correlations", "pathways"],
+        stack=laid(PLAN.stacks),
+    ),
+    result("correlations.csv") if laid(PLAN.stacks) else [],
     result("figures/stacks/{stack}.png", stack=PLAN.stacks_of_kind("xray")),
     result("powder_series/{series}.csv", series=PLAN.batches.series),
     result("figures/powder_series/{series}.png", series=PLAN.batches.series),
@@ -52,6 +56,11 @@ TARGETS = [
     (
         result("truth/{series}.nc", series=list(PLAN.experiment.virtual.series))
         if PLAN.experiment.virtual
+        else []
+    ),
+    (
+        result("maps_check.csv")
+        if PLAN.experiment.virtual and PLAN.experiment.virtual.maps
         else []
     ),
     result("sweep.csv") if PLAN.sweep.parameters else [],

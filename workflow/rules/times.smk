@@ -1,7 +1,7 @@
 # When and where the positions of an in situ series were taken: on the log, with the dose so far, and
 # on its first scan.
 #
-# in:  scans/, calibration/ and grains/<scan>.nc of all scans of the series, cycling/<log>.nc
+# in:  scans/ and grains/<scan>.nc of all scans of the series, cycling/<log>.nc
 # out: times/<scan>.nc, alignments/<series>.nc
 #
 # config:
@@ -36,7 +36,6 @@ rule align_series:
     input:
         scans=of_series("scans/{scan}.nc"),
         grains=of_series("grains/{scan}.nc"),
-        calibrations=of_series("calibration/{scan}.nc"),
         code=code("align_series"),
     output:
         **recorded(alignment="alignments/{series}.nc"),
@@ -48,6 +47,6 @@ rule align_series:
         shared_lattice=stated("material.shared_lattice"),
     shell:
         "python scripts/align_series.py --series {wildcards.series} --scans {input.scans}"
-        " --grains {input.grains} --calibrations {input.calibrations}"
+        " --grains {input.grains}"
         " --shared-lattice {params.shared_lattice:q}"
         " --alignment {output.alignment} > {log} 2>&1"

@@ -16,7 +16,7 @@
 rule read_cell:
     input:
         files=lambda wildcards: PLAN.cells.loc[wildcards.cell, "paths"],
-        cifs=PLAN.cifs,
+        cifs=cifs_of_cell,
         code=code("read_cell"),
     output:
         **recorded(cell="cells/{cell}.nc"),
@@ -30,19 +30,19 @@ rule read_cell:
         names=stated("material.names"),
         ion_contents=stated("material.ion_contents"),
         shared_lattice=stated("material.shared_lattice"),
-        calibrating_patterns=stated("material.calibrating_patterns"),
+        cells_from=stated("material.cells_from"),
     shell:
         "python scripts/read_cell.py --files {input.files:q} --row {params.row:q}"
         " --cifs {input.cifs:q} --names {params.names:q} --ion-contents {params.ion_contents:q}"
         " --shared-lattice {params.shared_lattice:q} --settings {params.settings:q}"
-        " --calibrating-patterns {params.calibrating_patterns:q}"
+        " --cells-from {params.cells_from:q}"
         " --cell {output.cell} > {log} 2>&1"
 
 
 rule tabulate_cells:
     input:
         cells=result("cells/{cell}.nc", cell=PLAN.cells.index),
-        cifs=PLAN.cifs,
+        cifs=CIFS,
         code=code("tabulate_cells"),
     output:
         **recorded(table="cells.csv"),

@@ -30,7 +30,7 @@ if PLAN.experiment.virtual:
             "../../envs/environment.yaml"
         threads: SCAN_THREADS
         params:
-            virtual=stated("virtual"),
+            virtual=stated("virtual.without_maps"),
             names=stated("material.names"),
             cifs=stated("material.cifs"),
             ion_contents=stated("material.ion_contents"),
@@ -57,7 +57,7 @@ if PLAN.experiment.virtual:
         conda:
             "../../envs/environment.yaml"
         params:
-            virtual=stated("virtual"),
+            virtual=stated("virtual.without_maps"),
             formula_mass=stated("material.pristine_molar_mass"),
             row=stated("log.{log}.row"),
             seed=stated("seed_of.{log}"),
@@ -77,7 +77,7 @@ if PLAN.experiment.virtual:
         conda:
             "../../envs/environment.yaml"
         params:
-            virtual=stated("virtual"),
+            virtual=stated("virtual.without_maps"),
             names=stated("material.names"),
             ion_contents=stated("material.ion_contents"),
             formula_units=stated("material.formula_units"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import xarray as xr
@@ -13,6 +13,7 @@ from phasefront.calibration.grain_scatter import covariance_by_grain, grains_of_
 from phasefront.calibration.joint_steps import IGNORANCE, information_and_score, prior_information
 from phasefront.calibration.solution import error_within
 from phasefront.calibration.spot_mixture import (
+    FINE_STEPS,
     MOST_SIGMA,
     OTHERWISE,
     ROUGH_STEPS,
@@ -60,6 +61,16 @@ class AffineFit:
     spots_used: int
     grains: int
     phase_share: np.ndarray
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """Those of `joint_steps.PARAMETERS` (6,)."""
+        return np.array([*self.matrix[[0, 0, 1], [0, 1, 1]], *self.shift, self.outward])
+
+    @property
+    def is_on_reflections(self) -> bool:
+        """Whether spots lie on the candidates' reflections better than chance has it."""
+        return self.sigma < MOST_SIGMA and self.evidence >= _LEAST_EVIDENCE
 
 
 def fit_affine(
@@ -139,6 +150,24 @@ def fit_affine(
     return fit
 
 
+def refine_affine(
+    found: xr.Dataset,
+    orientations: xr.Dataset,
+    crystals: Sequence,
+    parameters: np.ndarray,
+    *,
+    voltage_kv: float,
+    precession_deg: float,
+) -> AffineFit:
+    """The fit of `fit_affine` that lies next to `parameters` (6,), which may be no good one.
+
+    Raises InputError if there are fewer than three patterns with enough spots and an orientation.
+    """
+    problem = SpotMixture(found, orientations, crystals, voltage_kv, precession_deg)
+    start = replace(JointState.start(1.0, problem.rotation), parameters=parameters)
+    return _summary(problem, problem.climb(start, FINE_STEPS))
+
+
 def _summary(problem: SpotMixture, state: JointState) -> AffineFit:
     likelihood, normal, gradient, _, _ = problem.evaluate(state)
     weight, _ = problem.responsibility(likelihood, state.phase_share)
@@ -168,11 +197,10 @@ def _summary(problem: SpotMixture, state: JointState) -> AffineFit:
     )
 
 
-def corrected(found: xr.Dataset, fit: AffineFit) -> xr.Dataset:
-    """SPOTS in nominal frequencies brought to those that a fit says are true."""
+def corrected(found: xr.Dataset, parameters: np.ndarray) -> xr.Dataset:
+    """SPOTS in nominal frequencies brought to those that a fit's `parameters` say are true."""
     q = np.stack([found["qx"].values, found["qy"].values], axis=1).astype(float)
-    xx, xy, yy = fit.matrix[[0, 0, 1], [0, 1, 1]]
-    true = true_frequencies(q, np.array([xx, xy, yy, *fit.shift, fit.outward]))
+    true = true_frequencies(q, parameters)
     qx, qy = (found[name].copy(data=part) for name, part in zip(("qx", "qy"), true.T, strict=True))
     return found.assign(qx=qx.astype("f4"), qy=qy.astype("f4"))
 
@@ -190,7 +218,7 @@ def _require_known(fit: AffineFit, scale_search: float, source: str) -> None:
             "grain(s) do not fix scale and ellipse: the standard error along one axis is "
             f"{100 * error:.2g} %", field="scale", remedy=OTHERWISE,
         )  # fmt: skip
-    if fit.sigma >= MOST_SIGMA or fit.evidence < _LEAST_EVIDENCE:
+    if not fit.is_on_reflections:
         raise InputError(
             source, f"the spots do not lie on reflections of the candidate phases: {fit.sigma:.2g} "
             f"1/angstrom away, with a log-evidence of {fit.evidence:.2g} a spot, where "

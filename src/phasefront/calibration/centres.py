@@ -43,7 +43,9 @@ class Geometry:
     centre_from: str  # in words
 
     @classmethod
-    def measure(cls, scan, wanted: int) -> Geometry:
+    def measure(cls, scan, wanted: int, *, everywhere: bool = True) -> Geometry:
+        """Of a scan, of which `wanted` patterns are kept; or, not `everywhere`, of these alone,
+        which does not read the rest."""
         mean, low = _overview(scan)
         if mean.max() <= mean.min():
             raise InputError(
@@ -56,10 +58,10 @@ class Geometry:
         if not found.hidden and beam.is_seen_through(mask, found):
             found = beam.covered(mean)
         if found.hidden:
-            return cls._of_hidden(scan, found, mean, low, wanted)
+            return cls._of_hidden(scan, found, mean, low, wanted, everywhere)
         measured, sample, places = _centres_and_sample(
             scan, lambda _, flat: descan.find_centres(flat, start, radius=found.radius, mask=mask),
-            wanted,
+            wanted, everywhere,
         )  # fmt: skip
         if not np.isfinite(measured).any():
             measured = np.broadcast_to(np.array(start), measured.shape)
@@ -67,13 +69,15 @@ class Geometry:
         if geometry.scatter() > _LOOSE:
             # What was followed may be the rim of a stop; pairs of spots agree better then.
             try:
-                return cls._of_hidden(scan, beam.covered(mean), mean, low, wanted)
+                return cls._of_hidden(scan, beam.covered(mean), mean, low, wanted, everywhere)
             except InputError:
                 return geometry
         return geometry
 
     @classmethod
-    def _of_hidden(cls, scan, found: beam.Beam, mean, low, wanted: int) -> Geometry:
+    def _of_hidden(
+        cls, scan, found: beam.Beam, mean, low, wanted: int, everywhere: bool
+    ) -> Geometry:
         """Centres from Friedel pairs, on a sample first: the surface through these starts the rest.
 
         The beam's radius is that of the shadow, and nothing is looked for inside it.
@@ -108,10 +112,11 @@ class Geometry:
             start = descan.fit_surface(measured.reshape(shape))[0]
         measured, sample, places = _centres_and_sample(
             scan,
-            lambda rows, flat: friedel.find_centres(
-                flat, start[rows].reshape(-1, 2), reach=reach, **sizes
+            lambda at, flat: friedel.find_centres(
+                flat, start.reshape(-1, 2)[at], reach=reach, **sizes
             ),
             wanted,
+            everywhere,
         )
         geometry = cls._of_centres(measured, sample, places, found.radius, mask, seen=False)
         if not geometry.scatter() < _MOST_SCATTER * geometry.spot_radius:
@@ -183,18 +188,24 @@ def _overview(scan) -> tuple[np.ndarray, np.ndarray]:
     return total / len(rows), np.partition(kept, place, axis=0)[place].astype(float)
 
 
-def _centres_and_sample(scan, find, wanted):
+def _centres_and_sample(scan, find, wanted, everywhere):
     """Centre of every pattern, and up to `wanted` patterns on a regular net with their places.
 
-    `find` gives the centres (n, 2) of a slice of rows and its patterns (n, ky, kx).
+    `find` gives the centres (n, 2) of positions, counted row by row, with patterns (n, ky, kx).
+    Where not `everywhere`, centres of others than the net's are NaN.
     """
     ny, nx, ky, kx = scan.shape
+    measured = np.full((ny, nx, 2), np.nan)
+    if not everywhere:
+        sample, places = _sample(scan, wanted)
+        measured.reshape(-1, 2)[places] = find(places, sample)
+        return measured, sample, places
     of_net, columns = _net(scan, wanted)
-    measured = np.empty((ny, nx, 2))
     sample = []
     for rows, block in scan.blocks():
         detection.require_finite(block, rows, scan.path)
-        measured[rows] = find(rows, block.reshape(-1, ky, kx)).reshape(-1, nx, 2)
+        at = slice(rows.start * nx, rows.stop * nx)
+        measured.reshape(-1, 2)[at] = find(at, block.reshape(-1, ky, kx))
         sample += [
             block[row - rows.start, columns] for row in of_net if rows.start <= row < rows.stop
         ]
@@ -204,7 +215,11 @@ def _centres_and_sample(scan, find, wanted):
 def _sample(scan, wanted):
     """The same patterns and places, of which only the rows that hold them are read."""
     of_net, columns = _net(scan, wanted)
-    sample = [scan.read_rows(row, row + 1)[0, columns] for row in of_net]
+    sample = []
+    for row in of_net:
+        block = scan.read_rows(row, row + 1)
+        detection.require_finite(block, slice(row, row + 1), scan.path)
+        sample.append(block[0, columns])
     return np.concatenate(sample), _places(of_net, columns, scan.shape[1])
 
 

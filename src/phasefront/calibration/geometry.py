@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from phasefront.calibration import solution
+from phasefront.calibration.affine import AffineFit
 from phasefront.calibration.centres import Geometry
 from phasefront.calibration.indexed_fit import index_and_fit, require_sense
 from phasefront.calibration.solution import binned
@@ -21,7 +22,7 @@ from phasefront.diffraction.optics import LENSES_SET_ANEW
 from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 from phasefront.spots import detection
 
-_LEAST_PATTERNS = 3  # with spots; chosen: fewer say nothing that the nominal scale does not
+LEAST_PATTERNS = 3  # with spots; chosen: fewer say nothing that the nominal scale does not
 
 
 def calibrate(
@@ -64,25 +65,29 @@ def calibrate(
     `calibrate_centres`.
     """
     geometry = Geometry.measure(scan, 4 * patterns)
-    found = detection.find_pixel_spots(
-        geometry.sample, geometry.sample_centres, spot_radius=geometry.spot_radius,
-        beam_radius=geometry.beam_radius, mask=geometry.mask, false_alarms=false_alarms,
-    )  # fmt: skip
-    nominal = nominal_spots(
-        found,
-        geometry.sample_centres,
-        scale_nominal,
-        patterns,
-        float(templates.attrs["max_radius"]),
-        solution.error_within(scale_search),
-    )
-    if nominal["count"].size < _LEAST_PATTERNS:
+    sampled = {"false_alarms": false_alarms, "scale_search": scale_search}
+    nominal = sampled_spots(geometry, scale_nominal, patterns, templates, **sampled)
+    if nominal["count"].size < LEAST_PATTERNS:
         found = f"{nominal['count'].size} of {len(geometry.sample)} patterns"
         return geometry.nominal(
             name, scale_nominal, f"nominal scale: {found} have enough spots", scale_search
         )
     fit = index_and_fit(nominal.assign_attrs(scan=name), crystals, templates, scale_search)
     require_sense(fit, name)
+    return fitted(
+        geometry, fit, scale_nominal,
+        {
+            "scan": name, "method": "spots of the scan against its candidate phases",
+            "scale_search": scale_search,
+            "error_kind": f"scatter of {fit.grains} grain(s), with what virtual scans tell of few",
+        },
+    )  # fmt: skip
+
+
+def fitted(
+    geometry: Geometry, fit: AffineFit, scale_nominal: float, attributes: dict
+) -> xr.Dataset:
+    """CALIBRATION of a scan by a fit to nominal spots; `attributes` go beside those of the fit."""
     affine = scale_nominal * fit.matrix
     return geometry.dataset(
         affine=affine,
@@ -94,13 +99,11 @@ def calibrate(
         residuals=binned(
             fit.q / scale_nominal, np.linalg.solve(affine, fit.residual.T).T, geometry.mask.shape
         ),
-        attributes={
-            "scan": name, "method": "spots of the scan against its candidate phases",
+        attributes=attributes | {
             "spots_used": fit.spots_used, "residual_rms": fit.sigma,
             "patterns_used": fit.patterns_used, "grains_used": fit.grains,
             "phase_share": fit.phase_share, "evidence": fit.evidence,
-            "scale_nominal": scale_nominal, "scale_search": scale_search,
-            "error_kind": f"scatter of {fit.grains} grain(s), with what virtual scans tell of few",
+            "scale_nominal": scale_nominal,
         },
     )  # fmt: skip
 
@@ -140,21 +143,30 @@ def calibrate_with_standard(scan, *, name: str, standard: xr.Dataset) -> xr.Data
     )  # fmt: skip
 
 
-def nominal_spots(found, centres, scale, patterns, max_radius, error) -> xr.Dataset:
-    """Spots in nominal 1/angstrom of the patterns, spread evenly, that have enough of them.
+def sampled_spots(
+    geometry: Geometry, scale: float, patterns: int, templates: xr.Dataset, *,
+    scale_search: float, false_alarms: float,
+) -> xr.Dataset:  # fmt: skip
+    """Spots in nominal 1/angstrom of the sample's patterns, spread evenly, that have enough.
 
-    `error` is the relative one of the nominal scale.
+    `scale` is the nominal one; no more than `patterns` are taken.
     """
+    found = detection.find_pixel_spots(
+        geometry.sample, geometry.sample_centres, spot_radius=geometry.spot_radius,
+        beam_radius=geometry.beam_radius, mask=geometry.mask, false_alarms=false_alarms,
+    )  # fmt: skip
+    centres = geometry.sample_centres
     of = np.repeat(np.arange(len(centres)), np.diff(found.offset))
     qx = scale * (found.x - centres[of, 1])
     qy = scale * (found.y - centres[of, 0])
-    near = np.hypot(qx, qy) <= max_radius
+    near = np.hypot(qx, qy) <= float(templates.attrs["max_radius"])
     count = np.bincount(of[near], minlength=len(centres))
     chosen = spread(np.flatnonzero(count >= 6), patterns)
     keep = near & np.isin(of, chosen)
     return spots_dataset(
-        count[chosen], qx[keep], qy[keep], found.intensity[keep], found.variance[keep], error
-    )
+        count[chosen], qx[keep], qy[keep], found.intensity[keep], found.variance[keep],
+        solution.error_within(scale_search),
+    )  # fmt: skip
 
 
 def spread(places: np.ndarray, wanted: int) -> np.ndarray:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import xarray as xr
 
-from phasefront.calibration.affine import AffineFit, corrected, fit_affine
+from phasefront.calibration.affine import AffineFit, corrected, fit_affine, refine_affine
 from phasefront.calibration.ellipse import scale_of
 from phasefront.core.errors import InputError
 
@@ -45,7 +45,7 @@ def index_and_fit(
         scales.append(scale_of(fit.matrix))
         if len(scales) > 1 and abs(scales[-1] - scales[-2]) < _SETTLED:
             return fit
-        seen = [corrected(found, fit)]
+        seen = [corrected(found, fit.parameters)]
     raise InputError(
         found.attrs["scan"],
         f"the scale does not settle, at {100 * (scales[-2] - 1):+.2f} % and then "
@@ -55,8 +55,24 @@ def index_and_fit(
     )  # fmt: skip
 
 
+def index_and_refine(
+    found: xr.Dataset, crystals: Sequence, templates: xr.Dataset, parameters: np.ndarray
+) -> AffineFit:
+    """Orientations of nominal spots where `parameters` are right, then `refine_affine` on them."""
+    orientations = _indexed([corrected(found, parameters)], crystals, templates)
+    return refine_affine(found, orientations, crystals, parameters, **_optics(templates))
+
+
 def _index_and_fit(found, seen, crystals, templates, scale_search) -> AffineFit:
     """Fit of the spots `found` to what indexing makes of them as each of `seen`."""
+    orientations = _indexed(seen, crystals, templates)
+    return fit_affine(
+        found, orientations, crystals, scale_search=scale_search, **_optics(templates)
+    )
+
+
+def _indexed(seen, crystals, templates) -> xr.Dataset:
+    """ORIENTATIONS of the spots as each of `seen`, side by side."""
     from phasefront.orientations.indexing import find_orientations
 
     indexed = [
@@ -65,12 +81,11 @@ def _index_and_fit(found, seen, crystals, templates, scale_search) -> AffineFit:
         ]
         for spots in seen
     ]
-    orientations = xr.concat(indexed, dim="rank").to_dataset()
-    return fit_affine(
-        found, orientations, crystals, scale_search=scale_search,
-        voltage_kv=float(templates.attrs["voltage_kv"]),
-        precession_deg=float(templates.attrs["precession_deg"]),
-    )  # fmt: skip
+    return xr.concat(indexed, dim="rank").to_dataset()
+
+
+def _optics(templates) -> dict[str, float]:
+    return {name: float(templates.attrs[name]) for name in ("voltage_kv", "precession_deg")}
 
 
 def require_sense(fit: AffineFit, name: str) -> None:

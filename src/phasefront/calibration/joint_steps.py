@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-_SHARED = 6  # parameters of the joint fit that all patterns share
+# Parameters of the joint fit that all patterns share.
+PARAMETERS = ("xx", "xy", "yy", "shift_x", "shift_y", "outward")
+_SHARED = len(PARAMETERS)
 # 1/angstrom^2, prior of a spot's outward shift times its frequency: of the order of its variance.
 # Chosen, not measured: lists of spots have no such shift.
 OUTWARD_SIGMA = 5e-4

@@ -18,7 +18,7 @@ from phasefront.diffraction.optics import electron_wavelength
 # tried is better by three standard errors of the difference (docs/calibration.md).
 OUTLIER_SHARE = 0.07  # of spots that belong to no predicted reflection
 _START_SIGMA, _LEAST_SIGMA, MOST_SIGMA = 0.012, 0.001, 0.012  # position error, 1/angstrom
-ROUGH_STEPS, _FINE_STEPS = 6, 30  # of a climb, at most; chosen
+ROUGH_STEPS, FINE_STEPS = 6, 30  # of a climb, at most; chosen
 # In a part, relative; maxima further apart are different answers. Chosen: ten standard errors of
 # most scans, and less than half of what the phases' spacings differ by.
 _OTHER_MATRIX = 0.004
@@ -133,11 +133,11 @@ class SpotMixture:
 
     def best_two(self, starts: Sequence[JointState]) -> tuple[JointState, JointState | None]:
         """The likeliest state, and the likeliest of another matrix, if there is one."""
-        best = self.climb(max(starts, key=lambda state: state.log_likelihood), _FINE_STEPS)
+        best = self.climb(max(starts, key=lambda state: state.log_likelihood), FINE_STEPS)
         others = [state for state in starts if _apart(state, best)]
         if not others:
             return best, None
-        rival = self.climb(max(others, key=lambda state: state.log_likelihood), _FINE_STEPS)
+        rival = self.climb(max(others, key=lambda state: state.log_likelihood), FINE_STEPS)
         best, rival = sorted([best, rival], key=lambda state: -state.log_likelihood)
         return best, rival if _apart(rival, best) else None
 

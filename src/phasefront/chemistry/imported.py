@@ -25,6 +25,7 @@ def imported_map(
     systematic_error: float,
     thickness: FoundMap | None,
     thickness_unit: str,
+    thickness_error: float | None,
     pixel_nm: float | None,
 ) -> xr.Dataset:
     """A CHEMISTRY dataset of values that are not numbers (NaN) where nothing is told.
@@ -41,8 +42,9 @@ def imported_map(
         Standard error of each value by itself: one for all, or a map.
     systematic_error
         Standard error that all values share.
-    thickness, thickness_unit
-        A map of how thick the sample is, by which this one can be laid on others; None without.
+    thickness, thickness_unit, thickness_error
+        A map of how thick the sample is, by which this one can be laid on others, and its standard
+        error; None without.
     pixel_nm
         What the table says; None takes the file's.
 
@@ -76,7 +78,11 @@ def imported_map(
             "value": np.where(told, values, np.nan),
             "standard_error": np.where(told, errors, np.nan),
             "systematic_error": np.where(told, systematic_error, np.nan),
-            "thickness": thick, "thickness_stderr": np.full(values.shape, np.nan), "mask": told,
+            "thickness": thick,
+            "thickness_stderr": np.where(
+                np.isfinite(thick) & (thickness_error is not None), thickness_error or 0.0, np.nan
+            ),
+            "mask": told,
             "told": np.where(told, Told.TOLD, Told.OUTSIDE),
             "misfit": np.full(values.shape, np.nan),
         },

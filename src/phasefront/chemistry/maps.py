@@ -9,7 +9,7 @@ from phasefront.chemistry.dose import ZeroDose
 from phasefront.chemistry.losses import Ratio
 from phasefront.chemistry.valence import Valence
 from phasefront.core import netcdf
-from phasefront.layouts.chemistry import CHEMISTRY, Told
+from phasefront.layouts.chemistry import CHEMISTRY, ION_CONTENT, Told
 
 
 def valence_map(valence: Valence, density: xr.Dataset) -> xr.Dataset:
@@ -51,7 +51,16 @@ def ion_content(
             data=abs(per_valence) * valences["standard_error"].values
         ),
         systematic_error=valences["systematic_error"].copy(data=systematic.values),
-    ).assign_attrs(quantity="ion content", unit="ions per formula unit")
+    ).assign_attrs(quantity=ION_CONTENT, unit="ions per formula unit")
+
+
+def ions_of_ratio(ratio: xr.Dataset, formula_atoms: float) -> xr.Dataset:
+    """A CHEMISTRY dataset of ion content from one of ratios, of the ion over an element of which a
+    formula unit has `formula_atoms` atoms."""
+    errors = ("value", "standard_error", "systematic_error")
+    return ratio.assign(
+        {name: ratio[name].copy(data=formula_atoms * ratio[name].values) for name in errors}
+    ).assign_attrs(quantity=ION_CONTENT, unit="ions per formula unit")
 
 
 def ratio_map(

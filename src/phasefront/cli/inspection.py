@@ -328,7 +328,7 @@ def _cell(plan: Plan, name: str) -> str:
             parent_point_group=material.parent_point_group,
         ),
         plan.experiment.cells,
-        calibrating=name in material.calibrating_patterns,
+        calibrating=name in material.cells_from,
     )  # fmt: skip
     content, low, high = (found[f"ion_content{end}"].item() for end in ("", "_low", "_high"))
     told = found.attrs["refused"] or (

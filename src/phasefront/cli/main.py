@@ -107,6 +107,7 @@ def _add_files(command: argparse.ArgumentParser) -> None:
         ("--cif", "cifs", "candidate phases"),
         ("--log", "logs", "galvanostatic logs"),
         ("--powder", "patterns", "powder patterns"),
+        ("--tomography", "tilts", "cells of tilt series: files of programs, or folders of them"),
     ):
         command.add_argument(
             option, dest=many, nargs="+", default=[], metavar="FILE", help=help,

@@ -59,6 +59,12 @@ class Follows:
     difference: Interval
 
 
+def nothing(points: int) -> Follows:
+    """What so few points tell."""
+    none = np.full(3, np.nan)
+    return Follows(points, np.nan, none, np.nan, np.nan, np.nan, none, np.nan, np.nan, none)
+
+
 def compare(
     best: Both, drawn: Sequence[Both], thickness: np.ndarray, grain: np.ndarray,
     where: np.ndarray, rng: np.random.Generator,
@@ -77,11 +83,8 @@ def compare(
     """
     known = where & np.isfinite(best.predictor.value) & np.isfinite(best.response.value)
     known &= np.isfinite(thickness)
-    none = np.full(3, np.nan)
     if known.sum() < _FEWEST:
-        return Follows(
-            int(known.sum()), np.nan, none, np.nan, np.nan, np.nan, none, np.nan, np.nan, none,
-        )  # fmt: skip
+        return nothing(int(known.sum()))
     x, y = (np.where(known, one.value, np.nan) for one in best)
     effective = effective_number(known, fit_covariance(x), fit_covariance(y))
     correlation = _correlation(x[known], y[known])

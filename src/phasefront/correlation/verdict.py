@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from phasefront.comparison.agreement import AGREE, CANNOT_TELL, DISAGREE, SIGNIFICANCE
-from phasefront.correlation.common_grid import CommonGrid, Quantity
+from phasefront.core.statistics import NORMAL_95, Interval
+from phasefront.correlation.common_grid import CommonGrid, OnGrid, Quantity
 from phasefront.correlation.following import Both, Follows, compare
+from phasefront.correlation.slopes import moments
 from phasefront.registration.laying import Laid, Status
 
 
@@ -18,29 +20,40 @@ from phasefront.registration.laying import Laid, Status
 class Expected:
     """What agreement means.
 
-    `slope` is that of chemistry against structure, 1 of two ion contents. Where both are one
-    quantity, `offset` is how far they may differ on average, errors of calibration included; None
-    where they are not.
+    `slope` is that of chemistry against structure, 1 of two ion contents; None where nobody says
+    it. Where both are one quantity, `offset` is how far they may differ on average, errors of
+    calibration included; None where they are not.
     """
 
-    slope: float = 1.0
+    slope: float | None = 1.0
     offset: float | None = None
 
 
 @dataclass(frozen=True)
+class Shared:
+    """Standard errors of the slope and of the mean that all points of the chemistry share: what
+    its systematic error makes of them."""
+
+    slope: float = 0.0
+    mean: float = 0.0
+
+
+@dataclass(frozen=True)
 class Verdict:
-    """`agree`, `disagree` or `cannot tell`, a sentence of why, and the numbers of the whole and
-    of its parts by name."""
+    """`agree`, `disagree` or `cannot tell`, a sentence of why, the numbers of the whole and of its
+    parts by name, and the errors that all of these have beside their intervals."""
 
     answer: str
     why: str
     whole: Follows
     parts: Mapping[str, Follows]
+    shared: Shared = Shared()
 
 
 def follow(
     structure: Quantity, chemistry: Quantity, thickness: np.ndarray, label: np.ndarray,
-    laid: Laid, expected: Expected, *, parts: Mapping[str, np.ndarray] | None = None, seed: int = 0,
+    laid: Laid, expected: Expected, *, systematic: np.ndarray | None = None,
+    parts: Mapping[str, np.ndarray] | None = None, seed: int = 0,
 ) -> Verdict:  # fmt: skip
     """Whether the chemistry of a map follows the structure that a scan saw.
 
@@ -55,6 +68,9 @@ def follow(
         Grains (y, x), -1 none, of which only points count.
     laid
         The map laid on the scan.
+    systematic
+        Standard error (row, column of the map) of the chemistry by which its pixels are off
+        together; none where None.
     parts
         Positions (y, x) of the scan that are also looked at by themselves: a phase, a grain, a
         distance from the interface.
@@ -73,7 +89,29 @@ def follow(
         name: compare(best, drawn, thick, grain, (grain >= 0) & grid.pick(where), rng)
         for name, where in (parts or {}).items()
     }
-    return Verdict(*judge(whole, laid, expected), whole, found)
+    shared = Shared()
+    if systematic is not None:
+        error = grid.of_map(replace(chemistry, value=systematic), laid.best).value
+        shared = _shared(seen, np.where(grain >= 0, error, np.nan))
+    return Verdict(*judge(whole, laid, expected, shared), whole, found, shared)
+
+
+def _shared(predictor: OnGrid, error: np.ndarray) -> Shared:
+    """What a systematic error (row, column; NaN not known) makes of slope and mean.
+
+    Nobody knows how it goes with what is measured. The mean is off by all of it, as if it were one
+    for all points. The slope is off by as much as if points poor and rich in ions, as many of each,
+    were off independently: its root mean square over the predictor's standard deviation and root 2.
+    """
+    known = np.isfinite(predictor.value) & np.isfinite(error)
+    if not known.any():
+        return Shared()
+    stderr = np.nan_to_num(predictor.stderr[known])
+    found = moments(predictor.value[known], error[known], stderr)
+    square = float((error[known] ** 2).mean())
+    return Shared(
+        0.0 if found is None else np.sqrt(square / (2 * found[1])), float(abs(error[known]).mean())
+    )
 
 
 def distance_parts(distance_nm: np.ndarray, edges_nm: tuple[float, ...]) -> dict[str, np.ndarray]:
@@ -84,24 +122,39 @@ def distance_parts(distance_nm: np.ndarray, edges_nm: tuple[float, ...]) -> dict
     }
 
 
-def judge(whole: Follows, laid: Laid, expected: Expected) -> tuple[str, str]:
+def widened(interval: Interval, stderr: float) -> Interval:
+    """A value with its 95 % interval, of which a further standard error is independent."""
+    value, low, high = interval
+    more = NORMAL_95 * stderr
+    return np.array(
+        [value, value - np.hypot(value - low, more), value + np.hypot(high - value, more)]
+    )
+
+
+def judge(
+    whole: Follows, laid: Laid, expected: Expected, shared: Shared = Shared()
+) -> tuple[str, str]:
     """The answer and a sentence of why.
 
     Disagree: the slope's interval leaves out the expected one, or the mean difference is beyond the
-    offset by more than its interval. Agree: neither, the slope's interval leaves out 0, and chance
-    makes so good a correlation in fewer than 5 % of cases, with thickness given and without.
+    offset by more than its interval, each widened by what all points share. Agree: neither, the
+    slope's interval leaves out 0, and chance makes so good a correlation in fewer than 5 % of
+    cases, with thickness given and without.
     """
     if laid.status != Status.ACCEPTED:
         return CANNOT_TELL, f"the map is not laid: {laid.why}"
-    slope, low, high = whole.slope
+    slope, low, high = widened(whole.slope, shared.slope)
     if not np.isfinite(slope):
         return CANNOT_TELL, "structure varies no more than its errors"
+    wanted = "" if expected.slope is None else f", {expected.slope:g} expected"
     said = (
-        f"slope {slope:.3g} ({low:.3g} to {high:.3g}, {expected.slope:g} expected), correlation"
+        f"slope {slope:.3g} ({low:.3g} to {high:.3g}{wanted}), correlation"
         f" {whole.correlation[0]:.2f} over {whole.effective:.0f} independent of {whole.points}"
         " points"
     )
-    gap, least, most = whole.difference
+    if expected.slope is None:
+        return CANNOT_TELL, f"{said}: nobody says what slope to expect"
+    gap, least, most = widened(whole.difference, shared.mean)
     if not low <= expected.slope <= high:
         return DISAGREE, said
     if expected.offset is not None and (least > expected.offset or most < -expected.offset):

@@ -15,6 +15,7 @@ from phasefront.experiment.settings.base import FilePath, Line, Model, Name, Url
 from phasefront.experiment.settings.calibration import CalibrationSettings
 from phasefront.experiment.settings.chemistry import ChemistrySettings
 from phasefront.experiment.settings.comparison import ComparisonSettings
+from phasefront.experiment.settings.correlation import CorrelationSettings
 from phasefront.experiment.settings.coverage import CoverageSettings
 from phasefront.experiment.settings.fractions import FractionSettings
 from phasefront.experiment.settings.grains import GrainSettings
@@ -25,8 +26,10 @@ from phasefront.experiment.settings.maps import MapSettings
 from phasefront.experiment.settings.material import Material
 from phasefront.experiment.settings.mechanisms import MechanismSettings
 from phasefront.experiment.settings.orientations import OrientationSettings
+from phasefront.experiment.settings.pathways import PathwaySettings
 from phasefront.experiment.settings.phases import PhaseSettings
 from phasefront.experiment.settings.powder import PowderSettings
+from phasefront.experiment.settings.registration import RegistrationSettings
 from phasefront.experiment.settings.report import ReportSettings
 from phasefront.experiment.settings.scans import ScanSettings
 from phasefront.experiment.settings.spots import SpotSettings
@@ -94,6 +97,9 @@ class Experiment(Model):
     stacks: StackSettings = StackSettings()
     chemistry: ChemistrySettings = ChemistrySettings()
     losses: LossSettings = LossSettings()
+    registration: RegistrationSettings = RegistrationSettings()
+    correlation: CorrelationSettings = CorrelationSettings()
+    pathways: PathwaySettings = PathwaySettings()
     comparison: ComparisonSettings = ComparisonSettings()
     report: ReportSettings = ReportSettings()
     supplement: SupplementSettings = SupplementSettings()

@@ -14,15 +14,17 @@ import pandas as pd
 from phasefront.core.errors import InputError
 from phasefront.experiment import sweep
 from phasefront.experiment.batches import Batches, read_powder_table
+from phasefront.experiment.cell_priors import check_priors
 from phasefront.experiment.config import Experiment
 from phasefront.experiment.load import load, named, parse
 from phasefront.experiment.settings.cycling import LogRow
 from phasefront.experiment.settings.scans import ScanRow
-from phasefront.experiment.settings.stacks import StackRow
+from phasefront.experiment.settings.stacks import ListedStack
 from phasefront.experiment.settings.tomography import CellRow
-from phasefront.experiment.stacks import beside_stacks, check_stacks, spectra_of
+from phasefront.experiment.stacks import beside_stacks, check_laid, check_stacks, spectra_of
 from phasefront.experiment.tables import optional_table
 from phasefront.experiment.virtual import check_virtual
+from phasefront.experiment.virtual_maps import virtual_stacks
 
 if TYPE_CHECKING:
     from phasefront.diffraction.crystals import Crystal
@@ -68,7 +70,7 @@ class Plan:
             optional_table(tables.cycling, LogRow),
             *read_powder_table(tables.powder),
             optional_table(tables.cells, CellRow),
-            optional_table(tables.stacks, StackRow),
+            optional_table(tables.stacks, ListedStack),
             sweep.expand(experiment, source),
         )
         plan._check_references()
@@ -78,6 +80,10 @@ class Plan:
     def cifs(self) -> list[str]:
         """Paths of the candidate phases' CIFs, in the config's order."""
         return self.experiment.material.cifs
+
+    def cif_of(self, phase: str) -> str:
+        """Path of one phase's CIF."""
+        return dict(zip(self.experiment.material.names, self.cifs, strict=True))[phase]
 
     @cached_property
     def crystals(self) -> list[Crystal]:
@@ -133,6 +139,11 @@ class Plan:
         """Identifiers of the scans of a series."""
         return list(self.scans.index[self.scans["series"] == series])
 
+    def raw_scans_of_series(self, series: str) -> list[str]:
+        """Identifiers of those of them whose patterns are there."""
+        of_series = self.scans_of_series(series)
+        return [scan for scan in self.scans_of_kind("scan") if scan in of_series]
+
     def scans_of(self, state: str) -> list[str]:
         """Identifiers of a state's scans."""
         return list(self.scans.index[self.scans["state"] == state])
@@ -186,14 +197,15 @@ class Plan:
             _check_known(self.scans, "instrument", set(self.experiment.instruments), tables.scans)
             for scan in self.scans_in_series:
                 self._check_log(self.scans.loc[scan, "log"], tables.scans, f"{scan}.log")
+            self._check_cameras()
         if len(self.patterns):
             _check_known(self.patterns, "state", states, tables.powder)
             self._check_refined()
         if len(self.stacks):
             _check_known(self.stacks, "state", states, tables.stacks)
             check_stacks(self.experiment, self.stacks, self.source)
-        scan_series = dict.fromkeys(self.scans.loc[self.scans_in_series, "series"])
-        self.batches.check_references(list(scan_series), self._check_log)
+            check_laid(self.experiment, self.stacks, self.scans, self.source)
+        self.batches.check_references(self.series, self._check_log)
         if len(self.cells):
             self._check_cells()
         for phase in self.experiment.material.phases:
@@ -207,6 +219,7 @@ class Plan:
                         field=f"material.phases.{phase.name}.cell_from",
                         remedy=f"name one of {known} or leave it out",
                     )
+        check_priors(self.experiment.material, self.cells, self.source)
         for state in self.experiment.states:
             if state.log is not None:
                 self._check_log(state.log, self.source, f"states.{state.name}.log")
@@ -239,6 +252,7 @@ class Plan:
             {f"{raw}/{scan}.blo": self.scans.loc[scan, "state"] for scan in scans}
             | {f"{raw}/{log}.mpt": None for log in self.logs.index}
             | {f"{raw}/{pattern}.xye": self.patterns.loc[pattern, "state"] for pattern in patterns}
+            | virtual_stacks(self)
         )
 
     def _check_log(self, log: str, source: str, field: str) -> None:
@@ -249,6 +263,19 @@ class Plan:
                 field=field,
                 remedy=f"name one of {sorted(self.logs.index)} or add it to the table",
             )
+
+    def _check_cameras(self) -> None:
+        """Scans of a series are of one instrument, whose lenses they share."""
+        for series, rows in self.scans.groupby("series", sort=False):
+            others = rows.index[rows["instrument"] != rows["instrument"].iloc[0]]
+            if len(others):
+                raise InputError(
+                    self.experiment.tables.scans,
+                    f"scans {rows.index[0]!r} and {others[0]!r} of the series {series!r} are of"
+                    " two instruments, whose scales have nothing to do with each other",
+                    field=f"{others[0]}.instrument",
+                    remedy="give each instrument's scans a series of their own",
+                )
 
     def _check_cells(self) -> None:
         """Cells are of the config's states and phases, and have no name of a pattern."""

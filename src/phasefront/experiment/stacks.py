@@ -14,10 +14,8 @@ if TYPE_CHECKING:
 
 def beside_stacks(stacks: pd.DataFrame) -> list[str]:
     """Files that the table of stacks names beside the stacks themselves."""
-    return [
-        path for column in ("i0", "error_map", "thickness_map") for path in stacks[column]
-        if not pd.isna(path)
-    ]  # fmt: skip
+    columns = ("i0", "error_map", "thickness_map", "landmarks")
+    return [path for column in columns for path in stacks[column] if not pd.isna(path)]
 
 
 def spectra_of(experiment: Experiment) -> list[str]:
@@ -31,9 +29,38 @@ def mapped(stacks: pd.DataFrame) -> list[str]:
     return list(stacks.index[(stacks["kind"] != "low-loss") & stacks["repeat_of"].isna()])
 
 
+def laid(stacks: pd.DataFrame) -> list[str]:
+    """Stacks whose map is laid on a scan."""
+    return list(stacks.index[stacks["scan"].notna()])
+
+
+def particle_of(stacks: pd.DataFrame, stack: str) -> str:
+    """What a stack is of: as the table says, the scan that it is laid on, or else itself."""
+    row = stacks.loc[stack]
+    return next(str(row[c]) for c in ("particle", "scan", "stack") if not pd.isna(row[c]))
+
+
 def repeats(stacks: pd.DataFrame, stack: str) -> list[str]:
     """A stack of losses and those that take its positions once more, in the table's order."""
     return [stack, *stacks.index[stacks["repeat_of"] == stack]]
+
+
+def first_of(stacks: pd.DataFrame, stack: str) -> str:
+    """The stack whose map one is for: itself, what it repeats, or what it is the low loss of."""
+    row = stacks.loc[stack]
+    if row["kind"] == "low-loss":
+        users = stacks.index[stacks["low_loss"] == stack]
+        return first_of(stacks, users[0]) if len(users) else stack
+    return stack if pd.isna(row["repeat_of"]) else row["repeat_of"]
+
+
+def electrons_before(stacks: pd.DataFrame, stack: str) -> float:
+    """Electrons per nm2 that a stack's positions had taken when half of its own had come."""
+    if stacks.loc[stack, "kind"] != "eels":
+        return 0.0
+    group = repeats(stacks, first_of(stacks, stack))
+    doses = stacks.loc[group[: group.index(stack) + 1], "electrons_per_nm2"].fillna(0.0).to_numpy()
+    return float(doses.astype("f8").sum() - doses[-1] / 2)
 
 
 def check_stacks(experiment: Experiment, stacks: pd.DataFrame, source: str) -> None:
@@ -66,3 +93,32 @@ def check_stacks(experiment: Experiment, stacks: pd.DataFrame, source: str) -> N
                 table, "repeats are extrapolated to no dose, and a dose is not given",
                 field=f"{name}.electrons_per_nm2", remedy="give it for the stack and its repeats",
             )  # fmt: skip
+
+
+def check_laid(
+    experiment: Experiment, stacks: pd.DataFrame, scans: pd.DataFrame, source: str
+) -> None:
+    """Raise InputError where a map of chemistry cannot be laid on the scan that is named for it,
+    or its ratio is none of the ions that move."""
+    for name in laid(stacks):
+        scan, problem = stacks.loc[name, "scan"], None
+        if scan not in scans.index:
+            problem, remedy = "is not in the table of scans", f"name one of {sorted(scans.index)}"
+        elif scans.loc[scan, "kind"] != "scan":
+            problem = "has no raw patterns, whose diffuse level shows how thick the grains are"
+            remedy = "name a raw scan, or leave the cell empty"
+        elif scans.loc[scan, "state"] != stacks.loc[name, "state"]:
+            problem = f"is of the state {scans.loc[scan, 'state']}, the stack of another"
+            remedy = "name a scan of the same grain in the same state"
+        if problem:
+            raise InputError(
+                experiment.tables.stacks, f"the scan {scan!r} {problem}", field=f"{name}.scan",
+                remedy=remedy,
+            )  # fmt: skip
+    losses, ion = experiment.losses, experiment.material.ion
+    if losses.formula_atoms and losses.ratio and losses.ratio[0] != ion:
+        raise InputError(
+            source, f"ion content is asked for, and the ratio is of {losses.ratio[0]}, not of"
+            f" {ion}", field="losses.formula_atoms",
+            remedy=f"name {ion} first in losses.ratio, or leave formula_atoms out",
+        )  # fmt: skip

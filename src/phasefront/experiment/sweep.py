@@ -18,7 +18,7 @@ from phasefront.experiment.variants import changes_in, column, label
 # cells what was measured of the microscope.
 _ASIDE = {
     "scans", "interfaces", "mechanisms", "coverage", "report", "supplement", "maps", "cells",
-    "stacks", "chemistry", "losses",
+    "stacks", "chemistry", "losses", "registration", "correlation", "pathways",
 }  # fmt: skip
 # Sections of settings, which have defaults. Everything else says what was measured, or where: that
 # is another experiment, with results of its own.

@@ -3,8 +3,8 @@
 A path leads to one of these:
 
 - a section of the config, or a value in it: `grains`, `spots.position_sigma`, `material.names`;
-- what tables and config together say of a scan, a log, a powder pattern, a batch of them, a cell,
-  a stack or an instrument, as `scan.grains-x2.5.layout` or `log.charge.row`;
+- what tables and config together say of a scan, a series of them, a log, a powder pattern, a batch
+  of them, a cell, a stack or an instrument, as `scan.grains-x2.5.layout` or `log.charge.row`;
 - `virtual_series.NAME.plan`, all that a virtual in situ series is made from;
 - what they say of all of them: `links`, `cameras`, `raw_paths`, `instruments_of_raw_scans`,
   `explored_scans`;
@@ -31,10 +31,16 @@ from phasefront.experiment.settings.powder import PatternRow
 from phasefront.experiment.settings.powder_series import PatternClock, PatternReading
 from phasefront.experiment.settings.scans import ScanClock, ScanLayout
 from phasefront.experiment.settings.series import ScanInSeries, SeriesMember
-from phasefront.experiment.settings.stacks import StackRow
+from phasefront.experiment.settings.stacks import StackLaying, StackRow
 from phasefront.experiment.settings.tomography import CellRow
 from phasefront.experiment.settings.virtual_series import VirtualMember
-from phasefront.experiment.stacks import repeats
+from phasefront.experiment.stacks import (
+    electrons_before,
+    first_of,
+    mapped,
+    particle_of,
+    repeats,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -70,7 +76,7 @@ def text(value: JsonValue) -> str:
 
 
 def links(plan: Plan) -> list[dict]:
-    """What belongs to each state: its scans, its log, its powder patterns and cells."""
+    """What belongs to each state: its scans, its log, its powder patterns, cells and maps."""
     return [
         {
             "state": state.name,
@@ -78,6 +84,11 @@ def links(plan: Plan) -> list[dict]:
             "log": state.log,
             "patterns": list(plan.patterns.index[plan.patterns["state"] == state.name]),
             "cells": list(plan.cells.index[plan.cells["state"] == state.name]),
+            "maps": {
+                name: particle_of(plan.stacks, name)
+                for name in mapped(plan.stacks)
+                if plan.stacks.loc[name, "state"] == state.name
+            },
         }
         for state in plan.experiment.states
     ]
@@ -111,6 +122,12 @@ def _cameras(plan: Plan, scans: Iterable[str]) -> dict[str, dict | None]:
         for scan in scans
     }
     return {scan: camera and camera.model_dump(mode="json") for scan, camera in stated.items()}
+
+
+def _camera_of_laid(plan: Plan, stack: str) -> dict | None:
+    """How the camera stands to the scan that a stack's map is laid on."""
+    scan = plan.stacks.loc[stack, "scan"]
+    return _cameras(plan, [scan])[scan] if isinstance(scan, str) else None
 
 
 def _explored_scans(plan: Plan) -> list[dict]:
@@ -152,6 +169,25 @@ def _virtual_series(plan: Plan, series: str) -> dict:
     }
 
 
+def _virtual_stack(plan: Plan, stack: str) -> dict:
+    """All that a file of a virtual map is made from: a `VirtualStackPlan`."""
+    first = first_of(plan.stacks, stack)
+    row = _row(plan.stacks, stack, StackRow)
+    return {
+        "stack": stack,
+        "scan": plan.stacks.loc[first, "scan"],
+        "kind": row["kind"],
+        "asked": plan.experiment.virtual.maps[first].model_dump(mode="json"),
+        "resolution_nm": float(plan.stacks.loc[first, "resolution_nm"]),
+        "beam_kev": row["beam_kev"],
+        "dark_counts": row["dark_counts"],
+        "electrons_before": electrons_before(plan.stacks, stack),
+        "map_seed": plan.seed_of(first),
+        "shift_seed": plan.seed_of(row["low_loss"] or stack),
+        "seed": plan.seed_of(stack),
+    }
+
+
 def _states_on(plan: Plan, log: str) -> list[dict]:
     states = [state for state in plan.experiment.states if state.log == log]
     return [state.model_dump(mode="json") for state in states]
@@ -185,9 +221,20 @@ _OF_ONE = {
     "instrument": {"optics": _optics},
     "stack": {
         "row": lambda plan, stack: _row(plan.stacks, stack, StackRow),
+        "virtual": _virtual_stack,
+        "laying": lambda plan, stack: _row(plan.stacks, stack, StackLaying),
+        "camera": lambda plan, stack: _camera_of_laid(plan, stack),
         "doses": lambda plan, stack: [
             _row(plan.stacks, name, RepeatDoses) for name in repeats(plan.stacks, stack)
         ],
+    },
+    "series": {
+        "layouts": lambda plan, series: {
+            scan: _row(plan.scans, scan, ScanLayout) for scan in plan.raw_scans_of_series(series)
+        },
+        "optics": lambda plan, series: _optics(
+            plan, plan.scans.loc[plan.scans_of_series(series)[0], "instrument"]
+        ),
     },
     "virtual_series": {"plan": _virtual_series},
 }

@@ -9,6 +9,7 @@ import pandas as pd
 
 from phasefront.core.errors import InputError
 from phasefront.experiment.settings.virtual_series import VirtualMember
+from phasefront.experiment.virtual_maps import check_virtual_maps
 
 if TYPE_CHECKING:
     from phasefront.experiment.plan import Plan
@@ -26,6 +27,7 @@ def check_virtual(plan: Plan) -> None:
     _check_logs(plan)
     for series in plan.experiment.virtual.series:
         _check_series(plan, series)
+    check_virtual_maps(plan)
     _check_states(plan)
 
 

@@ -64,6 +64,36 @@ CALIBRATION = Layout(
         "ring_width",
         "scale_nominal",
         "scale_search",
+        "series_scale_off",
+    ),
+)
+
+SERIES_CALIBRATION = Layout(
+    "Scale and ellipse that the scans of a series share",
+    {
+        "parameter": Variable(
+            ("parameter",),
+            "str",
+            "",
+            "of what turns nominal frequencies q into true ones: parts xx, xy and yy of a symmetric"
+            " matrix, the beam's place x and y in angstrom-1, and the outward shift of spots times"
+            " their frequency in angstrom-2",
+        ),
+        "value": Variable(("parameter",), "f8", "", "best value, in the units of the parameter"),
+        "covariance": Variable(
+            ("parameter", "other"), "f8", "", "of the values, with grains as independent units"
+        ),
+    },
+    (
+        "series",
+        "method",
+        "scale_nominal",
+        "scale_search",
+        "spots_used",
+        "patterns_used",
+        "grains_used",
+        "residual_rms",
+        "evidence",
     ),
 )
 

@@ -7,6 +7,9 @@ from enum import IntEnum
 from phasefront.core.netcdf import Layout, Variable
 from phasefront.layouts.dimensions import Y_X, flags
 
+# Attribute `quantity` of maps of ions per formula unit.
+ION_CONTENT = "ion content"
+
 
 class Told(IntEnum):
     """Whether a position's chemistry is told, or why not."""

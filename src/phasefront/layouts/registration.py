@@ -5,6 +5,9 @@ from __future__ import annotations
 from phasefront.core.netcdf import Layout, Variable
 from phasefront.layouts.dimensions import Y_X
 
+# Attribute `status`, by phasefront.registration.laying.Status.
+ACCEPTED = "accepted"
+
 _OPTIMUM, _ROW, _MARK = ("optimum",), ("map_row", "scan_axis"), ("landmark",)
 _PLACE = "nm, y and x on the scan from its first position,"
 REGISTRATION = Layout(
@@ -22,6 +25,9 @@ REGISTRATION = Layout(
         ),
         "map_thickness": Variable(
             Y_X, "f8", "", "the map's thickness channel, in its own unit; NaN beyond the map"
+        ),
+        "scan_thickness": Variable(
+            Y_X, "f8", "count", "the scan's image that the map was laid by, above its background"
         ),
         "position_stderr": Variable(
             Y_X, "f8", "nm", "root mean square distance of draws there; NaN beyond the map"

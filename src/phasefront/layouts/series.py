@@ -36,9 +36,6 @@ ALIGNMENT = Layout(
         "new": Variable(_SCAN, "f8", "1", "share of its own positions outside the first scan"),
         "agreeing": Variable(_SCAN, "f8", "1", "share of common positions in the same grain"),
         "problem": Variable(_SCAN, "str", "", "why it is not aligned; empty where it is"),
-        "camera_scale": Variable(
-            _SCAN, "f8", "1", "scale of its calibration over the series' own, less 1"
-        ),
         "partner": Variable(
             ("scan", "grain"), "i4", "1", "number in the scan of each grain of the first, -1 none"
         ),

@@ -19,7 +19,9 @@ CELL = Layout(
         "free_cell": Variable(
             _CELL, "f8", _MIXED, "the cell free of symmetry, in the phase's setting"
         ),
-        "free_cell_error": Variable(_CELL, "f8", _MIXED, "its s.e. by the spots alone"),
+        "free_cell_error": Variable(
+            _CELL, "f8", _MIXED, "its s.e. by the spots, or by the program where that is larger"
+        ),
         "cell": Variable(_CELL, "f8", _MIXED, "the cell with the phase's symmetry"),
         "cell_error": Variable(
             _CELL, "f8", _MIXED,
@@ -38,7 +40,10 @@ CELL = Layout(
         "forbidden_strain": Variable(
             ("forbidden",), "f8", "1", "the strain that symmetry forbids, which is error"
         ),
-        "breaking": Variable((), "f8", "1", "its chi squared by the errors expected"),
+        "breaking": Variable(
+            (), "f8", "1",
+            "its chi squared by the errors expected; by likely ones where no stretch is stated",
+        ),
         "breaking_freedom": Variable(
             (), "i4", "1", "its degrees of freedom; 0 where a program imposed the symmetry"
         ),
@@ -53,7 +58,8 @@ CELL = Layout(
         ),
         "setting_misfit": Variable(
             ("setting",), "f8", "1",
-            "chi squared of each way: breaking of symmetry, and distance from the phases' cells",
+            "-2 log of how likely each way is, over the best: by the breaking of symmetry and the"
+            " distance from the phases' cells",
         ),
         **with_ends("ion_content", (), "ions per formula unit by ratios; NaN where refused"),
     },
@@ -62,6 +68,31 @@ CELL = Layout(
     ("cell_name", "particle", "state", "phase", "files", "program", "space_group", "wavelength",
      "reflections", "spots", "spot_residual", "refined_free", "distortion_error",
      "refused", "notes"),
+)  # fmt: skip
+
+CANDIDATE_CELL = Layout(
+    "A candidate's cell by its CIF and by particles of it from electron diffraction tomography",
+    {
+        "cell": Variable(_CELL, "f8", _MIXED, "a b c alpha beta gamma; the volume is the CIF's"),
+        "strain": Variable(
+            ("component",), "f8", "1",
+            "reciprocal strain from the CIF's cell, as coefficients of the symmetric strains that"
+            " symmetry allows",
+        ),
+        "strain_covariance": Variable(
+            ("component", "other_component"), "f8", "1", "its covariance"
+        ),
+        "particle_strain": Variable(
+            ("particle", "component"), "f8", "1", "strain of each tilt series, likewise"
+        ),
+        "between": Variable(
+            (), "f8", "1", "chi squared per degree of freedom between particles; NaN of one"
+        ),
+        "off": Variable(
+            (), "f8", "1", "standard errors that particles and CIF are apart, in ratios"
+        ),
+    },
+    ("phase", "cells", "tolerance"),
 )  # fmt: skip
 
 CELL_TABLE = Table(

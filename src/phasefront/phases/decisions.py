@@ -11,7 +11,7 @@ differ (see `forced`). A second lattice is looked for in the spots that the firs
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import xarray as xr
@@ -49,6 +49,7 @@ def decide_phases(
     cell_tolerance: float = 0.002,
     max_misfit: float = 4.0,
     prior: Sequence[float] | None = None,
+    candidate_cells: Mapping[str, xr.Dataset] | None = None,
 ) -> xr.Dataset:
     """Evidence, posterior and decision at every position.
 
@@ -86,6 +87,8 @@ def decide_phases(
         `undecided`. So a missing phase shows, although one position tells little of a cell 1 % off.
     prior
         Probability of each phase before the pattern is seen; equal where None.
+    candidate_cells
+        CANDIDATE_CELL datasets of those phases whose cell has other errors than `cell_tolerance`.
 
     Returns a PHASES dataset. Reliability is 1 - next best / best score of two phases.
     """
@@ -115,7 +118,8 @@ def decide_phases(
     evidence = weigh_again(evidence, second.phase >= 0, alone, starts, table, optics)
     posterior = posterior_of(evidence.log_evidence, patterns.forced_evidence, prior)
     first = Lattices.of(alone, evidence, posterior, crystals, table, optics)
-    cell = RefinedCells.of(spots["count"].shape, first, crystals, path, cell_tolerance, mixed_prior)
+    errors = [_cell_errors((candidate_cells or {}).get(c.name), cell_tolerance) for c in crystals]
+    cell = RefinedCells.of(spots["count"].shape, first, crystals, path, errors, mixed_prior)
     # 7. The decision, or none.
     verdict = Verdict.of(
         every, alone, posterior, first, cell, second,
@@ -126,6 +130,15 @@ def decide_phases(
         spots, orientations, candidates, limits, distortion, optics, evidence,
         patterns, posterior, cell, second, verdict,
     )  # fmt: skip
+
+
+def _cell_errors(candidate: xr.Dataset | None, tolerance: float) -> np.ndarray:
+    """Covariance (6, 6) of the strain that a candidate's own cell is off by."""
+    errors = tolerance**2 * np.eye(6)
+    if candidate is not None:
+        known = candidate["strain_covariance"].to_numpy()
+        errors[: len(known), : len(known)] = known
+    return errors
 
 
 def _on_map(

@@ -78,8 +78,9 @@ class RefinedCells:
     @classmethod
     def of(
         cls, shape: tuple[int, int], found: Lattices, crystals: Sequence[Crystal],
-        path: cell_path.Path | None, tolerance: float, mixed_prior: float,
+        path: cell_path.Path | None, errors: Sequence[np.ndarray], mixed_prior: float,
     ) -> RefinedCells:  # fmt: skip
+        """`errors` (6, 6) are those of each candidate's own cell, as strains."""
         positions = len(found.phase)
         out = cls(
             np.full((positions, 6), np.nan), np.full((positions, 6, 6), np.nan),
@@ -98,14 +99,14 @@ class RefinedCells:
                 covariance,
             )  # fmt: skip
             if path is None:
-                out.misfit[at] = _chi(strain, covariance, tolerance)
+                out.misfit[at] = _chi(strain, covariance + errors[phase])
                 continue
             out.axial_ratio[at] = path.axial_ratio(phase, strain)[:, 0]
             spread = cells.propagated(
                 lambda strain, phase=phase: path.axial_ratio(phase, strain), strain, covariance
             )
             out.axial_ratio_stderr[at] = np.sqrt(spread[:, 0, 0])
-            out.misfit[at] = path.distance(phase, strain, covariance + tolerance**2 * np.eye(6))
+            out.misfit[at] = path.distance(phase, strain, covariance + errors[phase])
             out.ion_content[at], out.ion_content_stderr[at] = path.locate(phase, strain, covariance)
         if path is not None:
             out.mixed[:], out.share[:] = _between(
@@ -118,7 +119,7 @@ class RefinedCells:
             used = len(cells.strain_basis(crystal))
             out.phase_misfit[found.position[own]] = _phase_misfit(
                 region[found.position[own]], found.cells.strain[own, :used],
-                found.cells.covariance[own, :used, :used], tolerance,
+                found.cells.covariance[own, :used, :used], errors[phase][:used, :used],
             )  # fmt: skip
         return out
 
@@ -161,7 +162,7 @@ def _regions(
 
 
 def _phase_misfit(
-    region: np.ndarray, strain: np.ndarray, covariance: np.ndarray, tolerance: float
+    region: np.ndarray, strain: np.ndarray, covariance: np.ndarray, errors: np.ndarray
 ) -> np.ndarray:
     """Standard errors, with that of the CIF, that the mean cell of each position's region is off
     its phase's (n,).
@@ -172,7 +173,7 @@ def _phase_misfit(
     """
     _, region, size = np.unique(region, return_inverse=True, return_counts=True)
     mean, spread = cells.pooled_strain(region, strain, covariance)
-    misfit = _chi(mean, spread, tolerance)
+    misfit = _chi(mean, spread + errors)
     blind = np.linalg.eigvalsh(spread)[:, -1] > _BLIND**2
     if blind.any() and not blind.all():
         typical = np.median(np.repeat(misfit[~blind], size[~blind]))
@@ -180,10 +181,9 @@ def _phase_misfit(
     return misfit[region]
 
 
-def _chi(strain: np.ndarray, covariance: np.ndarray, tolerance: float) -> np.ndarray:
-    """How far strains (n, m) are from none, in standard errors, with that of the CIFs (n,)."""
-    within = covariance + tolerance**2 * np.eye(strain.shape[1])
-    solved = np.linalg.solve(within, strain[..., None])[..., 0]
+def _chi(strain: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """How far strains (n, m) are from none, in standard errors (n,)."""
+    solved = np.linalg.solve(covariance, strain[..., None])[..., 0]
     return np.sqrt(np.sum(strain * solved, axis=1))
 
 

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from scipy import stats
 
 from phasefront.core.errors import InputError
-from phasefront.registration.laying import Laid
+from phasefront.registration.laying import Laid, Status
 
+_COLUMNS = ("row", "column", "y_nm", "x_nm", "error_nm")
+# Chance below which so many landmarks outside their regions of 95 % refuse a map; chosen.
+_REFUSED_BELOW = 0.01
 # Squared distance, in standard errors, within which 95 % of a normal error in two dimensions lies.
 _WITHIN_95 = -2 * np.log(0.05)
 
@@ -25,6 +32,49 @@ class Tested:
     off_nm: np.ndarray
     expected_nm: np.ndarray
     held: np.ndarray
+
+
+def read_landmarks(path: str | Path) -> np.ndarray:
+    """Landmarks (n, 5) of a text file with a head: row and column in the map from 0, y and x in nm
+    on the scan from its first position, standard error in nm along each axis.
+
+    Raises InputError for a file that is no such table, or has fewer than two landmarks.
+    """
+    remedy = f"give a table with the columns {', '.join(_COLUMNS)}, a row a landmark"
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", pd.errors.ParserWarning)  # of rows longer than the head
+            table = pd.read_csv(
+                path, sep=r"\s*[,;\t]\s*|\s+", engine="python", comment="#", index_col=False
+            )  # fmt: skip
+    except (ValueError, pd.errors.ParserWarning) as error:  # no text in UTF-8, nothing, ragged rows
+        raise InputError(path, f"not a table ({error})", remedy=remedy) from None
+    if missing := [name for name in _COLUMNS if name not in table.columns]:
+        raise InputError(path, f"there is no column {missing[0]!r}", remedy=remedy)
+    numbers = table[list(_COLUMNS)].apply(pd.to_numeric, errors="coerce").to_numpy("f8")
+    if not np.isfinite(numbers).all():
+        row = int(np.argwhere(~np.isfinite(numbers).all(axis=1))[0, 0]) + 1
+        raise InputError(path, "a cell holds no number", field=f"row {row}", remedy=remedy)
+    if len(numbers) < 2:
+        raise InputError(
+            path, "half of the landmarks lay a map, the others test it, and there are fewer than"
+            " two", remedy="add some, far apart, or leave the file out",
+        )  # fmt: skip
+    return numbers
+
+
+def settle(laid: Laid, tested: Tested) -> Laid:
+    """The same, refused where more of the landmarks that were left out lie outside their regions
+    than chance would have."""
+    outside = int((~tested.held).sum())
+    chance = stats.binom.sf(outside - 1, len(tested.held), 0.05)
+    if laid.status != Status.ACCEPTED or not outside or chance >= _REFUSED_BELOW:
+        return laid
+    why = (
+        f"{outside} of {len(tested.held)} landmarks that were left out lie elsewhere, up to"
+        f" {tested.off_nm.max():.0f} nm off"
+    )
+    return replace(laid, status=Status.REFUSED, why=why)
 
 
 def split(landmarks: np.ndarray, source: str) -> tuple[np.ndarray, np.ndarray]:

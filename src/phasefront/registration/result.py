@@ -9,16 +9,18 @@ from phasefront.core import netcdf
 from phasefront.layouts.registration import REGISTRATION
 from phasefront.registration.channels import Channel, filled
 from phasefront.registration.landmarks import Tested
-from phasefront.registration.laying import Laid
+from phasefront.registration.laying import Laid, Optimum, Status
 from phasefront.registration.placement import Placement, interpolated
+from phasefront.registration.sides import thickness_signal
 
 
 def as_dataset(
-    laid: Laid, moving: Channel, shape: tuple[int, int], *, scan: str, scan_step_nm: float,
+    laid: Laid, moving: Channel, fixed: Channel, label: np.ndarray, *, scan: str,
     tested: Tested | None = None,
 ) -> xr.Dataset:  # fmt: skip
-    """REGISTRATION of a map laid on a scan of `shape` positions (y, x)."""
-    at = pixels_of_scan(laid.best, shape, scan_step_nm)
+    """REGISTRATION of a map laid on a scan by an image with grains `label` (y, x)."""
+    scan_step_nm = fixed.pixel_nm
+    at = pixels_of_scan(laid.best, label.shape, scan_step_nm)
     value = interpolated(filled(moving.value, moving.known), at)
     known = interpolated(moving.known.astype("f8"), at) > 0.5
     spread = interpolated(laid.spread_nm(moving.value.shape[1]), at)
@@ -30,6 +32,7 @@ def as_dataset(
             "draw_row_start": [one.row_start for one in laid.draws],
             "draw_column_step": [one.column_step for one in laid.draws],
             "map_thickness": np.where(known, value, np.nan),
+            "scan_thickness": thickness_signal(fixed, label),
             "position_stderr": np.where(known, spread, np.nan),
             "optimum_mirrored": [one.mirrored for one in laid.optima],
             "optimum_angle": [one.angle_deg for one in laid.optima],
@@ -48,6 +51,31 @@ def as_dataset(
             "probe_factor": laid.probe_factor, "drift_walk_nm": laid.drift_walk_nm,
             "shown": laid.shown,
         },
+    )  # fmt: skip
+
+
+def laid_of(registration: xr.Dataset) -> Laid:
+    """What a REGISTRATION data set was made of."""
+    best, draws = placements(registration)
+    said = registration.attrs
+    optima = tuple(
+        Optimum(bool(mirrored), *map(float, rest))
+        for mirrored, *rest in zip(
+            *(
+                registration[f"optimum_{name}"].to_numpy()
+                for name in ("mirrored", "angle", "scale", "chi_squared", "behind")
+            ),
+            strict=True,
+        )
+    )
+    numbers = (
+        "chi_squared", "inflation", "scale", "scale_stderr", "angle_deg", "probe_factor",
+        "drift_walk_nm", "shown",
+    )  # fmt: skip
+    return Laid(
+        status=Status[str(said["status"]).upper()], why=str(said["why"]), best=best, draws=draws,
+        optima=optima, mirrored=bool(said["mirrored"]),
+        **{name: float(said[name]) for name in numbers},
     )  # fmt: skip
 
 

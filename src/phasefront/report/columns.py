@@ -5,9 +5,11 @@ from __future__ import annotations
 from phasefront.comparison.sources import registry
 from phasefront.layouts.calibration import DRIFT_TABLE
 from phasefront.layouts.comparison import COMPARISON_TABLE, SWEEP_TABLE
+from phasefront.layouts.correlation import CORRELATION_TABLE
 from phasefront.layouts.coverage import COVERAGE_TABLE
 from phasefront.layouts.cycling import CYCLING_TABLE
 from phasefront.layouts.fractions import FRACTION_TABLE
+from phasefront.layouts.map_truth import MAP_CHECK_TABLE
 from phasefront.layouts.mechanisms import MECHANISM_TABLE
 from phasefront.layouts.pairs import PAIRS_TABLE
 from phasefront.layouts.powder_series import POWDER_SERIES_TABLE
@@ -20,7 +22,7 @@ from phasefront.report.wording import markdown_table
 TABLES = (
     COMPARISON_TABLE, PRINTED_TABLE, FRACTION_TABLE, DRIFT_TABLE, CYCLING_TABLE, PAIRS_TABLE,
     TRUTH_TABLE, SWEEP_TABLE, COVERAGE_TABLE, MECHANISM_TABLE, POWDER_SERIES_TABLE, SERIES_TABLE,
-    CELL_TABLE,
+    CELL_TABLE, CORRELATION_TABLE, MAP_CHECK_TABLE,
 )  # fmt: skip
 
 _SOURCES = ", ".join(f"`{source.name}` ({source.phrase})" for source in registry.SOURCES)

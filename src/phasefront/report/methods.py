@@ -25,6 +25,7 @@ from phasefront.report.methods_of_scans import (
     tell_templates,
 )
 from phasefront.report.methods_of_sources import (
+    tell_candidates,
     tell_cells,
     tell_comparison,
     tell_cycling,
@@ -35,7 +36,15 @@ from phasefront.report.methods_of_sources import (
     tell_series,
     tell_sweep,
 )
-from phasefront.report.methods_of_stacks import tell_losses, tell_quantities, tell_valence
+from phasefront.report.methods_of_stacks import (
+    tell_correlations,
+    tell_losses,
+    tell_pathways,
+    tell_quantities,
+    tell_registrations,
+    tell_simulated_stacks,
+    tell_valence,
+)
 from phasefront.report.wording import plain
 
 
@@ -111,6 +120,8 @@ def _seeds(steps: Sequence[Step]) -> dict[str, set[int]]:
 _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "simulate_scan": tell_simulated_scans,
     "film_scan": tell_filmed_series,
+    "simulate_xray_stack": tell_simulated_stacks,
+    "simulate_losses": tell_simulated_stacks,
     "simulate_templates": tell_templates,
     "calibrate_scan": tell_calibration,
     "find_spots": tell_spots,
@@ -129,9 +140,13 @@ _SENTENCES: dict[str, Callable[[Jobs], str]] = {
     "gather_powder_series": tell_powder_series,
     "import_fractions": tell_refined,
     "read_cell": tell_cells,
+    "refine_candidate": tell_candidates,
     "fit_valence": tell_valence,
     "fit_losses": tell_losses,
     "import_quantity": tell_quantities,
+    "register_map": tell_registrations,
+    "correlate_map": tell_correlations,
+    "trace_pathways": tell_pathways,
     "compare_sources": tell_comparison,
     "summarise_sweep": tell_sweep,
 }

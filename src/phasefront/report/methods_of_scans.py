@@ -127,6 +127,13 @@ def tell_calibration(jobs: Jobs) -> str:
         "nominal": "Scale is nominal and the camera taken as free of distortion: neither was"
         f" refined, and both are taken as sure to {jobs('settings.scale_search', 50)} %.",
     }[method]
+    if shared := jobs.of("calibrate_series").names:
+        how += (
+            f" Scans of a series ({listed(shared)}) share scale and ellipse, which were fitted to"
+            " patterns of all of them; each scan's own fit was joined with them as a second"
+            f" measurement, for lenses that drift by {jobs('settings.series_drift', 100)} % from"
+            " scan to scan, unless it disagreed by more than the errors."
+        )
     rows = [
         [
             name,

@@ -6,7 +6,7 @@ from phasefront.audit.explain import listed
 from phasefront.comparison.sources.tomography import Tomography
 from phasefront.layouts.powder import POWDER
 from phasefront.layouts.powder_series import POWDER_SERIES
-from phasefront.layouts.tomography import CELL
+from phasefront.layouts.tomography import CANDIDATE_CELL, CELL
 from phasefront.records.steps import Step
 from phasefront.report.jobs import Jobs, moving_ion
 from phasefront.report.wording import in_words, markdown_table, number, plain
@@ -168,17 +168,32 @@ def tell_cells(jobs: Jobs) -> str:
     found = jobs.made(CELL)
     again = sum(cell.attrs["spots"] > 0 for cell in found.values())
     refused = [name for name, cell in sorted(found.items()) if cell.attrs["refused"]]
-    stated = jobs.values("settings.distortion_error")
+    stated = listed(map(number, jobs.values("settings.distortion_error")))
+    size = stated or "1 % or several times that, for nobody stated it,"
     return (
         f"**Cells of particles.** Unit cells by {jobs.counted('measurement')} of electron"
         f" diffraction tomography ({listed(sorted({c.attrs['program'] for c in found.values()}))})"
         f" were read, {again} of them refined again on their spots without symmetry. What the"
-        " symmetry of the phase forbids counts as error beside the spots' own, 0.1 % of a ratio"
-        f" {f'and a stretch of patterns by {listed(map(number, stated))} ' if stated else ''}"
-        "(relative standard errors). Ion contents follow from ratios of lengths alone, on straight"
+        " symmetry of the phase forbids counts as error beside the spots' own, those that programs"
+        f" state, 0.1 % of a ratio and a stretch of patterns by {size} (relative standard errors);"
+        " how large all of them are was inferred with it, so that intervals are of mixtures of"
+        " Student's distributions. Ion contents follow from ratios of lengths alone, on straight"
         " lines between the cells of the phases, and their mean over particles has the error of a"
         " sample (random effects, Paule and Mandel; Hartung and Knapp)."
         f"{f' No ion content has {listed(refused)}.' if refused else ''}"
+    )
+
+
+def tell_candidates(jobs: Jobs) -> str:
+    found = jobs.made(CANDIDATE_CELL)
+    each = [
+        f"{name} ({one.attrs['cells']}; {one['off'].item():.1f} standard errors off its CIF)"
+        for name, one in sorted(found.items())
+    ]
+    return (
+        f"**Cells of candidates.** Ratios of lengths of {listed(each)} are the mean of those"
+        f" particles' and its CIF's, whose cell is good to {jobs('tolerance', 100)} %, with"
+        " volumes of the CIFs. Particles that went into a candidate are left out of the comparison."
     )
 
 

@@ -18,9 +18,6 @@ from phasefront.series.images import Picture
 
 # Quantiles of counts by which two cameras' scales are compared: beam and background are left out.
 _QUANTILES = np.linspace(0.5, 0.999, 60)
-# Scales of one camera agree better than this: those of 27 virtual scans in liquid lay within 0.15 %
-# of each other, and 1.2 % made one phase of Na3V2(PO4)2F3 another.
-_OTHER_SCALE = 0.005
 # Fewer scans are no series.
 _FEWEST = 2
 
@@ -44,20 +41,16 @@ def align_series(
     series: str,
     scans: Mapping[str, xr.Dataset],
     grains: Mapping[str, xr.Dataset],
-    calibrations: Mapping[str, xr.Dataset],
     symmetry: np.ndarray,
 ) -> xr.Dataset:
     """ALIGNMENT data set of a series.
-
-    A camera keeps its scale through a series. A scan whose own calibration says another one would
-    have other cells, and so another phase, in all of its positions: it is left out.
 
     Parameters
     ----------
     series
         Its name.
-    scans, grains, calibrations
-        SCAN, GRAINS and CALIBRATION data sets of its scans, by name.
+    scans, grains
+        SCAN and GRAINS data sets of its scans, by name.
     symmetry
         Proper rotations (n, 4) of the parent lattice.
 
@@ -74,21 +67,11 @@ def align_series(
             f" the series {series!r}, so that none can be followed", field="series",
             remedy="begin the series with a scan that shows grains, or lower grains.min_positions",
         )  # fmt: skip
-    scale = np.array([float(calibrations[name]["scale"]) for name in order])
-    # Of two scans the first counts, since a median would be between them.
-    usual = np.median(scale) if len(scale) > _FEWEST else scale[0]
     rows = [
         _row(first, _picture(scans[name], grains[name]), symmetry, same=name == order[0])
         | _intensities(scans[order[0]], scans[name])
         for name in order
     ]
-    for row, off in zip(rows, scale / usual - 1.0, strict=True):
-        row["camera_scale"] = off
-        if abs(off) > _OTHER_SCALE and not row["problem"]:
-            row["problem"] = (
-                f"its calibration has a scale {off:+.2%} off the series', so its cells cannot be"
-                " compared"
-            )
     values = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
     return netcdf.build(ALIGNMENT, {"scan": order, **values}, {"series": series})
 

@@ -15,7 +15,7 @@ from phasefront.series import changes, fronts, histories, offset, population
 from phasefront.series.aligned import Seen, field_of, see
 from phasefront.series.course import Course
 from phasefront.series.grain_fronts import LAWS, Current, fronts_of_grains
-from phasefront.series.histories import STATES, Gaps, Histories
+from phasefront.series.histories import STATES, Chain, Gaps, Histories
 
 # Charge that passes in a series, in parts of what the log ever passes, below which none does.
 _NO_CHARGE = 1e-3
@@ -69,7 +69,7 @@ def follow_series(
     chain = histories.fit(seen.content, seen.stderr, gaps, fields[field])
     smooth = histories.histories(chain, seen.content, seen.stderr, gaps)
     # Where a cause or a clock is asked for, the current must not have told already.
-    unguided = smooth
+    open_chain, unguided = chain, smooth
     if flow != "none":
         open_chain = histories.fit(seen.content, seen.stderr, free, fields[field])
         unguided = histories.histories(open_chain, seen.content, seen.stderr, free)
@@ -98,12 +98,10 @@ def follow_series(
         advanced, size, of_scan["time"], log_time, towards * log_charge, seed=seed
     )
     overlap = population.overlap(fitted["begin"][converts], fitted["end"][converts])
-    at_grain = np.stack(
-        [_mean_of(seen.time[:, scan], seen.grain, count) for scan in range(len(order))]
-    )
     asked = offset.ask_offset(
-        towards * of_grain["moved"][:, known], at_grain[:, known], log_time, log_charge
-    )
+        _courses(seen, open_chain, np.flatnonzero(converts), onward=towards > 0),
+        of_scan["time"], log_time, np.maximum.accumulate(towards * log_charge),
+    )  # fmt: skip
     return netcdf.build(
         SERIES,
         {
@@ -188,6 +186,21 @@ def _by_grain(seen: Seen, smooth: Histories, unguided: Histories, count: int) ->
         "at_risk": mean(left),
         "size": np.bincount(grain, minlength=count),
     }
+
+
+def _courses(
+    seen: Seen, chain: Chain, grains: np.ndarray, *, onward: bool
+) -> list[tuple[fronts.Courses, np.ndarray]]:
+    """Courses and places (position, 2) of each of the `grains` that is seen at two or more."""
+    found = []
+    for grain in grains:
+        own = np.flatnonzero((seen.grain == grain) & np.isfinite(seen.content).any(axis=1))
+        own = own[:: max(1, -(-len(own) // offset.POSITIONS))]
+        if len(own) > 1:
+            values = seen.content[own], seen.stderr[own], seen.time[own]
+            courses = fronts.courses(chain, *values, onward=onward)
+            found.append((courses, np.stack([seen.y[own], seen.x[own]], axis=1)))
+    return found
 
 
 def _mean_of(values: np.ndarray, grain: np.ndarray, count: int) -> np.ndarray:

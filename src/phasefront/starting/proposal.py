@@ -25,6 +25,7 @@ from phasefront.starting.files import (
 )
 from phasefront.starting.phases import ProposedPhase, moving_ion, propose_phases
 from phasefront.starting.statement import Statement, is_open, leaves, to_fill_in
+from phasefront.starting.tilt_series import cell_row, cells_section, find_series
 
 # Signs that a cell of a table cannot hold: what follows # is a comment, and quotes join cells.
 _NOT_IN_A_CELL = '#"'
@@ -38,15 +39,18 @@ class Request(Model):
     cifs: list[FilePath] = Field(min_length=1)
     logs: list[FilePath]
     patterns: list[FilePath]
+    tilts: list[FilePath]
     voltage: float | None = Field(ge=30, le=3000)
     precession: float | None = Field(ge=0, lt=5)
     ion: str | None
 
     @model_validator(mode="after")
     def _files_are_apart(self) -> Request:
-        measured = [*self.scans, *self.logs, *self.patterns]
+        measured = [*self.scans, *self.logs, *self.patterns, *self.tilts]
         if not measured:
-            raise ValueError("no file that was measured; name one by --scan, --log or --powder")
+            raise ValueError(
+                "no file that was measured; name one by --scan, --log, --powder or --tomography"
+            )
         paths = [os.path.realpath(path) for path in (*measured, *self.cifs)]
         for given, path in zip((*measured, *self.cifs), paths, strict=True):
             if paths.count(path) > 1:
@@ -111,6 +115,7 @@ def propose(request: Request) -> Proposal:
     scans = [find_scan(path, request.voltage, request.precession) for path in request.scans]
     logs = [find_log(path) for path in request.logs]
     patterns = [find_pattern(path) for path in request.patterns]
+    series = find_series(request.tilts, crystals)
 
     material = _material(phases, named_by_user=request.ion is not None, with_log=bool(logs))
     if not is_open(material):
@@ -119,13 +124,19 @@ def propose(request: Request) -> Proposal:
     instruments, used = _instruments(scans, request)
     scan_names, log_names = names_of(request.scans), names_of(request.logs)
     pattern_names = names_of(request.patterns)
-    states = scan_names or pattern_names or log_names
+    series_names = names_of([one.name for one in series])
+    states = scan_names or pattern_names or log_names or series_names
     tables = {
         "scans": _scan_rows(scans, scan_names, used),
         "cycling": [_log_row(*of) for of in zip(logs, log_names, strict=True)],
         "powder": [_pattern_row(*of, states) for of in zip(patterns, pattern_names, strict=True)],
+        "cells": [
+            cell_row(*of, states, names, request.voltage)
+            for of in zip(series, series_names, strict=True)
+        ],
     }
     tables = {table: rows for table, rows in tables.items() if rows}
+    unsure = [name for one, name in zip(series, series_names, strict=True) if not one.errors]
     config = {
         "run": Statement(request.run),
         "title": Statement("", "a line that says what the experiment is"),
@@ -135,6 +146,7 @@ def propose(request: Request) -> Proposal:
         "tables": Statement(
             {name: Statement(f"config/{request.run}/{name}.tsv") for name in tables}
         ),
+        **({"cells": cells_section(unsure)} if unsure else {}),
         "states": _states(states, logs, log_names),
     }
     return Proposal(request.run, Statement(config), tables)

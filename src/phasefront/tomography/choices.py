@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,13 @@ from phasefront.diffraction.cells import propagated
 from phasefront.diffraction.crystals import Crystal
 from phasefront.tomography import strains
 from phasefront.tomography.statement import Frame
+from phasefront.tomography.steps import slope_of
 
+# Degree, and relative of lengths: a lattice that is this far from its symmetry is of a twin, of
+# another symmetry or of an instrument in disorder, and no error of a few per mille.
+_LARGEST_ANGLE, _LARGEST_LENGTH = 0.5, 0.01
 # A forbidden strain below this is rounding: the program imposed the symmetry.
 _IMPOSED = 2e-4
-_STEP = 1e-6  # relative, for central differences
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,13 +28,13 @@ class Choice:
     transformation: np.ndarray
     axes: np.ndarray  # (3, 3) rows, angstrom, free of symmetry
     strain: strains.Strain
-    content: float
-    content_error: float
+    content: np.ndarray  # (3,), with the ends of its 95 % interval
     from_path: float  # standard errors
 
     @property
     def misfit(self) -> float:
-        return self.strain.chi_squared + self.from_path**2
+        """-2 log of how likely it is, to a constant."""
+        return self.strain.surprise + self.from_path**2
 
 
 def choose(
@@ -41,7 +44,7 @@ def choose(
     *,
     observed: bool,
     frame: Frame | None,
-    distortion: float,
+    distortion: float | None,
     path: CellPath | None,
     phase: int,
 ) -> Choice:
@@ -55,8 +58,10 @@ def choose(
         Rows a, b, c (3, 3), angstrom, and the covariance (9, 9) of their numbers, row by row.
     observed
         Whether it was refined, free of symmetry, on observed spots.
-    frame, distortion
-        As `strains.systematic` takes them.
+    frame
+        As `strains.systematic` takes it.
+    distortion
+        Standard error of the stretch of patterns, None where nobody states it.
     path, phase
         The cells between those of the phases, if they share a lattice, and which the phase is.
     """
@@ -70,32 +75,50 @@ def choose(
         return strains.coefficients(basis, changed)
 
     slope = slope_of(found, axes)
-    systematic = strains.systematic(crystal, rotation, frame, distortion)
+    systematic = strains.systematic(crystal, rotation, frame, strains.stretches(distortion))
     breaking = strains.coefficients(basis, tensor)[allowed:]
     strain = strains.symmetrised(
         crystal, tensor, slope @ covariance @ slope.T, systematic,
         free=bool(len(breaking)) and (observed or bool(np.abs(breaking).max() > _IMPOSED)),
     )  # fmt: skip
-    content, error, distance = np.nan, np.nan, 0.0
+    content, distance = np.full(3, np.nan), 0.0
     if path is not None and allowed > 1:
-        (content,), (error,) = path.locate(phase, *padded(strain))
+        content = strain.mixture.interval(*path.locate(phase, *_parts(strain)))
         distance = float(path.distance(phase, *padded(strain))[0])
-    return Choice(matrix, chosen, strain, content, error, distance)
+    return Choice(matrix, chosen, strain, content, distance)
 
 
 def padded(strain: strains.Strain) -> tuple[np.ndarray, np.ndarray]:
     """Strain (1, 6) and covariance (1, 6, 6), as functions of `diffraction.cells` take them."""
-    used = len(strain.allowed)
-    values, spread = np.zeros((1, 6)), np.zeros((1, 6, 6))
-    values[0, :used], spread[0, :used, :used] = strain.allowed, strain.covariance
-    return values, spread
+    return _filled(strain.allowed[None], strain.covariance[None])
+
+
+def _parts(strain: strains.Strain) -> tuple[np.ndarray, np.ndarray]:
+    """Centres (k, 6) and scale matrices (k, 6, 6) of its mixture, likewise."""
+    return _filled(strain.mixture.centres, strain.mixture.scales)
+
+
+def _filled(vectors: np.ndarray, matrices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    rest = 6 - vectors.shape[1]
+    return np.pad(vectors, ((0, 0), (0, rest))), np.pad(matrices, ((0, 0), (0, rest), (0, rest)))
+
+
+def off_symmetry(free: np.ndarray, kept: np.ndarray, crystal: Crystal) -> str:
+    """How far a cell (6,) is off the same with the phase's symmetry, where that is too far to be an
+    error; else empty."""
+    angle, length = np.abs(free[3:] - kept[3:]).max(), np.abs(free[:3] / kept[:3] - 1).max()
+    if angle <= _LARGEST_ANGLE and length <= _LARGEST_LENGTH:
+        return ""
+    return (
+        f"off the symmetry of {crystal.name} by {angle:.2f} degrees and {100 * length:.1f} %:"
+        " distortions to correct, a twin or another symmetry"
+    )
 
 
 def hull(choices: Sequence[Choice]) -> np.ndarray:
     """Ion content (3,): of the best choice, with an interval that covers those of all."""
-    low = min(one.content - one.strain.quantile * one.content_error for one in choices)
-    high = max(one.content + one.strain.quantile * one.content_error for one in choices)
-    return np.array([choices[0].content, low, high])
+    ends = np.array([one.content for one in choices])
+    return np.array([ends[0, 0], ends[:, 1].min(), ends[:, 2].max()])
 
 
 def axial_ratio(path: CellPath | None, phase: int, best: Choice) -> np.ndarray:
@@ -106,16 +129,6 @@ def axial_ratio(path: CellPath | None, phase: int, best: Choice) -> np.ndarray:
     def of(strain: np.ndarray) -> np.ndarray:
         return path.axial_ratio(phase, strain)
 
-    strain, spread = padded(best.strain)
-    value, variance = of(strain)[0, 0], propagated(of, strain, spread)[0, 0, 0]
-    half = best.strain.quantile * np.sqrt(max(variance, 0.0))
-    return np.array([value, value - half, value + half])
-
-
-def slope_of(function: Callable[[np.ndarray], np.ndarray], at: np.ndarray) -> np.ndarray:
-    """Derivatives (k, n) of `function`, (k,), by the n numbers of `at`: central differences."""
-    flat = np.asarray(at, dtype=float).ravel()
-    steps = np.diag(np.full(len(flat), _STEP * np.abs(flat).max()))
-    return np.stack(
-        [(function(flat + s) - function(flat - s)) / (2 * s.max()) for s in steps], axis=1
-    )
+    centres, scales = _parts(best.strain)
+    variances = propagated(of, centres, scales)[:, 0, 0]
+    return best.strain.mixture.interval(of(centres)[:, 0], np.sqrt(np.maximum(variances, 0.0)))

@@ -21,17 +21,23 @@ from phasefront.diffraction.optics import electron_wavelength
 from phasefront.experiment.settings.tomography import CellRow, CellSettings
 from phasefront.layouts.dimensions import named_ends
 from phasefront.layouts.tomography import CELL
-from phasefront.tomography.choices import Choice, axial_ratio, choose, hull, padded, slope_of
+from phasefront.tomography.choices import (
+    Choice,
+    axial_ratio,
+    choose,
+    hull,
+    off_symmetry,
+    padded,
+)
 from phasefront.tomography.files import read_statement
+from phasefront.tomography.program_errors import larger_of, stated_covariance, upright
 from phasefront.tomography.refinement import FreeCell, refine_free
 from phasefront.tomography.settings import lattice_settings
 from phasefront.tomography.statement import Statement, join, words
+from phasefront.tomography.steps import slope_of
 
 # Relative. Wavelengths are often typed in, with two or three digits.
 _SAME_WAVELENGTH = 0.01
-# Degree, and relative of lengths: a lattice that is this far from its symmetry is of a twin, of
-# another symmetry or of an instrument in disorder, and no error of a few per mille.
-_LARGEST_ANGLE, _LARGEST_LENGTH = 0.5, 0.01
 # Standard errors off the cells between those of the phases, beyond which it is none of them.
 _FARTHEST_FROM_PATH = 4.0
 # Of chi squared. A way to choose axes that is worse by more has odds of 1 to 20 against the best.
@@ -83,7 +89,7 @@ def read_cell(
             matrix, measured, crystal,
             observed=observed,
             frame=statement.frame if oriented else None,
-            distortion=settings.distortion_error or 0.0,
+            distortion=settings.distortion_error,
             path=path,
             phase=index,
         )
@@ -99,6 +105,8 @@ def read_cell(
         notes.append(f"{len(as_good)} ways to choose the axes fit as well; the interval covers all")
     if not best.strain.freedom:
         notes.append("symmetry was imposed, so its breaking tells nothing of errors")
+    if settings.distortion_error is None:
+        notes.append("nobody states a stretch of patterns: one of 1 % or more is in the errors")
     if free is not None and not observed:
         notes.append("spots are where they were expected, so they give no errors of measurement")
     esd = statement.cell_esd
@@ -115,8 +123,8 @@ def read_cell(
             "breaking_freedom": best.strain.freedom,
             **named_ends("ratio", axial_ratio(path, index, best)),
             "transformation": np.array([one.transformation for one in choices]),
-            "setting_ion_content": [one.content for one in choices],
-            "setting_misfit": [one.misfit for one in choices],
+            "setting_ion_content": [one.content[0] for one in choices],
+            "setting_misfit": [one.misfit - best.misfit for one in choices],
             **named_ends("ion_content", np.full(3, np.nan) if refused else content),
         },
         {
@@ -160,10 +168,9 @@ def _wavelength(statement: Statement, row: CellRow) -> float:
 
 
 def _refuse_own(statement, crystals: Sequence[Crystal], source: str, *, calibrating: bool) -> None:
-    paths = {Path(crystal.path).resolve() for crystal in crystals}
     for crystal in crystals:
         same = np.allclose(statement.cell, crystal.cell, rtol=_SAME_CELL, atol=0)
-        if Path(source).resolve() in paths or (same and not calibrating):
+        if Path(source).resolve() == Path(crystal.path).resolve() or (same and not calibrating):
             raise InputError(
                 source, f"its cell is that of {crystal.path} itself, {words(statement.cell)}",
                 field="cell", remedy="a phase's own cell measures nothing: give the tilt series'"
@@ -188,49 +195,39 @@ def _refined(statement: Statement, source: str) -> FreeCell | None:
 
 
 def _measured(statement, free, settings, source) -> tuple[np.ndarray, np.ndarray]:
-    """Rows a, b, c (3, 3) of the measured cell and the covariance (9, 9) of their nine numbers."""
+    """Rows a, b, c (3, 3) of the measured cell and the covariance (9, 9) of their nine numbers.
+
+    Where spots tell errors of their own, what the program states is a floor beside them.
+    """
     if free is not None:
         axes = np.linalg.inv(free.axes).T
-        if statement.spots.observed:
-            turn = slope_of(lambda flat: np.linalg.inv(flat.reshape(3, 3)).T.ravel(), free.axes)
-            return axes, turn @ free.covariance @ turn.T
     elif statement.axes is not None:
         axes = np.linalg.inv(statement.axes).T
     else:
-        axes = _upright(statement.cell)
-    esd = statement.cell_esd
-    if esd is None or not esd.any():
-        if settings.distortion_error is None:
-            raise InputError(
-                source, "the cell has no standard uncertainties, or zeros",
-                field="cells.distortion_error",
-                remedy="state the error of distortions in the config, or name the file with the"
-                " errors, or with observed spots",
-            )  # fmt: skip
-        esd = np.zeros(6)
-    upright = _upright(statement.cell)
-    slope = slope_of(lambda cell: _upright(cell).ravel(), statement.cell)
-    # The axes may stand turned; errors of the cell are turned along.
-    turn = np.kron(np.eye(3), (np.linalg.inv(upright) @ axes).T)
-    covariance = turn @ slope @ np.diag(esd**2) @ slope.T @ turn.T
-    return axes, covariance
-
-
-def _upright(cell: np.ndarray) -> np.ndarray:
-    """Rows a, b, c of a cell: a along x, b in the plane of x and y."""
-    return np.array(gemmi.UnitCell(*cell).orth.mat).T
+        axes = upright(statement.cell)
+    stated = statement.cell_esd is not None and statement.cell_esd.any()
+    if free is not None and statement.spots.observed:
+        turn = slope_of(lambda flat: np.linalg.inv(flat.reshape(3, 3)).T.ravel(), free.axes)
+        by_spots = turn @ free.covariance @ turn.T
+        if stated:
+            return axes, larger_of(by_spots, stated_covariance(statement, axes))
+        return axes, by_spots
+    if not stated and settings.distortion_error is None:
+        raise InputError(
+            source, "the cell has no standard uncertainties, or zeros",
+            field="cells.distortion_error",
+            remedy="state the error of distortions in the config, or name the file with the"
+            " errors, or with observed spots",
+        )  # fmt: skip
+    return axes, stated_covariance(statement, axes) if stated else np.zeros((9, 9))
 
 
 def _refusal(best: Choice, crystal, path, content, settings) -> str:
     """Why a cell tells no ion content; empty where it does."""
     free = parameters_of(best.axes[None])[0]
     kept = cell_parameters(crystal, padded(best.strain)[0])[0]
-    angle, length = np.abs(free[3:] - kept[3:]).max(), np.abs(free[:3] / kept[:3] - 1).max()
-    if angle > _LARGEST_ANGLE or length > _LARGEST_LENGTH:
-        return (
-            f"off the symmetry of {crystal.name} by {angle:.2f} degrees and {100 * length:.1f} %:"
-            " distortions to correct, a twin or another symmetry"
-        )
+    if said := off_symmetry(free, kept, crystal):
+        return said
     if path is None:
         return "the phases share no lattice (parent_axes) with an ion content of its own each"
     if len(best.strain.allowed) < 2:
@@ -241,7 +238,7 @@ def _refusal(best: Choice, crystal, path, content, settings) -> str:
     if error > settings.largest_ion_error:
         return (
             f"its standard error, {error:.2g} ions per formula unit, is above"
-            f" {settings.largest_ion_error:g}"
+            f" {settings.largest_ion_error:g} (cells.largest_ion_error)"
         )
     return ""
 

@@ -56,6 +56,8 @@ class Statement:
     spots: Spots | None = None
     axes: np.ndarray | None = None  # rows a*, b*, c* of `cell` in the frame of `frame`
     frame: Frame | None = None
+    # Whether the camera length was refined with the cell, so that e.s.d. of lengths hold its own.
+    scale_refined: bool | None = None
     notes: tuple[str, ...] = ()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import xarray as xr
 
 from phasefront.comparison.sources.charge import Charge
+from phasefront.comparison.sources.chemistry import Chemistry
 from phasefront.comparison.sources.powder import Powder
 from phasefront.comparison.sources.source import Source
 from phasefront.comparison.sources.stem import Stem
@@ -15,7 +16,7 @@ from phasefront.core.errors import InputError
 
 # The first is the reference that figures set the others against. A source that is added here is in
 # comparisons, tables, figures and sentences.
-SOURCES: list[Source] = [Charge(), Stem(), Powder(), Tomography()]
+SOURCES: list[Source] = [Charge(), Stem(), Powder(), Tomography(), Chemistry()]
 BETWEEN = " - "
 
 

@@ -25,6 +25,11 @@ class CalibrationSettings(Model):
     )
     standard: Standard | None = None
     scale_search: Fraction = Field(0.02, description="relative half width of the search for scale")
+    series_drift: Fraction = Field(
+        0.0005,
+        description="relative standard deviation of scale and ellipse from scan to scan of an in"
+        " situ series, whose lenses nobody touches",
+    )
     patterns: int = Field(250, ge=10, description="patterns, rich in spots, that are fitted")
     resolution_deg: Positive = Field(
         2.0, description="step of the grid of beam directions they are indexed on"

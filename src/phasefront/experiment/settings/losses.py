@@ -32,6 +32,11 @@ class LossSettings(Model):
         [], description="where white lines are, which atoms' cross sections lack"
     )
     max_relative_error: Positive = Field(0.5, description="ratios that are told no better are not")
+    formula_atoms: Positive | None = Field(
+        None,
+        description="atoms of the second element in a formula unit: ion content from the ratio, of"
+        " which the ion is the first; without, maps are of the ratio",
+    )
 
     @model_validator(mode="after")
     def _edges_are_of_the_ratio(self) -> LossSettings:

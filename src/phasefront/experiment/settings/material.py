@@ -19,6 +19,12 @@ class Phase(Candidate):
         description="powder patterns, or rows of the table of cells, that the CIF's cell is from;"
         " what calibrated cannot also validate, so they stay out of the comparison",
     )
+    cell_prior: list[Name] = Field(
+        [],
+        description="rows of the table of cells, of particles of this phase: their mean and the"
+        " CIF's cell, each with its error, make the candidate's cell; they stay out of the"
+        " comparison, too",
+    )
 
 
 class Material(Candidates):
@@ -67,9 +73,19 @@ class Material(Candidates):
         """Phases whose cells were refined from a powder pattern or a tilt series, by its name."""
         phases: dict[str, list[str]] = {}
         for phase in self.phases:
-            for pattern in phase.cell_from:
+            for pattern in dict.fromkeys([*phase.cell_from, *phase.cell_prior]):
                 phases.setdefault(pattern, []).append(phase.name)
         return phases
+
+    @property
+    def cells_from(self) -> list[str]:
+        """Powder patterns and tilt series that cells of CIFs are from."""
+        return sorted({name for phase in self.phases for name in phase.cell_from})
+
+    @property
+    def cell_priors(self) -> dict[str, list[str]]:
+        """Tilt series that are a prior of a phase's cell, by the phase, where there are any."""
+        return {phase.name: phase.cell_prior for phase in self.phases if phase.cell_prior}
 
     @property
     def candidates(self) -> Candidates:

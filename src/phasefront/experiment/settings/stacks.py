@@ -81,6 +81,9 @@ class StackRow(Model):
         None, description="of a map: map of the thickness on the same pixels, to lay it on others"
     )
     thickness_unit: Line = Field("1", description="of a map: unit of the thickness")
+    thickness_error: Positive | None = Field(
+        None, description="of a map: standard error of each thickness, to lay it on others"
+    )
 
     @model_validator(mode="after")
     def _one_i0(self) -> StackRow:
@@ -118,9 +121,70 @@ class StackRow(Model):
                 )
             if (self.i0, self.i0_region) != (None, None) or self.dark_counts:
                 raise ValueError("a map has no I0 and no dark counts; leave them out")
-        elif set(stated + errors + (self.thickness_map,)) != {None} or self.systematic_error:
+        elif (
+            set(stated + errors + (self.thickness_map, self.thickness_error)) != {None}
+            or self.systematic_error
+        ):
             raise ValueError(
-                "quantity, unit, errors and thickness_map are of maps alone; set kind to map or"
+                "quantity, unit, errors and thickness are of maps alone; set kind to map or"
                 " leave them out"
+            )
+        return self
+
+
+class StackLaying(Model):
+    """What the table of stacks says of where a map of chemistry is laid."""
+
+    stack: Name
+    scan: Name | None = Field(
+        None, description="scan of the run that its map is laid on; not laid where empty"
+    )
+    resolution_nm: Positive | None = Field(
+        None, description="of what is laid: full width at half maximum of the probe"
+    )
+    per_ion: float | None = Field(
+        None,
+        description="of what is laid, where it is no ion content: its change for one ion more in a"
+        " formula unit, such as -0.5 of a mean valence of V",
+    )
+
+
+class ListedStack(StackRow, StackLaying):
+    """A row of the table of stacks with what only some of the rules ask for."""
+
+    particle: Line | None = Field(
+        None,
+        description="what it is of, so that maps of one particle count once for a state; the scan"
+        " that it is laid on, or else itself, where empty",
+    )
+    landmarks: FilePath | None = Field(
+        None,
+        description="of what is laid: text of points that a person found in both, with columns row,"
+        " column (of the map, from 0), y_nm, x_nm (on the scan, from its first position), error_nm",
+    )
+
+    @model_validator(mode="after")
+    def _what_is_laid_can_be(self) -> ListedStack:
+        if self.scan is None:
+            if (self.resolution_nm, self.per_ion, self.landmarks) != (None, None, None):
+                raise ValueError(
+                    "resolution_nm, per_ion and landmarks are of what is laid on a scan; name the"
+                    " scan or leave them out"
+                )
+            return self
+        if self.kind == "low-loss" or self.repeat_of is not None:
+            raise ValueError(
+                "a low loss or a repeat has no map of its own to lay; name the scan of the stack"
+                " that it belongs to"
+            )
+        if self.resolution_nm is None:
+            raise ValueError(
+                "a map is laid on a scan, and its resolution is not known; give resolution_nm, the"
+                " full width at half maximum of its probe"
+            )
+        if self.kind == "map" and None in (self.thickness_map, self.thickness_error):
+            raise ValueError(
+                "a map is laid on a scan by its thickness, which is not known; give thickness_map"
+                " and thickness_error"
             )
         return self

@@ -54,9 +54,10 @@ class StateLinks(Model):
     log: Name | None
     patterns: list[Name]
     cells: list[Name] = Field([])
+    maps: dict[Name, str] = Field({}, description="maps of chemistry, each with its particle")
 
 
 class Links(RootModel):
-    """What belongs to each state: its scans, its log, its powder patterns and cells."""
+    """What belongs to each state: its scans, its log, its powder patterns, cells and maps."""
 
     root: list[StateLinks]

@@ -42,7 +42,8 @@ class CellSettings(Model):
     distortion_error: float | None = Field(
         None, ge=0, le=0.1,
         description="standard error of the stretch of patterns: of the difference of half axes of"
-        " what should be a circle, relative; needed where files give no errors",
+        " what should be a circle, relative; needed where files give no errors. Where it is not"
+        " stated it is taken for 1 %, or several times as much",
     )  # fmt: skip
     camera_length_error: float | None = Field(
         None, ge=0, le=0.2, description="its relative standard error; lengths have none without,"

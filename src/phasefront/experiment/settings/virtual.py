@@ -8,6 +8,7 @@ from pydantic import Field
 
 from phasefront.experiment.settings.base import Model, Name, Positive, Range, Side
 from phasefront.experiment.settings.instruments import Camera
+from phasefront.experiment.settings.virtual_maps import VirtualMap
 from phasefront.experiment.settings.virtual_series import Pulses, SimulatedGrains, VirtualSeries
 
 
@@ -28,6 +29,9 @@ class Virtual(Model):
     material: Name = Field(description="material in the table of Bloch-wave intensities")
     states: dict[Name, VirtualState] = Field({}, description="of scans that are in no series")
     series: dict[Name, VirtualSeries] = Field({}, description="in situ series, by name")
+    maps: dict[Name, VirtualMap] = Field(
+        {}, description="stacks of maps of virtual scans, by the stack whose map is laid on one"
+    )
     logs: dict[Name, Pulses] = Field({}, description="logs of series; others rest at each state")
     shape: tuple[Side, Side] = Field((64, 64), description="rows and columns of positions")
     grains: int = Field(14, ge=2, description="grains in each scan")
@@ -40,3 +44,8 @@ class Virtual(Model):
     camera: Camera | None = Field(
         None, description="how the virtual patterns lie to the scan; as the scan where absent"
     )
+
+    @property
+    def without_maps(self) -> Virtual:
+        """What scans, logs and powder patterns are made from."""
+        return self.model_copy(update={"maps": {}})

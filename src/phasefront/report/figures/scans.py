@@ -153,6 +153,8 @@ def _write_geometry(ax: Axes, calibration: xr.Dataset) -> None:
         ax.text(0.97, height, text, transform=ax.transAxes, va="top", ha="right")
     how = f"method: {attributes['method']}"
     how += f"\ncentre: {attributes['centre_from']}" if "centre_from" in attributes else ""
+    if (off := float(attributes.get("series_scale_off", np.nan))) == off:
+        how += f"\nscale by its own spots: {off:+.2%} off its series'"
     ax.text(0.01, 0.13, how, transform=ax.transAxes, va="top", color="0.35")
 
 

@@ -22,8 +22,6 @@ _GROUPS = (
     "_symmetry_Int_Tables_number",
 )  # fmt: skip
 _RADIATION = ("_diffrn_radiation_probe", "_diffrn_radiation_type", "_diffrn_source")
-# 30 kV, the least voltage of a microscope here, is 0.07 angstrom; X-rays begin at 0.1.
-_LONGEST_WAVELENGTH = 0.07
 
 
 def read_cif(path: str | Path) -> Statement:
@@ -44,7 +42,9 @@ def read_cif(path: str | Path) -> Statement:
     (block,) = blocks
     _refuse_other_kinds(block, path)
     given = [gemmi.cif.as_string(block.find_value(tag) or "?") for tag in _CELL]
-    wavelength = number_of(block, "_diffrn_radiation_wavelength")
+    wavelength = number_of(block, tag := "_diffrn_radiation_wavelength")
+    if np.isfinite(wavelength):
+        text.wavelength_of(path, str(wavelength), tag)
     symbol = next(
         (s for s in (gemmi.cif.as_string(block.find_value(t) or "?") for t in _GROUPS)
          if s.strip("?.")), None
@@ -92,9 +92,3 @@ def _refuse_other_kinds(block: gemmi.cif.Block, path: str | Path) -> None:
         said = gemmi.cif.as_string(block.find_value(tag) or "?").lower()
         if re.search(r"x-?ray|synchrotron|neutron|k[\\/ ]*(?:a|alpha)", said):
             raise InputError(path, f"its cell is of {said}", field=tag, remedy=remedy)
-    wavelength = number_of(block, "_diffrn_radiation_wavelength")
-    if wavelength > _LONGEST_WAVELENGTH:
-        raise InputError(
-            path, f"{wavelength:g} angstrom is no wavelength of fast electrons",
-            field="_diffrn_radiation_wavelength", remedy=remedy,
-        )  # fmt: skip

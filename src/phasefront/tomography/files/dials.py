@@ -49,7 +49,7 @@ def read_experiment(path: str | Path) -> Statement:
         cell_esd=_errors(cell, covariance.reshape(9, 9)) if covariance.size == 81 else None,
         centring=group.centring_type(),
         space_group=group.hm,
-        wavelength=text.positive(path, str(wavelength), "wavelength"),
+        wavelength=text.wavelength_of(path, str(wavelength), "wavelength"),
     )  # fmt: skip
 
 

@@ -40,6 +40,6 @@ def read_basic(path: str | Path) -> Statement:
         cell_esd=text.numbers(path, esd, 6, "esdcell") if esd else None,
         centring=lattice[0] if lattice else (group[0].upper() if group else None),
         space_group=group,
-        wavelength=text.positive(path, " ".join(said["lambda"]), "lambda")
+        wavelength=text.wavelength_of(path, " ".join(said["lambda"]), "lambda")
         if said.get("lambda") else None,
     )  # fmt: skip

@@ -62,7 +62,7 @@ def read_settings(path: str | Path) -> Statement:
         if not said or said[0].startswith("#"):
             continue
         if said[0] == "lambda":
-            wavelength = text.positive(path, " ".join(said[1:]), "lambda")
+            wavelength = text.wavelength_of(path, " ".join(said[1:]), "lambda")
         elif said[0] == "referencecell":
             cell = text.cell_of(path, said[1:7], "referencecell")
             notes.append(f"the series was set against a reference cell, {words(cell)}")

@@ -37,5 +37,5 @@ def read_instructions(path: str | Path) -> Statement:
         cell=text.cell_of(path, said["CELL"][1:], "CELL"),
         cell_esd=text.numbers(path, said["ZERR"][1:], 6, "ZERR") if "ZERR" in said else None,
         centring=_LATTICES[lattice],
-        wavelength=text.positive(path, " ".join(said["CELL"]), "CELL"),
+        wavelength=text.wavelength_of(path, " ".join(said["CELL"]), "CELL"),
     )  # fmt: skip

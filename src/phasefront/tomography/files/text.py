@@ -13,6 +13,8 @@ from phasefront.core.texts import decoded
 
 # No inorganic or molecular crystal's axis, angstrom, lies outside; nor an angle of a cell, degree.
 _LENGTHS, _ANGLES = (1.0, 500.0), (20.0, 160.0)
+# Angstrom: of 30 kV, the least voltage of a microscope here; X-rays begin at 0.1.
+_LONGEST_WAVELENGTH = 0.07
 
 
 def lines_of(path: str | Path) -> list[str]:
@@ -57,11 +59,14 @@ def cell_of(path: str | Path, text: str | Sequence[str], field: str) -> np.ndarr
     return cell
 
 
-def positive(path: str | Path, text: str, field: str) -> float:
-    """A positive number; raises InputError for another."""
+def wavelength_of(path: str | Path, text: str, field: str) -> float:
+    """A wavelength, angstrom; raises InputError for one that fast electrons do not have."""
     value = float(numbers(path, text, 1, field)[0])
-    if value <= 0:
-        raise InputError(path, f"{value:g} is not positive", field=field, remedy="correct it")
+    if not 0 < value <= _LONGEST_WAVELENGTH:
+        raise InputError(
+            path, f"{value:g} angstrom is no wavelength of fast electrons", field=field,
+            remedy="give the cell as the program for 3D electron diffraction wrote it",
+        )  # fmt: skip
     return value
 
 

@@ -41,14 +41,17 @@ def read_correct(path: str | Path) -> Statement:
     wavelength = _after(lines, "X-RAY_WAVELENGTH=")
     spots = re.search(r"DERIVED FROM\s+(\d+)\s+INDEXED SPOTS", part[0])
     number = int(text.numbers(path, group, 1, "SPACE GROUP NUMBER")[0]) if group else None
+    refined = _after(part, "REFINED PARAMETERS:") or ""
     return Statement(
         str(path), _PROGRAM,
         cell=text.cell_of(path, cell, "UNIT CELL PARAMETERS"),
         cell_esd=text.numbers(path, esd, 6, "E.S.D. OF CELL PARAMETERS") if esd else None,
         centring=text.centring_of(path, number) if number else None,
         space_group=str(number) if number else None,
-        wavelength=text.positive(path, wavelength, "X-RAY_WAVELENGTH") if wavelength else None,
+        wavelength=text.wavelength_of(path, wavelength, "X-RAY_WAVELENGTH") if wavelength else None,
         count=int(spots[1]) if spots else None,
+        # XDS calls the detector's place POSITION, and in older versions its distance DISTANCE.
+        scale_refined=bool({"POSITION", "DISTANCE"} & set(refined.split())),
     )  # fmt: skip
 
 
@@ -72,7 +75,7 @@ def read_parameters(path: str | Path) -> Statement:
         cell=text.cell_of(path, lines[3].split()[1:], "line 4"),
         centring=text.centring_of(path, number) if number else None,
         space_group=str(number) if number else None,
-        wavelength=text.positive(path, str(beam[0]), "line 3"),
+        wavelength=text.wavelength_of(path, str(beam[0]), "line 3"),
         axes=_reciprocal(path, axes),
     )  # fmt: skip
 
@@ -106,7 +109,9 @@ def read_reflections(path: str | Path) -> Statement:
             raise text.truncated(path, key)
         return text.numbers(path, head[key], count, key)
 
-    wavelength = text.positive(path, " ".join(head.get("X-RAY_WAVELENGTH", [])), "X-RAY_WAVELENGTH")
+    wavelength = text.wavelength_of(
+        path, " ".join(head.get("X-RAY_WAVELENGTH", [])), "X-RAY_WAVELENGTH"
+    )
     distance = float(said("DETECTOR_DISTANCE", 1)[0])
     origin = np.array([said("ORGX", 1)[0], said("ORGY", 1)[0]])
     pixel = np.array([said("QX", 1)[0], said("QY", 1)[0]])
