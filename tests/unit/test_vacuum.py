@@ -94,3 +94,15 @@ def test_spots_few_electrons_and_the_beams_place_do_not_move_the_background():
     np.testing.assert_allclose(background.levels(spotted, centres), plain, rtol=0.25)
     few = background.levels(rng.poisson(expected), centres)
     np.testing.assert_allclose(few.mean(axis=0), plain.mean(axis=0), rtol=0.2)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_means_over_squares_are_those_of_plain_numpy(dtype):
+    rng = np.random.default_rng(11)
+    patterns = rng.poisson(9.0, (7, 400)).astype(dtype)
+    number = rng.integers(1, 30, 12)
+    start = np.cumsum(number) - number
+    pixel = rng.permutation(400)[: number.sum()]
+    chosen = np.array([5, 0, 3])
+    plain = np.add.reduceat(patterns[chosen][:, pixel], start, axis=1, dtype=np.float64) / number
+    np.testing.assert_array_equal(vacuum.means_of(patterns, chosen, pixel, start, number), plain)

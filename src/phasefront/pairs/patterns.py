@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import numpy as np
 
@@ -74,11 +75,17 @@ class IdealSpots:
         The pattern convolved with itself: double diffraction reaches what is the sum of two
         reflections shown, and the more, the stronger these are.
         """
+        sums, weight = self._sums
+        return (distances(place, sums) < radius) @ weight
+
+    @cached_property
+    def _sums(self) -> tuple[np.ndarray, np.ndarray]:
+        """Sums of any two of the strongest spots' places, and the product of their shares."""
         strong = np.argsort(-self.share, kind="stable")[:_DOUBLE]
         first, second = np.triu_indices(len(strong))
         sums = self.place[strong[first]] + self.place[strong[second]]
         weight = self.share[strong[first]] * self.share[strong[second]]
-        return (distances(place, sums) < radius) @ (weight * np.where(first < second, 2.0, 1.0))
+        return sums, weight * np.where(first < second, 2.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -125,4 +132,7 @@ class Reflections:
 
 def distances(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     x, y = (np.subtract.outer(first[:, axis], second[:, axis]) for axis in (0, 1))
-    return np.sqrt(x * x + y * y)
+    x *= x
+    y *= y
+    x += y
+    return np.sqrt(x, out=x)

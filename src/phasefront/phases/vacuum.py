@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 
+import numba
 import numpy as np
 
 # All chosen; half and double of all but _SURE, which is not measured, change no decision
@@ -63,16 +64,40 @@ class Background:
         """Counts (n, zones) of patterns (n, ky, kx) with the beam at centres (n, 2), as row and
         column; NaN in a zone without squares."""
         level = np.full((len(patterns), _ZONES), np.nan)
+        flat = patterns.reshape(len(patterns), -1)
         whole, own = np.unique(np.rint(centres).astype(int), axis=0, return_inverse=True)
         for k, centre in enumerate(whole):
             here = np.flatnonzero(own.ravel() == k)
             pixel, start, number, radius = self._at(tuple(centre.tolist()))
-            flat = patterns[here].reshape(len(here), -1)[:, pixel]
-            means = np.add.reduceat(flat, start, axis=1, dtype=np.float64) / number
+            means = means_of(flat, here, pixel, start, number)
             zone = np.searchsorted(self._edges, radius)
             for z in np.unique(zone):
                 level[here, z] = np.median(means[:, zone == z], axis=1)
         return level
+
+
+@numba.njit(cache=True, parallel=True)
+def means_of(patterns, chosen, pixel, start, number):
+    """Mean (n, m) of each of m lists of pixels in each of n chosen patterns.
+
+    Parameters
+    ----------
+    patterns
+        (patterns, pixels) counts.
+    chosen
+        (n,): which of them.
+    pixel, start, number
+        All lists, one after the other; where each of them starts and how long it is, (m,).
+    """
+    means = np.empty((len(chosen), len(start)))
+    for i in numba.prange(len(chosen)):
+        counts = patterns[chosen[i]]
+        for k in range(len(start)):
+            total = 0.0
+            for at in pixel[start[k] : start[k] + number[k]]:
+                total += counts[np.uint32(at)]
+            means[i, k] = total / number[k]
+    return means
 
 
 def find_vacuum(
