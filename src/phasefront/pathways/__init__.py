@@ -1,2 +1,1 @@
-"""Which way ions go through a grain: along which direction their content changes, and whether that
-is a channel of the structure."""
+"""Along which direction a grain's ion content changes, and channels of the structure there."""

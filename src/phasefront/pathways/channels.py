@@ -14,7 +14,7 @@ from phasefront.core.statistics import Interval
 _ON_MAP = 0.5
 # Directions that a random axis is drawn in, to count how many lie as near to a channel.
 _DIRECTIONS = np.arange(0.0, 180.0, 0.25)
-_ENDS = (0.025, 0.975)
+_ENDS = (0.025, 0.975)  # of the 95 % interval
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from phasefront.correlation.autocorrelation import fit_covariance, surrogates
 _FEWEST = 25
 # Maps without any axis that a grain's own is held against.
 _SURROGATES = 200
-_ENDS = (0.5, 0.025, 0.975)
+_ENDS = (0.5, 0.025, 0.975)  # median, and the 95 % interval
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ _BELOW = 1.92
 _WIDE = 4.0
 # Steps of a fit at most: more gain less than what _BELOW is of. Chosen.
 _ITERATIONS = 12
-_SQRT_2PI = np.sqrt(2.0 * np.pi)
+_SQRT_2PI = np.sqrt(2.0 * np.pi)  # of the normal density
 
 
 class Offset(NamedTuple):
