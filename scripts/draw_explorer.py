@@ -14,6 +14,7 @@ def draw_explorer(job):
     from phasefront.layouts.series import SERIES
     from phasefront.layouts.tomography import CELL
     from phasefront.report.explorer import assembly, page
+    from phasefront.report.explorer.laid import LaidMaps
     from phasefront.report.explorer.series import series_parts
     from phasefront.series.wording import sentences
 
@@ -27,6 +28,7 @@ def draw_explorer(job):
     shown = assembly.read_scans(rows, vars(job), job.cameras.root)
     mechanisms = [netcdf.read(path, MECHANISMS) for path in job.mechanisms]
     followed = netcdf.read_all(job.series, SERIES, key="series")
+    laid = LaidMaps.read(job.correlations, job.registrations)
     embedded = assembly.embedded_patterns(rows, shown, job.raw, job.settings.patterns_mb)
     run = assembly.whole_run(
         job.name,
@@ -39,9 +41,10 @@ def draw_explorer(job):
         job.conclusion.read_text(encoding="utf-8"),
         *mechanisms,
         cells=netcdf.read_all(job.cells, CELL, key="cell_name"),
+        laid=laid,
     )
     parts = assembly.scan_parts(
-        rows, shown, embedded, candidates, job.phases, job.name, *mechanisms
+        rows, shown, embedded, candidates, job.phases, job.name, laid, *mechanisms
     )
     films = series_parts(followed, sentences(followed), run.facts["phases"])
     texts = (path.read_text(encoding="utf-8") for path in (job.program, job.style))
@@ -59,10 +62,10 @@ if __name__ == "__main__":
     job.input("mechanisms", "how grains convert; none without scans", many=True)
     job.input("cells", "cells of particles", many=True)
     job.input("series", "what in situ series went through", many=True)
-    job.input("spots", "Bragg vectors", many=True)
+    job.input("correlations", "maps of chemistry on scans", many=True)
+    job.input("registrations", "where they lie", many=True).input("spots", "spots", many=True)
     job.input("orientations", "orientations under each phase", many=True)
-    job.input("calibration", "calibrations", many=True)
-    job.input("description", "what raw scans are", many=True)
+    job.input("calibration", "calibrations", many=True).input("description", "scans", many=True)
     job.input("raw", "raw scans", many=True)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.input("program", "the page's own script").input("style", "its style sheet")

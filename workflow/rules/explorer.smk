@@ -24,6 +24,8 @@ rule draw_explorer:
         mechanisms=result("mechanisms.nc") if len(PLAN.scans) else [],
         cells=result("cells/{cell}.nc", cell=PLAN.cells.index),
         series=result("series/{series}.nc", series=PLAN.series),
+        correlations=result("correlations/{stack}.nc", stack=laid(PLAN.stacks)),
+        registrations=result("registrations/{stack}.nc", stack=laid(PLAN.stacks)),
         spots=result("spots/{scan}.nc", scan=PLAN.analysed_scans),
         orientations=result("orientations/{scan}.nc", scan=PLAN.analysed_scans),
         calibration=result("calibration/{scan}.nc", scan=RAW_SCANS),
@@ -54,7 +56,9 @@ rule draw_explorer:
         "python scripts/draw_explorer.py --comparison {input.comparison}"
         " --conclusion {input.conclusion} --phases {input.phases} --grains {input.grains}"
         " --interfaces {input.interfaces} --mechanisms {input.mechanisms} --cells {input.cells}"
-        " --series {input.series} --spots {input.spots} --orientations {input.orientations}"
+        " --series {input.series} --correlations {input.correlations}"
+        " --registrations {input.registrations}"
+        " --spots {input.spots} --orientations {input.orientations}"
         " --calibration {input.calibration} --description {input.description}"
         " --raw {input.raw:q} --cifs {input.cifs:q} --program {input.program}"
         " --style {input.style} --scans {params.scans:q} --cameras {params.cameras:q}"

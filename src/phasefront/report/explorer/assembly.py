@@ -28,6 +28,7 @@ from phasefront.phases.lattices import CLEAR
 from phasefront.phases.reasons import SENTENCES
 from phasefront.records import record
 from phasefront.report.explorer import charts, patterns, payload
+from phasefront.report.explorer.laid import LaidMaps
 from phasefront.report.explorer.page import Run, ScanPart, count
 from phasefront.report.explorer.patterns import Embedded
 from phasefront.report.explorer.payload import ShownScan
@@ -89,7 +90,7 @@ def embedded_patterns(
 
 def scan_parts(
     rows: Sequence[ExploredScan], shown: Mapping[str, ShownScan], embedded: Mapping[str, Embedded],
-    candidates: CandidatePhases, files: Sequence[Path], run: str,
+    candidates: CandidatePhases, files: Sequence[Path], run: str, laid: LaidMaps,
     mechanisms: xr.Dataset | None = None,
 ) -> list[ScanPart]:  # fmt: skip
     """What the page holds of each scan; `files` are the PHASES files of the rows."""
@@ -111,6 +112,7 @@ def scan_parts(
         arrays = payload.arrays(scan, crystals, lattices)
         if mechanisms is not None:
             arrays |= payload.morphologies(mechanisms, row.scan)
+        arrays |= laid.arrays(row.scan)
         parts.append(ScanPart(facts, arrays, count(scan.phases), patterns_of))
     return parts
 
@@ -119,13 +121,15 @@ def whole_run(
     run: str, title: str, ion: str, labels: Mapping[str, str], candidates: CandidatePhases,
     shown: Mapping[str, ShownScan], comparison: xr.Dataset, conclusion: str,
     mechanisms: xr.Dataset | None = None, *, cells: Mapping[str, xr.Dataset],
+    laid: LaidMaps,
 ) -> Run:  # fmt: skip
     """What the page says of the run."""
     crystals = candidates.crystals
     reach = [observed_window(scan.spots)[1] for scan in shown.values() if scan.spots is not None]
     return Run(
         _run_facts(run, ion, candidates.names, labels, lattices_of(candidates))
-        | {"morphologies": [] if mechanisms is None else list(mechanisms["morphology"].values)},
+        | {"morphologies": [] if mechanisms is None else list(mechanisms["morphology"].values)}
+        | {"laid": laid.facts()},
         title or run,
         conclusion,
         comparison,

@@ -58,7 +58,7 @@ def maps_of_scan() -> list[Model]:
         name: ColumnDataSource(data={column: [] for column in columns}, name=name)
         for name, columns in {
             "edges": ("x0", "y0", "x1", "y1"), "outline": ("x0", "y0", "x1", "y1"),
-            "hatched": ("left", "right", "top", "bottom"), "place": ("x", "y", "side"),
+            "hatched": ("left", "right", "top", "bottom"), "place": ("x", "y", "side", "reach"),
             "line": ("x", "y"), "fronts": ("x0", "y0", "x1", "y1"),
         }.items()
     }  # fmt: skip
@@ -105,6 +105,11 @@ def _map(name: str, across: Range1d, down: Range1d, cursor: list[Span], shared: 
             "x", "y", "side", "side", source=shared["place"], fill_alpha=0, line_color=colour,
             line_width=width,
         )  # fmt: skip
+    # Of a map that was laid on the scan: where its value may be from.
+    plot.circle(
+        "x", "y", radius="reach", source=shared["place"], fill_alpha=0, line_color="white",
+        line_width=1.5, line_dash="dotted",
+    )  # fmt: skip
     plot.add_tools(CrosshairTool(overlay=cursor))
     plot.add_layout(
         ColorBar(

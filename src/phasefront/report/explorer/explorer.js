@@ -80,7 +80,11 @@ const OF_POSITION = [
   "ion_content_stderr", "second_phase", "second_rotation", "second_share", "score",
   "half_turn_gap", "spot_offset", "spot_qx", "spot_qy", "spot_intensity", "centre_y", "centre_x",
   "lattice_rotation", "lattice_family", "pattern_position", "pattern_start", "pattern_step",
+  ...run.laid.flatMap(map => ["", "_stderr", "_place"].map(part => `laid_${map.stack}${part}`)),
 ];
+
+// Of a plane normal distribution: its radius of 95 % over the root mean square distance.
+const NINETY_FIVE = Math.sqrt(-Math.log(0.05));
 
 const OF_FRONTS = ["offset", "ends", "direction", "direction_stderr", "width", "width_stderr", "tilt", "tilt_stderr"];
 
@@ -172,6 +176,12 @@ const LAYERS = {
   cell_misfit: values("cell_misfit", "misfit of the cell", "standard errors", { ...CRYSTAL, low: 0 }),
   bright_field: values("bright_field", "virtual bright field", "counts", { palette: "greys" }),
   dark_field: values("dark_field", "virtual dark field", "counts", { palette: "greys" }),
+  ...Object.fromEntries(run.laid.flatMap(({ stack, quantity, unit }) => [
+    [`laid_${stack}`, values(`laid_${stack}`, `${quantity} by ${stack}`, unit)],
+    [`laid_${stack}_stderr`, values(`laid_${stack}_stderr`, `${quantity} by ${stack}, standard error`, unit,
+      { palette: "magma", low: 0 })],
+    [`laid_${stack}_place`, values(`laid_${stack}_place`, `error of the place of ${stack}`, "nm", { palette: "magma", low: 0 })],
+  ])),
 };
 
 // Pale colours for neighbours to differ; the number stands in the table.
@@ -313,11 +323,14 @@ async function showPosition() {
   state.y = Math.max(0, Math.min(rows - 1, state.y));
   state.x = Math.max(0, Math.min(columns - 1, state.x));
   const { scan, y, x } = state, unit = step();
-  plots.place.data = { x: [(x + 0.5) * unit], y: [(y + 0.5) * unit], side: [unit] };
+  const place = { x: [(x + 0.5) * unit], y: [(y + 0.5) * unit], side: [unit] };
+  plots.place.data = { ...place, reach: [0] };
   writeLink();
   await need(...OF_POSITION);
   if (asking !== asked) return;
   const here = position(y, x);
+  const errors = here.laid.filter(map => state.layers.some(layer => layer.startsWith(`laid_${map.stack}`)) && known(map.place_nm));
+  if (errors.length) plots.place.data = { ...place, reach: [NINETY_FIVE * Math.max(...errors.map(map => map.place_nm))] };
   writePosition(here);
   drawSpots(here);
   drawGrain(here.grain);
@@ -354,6 +367,8 @@ function position(y, x) {
     second_phase: shown.second_phase ? shown.second_phase[k] : -1, second_share: one("second_share", k),
     grain: shown.label[k],
     spots: spotsAt(k), predicted: {}, second_predicted: null,
+    laid: run.laid.filter(map => shown[`laid_${map.stack}`]).map(map => ({ ...map, value: one(`laid_${map.stack}`, k),
+      stderr: one(`laid_${map.stack}_stderr`, k), place_nm: one(`laid_${map.stack}_place`, k) })),
     interface: frontsOf(shown.label[k]), morphology: Object.fromEntries(shapesOf(shown.label[k])),
     record: scan.record, raw_file: scan.path, command: scan.command,
   };
@@ -621,6 +636,8 @@ function writePosition(here) {
       : "not told by the pattern, or one by symmetry"),
     ...fact("grain", here.grain >= 0 ? `${here.grain}, ${grain.length ? "beside " + grain.map(n => `${n.grain} (${fixed(n.angle, 1)}°)`).join(", ") : "no neighbours"}` : "none"));
   byId("facts").append(...fact("interface", frontWords(here.interface)), ...fact("shape of the grain", shapeWords(shapesOf(here.grain))));
+  byId("facts").append(...here.laid.flatMap(map => fact(`${map.quantity} by ${map.stack}`, known(map.value)
+    ? `${withError(map.value, map.stderr)}${map.unit === "1" ? "" : ` ${map.unit}`}, laid to ${fixed(map.place_nm, 1)} nm` : "not known here")));
   fill("origin",
     ...fact("file", scan.path),
     ...fact("position", `row ${here.y}, column ${here.x}, frame ${here.y * scan.shape[1] + here.x} (all from 0)`),
