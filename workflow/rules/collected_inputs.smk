@@ -1,8 +1,10 @@
-# Inputs that depend on what is said of a series, or of a stack.
+# Inputs that depend on what is said of a series, of a stack, or of the phases' cells.
 #
 # config:
 #   tables: {scans: config/insitu/scans.tsv, stacks: config/mine/stacks.tsv}
 #   virtual: {material: nvpf, series: {charging: {phases: [Na3, Na2]}}}
+#   material:
+#     phases: [{name: Na3, cif: config/structures/Na3V2PO42F3.cif, cell_prior: [particle-1]}]
 
 from phasefront.experiment.stacks import first_of, laid, mapped, repeats
 
@@ -67,3 +69,24 @@ def of_repeats(wildcards, column):
     """Measured stacks that a column names for a stack and its repeats."""
     names = PLAN.stacks.loc[repeats(PLAN.stacks, wildcards.stack), column]
     return result("stacks/{stack}.nc", stack=list(names))(wildcards)
+
+
+def candidate_cifs(wildcards):
+    """CIFs of the phases, in order; of one whose cell has a prior, the CIF with the cell of both."""
+    priors = PLAN.experiment.material.cell_priors
+    return [
+        result(f"candidates/{name}.cif")(wildcards) if name in priors else cif
+        for name, cif in zip(PLAN.experiment.material.names, PLAN.cifs)
+    ]
+
+
+CIFS = candidate_cifs if PLAN.experiment.material.cell_priors else PLAN.cifs
+
+
+def cifs_of_cell(wildcards):
+    """Those that a tilt series is set against: one that is a prior of them knows none but the
+    phases' own."""
+    priors = flat(PLAN.experiment.material.cell_priors.values())
+    return (
+        PLAN.cifs if wildcards.cell in priors or CIFS is PLAN.cifs else CIFS(wildcards)
+    )

@@ -33,6 +33,8 @@ _ALIKE = 8.0
 # Logarithm of the likelihood below the best at which an offset is no longer in the 95 % interval
 # (half the quantile of chi squared with one degree of freedom).
 _BELOW = 1.92
+# No charge flows for so many scans at least where a rest is told from a slow current. Chosen.
+_RESTS = 0.5
 # An interval wider than so many scans says nothing.
 _WIDE = 4.0
 # Steps of a fit at most: more gain less than what _BELOW is of. Chosen.
@@ -90,7 +92,25 @@ def ask_offset(
         grain = _Grain.of(found, place)
         fits = [grain.fit(log_time - offset, passed / total) for offset in tried]
         log_likelihood += np.array(fits) / _ALIKE
-    return _judged(tried, log_likelihood, len(grains), spacing)
+    asked = _judged(tried, log_likelihood, len(grains), spacing)
+    resting = _rests(log_time, passed, _RESTS * spacing)
+    through = [_through_a_rest(found, asked.interval[0], resting) for found, _ in grains]
+    return asked if any(through) else _NOT_TOLD
+
+
+def _rests(log_time: np.ndarray, passed: np.ndarray, least: float) -> np.ndarray:
+    """Begin and end (rest, 2), s, of times of at least so many s between two flows of charge."""
+    flows = np.flatnonzero(np.diff(passed) > 0)
+    between = np.column_stack([log_time[flows[:-1] + 1], log_time[flows[1:]]])
+    return between[np.ptp(between, axis=1) >= least]
+
+
+def _through_a_rest(found: Courses, offset: float, rests: np.ndarray) -> bool:
+    """Whether positions of a grain change before a rest, and others after it."""
+    best = found.log_likelihood.argmax(axis=1)
+    at = np.arange(len(best))
+    after, before = found.after[at, best] + offset, found.before[at, best] + offset
+    return any((before <= begin).any() and (after >= end).any() for begin, end in rests)
 
 
 class _Grain(NamedTuple):
