@@ -21,6 +21,7 @@ from phasefront.report.explorer.series import section, series_parts
 from phasefront.report.figures import series as pictures
 from phasefront.series import aligned, changes, offset, population, wording
 from phasefront.series.attribution import attribute
+from phasefront.series.course import Course
 from phasefront.series.fronts import Courses
 
 SMALL = VirtualSeries(
@@ -95,7 +96,7 @@ def test_the_table_and_the_summary_say_the_same(followed, tmp_path):
     assert "cannot be told" in told["cause"]["verdict"]
 
 
-def test_pictures_are_drawn_and_the_film_has_a_frame_a_scan(followed, tmp_path):
+def test_pictures_are_drawn_and_the_film_has_a_frame_a_scan(world, followed, tmp_path):
     found = followed[1]
     assert len(pictures.draw_filmstrip(found).axes) == 20
     pictures.write_film(found, tmp_path / "film.gif")
@@ -104,8 +105,9 @@ def test_pictures_are_drawn_and_the_film_has_a_frame_a_scan(followed, tmp_path):
     once = (tmp_path / "film.gif").read_bytes()
     pictures.write_film(found, tmp_path / "again.gif")
     assert (tmp_path / "again.gif").read_bytes() == once
-    assert pictures.draw_fronts(found).axes
-    assert len(pictures.draw_cell(found).axes) == 4
+    course = Course.of(world.cycling)
+    assert pictures.draw_fronts(found, course).axes
+    assert len(pictures.draw_cell(found, course).axes) == 4
 
 
 def test_the_page_holds_the_posteriors_of_a_film(followed):

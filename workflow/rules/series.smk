@@ -60,6 +60,9 @@ rule judge_series:
 rule draw_series:
     input:
         series=result("series/{series}.nc"),
+        cycling=lambda wildcards: result(
+            "cycling/{log}.nc", log=[PLAN.log_of_series(wildcards.series)]
+        )(wildcards),
         code=code("draw_series"),
     output:
         **pictured(
@@ -97,6 +100,7 @@ rule draw_series:
     params:
         labels=stated("material.labels"),
     shell:
-        "python scripts/draw_series.py --series {input.series} --labels {params.labels:q}"
+        "python scripts/draw_series.py --series {input.series} --cycling {input.cycling}"
+        " --labels {params.labels:q}"
         " --filmstrip {output.filmstrip} --film {output.film} --fronts {output.fronts}"
         " --cell {output.cell} > {log} 2>&1"

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from phasefront.report.figures import style
+from phasefront.series.course import Course
 from phasefront.series.wording import likeliest
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ _FRAME_MS, _LAST_MS = 500, 2000
 _FILM_DPI = 110
 # Grains whose fronts are drawn each in a panel.
 _MOST_GRAINS = 12
+# Of the log beside the scans, in parts of their time; and of the largest current what is none.
+_MARGIN, _FLOWS = 0.05, 0.02
 MIXED_COLOUR = "#BBBBBB"
 
 
@@ -93,8 +96,9 @@ def _frame(found: xr.Dataset, scan: int, *, labels: Mapping[str, str] | None = N
 
 
 @style.styled
-def draw_fronts(found: xr.Dataset) -> Figure:
-    """When places of each grain convert, along the way of its front, with 95 % intervals."""
+def draw_fronts(found: xr.Dataset, course: Course) -> Figure:
+    """When places of each grain convert, along the way of its front, with 95 % intervals, and when
+    current flows by the log's `course`."""
     told = np.flatnonzero((found["converts"].values == 1) & np.isfinite(found["direction"].values))
     if not len(told):
         return style.sentence("No grain converts by enough positions that a front could be told.")
@@ -106,7 +110,7 @@ def draw_fronts(found: xr.Dataset) -> Figure:
     _draw_change(axes[0], found, told)
     figure.colorbar(axes[0].images[0], ax=axes[0], shrink=0.8, label="converts at (h)")
     for ax, grain in zip(axes[1:], told, strict=False):
-        _draw_front(ax, found, int(grain))
+        _draw_front(ax, found, int(grain), course)
     for ax in axes[len(told) + 1 :]:
         ax.axis("off")
     return figure
@@ -127,7 +131,7 @@ def _draw_change(ax: Axes, found: xr.Dataset, told: np.ndarray) -> None:
     ax.set_title("time of change, and ways of fronts")
 
 
-def _draw_front(ax: Axes, found: xr.Dataset, grain: int) -> None:
+def _draw_front(ax: Axes, found: xr.Dataset, grain: int, course: Course) -> None:
     own = found["label"].values == grain
     y, x = np.nonzero(own)
     way = np.radians(found["direction"].values[grain])
@@ -139,30 +143,34 @@ def _draw_front(ax: Axes, found: xr.Dataset, grain: int) -> None:
         value[known], along[known], xerr=style.bars(value[known], low[known], high[known]),
         fmt=".", color="#444444", ecolor="#CCCCCC", elinewidth=0.5, markersize=1.5, zorder=1,
     )  # fmt: skip
-    hours, current = found["mean_time"].values / 3600, found["current"].values
+    hours, _, current = _of_series(found, course)
+    flows = np.abs(current) > _FLOWS * np.abs(current).max()
     ax.fill_between(
-        hours, 0, 1, where=np.abs(current) > 0.1 * np.abs(current).max(), step="mid",
-        color="#F2F2F2", transform=ax.get_xaxis_transform(), linewidth=0, zorder=0,
+        hours, 0, 1, where=flows, color="#F2F2F2", transform=ax.get_xaxis_transform(), linewidth=0,
+        zorder=0,
     )  # fmt: skip
     speed = [found[f"speed{end}"].values[grain] for end in ("", "_low", "_high")]
     told = likeliest(found, "law", grain)
     ax.set_title(
-        f"grain {grain}: {speed[0]:.3g} nm/s ({speed[1]:.3g} to {speed[2]:.3g}), {told}",
+        f"grain {grain}: {speed[0]:.3g} nm/s\n({speed[1]:.3g} to {speed[2]:.3g}), {told}",
         fontsize=6.5,
     )
     ax.set(xlabel="time on the log (h)", ylabel="along the front's way (nm)")
 
 
 @style.styled
-def draw_cell(found: xr.Dataset) -> Figure:
-    """Voltage and current beside what has converted and what is caught, against time."""
+def draw_cell(found: xr.Dataset, course: Course) -> Figure:
+    """Voltage and current of the log's `course`, with the scans on it, beside what has converted
+    and what is caught, against time."""
     figure = style.page(style.PAGE, 4.2)
     above, middle, below = figure.subplots(3, 1, sharex=True)
     hours = found["mean_time"].values / 3600
-    above.plot(hours, found["voltage"].values, "o-", color="black", markersize=3)
+    of_log, voltage, current = _of_series(found, course)
+    above.plot(of_log, voltage, color="black")
+    above.plot(hours, found["voltage"].values, "o", color="black", markersize=3)
     above.set_ylabel("voltage (V)")
     other = above.twinx()
-    other.step(hours, found["current"].values, where="mid", color="#999999")
+    other.plot(of_log, current, color="#999999")
     other.set_ylabel("current (mA)", color="#777777")
     _draw_converted(middle, found)
     value, low, high = (found[f"caught_share{end}"].values for end in ("", "_low", "_high"))
@@ -171,6 +179,14 @@ def draw_cell(found: xr.Dataset) -> Figure:
     below.set(ylim=(-0.03, 1.03), ylabel="share of grains\nbetween both phases")
     below.set_xlabel("time on the log (h)")
     return figure
+
+
+def _of_series(found: xr.Dataset, course: Course) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Hours, voltage (V) and current (mA) of the log's records from the first scan to the last."""
+    time = found["mean_time"].values
+    margin = _MARGIN * np.ptp(time)
+    during = (course.elapsed >= time[0] - margin) & (course.elapsed <= time[-1] + margin)
+    return course.elapsed[during] / 3600, course.voltage[during], course.current[during]
 
 
 def _draw_converted(ax: Axes, found: xr.Dataset) -> None:
