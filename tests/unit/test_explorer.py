@@ -10,13 +10,18 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import xarray as xr
+from examples import example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources import compare, make_fractions
 from stages import build_phases
 
+from phasefront.core import netcdf
+from phasefront.layouts.correlation import CORRELATION
 from phasefront.layouts.phases import MIXED, UNDECIDED, VACUUM
+from phasefront.layouts.registration import ACCEPTED, REGISTRATION
 from phasefront.report.explorer import charts, page, patterns, payload
+from phasefront.report.explorer.laid import LaidMaps
 from phasefront.report.explorer.packing import FINE, pack, rounded
 
 
@@ -186,3 +191,29 @@ def test_the_page_asks_for_nothing_from_elsewhere():
     for name in ("explorer.js", "explorer.css", "page.py"):
         found = re.findall(r"https?://[^\s\"'`]+", (folder / name).read_text(encoding="utf-8"))
         assert [address for address in found if "www.w3.org" not in address] == []
+
+
+def test_the_page_has_laid_maps_of_their_scan_and_none_that_were_not_accepted(tmp_path):
+    correlations, registrations = [], []
+    for name, scan, status in (
+        ("stxm", "a", ACCEPTED), ("eels", "b", ACCEPTED), ("other", "a", "undecided"),
+    ):  # fmt: skip
+        said = {"scan": scan, "map": name, "status": status}
+        one = example(
+            CORRELATION, chemistry=np.full((3, 4), 2.5), chemistry_stderr=0.03,
+            chemistry_systematic=0.04, registration_stderr=0.12, quantity="ion_content", unit="1",
+            **said,
+        )  # fmt: skip
+        where = example(REGISTRATION, position_stderr=np.full((3, 4), 6.0), **said)
+        for layout, found, paths in (
+            (CORRELATION, one, correlations), (REGISTRATION, where, registrations),
+        ):  # fmt: skip
+            paths.append(tmp_path / f"{name}-{len(paths)}-{layout.title[:5]}.nc")
+            netcdf.write(found, paths[-1], layout)
+    laid = LaidMaps.read(correlations, registrations)
+    assert [one["stack"] for one in laid.facts()] == ["stxm", "eels"]
+    assert laid.facts()[0] == {"stack": "stxm", "quantity": "ion content", "unit": "1"}
+    arrays = laid.arrays("a")
+    assert set(arrays) == {"laid_stxm", "laid_stxm_stderr", "laid_stxm_place"}
+    np.testing.assert_allclose(unpacked(arrays["laid_stxm_stderr"]), 0.13, rtol=2e-3)
+    np.testing.assert_allclose(unpacked(arrays["laid_stxm_place"]), 6.0)

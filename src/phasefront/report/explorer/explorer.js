@@ -981,6 +981,7 @@ function fillControls() {
       state.layers[panel] = event.target.value;
       writeLink();
       await drawMap(panel);
+      if (run.laid.length) await showPosition(); // the circle of a laid map is of the map that is shown
     });
   });
   fill("legend", element("legend", { class: "unseen" }, "answers shown in the phase map"), ...answers().map(code => element("label", {},
