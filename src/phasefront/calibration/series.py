@@ -113,9 +113,9 @@ def calibrate_scan_of_series(
     drift
         Relative standard deviation of scale, stretch and shear from scan to scan.
 
-    The scan's own fit, next to the series' one, and the series' with its drift are joined as two
-    measurements; `series_scale_off` tells how far its own scale is from its series'. Where they
-    disagree by more than their errors, as where its spots say little or nothing, the series counts.
+    The scan's own fit, next to the series' one, tells of the drift; `series_scale_off` says how far
+    its own scale is from its series'. Where that is more than drift and its error allow, as where
+    its spots say little or nothing, the series counts.
 
     Raises
     ------
@@ -128,15 +128,16 @@ def calibrate_scan_of_series(
         geometry, nominal, patterns, templates, scale_search=search, false_alarms=false_alarms
     )
     shared = series["value"].to_numpy()
-    known = series["covariance"].to_numpy() + _drifted(shared, drift)
+    known, drifted = series["covariance"].to_numpy(), _drifted(shared, drift)
     own = _own_fit(spots.assign_attrs(scan=name), crystals, templates, shared)
     method = f"spots of the series {series.attrs['series']} against its candidate phases"
     if own is None:
-        used = _without_spots(shared, known, len(crystals))
-    elif _disagree(own, shared, known):
-        used = replace(_without_spots(shared, known, len(crystals)), q=own.q, residual=own.residual)
+        used = _without_spots(shared, known + drifted, len(crystals))
+    elif _disagree(own, shared, drifted):
+        nothing = _without_spots(shared, known + drifted, len(crystals))
+        used = replace(nothing, q=own.q, residual=own.residual)
     else:
-        used, method = _joined(own, shared, known), f"{method}, and of the scan itself"
+        used, method = _joined(own, shared, known, drifted), f"{method}, and of the scan itself"
     off = np.nan if own is None else _scale(own.parameters) / _scale(shared) - 1
     return fitted(
         geometry, used, nominal,
@@ -171,16 +172,22 @@ def _drifted(parameters: np.ndarray, drift: float) -> np.ndarray:
     return np.diag([*shape, _PLACE**2, _PLACE**2, 0.0])
 
 
-def _disagree(own: AffineFit, shared: np.ndarray, known: np.ndarray) -> bool:
+def _disagree(own: AffineFit, shared: np.ndarray, drifted: np.ndarray) -> bool:
     off = (own.parameters - shared)[:3]
-    return off @ np.linalg.solve((own.covariance + known)[:3, :3], off) > _DISAGREES
+    return off @ np.linalg.solve((own.covariance + drifted)[:3, :3], off) > _DISAGREES
 
 
-def _joined(own: AffineFit, shared: np.ndarray, known: np.ndarray) -> AffineFit:
-    """The mean of two measurements, weighted by their covariances."""
-    gain = known @ np.linalg.inv(known + own.covariance)
+def _joined(
+    own: AffineFit, shared: np.ndarray, known: np.ndarray, drifted: np.ndarray
+) -> AffineFit:
+    """The series' parameters with what of a drift the scan's own fit shows.
+
+    Scan and series show the same grains and err alike by them, so the series' covariance `known`
+    stays, and the scan's fit only narrows that of the drift.
+    """
+    gain = drifted @ np.linalg.inv(drifted + own.covariance)
     parameters = shared + gain @ (own.parameters - shared)
-    return _with(own, parameters, known - gain @ known)
+    return _with(own, parameters, known + drifted - gain @ drifted)
 
 
 def _without_spots(parameters: np.ndarray, covariance: np.ndarray, phases: int) -> AffineFit:

@@ -130,9 +130,9 @@ def tell_calibration(jobs: Jobs) -> str:
     if shared := jobs.of("calibrate_series").names:
         how += (
             f" Scans of a series ({listed(shared)}) share scale and ellipse, which were fitted to"
-            " patterns of all of them; each scan's own fit was joined with them as a second"
-            f" measurement, for lenses that drift by {jobs('settings.series_drift', 100)} % from"
-            " scan to scan, unless it disagreed by more than the errors."
+            " patterns of all of them; each scan's own fit told how far it had drifted, lenses"
+            f" drifting by {jobs('settings.series_drift', 100)} % from scan to scan, unless it"
+            " disagreed by more than that and its errors."
         )
     rows = [
         [
