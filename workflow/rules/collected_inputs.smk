@@ -88,5 +88,7 @@ def cifs_of_cell(wildcards):
     phases' own."""
     priors = flat(PLAN.experiment.material.cell_priors.values())
     return (
-        PLAN.cifs if wildcards.cell in priors or CIFS is PLAN.cifs else CIFS(wildcards)
+        PLAN.cifs
+        if wildcards.cell in priors or not priors
+        else candidate_cifs(wildcards)
     )
