@@ -73,8 +73,9 @@ def test_cells_come_into_a_finished_run_become_a_prior_and_go(finished_project, 
     of_cells = (compared["source"] == "cells") & (compared["quantity"] == "ion_content")
     cells = compared[of_cells].set_index("state")
     for _, content_of, state in PARTICLES:
-        low, high = cells.loc[state, ["low", "high"]]
-        assert low < high and abs(cells.loc[state, "value"] - content_of) < 0.1
+        # Four particles do not fix how much particles differ: the interval is a Student's t.
+        low, value, high = cells.loc[state, ["low", "value", "high"]]
+        assert low < value <= high and low - 0.05 < content_of < high + 0.05
     summary = json.loads((results / "summary.json").read_text())
     assert all(np.isfinite(state["x"]["cells"]["value"]) for state in summary["states"])
     assert "particles" in (results / "explorer.html").read_text()
