@@ -16,6 +16,13 @@ def of_series(path):
     )
 
 
+def log_of_series(wildcards):
+    """The log that the scans of a series were taken on."""
+    return result("cycling/{log}.nc", log=[PLAN.log_of_series(wildcards.series)])(
+        wildcards
+    )
+
+
 def calibration_of_series(wildcards):
     """What the scans of a scan's series share, if it is of one."""
     series = scan_row(wildcards)["series"]
@@ -87,8 +94,4 @@ def cifs_of_cell(wildcards):
     """Those that a tilt series is set against: one that is a prior of them knows none but the
     phases' own."""
     priors = flat(PLAN.experiment.material.cell_priors.values())
-    return (
-        PLAN.cifs
-        if wildcards.cell in priors or not priors
-        else candidate_cifs(wildcards)
-    )
+    return PLAN.cifs if wildcards.cell in priors else candidate_cifs(wildcards)

@@ -19,9 +19,7 @@ rule follow_series:
         phases=of_series("phases/{scan}.nc"),
         grains=of_series("grains/{scan}.nc"),
         times=of_series("times/{scan}.nc"),
-        cycling=lambda wildcards: result(
-            "cycling/{log}.nc", log=[PLAN.log_of_series(wildcards.series)]
-        )(wildcards),
+        cycling=log_of_series,
         code=code("follow_series"),
     output:
         **recorded(series="series/{series}.nc"),
@@ -60,9 +58,7 @@ rule judge_series:
 rule draw_series:
     input:
         series=result("series/{series}.nc"),
-        cycling=lambda wildcards: result(
-            "cycling/{log}.nc", log=[PLAN.log_of_series(wildcards.series)]
-        )(wildcards),
+        cycling=log_of_series,
         code=code("draw_series"),
     output:
         **pictured(

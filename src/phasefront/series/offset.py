@@ -85,7 +85,8 @@ def ask_offset(
     last = min(reach, log_time[-1] - time.max())
     tried = np.arange(first, last, _STEP * spacing)
     total = float(np.ptp(np.interp(time, log_time, passed)))
-    if len(tried) < 2 or not grains or not total > 0:
+    resting = _rests(log_time, passed, _RESTS * spacing)
+    if len(tried) < 2 or not grains or not total > 0 or not len(resting):
         return _NOT_TOLD
     log_likelihood = np.zeros(len(tried))
     for found, place in grains:
@@ -93,7 +94,6 @@ def ask_offset(
         fits = [grain.fit(log_time - offset, passed / total) for offset in tried]
         log_likelihood += np.array(fits) / _ALIKE
     asked = _judged(tried, log_likelihood, len(grains), spacing)
-    resting = _rests(log_time, passed, _RESTS * spacing)
     through = [_through_a_rest(found, asked.interval[0], resting) for found, _ in grains]
     return asked if any(through) else _NOT_TOLD
 
