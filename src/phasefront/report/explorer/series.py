@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from phasefront.report.explorer.packing import Packed, pack
-from phasefront.report.figures.series import MIXED_COLOUR
+from phasefront.report.figures import style
 
 # A posterior in the page is so many steps fine; the last value is a place that was not seen.
 _STEPS, _UNSEEN = 250, 255
@@ -51,7 +51,7 @@ def _facts(found: xr.Dataset, sentence: str, phases: Sequence[Mapping]) -> dict:
         "shape": list(found["label"].shape),
         "states": [
             {"label": rich["label"], "colour": rich["colour"]},
-            {"label": "mixed", "colour": MIXED_COLOUR},
+            {"label": "mixed", "colour": style.MIXED_COLOUR},
             {"label": poor["label"], "colour": poor["colour"]},
         ],
         "sentence": sentence,

@@ -28,7 +28,6 @@ _FILM_DPI = 110
 _MOST_GRAINS = 12
 # Of the log beside the scans, in parts of their time; and of the largest current what is none.
 _MARGIN, _FLOWS = 0.05, 0.02
-MIXED_COLOUR = "#BBBBBB"
 
 
 @style.styled
@@ -198,11 +197,12 @@ def _draw_converted(ax: Axes, found: xr.Dataset) -> None:
 
 
 def _draw_states(ax: Axes, states: np.ndarray) -> None:
-    """Colours of the phases by their posterior (y, x, state); mixed is grey, unseen white."""
+    """Colours of the phases by their posterior (y, x, state); unseen white."""
     from matplotlib.colors import to_rgb
 
     colours = [
-        to_rgb(name) for name in (style.PHASE_COLOURS[0], MIXED_COLOUR, style.PHASE_COLOURS[1])
+        to_rgb(name)
+        for name in (style.PHASE_COLOURS[0], style.MIXED_COLOUR, style.PHASE_COLOURS[1])
     ]
     image = np.nan_to_num(states) @ np.array(colours)
     image[np.isnan(states[..., 0])] = 1.0
@@ -220,7 +220,7 @@ def _legend(figure: Figure, found: xr.Dataset, labels: Mapping[str, str] | None)
 
     rich, poor = style.labels([found.attrs["rich"], found.attrs["poor"]], labels)
     written = (rich, "mixed", poor)
-    colours = (style.PHASE_COLOURS[0], MIXED_COLOUR, style.PHASE_COLOURS[1])
+    colours = (style.PHASE_COLOURS[0], style.MIXED_COLOUR, style.PHASE_COLOURS[1])
     figure.legend(
         handles=[Patch(color=c, label=w) for c, w in zip(colours, written, strict=True)],
         loc="outside lower center", ncols=3, fontsize=7,
