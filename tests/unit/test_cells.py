@@ -159,9 +159,11 @@ def test_normal_equations_are_those_of_a_plain_least_squares_fit():
         grown = np.exp(scale[candidate] + parameters[3])
         return grown * vectors[:2] + (centre[candidate] + parameters[4:6])[:, None]
 
-    information, gradient, squares = cells.normal_equations(
-        edge, *q, g, matrix, scale, centre, tensor, basis, sigma
-    )
+    information, gradient, squares = np.zeros((3, 12, 12)), np.zeros((3, 12)), np.zeros((3, 2))
+    cells.normal_equations(
+        0, 3, edge, *q, g, matrix, scale, centre, tensor, basis, sigma, information, gradient,
+        squares,
+    )  # fmt: skip
     for candidate in range(3):
         residual = q[:, edge[candidate] : edge[candidate + 1]] - placed(candidate, np.zeros(12))
         square = (residual**2).sum(axis=0)

@@ -46,6 +46,15 @@ except InputError as error:
 
 # Scripts run with the Python that runs Snakemake.
 shell.prefix(f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")
+
+
+onstart:
+    # Under a limit of jobs a second, each round of Snakemake's scheduler calls for one more a second
+    # later, and so does that one: they pile up while jobs wait for a core. One machine needs none.
+    if not workflow.non_local_exec:
+        workflow.scheduler.job_rate_limiter = None
+
+
 # Scans share the machine: many small ones run side by side, a single one gets every core.
 SCAN_THREADS = max(
     1, (workflow.resource_settings.cores or 1) // max(1, len(PLAN.scans))

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 # Columns of predicted reflections: place in the frame, weight, slope of its logarithm against z.
 _X, _Y, _Z, _WEIGHT, _SLOPE = range(5)
 
 
-@njit(parallel=True, cache=True)
+@njit(nogil=True, cache=True)
 def mixture(
+    begin,
+    end,
     q,
     offset,
     rotation,
@@ -29,15 +31,14 @@ def mixture(
     q_low,
     q_high,
     outliers,
+    likelihood,
+    normal,
+    gradient,
+    squares,
+    inliers,
 ):  # pragma: no cover - compiled
-    patterns, candidates = known.shape
-    likelihood = np.full((patterns, candidates), -np.inf)
-    normal = np.zeros((patterns, candidates, 9, 9))
-    gradient = np.zeros((patterns, candidates, 9))
-    squares = np.zeros((patterns, candidates))
-    inliers = np.zeros((patterns, candidates))
-    for i in prange(patterns):
-        for k in range(candidates):
+    for i in range(begin, end):
+        for k in range(known.shape[1]):
             first, last = g_offset[phase[k]], g_offset[phase[k] + 1]
             if known[i, k]:
                 predicted = predict(
@@ -51,7 +52,6 @@ def mixture(
             # A step of a pattern that says nothing about its orientation stays within a degree.
             for a in range(6, 9):
                 normal[i, k, a, a] += 1 / 0.017**2
-    return likelihood, normal, gradient, squares, inliers
 
 
 @njit(cache=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
+
+from phasefront.core.threads import share_out
 
 _CLUSTER = 8  # positions a side over which errors of the centre are taken for dependent; chosen
 # Chosen on scans joined from parts or with a descan that turns, whose centres were off by a pixel:
@@ -31,18 +33,19 @@ def find_centres(
     The disk is cut between three and nine tenths of its own mean level, so neither saturation nor
     contrast inside the disk matters, and its centroid is taken in a window that follows it.
     """
-    return _centres_of_disks(
+    centres = np.empty((len(patterns), 2))
+    arguments = (
         np.ascontiguousarray(patterns, dtype=np.float32), float(start[0]), float(start[1]),
-        float(radius), np.ascontiguousarray(mask, dtype=bool),
+        float(radius), np.ascontiguousarray(mask, dtype=bool), centres,
     )  # fmt: skip
-
-
-@njit(parallel=True, cache=True)
-def _centres_of_disks(patterns, row, column, radius, mask):  # pragma: no cover - compiled
-    centres = np.empty((patterns.shape[0], 2))
-    for i in prange(patterns.shape[0]):
-        centres[i] = _centre_of_disk(patterns[i], row, column, radius, mask)
+    share_out(_centres_of_disks, len(patterns), *arguments)
     return centres
+
+
+@njit(nogil=True, cache=True)
+def _centres_of_disks(begin, end, patterns, row, column, radius, mask, centres):
+    for i in range(begin, end):
+        centres[i] = _centre_of_disk(patterns[i], row, column, radius, mask)
 
 
 @njit(cache=True)

@@ -11,6 +11,7 @@ import numpy as np
 from phasefront.calibration.affine_kernels import mixture, predict
 from phasefront.calibration.joint_steps import OUTWARD_SIGMA, joint_step, turned
 from phasefront.core.errors import InputError
+from phasefront.core.threads import share_out
 from phasefront.diffraction import excitation
 from phasefront.diffraction.optics import electron_wavelength
 
@@ -102,11 +103,19 @@ class SpotMixture:
 
     def evaluate(self, state: JointState):
         """Log-likelihood of each candidate, its normal equations, sum of r^2 and of inliers."""
-        return mixture(
+        patterns, candidates = self.known.shape
+        found = (
+            np.full((patterns, candidates), -np.inf), np.zeros((patterns, candidates, 9, 9)),
+            np.zeros((patterns, candidates, 9)), np.zeros((patterns, candidates)),
+            np.zeros((patterns, candidates)),
+        )  # fmt: skip
+        arguments = (
             self.q, self.offset, state.rotation, self.known, self.phase, self.g, self.amplitude,
             self.g_offset, state.parameters, state.sigma, self.wavelength, self.precession,
-            excitation.AFFINE.width, self.q_range[0], self.q_range[1], OUTLIER_SHARE,
+            excitation.AFFINE.width, self.q_range[0], self.q_range[1], OUTLIER_SHARE, *found,
         )  # fmt: skip
+        share_out(mixture, patterns, *arguments)
+        return found
 
     def climb(self, state: JointState, steps: int) -> JointState:
         """The state after so many steps of expectation and maximisation, with its likelihood."""

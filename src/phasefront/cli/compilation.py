@@ -3,70 +3,108 @@
 from __future__ import annotations
 
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
+
+# A small virtual scan, and templates coarse enough to be made at once.
+_SHAPE, _GRAINS, _TEMPLATE_STEP_DEG = (16, 16), 4, 4
+# Of the spots that are made without patterns: the demo's camera and beam.
+_SCALE, _DOSE = 0.00877, 1e6
 
 
 def compile_kernels(config: str | Path) -> None:
     """Take a small virtual scan through all stages that are compiled, then throw it away.
 
-    numba keeps what it compiled beside the source files, so later runs start at once. The machine
-    is told from the config of an experiment with a virtual section.
+    numba keeps what it compiled beside the source files, so later runs start at once. A compiler
+    uses one processor: one process starts from patterns, another from lists of spots, and the first
+    finds what the second has compiled. The machine is told from the config of an experiment with a
+    virtual section.
     """
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        for work in [pool.submit(part, str(config)) for part in (_from_spots, _from_patterns)]:
+            work.result()
+
+
+def _from_spots(config: str) -> None:
+    from phasefront.virtual import spot_lists
+
+    experiment, specimen, optics = _small(config)
+    spots, _ = spot_lists.simulate_spots(specimen, scale=_SCALE, dose=_DOSE, seed=1)
+    _index(experiment, optics, spots)
+
+
+def _from_patterns(config: str) -> None:
     from phasefront.calibration import geometry
-    from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.diffraction.crystals import read_crystals
     from phasefront.diffraction.templates import simulate_templates
-    from phasefront.experiment.load import load
-    from phasefront.grains import segmentation
-    from phasefront.interfaces import tracing
-    from phasefront.orientations.indexing import find_orientations
-    from phasefront.phases import decisions
     from phasefront.records.digests import Hashing
     from phasefront.scans import descriptions, files
     from phasefront.spots import vectors
-    from phasefront.virtual import camera, particles, specimen
+    from phasefront.virtual import camera
 
-    experiment = load(config)
-    material, virtual = experiment.material, experiment.virtual
-    instrument = next(iter(experiment.instruments.values()))
-    optics = {"voltage_kv": instrument.voltage_kv, "precession_deg": instrument.precession_deg}
-    crystals = read_crystals([phase.cif for phase in material.phases], material.names)
+    experiment, specimen, optics = _small(config)
+    scale = next(iter(experiment.instruments.values())).scale
+    crystals = read_crystals(
+        [phase.cif for phase in experiment.material.phases], experiment.material.names
+    )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "small.blo"
-        grown = specimen.make_specimen(
-            scan="small",
-            material=virtual.material,
-            phases=[
-                particles.VirtualPhase.of_cif(phase.name, phase.cif, phase.ion_content)
-                for phase in material.phases
-            ],
-            ion_content=material.pristine_ion_content,
-            insertion_model="core-shell",
-            seed=1,
-            shape=(16, 16),
-            grains=4,
-        )
-        camera.simulate_scan(path, grown, scale_nominal=instrument.scale)
+        camera.simulate_scan(path, specimen, scale_nominal=scale)
         scan = files.open_scan(path)
         descriptions.describe_scan(
             scan, name="small", hashing=Hashing(path), bright_field_radius_px=8
         )
-        templates = simulate_templates(crystals, resolution_deg=4, **optics)
         calibrated = geometry.calibrate(
-            scan,
-            name="small",
-            crystals=crystals,
-            templates=templates,
-            scale_nominal=instrument.scale,
-            patterns=40,
-        )
-        found = vectors.find_spots(scan.blocks(), calibrated, scan="small")
-        orientations = find_orientations(found, templates, crystals)
-        candidates = CandidatePhases(crystals)
-        phases = decisions.decide_phases(
-            found, orientations, templates, candidates, raw=(scan, calibrated)
-        )
-        grains = segmentation.find_grains(
-            phases, candidates, misorientation_deg=5, min_positions=10, scan_step_nm=10
-        )
-        tracing.trace_interfaces(phases, grains, candidates)
+            scan, name="small", crystals=crystals,
+            templates=simulate_templates(crystals, resolution_deg=_TEMPLATE_STEP_DEG, **optics),
+            scale_nominal=scale, patterns=40,
+        )  # fmt: skip
+        spots = vectors.find_spots(scan.blocks(), calibrated, scan="small")
+        _index(experiment, optics, spots, raw=(scan, calibrated))
+
+
+def _small(config: str):
+    """The experiment, a specimen of its pristine material, and the beam it is seen with."""
+    from phasefront.experiment.load import load
+    from phasefront.virtual import particles, specimen
+
+    experiment = load(config)
+    material, instrument = experiment.material, next(iter(experiment.instruments.values()))
+    grown = specimen.make_specimen(
+        scan="small",
+        material=experiment.virtual.material,
+        phases=[
+            particles.VirtualPhase.of_cif(phase.name, phase.cif, phase.ion_content)
+            for phase in material.phases
+        ],
+        ion_content=material.pristine_ion_content,
+        insertion_model="core-shell",
+        seed=1,
+        shape=_SHAPE,
+        grains=_GRAINS,
+    )
+    optics = {"voltage_kv": instrument.voltage_kv, "precession_deg": instrument.precession_deg}
+    return experiment, grown, optics
+
+
+def _index(experiment, optics, spots, raw=None) -> None:
+    """From spots to interfaces."""
+    from phasefront.diffraction.candidates import CandidatePhases
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.diffraction.templates import simulate_templates
+    from phasefront.grains import segmentation
+    from phasefront.interfaces import tracing
+    from phasefront.orientations.indexing import find_orientations
+    from phasefront.phases import decisions
+
+    material = experiment.material
+    crystals = read_crystals([phase.cif for phase in material.phases], material.names)
+    templates = simulate_templates(crystals, resolution_deg=_TEMPLATE_STEP_DEG, **optics)
+    orientations = find_orientations(spots, templates, crystals)
+    candidates = CandidatePhases(crystals)
+    phases = decisions.decide_phases(spots, orientations, templates, candidates, raw=raw)
+    grains = segmentation.find_grains(
+        phases, candidates, misorientation_deg=5, min_positions=10, scan_step_nm=10
+    )
+    tracing.trace_interfaces(phases, grains, candidates)

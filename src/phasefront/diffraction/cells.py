@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from phasefront.core.threads import share_out
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import Refined, assign
@@ -128,11 +129,14 @@ def _refine_block(spots, position, phase, refined, table, optics, bases):
         tensor = np.einsum("nk,nkij->nij", strain, own)
         assignment = assign(spots, position, phase, now, table, optics, strain=tensor)
         edge = np.searchsorted(assignment.candidate, np.arange(n + 1))
-        information, gradient, squares = normal_equations(
+        information, gradient = np.zeros((n, _FIXED + 6, _FIXED + 6)), np.zeros((n, _FIXED + 6))
+        squares = np.zeros((n, 2))
+        arguments = (
             edge, spots.qx[assignment.spot], spots.qy[assignment.spot],
             table.g[:, assignment.reflection], rotations.matrices(rotation), scale, centre,
-            tensor, own, optics.position_sigma,
+            tensor, own, optics.position_sigma, information, gradient, squares,
         )  # fmt: skip
+        share_out(normal_equations, n, *arguments)
         information += prior
         state = np.concatenate([tilt, scale[:, None], centre, strain], axis=1)
         step = np.linalg.solve(information, (gradient - state @ prior)[..., None])[..., 0]
@@ -150,18 +154,18 @@ def _refine_block(spots, position, phase, refined, table, optics, bases):
     return strain, covariance, np.sqrt(squares[:, 0] / np.maximum(count, 1)), count
 
 
-@numba.njit(cache=True, parallel=True)
-def normal_equations(edge, qx, qy, g, matrix, scale, centre, tensor, basis, sigma):
-    """Information (n, 12, 12) and gradient (n, 12) of every candidate, summed over its spots, and
+@numba.njit(cache=True, nogil=True)
+def normal_equations(
+    begin, end, edge, qx, qy, g, matrix, scale, centre, tensor, basis, sigma,
+    information, gradient, squares,
+):  # fmt: skip
+    """Fill information (n, 12, 12) and gradient (n, 12) of candidates, summed over their spots, and
     sums (n, 2) of the squared distances, plain and weighted.
 
     `edge` (n + 1,): where each candidate's spots begin in `qx`, `qy` and `g` (3, m), the reflection
     of each. Parameters: turn about the frame's axes, log scale, centre, coefficients of the strain.
     """
-    n = len(scale)
-    information, gradient = np.zeros((n, _FIXED + 6, _FIXED + 6)), np.zeros((n, _FIXED + 6))
-    squares = np.zeros((n, 2))
-    for candidate in numba.prange(n):
+    for candidate in range(begin, end):
         # q = to_frame (1 + strain) g; its derivative by each coefficient of the strain.
         to_frame = math.exp(scale[candidate]) * np.ascontiguousarray(matrix[candidate].T)
         strained = to_frame + to_frame @ np.ascontiguousarray(tensor[candidate])
@@ -197,7 +201,6 @@ def normal_equations(edge, qx, qy, g, matrix, scale, centre, tensor, basis, sigm
         for a in range(_FIXED + 6):
             for b in range(a):
                 information[candidate, b, a] = information[candidate, a, b]
-    return information, gradient, squares
 
 
 def _turned(rotation, turn):

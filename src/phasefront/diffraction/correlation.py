@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
-import numba
 import numpy as np
 
 from phasefront.core.errors import InputError
@@ -164,10 +161,3 @@ _OF_REAL, _OF_IMAGINARY = (
     tuple(synthesis(orders, of_real=of_real) for orders in (_ODD_ORDERS, _EVEN_ORDERS))
     for of_real in (True, False)
 )
-
-
-def share_out(work: Callable[[np.ndarray], None], indices: np.ndarray) -> None:
-    """Call `work` with one share of the indices after the other, on all of numba's threads."""
-    with ThreadPoolExecutor(numba.get_num_threads()) as pool:
-        for _ in pool.map(work, np.split(indices, range(SHARE, len(indices), SHARE))):
-            pass

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from phasefront.core.threads import share_out
 from phasefront.diffraction import likelihood_kernels as kernels
 from phasefront.diffraction import rotations
 from phasefront.diffraction.optics import Optics
@@ -72,11 +73,12 @@ def refine(
     """
     weight = _spot_weights(spots, intensity_power)
     out = np.full((len(position), kernels.COLUMNS), np.nan)
-    kernels.refine_all(
+    arguments = (
         spots.offset, spots.qx, spots.qy, weight, np.sqrt(weight),
         *_in_rows(position, phase, np.asarray(rotation, dtype=np.float64)), table.first,
         table.rows, optics.terms(), coarse, out,
     )  # fmt: skip
+    share_out(kernels.refine_all, len(position), *arguments)
     return Refined(
         rotation=out[:, : kernels.SCALE],
         scale_factor=out[:, kernels.SCALE],
@@ -121,12 +123,13 @@ def promised_reflections(
         *_in_rows(phase, refined.rotation, refined.scale_factor, refined.centre), table.first,
         table.rows, optics.terms(), faint,
     )  # fmt: skip
-    nothing = np.zeros((0, 3))
-    kernels.promise_all(*arguments, np.zeros(len(phase) + 1, dtype=np.int64), count, nothing, count)
+    nothing = (np.zeros(len(phase) + 1, dtype=np.int64), count, np.zeros((0, 3)), count)
+    share_out(kernels.promise_all, len(phase), *arguments, *nothing)
     edge = np.concatenate([[0], np.cumsum(count)])
     out, reflection = np.empty((edge[-1], 3)), np.empty(edge[-1], dtype=np.int64)
     if edge[-1]:
-        kernels.promise_all(*arguments, edge, count, out, reflection)
+        room = (edge, count, out, reflection)
+        share_out(kernels.promise_all, len(phase), *arguments, *room)
     crystal = np.repeat(np.arange(len(phase)), count)
     return Promise(crystal, reflection, out[:, :2], out[:, 2])
 
@@ -163,13 +166,14 @@ def assign(
         strain = np.zeros((len(position), 3, 3))
     edge = np.concatenate([[0], np.cumsum(spots.numbers[position])])
     reflection = np.empty(edge[-1], dtype=np.int64)
-    kernels.assign_all(
+    arguments = (
         spots.offset, spots.qx, spots.qy,
         *_in_rows(
             position, phase, refined.rotation, refined.centre, refined.scale_factor, strain
         ),
         table.first, table.rows, optics.terms(), edge, reflection,
     )  # fmt: skip
+    share_out(kernels.assign_all, len(position), *arguments)
     candidate = np.repeat(np.arange(len(position)), np.diff(edge))
     spot = np.arange(edge[-1]) - edge[candidate] + spots.offset[position[candidate]]
     found = reflection >= 0

@@ -42,11 +42,12 @@ class Terms(NamedTuple):
     stray_share: float
 
 
-@numba.njit(cache=True, parallel=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def refine_all(
-    offset, qx, qy, weight, amplitude, position, phase, rotation, first, rows, terms, coarse, out
-):
-    for candidate in numba.prange(len(position)):
+    begin, end, offset, qx, qy, weight, amplitude, position, phase, rotation, first, rows, terms,
+    coarse, out,
+):  # fmt: skip
+    for candidate in range(begin, end):
         start, stop = offset[position[candidate]], offset[position[candidate] + 1]
         low, high = first[phase[candidate]], first[phase[candidate] + 1]
         _refine_one(
@@ -490,13 +491,13 @@ def _residual(qx, qy, pairs, shown, placed, terms):
     return math.sqrt(squares / max(count, 1)), count
 
 
-@numba.njit(cache=True, parallel=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def assign_all(
-    offset, qx, qy, position, phase, rotation, centre, scale, strain, first, rows, terms, edge,
-    reflection,
+    begin, end, offset, qx, qy, position, phase, rotation, centre, scale, strain, first, rows,
+    terms, edge, reflection,
 ):  # fmt: skip
     """Fill the column of each candidate's reflection for each of its spots, -1 for none."""
-    for candidate in numba.prange(len(position)):
+    for candidate in range(begin, end):
         start, stop = offset[position[candidate]], offset[position[candidate] + 1]
         low, high = first[phase[candidate]], first[phase[candidate] + 1]
         matrix = matrix_of(rotation[candidate])
@@ -529,12 +530,13 @@ def _strained(rows, strain):
     return out
 
 
-@numba.njit(cache=True, parallel=True, error_model="numpy")
+@numba.njit(cache=True, nogil=True, error_model="numpy")
 def promise_all(
-    phase, rotation, scale, centre, first, rows, terms, faint, edge, count, out, reflection
+    begin, end, phase, rotation, scale, centre, first, rows, terms, faint, edge, count, out,
+    reflection,
 ):  # fmt: skip
     """Fill the number of each crystal's reflections, or, where `out` has room, these."""
-    for crystal in numba.prange(len(phase)):
+    for crystal in range(begin, end):
         low, high = first[phase[crystal]], first[phase[crystal] + 1]
         placed, share, kept = _promised(
             rotation[crystal], scale[crystal], centre[crystal], rows[:, low:high], terms

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phasefront.diffraction.correlation import Correlator, share_out
+from phasefront.core.threads import share_out
+from phasefront.diffraction.correlation import SHARE, Correlator
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
 
@@ -64,7 +65,8 @@ def match(
     rotation, score = np.full((*shape, 4), np.nan), np.full(shape, np.nan)
     shared = None if device == "cpu" else library.accelerated
 
-    def work(share: np.ndarray) -> None:
+    def work(begin: int, end: int) -> None:
+        share = active[begin:end]
         correlate = shared or Correlator(library.real, library.imaginary)
         for batch in np.split(share, range(correlate.batch, len(share), correlate.batch)):
             harmonics = library.transform(spots, amplitude, batch, correlate.batch)
@@ -73,5 +75,5 @@ def match(
 
     # One BLAS thread each: the patterns are what is shared among the threads.
     with threadpool_limits(1, "blas"):
-        share_out(work, active)
+        share_out(work, len(active), share=SHARE)
     return Matches(rotation, np.clip(score, 0.0, 1.0))

@@ -9,13 +9,13 @@ from functools import cached_property
 import numpy as np
 import xarray as xr
 
+from phasefront.core.threads import share_out
 from phasefront.diffraction import rotations
 from phasefront.diffraction.correlation import (
     COARSE_ORDERS,
     ROWS,
     ArrayCorrelator,
     find_accelerator,
-    share_out,
 )
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.matching_kernels import COARSE_ANGLES, ORDERS, search, transform
@@ -58,11 +58,12 @@ class Library:
         harmonics = np.zeros((number, len(shells), 2, len(ORDERS)), dtype=np.float32)
         amplitude = spots.intensity**TEMPLATE_POWER
 
-        def work(own: np.ndarray) -> None:
-            out = harmonics[own[0] : own[-1] + 1]
+        def work(begin: int, end: int) -> None:
+            own = np.arange(begin, end)
+            out = harmonics[begin:end]
             transform(spots.offset, spots.qx, spots.qy, amplitude, own, shells, out)
 
-        share_out(work, np.arange(number))
+        share_out(work, number)
         rotation = templates["rotation"].values.astype(float)
         directions = rotations.matrices(rotation)[:, :, 2]
         # Circles of this radius about the points of a grid of spacing 1 cover the plane.

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+from phasefront.core.threads import share_out
 from phasefront.diffraction.likelihood import Refined, promised_reflections
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
@@ -87,19 +88,21 @@ def _find_in_block(
     edge = np.searchsorted(place[promise.crystal], np.arange(len(own) + 1))
     room = np.zeros((len(own), _MOST, 2 + best.shape[1]))
     count = np.zeros(len(own), dtype=np.int64)
-    _find_all(
+    arguments = (
         own, *spots, known, edge, phase[promise.crystal], promise.q, promise.share, spot_radius,
         room, count,
     )  # fmt: skip
+    share_out(_find_all, len(own), *arguments)
     kept = room[np.arange(_MOST) < count[:, None]]
     return np.repeat(own, count), kept[:, :2], kept[:, 2:]
 
 
-@numba.njit(cache=True, parallel=True)
+@numba.njit(cache=True, nogil=True)
 def _find_all(
-    position, offset, qx, qy, intensity, known, edge, phase, promised, share, radius, room, count
+    begin, end, position, offset, qx, qy, intensity, known, edge, phase, promised, share, radius,
+    room, count,
 ):  # fmt: skip
-    for i in numba.prange(len(position)):
+    for i in range(begin, end):
         found = slice(offset[position[i]], offset[position[i] + 1])
         expected = slice(edge[i], edge[i + 1])
         if found.stop > found.start:
@@ -170,7 +173,6 @@ def _counts(qx, qy, intensity, phases, phase, x, y, share, radius):
     return counts
 
 
-@numba.njit(cache=True, parallel=True)
 def measure(patterns, pattern, x, y, radius, mask):
     """Counts above the local background at places, and their standard errors, (n, 2).
 
@@ -189,9 +191,15 @@ def measure(patterns, pattern, x, y, radius, mask):
     NaN where less than half of the aperture, or too little around it, lies on usable pixels.
     """
     measured = np.empty((len(pattern), 2))
-    for place in numba.prange(len(pattern)):
-        measured[place] = _measure_one(patterns[pattern[place]], x[place], y[place], radius, mask)
+    arguments = (patterns, pattern, x, y, radius, mask, measured)
+    share_out(_measure_all, len(pattern), *arguments)
     return measured
+
+
+@numba.njit(cache=True, nogil=True)
+def _measure_all(begin, end, patterns, pattern, x, y, radius, mask, measured):
+    for place in range(begin, end):
+        measured[place] = _measure_one(patterns[pattern[place]], x[place], y[place], radius, mask)
 
 
 @numba.njit(cache=True)

@@ -7,6 +7,8 @@ import functools
 import numba
 import numpy as np
 
+from phasefront.core.threads import share_out
+
 # All chosen; half and double of all but _SURE, which is not measured, change no decision
 # (docs/constants.md). Of a pattern without a crystal, the probability of having no more spots than
 # are allowed.
@@ -69,16 +71,17 @@ class Background:
         for k, centre in enumerate(whole):
             here = np.flatnonzero(own.ravel() == k)
             pixel, start, number, radius = self._at(tuple(centre.tolist()))
-            means = means_of(flat, here, pixel, start, number)
+            means = np.empty((len(here), len(start)))
+            share_out(means_of, len(here), flat, here, pixel, start, number, means)
             zone = np.searchsorted(self._edges, radius)
             for z in np.unique(zone):
                 level[here, z] = np.median(means[:, zone == z], axis=1)
         return level
 
 
-@numba.njit(cache=True, parallel=True)
-def means_of(patterns, chosen, pixel, start, number):
-    """Mean (n, m) of each of m lists of pixels in each of n chosen patterns.
+@numba.njit(cache=True, nogil=True)
+def means_of(begin, end, patterns, chosen, pixel, start, number, means):
+    """Fill the mean (n, m) of each of m lists of pixels in each of n chosen patterns, begin to end.
 
     Parameters
     ----------
@@ -89,15 +92,13 @@ def means_of(patterns, chosen, pixel, start, number):
     pixel, start, number
         All lists, one after the other; where each of them starts and how long it is, (m,).
     """
-    means = np.empty((len(chosen), len(start)))
-    for i in numba.prange(len(chosen)):
+    for i in range(begin, end):
         counts = patterns[chosen[i]]
         for k in range(len(start)):
             total = 0.0
             for at in pixel[start[k] : start[k] + number[k]]:
                 total += counts[np.uint32(at)]
             means[i, k] = total / number[k]
-    return means
 
 
 def find_vacuum(

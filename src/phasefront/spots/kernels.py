@@ -25,7 +25,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 MAX_SPOTS = 400  # kept per pattern, the most significant ones; the demo's have 66 at most
 
@@ -54,28 +54,27 @@ _CANDIDATE = 0.75  # of the threshold, for maxima on the grid, before the exact 
 _EXACT = {"nsz", "reassoc"}  # for sums that are the same in any order
 
 
-@njit(parallel=True, cache=True)
-def find_in_stack(patterns, centres, taps, valid, weight, noise, step, threshold,
-                   beam_radius, spot_radius):  # fmt: skip
-    n = patterns.shape[0]
-    count = np.zeros(n, np.int64)
-    table = np.empty((n, MAX_SPOTS, 5), np.float32)
-    for i in prange(n):
+@njit(nogil=True, cache=True)
+def load(counts, valid, patterns):
+    """Fill patterns, float32, with counts of any type, 0 where they cannot be used.
+
+    All else is compiled for float32 alone: for each type it takes long.
+    """
+    for i in range(counts.shape[0]):
+        for y in range(counts.shape[1]):
+            for x in range(counts.shape[2]):
+                count = np.float32(counts[i, y, x])
+                patterns[i, y, x] = count if valid[y, x] else np.float32(0)
+
+
+@njit(nogil=True, cache=True)
+def find_in_stack(patterns, centres, taps, valid, weight, noise, step, threshold, beam_radius,
+                  spot_radius, count, table):  # fmt: skip
+    for i in range(patterns.shape[0]):
         count[i] = _find_in_pattern(
-            _loaded(patterns[i], valid), centres[i, 0], centres[i, 1], taps, valid, weight, noise,
-            step, threshold, beam_radius, spot_radius, table[i],
+            patterns[i], centres[i, 0], centres[i, 1], taps, valid, weight, noise, step, threshold,
+            beam_radius, spot_radius, table[i],
         )  # fmt: skip
-    return count, table
-
-
-@njit(cache=True)
-def _loaded(counts, valid):
-    """Counts as float32, 0 where they cannot be used."""
-    pattern = np.empty(counts.shape, np.float32)
-    for y in range(counts.shape[0]):
-        for x in range(counts.shape[1]):
-            pattern[y, x] = np.float32(counts[y, x]) if valid[y, x] else np.float32(0)
-    return pattern
 
 
 @njit(cache=True)

@@ -1,0 +1,30 @@
+"""Work on many items, none of which waits for another, shared among threads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numba
+
+# Shares a thread takes, one after the other, so that none waits long for the last.
+_SHARES = 8
+
+
+def share_out(work: Callable[..., None], number: int, *arguments, share: int | None = None) -> None:
+    """Call ``work(begin, end, *arguments)`` on shares of ``range(number)``, on all numba's threads.
+
+    `work` lets other threads run (a kernel compiled with ``nogil``, or NumPy's BLAS) and writes
+    only what belongs to its own items, so that their number does not matter. A compiled loop is
+    ready in a fifth of the time that numba's own parallel loop takes, which is compiled four times.
+    """
+    threads = numba.get_num_threads()
+    share = share or max(1, -(-number // (_SHARES * threads)))
+    shares = [(begin, min(begin + share, number)) for begin in range(0, number, share)]
+    if threads == 1 or len(shares) < 2:
+        for begin, end in shares:
+            work(begin, end, *arguments)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(lambda own: work(*own, *arguments), shares):
+            pass
