@@ -98,7 +98,7 @@ def made_up_table(scans=40):
                     "scan": scan, "insertion_model": ("core-shell", "all-or-none")[scan % 2],
                     "kind": kind, "phase": phase, "role": role, "population": truth,
                     "scanned": truth + 0.01, "found": truth + error, "unfolded": truth + error / 2,
-                    "low": low, "high": high, "block_low": 0.0, "block_high": 1.0,
+                    "low": low, "high": high,
                     "effective_grains": 3.0 + scan % 9,
                 })  # fmt: skip
     return pd.DataFrame(rows)
@@ -106,11 +106,7 @@ def made_up_table(scans=40):
 
 def test_shares_and_errors_are_counted_by_group():
     found = intervals.summarise(made_up_table())
-    shares = {
-        (one["kind"], one["by"], one["group"]): one
-        for one in found["coverage"]
-        if one["interval"] == "grains"
-    }
+    shares = {(one["kind"], one["by"], one["group"]): one for one in found["coverage"]}
     assert shares["area", "all", "all"]["covered"] == pytest.approx(1 - 8 / 120)
     mixture = shares["molar", "truth", "mixture"]
     assert (mixture["scans"], mixture["covered"]) == (24, pytest.approx(1 - 8 / 48))
@@ -125,8 +121,6 @@ def test_shares_and_errors_are_counted_by_group():
     assert (rich["covered_low"], rich["covered_high"]) == pytest.approx(
         (middle - half, middle + half)
     )
-    blocks = next(one for one in found["coverage"] if one["interval"] == "blocks")
-    assert (blocks["by"], blocks["covered"], blocks["width"]) == ("all", 1, 1)
     bias = {
         (one["kind"], one["by"], one["group"]): one
         for one in found["bias"]

@@ -14,8 +14,6 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
-# Ends of the intervals by what was resampled.
-INTERVALS = {"grains": ("low", "high"), "blocks": ("block_low", "block_high")}
 ESTIMATES = ("found", "unfolded")
 # Groups of scans that the tables show apart: by number of grains, and by share of a phase.
 _FEW_TO_MANY = (0, 6, 10, np.inf)
@@ -27,7 +25,7 @@ def summarise(table: pd.DataFrame) -> dict[str, list[dict]]:
 
     Returns
     -------
-    `coverage`: one entry for each `interval` (of `INTERVALS`), `kind` and group (`by`, `group`)
+    `coverage`: one entry for each `kind` and group (`by`, `group`)
     with the number of `scans`, the share `covered`, its 95 % Wilson interval `covered_low`,
     `covered_high` (J. Am. Stat. Assoc. 22, 209, 1927) and the mean `width`. Phases of one scan are
     not independent, so Wilson's count is that of the scans.
@@ -39,8 +37,7 @@ def summarise(table: pd.DataFrame) -> dict[str, list[dict]]:
     """
     kinds = list(dict.fromkeys(table["kind"]))
     coverage = [
-        {"interval": name, "kind": kind, "by": by, "group": group, **_coverage(rows, *ends)}
-        for name, ends in INTERVALS.items()
+        {"kind": kind, "by": by, "group": group, **_coverage(rows)}
         for kind in kinds
         for by, group, rows in _groups(table[table["kind"] == kind])
         if len(rows)
@@ -78,17 +75,17 @@ def _groups(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         yield "effective grains", name, rich[own]
 
 
-def held(rows: pd.DataFrame, low: str, high: str) -> pd.Series:
-    """Whether the interval between two columns holds the population's fraction."""
-    return rows["population"].between(rows[low], rows[high])
+def held(rows: pd.DataFrame) -> pd.Series:
+    """Whether the interval holds the population's fraction."""
+    return rows["population"].between(rows["low"], rows["high"])
 
 
-def _coverage(rows: pd.DataFrame, low: str, high: str) -> dict:
-    scans, share = rows["scan"].nunique(), float(held(rows, low, high).mean())
+def _coverage(rows: pd.DataFrame) -> dict:
+    scans, share = rows["scan"].nunique(), float(held(rows).mean())
     ends = proportion_confint(share * scans, scans, method="wilson")
     return {
         "scans": scans, "covered": share, "covered_low": float(ends[0]),
-        "covered_high": float(ends[1]), "width": float((rows[high] - rows[low]).mean()),
+        "covered_high": float(ends[1]), "width": float((rows["high"] - rows["low"]).mean()),
     }  # fmt: skip
 
 
