@@ -66,7 +66,8 @@ def covered(mechanism: str, count: int, scans: int, seed: int) -> dict:
             width[row, scan] = (high - low)[0]
     return {
         "mechanism": mechanism, "grains": count, "scans": held.size, "covered": held.mean(),
-        "width": width.mean(), "by_share": dict(zip(map(str, SHARES), held.mean(axis=1), strict=True)),
+        "width": width.mean(),
+        "by_share": dict(zip(map(str, SHARES), held.mean(axis=1), strict=True)),
     }  # fmt: skip
 
 
