@@ -18,6 +18,7 @@ ESTIMATES = ("found", "unfolded")
 # Groups of scans that the tables show apart: by number of grains, and by share of a phase.
 _FEW_TO_MANY = (0, 6, 10, np.inf)
 _POOR_TO_RICH = (0, 0.2, 0.8, 1)  # bounds of the share
+_THIN = 0.1  # molar, of the rarer phase where layers are thin
 
 
 def summarise(table: pd.DataFrame) -> dict[str, list[dict]]:
@@ -69,6 +70,9 @@ def _groups(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         yield "fraction of the rich phase", f"{low:g} to {high:g}", rich[own]
     for model, rows in rich.groupby("insertion_model"):
         yield "insertion model", model, rows
+        share = rows["ion_content"] % 1
+        yield "thin layers", f"{model}, up to 0.1", rows[share.round(6) <= _THIN]
+        yield "thin layers", f"{model}, from 0.9", rows[share.round(6) >= 1 - _THIN]
     for low, high in itertools.pairwise(_FEW_TO_MANY):
         name = f"{low} to {high}" if np.isfinite(high) else f"over {low}"
         own = rich["effective_grains"].between(low, high, inclusive="left")
