@@ -29,9 +29,9 @@ _STRAY = 0.03
 # Wrong answers are rarer than this times their simulated rate, which is as sure as a factor of two:
 # see `unfolding._RATE_SPREAD`.
 _LARGEST_ERROR_RATE = 2.0
-# Shapes of the share of whole grains, and what partial grains have beforehand; chosen there too.
-_EITHER = 0.3
-_PRIOR_GRAINS, _PRIOR_SPREAD = 1.0, 0.5
+_EITHER = 0.3  # shapes of the share of whole grains; chosen
+_PRIOR_GRAINS = 1.0  # chosen
+_PRIOR_SPREAD = 0.5  # of the logarithm of a share; chosen
 _ROUNDS = 100  # of expectation maximisation, which ends long before
 _MISSED = 0.05  # what a 95 % interval leaves out
 _FARTHEST = 50.0  # logarithm of what is no longer told from all or nothing
