@@ -38,6 +38,6 @@ if __name__ == "__main__":
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.settings("names", list[str]).settings("ion-contents", list[float])
     job.settings("formula-units", list[int]).settings("settings", FractionSettings)
-    job.parameter("seed", "seed of the bootstrap", type=int, required=True)
+    job.parameter("seed", "seed of the draws", type=int, required=True)
     job.output("fractions", "netCDF file to write")
     job.run(count_fractions)

@@ -16,6 +16,6 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("fractions", "fractions of the state's scans", many=True)
     job.parameter("name", "name of the state", required=True)
-    job.parameter("seed", "seed of the bootstrap over scans", type=int, required=True)
+    job.parameter("seed", "seed of the draws", type=int, required=True)
     job.output("pooled", "netCDF file to write")
     job.run(pool_fractions)

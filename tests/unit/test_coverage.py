@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from docs.make import coverage as coverage_page
 from phasefront.core import netcdf
 from phasefront.diffraction.crystals import read_crystals
 from phasefront.diffraction.templates import simulate_templates
@@ -95,10 +96,11 @@ def made_up_table(scans=40):
                 miss = role == "rich" and scan % 5 == 2
                 low, high = (0.55, 0.8) if miss else (0.0, 1.0)
                 rows.append({
-                    "scan": scan, "insertion_model": ("core-shell", "all-or-none")[scan % 2],
+                    "scan": scan, "ion_content": 2 + rich,
+                    "insertion_model": ("core-shell", "all-or-none")[scan % 2],
                     "kind": kind, "phase": phase, "role": role, "population": truth,
                     "scanned": truth + 0.01, "found": truth + error, "unfolded": truth + error / 2,
-                    "low": low, "high": high, "block_low": 0.0, "block_high": 1.0,
+                    "low": low, "high": high,
                     "effective_grains": 3.0 + scan % 9,
                 })  # fmt: skip
     return pd.DataFrame(rows)
@@ -106,11 +108,7 @@ def made_up_table(scans=40):
 
 def test_shares_and_errors_are_counted_by_group():
     found = intervals.summarise(made_up_table())
-    shares = {
-        (one["kind"], one["by"], one["group"]): one
-        for one in found["coverage"]
-        if one["interval"] == "grains"
-    }
+    shares = {(one["kind"], one["by"], one["group"]): one for one in found["coverage"]}
     assert shares["area", "all", "all"]["covered"] == pytest.approx(1 - 8 / 120)
     mixture = shares["molar", "truth", "mixture"]
     assert (mixture["scans"], mixture["covered"]) == (24, pytest.approx(1 - 8 / 48))
@@ -125,8 +123,6 @@ def test_shares_and_errors_are_counted_by_group():
     assert (rich["covered_low"], rich["covered_high"]) == pytest.approx(
         (middle - half, middle + half)
     )
-    blocks = next(one for one in found["coverage"] if one["interval"] == "blocks")
-    assert (blocks["by"], blocks["covered"], blocks["width"]) == ("all", 1, 1)
     bias = {
         (one["kind"], one["by"], one["group"]): one
         for one in found["bias"]
@@ -144,6 +140,21 @@ def test_shares_and_errors_are_counted_by_group():
     assert unfolded["bias"] == pytest.approx(0.01)
     # The errors of all phases cancel: a mean over them says nothing and is not given.
     assert ("area", "all", "all") not in bias
+
+
+def test_the_page_says_what_was_counted(tmp_path, monkeypatch):
+    study, grains = tmp_path / "coverage.json", tmp_path / "electrode.json"
+    study.write_text(json.dumps(intervals.summarise(made_up_table())))
+    rows = [{"mechanism": "whole", "grains": n, "scans": 7, "covered": c, "width": 0.25}
+            for n, c in ((4, 0.95), (8, 0.99))]  # fmt: skip
+    grains.write_text(json.dumps({"rows": rows}))
+    monkeypatch.setattr(coverage_page, "STUDY", study)
+    monkeypatch.setattr(coverage_page, "GRAINS", grains)
+    page = coverage_page.page()
+    assert "| whole | 0.950, 0.25 | 0.990, 0.25 |" in page
+    assert "1 of 2 fields lie in 0.92 to 0.98, all in 0.950 to 0.990." in page
+    assert "| **both phases of a mixture** | 24 | 0.833 " in page
+    assert "| the ion-rich one | 40 | +0.0000 ± 0.0000 |" in page
 
 
 def test_figure_shows_every_group(tmp_path):

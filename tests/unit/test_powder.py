@@ -149,10 +149,10 @@ def test_same_input_same_numbers_and_published_esd(tmp_path, crystals):
     path = tmp_path / "a.xye"
     simulate(path, crystals, (0.3, 0.4, 0.3), seed=3, two_theta_range=(2.5, 11.0))
     pattern = read_pattern(path)
-    _, refined, _ = rietveld.refine(
+    refined = rietveld.refine(
         pattern, crystals, wavelength=WAVELENGTH, background_terms=20, cell_tolerance=0.01,
         guess=rietveld.first_guess(crystals, None, 0.01), source=path,
-    )  # fmt: skip
+    ).result  # fmt: skip
     result = fit(path, crystals)
     published = refined.qpa.phases
     assert result.weight_fraction.to_numpy() == pytest.approx(
@@ -223,6 +223,24 @@ def test_fractions_of_mixtures_that_another_program_made(share):
     assert np.all(np.abs(error) < 0.005)
     assert float(found.weight_fraction[0]) > 5 * float(found.weight_fraction_esd[0])
     np.testing.assert_allclose(found.cell[:, :3], made.cells, rtol=3e-4)
+
+
+def test_plates_and_a_steep_background_do_not_break_fractions():
+    phases = independent.SYSTEMS["lfp"]
+    made = independent.mixture(phases, [0.3, 0.7], seed=73, oriented=True)
+    found = independent.refine(made)
+    error = (found.weight_fraction - made.weight_fraction).to_numpy()
+    # Without preferred orientation the goodness of fit is near 3, and errors near 0.01.
+    assert np.all(np.abs(error) < 0.003)
+    assert float(found.goodness_of_fit) < 1.1
+
+
+def test_grains_at_random_have_no_preferred_orientation():
+    reflections = np.linspace(0, 1, 2001)  # cosine, uniform over the sphere
+    for r in (0.75, 1.0, 1.2):
+        factor = independent.march(reflections**2, r)
+        assert factor.mean() == pytest.approx(1.0, abs=2e-3)
+    np.testing.assert_allclose(independent.march(reflections**2, 1.0), 1.0)
 
 
 @pytest.mark.slow

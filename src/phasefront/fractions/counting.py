@@ -1,4 +1,4 @@
-"""What there is of each phase in a scan: amounts in grains and blocks, and at other thresholds."""
+"""What there is of each phase in a scan: amounts in grains, and at other thresholds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from scipy import ndimage
 
 from phasefront.layouts.phases import UNDECIDED, VACUUM
 
-# Places of the blocks' grid, so that none decides; chosen.
-_ORIGINS = 16
 # Fewer positions of vacuum do not show its level; chosen.
 _FEWEST_VACUUM = 10
 _THRESHOLDS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)  # that are tabulated
@@ -29,7 +27,7 @@ def relative_thickness(
     return power / mean[:, None, None] if (mean > 0).all() else unknown
 
 
-def resampled_units(share: np.ndarray, label: np.ndarray) -> np.ndarray:
+def units_of(share: np.ndarray, label: np.ndarray) -> np.ndarray:
     """Number (y, x) of the grain or, after the grains, of the patch outside them; -1 where no phase
     is known. `share` (y, x, phase) is NaN there."""
     known = np.isfinite(share).all(axis=-1)
@@ -46,22 +44,6 @@ def unit_amounts(unit: np.ndarray, weight: np.ndarray, share: np.ndarray) -> np.
     sums = np.zeros((index.max(initial=-1) + 1, len(weight), share.shape[-1]))
     np.add.at(sums, index, weight[:, known].T[..., None] * share[known][:, None])
     return np.moveaxis(sums, 1, 0)
-
-
-def block_amounts(
-    side: int, weight: np.ndarray, share: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
-    """Amounts (origin, exponent, block, phase) in squares on grids of random origin; blocks that a
-    grid does not have are 0."""
-    known = np.isfinite(share).all(axis=-1)
-    y, x = np.indices(known.shape)
-    across = known.shape[1] // side + 2
-    sums = []
-    for down, right in (rng.random((_ORIGINS, 2)) * side).astype(int):
-        block = (y + down) // side * across + (x + right) // side
-        sums.append(unit_amounts(np.where(known, block, -1), weight, share))
-    most = max(one.shape[1] for one in sums)
-    return np.stack([np.pad(one, ((0, 0), (0, most - one.shape[1]), (0, 0))) for one in sums])
 
 
 def swept_area(phases: xr.Dataset, share: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

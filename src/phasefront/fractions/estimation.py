@@ -5,19 +5,13 @@ wrong decisions and positions without an answer (`bound_low`, `bound_high`). Of 
 charge and powder diffraction measure, the scan is a sample of a few grains: the 95 % intervals here
 are for that population, and they stay wide however many positions a grain has.
 
-A grain bootstrap alone is no such interval: where all grains agree it has no width, and with ten
-all-or-none grains it holds the truth in four of five cases only. So grains get random weights
-(Bayesian bootstrap, Rubin, Ann. Statist. 9, 130, 1981) beside half a grain of each phase (Jeffreys'
-prior), whose purity follows from how much the grains differ, and the weights are spread further
-where grains are few and mixed (Student's t). For all-or-none grains of equal size that is the
-Jeffreys interval of a binomial share (Brown, Cai and DasGupta, Stat. Sci. 16, 101, 2001). The same
-with square blocks of the grains' size in place of grains (Kunsch, Ann. Statist. 17, 1217, 1989)
-asks nothing of the segmentation.
+So its grains are taken for a sample of the electrode's, of which some are whole and others partial:
+see `electrode`.
 
 What is found is unfolded: simulated patterns of each phase, in the scan's own grains, say how often
-it is taken for another and how often it is not decided at all (CONFUSION). Each draw resamples the
-simulated grains, and multiplies the rates of wrong and of missing answers by errors of its own: a
-simulation knows them to a factor of two.
+it is taken for another and how often it is not decided at all (CONFUSION). Each draw weighs the
+simulated grains anew, and multiplies the rates of wrong and of missing answers by errors of its
+own: a simulation knows them to a factor of two.
 
 Fractions are shares of the area, of the volume (`thickness`), or of the formula units (`molar`).
 The thickness of a position shows in what is scattered between the spots, above its level in vacuum.
@@ -34,8 +28,9 @@ import xarray as xr
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
-from phasefront.fractions import counting
-from phasefront.fractions.bootstrap import QUANTILES, normalised, resample
+from phasefront.fractions import counting, electrode
+from phasefront.fractions.columns import weigh_columns
+from phasefront.fractions.electrode import normalised
 from phasefront.fractions.unfolding import Response, unfold
 from phasefront.layouts.fractions import FRACTIONS
 from phasefront.layouts.phases import MIXED, UNANSWERED, UNDECIDED, UNINDEXED, VACUUM
@@ -63,8 +58,8 @@ def phase_fractions(
     `found` is the share of a phase among the decided and mixed positions (a mixed one counts for
     each of its phases by its share there): of their area, of their area times thickness, and of
     formula units (over `formula_volumes`, by thickness where it is known, else by area; attribute
-    `molar_weight`). `value` is unfolded. What is resampled are grains; positions outside all grains
-    form contiguous patches that stand beside them. Bounds treat undecided and unindexed positions
+    `molar_weight`). `value` is unfolded. Positions outside all grains form contiguous patches that
+    count as grains. Bounds treat undecided and unindexed positions
     as unknown.
 
     Parameters
@@ -84,7 +79,7 @@ def phase_fractions(
         Range of the power of the excess of `diffuse` that thickness goes as; its middle for values,
         all of it for draws.
     draws, seed
-        Number of bootstrap draws, seed of the generator.
+        Number of draws, seed of the generator.
 
     Returns
     -------
@@ -107,10 +102,9 @@ def phase_fractions(
         weight[1:] = counting.relative_thickness(np.asarray(diffuse, "f8"), decision, exponents[1:])
     left = np.isin(decision, UNANSWERED)
     share = phases["share"].to_numpy().astype("f8")
-    unit = counting.resampled_units(share, grains["label"].to_numpy())
+    unit = counting.units_of(share, grains["label"].to_numpy())
+    share = weigh_columns(phases, share, unit, np.asarray(ion_contents, "f8"))
     unit_amount = counting.unit_amounts(unit, weight, share)
-    size = unit_amount[0].sum(axis=1)
-    side = max(1, round(float(np.sqrt(_ratio(np.sum(size**2), size.sum(), empty=1.0)))))
     thresholds, swept_area, swept_undecided = counting.swept_area(phases, share)
     response = Response.of(confusion, grains, names, unit_amount[0].sum(axis=0))
     return estimate(
@@ -122,15 +116,11 @@ def phase_fractions(
             "undecided": np.sum(decision == UNDECIDED),
             "unindexed": np.sum(decision == UNINDEXED),
             "vacuum": np.sum(decision == VACUUM),
-            "block_side": side,
             "threshold": thresholds,
             "swept_area": swept_area,
             "swept_undecided": swept_undecided,
             "exponent": exponents,
             "unit_amount": unit_amount,
-            "block_amount": counting.block_amounts(
-                side, weight, share, np.random.default_rng(seed)
-            ),
             "unknown_amount": weight[:, left].sum(axis=1),
             "formula_volume": np.asarray(formula_volumes, dtype="f8"),
             "phase_ion_content": np.asarray(ion_contents, dtype="f8"),
@@ -172,21 +162,18 @@ def estimate(
     drawn = simulated.drawn(draws, seeds[0])
 
     def of_weights(chosen: np.ndarray, middle: int) -> tuple[np.ndarray, ...]:
-        """Found, value, and draws over grains and over blocks, positions weighed by `chosen`."""
+        """Found, value, and draws, positions weighed by `chosen`."""
         if (
             not np.isfinite(units[chosen]).all()
             or not np.isfinite(counted["unknown_amount"][chosen]).all()
         ):
             nothing = np.full(len(names), np.nan)
-            return nothing, nothing, *np.full((2, draws, len(names)), np.nan)
+            return nothing, nothing, np.full((draws, len(names)), np.nan)
         found = normalised(units[middle].sum(axis=0))
-        of_grains = list(units[chosen])
-        of_blocks = [one[exponent] for exponent in chosen for one in counted["block_amount"]]
-        samples = [
-            unfold(resample(one, response=matrix, draws=draws, seed=seeds[1]), *drawn)
-            for one in (of_grains, of_blocks)
-        ]
-        return found, unfold(found, matrix, efficiency), *samples
+        sample = electrode.draw_fractions(
+            list(units[chosen]), response=matrix, draws=draws, seed=seeds[1]
+        )
+        return found, unfold(found, matrix, efficiency), unfold(sample, *drawn)
 
     last = len(units)
     middle = (1 + last) // 2
@@ -195,12 +182,11 @@ def estimate(
     thick = np.isfinite(by_thickness[2]).all()
     weighed, chosen = (by_thickness, middle) if thick else (by_area, 0)
     molar = tuple(normalised(part / volumes) for part in weighed)
-    found, value, sample, blocks = (
+    found, value, sample = (
         np.stack(parts) for parts in zip(by_area, by_thickness, molar, strict=True)
     )
-    both = np.stack([found, value], axis=1)
-    low, high = _interval(sample, both)
-    block_low, block_high = _interval(blocks, both)
+    both = np.stack([found, value])
+    low, high = _interval(np.moveaxis(sample, 1, 0), both)
     plain = np.ones(len(names))
     bounds = np.stack(
         [
@@ -209,8 +195,8 @@ def estimate(
         ]
     )
     ions = counted["phase_ion_content"]
-    content = both[2] @ ions
-    ions_low, ions_high = _interval((sample[2] @ ions)[:, None], content[:, None])
+    content = both[:, 2] @ ions
+    ions_low, ions_high = _interval(sample[2] @ ions, content, (ions.min(), ions.max()))
     size = units[0].sum(axis=1)
     return netcdf.build(
         FRACTIONS,
@@ -221,14 +207,12 @@ def estimate(
             "value": value,
             "low": low,
             "high": high,
-            "block_low": block_low,
-            "block_high": block_high,
             "bound_low": bounds[:, 0],
             "bound_high": bounds[:, 1],
             "sample": sample,
             "ion_content": content[1],
-            "ion_content_low": ions_low[0],
-            "ion_content_high": ions_high[0],
+            "ion_content_low": ions_low,
+            "ion_content_high": ions_high,
             "effective_grains": _ratio(size.sum() ** 2, np.sum(size**2), empty=0.0),
             "response": matrix,
             "efficiency": efficiency,
@@ -243,12 +227,15 @@ def _ratio(numerator: np.ndarray, denominator: np.ndarray, *, empty: float) -> f
     return float(numerator / denominator) if denominator > 0 else empty
 
 
-def _interval(sample: np.ndarray, found: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Ends of the 95 % interval over axis -2 of the draws, widened to hold all that was found."""
-    low, high = np.quantile(sample, QUANTILES, axis=-2)
-    return np.fmin(low, np.fmin.reduce(found, axis=-2)), np.fmax(
-        high, np.fmax.reduce(found, axis=-2)
-    )
+def _interval(
+    sample: np.ndarray, found: np.ndarray, limits: tuple[float, float] = (0.0, 1.0)
+) -> tuple[np.ndarray, np.ndarray]:
+    """Ends (...) of the 95 % interval of draws (draw, ...) between limits, widened to hold what was
+    found and its unfolded value (2, ...)."""
+    low, high = limits
+    place = (found[1] - low) / (high - low) if high > low else np.full_like(found[1], 0.5)
+    ends = electrode.interval(sample, place)
+    return np.fmin(ends[0], np.fmin.reduce(found)), np.fmax(ends[1], np.fmax.reduce(found))
 
 
 def _bounds(area: np.ndarray, unknown: float, volumes: np.ndarray) -> np.ndarray:

@@ -69,9 +69,7 @@ def pool_fractions(scans: Sequence[xr.Dataset], *, seed: int = 0) -> xr.Dataset:
                 name: first[name].to_numpy()
                 for name in ("threshold", "exponent", "formula_volume", "phase_ion_content")
             },
-            "block_side": np.mean([float(scan["block_side"]) for scan in scans]),
             "unit_amount": np.concatenate(weighted("unit_amount"), axis=1),
-            "block_amount": np.concatenate(weighted("block_amount"), axis=2),
             "simulated_weight": np.concatenate(weighted("simulated_weight")),
             **{
                 name: np.concatenate([scan[name].to_numpy() for scan in scans])

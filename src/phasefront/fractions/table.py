@@ -16,7 +16,7 @@ def fraction_table(pooled: Sequence[tuple[str, str, xr.Dataset]]) -> pd.DataFram
     `pooled` holds (level, name, FRACTIONS), level being scan, state or experiment.
     """
     columns = (
-        "found", "value", "low", "high", "block_low", "block_high", "bound_low", "bound_high",
+        "found", "value", "low", "high", "bound_low", "bound_high",
     )  # fmt: skip
     alike = (*COUNTS, "effective_grains", "condition_number")
     return pd.DataFrame(

@@ -9,7 +9,7 @@ import xarray as xr
 from scipy import optimize, special
 
 from phasefront.core.errors import InputError
-from phasefront.fractions.bootstrap import normalised, uniform
+from phasefront.fractions.electrode import normalised, uniform
 
 # Standard deviation of the logarithm of true over simulated rates of wrong and missing answers.
 # Chosen: simulated rates are taken to be right within a factor of two.

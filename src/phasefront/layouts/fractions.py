@@ -22,17 +22,15 @@ FRACTIONS = Layout(
         ),
         "found": Variable(_KIND_PHASE, "f8", "1", "fraction of what is decided or mixed"),
         "value": Variable(_KIND_PHASE, "f8", "1", "fraction freed of wrong and of missing answers"),
-        "low": Variable(_KIND_PHASE, "f8", "1", f"{_LOWER}, grains resampled"),
-        "high": Variable(_KIND_PHASE, "f8", "1", f"{_UPPER}, grains resampled"),
-        "block_low": Variable(_KIND_PHASE, "f8", "1", f"{_LOWER}, square blocks resampled"),
-        "block_high": Variable(_KIND_PHASE, "f8", "1", f"{_UPPER}, square blocks resampled"),
+        "low": Variable(_KIND_PHASE, "f8", "1", _LOWER),
+        "high": Variable(_KIND_PHASE, "f8", "1", _UPPER),
         "bound_low": Variable(
             _KIND_PHASE, "f8", "1", "found, if no undecided or unindexed position has the phase"
         ),
         "bound_high": Variable(
             _KIND_PHASE, "f8", "1", "found, if every undecided or unindexed position has it"
         ),
-        "sample": Variable(("kind", "draw", "phase"), "f4", "1", "draws over grains"),
+        "sample": Variable(("kind", "draw", "phase"), "f4", "1", "draws of the electrode"),
         "ion_content": Variable((), "f8", "1", "ions per formula unit, mean over molar fractions"),
         "ion_content_low": Variable((), "f8", "1", _LOWER),
         "ion_content_high": Variable((), "f8", "1", _UPPER),
@@ -51,7 +49,6 @@ FRACTIONS = Layout(
         "effective_grains": Variable(
             (), "f8", "1", "grains that the area amounts to, (sum n)^2/sum n^2"
         ),
-        "block_side": Variable((), "f8", "1", "side of the blocks in positions; mean over scans"),
         "response": Variable(
             ("true_phase", "phase"), "f8", "1", "share of the decided that goes to each phase"
         ),
@@ -73,9 +70,6 @@ FRACTIONS = Layout(
             "f8",
             "1",
             "of each phase, mixed positions by their shares, in each grain or patch outside grains",
-        ),
-        "block_amount": Variable(
-            ("origin", "exponent", "block", "phase"), "f8", "1", "the same in square blocks"
         ),
         "unknown_amount": Variable(
             ("exponent",), "f8", "1", "of undecided and unindexed positions"
@@ -115,10 +109,8 @@ FRACTION_TABLE = Table(
         "phase": Column("str", "", "phase"),
         "found": Column("f8", "1", "share of what is decided or mixed, before any correction"),
         "value": Column("f8", "1", "the same freed of wrong and of missing decisions"),
-        "low": Column("f8", "1", "lower end of its 95 % interval, whole grains resampled"),
-        "high": Column("f8", "1", "upper end of its 95 % interval, whole grains resampled"),
-        "block_low": Column("f8", "1", "lower end, square blocks of the scan resampled"),
-        "block_high": Column("f8", "1", "upper end, square blocks of the scan resampled"),
+        "low": Column("f8", "1", "lower end of its 95 % interval for the electrode"),
+        "high": Column("f8", "1", "upper end of its 95 % interval for the electrode"),
         "bound_low": Column("f8", "1", "found, if no position without an answer had the phase"),
         "bound_high": Column("f8", "1", "found, if every position without an answer had it"),
         "efficiency": Column(

@@ -18,7 +18,10 @@ POWDER = Layout(
         "weight_fraction": Variable(("phase",), "f8", "1", "weight fraction"),
         "weight_fraction_esd": Variable(("phase",), "f8", "1", "its e.s.d. times goodness of fit"),
         "weight_fraction_shift": Variable(
-            ("phase",), "f8", "1", "its change when each phase got Gaussian widths; in the e.s.d."
+            ("phase",),
+            "f8",
+            "1",
+            "its change between widths of lines and between backgrounds; in the e.s.d.",
         ),
         "molar_fraction": Variable(("phase",), "f8", "1", "fraction of formula units"),
         "molar_fraction_esd": Variable(("phase",), "f8", "1", "its e.s.d. times goodness of fit"),

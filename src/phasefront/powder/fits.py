@@ -15,7 +15,7 @@ from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.layouts.powder import POWDER
 from phasefront.powder import misfits, rietveld
-from phasefront.powder.rietveld import Lorentzian
+from phasefront.powder.rietveld import Amounts
 
 _INSEPARABLE = 0.98  # correlation of two scales
 _FEWEST_POINTS = 100  # chosen: several for each of some twenty parameters
@@ -41,9 +41,11 @@ def fit_pattern(
     """Rietveld fit of a mixture; weight and molar fractions with e.s.d.
 
     Refined: scale, cell (as its symmetry allows), Lorentzian size and strain width of each phase;
-    one Gaussian width, the zero error and a Chebyshev background for all; then Gaussian size and
-    strain of each phase too. Atoms stay as in the CIF. A scale may reach zero; while a phase is
-    under 3 standard errors its cell and widths are held, and its fraction keeps its e.s.d.
+    one Gaussian width, the zero error and a Chebyshev background for all; where the evidence asks
+    for it, preferred orientation of each phase (spherical harmonics) and half as many terms of the
+    background again; then Gaussian size and strain of each phase too. Atoms stay as in the CIF. A
+    scale may reach zero; while a phase is under 3 standard errors its cell and widths are held, and
+    its fraction keeps its e.s.d.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ def fit_pattern(
     two_theta_range
         First and last angle to fit, degrees; all if None.
     background_terms
-        Number of Chebyshev coefficients.
+        Number of Chebyshev coefficients, or half as many again.
     cell_tolerance
         Largest relative change of a cell length against the CIF. Keep it under the difference
         between phases, lest one take another's place.
@@ -74,8 +76,9 @@ def fit_pattern(
     Dataset of `layouts.POWDER`. Every e.s.d. comes from the full covariance of the last cycle times
     the goodness of fit, and times the factor of Berar & Lelann, J. Appl. Cryst. 24 (1991) 1, for
     residuals that are correlated along the pattern. To the fractions' it adds, in squares, how far
-    they shifted when the lines got Gaussian widths: no profile is that of the sample, and where
-    lines overlap the difference goes into the fractions, which no covariance knows. `notes` says
+    they shifted when the lines got Gaussian widths, and from one background to the other: no
+    profile is that of the sample, and where lines overlap the difference goes into the fractions,
+    which no covariance knows. `notes` says
     which phases were held, which could not be told apart and which cells ended at the tolerance,
     and names lines that no phase explains (`misfits.unexplained_lines`). A fit that is no result
     (`misfits.why_poor`, `misfits.why_no_better`) has the reason in `refused`, which is empty
@@ -97,17 +100,20 @@ def fit_pattern(
     said = list(pattern.attrs.get("notes", ()))
     axis_stated = pattern.attrs.get("axis_stated", True)
     pattern = _within(pattern, two_theta_range, source)
-    refinement, result, first = rietveld.refine(
+    refined = rietveld.refine(
         pattern, crystals, wavelength=wavelength, background_terms=background_terms,
         guess=rietveld.first_guess(crystals, start, cell_tolerance),
         cell_tolerance=cell_tolerance, source=source,
     )  # fmt: skip
+    refinement, result = refined.refinement, refined.result
     cell, cell_esd = rietveld.cells_of(result, crystals)
     scale, covariance = rietveld.scales(refinement, result, len(crystals))
     cell_mass = np.array([crystal.cell_mass for crystal in crystals])
     units = np.asarray(formula_units)
-    weight, weight_covariance, weight_shift = _fractions(scale, covariance, cell, cell_mass, first)
-    molar, molar_covariance, _ = _fractions(scale, covariance, cell, units, first)
+    weight, weight_covariance, weight_shift = _fractions(
+        scale, covariance, cell, cell_mass, refined.pairs
+    )
+    molar, molar_covariance, _ = _fractions(scale, covariance, cell, units, refined.pairs)
     ions = np.asarray(ion_contents, float)
     fitted = refinement.fitted_structure.phases
     instrument = refinement.fitted_instrument
@@ -158,7 +164,7 @@ def fit_pattern(
             "wavelength": float(wavelength),
             "refined_with": f"rietx {result.provenance.package_version}",
             "started_from": "" if start is None else str(start.attrs["pattern"]),
-            "iterations": first.iterations + sum(stage.n_iterations for stage in result.stages),
+            "iterations": refined.iterations,
             "serial_correlation_factor": float(result.statistics.esd_inflation or 1.0),
             "refused": refused,
             "notes": "; ".join(filter(None, [*said, *notes, strange])),
@@ -198,16 +204,22 @@ def _within(pattern: pd.DataFrame, two_theta_range, source) -> pd.DataFrame:
     return pattern
 
 
-def _fractions(scale, covariance, cell, per_cell, first: Lorentzian):
-    """Shares of scale * V * per_cell, (phase,), their covariance, and their shift from `first`.
+def _fractions(scale, covariance, cell, per_cell, pairs: tuple[tuple[Amounts, Amounts], ...]):
+    """Shares of scale * V * per_cell, (phase,), their covariance, and their shift between models.
 
-    No profile is that of the sample. What fractions shift from one that fits a little worse to
-    the next is taken for a standard error, of all of them together.
+    No profile is that of the sample, and no polynomial its background. What fractions shift from
+    one model of a pair to the other is taken for a standard error, of all of them together. The
+    shift that is returned is the root of the sum of squares.
     """
     share, spread = shares(scale, covariance, per_cell * _volumes(cell))
-    before = first.scale * per_cell * _volumes(first.cell)
-    shift = share - before / before.sum()
-    return share, spread + _undetermined(share, covariance) + np.outer(shift, shift), shift
+    spread = spread + _undetermined(share, covariance)
+
+    def of(amounts: Amounts) -> np.ndarray:
+        amount = amounts.scale * per_cell * _volumes(amounts.cell)
+        return amount / amount.sum()
+
+    shifts = np.array([of(second) - of(first) for first, second in pairs])
+    return share, spread + shifts.T @ shifts, np.sqrt(np.sum(shifts**2, axis=0))
 
 
 def _volumes(cell) -> np.ndarray:

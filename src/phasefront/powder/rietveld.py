@@ -19,6 +19,20 @@ _POLARISATION = 0.99
 _START_GAUSS_VARIANCE = 4e-5  # degree^2, Caglioti W
 _START_LORENTZ_SIZE = 0.02  # degree, width at angle 0
 _START_LORENTZ_STRAIN = 0.1  # degree, width at tan(theta) = 1; wide, to catch a cell that is off
+# Order of the spherical harmonics of preferred orientation: five terms of an orthorhombic phase,
+# enough for plates of March's r 0.8 (docs/powder.md); chosen.
+_TEXTURE_ORDER = 4
+# Standard errors of its scale from which a phase may have preferred orientation; chosen.
+_TEXTURED = 10.0
+# Terms of the other background that is tried, over those of the first; chosen.
+_MORE_BACKGROUND = 1.5
+# All that is refined in the end but preferred orientation, whose names follow.
+_REFINED = (
+    "phases.*.scale", "instrument.background.*", "phases.*.cell.*", "instrument.zero_shift",
+    "phases.*.lor_size", "phases.*.lor_strain", "instrument.profile.w",
+)  # fmt: skip
+_GAUSSIAN = ("phases.*.gauss_size", "phases.*.gauss_strain")
+_TEXTURE = "phases.*.texture.*"
 
 
 @dataclass(frozen=True)
@@ -33,11 +47,20 @@ class Guess:
 
 
 @dataclass(frozen=True)
-class Lorentzian:
-    """A fit before lines may have Gaussian widths: scales (phase,), cells (phase, 6)."""
+class Amounts:
+    """What fractions follow from: scales (phase,), cells (phase, 6)."""
 
     scale: np.ndarray
     cell: np.ndarray
+
+
+@dataclass(frozen=True)
+class Refined:
+    """The refinement, its result, and amounts by pairs of models of which neither is the truth."""
+
+    refinement: object
+    result: object
+    pairs: tuple[tuple[Amounts, Amounts], ...]
     iterations: int
 
 
@@ -70,7 +93,10 @@ def first_guess(crystals, start: xr.Dataset | None, cell_tolerance: float) -> Gu
 
 
 def refine(pattern, crystals, *, wavelength, background_terms, guess, cell_tolerance, source):
-    """The refinement, its result, and what it was with Lorentzian widths alone.
+    """Refine a mixture, with as many terms of background as the evidence asks for.
+
+    Preferred orientation is refined where the evidence asks for it, too. The pairs are Lorentzian
+    widths alone and Gaussian ones beside them; the two backgrounds.
 
     Raises InputError where a phase has no reflection in the range, and NothingFound, which is one,
     where none of them was found, or every intensity is zero.
@@ -115,14 +141,76 @@ def refine(pattern, crystals, *, wavelength, background_terms, guess, cell_toler
     with threadpool_limits(1, user_api="blas"):
         result = refinement.fit(data, plan=plan, telemetry=False)
         _check_found(result, source)
-        first = Lorentzian(
-            scales(refinement, result, len(crystals))[0],
-            cells_of(result, crystals)[0],
-            sum(stage.n_iterations for stage in result.stages),
-        )
-        shape = rietx.Stage("shape", ["phases.*.gauss_size", "phases.*.gauss_strain"])
+        iterations = _iterations(result)
+        found = _strong(refinement, result, len(crystals))
+        if found.any():
+            other = _again(refinement, data, (*_REFINED, _TEXTURE), textured=found)
+            iterations += _iterations(other[1])
+            if _better(other[1], result, len(pattern)):
+                refinement, result = other
+        lorentzian = _amounts(refinement, result, crystals)
+        shape = rietx.Stage("shape", list(_GAUSSIAN))
         result = refinement.run_stage(data, shape, telemetry=False)
-    return refinement, result, first
+        iterations += _iterations(result)
+        gaussian = _amounts(refinement, result, crystals)
+        terms = round(_MORE_BACKGROUND * background_terms)
+        paths = (
+            (*_REFINED, *_GAUSSIAN, _TEXTURE)
+            if _is_textured(refinement)
+            else (*_REFINED, *_GAUSSIAN)
+        )
+        other = _again(refinement, data, paths, terms=terms)
+        iterations += _iterations(other[1])
+        backgrounds = gaussian, _amounts(*other, crystals)
+        if _better(other[1], result, len(pattern)):
+            refinement, result = other
+    return Refined(refinement, result, ((lorentzian, gaussian), backgrounds), iterations)
+
+
+def _iterations(result) -> int:
+    return sum(stage.n_iterations for stage in result.stages)
+
+
+def _amounts(refinement, result, crystals) -> Amounts:
+    return Amounts(scales(refinement, result, len(crystals))[0], cells_of(result, crystals)[0])
+
+
+def _strong(refinement, result, phases: int) -> np.ndarray:
+    scale, covariance = scales(refinement, result, phases)
+    return scale > _TEXTURED * np.sqrt(np.diag(covariance))
+
+
+def _is_textured(refinement) -> bool:
+    return any(phase.texture for phase in refinement.fitted_structure.phases)
+
+
+def _again(refinement, data, paths, *, textured=None, terms: int | None = None):
+    """A refinement that goes on from another one's end, and its result."""
+    import rietx
+    from rietx.schemas.structure import SphericalHarmonicTexture
+
+    structure = refinement.fitted_structure.model_copy(deep=True)
+    instrument = refinement.fitted_instrument.model_copy(deep=True)
+    if textured is not None:
+        for phase in np.array(structure.phases, dtype=object)[textured]:
+            phase.texture = SphericalHarmonicTexture(order=_TEXTURE_ORDER)
+    if terms is not None:
+        coefficients = instrument.background.coefficients
+        more = [rietx.Parameter(value=0.0) for _ in range(terms - len(coefficients))]
+        instrument.background.coefficients = [*coefficients, *more]
+    again = rietx.Refinement(structure, instrument, history=False)
+    plan = rietx.RefinementPlan(stages=[rietx.Stage("again", list(paths))])
+    return again, again.fit(data, plan=plan, telemetry=False)
+
+
+def _better(other, result, points: int) -> bool:
+    """Whether the Bayesian information criterion (Schwarz, Ann. Statist. 6, 461, 1978) prefers a
+    fit with more parameters, of as many points as their correlation leaves (Berar & Lelann)."""
+    one, two = result.statistics, other.statistics
+    chi_squared = [s.gof**2 * (points - s.n_free_parameters) for s in (one, two)]
+    counted = max(two.gof, 1.0) ** 2 * (two.esd_inflation or 1.0) ** 2
+    gain = (chi_squared[0] - chi_squared[1]) / counted
+    return gain > (two.n_free_parameters - one.n_free_parameters) * np.log(points)
 
 
 def _check_found(result, source) -> None:

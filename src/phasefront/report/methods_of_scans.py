@@ -274,8 +274,8 @@ def tell_fractions(jobs: Jobs) -> str:
         f"**Phase fractions** are shares of the area{volume} and of formula units (molar"
         f"{'' if volume else ', thickness being unknown and taken as constant'})."
         f"{unfolded if confusion.steps else ''} Their 95 % intervals are for the population of"
-        f" grains, from {jobs('settings.draws')} draws of a Bayesian bootstrap over whole grains;"
-        " others from square blocks of the scan stand beside them."
+        f" grains, from {jobs('settings.draws')} draws of a model in which some grains are"
+        " whole and others hold several phases with a spread of their own."
     )
 
 

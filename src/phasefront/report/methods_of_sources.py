@@ -115,9 +115,11 @@ def tell_powder(jobs: Jobs) -> str:
         f"**Powder diffraction.** The phases of {jobs.counted('powder pattern')} were fitted by"
         " Rietveld refinement (rietx) of scales, cells within"
         " tolerances, line widths of size and strain, zero error and a background of"
-        f" {jobs('settings.background_terms')} Chebyshev terms; atoms stay as in the CIFs.{after}"
+        f" {jobs('settings.background_terms')} Chebyshev terms or half as many again, and preferred"
+        " orientation by spherical harmonics, where the evidence asks for them; atoms stay as in"
+        f" the CIFs.{after}"
         " Standard uncertainties were multiplied by the goodness of fit, and include what"
-        f" another line shape does to the fractions.\n\n{markdown_table(heads, rows)}"
+        f" another line shape and background do to the fractions.\n\n{markdown_table(heads, rows)}"
     )
 
 

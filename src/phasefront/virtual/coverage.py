@@ -97,8 +97,8 @@ def run(
     """One row for each scan, kind of fraction and phase.
 
     Columns: those of `plan_scans`; kind; phase; role (rich or poor in ions, or absent);
-    the fraction of the population and of the scanned area; found and unfolded; low and high,
-    block_low and block_high; share of the crystal that is undecided; effective grains. `report`
+    the fraction of the population and of the scanned area; found and unfolded; low and
+    high; share of the crystal that is undecided; effective grains. `report`
     gets a line now and then. The result does not depend on the number of processes.
     """
     plan = plan_scans(study.coverage, study.material.ion_contents, study.seed)
@@ -271,7 +271,6 @@ def _analyse(planned: dict) -> _Analysed:
 # Columns of the table, and variables of FRACTIONS that they come from.
 _COLUMNS = {
     "found": "found", "unfolded": "value", "low": "low", "high": "high",
-    "block_low": "block_low", "block_high": "block_high",
 }  # fmt: skip
 
 

@@ -14,12 +14,11 @@ import numpy as np
 import pandas as pd
 from statsmodels.stats.proportion import proportion_confint
 
-# Ends of the intervals by what was resampled.
-INTERVALS = {"grains": ("low", "high"), "blocks": ("block_low", "block_high")}
 ESTIMATES = ("found", "unfolded")
 # Groups of scans that the tables show apart: by number of grains, and by share of a phase.
 _FEW_TO_MANY = (0, 6, 10, np.inf)
 _POOR_TO_RICH = (0, 0.2, 0.8, 1)  # bounds of the share
+_THIN = 0.1  # molar, of the rarer phase where layers are thin
 
 
 def summarise(table: pd.DataFrame) -> dict[str, list[dict]]:
@@ -27,7 +26,7 @@ def summarise(table: pd.DataFrame) -> dict[str, list[dict]]:
 
     Returns
     -------
-    `coverage`: one entry for each `interval` (of `INTERVALS`), `kind` and group (`by`, `group`)
+    `coverage`: one entry for each `kind` and group (`by`, `group`)
     with the number of `scans`, the share `covered`, its 95 % Wilson interval `covered_low`,
     `covered_high` (J. Am. Stat. Assoc. 22, 209, 1927) and the mean `width`. Phases of one scan are
     not independent, so Wilson's count is that of the scans.
@@ -39,8 +38,7 @@ def summarise(table: pd.DataFrame) -> dict[str, list[dict]]:
     """
     kinds = list(dict.fromkeys(table["kind"]))
     coverage = [
-        {"interval": name, "kind": kind, "by": by, "group": group, **_coverage(rows, *ends)}
-        for name, ends in INTERVALS.items()
+        {"kind": kind, "by": by, "group": group, **_coverage(rows)}
         for kind in kinds
         for by, group, rows in _groups(table[table["kind"] == kind])
         if len(rows)
@@ -72,23 +70,26 @@ def _groups(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame]]:
         yield "fraction of the rich phase", f"{low:g} to {high:g}", rich[own]
     for model, rows in rich.groupby("insertion_model"):
         yield "insertion model", model, rows
+        share = rows["ion_content"] % 1
+        yield "thin layers", f"{model}, up to 0.1", rows[share.round(6) <= _THIN]
+        yield "thin layers", f"{model}, from 0.9", rows[share.round(6) >= 1 - _THIN]
     for low, high in itertools.pairwise(_FEW_TO_MANY):
         name = f"{low} to {high}" if np.isfinite(high) else f"over {low}"
         own = rich["effective_grains"].between(low, high, inclusive="left")
         yield "effective grains", name, rich[own]
 
 
-def held(rows: pd.DataFrame, low: str, high: str) -> pd.Series:
-    """Whether the interval between two columns holds the population's fraction."""
-    return rows["population"].between(rows[low], rows[high])
+def held(rows: pd.DataFrame) -> pd.Series:
+    """Whether the interval holds the population's fraction."""
+    return rows["population"].between(rows["low"], rows["high"])
 
 
-def _coverage(rows: pd.DataFrame, low: str, high: str) -> dict:
-    scans, share = rows["scan"].nunique(), float(held(rows, low, high).mean())
+def _coverage(rows: pd.DataFrame) -> dict:
+    scans, share = rows["scan"].nunique(), float(held(rows).mean())
     ends = proportion_confint(share * scans, scans, method="wilson")
     return {
         "scans": scans, "covered": share, "covered_low": float(ends[0]),
-        "covered_high": float(ends[1]), "width": float((rows[high] - rows[low]).mean()),
+        "covered_high": float(ends[1]), "width": float((rows["high"] - rows["low"]).mean()),
     }  # fmt: skip
 
 

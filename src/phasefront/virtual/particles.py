@@ -236,8 +236,8 @@ def draw_shares(
         return _choose_grains(volumes, share, rng)
     spread = _FRACTION_SPREAD * rng.standard_normal(len(volumes))
     if not independent:
-        return _with_mean(share, spread, volumes)(spread)
-    return _with_mean(share, *_population())(spread)
+        return shifted_logistic(share, spread, volumes)(spread)
+    return shifted_logistic(share, *_population())(spread)
 
 
 def population_shares(share: float) -> tuple[np.ndarray, np.ndarray]:
@@ -248,7 +248,7 @@ def population_shares(share: float) -> tuple[np.ndarray, np.ndarray]:
     if share in (0.0, 1.0):
         return np.array([share]), np.ones(1)
     spread, weights = _population()
-    return _with_mean(share, spread, weights)(spread), weights
+    return shifted_logistic(share, spread, weights)(spread), weights
 
 
 def react(
@@ -308,7 +308,7 @@ def _population() -> tuple[np.ndarray, np.ndarray]:
     return _FRACTION_SPREAD * nodes, weights / weights.sum()
 
 
-def _with_mean(share: float, logits: np.ndarray, weights: np.ndarray):
+def shifted_logistic(share: float, logits: np.ndarray, weights: np.ndarray):
     """The function from logits to shares, a shifted logistic one, with this weighted mean."""
     from scipy.optimize import brentq
     from scipy.special import expit, logit

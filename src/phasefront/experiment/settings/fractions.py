@@ -12,7 +12,7 @@ from phasefront.experiment.settings.base import Model, Range
 class FractionSettings(Model):
     """Intervals of fractions."""
 
-    draws: int = Field(2000, ge=100, description="bootstrap draws over grains")
+    draws: int = Field(2000, ge=100, description="draws of the electrode's fractions")
     thickness_exponent: Range = Field(
         (1.0, 2.0),
         description="power of the diffuse excess over vacuum that thickness goes as, from and to",

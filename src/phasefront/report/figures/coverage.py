@@ -58,7 +58,7 @@ def _draw_scans(ax: Axes, table: pd.DataFrame) -> None:
     own = table[shown & (table["role"] == "rich") & table["population"].between(0, 1, "neither")]
     own = own.sort_values(["population", "scan"], kind="stable")
     at, truth = np.arange(len(own)), own["population"].to_numpy()
-    held = intervals.held(own, "low", "high").to_numpy()
+    held = intervals.held(own).to_numpy()
     for chosen, colour, label in (
         (held, "0.6", f"holds it ({held.sum()})"),
         (~held, style.MEASURED_COLOUR, f"does not ({(~held).sum()})"),
@@ -81,14 +81,11 @@ def _draw_scans(ax: Axes, table: pd.DataFrame) -> None:
 def _draw_shares(ax: Axes, entries: Sequence[Mapping], names) -> None:
     ax.axvspan(*WANTED, color="0.9", linewidth=0)
     ax.axvline(0.95, color="0.5", linewidth=0.6)
-    series = list(itertools.product(_KINDS, intervals.INTERVALS))
-    for number, (kind, interval) in enumerate(series):
+    for number, kind in enumerate(_KINDS):
         value, low, high = _of_groups(
-            entries, names, {"kind": kind, "interval": interval},
-            ("covered", "covered_low", "covered_high"),
-        )  # fmt: skip
-        error = style.bars(value, low, high)
-        _points(ax, value, error, number, len(series), f"{kind}, {interval} resampled")
+            entries, names, {"kind": kind}, ("covered", "covered_low", "covered_high")
+        )
+        _points(ax, value, style.bars(value, low, high), number, len(_KINDS), kind)
     ax.set_xlabel("share of intervals that hold the truth")
     ax.set_yticks(range(len(names)), [_written(*name) for name in names])
     style.title(ax, "b", "Coverage, 95 % Wilson intervals")

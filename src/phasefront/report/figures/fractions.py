@@ -69,11 +69,10 @@ def _draw_phase(ax: Axes, scans: Sequence[xr.Dataset], phase: int) -> None:
     kinds = [str(kind) for kind in scans[0]["kind"].values]
     for kind, shift in zip(kinds, (-0.27, 0.0, 0.27), strict=True):
         at = np.arange(len(scans)) + shift
-        found, value, low, high, block_low, block_high, bound_low, bound_high = (
+        found, value, low, high, bound_low, bound_high = (
             np.array([scan[name].sel(kind=kind).values[phase] for scan in scans])
             for name in (
-                "found", "value", "low", "high", "block_low", "block_high", "bound_low",
-                "bound_high",
+                "found", "value", "low", "high", "bound_low", "bound_high",
             )
         )  # fmt: skip
         last = kind == kinds[-1]
@@ -82,13 +81,9 @@ def _draw_phase(ax: Axes, scans: Sequence[xr.Dataset], phase: int) -> None:
             label="bounds of what is found" if last else None,
         )  # fmt: skip
         ax.errorbar(
-            at + 0.05, value, yerr=style.bars(value, block_low, block_high), fmt="none",
-            ecolor="0.45", elinewidth=0.7, label="95 %, blocks resampled" if last else None,
-        )  # fmt: skip
-        ax.errorbar(
             at - 0.03, value, yerr=style.bars(value, low, high), fmt=_KIND_MARKERS[kind],
             color=style.rgb(phase), ecolor=style.rgb(phase), markersize=3, elinewidth=1.2,
-            label=f"{kind}, 95 % with grains resampled",
+            label=f"{kind}, 95 % of the electrode",
         )  # fmt: skip
         ax.plot(
             at - 0.03, found, "_", color="black", markersize=5, markeredgewidth=0.9,
