@@ -17,11 +17,14 @@ import xarray as xr
 from scipy.ndimage import map_coordinates
 
 from benchmarks import insitu_world, parts
-from benchmarks.insitu_world import World
+from benchmarks.insitu_world import PULSES, World
 from phasefront.diffraction.crystals import laue_rotations
 from phasefront.experiment.settings.virtual_series import Pulses, VirtualBeam, VirtualSeries
 from phasefront.series import aligned, tracking
 from phasefront.series.attribution import attribute
+from phasefront.series.wording import likeliest
+from phasefront.virtual.insitu.clock import time_of_charge
+from phasefront.virtual.insitu.fronts import Straight
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "bench" / "insitu.json"
 SEED = 20261129
@@ -38,6 +41,8 @@ LONG = Pulses(
 )  # fmt: skip
 # Positions of the scans of which causes are asked, and what is added to the seeds of controls.
 _SMALL, _ELSEWHERE = (40, 40), 500
+# What a beginning may be off by: a scan's row takes 4 s, and the clocks err by 10 s.
+ALLOWED_S = 14.0
 # Of the log, before the first scan and after the last, s.
 _MARGIN_S = 4200.0
 
@@ -76,7 +81,8 @@ def fronts(seeds: range) -> dict:
         "still_converts": sum(row["converts"] for row in still),
         "registration_px": _spread(registered),
         "speed": _judged(straight, "speed"), "direction": _judged(straight, "direction"),
-        "begin": _judged(straight, "begin"), "populations": overlaps,
+        "begin": _judged(straight, "begin"), "nucleation": _nucleation(straight),
+        "populations": overlaps,
         "laws": Counter(row["law"] for row in straight),
         "ways": Counter(row["way"] for row in straight), "rows": rows,
     }  # fmt: skip
@@ -100,9 +106,11 @@ def registration_errors(world: World, alignment: xr.Dataset) -> list[float]:
 
 
 def grain_errors(world: World, found: xr.Dataset) -> list[dict]:
-    """Of each grain: what was found beside what is true, with intervals."""
-    from phasefront.series.wording import likeliest
+    """Of each grain: what was found beside what is true, with intervals.
 
+    `begin` stands beside when the front's band reaches the first place of the grain that is shown,
+    `nucleation` is the same time beside when it reaches the grain itself, seen or not.
+    """
     truth, label = world.truth, found["label"].to_numpy()
     of_first = np.where(label >= 0, world.truth["label"].to_numpy()[0], -1)
     rows = []
@@ -110,20 +118,53 @@ def grain_errors(world: World, found: xr.Dataset) -> list[dict]:
         own = of_first[(label == grain) & (of_first >= 0)]
         if own.size < 20:
             continue
-        true = truth.isel(grain=int(np.bincount(own).argmax()))
+        number = int(np.bincount(own).argmax())
+        true = truth.isel(grain=number)
         row = {
             "course": str(true["course"].item()), "converts": bool(found["converts"][grain]),
             "law": likeliest(found, "law", grain), "way": likeliest(found, "way", grain),
-            "positions": int(found["size"][grain]),
+            "positions": int(found["size"][grain]), "seen": bool(found["begin_seen"][grain]),
         }  # fmt: skip
-        for name, of_truth in (
-            ("speed", "speed_under_current"), ("direction", "normal"), ("begin", "begins"),
+        shown, whole = _begins(world, number, label == grain)
+        for name, of, value in (
+            ("speed", "speed", true["speed_under_current"]),
+            ("direction", "direction", true["normal"]),
+            ("begin", "begin", shown), ("nucleation", "begin", whole),
         ):  # fmt: skip
-            told = [float(found[f"{name}{end}"][grain]) for end in ("", "_low", "_high")]
-            known = np.isfinite([*told, float(true[of_truth])]).all()
-            row[name] = [*told, float(true[of_truth])] if known else None
+            told = [float(found[f"{of}{end}"][grain]) for end in ("", "_low", "_high")]
+            known = np.isfinite([*told, float(value)]).all()
+            row[name] = [*told, float(value)] if known else None
         rows.append(row)
     return rows
+
+
+def _begins(world: World, number: int, shown: np.ndarray) -> tuple[float, float]:
+    """When the band of a straight front reaches the first of the places that the first scan shows
+    of its grain, and the first of the grain's own; s, NaN for another front."""
+    front = world.series.region.fronts[number]
+    if not isinstance(front, Straight):
+        return np.nan, np.nan
+    places = np.array([world.truth[name].to_numpy()[0][shown] for name in ("row", "column")])
+    first = np.array([front.coordinate(*places).min(), front.coordinate(*front.entered)])
+    charge = front.begins + (first - 0.5 * front.width - front.origin) / front.speed
+    shown_at, whole = time_of_charge(world.series.pulses, np.maximum(charge, front.begins))
+    return float(shown_at), float(whole)
+
+
+def _nucleation(straight: list[dict]) -> dict:
+    """How well beginnings are told where they are seen, and whether hidden ones are said to be."""
+    seen = [row for row in straight if row["seen"]]
+    hidden = [row for row in straight if not row["seen"]]
+    before = sum(row["nucleation"][3] <= row["nucleation"][2] for row in hidden)
+    off = np.abs([row["begin"][0] - row["begin"][3] for row in straight])
+    widths = np.array([row["begin"][2] - row["begin"][1] for row in straight])
+    return {
+        "allowed_s": ALLOWED_S, "within_allowed": float((off <= ALLOWED_S).mean()),
+        "within_twice": float((off <= 2 * ALLOWED_S).mean()),
+        "with_a_rest": int((widths > PULSES.pause_s).sum()),
+        "seen": len(seen), "hidden": len(hidden), "hidden_before": before,
+        "of_seen": _judged(seen, "nucleation"),
+    }  # fmt: skip
 
 
 def _judged(rows: list[dict], name: str) -> dict:

@@ -94,6 +94,9 @@ def test_the_table_and_the_summary_say_the_same(followed, tmp_path):
     assert told["grains"] == {"seen": len(rows), "converting": int(rows["converts"].sum())}
     assert len(told["scans"]) == 10
     assert "cannot be told" in told["cause"]["verdict"]
+    (tmp_path / "series.json").write_text(json.dumps(summary))
+    assert wording.sentences([tmp_path / "series.json"]) == {"virtual": told["sentence"]}
+    assert wording.sentences([]) == {}
 
 
 def test_pictures_are_drawn_and_the_film_has_a_frame_a_scan(world, followed, tmp_path):
@@ -114,7 +117,7 @@ def test_the_page_holds_the_posteriors_of_a_film(followed):
     phases = [
         {"name": name, "label": f"{name} <i>", "colour": "#0072B2"} for name in ("Na3", "Na2")
     ]
-    (part,) = series_parts({"virtual": followed[1]}, ["It converts <b>."], phases)
+    (part,) = series_parts({"virtual": followed[1]}, {"virtual": "It converts <b>."}, phases)
     smooth = unpacked(part.arrays["smooth_poor"])
     expected = followed[1]["smooth"].to_numpy()[..., 2]
     np.testing.assert_allclose(

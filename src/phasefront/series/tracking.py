@@ -10,6 +10,7 @@ import xarray as xr
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.layouts.dimensions import named_ends
+from phasefront.layouts.phases import VACUUM
 from phasefront.layouts.series import SERIES
 from phasefront.series import changes, fronts, histories, offset, population
 from phasefront.series.aligned import Seen, field_of, see
@@ -87,8 +88,8 @@ def follow_series(
         clock_error_s=float(first["clock_offset_error_s"]),
     )  # fmt: skip
     fitted = fronts_of_grains(
-        seen, chain, smooth, label, np.flatnonzero(converts), change, current, step=step,
-        count=count, seed=seed,
+        seen, chain, smooth, label, phases[order[0]]["decision"].to_numpy() == VACUUM,
+        np.flatnonzero(converts), change, current, step=step, count=count, seed=seed,
     )  # fmt: skip
     known = of_grain["size"] > 0
     advanced = of_grain["converted"] if towards > 0 else 1.0 - of_grain["converted"]
