@@ -170,23 +170,27 @@ def _towards(move: np.ndarray) -> float:
 
 def _by_grain(seen: Seen, smooth: Histories, unguided: Histories, count: int) -> dict:
     told = np.isfinite(seen.content).any(axis=1)
-    grain = seen.grain[told]
+    seen_now = np.where(np.isfinite(seen.content), changes.converted(smooth.single), np.nan)
+    return {
+        "converted": _means(seen, changes.converted(smooth.smooth), count),
+        "converted_single": _means(seen, seen_now, count),
+        **conversions(seen, unguided, count),
+        "size": np.bincount(seen.grain[told], minlength=count),
+    }
 
-    def mean(values: np.ndarray) -> np.ndarray:
-        columns = values[told].T
-        return np.stack([_mean_of(column, grain, count) for column in columns])
 
+def conversions(seen: Seen, unguided: Histories, count: int) -> dict[str, np.ndarray]:
+    """`moved` and `at_risk` (gap, grain) of SERIES, from histories that do not know the current."""
     before = changes.converted(unguided.smooth)[:, :-1]
     moved = changes.moves(unguided)
     left = before if moved.sum() < 0 else 1.0 - before
-    seen_now = np.where(np.isfinite(seen.content), changes.converted(smooth.single), np.nan)
-    return {
-        "converted": mean(changes.converted(smooth.smooth)),
-        "converted_single": mean(seen_now),
-        "moved": mean(moved),
-        "at_risk": mean(left),
-        "size": np.bincount(grain, minlength=count),
-    }
+    return {"moved": _means(seen, moved, count), "at_risk": _means(seen, left, count)}
+
+
+def _means(seen: Seen, values: np.ndarray, count: int) -> np.ndarray:
+    """Means (column, grain) of values (place, column) over the places that say something."""
+    told = np.isfinite(seen.content).any(axis=1)
+    return np.stack([_mean_of(column, seen.grain[told], count) for column in values[told].T])
 
 
 def _courses(
