@@ -342,7 +342,7 @@ PARTS: dict[str, Callable[[], object]] = {
     "fronts": lambda: fronts(range(SEED, SEED + 10)),
     "sureness": lambda: sureness(range(SEED + 20, SEED + 24)),
     "causes": lambda: causes(range(SEED + 40, SEED + 60)),
-    "offsets": lambda: offsets(range(SEED + 80, SEED + 84)),
+    "offsets": lambda: offsets(range(SEED + 60, SEED + 64)),
 }
 
 

@@ -31,6 +31,10 @@ _BLURS = (8.0, 3.0, 1.0)
 _ROUNDS, _SCATTER, _REMEMBERED = 6, 0.1, 6.0
 # Residuals further off than so many standard errors count by their size only: misread contents.
 _FAR = 2.5
+# Scans also turn and bend on the first, and fronts are not quite straight: by so many steps along
+# the root mean square of the way from a grain's middle. From 12 made series of other seeds than
+# those that are reported, where directions erred by 1.3 degrees and speeds by 2.3 %.
+_BENT = 0.13
 # A front's beginning and its speed, which take degrees of freedom from those of the scatter.
 _FIXED = 2
 
@@ -93,6 +97,8 @@ def refine(
     if fitted is None:
         return None
     values, covariance, scans = fitted
+    spread = seen.place.T @ seen.place / len(seen.place)
+    covariance[1:3, 1:3] += _BENT**2 * (values[1:3] @ values[1:3]) * np.linalg.inv(spread)
     quantile = _quantile(scans)
     return _as_front(front, values, covariance, quantile, place - middle, middle, origin, span)
 
