@@ -57,10 +57,9 @@ page says; [`make insitu`](virtual_series.md) runs all of it from raw files.
    refined by the contents of the band of mixed columns at it, which tell its place to a part of a
    step; each scan may lie a little beside, by as much as the scans show. It begins when the leading
    edge of the band reaches the first position that is seen of the grain, in the charge where it
-   goes with that; the error of
-   the clocks is in its interval. `begin_seen` says whether it comes from bare support there; where
-   another grain, or the scan's edge, hides what lies before, the grain began then or earlier. Laws
-   that are not told apart all lie in the interval.
+   goes with that; the error of the clocks is in its interval. `begin_seen` says whether it comes
+   from bare support there; where another grain, or the scan's edge, hides what lies before, the
+   grain began then or earlier. Laws that are not told apart all lie in the interval.
 4. **Population**: 0 where grains convert one by one, 1 where all at once, from the times at which
    each begins and ends; area converted against charge with a free slope and lag, since the charge
    is the whole electrode's.
