@@ -17,11 +17,15 @@ import xarray as xr
 from scipy.ndimage import map_coordinates
 
 from benchmarks import insitu_world, parts
-from benchmarks.insitu_world import World
+from benchmarks.insitu_world import PULSES, World
 from phasefront.diffraction.crystals import laue_rotations
 from phasefront.experiment.settings.virtual_series import Pulses, VirtualBeam, VirtualSeries
-from phasefront.series import aligned, tracking
+from phasefront.series import aligned, histories, tracking
 from phasefront.series.attribution import attribute
+from phasefront.series.histories import Gaps
+from phasefront.series.wording import likeliest
+from phasefront.virtual.insitu.clock import time_of_charge
+from phasefront.virtual.insitu.fronts import Straight
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "bench" / "insitu.json"
 SEED = 20261129
@@ -36,8 +40,13 @@ LONG = Pulses(
     started="2025-07-14T09:00:00+02:00", current_ma=0.02, pulses=6, pulse_s=900, pause_s=450,
     before_s=5400, after_s=5400,
 )  # fmt: skip
-# Positions of the scans of which causes are asked, and what is added to the seeds of controls.
-_SMALL, _ELSEWHERE = (40, 40), 500
+# Grains of which causes are asked and the side of their scans, which have a few positions each, how
+# many these are, and what is added to the seeds of controls.
+_POPULATIONS, _FEW_SCANS, _ELSEWHERE = {6: 32, 12: 45, 24: 64}, 12, 500
+# Drawn series of each kind.
+_DRAWN = 200
+# What a beginning may be off by: a scan's row takes 4 s, and the clocks err by 10 s.
+ALLOWED_S = 14.0
 # Of the log, before the first scan and after the last, s.
 _MARGIN_S = 4200.0
 
@@ -76,7 +85,8 @@ def fronts(seeds: range) -> dict:
         "still_converts": sum(row["converts"] for row in still),
         "registration_px": _spread(registered),
         "speed": _judged(straight, "speed"), "direction": _judged(straight, "direction"),
-        "begin": _judged(straight, "begin"), "populations": overlaps,
+        "begin": _judged(straight, "begin"), "nucleation": _nucleation(straight),
+        "populations": overlaps,
         "laws": Counter(row["law"] for row in straight),
         "ways": Counter(row["way"] for row in straight), "rows": rows,
     }  # fmt: skip
@@ -100,9 +110,11 @@ def registration_errors(world: World, alignment: xr.Dataset) -> list[float]:
 
 
 def grain_errors(world: World, found: xr.Dataset) -> list[dict]:
-    """Of each grain: what was found beside what is true, with intervals."""
-    from phasefront.series.wording import likeliest
+    """Of each grain: what was found beside what is true, with intervals.
 
+    `begin` stands beside when the front's band reaches the first place of the grain that is shown,
+    `nucleation` is the same time beside when it reaches the grain itself, seen or not.
+    """
     truth, label = world.truth, found["label"].to_numpy()
     of_first = np.where(label >= 0, world.truth["label"].to_numpy()[0], -1)
     rows = []
@@ -110,20 +122,53 @@ def grain_errors(world: World, found: xr.Dataset) -> list[dict]:
         own = of_first[(label == grain) & (of_first >= 0)]
         if own.size < 20:
             continue
-        true = truth.isel(grain=int(np.bincount(own).argmax()))
+        number = int(np.bincount(own).argmax())
+        true = truth.isel(grain=number)
         row = {
             "course": str(true["course"].item()), "converts": bool(found["converts"][grain]),
             "law": likeliest(found, "law", grain), "way": likeliest(found, "way", grain),
-            "positions": int(found["size"][grain]),
+            "positions": int(found["size"][grain]), "seen": bool(found["begin_seen"][grain]),
         }  # fmt: skip
-        for name, of_truth in (
-            ("speed", "speed_under_current"), ("direction", "normal"), ("begin", "begins"),
+        shown, whole = _begins(world, number, label == grain)
+        for name, of, value in (
+            ("speed", "speed", true["speed_under_current"]),
+            ("direction", "direction", true["normal"]),
+            ("begin", "begin", shown), ("nucleation", "begin", whole),
         ):  # fmt: skip
-            told = [float(found[f"{name}{end}"][grain]) for end in ("", "_low", "_high")]
-            known = np.isfinite([*told, float(true[of_truth])]).all()
-            row[name] = [*told, float(true[of_truth])] if known else None
+            told = [float(found[f"{of}{end}"][grain]) for end in ("", "_low", "_high")]
+            known = np.isfinite([*told, float(value)]).all()
+            row[name] = [*told, float(value)] if known else None
         rows.append(row)
     return rows
+
+
+def _begins(world: World, number: int, shown: np.ndarray) -> tuple[float, float]:
+    """When the band of a straight front reaches the first of the places that the first scan shows
+    of its grain, and the first of the grain's own; s, NaN for another front."""
+    front = world.series.region.fronts[number]
+    if not isinstance(front, Straight):
+        return np.nan, np.nan
+    places = np.array([world.truth[name].to_numpy()[0][shown] for name in ("row", "column")])
+    first = np.array([front.coordinate(*places).min(), front.coordinate(*front.entered)])
+    charge = front.begins + (first - 0.5 * front.width - front.origin) / front.speed
+    shown_at, whole = time_of_charge(world.series.pulses, np.maximum(charge, front.begins))
+    return float(shown_at), float(whole)
+
+
+def _nucleation(straight: list[dict]) -> dict:
+    """How well beginnings are told where they are seen, and whether hidden ones are said to be."""
+    seen = [row for row in straight if row["seen"]]
+    hidden = [row for row in straight if not row["seen"]]
+    before = sum(row["nucleation"][3] <= row["nucleation"][2] for row in hidden)
+    off = np.abs([row["begin"][0] - row["begin"][3] for row in straight])
+    widths = np.array([row["begin"][2] - row["begin"][1] for row in straight])
+    return {
+        "allowed_s": ALLOWED_S, "within_allowed": float((off <= ALLOWED_S).mean()),
+        "within_twice": float((off <= 2 * ALLOWED_S).mean()),
+        "with_a_rest": int((widths > PULSES.pause_s).sum()),
+        "seen": len(seen), "hidden": len(hidden), "hidden_before": before,
+        "of_seen": _judged(seen, "nucleation"),
+    }  # fmt: skip
 
 
 def _judged(rows: list[dict], name: str) -> dict:
@@ -195,31 +240,74 @@ def _true_share(world: World, found: xr.Dataset, at: int) -> np.ndarray:
     return np.where(np.isfinite(found["time"].to_numpy()[at]), share, np.nan)
 
 
-def causes(seeds: range) -> dict:
+def causes(seeds: range) -> list[dict]:
     """Verdicts of series that the beam made or the charge, with and without a control.
 
-    Controls are other regions, scanned as often without current.
+    Controls are other regions of as many grains, scanned as often without current. Beside them, of
+    series that are drawn: grains convert wholly, at random doses, one after another.
     """
-    found: dict[str, list[str]] = {}
-    for seed in seeds:
-        for name, asked in (("beam", BEAM), ("charge", CHARGING)):
-            series = follow(insitu_world.make(asked, seed, shape=_SMALL), seed)[1]
-            other = BEAM if asked is BEAM else STATIC
-            beside = insitu_world.make(other, seed + _ELSEWHERE, shape=_SMALL)
-            control = _without_current(follow(beside, seed)[1])
-            for known, all_series in (
-                ("alone", {"s": series}), ("with a control", {"s": series, "c": control}),
-            ):  # fmt: skip
-                found.setdefault(f"{name} {known}", []).append(attribute("s", all_series).verdict)
-    return {name: Counter(verdicts) for name, verdicts in found.items()}
+    rows = []
+    for grains, side in _POPULATIONS.items():
+        told: dict[str, list[str]] = {}
+        for seed in seeds:
+            for name, asked in (("beam", BEAM), ("charge", CHARGING)):
+                own = _conversions(asked, seed, grains, side)
+                other = BEAM if asked is BEAM else STATIC
+                control = _conversions(other, seed + _ELSEWHERE, grains, side)
+                control["charge"][:] = 0.0
+                control.attrs["flow"] = "none"
+                told.setdefault(f"{name}, no control", []).append(attribute("s", {"s": own}))
+                both = attribute("s", {"s": own, "c": control})
+                told.setdefault(f"{name}, a control", []).append(both)
+        for name, by_beam in (("beam", 1.0), ("both", 0.5), ("charge", 0.0)):
+            rng = np.random.default_rng([seeds[0], grains])
+            told[f"{name}, a control, drawn"] = [
+                attribute("s", _drawn_series(rng, grains, by_beam)) for _ in range(_DRAWN)
+            ]
+        rows += [
+            {"grains": grains, "cause": name, "told": Counter(one.verdict for one in found)}
+            for name, found in told.items()
+        ]
+    return rows
 
 
-def _without_current(found: xr.Dataset) -> xr.Dataset:
-    """The same as if scanned while no current flows."""
-    still = found.copy(deep=True)
-    still["charge"][:] = 0.0
-    still.attrs["flow"] = "none"
-    return still
+def _conversions(asked: VirtualSeries, seed: int, grains: int, side: int) -> xr.Dataset:
+    """What `attribute` reads of a SERIES, of a made series that is not followed further."""
+    asked = asked.model_copy(update={"grains": grains})
+    world = insitu_world.make(asked, seed, shape=(side, side), scans=_FEW_SCANS)
+    alignment = aligned.align_series("virtual", world.scans, world.grains, SYMMETRY)
+    seen = aligned.see(alignment, world.phases, world.grains, world.times, (0, 1))
+    free = Gaps.open(_FEW_SCANS - 1)
+    chain = histories.fit(seen.content, seen.stderr, free, (3.0, 2.0))
+    unguided = histories.histories(chain, seen.content, seen.stderr, free)
+    found = tracking.conversions(seen, unguided, int(seen.grain.max()) + 1)
+    of_scan = {
+        name: ("scan", np.array([float(times[name].mean()) for times in world.times.values()]))
+        for name in ("charge", "dose")
+    }
+    by_grain = {name: (("gap", "grain"), values) for name, values in found.items()}
+    return xr.Dataset(by_grain | of_scan, attrs={"flow": "out"})
+
+
+def _drawn_series(rng: np.random.Generator, grains: int, by_beam: float) -> dict[str, xr.Dataset]:
+    """A series and its control, whose grains each convert at a random dose: two conversions a grain
+    over the series, were each as if it were alone, of which the beam does so many."""
+    dose = np.arange(_FEW_SCANS, dtype="f8")
+    rates = {"s": 2.0, "c": 2.0 * by_beam}
+    made = {}
+    for name, rate in rates.items():
+        at = rng.exponential(dose[-1] / max(rate, 1e-9), grains)
+        moved = (np.ceil(at) == dose[1:, None]).astype("f8")
+        left = 1.0 - np.cumsum(moved, axis=0) + moved
+        charge = dose if name == "s" else np.zeros_like(dose)
+        made[name] = xr.Dataset(
+            {
+                "moved": (("gap", "grain"), moved), "at_risk": (("gap", "grain"), left),
+                "charge": ("scan", charge), "dose": ("scan", dose),
+            },
+            attrs={"flow": "out" if name == "s" else "none"},
+        )  # fmt: skip
+    return made
 
 
 def offsets(seeds: range) -> dict:
@@ -253,7 +341,7 @@ def _of_offsets(rows: np.ndarray) -> dict:
 PARTS: dict[str, Callable[[], object]] = {
     "fronts": lambda: fronts(range(SEED, SEED + 10)),
     "sureness": lambda: sureness(range(SEED + 20, SEED + 24)),
-    "causes": lambda: causes(range(SEED + 40, SEED + 45)),
+    "causes": lambda: causes(range(SEED + 40, SEED + 60)),
     "offsets": lambda: offsets(range(SEED + 60, SEED + 64)),
 }
 

@@ -17,7 +17,7 @@ from scipy.spatial.transform import Rotation
 from phasefront.core import netcdf
 from phasefront.experiment.settings.virtual_series import Pulses, VirtualMember, VirtualSeries
 from phasefront.layouts.grains import GRAINS
-from phasefront.layouts.phases import PHASES, VACUUM
+from phasefront.layouts.phases import PHASES, UNDECIDED, VACUUM
 from phasefront.layouts.scans import SCAN
 from phasefront.layouts.times import TIMES
 from phasefront.virtual.insitu import clock
@@ -127,7 +127,8 @@ def _read(series: Series, at: int, rotation: Rotation, repeated: _Field, rng):
     number[order] = np.arange(len(order))
     gain = rng.uniform(0.7, 1.3, len(rotation) + 1)[label]
     dark = total * gain * (1 + 0.05 * rng.normal(size=shape)) + 1.0
-    decided = np.where(label < 0, VACUUM, np.where(content > 2.5, 0, 1))
+    decided = np.where(label < 0, UNDECIDED, np.where(content > 2.5, 0, 1))
+    decided = np.where(total > 0, decided, VACUUM)
     return (
         _unknown(SCAN, shape, dark_field=dark, mean_pattern=np.ones((4, 4))),
         _unknown(GRAINS, shape, label=number[kept], rotation=turned[order], grain=len(order)),

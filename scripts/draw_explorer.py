@@ -46,7 +46,7 @@ def draw_explorer(job):
     parts = assembly.scan_parts(
         rows, shown, embedded, candidates, job.phases, job.name, laid, *mechanisms
     )
-    films = series_parts(followed, sentences(followed), run.facts["phases"])
+    films = series_parts(followed, sentences(job.judged), run.facts["phases"])
     texts = (path.read_text(encoding="utf-8") for path in (job.program, job.style))
     with job.explorer.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(page.compose(run, parts, films, *texts))
@@ -60,7 +60,7 @@ if __name__ == "__main__":
     job.input("grains", "grains of every scan", many=True)
     job.input("interfaces", "interfaces inside their grains", many=True)
     job.input("mechanisms", "how grains convert; none without scans", many=True)
-    job.input("cells", "cells of particles", many=True)
+    job.input("cells", "cells of particles", many=True).input("judged", "series.json", many=True)
     job.input("series", "what in situ series went through", many=True)
     job.input("correlations", "maps of chemistry on scans", many=True)
     job.input("registrations", "where they lie", many=True).input("spots", "spots", many=True)

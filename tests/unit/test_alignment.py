@@ -8,6 +8,7 @@ from scipy.spatial.transform import Rotation
 from phasefront.diffraction.crystals import laue_rotations
 from phasefront.series import alignment
 from phasefront.series.images import Picture
+from phasefront.series.turns import common_turn, turns_of_grains
 
 SYMMETRY = laue_rotations("4/mmm")
 
@@ -103,13 +104,36 @@ def test_turn_scale_and_drift_are_told_apart(turn, drift):
     assert [parts["drift_y"], parts["drift_x"]] == pytest.approx(drift, abs=0.008)
 
 
+@pytest.mark.parametrize("mirrored", [False, True])
+@pytest.mark.parametrize("turn", [-26.0, 12.0, 29.0])
+def test_a_scan_that_turned_far_is_found_by_its_grains(turn, mirrored):
+    """In a cell through which liquid flows; patterns may be mirrored against the scan."""
+    region = Region(3, grains=10)
+    first = region.scan((64, 64), np.eye(2), [0, 0])
+    about = np.random.default_rng(7).normal(0, 1.0, (10, 3))
+    about[:, 2] += -turn if mirrored else turn
+    other = region.scan((64, 64), turned(turn), [2, -3], turns=about)
+    assert abs(common_turn(first, other, SYMMETRY)) == pytest.approx(abs(turn), abs=2)
+    found = alignment.align(first, other, SYMMETRY)
+    assert not found.problem
+    assert found.parts["turn"] == pytest.approx(turn, abs=0.6)
+    assert found.agreeing > 0.9
+
+
+def test_a_scan_that_turned_further_is_refused():
+    region = Region(3, grains=10)
+    first = region.scan((64, 64), np.eye(2), [0, 0])
+    other = region.scan((64, 64), turned(41), [0, 0], turns=np.tile([0, 0, 41.0], (10, 1)))
+    assert alignment.align(first, other, SYMMETRY).problem
+
+
 def test_grains_keep_their_names_and_say_how_they_turned():
     region = Region(8)
     turns = np.random.default_rng(0).normal(0, 1.5, (6, 3))
     first = region.scan((64, 64), np.eye(2), [0, 0])
     second = region.scan((64, 64), np.eye(2), [4, 2], turns=turns)
     found = alignment.align(first, second, SYMMETRY)
-    vectors = alignment.turns_of_grains(first, second, found.partner, SYMMETRY)
+    vectors = turns_of_grains(first, second, found.partner, SYMMETRY)
     for grain in range(6):
         if found.partner[grain] < 0:
             continue

@@ -435,6 +435,59 @@ def test_a_grain_seen_often_is_not_many_grains():
     assert np.mean(found) == pytest.approx(true, rel=0.35)
 
 
+def seen_again(made, times, misindexed, seed):
+    """Spots of all patterns so many times over, each time with other patterns misindexed."""
+    spots, orientations = made
+    rng = np.random.default_rng(seed)
+    counts = np.tile(spots["count"].values.ravel(), times)
+    columns = [np.tile(spots[name].values, times) for name in ("qx", "qy", "intensity", "variance")]
+    rotations = np.tile(orientations["rotation"].values, (1, times, 1, 1, 1))
+    wrong = rng.random(len(counts)) < misindexed
+    shape = rotations[0, wrong].shape
+    turned = Rotation.random(int(np.prod(shape[:-1])), rng=rng).as_quat(scalar_first=True)
+    rotations[0, wrong] = turned.reshape(shape)
+    names = list(orientations["phase"].values)
+    return (
+        geometry.spots_dataset(counts, *columns, 0.01),
+        example(ORIENTATIONS, phase=names, rotation=rotations),
+    )
+
+
+@pytest.mark.parametrize("misindexed", [0.0, 0.4])
+def test_patterns_of_the_same_grains_seen_again_are_no_new_grains(crystals, misindexed):
+    """Nor do they make errors smaller, as patterns of other grains would, by the root of two."""
+    made = nominal_spots(crystals, np.random.default_rng(5), matrix=np.eye(2), phases=[0], grains=6)
+    round_one = np.array([1.0, 0, 1.0, 0, 0, 0])
+    once, twice = (
+        affine.refine_affine(
+            *seen_again(made, times, misindexed, 3), crystals, round_one, voltage_kv=VOLTAGE_KV,
+            precession_deg=PRECESSION_DEG,
+        )
+        for times in (1, 2)
+    )  # fmt: skip
+    for found in (once, twice):
+        assert 5 <= found.grains <= 9  # a misindexed pattern, at times, whose spots are few
+    error_once, error_twice = (
+        ellipse.propagate(ellipse.scale_of, found.matrix, found.covariance[:3, :3])
+        for found in (once, twice)
+    )
+    assert error_twice > 0.85 * error_once
+
+
+def test_two_grains_above_each_other_do_not_make_one_of_both():
+    rng = np.random.default_rng(1)
+    one, two = rng.uniform(-0.8, 0.8, (2, 20, 2))
+    spots = [one] * 5 + [two] * 5 + [np.concatenate([one, two])]
+    orientation = Rotation.random(3, rng=rng).as_quat(scalar_first=True)[[0] * 5 + [1] * 5 + [2]]
+    offset = np.concatenate([[0], np.cumsum([len(q) for q in spots])])
+    known = np.ones(11, bool)
+    found = grain_scatter.grains_of_patterns(
+        orientation, known, np.array([[1.0, 0, 0, 0]]), np.concatenate(spots), offset
+    )
+    assert len(set(found[:5])) == len(set(found[5:10])) == 1
+    assert found[0] != found[5] and found.max() == 1
+
+
 def test_too_few_indexed_patterns_are_an_input_error(crystals):
     made = nominal_spots(
         crystals, np.random.default_rng(0), matrix=np.eye(2), phases=[0], patterns=2

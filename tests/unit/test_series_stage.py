@@ -94,6 +94,9 @@ def test_the_table_and_the_summary_say_the_same(followed, tmp_path):
     assert told["grains"] == {"seen": len(rows), "converting": int(rows["converts"].sum())}
     assert len(told["scans"]) == 10
     assert "cannot be told" in told["cause"]["verdict"]
+    (tmp_path / "series.json").write_text(json.dumps(summary))
+    assert wording.sentences([tmp_path / "series.json"]) == {"virtual": told["sentence"]}
+    assert wording.sentences([]) == {}
 
 
 def test_pictures_are_drawn_and_the_film_has_a_frame_a_scan(world, followed, tmp_path):
@@ -114,7 +117,7 @@ def test_the_page_holds_the_posteriors_of_a_film(followed):
     phases = [
         {"name": name, "label": f"{name} <i>", "colour": "#0072B2"} for name in ("Na3", "Na2")
     ]
-    (part,) = series_parts({"virtual": followed[1]}, ["It converts <b>."], phases)
+    (part,) = series_parts({"virtual": followed[1]}, {"virtual": "It converts <b>."}, phases)
     smooth = unpacked(part.arrays["smooth_poor"])
     expected = followed[1]["smooth"].to_numpy()[..., 2]
     np.testing.assert_allclose(
@@ -301,6 +304,28 @@ def test_a_control_that_converts_as_well_leaves_the_beam():
     control = made(one_by_one(40, 20), np.zeros(21), DOSE, flow="none")
     assert attribute("s", {"s": series, "c": control}).verdict == "beam"
     assert attribute("c", {"s": series, "c": control}).verdict == "beam"
+
+
+@pytest.mark.parametrize("converting", [3, 6])
+def test_where_controls_convert_as_the_series_does_charge_is_not_the_cause(converting):
+    moved = one_by_one(6, 20) * (np.arange(6) < converting)
+    series = made(moved, np.arange(21), DOSE)
+    control = made(moved[::-1], np.zeros(21), DOSE, flow="none")
+    assert attribute("s", {"s": series, "c": control}).verdict in ("cannot be told", "beam")
+
+
+@given(seed=st.integers(0, 2**32 - 1), grains=st.integers(4, 12))
+@settings(max_examples=25, deadline=None)
+def test_a_control_that_converts_more_never_leaves_more_to_the_charge(seed, grains):
+    rng = np.random.default_rng(seed)
+    series = made(one_by_one(grains, 20), np.arange(21), DOSE)
+    moved = one_by_one(grains, 20)[rng.permutation(20)]
+    some, more = (moved * (np.arange(grains) < n) for n in sorted(rng.integers(0, grains + 1, 2)))
+    parts = [
+        attribute("s", {"s": series, "c": made(one, np.zeros(21), DOSE, flow="none")}).by_beam
+        for one in (some, more)
+    ]
+    assert (parts[0] <= parts[1] + 1e-9).all()
 
 
 def test_a_control_of_two_grains_or_of_little_dose_is_too_little():

@@ -24,6 +24,7 @@ rule draw_explorer:
         mechanisms=result("mechanisms.nc") if len(PLAN.scans) else [],
         cells=result("cells/{cell}.nc", cell=PLAN.cells.index),
         series=result("series/{series}.nc", series=PLAN.series),
+        judged=result("series.json") if PLAN.series else [],
         correlations=result("correlations/{stack}.nc", stack=laid(PLAN.stacks)),
         registrations=result("registrations/{stack}.nc", stack=laid(PLAN.stacks)),
         spots=result("spots/{scan}.nc", scan=PLAN.analysed_scans),
@@ -56,7 +57,8 @@ rule draw_explorer:
         "python scripts/draw_explorer.py --comparison {input.comparison}"
         " --conclusion {input.conclusion} --phases {input.phases} --grains {input.grains}"
         " --interfaces {input.interfaces} --mechanisms {input.mechanisms} --cells {input.cells}"
-        " --series {input.series} --correlations {input.correlations}"
+        " --series {input.series} --judged {input.judged}"
+        " --correlations {input.correlations}"
         " --registrations {input.registrations}"
         " --spots {input.spots} --orientations {input.orientations}"
         " --calibration {input.calibration} --description {input.description}"

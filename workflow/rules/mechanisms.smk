@@ -51,7 +51,7 @@ rule infer_mechanisms:
 rule tabulate_mechanisms:
     input:
         mechanisms=result("mechanisms.nc"),
-        series=result("series/{series}.nc", series=PLAN.series),
+        judged=result("series.json") if PLAN.series else [],
         code=code("tabulate_mechanisms"),
     output:
         **recorded(table="mechanisms.csv", summary="mechanisms.json"),
@@ -67,7 +67,7 @@ rule tabulate_mechanisms:
         labels=stated("material.labels"),
     shell:
         "python scripts/tabulate_mechanisms.py --mechanisms {input.mechanisms}"
-        " --series {input.series} --labels {params.labels:q} --table {output.table} --summary {output.summary}"
+        " --judged {input.judged} --labels {params.labels:q} --table {output.table} --summary {output.summary}"
         " --populations {output.populations} --planes {output.planes} > {log} 2>&1"
 
 

@@ -173,7 +173,11 @@ def _summary(problem: SpotMixture, state: JointState) -> AffineFit:
     weight, _ = problem.responsibility(likelihood, state.phase_share)
     information, score = information_and_score(normal, gradient, weight)
     grain = grains_of_patterns(
-        problem.first_orientation, problem.first_known, problem.crystals[0].symmetry
+        problem.first_orientation,
+        problem.first_known,
+        problem.crystals[0].symmetry,
+        problem.q,
+        problem.offset,
     )
     xx, xy, yy = state.parameters[:3]
     prior = prior_information() + IGNORANCE

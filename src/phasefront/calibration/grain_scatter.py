@@ -11,6 +11,13 @@ from phasefront.diffraction.rotations import HALF_TURN, misorientation, multiply
 # others; see docs/calibration.md.
 SHARED_VARIANCE, PRIOR_GRAINS = 0.15, 4
 _SAME_GRAIN_DEG = 3.0  # chosen, and fitted again with them
+# Patterns of fewer than this whose orientation no others share may be misindexed, and are taken for
+# those of the grain whose spots theirs are. Chosen.
+_FEW = 4
+# Spots are the same within so much in radius, 1/angstrom, and in angle; patterns of a series turn
+# by up to so much. Of the pattern with more spots, the share that is the same where grains are.
+# Chosen: in made spots of one grain it is 0.4 to 0.9, in those of two less than 0.2.
+_RADIUS, _ANGLE_DEG, _TURN_DEG, _ALIKE = 0.02, 2.0, 4.0, 0.35
 
 
 def covariance_by_grain(
@@ -55,13 +62,20 @@ def covariance_by_grain(
 
 
 def grains_of_patterns(
-    orientation: np.ndarray, known: np.ndarray, symmetry: np.ndarray
+    orientation: np.ndarray,
+    known: np.ndarray,
+    symmetry: np.ndarray,
+    q: np.ndarray,
+    offset: np.ndarray,
 ) -> np.ndarray:
     """Number of the grain of each pattern (n,), from 0; patterns of one grain share their errors.
 
     Orientations (n, 4) under one phase are compared, where they are `known` (n,), up to the phase's
     own symmetry (m, 4), the turns of a cube and the half turn about the beam: those which indexing
-    may mistake for each other, and which twins have.
+    may mistake for each other, and which twins have. A pattern that is indexed as nothing else is
+    would count as a grain of its own, however often its grain is seen; so patterns that few share
+    their orientation with go to those whose spots theirs are, `q` (spots, 2) in 1/angstrom from
+    `offset` (n + 1,) on.
     """
     from orix.quaternion.symmetry import O as cube
     from scipy.sparse.csgraph import connected_components
@@ -73,4 +87,55 @@ def grains_of_patterns(
             near |= angle < _SAME_GRAIN_DEG
     near &= known[:, None] & known
     np.fill_diagonal(near, True)
+    grain = connected_components(near, directed=False)[1]
+    few = np.flatnonzero(np.bincount(grain) < _FEW)
+    if not few.size:
+        return grain
+    same = np.where(grain[:, None] == grain, 0.0, _same_spots(q, offset))
+    many = ~np.isin(grain, few)
+    # Each goes one way, so that patterns of two grains above each other do not make one of these;
+    # to a grain that is seen often, if that is alike, not to another misindexed pattern of it.
+    for number in few:
+        own = np.flatnonzero(grain == number)
+        for others in (many, ~many):
+            there = np.where(others, same[own], 0.0)
+            pair = np.unravel_index(there.argmax(), there.shape)
+            if there[pair] >= _ALIKE:
+                near[own[pair[0]], pair[1]] = True
+                break
     return connected_components(near, directed=False)[1]
+
+
+def _same_spots(q: np.ndarray, offset: np.ndarray) -> np.ndarray:
+    """Share (n, n) of the spots of that of two patterns with more of them that the other has too.
+
+    At the turn between the two, of some, at which most are the same.
+    """
+    from scipy.sparse import csr_array
+
+    count = np.diff(offset)
+    pattern = np.repeat(np.arange(len(count)), count)
+    angles = round(360 / _ANGLE_DEG)
+    ring = np.floor(np.hypot(*q.T) / _RADIUS).astype(int)
+    angle = np.floor(np.degrees(np.arctan2(q[:, 1], q[:, 0])) / _ANGLE_DEG).astype(int)
+    shape = (len(count), (ring.max() + 3) * angles)
+
+    def placed(turn: int, reach: int) -> csr_array:
+        """1 in the bins of each pattern's spots, turned, and in those that touch them."""
+        by = [(r, a) for r in range(-reach, reach + 1) for a in range(-reach, reach + 1)]
+        bins = np.concatenate(
+            [(ring + 1 + r) * angles + (angle + turn + a) % angles for r, a in by]
+        )
+        ones = np.ones(len(bins), "f4")
+        found = csr_array((ones, (np.tile(pattern, len(by)), bins)), shape=shape)
+        found.data[:] = 1.0 if reach else found.data
+        return found
+
+    spots, wide = placed(0, 0), placed(0, 1)
+    steps = round(_TURN_DEG / _ANGLE_DEG)
+    same = np.zeros((len(count), len(count)), "f4")
+    for turn in range(-steps, steps + 1):
+        ours = (spots @ placed(turn, 1).T).toarray()
+        theirs = (wide @ placed(turn, 0).T).toarray()
+        same = np.maximum(same, np.minimum(ours, theirs))
+    return same / np.maximum(count[:, None], count)

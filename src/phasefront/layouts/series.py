@@ -97,7 +97,13 @@ SERIES = Layout(
         "at_risk": Variable(("gap", "grain"), "f8", "1", "share that could still convert"),
         "converts": Variable(_GRAIN, "i1", "1", "1 where most of the grain converts"),
         "size": Variable(_GRAIN, "i4", "1", "number of positions that say something"),
-        **with_ends("begin", _GRAIN, "time at which the front enters the grain", "s"),
+        **with_ends(
+            "begin", _GRAIN, "time at which the front enters what is seen of the grain", "s"
+        ),
+        "begin_seen": Variable(
+            _GRAIN, "i1", "1", "1 where it enters from bare support; 0 where another grain or the "
+            "scan's edge hides what lies before, so that the grain may have begun earlier",
+        ),
         "end": Variable(_GRAIN, "f8", "s", "time at which 0.95 of what converts has"),
         **with_ends(
             "speed", _GRAIN, "speed of a straight front, of its likeliest law; while current flows "
@@ -150,9 +156,10 @@ SERIES_TABLE = Table(
         "grain": Column("i8", "1", "the grain's number in the first scan"),
         "positions": Column("i8", "1", "number of positions that say something"),
         "converts": Column("bool", "", "whether most of it converts"),
-        "begin": Column("f8", "s", "time at which the front enters it, on the log"),
+        "begin": Column("f8", "s", "time at which the front enters what is seen of it, on the log"),
         "begin_low": Column("f8", "s", "lower end, 95 %"),
         "begin_high": Column("f8", "s", "upper end, 95 %"),
+        "begin_seen": Column("bool", "", "whether it enters from bare support, not out of hiding"),
         "end": Column("f8", "s", "time at which 0.95 of what converts has"),
         "way": Column("str", "", "way of converting, or cannot be told"),
         "law": Column("str", "", "law of a straight front, or cannot be told"),

@@ -12,7 +12,7 @@ from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.layouts.phases import UNINDEXED, VACUUM
 from phasefront.layouts.series import ALIGNMENT
-from phasefront.series import alignment
+from phasefront.series import alignment, turns
 from phasefront.series.clocks import start_of_scan
 from phasefront.series.images import Picture
 
@@ -88,13 +88,13 @@ def _row(first: Picture, other: Picture, symmetry: np.ndarray, *, same: bool) ->
     found = alignment.unmoved(first) if same else alignment.align(first, other, symmetry)
     parts = found.parts
     shape = first.label.shape
-    turns = alignment.turns_of_grains(first, other, found.partner, symmetry)
+    of_grains = turns.turns_of_grains(first, other, found.partner, symmetry)
     return {
         "matrix": found.matrix, "shift": found.shift, "covariance": found.covariance,
         "stderr": found.stderr(shape), "turn": parts["turn"], "scale": parts["scale"],
         "drift": np.array([parts["drift_y"], parts["drift_x"]]), "covered": found.covered,
         "new": found.new(shape, other.label.shape), "agreeing": found.agreeing,
-        "problem": found.problem, "partner": found.partner, "grain_turn": turns,
+        "problem": found.problem, "partner": found.partner, "grain_turn": of_grains,
     }  # fmt: skip
 
 

@@ -15,15 +15,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from phasefront.diffraction import rotations
-from phasefront.grains.segmentation import nearest_either_way
-from phasefront.series import images
+from phasefront.series import images, turns
 from phasefront.series.images import Picture
 
-# A grain may turn and tilt by so much from scan to scan and still be taken for itself.
-_SAME_DEG = 8.0
-# Turns that the search tries: samples in a cell turn by a few degrees.
+# Turns that the search tries: samples in a cell turn by a few degrees from scan to scan.
 _TURNS_DEG = np.arange(-6.0, 6.1, 2.0)
+# Where orientations say that all grains turned by more than this, turns about that are tried.
+_FAR_DEG = 4.0
 # Side of the images in which it searches; larger scans are thinned to that.
 _SEARCHED = 96
 # Weight of the dark field beside a grain's own positions, in the search.
@@ -102,8 +100,12 @@ def align(first: Picture, other: Picture, symmetry: np.ndarray) -> Alignment:
     symmetry
         Proper rotations (n, 4) of the parent lattice, under which all phases of a grain are one.
     """
-    kin = _kin(first.rotation, other.rotation, symmetry)
-    shift, turn, found = _search(first, other, kin)
+    common = turns.common_turn(first, other, symmetry)
+    common = common if abs(common) > _FAR_DEG else 0.0
+    kin = turns.kin(first.rotation, other.rotation, symmetry, common)
+    # Patterns may be mirrored against the scan, so that grains turn either way in it.
+    tried = np.unique([*(_TURNS_DEG - common), *(_TURNS_DEG + common)])
+    shift, turn, found = _search(first, other, kin, tried)
     if not found:
         return _none(first, "neither its grains nor its dark field are those of the first scan")
     values = np.concatenate([_rotation(turn).ravel(), shift])
@@ -129,40 +131,9 @@ def unmoved(first: Picture) -> Alignment:
     )
 
 
-def turns_of_grains(
-    first: Picture, other: Picture, partner: np.ndarray, symmetry: np.ndarray
-) -> np.ndarray:
-    """How each grain turned since the first scan: rotation vectors (grain, 3), degrees.
-
-    In the frame of the patterns: x and y are a tilt, z a turn about the beam. NaN where the grain
-    is not found. Half a turn about the beam, which patterns of one zone hardly tell, is left out.
-    """
-    from scipy.spatial.transform import Rotation
-
-    found = np.full((len(partner), 3), np.nan)
-    here = np.flatnonzero(partner >= 0)
-    if here.size:
-        before = rotations.unit(first.rotation[here].astype("f8"))
-        after = rotations.unit(other.rotation[partner[here]].astype("f8"))
-        after = nearest_either_way(after, before, symmetry)[0]
-        turn = Rotation.from_quat(after, scalar_first=True).inv() * Rotation.from_quat(
-            before, scalar_first=True
-        )
-        found[here] = turn.as_rotvec(degrees=True)
-    return found
-
-
-def _kin(first: np.ndarray, other: np.ndarray, symmetry: np.ndarray) -> np.ndarray:
-    """How well each grain may be another one, (grain, other grain), 0 to 1."""
-    if not (len(first) and len(other)):
-        return np.zeros((len(first), len(other)))
-    one = np.repeat(rotations.unit(first.astype("f8")), len(other), axis=0)
-    two = np.tile(rotations.unit(other.astype("f8")), (len(first), 1))
-    angle = nearest_either_way(two, one, symmetry)[1].reshape(len(first), len(other))
-    return np.where(angle < _SAME_DEG, 1.0 - (angle / _SAME_DEG) ** 2, 0.0)
-
-
-def _search(first: Picture, other: Picture, kin: np.ndarray) -> tuple[np.ndarray, float, bool]:
+def _search(
+    first: Picture, other: Picture, kin: np.ndarray, tried: np.ndarray
+) -> tuple[np.ndarray, float, bool]:
     """The shift and turn under which grains and dark fields overlap best, and whether any do."""
     each = max(1, -(-max(*first.label.shape, *other.label.shape) // _SEARCHED))
     small = _shrunk(other, each)
@@ -173,7 +144,7 @@ def _search(first: Picture, other: Picture, kin: np.ndarray) -> tuple[np.ndarray
         for grain in np.flatnonzero(kin.any(axis=1))
     }
     dark = np.fft.rfft2(_DARK * _standard(small.dark_field), size)
-    for turn in _TURNS_DEG:
+    for turn in tried:
         turned = _shrunk(_turned(first, turn), each)
         total = np.conj(np.fft.rfft2(_DARK * _standard(turned.dark_field), size)) * dark
         for grain, spectrum in spectra.items():

@@ -1,15 +1,19 @@
 """Is it the charge or the beam? What converts, against charge passed and dose, in all series.
 
-Each share of a grain that converts between two scans is an event of a rate that has two parts: one
-goes with the charge that passes, one with the dose, above a dose that is not known. In a single
-monotonic charge both grow together and nothing can be told; scans while no current flows, or a
-region that the beam sees first at the end, tell them apart. A grain is one event at most, however
-many positions it has, since its positions follow each other.
+In a single monotonic charge dose and charge grow together and nothing can be told; a control does:
+a region that is scanned as much while no current flows. What its grains convert is the beam's, by
+whatever law that goes with the dose, and the rest of what the series' grains convert is the
+charge's. Grains are the units, however many positions they have, since positions of one follow
+each other: by how much grains differ says how well their mean is known.
+
+Without a control only gaps in which charge stands still under the beam, or other series, tell
+anything. Then each share of a grain that converts between two scans is an event of a rate that has
+two parts: one goes with the charge that passes, one with the dose, above one that is not known.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -31,6 +35,13 @@ _LEAST_RATE = 1e-3
 _IMPOSSIBLE = 3.0
 # More than half of what converts is called the cause.
 _HALF = 0.5
+# A control that got this part of the series' dose got all of it.
+_AS_MUCH = 0.999
+# Draws of how grains weigh: ends of intervals are known to a percent or so.
+_DRAWS = 4000
+# Fewer grains, of the series or of its controls, do not tell their own scatter: of drawn series of
+# 24 grains, two in the control, in which both causes did half, up to 17 % were said to be of one.
+_FEWEST = 4
 
 
 class Attribution(NamedTuple):
@@ -68,27 +79,33 @@ def attribute(series: str, all_series: Mapping[str, xr.Dataset]) -> Attribution:
             np.ones(3), correlation, controls, "beam",
             "it converts while no charge passes, so charge is not the cause",
         )  # fmt: skip
-    by_beam = _share_by_beam(series, all_series)
+    by_beam = (
+        _against_controls(own, [all_series[name] for name in controls])
+        if controls
+        else _share_by_beam(series, all_series)
+    )
     value, low, high = by_beam
     told = f"the beam did {value:.2f} of it ({low:.2f} to {high:.2f})"
-    if _disagree(series, {name: all_series[name] for name in controls}, own):
+    if _disagree({name: all_series[name] for name in controls}, own):
         verdict, reason = "cannot be told", f"{told}, but the controls do not agree with each other"
     elif high < _HALF:
         verdict, reason = "charge", told
     elif low > _HALF:
         verdict, reason = "beam", told
     else:
-        missing = "" if controls else ", and no control was scanned without current"
+        missing = ", and no control was scanned without current"
+        if controls:
+            missing = f"; controls tell a cause where {_FEWEST} grains or more of each can convert"
         verdict = "cannot be told"
         reason = f"{told}; dose and charge are correlated by {correlation:.2f}{missing}"
     return Attribution(by_beam, correlation, controls, verdict, reason)
 
 
-def _disagree(series: str, controls: Mapping[str, xr.Dataset], own: xr.Dataset) -> bool:
+def _disagree(controls: Mapping[str, xr.Dataset], own: xr.Dataset) -> bool:
     """Whether two controls, each alone beside the series, leave shares that exclude each other."""
     if len(controls) < 2:
         return False
-    alone = [_share_by_beam(series, {series: own, name: one}) for name, one in controls.items()]
+    alone = [_against_controls(own, [one]) for one in controls.values()]
     return max(low for _, low, _ in alone) > min(high for _, _, high in alone)
 
 
@@ -105,6 +122,56 @@ def _correlation(dose: np.ndarray, charge: np.ndarray) -> float:
 
 def _is_control(one: xr.Dataset) -> bool:
     return one.attrs["flow"] == "none" and bool(np.isfinite(one["dose"].to_numpy()).all())
+
+
+def _against_controls(own: xr.Dataset, controls: Sequence[xr.Dataset]) -> Interval:
+    """Posterior of the share that the beam did: median and 95 % interval.
+
+    What the beam alone would convert of those grains of the series that had not yet, at each dose,
+    is the share that then converts of the controls' grains that had not: expected over observed, as
+    in a standardised ratio (Breslow et al., J. Am. Stat. Assoc. 78, 1, 1983). What converts beyond
+    the controls' dose may be either's. Too few grains tell nothing.
+    """
+    rng = np.random.default_rng(0)
+    sign, dose = _sign(own), own["dose"].to_numpy()
+    most = [float(one["dose"].max()) for one in controls]
+    common = min(dose[-1], max(most)) * _AS_MUCH
+    as_much = [one for one, end in zip(controls, most, strict=True) if end >= common]
+    left = _left(own, sign, dose)
+    beside = np.concatenate([_left(one, sign, dose) for one in as_much])
+    if min(len(left), len(beside)) < _FEWEST:
+        return np.array([_HALF, 0.0, 1.0])
+    able, converting = _drawn(rng, left)
+    able_beside, converting_beside = _drawn(rng, beside)
+    known = dose[1:] <= common / _AS_MUCH**2
+    whole, until = converting.sum(axis=1), converting[:, known].sum(axis=1)
+    expected = (able * converting_beside / able_beside)[:, known].sum(axis=1)
+    expected = np.minimum(expected, until) / whole
+    value, low = np.quantile(expected, [0.5, 0.025])
+    return np.array([value, low, np.quantile(expected + (whole - until) / whole, 0.975)])
+
+
+def _left(one: xr.Dataset, sign: float, dose: np.ndarray) -> np.ndarray:
+    """Share (grain, scan) of what can convert that has not yet at each dose, of grains that can."""
+    first = one["at_risk"].to_numpy()[0]
+    moved = np.cumsum(sign * one["moved"].to_numpy(), axis=0)
+    able = np.isfinite(moved[-1]) & (first > _HALF)
+    done = np.clip(np.maximum.accumulate(moved[:, able], axis=0) / first[able], 0.0, 1.0)
+    own_dose = one["dose"].to_numpy()
+    return np.array([1.0 - np.interp(dose, own_dose, [0.0, *grain]) for grain in done.T])
+
+
+def _drawn(rng: np.random.Generator, left: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Shares (draw, gap) of grains that have not converted, and of those that then do.
+
+    The Bayesian bootstrap of grains (Rubin, Ann. Stat. 9, 130, 1981), with half a grain that
+    converts evenly, and half a one that never does, beside those that were seen: where grains
+    convert wholly or not at all, the share that does has Jeffreys' posterior of a proportion.
+    """
+    scans = left.shape[1]
+    weight = rng.dirichlet(np.append(np.ones(len(left)), [0.5, 0.5]), _DRAWS)
+    able = weight @ np.concatenate([left, [np.linspace(1.0, 0.0, scans), np.ones(scans)]])
+    return able[:, :-1], -np.diff(able, axis=1)
 
 
 def _share_by_beam(series: str, all_series: Mapping[str, xr.Dataset]) -> Interval:

@@ -10,12 +10,16 @@ from scipy import ndimage
 from phasefront.core.statistics import NORMAL_95, Interval
 from phasefront.layouts.dimensions import named_ends
 from phasefront.layouts.series import SERIES
-from phasefront.series import fronts
+from phasefront.series import bands, fronts
 from phasefront.series.aligned import Seen
 from phasefront.series.fronts import Courses, Front
 from phasefront.series.histories import Chain, Histories
 
 LAWS = ("with time", "with its square root", "with charge")
+_BY_CHARGE = LAWS.index("with charge")
+# Evidence of one way or law over the next, as its natural logarithm, above which it is told
+# (Kass and Raftery, J. Am. Stat. Assoc. 90, 773, 1995: strong).
+STRONG = 3.0
 # Positions of a grain that a front is fitted to: more tell its three numbers little better.
 _FITTED = 300
 # Fewer positions that convert are no front.
@@ -24,13 +28,16 @@ _FEWEST = 8
 _BEGUN, _ENDED = 0.05, 0.95
 # Of both steps, from rich to mixed and on to poor, a place takes more than this in all.
 _WHOLLY = 1.8
+# Positions from its entry that are looked at for what may hide a front's beginning, and the share
+# of them that is bare where it is seen: some are misread. Chosen.
+_BESIDE, _BARE = 2, 0.75
 _HOUR_S = 3600.0  # by definition
 
 
 _OF_GRAINS = (
     *(f"{name}{end}" for name in ("begin", "speed", "advance", "direction")
       for end in ("", "_low", "_high")),
-    "end", "entry", "log_evidence_way", "log_evidence_law",
+    "end", "entry", "begin_seen", "log_evidence_way", "log_evidence_law",
 )  # fmt: skip
 
 
@@ -67,6 +74,7 @@ def fronts_of_grains(
     chain: Chain,
     smooth: Histories,
     label: np.ndarray,
+    bare: np.ndarray,
     which: np.ndarray,
     change: Interval,
     current: Current,
@@ -83,6 +91,8 @@ def fronts_of_grains(
         What scans saw, the chain fitted to that, and the histories that these give.
     label
         (y, x) grains of the first scan.
+    bare
+        (y, x) whether nothing lies there.
     which
         Numbers of the grains that convert, of `count`; others have none.
     change
@@ -108,10 +118,27 @@ def fronts_of_grains(
         depth = _depth(label == grain)
         for name, value in _front(seen, chain, smooth, own, depth, current, seed).items():
             found[name][grain] = value
+        found["begin_seen"][grain] = _seen_to_begin(
+            label == grain, bare, found["entry"][grain], found["direction"][grain]
+        )
+    found["begin_seen"] = found["begin_seen"] == 1
     for name in ("speed", "advance"):
         for end in ("", "_low", "_high"):
             found[f"{name}{end}"] *= step
     return found
+
+
+@dataclass(frozen=True)
+class _Lawful:
+    """The front of a grain that goes by one law, and the clock by which it goes."""
+
+    front: Front
+    courses: Courses
+    clock: np.ndarray  # (place, scan) s, or mA h passed
+
+    @property
+    def log_evidence(self) -> float:
+        return self.front.log_evidence
 
 
 def _front(
@@ -122,51 +149,68 @@ def _front(
     whole, own = own, own[:: max(1, -(-len(own) // _FITTED))]
     y, x = seen.y[own], seen.x[own]
 
-    def courses(clock: np.ndarray) -> Courses:
-        return fronts.courses(
+    def lawful(clock: np.ndarray, law: fronts.Law = "steady") -> _Lawful:
+        courses = fronts.courses(
             chain, seen.content[own], seen.stderr[own], clock[own], onward=current.onward
         )
+        return _Lawful(fronts.fit(courses, y, x, law=law, seed=seed), courses, clock)
 
-    by_time = courses(seen.time)
-    steady = fronts.fit(by_time, y, x, seed=seed)
-    parabolic = fronts.fit(by_time, y, x, law="parabolic", seed=seed)
-    evidence = [steady.log_evidence, parabolic.log_evidence, np.nan]
-    best, of_best, clock = steady, by_time, seen.time
-    if parabolic.log_evidence > steady.log_evidence:
-        best = parabolic
-    advance, speed = np.full(3, np.nan), best.speed
-    # Charge that passes back and forth by noise stands still.
-    passed = np.maximum.accumulate(current.sign * seen.charge, axis=1)
+    laws = [lawful(seen.time), lawful(seen.time, "parabolic")]
     if current.one_way:
-        by_charge = courses(passed)
-        with_charge = fronts.fit(by_charge, y, x, seed=seed)
-        evidence[2] = with_charge.log_evidence
-        advance = with_charge.speed
-        if with_charge.log_evidence > best.log_evidence:
-            best, of_best, clock = with_charge, by_charge, passed
-    begin = best.start + _before(best, seen, smooth, whole, own, clock)
-    if clock is passed:
-        lasts = best.ahead.max() / best.speed[0]
-        first, last = current.moments(best.start[0] + np.array([0.0, lasts]))
-        speed = advance * current.flowing(first, last) / _HOUR_S
-        begin = current.moments(begin)
-    # What hides where the front enters is passed unseen, up to a gap between scans, of which all
-    # moments are as likely.
-    gap = float(np.median(np.diff(np.nanmean(seen.time, axis=0)))) / np.sqrt(12.0)
-    error = np.hypot(np.nan_to_num(current.clock_error_s), gap)
-    off = NORMAL_95 * error * np.array([0.0, -1.0, 1.0])
+        # Charge that passes back and forth by noise stands still.
+        laws.append(lawful(np.maximum.accumulate(current.sign * seen.charge, axis=1)))
+    evidence = np.array([one.log_evidence for one in laws])
+    possible = [at for at in range(len(laws)) if evidence[at] > evidence.max() - STRONG]
+    # Where laws cannot be told apart, the one by which a front stops where the current does.
+    taken = _BY_CHARGE if _BY_CHARGE in possible else int(evidence.argmax())
+    told = {
+        at: _told(laws[at], seen, chain, smooth, whole, own, current, by_charge=at == _BY_CHARGE)
+        for at in possible
+    }
+    begins = np.array([begin for begin, _, _ in told.values()])
+    begin, speed, front = told[taken]
+    advance = np.full(3, np.nan)
+    if taken == _BY_CHARGE:
+        advance = front.speed
+    elif current.one_way:
+        advance = laws[_BY_CHARGE].front.speed
+    best = laws[taken]
     return {
-        "entry": best.entry,
-        "log_evidence_law": evidence,
+        "entry": front.entry,
+        "log_evidence_law": np.append(evidence, [np.nan] * (len(LAWS) - len(laws))),
         "log_evidence_way": [
             best.log_evidence,
-            fronts.log_evidence(of_best, depth[y, x][:, None], seed=seed),
-            fronts.log_evidence(of_best, np.zeros((len(own), 0)), seed=seed),
+            fronts.log_evidence(best.courses, depth[y, x][:, None], seed=seed),
+            fronts.log_evidence(best.courses, np.zeros((len(own), 0)), seed=seed),
         ],
-        **named_ends("begin", _widened(begin, off)),
+        **named_ends("begin", np.array([begin[0], begins[:, 1].min(), begins[:, 2].max()])),
         **named_ends("speed", speed), **named_ends("advance", advance),
-        **named_ends("direction", best.direction),
+        **named_ends("direction", front.direction),
     }  # fmt: skip
+
+
+def _told(
+    best: _Lawful, seen: Seen, chain: Chain, smooth: Histories, whole: np.ndarray,
+    own: np.ndarray, current: Current, *, by_charge: bool,
+) -> tuple[Interval, Interval, Front]:  # fmt: skip
+    """When a front begins, s, how fast it goes, positions a second, and the front itself."""
+    front, clock = best.front, best.clock
+    refined = bands.refine(
+        front, chain, seen.content[whole], seen.stderr[whole], clock[whole],
+        np.stack([seen.y[whole], seen.x[whole]], axis=1).astype("f8"), onward=current.onward,
+    )  # fmt: skip
+    if refined is None:
+        begin = front.start + _before(front, seen, smooth, whole, own, clock)
+    else:
+        front, begin = refined, refined.start
+    speed = front.speed
+    if by_charge:
+        lasts = front.ahead.max() / front.speed[0]
+        first, last = current.moments(front.start[0] + np.array([0.0, lasts]))
+        speed = front.speed * current.flowing(first, last) / _HOUR_S
+        begin = current.moments(begin)
+    error = NORMAL_95 * np.nan_to_num(current.clock_error_s)
+    return _widened(begin, error * np.array([0.0, -1.0, 1.0])), speed, front
 
 
 def _before(
@@ -181,7 +225,7 @@ def _before(
     way = np.radians(front.direction[0])
     along = np.array([np.sin(way), np.cos(way)])
     there = np.stack([seen.y, seen.x]).T @ along
-    further = there[own].min() - there[whole].min() + 0.5
+    further = there[own].min() - there[whole].min()
     # A scan stands for the time half way to its neighbours, so that this holds for passages that
     # are shorter than from scan to scan, too.
     stands = 0.5 * (clock[whole, 2:] - clock[whole, :-2])
@@ -189,6 +233,22 @@ def _before(
     mixed = (smooth.smooth[whole, 1:-1, 1] * stands).sum(axis=1)[converts]
     width = float(mixed.mean()) if converts.any() else 0.0
     return -further / front.speed[0] - 0.5 * width
+
+
+def _seen_to_begin(
+    inside: np.ndarray, bare: np.ndarray, entry: np.ndarray, direction: float
+) -> bool:
+    """Whether a front was seen to enter a grain: little but bare support lies before its entry.
+
+    Where another grain hides that, or the scan ends, the grain may have begun earlier.
+    """
+    way = np.radians(direction)
+    around = np.indices((2 * _BESIDE + 1,) * 2).reshape(2, -1) - _BESIDE
+    before = np.array([np.sin(way), np.cos(way)]) @ around < 0
+    before &= np.hypot(*around) <= _BESIDE
+    row, column = around[:, before] + np.rint(entry).astype(int)[:, None] + _BESIDE
+    own, free = (np.pad(one, _BESIDE)[row, column] for one in (inside, bare))
+    return bool(free[~own].mean() > _BARE) if (~own).any() else False
 
 
 def _widened(interval: Interval, by: np.ndarray) -> Interval:

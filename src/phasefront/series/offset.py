@@ -120,6 +120,7 @@ class _Grain(NamedTuple):
     after: np.ndarray  # (position, course) s
     before: np.ndarray
     place: np.ndarray  # (position, 3): 1, and rows and columns about the middle, scaled
+    astray: float  # probability of a course of a position whose change follows no front
 
     @classmethod
     def of(cls, found: Courses, place: np.ndarray) -> _Grain:
@@ -133,6 +134,8 @@ class _Grain(NamedTuple):
         return cls(
             probability / probability.sum(axis=1, keepdims=True), after, before,
             np.column_stack([np.ones(len(about)), about]),
+            # Any course of all that are possible is as likely then.
+            1.0 / found.log_likelihood.shape[1],
         )  # fmt: skip
 
     def fit(self, log_time: np.ndarray, passed: np.ndarray) -> float:
@@ -157,8 +160,7 @@ class _Grain(NamedTuple):
         ahead = (self.place @ values[:3])[:, None]
         below, above = (low - ahead) / scatter, (high - ahead) / scatter
         share = (self.probability * (ndtr(above) - ndtr(below))).sum(axis=1)
-        even = 1.0 / len(values)
-        likelihood = (1 - _ASTRAY) * share + _ASTRAY * even
+        likelihood = (1 - _ASTRAY) * share + _ASTRAY * self.astray
         falls, density = [], []
         for ends in (below, above):
             inside = np.where(np.isfinite(ends), ends, 0.0)

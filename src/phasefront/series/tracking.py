@@ -10,6 +10,7 @@ import xarray as xr
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.layouts.dimensions import named_ends
+from phasefront.layouts.phases import VACUUM
 from phasefront.layouts.series import SERIES
 from phasefront.series import changes, fronts, histories, offset, population
 from phasefront.series.aligned import Seen, field_of, see
@@ -87,8 +88,8 @@ def follow_series(
         clock_error_s=float(first["clock_offset_error_s"]),
     )  # fmt: skip
     fitted = fronts_of_grains(
-        seen, chain, smooth, label, np.flatnonzero(converts), change, current, step=step,
-        count=count, seed=seed,
+        seen, chain, smooth, label, phases[order[0]]["decision"].to_numpy() == VACUUM,
+        np.flatnonzero(converts), change, current, step=step, count=count, seed=seed,
     )  # fmt: skip
     known = of_grain["size"] > 0
     advanced = of_grain["converted"] if towards > 0 else 1.0 - of_grain["converted"]
@@ -169,23 +170,27 @@ def _towards(move: np.ndarray) -> float:
 
 def _by_grain(seen: Seen, smooth: Histories, unguided: Histories, count: int) -> dict:
     told = np.isfinite(seen.content).any(axis=1)
-    grain = seen.grain[told]
+    seen_now = np.where(np.isfinite(seen.content), changes.converted(smooth.single), np.nan)
+    return {
+        "converted": _means(seen, changes.converted(smooth.smooth), count),
+        "converted_single": _means(seen, seen_now, count),
+        **conversions(seen, unguided, count),
+        "size": np.bincount(seen.grain[told], minlength=count),
+    }
 
-    def mean(values: np.ndarray) -> np.ndarray:
-        columns = values[told].T
-        return np.stack([_mean_of(column, grain, count) for column in columns])
 
+def conversions(seen: Seen, unguided: Histories, count: int) -> dict[str, np.ndarray]:
+    """`moved` and `at_risk` (gap, grain) of SERIES, from histories that do not know the current."""
     before = changes.converted(unguided.smooth)[:, :-1]
     moved = changes.moves(unguided)
     left = before if moved.sum() < 0 else 1.0 - before
-    seen_now = np.where(np.isfinite(seen.content), changes.converted(smooth.single), np.nan)
-    return {
-        "converted": mean(changes.converted(smooth.smooth)),
-        "converted_single": mean(seen_now),
-        "moved": mean(moved),
-        "at_risk": mean(left),
-        "size": np.bincount(grain, minlength=count),
-    }
+    return {"moved": _means(seen, moved, count), "at_risk": _means(seen, left, count)}
+
+
+def _means(seen: Seen, values: np.ndarray, count: int) -> np.ndarray:
+    """Means (column, grain) of values (place, column) over the places that say something."""
+    told = np.isfinite(seen.content).any(axis=1)
+    return np.stack([_mean_of(column, seen.grain[told], count) for column in values[told].T])
 
 
 def _courses(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from phasefront.series.attribution import Attribution, attribute
+from phasefront.series.grain_fronts import STRONG
 
-# Evidence of one way or law over the next, as its natural logarithm, above which it is told
-# (Kass and Raftery, J. Am. Stat. Assoc. 90, 773, 1995: strong).
-_STRONG = 3.0
 _WAYS = {
     "front": "by a front straight through", "shell": "from the outline or the middle",
     "at once": "everywhere at once", "cannot be told": "in a way that cannot be told",
@@ -36,6 +36,7 @@ def grain_rows(series: Mapping[str, xr.Dataset]) -> pd.DataFrame:
                 for value in ("begin", "speed", "direction")
                 for quantity in (value, f"{value}_low", f"{value}_high")
             },
+            "begin_seen": bool(found["begin_seen"][grain]),
             "end": float(found["end"][grain]),
         }
         for name, found in series.items()
@@ -51,7 +52,7 @@ def likeliest(found: xr.Dataset, kind: str, grain: int) -> str:
     if not known.size:
         return ""
     order = known[np.argsort(evidence[known])[::-1]]
-    if known.size > 1 and evidence[order[0]] - evidence[order[1]] < _STRONG:
+    if known.size > 1 and evidence[order[0]] - evidence[order[1]] < STRONG:
         return "cannot be told"
     return str(found[kind].to_numpy()[order[0]])
 
@@ -66,9 +67,13 @@ def summary(series: Mapping[str, xr.Dataset], alignments: Mapping[str, xr.Datase
     }
 
 
-def sentences(series: Mapping[str, xr.Dataset]) -> list[str]:
-    """What each series says of how grains convert, by which cause."""
-    return [_sentence(name, found, attribute(name, series)) for name, found in series.items()]
+def sentences(judged: Sequence[Path]) -> dict[str, str]:
+    """What each series says of how grains convert, by which cause, by name.
+
+    `judged` is the file that holds a `summary`; none in a run without series.
+    """
+    summaries = [json.loads(path.read_text(encoding="utf-8")) for path in judged]
+    return {one["series"]: one["sentence"] for found in summaries for one in found["series"]}
 
 
 def _summary_of(name: str, found: xr.Dataset, aligned: xr.Dataset, cause: Attribution) -> dict:

@@ -25,12 +25,12 @@ class SeriesPart:
 
 
 def series_parts(
-    series: Mapping[str, xr.Dataset], sentences: Sequence[str], phases: Sequence[Mapping]
+    series: Mapping[str, xr.Dataset], sentences: Mapping[str, str], phases: Sequence[Mapping]
 ) -> list[SeriesPart]:
     """Of each series (SERIES by name), with a sentence on it; `phases` are those of the page."""
     return [
-        SeriesPart(_facts(found, sentence, phases), _arrays(found))
-        for found, sentence in zip(series.values(), sentences, strict=True)
+        SeriesPart(_facts(found, sentences[name], phases), _arrays(found))
+        for name, found in series.items()
     ]
 
 

@@ -1,0 +1,82 @@
+"""The band at a front, fitted to contents of made grains whose front is known."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from phasefront.series import bands, fronts, histories
+from phasefront.series.grain_fronts import _seen_to_begin
+from phasefront.series.histories import Gaps
+
+SCANS, FIRST, BAND = 16, 400.0, 60.0
+
+
+def made(seed, *, angle, onward=True, misread=0.0, shaken=0.0):
+    """A round grain through which a front goes at 0.016 a second: fits by times and by contents.
+
+    Scans see the front `shaken` places beside where it is (standard deviation).
+    """
+    rng = np.random.default_rng(seed)
+    y, x = np.nonzero(np.hypot(*(np.mgrid[:24, :24] - 12.0)) < 8)
+    time = 100.0 * np.arange(SCANS) + 3.0 * y[:, None] + 0.1 * x[:, None]
+    ahead = (y - 12) * np.sin(np.deg2rad(angle)) + (x - 12) * np.cos(np.deg2rad(angle))
+    passing = FIRST + BAND / 2 + (ahead - ahead.min()) / 0.016
+    beside = shaken / 0.016 * rng.normal(size=SCANS)
+    share = np.clip((passing[:, None] + beside - time) / BAND + 0.5, 0, 1)
+    share = share if onward else 1 - share
+    stderr = np.full(share.shape, 0.1)
+    content = 2 + share + 0.07 * rng.normal(size=share.shape) + 0.07 * rng.normal(size=(len(y), 1))
+    wrong = rng.random(share.shape) < misread
+    content = np.where(wrong, rng.uniform(2, 3, share.shape), content)
+    gaps = Gaps(*((np.ones(SCANS - 1), np.zeros(SCANS - 1)) if onward else
+                  (np.zeros(SCANS - 1), np.ones(SCANS - 1))))  # fmt: skip
+    chain = histories.fit(content, stderr, gaps, (3.0, 2.0))
+    found = fronts.fit(fronts.courses(chain, content, stderr, time, onward=onward), y, x, seed=seed)
+    place = np.stack([y, x], axis=1).astype("f8")
+    return found, bands.refine(found, chain, content, stderr, time, place, onward=onward)
+
+
+@pytest.mark.parametrize("onward", [True, False])
+@pytest.mark.parametrize("angle", [0, 90, 217])
+def test_a_band_tells_its_front_to_a_part_of_the_way_between_places(angle, onward):
+    _, found = made(angle, angle=angle, onward=onward)
+    assert found.start[0] == pytest.approx(FIRST, abs=10)  # of 62 s from place to place
+    assert found.start[1] < FIRST < found.start[2] < found.start[1] + 80
+    assert found.speed[0] == pytest.approx(0.016, rel=0.02)
+    assert found.speed[1] < 0.016 < found.speed[2]
+    assert abs((found.direction[0] - angle + 180) % 360 - 180) < 1.5
+
+
+@settings(max_examples=6, deadline=None)
+@given(seed=st.integers(0, 1000), angle=st.floats(0, 360))
+def test_contents_tell_where_a_front_is_whichever_way_it_goes(seed, angle):
+    by_times, by_contents = made(seed, angle=angle)
+    assert by_contents.start[0] == pytest.approx(FIRST, abs=20)
+    assert by_contents.start[1] < FIRST < by_contents.start[2]
+    assert by_contents.positions == by_times.positions
+    assert by_contents.ahead.min() == 0
+
+
+def test_misread_places_hardly_move_it():
+    _, found = made(4, angle=30, misread=0.03)
+    assert found.start[0] == pytest.approx(FIRST, abs=20)
+
+
+def test_scans_that_lie_badly_on_the_first_widen_its_interval():
+    _, still = made(5, angle=30)
+    _, shaken = made(5, angle=30, shaken=0.5)
+    assert np.ptp(shaken.start) > 1.2 * np.ptp(still.start)
+    assert shaken.start[1] < FIRST < shaken.start[2]
+
+
+def test_a_front_is_seen_to_begin_where_bare_support_lies_before_it():
+    inside = np.zeros((12, 12), bool)
+    inside[3:9, 3:9] = True
+    entry = np.array([5.0, 3.0])
+    assert _seen_to_begin(inside, ~inside, entry, 0.0)
+    covered = ~inside & (np.arange(12) > 2)[None]  # another grain lies at its left
+    assert not _seen_to_begin(inside, covered, entry, 0.0)
+    cut = np.zeros((12, 12), bool)
+    cut[3:9, :6] = True
+    assert not _seen_to_begin(cut, ~cut, np.array([5.0, 0.0]), 0.0)
