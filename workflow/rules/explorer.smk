@@ -26,6 +26,14 @@ rule draw_explorer:
         series=result("series/{series}.nc", series=PLAN.series),
         correlations=result("correlations/{stack}.nc", stack=laid(PLAN.stacks)),
         registrations=result("registrations/{stack}.nc", stack=laid(PLAN.stacks)),
+        spectra=result(
+            "spectra/{stack}.nc",
+            stack=[
+                one
+                for one in laid(PLAN.stacks)
+                if PLAN.stacks.loc[one, "kind"] != "map"
+            ],
+        ),
         spots=result("spots/{scan}.nc", scan=PLAN.analysed_scans),
         orientations=result("orientations/{scan}.nc", scan=PLAN.analysed_scans),
         calibration=result("calibration/{scan}.nc", scan=RAW_SCANS),
@@ -57,7 +65,7 @@ rule draw_explorer:
         " --conclusion {input.conclusion} --phases {input.phases} --grains {input.grains}"
         " --interfaces {input.interfaces} --mechanisms {input.mechanisms} --cells {input.cells}"
         " --series {input.series} --correlations {input.correlations}"
-        " --registrations {input.registrations}"
+        " --registrations {input.registrations} --spectra {input.spectra}"
         " --spots {input.spots} --orientations {input.orientations}"
         " --calibration {input.calibration} --description {input.description}"
         " --raw {input.raw:q} --cifs {input.cifs:q} --program {input.program}"
