@@ -21,8 +21,9 @@ from phasefront.virtual.map_checks import WITHIN_95, place_errors
 from phasefront.virtual.modalities import Instrument, VirtualPair, make_pair
 
 FIRST, PAIRS = 20261129, 48
-# Ions per formula unit that two calibrations may differ by.
-_OFFSET = 0.1
+# Ions per formula unit that two calibrations may differ by, and that unrelated maps both change by
+# for a standard deviation of thickness, when they follow it.
+_OFFSET, _OF_THICKNESS = 0.1, 0.5
 
 
 def drawn_instrument(seed: int) -> Instrument:
@@ -44,9 +45,14 @@ def _row(seed: int) -> dict:
     pair = make_pair(seed, drawn_instrument(seed))
     begun = time.perf_counter()
     laid = lay(pair.moving, pair.fixed, pair.label)
-    seconds = time.perf_counter() - begun
+    return row_of(seed, pair, laid, time.perf_counter() - begun)
+
+
+def row_of(seed: int, pair: VirtualPair, laid: Laid, seconds: float) -> dict:
+    """What a pair's registration is worth, and what correlations make of it."""
     off, held, pull = _errors(pair, laid)
     same, other = (_verdict(pair, laid, one) for one in (pair.chemistry, pair.unrelated))
+    thick = _verdict(pair, laid, pair.unrelated, of_thickness=_OF_THICKNESS)
     slope = same.whole.slope
     return {
         "seed": seed, "status": laid.status.name.lower(), "mirror": laid.mirrored == pair.mirrored,
@@ -57,6 +63,8 @@ def _row(seed: int) -> dict:
         "effective": same.whole.effective, "points": same.whole.points,
         "other_answer": other.answer, "other_chance": other.whole.chance,
         "other_partial_chance": other.whole.partial_chance,
+        "thick_chance": thick.whole.chance, "thick_partial_chance": thick.whole.partial_chance,
+        "thick_answer": thick.answer,
     }  # fmt: skip
 
 
@@ -73,10 +81,15 @@ def _errors(pair: VirtualPair, laid: Laid) -> tuple[float, float, float]:
     )  # fmt: skip
 
 
-def _verdict(pair: VirtualPair, laid: Laid, chemistry: np.ndarray) -> Verdict:
+def _verdict(
+    pair: VirtualPair, laid: Laid, chemistry: np.ndarray, *, of_thickness: float = 0.0
+) -> Verdict:
+    """`of_thickness` is what both change by, in ions, for a standard deviation of thickness."""
     fixed, moving = pair.fixed, pair.moving
+    chemistry = chemistry + of_thickness * moving.value / np.nanstd(moving.value)
+    structure = pair.structure + of_thickness * fixed.value / np.nanstd(fixed.value)
     return follow(
-        Quantity(pair.structure, pair.structure_stderr, fixed.pixel_nm, fixed.resolution_nm),
+        Quantity(structure, pair.structure_stderr, fixed.pixel_nm, fixed.resolution_nm),
         Quantity(chemistry, pair.chemistry_stderr, moving.pixel_nm, moving.resolution_nm),
         np.clip(fixed.value, 0, None), pair.label, laid, Expected(1.0, _OFFSET),
     )  # fmt: skip
@@ -101,6 +114,10 @@ def summary(rows: list[dict]) -> dict:
         "agree": _share(row["answer"] == "agree" for row in accepted),
         "disagree": _share(row["answer"] == "disagree" for row in accepted),
         "unrelated_correlated": _share(row["other_chance"] < 0.05 for row in accepted),
+        "unrelated_of_thickness_correlated": _share(
+            max(row["thick_chance"], row["thick_partial_chance"]) < 0.05 for row in accepted
+        ),
+        "unrelated_of_thickness_agree": _share(row["thick_answer"] == "agree" for row in accepted),
         "unrelated_agree": _share(row["other_answer"] == "agree" for row in accepted),
         "unrelated_disagree": _share(row["other_answer"] == "disagree" for row in accepted),
         "seconds_most": max(row["seconds"] for row in rows),
