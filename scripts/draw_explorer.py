@@ -28,7 +28,7 @@ def draw_explorer(job):
     shown = assembly.read_scans(rows, vars(job), job.cameras.root)
     mechanisms = [netcdf.read(path, MECHANISMS) for path in job.mechanisms]
     followed = netcdf.read_all(job.series, SERIES, key="series")
-    laid = LaidMaps.read(job.correlations, job.registrations)
+    laid = LaidMaps.read(job.correlations, job.registrations, job.spectra)
     embedded = assembly.embedded_patterns(rows, shown, job.raw, job.settings.patterns_mb)
     run = assembly.whole_run(
         job.name,
@@ -60,10 +60,10 @@ if __name__ == "__main__":
     job.input("grains", "grains of every scan", many=True)
     job.input("interfaces", "interfaces inside their grains", many=True)
     job.input("mechanisms", "how grains convert; none without scans", many=True)
-    job.input("cells", "cells of particles", many=True).input("judged", "series.json", many=True)
-    job.input("series", "what in situ series went through", many=True)
-    job.input("correlations", "maps of chemistry on scans", many=True)
-    job.input("registrations", "where they lie", many=True).input("spots", "spots", many=True)
+    job.input("cells", "of particles", many=True).input("series", "in situ series", many=True)
+    job.input("judged", "of series", many=True).input("correlations", "laid maps", many=True)
+    job.input("registrations", "where they lie", many=True)
+    job.input("spectra", "fitted spectra", many=True).input("spots", "spots", many=True)
     job.input("orientations", "orientations under each phase", many=True)
     job.input("calibration", "calibrations", many=True).input("description", "scans", many=True)
     job.input("raw", "raw scans", many=True)

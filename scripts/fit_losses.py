@@ -7,9 +7,9 @@ from phasefront.records.job import Job
 def fit_losses(job):
     import numpy as np
 
-    from phasefront.chemistry import dose, losses, maps
+    from phasefront.chemistry import dose, fitted, losses, maps
     from phasefront.core import netcdf
-    from phasefront.layouts.chemistry import CHEMISTRY
+    from phasefront.layouts.chemistry import CHEMISTRY, SPECTRA
     from phasefront.layouts.stacks import STACK
 
     settings = job.settings
@@ -18,7 +18,7 @@ def fit_losses(job):
         for path, edge in zip(job.sections, settings.edges, strict=True)
     ]
     cores = [netcdf.read(path, STACK) for path in job.core]
-    fitted = [
+    fits = [
         losses.fit_ratio(
             core,
             netcdf.read(low, STACK),
@@ -31,18 +31,26 @@ def fit_losses(job):
         for core, low in zip(cores, job.low, strict=True)
     ]
     before = None
-    if len(fitted) > 1:
+    if len(fits) > 1:
         before = dose.to_zero_dose(
-            np.stack([one.value for one in fitted]),
-            np.stack([one.standard_error for one in fitted]),
+            np.stack([one.value for one in fits]),
+            np.stack([one.standard_error for one in fits]),
             dose.middle_doses([one.electrons_per_nm2 for one in job.doses]),
             cores[0].attrs["stack"],
         )
-    found = maps.ratio_map(fitted[0], cores[0], elements=settings.ratio, before=before)
+    found = maps.ratio_map(fits[0], cores[0], elements=settings.ratio, before=before)
     if settings.formula_atoms is not None:
         found = maps.ions_of_ratio(found, settings.formula_atoms)
     print(found.attrs["warnings"])
     netcdf.write(found, job.chemistry, CHEMISTRY)
+    spectra = fitted.spectra_dataset(
+        fits[0].spectra,
+        cores[0].attrs["stack"],
+        quantity="energy loss",
+        unit="counts",
+        note="" if before is None else "of the first scan, before it is extrapolated to no dose",
+    )
+    netcdf.write(spectra, job.spectra, SPECTRA)
 
 
 if __name__ == "__main__":
@@ -52,4 +60,5 @@ if __name__ == "__main__":
     job.input("sections", "cross sections, in the order of the config's edges", many=True)
     job.settings("doses", list[RepeatDoses]).settings("settings", LossSettings)
     job.output("chemistry", "netCDF file to write")
+    job.output("spectra", "netCDF file of spectra and their fits to write")
     job.run(fit_losses)

@@ -5,14 +5,14 @@ from phasefront.records.job import Job
 
 
 def fit_valence(job):
-    from phasefront.chemistry import maps, valence
+    from phasefront.chemistry import fitted, maps, valence
     from phasefront.chemistry.references import read_references
     from phasefront.core import netcdf
-    from phasefront.layouts.chemistry import CHEMISTRY
+    from phasefront.layouts.chemistry import CHEMISTRY, SPECTRA
     from phasefront.layouts.stacks import DENSITY
 
     settings, density = job.settings, netcdf.read(job.density, DENSITY)
-    fitted = valence.fit_valence(
+    fit = valence.fit_valence(
         density,
         read_references(
             job.references,
@@ -24,12 +24,16 @@ def fit_valence(job):
         max_shift_ev=settings.max_shift_ev,
         max_error=settings.max_error,
     )
-    for warning in fitted.warnings:
+    for warning in fit.warnings:
         print(warning)
-    found = maps.valence_map(fitted, density)
+    found = maps.valence_map(fit, density)
     if settings.ion_content is not None:
         found = maps.ion_content(found, **settings.ion_content.model_dump())
     netcdf.write(found, job.chemistry, CHEMISTRY)
+    spectra = fitted.spectra_dataset(
+        fit.spectra, density.attrs["stack"], quantity="optical density", unit="1"
+    )
+    netcdf.write(spectra, job.spectra, SPECTRA)
 
 
 if __name__ == "__main__":
@@ -37,4 +41,5 @@ if __name__ == "__main__":
     job.input("density", "optical density of the stack")
     job.input("references", "reference spectra, in the order of the config's", many=True)
     job.settings("settings", ChemistrySettings).output("chemistry", "netCDF file to write")
+    job.output("spectra", "netCDF file of spectra and their fits to write")
     job.run(fit_valence)

@@ -151,6 +151,24 @@ def test_a_slope_is_not_flattened_by_errors_of_the_predictor():
     assert 0.3 < pull.std() < 1.4
 
 
+def test_thin_edges_that_are_noisier_are_not_taken_for_likeness_of_neighbours():
+    """Pixels far apart differ by more than near ones there, and are independent all the same."""
+    rng = np.random.default_rng(8)
+    noise = np.where(np.hypot(*np.mgrid[-20:20, -20:20]) > 14, 0.6, 0.1)
+    pulls, number = [], []
+    for _ in range(60):
+        x = smooth(rng, 4)
+        y = np.where(ROUND, x + noise * rng.standard_normal(x.shape), np.nan)
+        seen = np.where(ROUND, x + 0.05 * rng.standard_normal(x.shape), np.nan)
+        line = fit_line(seen, y, np.full(x.shape, 0.05), noise)
+        pulls.append((line.slope - 1) / np.sqrt(line.variance))
+        number.append(line.effective_number)
+    assert 0.75 < np.std(pulls) < 1.2
+    assert np.median(number) > 0.5 * ROUND.sum()
+    blind = fit_line(seen, y, np.full(x.shape, 0.05))
+    assert blind.effective_number < 0.5 * number[-1]
+
+
 def test_a_predictor_of_errors_alone_has_no_slope():
     rng = np.random.default_rng(7)
     x = rng.standard_normal(200)
@@ -241,6 +259,21 @@ def test_chemistry_of_another_field_does_not_agree(agreeing):
         *of_pair(pair, pair.unrelated), laid_as(pair.placement, 4.0), Expected(1.0, 0.1)
     )
     assert verdict.answer != "agree"
+
+
+def test_unrelated_maps_that_both_follow_thickness_are_told_from_related_ones():
+    """Fronts of directions drawn anew; thickness is in both, and what it explains is taken off."""
+    chances = []
+    for seed in range(900, 915):
+        pair = make_pair(seed, Instrument(photons=2e4))
+        thick = np.nan_to_num(pair.moving.value)
+        chemistry = pair.unrelated + 0.5 * thick / thick.std()
+        structure, measured, thickness, label = of_pair(pair, chemistry)
+        structure = replace(structure, value=structure.value + 0.5 * thickness / thickness.std())
+        laid = laid_as(pair.placement, number=3)
+        whole = follow(structure, measured, thickness, label, laid, Expected(1.0, 0.1)).whole
+        chances.append(max(whole.chance, whole.partial_chance))
+    assert np.sum(np.array(chances) < 0.05) <= 2
 
 
 def test_chemistry_of_half_the_slope_disagrees(agreeing):

@@ -17,10 +17,11 @@ from sources import compare, make_fractions
 from stages import build_phases
 
 from phasefront.core import netcdf
+from phasefront.layouts.chemistry import SPECTRA
 from phasefront.layouts.correlation import CORRELATION
 from phasefront.layouts.phases import MIXED, UNDECIDED, VACUUM
 from phasefront.layouts.registration import ACCEPTED, REGISTRATION
-from phasefront.report.explorer import charts, page, patterns, payload
+from phasefront.report.explorer import charts, page, patterns, payload, spectra
 from phasefront.report.explorer.laid import LaidMaps
 from phasefront.report.explorer.packing import FINE, pack, rounded
 
@@ -175,7 +176,7 @@ def test_no_text_ends_its_element():
     comparison = compare(stem={"half": make_fractions()})
     facts = {
         "run": "r", "ion": "Na", "note": "n",
-        "phases": [{"name": n, "label": HOSTILE, "colour": "#000000"} for n in "abc"],
+        "phases": [{"name": n, "label": HOSTILE, "colour": "#000000"} for n in "abc"], "laid": [],
     }  # fmt: skip
     run = page.Run(facts, HOSTILE, HOSTILE, comparison, {}, [])
     text = "".join(page.compose(run, [], [], "const one = '</script>';", "p { margin: 0 }"))
@@ -210,10 +211,66 @@ def test_the_page_has_laid_maps_of_their_scan_and_none_that_were_not_accepted(tm
         ):  # fmt: skip
             paths.append(tmp_path / f"{name}-{len(paths)}-{layout.title[:5]}.nc")
             netcdf.write(found, paths[-1], layout)
-    laid = LaidMaps.read(correlations, registrations)
+    laid = LaidMaps.read(correlations, registrations, [])
     assert [one["stack"] for one in laid.facts()] == ["stxm", "eels"]
-    assert laid.facts()[0] == {"stack": "stxm", "quantity": "ion content", "unit": "1"}
+    said = {"stack": "stxm", "quantity": "ion content", "unit": "1", "spectrum": None}
+    assert laid.facts()[0] == said
     arrays = laid.arrays("a")
     assert set(arrays) == {"laid_stxm", "laid_stxm_stderr", "laid_stxm_place"}
     np.testing.assert_allclose(unpacked(arrays["laid_stxm_stderr"]), 0.13, rtol=2e-3)
     np.testing.assert_allclose(unpacked(arrays["laid_stxm_place"]), 6.0)
+
+
+def spectra_of(shape, energies=20, parts=("V3+", "background")):
+    """SPECTRA of a map of `shape` whose every number is its own, its last row not fitted."""
+    size = (energies, *shape)
+    measured = np.arange(np.prod(size), dtype="f4").reshape(size)
+    model = np.stack([measured / 4, measured * 3 / 4])
+    model[:, :, -1] = np.nan
+    return example(
+        SPECTRA, energy=np.linspace(500, 530, energies), measured=measured, measured_stderr=0.5,
+        part=list(parts), model=model, map="stxm", quantity="optical density", unit="1",
+    )  # fmt: skip
+
+
+def turned_over(shape, step):
+    """REGISTRATION of a map of `shape` on a grid of the same pixels, its columns run backwards."""
+    start = np.stack([step * np.arange(shape[0]), np.full(shape[0], step * (shape[1] - 1))], axis=1)
+    return example(
+        REGISTRATION, row_start=start, column_step=[0.0, -step], draw=2, scan_step_nm=step,
+        map="stxm", scan="a", status=ACCEPTED,
+    )  # fmt: skip
+
+
+def test_positions_have_the_spectrum_of_the_pixel_that_lies_there():
+    shape, step = (6, 7), 20.0
+    one, known = spectra_of(shape), np.ones(shape, bool)
+    known[0, 0] = False
+    found = {
+        k: unpacked(v) for k, v in spectra.arrays(one, turned_over(shape, step), known).items()
+    }
+    for y, x in np.ndindex(shape):
+        at = found["pixel"][y, x]
+        if y == 5 or not known[y, x]:  # not fitted, or nothing is known of the map there
+            assert at == -1
+            continue
+        assert (found["pixel_row"][at], found["pixel_column"][at]) == (y, 6 - x)
+        own = one["measured"].values[:, y, 6 - x]
+        np.testing.assert_allclose(found["measured"][at], own, rtol=2e-4)
+        np.testing.assert_allclose(found["model"][at].sum(axis=0), own, rtol=2e-4)
+
+
+@given(st.integers(1, 30), st.integers(5, 30))
+@settings(max_examples=15, deadline=None)
+def test_spectra_never_take_more_than_their_room(share, side):
+    shape = (side, side)
+    one, whole = spectra_of(shape), 4 * 20 * side * side
+    room = max(whole // share, 4 * 20)
+    found = spectra.arrays(one, turned_over(shape, 20.0), np.ones(shape, bool), room)
+    model, pixel = unpacked(found["model"]), unpacked(found["pixel"])
+    assert 0 < len(model) * 4 * 20 <= room
+    rows, columns = (unpacked(found[f"pixel_{name}"]) for name in ("row", "column"))
+    for y, x in np.argwhere(pixel >= 0):
+        at = pixel[y, x]
+        for kept, own in ((rows, y), (columns, side - 1 - x)):
+            assert abs(kept[at] - own) == np.abs(kept - own).min()

@@ -8,6 +8,7 @@ from virtual_stacks import grains
 
 from phasefront.chemistry import low_loss
 from phasefront.chemistry.dose import middle_doses, to_zero_dose
+from phasefront.chemistry.fitted import averaged, windows
 from phasefront.chemistry.losses import CrossSection, fit_ratio
 from phasefront.core.errors import InputError
 from phasefront.layouts.chemistry import Told
@@ -128,6 +129,31 @@ def test_with_the_same_cross_sections_only_noise_is_left(made):
     assert abs(z.mean()) < 0.8
     assert 0.6 < z.std() < 1.4
     assert 0.7 < np.median(found.misfit) < 1.5
+
+
+def test_the_spectra_are_means_of_counts_and_their_parts_sum_to_the_fit(made):
+    _, _, low, core = made
+    found = fitted(core, low)
+    spectra, told = found.spectra, found.told == Told.TOLD
+    assert spectra.names == ("V", "O", "F", "Na", "fine structure", "background")
+    energy = core["energy"].values
+    assert len(spectra.energy) == 96 and (np.diff(spectra.energy) > 0).all()
+    assert energy[0] <= spectra.energy[0] and spectra.energy[-1] <= energy[-1]
+    left = (spectra.measured - spectra.parts.sum(axis=0)) / spectra.stderr
+    # Means, with the errors of means: pixels differ by counting alone.
+    assert np.std(left[:, told]) == pytest.approx(1.0, abs=0.2)
+    # No edge before its onset, however it was scattered.
+    before = spectra.energy < EDGES["Na"][0] - 40
+    assert np.abs(spectra.parts[3, before]).max() < 1e-3 * spectra.parts[3].max()
+
+
+@pytest.mark.parametrize("channels", [1, 95, 96, 97, 860])
+def test_windows_hold_every_channel_once(channels):
+    starts = windows(channels)
+    values = np.random.default_rng(channels).normal(size=(2, channels))
+    lengths = np.diff(np.append(starts, channels))
+    assert len(starts) == min(channels, 96) and np.ptp(lengths) <= 1
+    np.testing.assert_allclose((averaged(values, starts) * lengths).sum(-1), values.sum(-1))
 
 
 def test_thickness_over_the_mean_free_path_is_found(made):

@@ -25,6 +25,7 @@ from phasefront.registration.placement import Placement
 from phasefront.registration.result import as_dataset
 from phasefront.report.figures import correlation as pictures
 from phasefront.report.figures import style
+from phasefront.report.figures.registration import draw_registration
 from phasefront.report.jobs import Jobs
 from phasefront.report.methods_of_stacks import tell_correlations, tell_registrations
 from phasefront.virtual.modalities import make_pair
@@ -124,6 +125,18 @@ def test_a_map_that_is_not_laid_has_no_number_and_says_why(pair, status):
     assert made.sizes["draw"] == 0
     assert made["points"].to_numpy().tolist() == [0]
     assert len(drawn(pair, made)) > 1000
+
+
+def test_a_map_that_was_not_fitted_is_told_drawn_and_written_without_a_chi_squared(pair, tmp_path):
+    laid = laid_as_it_truly_lies(pair, Status.REFUSED, "no part of it looks like g1")
+    laid = replace(laid, chi_squared=np.nan, scale_stderr=np.nan, optima=())
+    _, said = found(pair, laid)
+    assert json.loads(json.dumps(said, allow_nan=False))["registration"]["chi_squared"] is None
+    registration = as_dataset(laid, pair.moving, pair.fixed, pair.label, scan="g1")
+    grains = example(GRAINS, label=pair.label, scan_step_nm=15.0)
+    figure = draw_registration(registration, grains)
+    assert "no part of it looks like g1" in figure.get_suptitle()
+    assert "nan" not in figure.get_suptitle()
 
 
 def test_what_all_pixels_are_off_by_together_is_no_disagreement(pair):

@@ -77,6 +77,43 @@ def test_draws_scatter_as_two_measurements_together_err():
     np.testing.assert_allclose(content.draws.std(axis=0)[ROUND].mean(), NOISE / 2**0.5, rtol=0.05)
 
 
+def test_draws_carry_what_all_positions_of_a_map_share():
+    """Chemistry weighs half: half of its offset, and of its factor about its mean."""
+    field = np.where(ROUND, front(0), np.nan)
+    error = np.where(ROUND, 1e-6, np.nan)
+    found = combined.combine(
+        field, error, field, error, np.repeat(field[None], 3000, axis=0), resolution=0, seed=3,
+        offset=0.2, factor=0.3,
+    )  # fmt: skip
+    off = (found.draws - field)[:, ROUND]
+    assert off.mean(axis=1).std() == pytest.approx(0.1, rel=0.05)
+    about = field[ROUND] - field[ROUND].mean()
+    slopes = (off - off.mean(axis=1, keepdims=True)) @ about / (about @ about)
+    assert slopes.std() == pytest.approx(0.15, rel=0.05)
+    np.testing.assert_allclose(found.value[ROUND], field[ROUND])
+
+
+def test_an_axis_that_one_map_is_off_along_is_within_its_interval():
+    """Where chemistry is the surer, its offset turns the gradient: intervals must hold that."""
+    held = {True: [], False: []}
+    rng = np.random.default_rng(11)
+    stderr = [np.where(ROUND, NOISE * np.exp(sign * Y / 6), np.nan) for sign in (1, -1)]
+    truth = 2.5 + 0.015 * X
+    for seed in range(40):
+        off = 0.15 * rng.normal()
+        seen = [truth + one * rng.normal(size=truth.shape) for one in stderr]
+        seen = [np.where(ROUND, one, np.nan) for one in (seen[0], seen[1] + off)]
+        for told in held:
+            content = combined.combine(
+                seen[0], stderr[0], seen[1], stderr[1], np.repeat(seen[1][None], 60, axis=0),
+                resolution=0, seed=seed, offset=0.15 * told,
+            )  # fmt: skip
+            found = gradients.axis_of(content.value, content.draws, seed=seed).direction
+            wide = found[2] - found[1] >= 180
+            held[told].append(wide or apart(found[0], 0) <= max(found[2] - found[0], 1e-9))
+    assert np.mean(held[True]) >= 0.85 > np.mean(held[False])
+
+
 # ---------------------------------------------------------------------------------- the axis
 
 
@@ -219,6 +256,24 @@ def test_a_front_along_a_channel_lies_along_it_whatever_the_quantity(slope):
     assert found.attrs["channel_chance"] < 0.06
     along = found.sel(way="along")["profile"].to_numpy()[0]
     assert np.ptp(along[np.isfinite(along)]) == pytest.approx(1.0, abs=0.1)
+
+
+def test_a_grain_is_traced_alike_wherever_it_lies_on_the_scan():
+    """It is looked at in its own box: a wide margin changes nothing but the surrogates' numbers."""
+    near = traced(*laid(60.0))
+    correlation, grains = laid(60.0)
+    margin = {"y": (7, 20), "x": (30, 4)}
+    wide = correlation.pad(margin, constant_values=np.nan)
+    label = np.pad(grains["label"].to_numpy(), list(margin.values()), constant_values=-1)
+    far = traced(wide, example(GRAINS, label=label, rotation=grains["rotation"].to_numpy()))
+    assert far["content"].shape == (51, 58)
+    # Draws' noise differs, for it is that of a larger map.
+    assert apart(far["direction"].item(), near["direction"].item()) < 1
+    assert far["anisotropy"].item() == pytest.approx(near["anisotropy"].item(), abs=0.02)
+    assert far["chance"].item() == pytest.approx(near["chance"].item(), abs=0.1)
+    np.testing.assert_allclose(
+        far["content"].to_numpy()[7:31, 30:54], near["content"].to_numpy(), equal_nan=True
+    )
 
 
 def test_a_map_that_is_not_laid_tells_no_pathway():

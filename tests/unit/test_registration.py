@@ -1,5 +1,7 @@
 """Laying maps of other instruments on scans: virtual pairs of known placement, and a real one."""
 
+from dataclasses import replace
+
 import h5py
 import numpy as np
 import pytest
@@ -9,12 +11,14 @@ from scipy import ndimage
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
+from phasefront.correlation.following import nothing
+from phasefront.correlation.verdict import Expected, judge
 from phasefront.layouts.registration import REGISTRATION
-from phasefront.registration import landmarks
+from phasefront.registration import landmarks, laying
 from phasefront.registration.channels import Channel, contrast_groups, extra_sigma
-from phasefront.registration.laying import Status, lay
+from phasefront.registration.laying import DRAWS, Status, lay
 from phasefront.registration.placement import Placement, similarity
-from phasefront.registration.result import as_dataset, placements
+from phasefront.registration.result import as_dataset, laid_of, placements
 from phasefront.virtual.modalities import Instrument, make_pair
 
 SEED = 2
@@ -144,6 +148,31 @@ def test_images_of_two_specimens_are_not_accepted(pair):
     found = lay(other.moving, pair.fixed, pair.label)
     assert found.status != Status.ACCEPTED
     assert found.why
+
+
+@pytest.mark.parametrize("correlation", [None, 0.0], ids=["the fit leaves the scan", "no start"])
+def test_a_map_like_nothing_on_the_scan_is_refused_and_its_file_says_why(
+    tmp_path, monkeypatch, correlation
+):
+    """A hole where the scan has a grain: no part grows with thickness as the scan does."""
+    if correlation is not None:
+        alike = laying.find_starts
+        monkeypatch.setattr(laying, "find_starts", lambda *images, **given: [
+            one._replace(correlation=correlation) for one in alike(*images, **given)])  # fmt: skip
+    fixed = dome((60, 60), 15.0, squeeze=1.4, seed=1)
+    hole = dome((30, 30), 30.0, squeeze=1.4, seed=2)
+    hole = replace(hole, value=hole.value.max() - hole.value)
+    label = np.where(fixed.value > 0.2 * fixed.value.max(), 0, -1)
+    found = lay(hole, [fixed, fixed], label)
+    assert found.status == Status.REFUSED and "no part of it looks like" in found.why
+    # Nobody takes it for a sure place: draws lie all over.
+    assert len(found.draws) == DRAWS and np.median(found.spread_nm(30)) > 100
+    said = as_dataset(found, hole, fixed, label, scan="g1")
+    netcdf.write(said, tmp_path / "r.nc", REGISTRATION)
+    again = laid_of(netcdf.read(tmp_path / "r.nc", REGISTRATION))
+    assert again.status == Status.REFUSED and again.why == found.why and again.optima == ()
+    answer, why = judge(nothing(0), again, Expected(1.0, 0.1))
+    assert answer == "cannot tell" and found.why in why
 
 
 def test_a_heap_that_is_its_own_mirror_image_is_undecided():

@@ -152,6 +152,28 @@ def test_where_lines_are_too_dense_they_are_left_out_and_the_error_grows(referen
     assert np.isnan(found.value[found.told == Told.SATURATED]).all()
 
 
+def test_the_spectra_are_what_was_fitted_and_their_parts_give_the_valence(references):
+    stack, _, _ = virtual(references, 5, peak=2.4, photons=20_000)
+    density = measure_density(stack, align=False, max_density=1.5, stray_share=0.02)
+    found = fitted(stack, references)
+    spectra = found.spectra
+    told = found.told == Told.TOLD
+    assert spectra.names == ("V3+", "V4+", "V5+", "background")
+    assert spectra.measured.shape == spectra.stderr.shape == spectra.parts.shape[1:]
+    moved = {"shift": found.shift, "broadening": found.broadening}
+    alone = references.at(spectra.energy, **moved)  # a part is its reference times an amount
+    amount = spectra.parts[:3].sum(axis=1)[:, told] / alone.sum(axis=0)[:, None]
+    by_parts = np.array(VALENCES) @ amount / amount.sum(axis=0)
+    np.testing.assert_allclose(by_parts, found.value[told], rtol=1e-4)
+    left = (spectra.measured - spectra.parts.sum(axis=0)) / spectra.stderr
+    assert np.nanstd(left[:, told]) == pytest.approx(1.0, abs=0.15)
+    # Energies that were too dense are left out, and are there to be seen.
+    too_dense = density["saturated"].values[np.isin(density["energy"].values, spectra.energy)] == 1
+    assert too_dense[:, told].any()
+    assert np.isnan(spectra.stderr[too_dense]).all()
+    assert np.isfinite(spectra.measured[:, told][too_dense[:, told]]).all()
+
+
 def test_where_valence_changes_with_thickness_it_says_that_it_cannot_tell_why(references):
     for of_thickness, warned in ((lambda t: 3.2 + 0.8 * t, True), (lambda t: 3.5 + 0 * t, False)):
         stack, _, _ = virtual(references, 6, peak=1.2, of_thickness=of_thickness)

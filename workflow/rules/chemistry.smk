@@ -3,7 +3,7 @@
 #
 # in:  densities/<stack>.nc, reference spectra; stacks/<stack>.nc of edges and low losses, cross
 #      sections; maps of other programs
-# out: chemistry/<stack>.nc, figures/chemistry/<stack>.png
+# out: chemistry/<stack>.nc, spectra/<stack>.nc, figures/chemistry/<stack>.png
 #
 # config:
 #   chemistry:
@@ -29,7 +29,7 @@ rule fit_valence:
         references=[one.path for one in PLAN.experiment.chemistry.references],
         code=code("fit_valence"),
     output:
-        **recorded(chemistry="chemistry/{stack}.nc"),
+        **recorded(chemistry="chemistry/{stack}.nc", spectra="spectra/{stack}.nc"),
     log:
         logged("fit_valence/{stack}"),
     wildcard_constraints:
@@ -41,7 +41,7 @@ rule fit_valence:
     shell:
         "python scripts/fit_valence.py --density {input.density}"
         " --references {input.references:q} --settings {params.settings:q}"
-        " --chemistry {output.chemistry} > {log} 2>&1"
+        " --chemistry {output.chemistry} --spectra {output.spectra} > {log} 2>&1"
 
 
 rule fit_losses:
@@ -51,7 +51,7 @@ rule fit_losses:
         sections=[one.path for one in PLAN.experiment.losses.edges],
         code=code("fit_losses"),
     output:
-        **recorded(chemistry="chemistry/{stack}.nc"),
+        **recorded(chemistry="chemistry/{stack}.nc", spectra="spectra/{stack}.nc"),
     log:
         logged("fit_losses/{stack}"),
     wildcard_constraints:
@@ -64,7 +64,8 @@ rule fit_losses:
     shell:
         "python scripts/fit_losses.py --core {input.core} --low {input.low}"
         " --sections {input.sections:q} --doses {params.doses:q}"
-        " --settings {params.settings:q} --chemistry {output.chemistry} > {log} 2>&1"
+        " --settings {params.settings:q} --chemistry {output.chemistry}"
+        " --spectra {output.spectra} > {log} 2>&1"
 
 
 rule import_quantity:

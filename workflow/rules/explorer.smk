@@ -27,6 +27,14 @@ rule draw_explorer:
         judged=result("series.json") if PLAN.series else [],
         correlations=result("correlations/{stack}.nc", stack=laid(PLAN.stacks)),
         registrations=result("registrations/{stack}.nc", stack=laid(PLAN.stacks)),
+        spectra=result(
+            "spectra/{stack}.nc",
+            stack=[
+                one
+                for one in laid(PLAN.stacks)
+                if PLAN.stacks.loc[one, "kind"] != "map"
+            ],
+        ),
         spots=result("spots/{scan}.nc", scan=PLAN.analysed_scans),
         orientations=result("orientations/{scan}.nc", scan=PLAN.analysed_scans),
         calibration=result("calibration/{scan}.nc", scan=RAW_SCANS),
@@ -59,7 +67,7 @@ rule draw_explorer:
         " --interfaces {input.interfaces} --mechanisms {input.mechanisms} --cells {input.cells}"
         " --series {input.series} --judged {input.judged}"
         " --correlations {input.correlations}"
-        " --registrations {input.registrations}"
+        " --registrations {input.registrations} --spectra {input.spectra}"
         " --spots {input.spots} --orientations {input.orientations}"
         " --calibration {input.calibration} --description {input.description}"
         " --raw {input.raw:q} --cifs {input.cifs:q} --program {input.program}"

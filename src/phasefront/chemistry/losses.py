@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -13,6 +14,7 @@ from scipy import signal
 from threadpoolctl import threadpool_limits
 
 from phasefront.chemistry import low_loss
+from phasefront.chemistry.fitted import FittedSpectra, averaged, windows
 from phasefront.core.errors import InputError
 from phasefront.layouts.chemistry import Told
 from phasefront.stacks.columns import columns_of
@@ -63,7 +65,10 @@ class CrossSection:
 
 @dataclass(frozen=True)
 class Ratio:
-    """Atoms of one element over those of another (y, x), and what it is worth; NaN where untold."""
+    """Atoms of one element over those of another (y, x), and what it is worth; NaN where untold.
+
+    `spectra` are what it was fitted to, in counts, averaged in windows of energy.
+    """
 
     value: np.ndarray
     standard_error: np.ndarray
@@ -73,6 +78,21 @@ class Ratio:
     told: np.ndarray
     misfit: np.ndarray
     warnings: tuple[str, ...]
+    spectra: FittedSpectra
+
+
+class _Fit(NamedTuple):
+    """Of every position (y, x): ratio, standard error by counts, reduced chi squared, whether the
+    element below is seen; in windows of energy (window, y, x) means of counts, their errors by
+    counting and, of each edge, fine structure if any and background, the part of the fit."""
+
+    value: np.ndarray
+    stderr: np.ndarray
+    misfit: np.ndarray
+    seen: np.ndarray
+    counts: np.ndarray
+    counts_stderr: np.ndarray
+    parts: np.ndarray
 
 
 def fit_ratio(
@@ -137,13 +157,14 @@ def fit_ratio(
     with threadpool_limits(1, user_api="blas"):  # sums in one order, whatever the cores
         edges = _edges(energy, sections, fine_structure_ev, losses, low_counts)
         power = _power(energy, spectra, sections, fit_ev, source)
-        value, relative, misfit, seen = _ratios(
-            energy, spectra, edges, kept, power, _POWERS, above, below
+        found, other = (
+            _ratios(energy, spectra, edges, kept, power, powers, above, below, len(sections))
+            for powers in (_POWERS, _OTHER_POWERS)
         )
-        other, *_ = _ratios(energy, spectra, edges, kept, power, _OTHER_POWERS, above, below)
+    value, misfit, seen = found.value, found.misfit, found.seen
     good = np.isfinite(value) & seen
     scale = math.sqrt(float(np.median(misfit[good]))) if good.any() else 1.0
-    stderr = relative * scale
+    stderr = found.stderr * scale
     told = np.full(value.shape, Told.TOLD)
     told[good & ~(stderr <= max_relative_error * np.maximum(np.abs(value), 1e-12))] = Told.UNCERTAIN
     told[~good] = Told.THIN
@@ -154,13 +175,19 @@ def fit_ratio(
             remedy="bin positions, take more electrons, or allow a larger error",
         )  # fmt: skip
     by_sections = math.hypot(sections[above].relative_error, sections[below].relative_error)
-    systematic = np.hypot(np.abs(value) * by_sections, value - other)
+    systematic = np.hypot(np.abs(value) * by_sections, value - other.value)
     here = told == Told.TOLD
     metal = low_loss.says_metal(losses, low_counts, ratio[0])
     return Ratio(
         np.where(here, value, np.nan), np.where(here, stderr, np.nan),
         np.where(here, systematic, np.nan), thick, thick_stderr, told, misfit,
         (metal,) if metal else (),
+        FittedSpectra(
+            averaged(energy[kept], windows(int(kept.sum()))), found.counts,
+            scale * found.counts_stderr,
+            (*names, *(["fine structure"] if fine_structure_ev else []), "background"),
+            found.parts,
+        ),
     )  # fmt: skip
 
 
@@ -270,12 +297,18 @@ def _edges(
 
 def _ratios(
     energy: np.ndarray, spectra: np.ndarray, edges: np.ndarray, kept: np.ndarray, power: float,
-    powers: Sequence[float], above: int, below: int,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
-    """Ratio, standard error by counts, reduced chi squared, whether the element below is seen."""
-    shape = spectra.shape[1:]
+    powers: Sequence[float], above: int, below: int, known: int,
+) -> _Fit:  # fmt: skip
+    """Fits of edges, the first `known` of which are elements', and a background of `powers`."""
+    shape, starts = spectra.shape[1:], windows(int(kept.sum()))
+    groups = [slice(one, one + 1) for one in range(known)]
+    groups += [slice(known, len(edges))] if len(edges) > known else []
+    groups.append(slice(len(edges), None))
     value, stderr, misfit = (np.full(shape, np.nan) for _ in range(3))
     seen = np.zeros(shape, dtype=bool)
+    parts = np.full((len(groups), len(starts), *shape), np.nan)
+    shown, noise = (np.full((len(starts), *shape), np.nan) for _ in range(2))
+    lengths = np.diff(np.append(starts, int(kept.sum())))
     background = np.stack([(energy[kept] / energy[kept][0]) ** -(power + p) for p in powers])
     mean = spectra.mean(axis=(1, 2))[kept]
     expected = np.clip(mean, 1e-3 * mean.max(), None)
@@ -285,6 +318,8 @@ def _ratios(
         if not share > 0:
             continue
         error = np.sqrt(expected * share)
+        shown[(slice(None), *at)] = averaged(counts, starts)
+        noise[(slice(None), *at)] = np.sqrt(averaged(error**2, starts) / lengths)
         terms = np.vstack([edges[(slice(None), kept, *at)], background])
         size = np.abs(terms).max(axis=1, keepdims=True)
         weighted = terms / size / error
@@ -294,6 +329,9 @@ def _ratios(
         inverse = np.linalg.inv(normal)
         amount = inverse @ (weighted @ (counts / error))
         left = counts / error - amount @ weighted
+        for number, group in enumerate(groups):
+            model = amount[group] @ (terms[group] / size[group])
+            parts[(number, slice(None), *at)] = averaged(model, starts)
         misfit[at] = left @ left / (left.size - len(amount))
         seen[at] = amount[below] > _SEEN * math.sqrt(inverse[below, below] * misfit[at])
         atoms, covariance = amount / size[:, 0], inverse / size / size.T
@@ -301,4 +339,4 @@ def _ratios(
         slope = np.array([1 / atoms[below], -value[at] / atoms[below]])
         pair = np.ix_([above, below], [above, below])
         stderr[at] = math.sqrt(slope @ covariance[pair] @ slope)
-    return value, stderr, misfit, seen
+    return _Fit(value, stderr, misfit, seen, shown, noise, parts)

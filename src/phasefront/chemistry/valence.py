@@ -9,6 +9,7 @@ import xarray as xr
 from scipy import optimize
 from threadpoolctl import threadpool_limits
 
+from phasefront.chemistry.fitted import FittedSpectra, by_terms
 from phasefront.chemistry.jackknife import mean_spectrum, of_references
 from phasefront.chemistry.references import References
 from phasefront.chemistry.spectral_fit import Fits, fit, terms_of, valences_of
@@ -34,7 +35,8 @@ _FEWEST = 20  # positions in a third, to compare means of thirds
 class Valence:
     """Mean valence of each position, what it is worth, and the amount of absorbing atoms.
 
-    Arrays are (y, x); NaN where `told` is not `Told.TOLD`, but for `thickness`.
+    Arrays are (y, x); NaN where `told` is not `Told.TOLD`, but for `thickness`. `spectra` are what
+    it was fitted to, in optical density.
     """
 
     value: np.ndarray
@@ -49,6 +51,7 @@ class Valence:
     broadening: float
     correlation: float
     warnings: tuple[str, ...]
+    spectra: FittedSpectra
 
 
 class _Spectra:
@@ -193,6 +196,10 @@ def fit_valence(
         shift=shift, shift_error=float(np.sqrt(covariance[0, 0])), broadening=broadening,
         correlation=most_alike(terms, known)[0],
         warnings=_warnings(values, value, fits.reduced, good, references.valences),
+        spectra=by_terms(
+            spectra.energy, values, scale * np.sqrt(variance), terms, fits.amplitude,
+            references.names, spectra.shape,
+        ),
     )  # fmt: skip
 
 

@@ -91,7 +91,7 @@ def compare(
     residues = [_without(one, known, thickness) for one in (x, y)]
     others = [_numbers(one, known) for one in drawn]
     correlations, slopes = np.array([one for one in others if one is not None]).reshape(-1, 2).T
-    slope, lost, number = _slope(best.predictor, x, y, slopes, correlations)
+    slope, lost, number = _slope(best, x, y, slopes, correlations)
     return Follows(
         int(known.sum()), effective, _fisher(correlation, effective, correlations),
         _chance(x, y, grain, rng),
@@ -101,17 +101,17 @@ def compare(
 
 
 def _slope(
-    predictor: OnGrid, x: np.ndarray, y: np.ndarray, slopes: np.ndarray, correlations: np.ndarray
+    best: Both, x: np.ndarray, y: np.ndarray, slopes: np.ndarray, correlations: np.ndarray
 ) -> tuple[Interval, float, float]:
     """Slope, what misregistration took off it, and how many points count; NaN where not known."""
     usable = np.isfinite(slopes)
     unknown = np.full(3, np.nan), np.nan, np.nan
     if usable.sum() < 2:
         return unknown
-    if np.isnan(predictor.stderr).all():
+    if np.isnan(best.predictor.stderr).all():
         found = between_regressions(x, y, slopes[usable], correlations[usable])
         return unknown if found is None else found
-    line = fit_line(x, y, predictor.stderr)
+    line = fit_line(x, y, best.predictor.stderr, best.response.stderr)
     if line is None:
         return unknown
     return *with_registration(line, slopes[usable]), line.effective_number

@@ -111,7 +111,8 @@ def summary(correlation: xr.Dataset, registration: xr.Dataset) -> dict:
         "stack": said["map"], "scan": said["scan"], "quantity": said["quantity"],
         "unit": said["unit"], "answer": said["answer"], "why": said["why"],
         "registration": {
-            "status": laid["status"], "why": laid["why"], "chi_squared": float(laid["chi_squared"]),
+            "status": laid["status"], "why": laid["why"],
+            "chi_squared": _number(laid["chi_squared"]),
         },
     }  # fmt: skip
     if laid["status"] != ACCEPTED:

@@ -28,15 +28,18 @@ class Line:
 
 
 def fit_line(
-    predictor: np.ndarray, response: np.ndarray, predictor_stderr: np.ndarray
-) -> Line | None:
+    predictor: np.ndarray, response: np.ndarray, predictor_stderr: np.ndarray,
+    response_stderr: np.ndarray | None = None,
+) -> Line | None:  # fmt: skip
     """The line through values (row, column; NaN not known) whose errors are independent.
 
     The moments estimator of errors in variables: the covariance over the predictor's variance less
     its mean squared error (Fuller, Measurement Error Models, 1987, 1.2). The variance is that of
     the mean of its influence function over as many points as count for a correlation of predictor
-    and residual, whose neighbours may be alike. None where errors explain
-    nearly all of the predictor's variance.
+    and residual, whose neighbours may be alike. How alike is told of residuals over their standard
+    errors: where a map is noisier at its thin edges, points far apart differ by more than near ones
+    do, which is no likeness of neighbours. None where errors explain nearly all of the predictor's
+    variance.
     """
     known = np.isfinite(predictor) & np.isfinite(response)
     x, y = predictor[known], response[known]
@@ -48,9 +51,15 @@ def fit_line(
     intercept = float(y.mean() - slope * x.mean())
     residual = np.where(known, response - intercept - slope * predictor, np.nan)
     influence = (x - x.mean()) * residual[known] + slope * noise
+    stated = (slope * predictor_stderr) ** 2
+    if response_stderr is not None:
+        stated = stated + response_stderr**2
+    # What is left beyond the stated errors is taken for the same everywhere.
+    beyond = max(float((residual[known] ** 2 - stated[known]).mean()), 1e-300)
     number = effective_number(
-        known, fit_covariance(np.where(known, predictor, np.nan)), fit_covariance(residual)
-    )
+        known, fit_covariance(np.where(known, predictor, np.nan)),
+        fit_covariance(residual / np.sqrt(np.where(known, stated + beyond, 1.0))),
+    )  # fmt: skip
     return Line(slope, intercept, float(influence.var() / number / true**2), number)
 
 

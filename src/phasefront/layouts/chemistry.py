@@ -47,3 +47,22 @@ CHEMISTRY = Layout(
         "energy_shift_ev", "shift_error_ev", "broadening_ev", "correlation", "warnings",
     ),
 )  # fmt: skip
+
+_OF_ENERGY = ("energy", *Y_X)
+SPECTRA = Layout(
+    "Spectra of a map as they were fitted, position by position",
+    {
+        "energy": Variable(("energy",), "f8", "eV", "photon energy or loss, middle of a window"),
+        "measured": Variable(_OF_ENERGY, "f4", "see unit", "what was fitted, mean of each window"),
+        "measured_stderr": Variable(
+            _OF_ENERGY, "f4", "see unit", "its standard error; NaN where an energy was left out"
+        ),
+        "part": Variable(("part",), "str", "", "references or elements, and the background"),
+        "model": Variable(
+            ("part", *_OF_ENERGY), "f4", "see unit",
+            "parts whose sum is the fit; NaN where nothing was fitted",
+        ),
+    },
+    # quantity says what measured is; note is a sentence, or nothing.
+    ("map", "quantity", "unit", "note"),
+)  # fmt: skip

@@ -12,7 +12,8 @@ from scipy import ndimage
 class Content:
     """Ions per formula unit (y, x), and equally likely ones (draw, y, x); NaN where not known.
 
-    Draws differ by noise, by what neighbours share, and by where a map may lie.
+    Draws differ by noise, by what neighbours and all positions of a map share, and by where a map
+    may lie.
     """
 
     value: np.ndarray
@@ -28,6 +29,8 @@ def combine(
     *,
     resolution: float,
     seed: int,
+    offset: float = 0.0,
+    factor: float = 0.0,
 ) -> Content:
     """Mean of two measurements of one ion content, weighted by their errors at each position.
 
@@ -44,9 +47,11 @@ def combine(
         which their noise is alike.
     seed
         Of the noise of draws.
+    offset, factor
+        Standard errors that all positions of the chemistry share: of its mean, in ions, and of the
+        factor by which it differs from its mean. Each draw has one of either.
 
-    Where one is not known the other stands alone. What all positions of a map share moves no
-    gradient, and is left out.
+    Where one is not known the other stands alone.
     """
     known = [np.isfinite(one) & (error > 0) for one, error in
              ((structure, structure_stderr), (chemistry, chemistry_stderr))]  # fmt: skip
@@ -63,11 +68,14 @@ def combine(
 
     rng = np.random.default_rng(seed)
     value, draws = mean(structure, chemistry), np.empty(placed.shape)
+    middle = float(chemistry[known[1]].mean()) if known[1].any() else 0.0
+    offsets, factors = rng.normal(0.0, (offset, factor), (len(placed), 2)).T
     for number, moved in enumerate(placed):
         noise = [_alike(rng, structure.shape, resolution) for _ in known]
+        seen = np.where(np.isfinite(moved), moved, chemistry)
+        seen = seen + offsets[number] + factors[number] * (seen - middle)
         draws[number] = mean(
-            structure + structure_stderr * noise[0],
-            np.where(np.isfinite(moved), moved, chemistry) + chemistry_stderr * noise[1],
+            structure + structure_stderr * noise[0], seen + chemistry_stderr * noise[1]
         )
     return Content(value, draws)
 

@@ -72,11 +72,11 @@ def _chance(value: np.ndarray, inside: np.ndarray, rng: np.random.Generator) -> 
     covariance = fit_covariance(value)
     known = np.isfinite(value)
     width = max(covariance.reach, 1.0)
-    share = ndimage.gaussian_filter(known.astype("f8"), width)
+    share = ndimage.gaussian_filter(known.astype("f8"), width, mode="constant")
 
     def anisotropy(field: np.ndarray) -> float:
         about = np.where(known, field - field[known].mean(), 0.0)
-        smooth = ndimage.gaussian_filter(about, width) / np.maximum(share, 1e-9)
+        smooth = ndimage.gaussian_filter(about, width, mode="constant") / np.maximum(share, 1e-9)
         return _of_tensor(_tensor(smooth, inside))[1]
 
     made = surrogates(known, covariance, _SURROGATES, rng)

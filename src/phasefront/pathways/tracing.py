@@ -59,8 +59,9 @@ def trace_pathways(
     places = _places(label, which, pixel / step)
     told = _empty(len(which), len(places))
     for at, grain in enumerate(which):
-        own = np.where(label == grain, content.value, np.nan)
-        draws = np.where(label == grain, content.draws, np.nan)
+        inside, box = _boxed(label == grain)
+        own = np.where(inside, content.value[box], np.nan)
+        draws = np.where(inside, content.draws[(..., *box)], np.nan)
         axis = gradients.axis_of(own, draws, seed=seed)
         there = (np.empty(0), np.empty(0), np.empty(0, int))
         if len(directions) and camera is not None:
@@ -95,6 +96,12 @@ def trace_pathways(
     )  # fmt: skip
 
 
+def _boxed(grain: np.ndarray) -> tuple[np.ndarray, tuple[slice, slice]]:
+    """A grain (y, x) in its box with a position beside it, and that box."""
+    box = tuple(slice(max(int(at.min()) - 1, 0), int(at.max()) + 2) for at in np.nonzero(grain))
+    return grain[box], box
+
+
 def _is_laid(correlation: xr.Dataset) -> bool:
     return str(correlation.attrs["status"]) == ACCEPTED
 
@@ -115,18 +122,24 @@ def _content(
     if not _is_laid(correlation):
         return Content(np.full(label.shape, np.nan), np.full((1, *label.shape), np.nan)), "none"
     slope = float(correlation.attrs["expected_slope"])
+    offset, factor = (float(correlation.attrs[f"{one}_systematic"]) for one in ("mean", "slope"))
     sources = "structure and chemistry"
     if not np.isfinite(slope):
         sources = "structure alone, for nobody says what an ion more does to the map's quantity"
         chemistry, placed = np.full_like(chemistry, np.nan), np.full_like(placed, np.nan)
+        offset = factor = 0.0
     elif slope != 1.0:
         both = (label >= 0) & np.isfinite(structure) & np.isfinite(chemistry)
         middle, level = chemistry[both].mean(), structure[both].mean()
         chemistry, placed = ((one - middle) / slope + level for one in (chemistry, placed))
-        noise = noise / abs(slope)
+        # Its mean is structure's, whatever all positions are off by.
+        noise, offset, factor = noise / abs(slope), 0.0, factor / abs(slope)
     crystal = label >= 0
     known = [np.where(crystal, one, np.nan) for one in (structure, chemistry)]
-    content = combine(known[0], stderr, known[1], noise, placed, resolution=resolution, seed=seed)
+    content = combine(
+        known[0], stderr, known[1], noise, placed, resolution=resolution, seed=seed,
+        offset=offset, factor=factor,
+    )  # fmt: skip
     return content, sources
 
 

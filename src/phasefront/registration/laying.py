@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from itertools import cycle, islice
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -105,7 +106,8 @@ def lay(
         Points (n, 5) of rows and columns in the map, y and x on the scan in nm, and their error in
         nm, that are used beside the images.
 
-    Raises InputError for images that nothing can be laid by, or of which no part correlates.
+    A map of which no part looks like the scan is refused, and lies as rough starts have it. Raises
+    InputError for images that nothing can be laid by.
     """
     channels = [fixed] if isinstance(fixed, Channel) else list(fixed)
     moving.check()
@@ -117,7 +119,17 @@ def lay(
                 field="thickness channel", remedy="give both on the scan's grid",
             )  # fmt: skip
     with threadpool_limits(1, "blas"):
-        found = [_lay_by(moving, one, label, mirrors, landmarks) for one in channels]
+        starts = [find_starts(moving, one, each=_STARTS, mirrors=mirrors) for one in channels]
+        found = [
+            _lay_by(moving, one, label, mirrors, landmarks, own)
+            for one, own in zip(channels, starts, strict=True)
+            if any(start.correlation > 0 for start in own)
+        ]
+    # A fit that has left the scan has no pixel there, and no evidence.
+    found = [one for one in found if np.isfinite([w.log_evidence for w in one.walks]).all()]
+    if not found:
+        names = ", ".join(one.name for one in channels)
+        return _like_nothing(moving, f"no part of it looks like {names}", starts[0])
     main = max(found, key=lambda one: (one.status, -one.best.chi_squared))
     rng = np.random.default_rng(seed)
     agreeing = [one for one in found if one.best.state.mirrored == main.best.state.mirrored]
@@ -141,6 +153,22 @@ def lay(
     )  # fmt: skip
 
 
+def _like_nothing(moving: Channel, why: str, starts: Sequence[Start]) -> Laid:
+    """A map that is laid nowhere; draws are rough starts, which lie all over the scan."""
+    placements = [
+        similarity(
+            moving.value.shape, moving.pixel_nm, middle=one.middle, angle_deg=one.angle_deg,
+            scale=one.scale, mirrored=one.mirrored,
+        )
+        for one in starts
+    ]  # fmt: skip
+    first = starts[0]
+    return Laid(
+        Status.REFUSED, why, placements[0], tuple(islice(cycle(placements), DRAWS)), (), np.nan,
+        np.nan, first.scale, np.nan, first.angle_deg, first.mirrored, np.nan, np.nan, 0.0,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True)
 class _Found:
     problem: Problem
@@ -159,15 +187,9 @@ class _Found:
 
 def _lay_by(
     moving: Channel, fixed: Channel, label: np.ndarray, mirrors: tuple[bool, ...],
-    landmarks: np.ndarray | None,
+    landmarks: np.ndarray | None, starts: Sequence[Start],
 ) -> _Found:  # fmt: skip
     times = max(1, int(max(fixed.pixel_nm, fixed.resolution_nm / 2) / moving.pixel_nm))
-    starts = find_starts(moving, fixed, each=_STARTS, mirrors=mirrors)
-    if all(one.correlation <= 0 for one in starts):
-        raise InputError(
-            moving.name, f"no part of it looks like {fixed.name}", field="thickness channel",
-            remedy="check that both show the same grain, and that both grow with thickness",
-        )  # fmt: skip
     coarse = moving.binned(times)
     marks = None
     if landmarks is not None:

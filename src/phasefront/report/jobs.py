@@ -47,9 +47,15 @@ class Jobs:
         return listed(map(str, found))
 
     def made(self, layout: Layout) -> dict[str, xr.Dataset]:
-        """What each job made, by the name of the file without its suffix."""
-        paths = [Path(o["path"]) for step in self.steps for o in step.outputs]
-        return {path.stem: netcdf.read(path, layout) for path in paths if path.suffix == ".nc"}
+        """What each job made, by the name of the file without its suffix.
+
+        Of several netCDF files of a job, the first: folders of maps stand before their details.
+        """
+        found = {}
+        for step in self.steps:
+            paths = [Path(one["path"]) for one in step.outputs if one["path"].endswith(".nc")]
+            found |= {path.stem: netcdf.read(path, layout) for path in paths[:1]}
+        return found
 
     @property
     def names(self) -> list[str]:

@@ -158,6 +158,7 @@ def _run_facts(
             "mixed": style.MIXED_COLOUR, "undecided": style.UNDECIDED_COLOUR,
             "unindexed": style.UNINDEXED_COLOUR, "vacuum": style.VACUUM_COLOUR,
         },
+        "part_colours": list(style.PHASE_COLOURS),
         "palettes": {name: list(colours) for name, colours in charts.PALETTES.items()},
         "rules": {"names": list(SENTENCES), "sentences": SENTENCES, "clear": CLEAR},
         "weakest": WEAKEST,

@@ -231,6 +231,37 @@ def profile() -> Model:
     return plot
 
 
+def spectrum() -> Model:
+    """The spectrum of a map's pixel: what was measured, its fit, and the parts of the fit."""
+    plot = base_plot(
+        name="spectrum", height=240, sizing_mode="stretch_width", x_range=Range1d(0, 1),
+        y_range=Range1d(0, 1), tools="pan,wheel_zoom,box_zoom,reset", toolbar_location=None,
+    )  # fmt: skip
+    plot.xaxis.axis_label = "energy (eV)"
+    sources = {
+        name: ColumnDataSource(data={column: [] for column in columns}, name=f"spectrum-{name}")
+        for name, columns in {
+            "measured": ("energy", "value", "low", "high", "filled"),
+            "fit": ("energy", "value"), "parts": ("energy", "value", "colour"),
+        }.items()
+    }  # fmt: skip
+    plot.multi_line("energy", "value", source=sources["parts"], line_color="colour", line_width=1.2)
+    plot.segment("energy", "low", "energy", "high", source=sources["measured"], line_color=FAINT)
+    points = plot.scatter(
+        "energy", "value", source=sources["measured"], size=4, line_color=INK, fill_color=INK,
+        fill_alpha="filled",
+    )  # fmt: skip
+    plot.line("energy", "value", source=sources["fit"], line_color=INK, line_width=1.4)
+    plot.add_tools(
+        HoverTool(
+            renderers=[points],
+            tooltips=[("energy", "@energy{0.0} eV"), ("measured", "@value"),
+                      ("95 %", "@low to @high")],
+        )
+    )  # fmt: skip
+    return plot
+
+
 def base_plot(**options) -> Model:
     """An empty figure in the page's style; `options` are those of `bokeh.plotting.figure`."""
     plot = figure(**{"min_border": 6, "lod_threshold": None, **options})

@@ -83,6 +83,9 @@ const OF_POSITION = [
   ...run.laid.flatMap(map => ["", "_stderr", "_place"].map(part => `laid_${map.stack}${part}`)),
 ];
 
+const OF_SPECTRUM = ["pixel", "pixel_row", "pixel_column", "energy", "measured", "measured_stderr", "model"];
+
+const NORMAL_95 = 1.959964;  // of one number: half of its 95 % interval over the standard error
 // Of a plane normal distribution: its radius of 95 % over the root mean square distance.
 const NINETY_FIVE = Math.sqrt(-Math.log(0.05));
 
@@ -326,7 +329,8 @@ async function showPosition() {
   const place = { x: [(x + 0.5) * unit], y: [(y + 0.5) * unit], side: [unit] };
   plots.place.data = { ...place, reach: [0] };
   writeLink();
-  await need(...OF_POSITION);
+  const spectral = spectralMap();
+  await need(...OF_POSITION, ...(spectral ? OF_SPECTRUM.map(name => `laid_${spectral.stack}_${name}`) : []));
   if (asking !== asked) return;
   const here = position(y, x);
   const errors = here.laid.filter(map => state.layers.some(layer => layer.startsWith(`laid_${map.stack}`)) && known(map.place_nm));
@@ -335,6 +339,7 @@ async function showPosition() {
   drawSpots(here);
   drawGrain(here.grain);
   drawProfile();
+  drawSpectrum(here);
   await drawPattern(here, asking);
   if (asking !== asked) return;
   document.body.dataset.shown = `${scanNow().scan}/${y}/${x}`;
@@ -369,7 +374,7 @@ function position(y, x) {
     spots: spotsAt(k), predicted: {}, second_predicted: null,
     laid: run.laid.filter(map => shown[`laid_${map.stack}`]).map(map => ({ ...map, value: one(`laid_${map.stack}`, k),
       stderr: one(`laid_${map.stack}_stderr`, k), place_nm: one(`laid_${map.stack}_place`, k) })),
-    interface: frontsOf(shown.label[k]), morphology: Object.fromEntries(shapesOf(shown.label[k])),
+    spectrum: spectrumAt(k), interface: frontsOf(shown.label[k]), morphology: Object.fromEntries(shapesOf(shown.label[k])),
     record: scan.record, raw_file: scan.path, command: scan.command,
   };
   here.reason = reason(here, run.rules.names[shown.rule[k]]);
@@ -378,6 +383,26 @@ function position(y, x) {
   if (here.second_phase >= 0 && scan.window)
     here.second_predicted = predicted(here.second_phase, k, row("second_rotation", k), likely);
   return here;
+}
+
+// The map whose spectra are shown: one that is drawn, or else the first of the scan that has any.
+function spectralMap() {
+  const own = run.laid.filter(map => map.spectrum && byId(`s${state.scan}-laid_${map.stack}_pixel`));
+  const layers = ["", "_stderr", "_place"];
+  return own.find(map => layers.some(part => state.layers.includes(`laid_${map.stack}${part}`))) ?? own[0] ?? null;
+}
+
+// The spectrum of the pixel nearest to position k, with the parts of its fit; null where there is none.
+function spectrumAt(k) {
+  const map = spectralMap();
+  if (!map) return null;
+  const [pixel, rows, columns, energy, measured, stderr, model] = OF_SPECTRUM.map(name => shown[`laid_${map.stack}_${name}`]);
+  const at = pixel[k], size = energy.length, parts = map.spectrum.parts;
+  if (at < 0) return null;
+  const part = (values, first) => Array.from(values.subarray(first * size, (first + 1) * size));
+  return { stack: map.stack, row: rows[at], column: columns[at], energy: Array.from(energy),
+    measured: part(measured, at), stderr: part(stderr, at),
+    parts: Object.fromEntries(parts.map((name, n) => [name, part(model, at * parts.length + n)])) };
 }
 
 // Straight pieces of the interface inside a grain; ends and widths in positions, angles in degrees.
@@ -600,6 +625,34 @@ async function embedded(here) {
   const root = Float32Array.from(levels, level => level * shown.pattern_step[at]);
   const binned = binning > 1 ? `, binned ${binning} × ${binning}` : "";
   return picture(root, side / binning, side / binning, binning, top, left, here, `Square roots of counts${binned}.`);
+}
+
+// ---- The spectrum of a laid map ----
+
+function drawSpectrum(here) {
+  const map = spectralMap();
+  byId("spectrum-box").hidden = !map;
+  if (!map) return;
+  const found = here.spectrum, own = map.spectrum, unit = own.unit === "1" ? "" : ` (${own.unit})`;
+  const colours = own.parts.map((_, n) => run.part_colours[n % run.part_colours.length]);
+  byId("spectrum-said").textContent = found ? `${map.stack}, its row ${found.row}, column ${found.column}` : `${map.stack}: none here`;
+  fill("spectrum-parts", ...own.parts.flatMap((name, n) => [
+    element("span", { class: "chip", style: { background: colours[n] }, "aria-hidden": "true" }), `${name}  `]),
+    element("br"), `Points: measured, 95 % by noise, hollow where left out of the fit; black: the fit, sum of its parts. ${own.note ? `It is ${own.note}.` : ""}`);
+  plots.spectrum.left[0].axis_label = `${own.quantity}${unit}`;
+  const { energy, measured, stderr, parts } = found ?? { energy: [], measured: [], stderr: [], parts: {} };
+  const lines = Object.values(parts), fit = energy.map((_, n) => lines.reduce((sum, line) => sum + line[n], 0));
+  const reach = stderr.map(error => known(error) ? NORMAL_95 * error : 0);
+  plots["spectrum-measured"].data = { energy, value: measured, low: measured.map((v, n) => v - reach[n]),
+    high: measured.map((v, n) => v + reach[n]), filled: stderr.map(error => known(error) ? 1 : 0) };
+  plots["spectrum-fit"].data = { energy, value: fit };
+  plots["spectrum-parts"].data = { energy: lines.map(() => energy), value: lines, colour: lines.length ? colours : [] };
+  if (!found) return;
+  const all = [...measured, ...fit, ...lines.flat()].filter(Number.isFinite);
+  const low = Math.min(0, ...all), high = Math.max(...all), room = 0.05 * (high - low) || 1;
+  const range = (start, end) => ({ start, end, reset_start: start, reset_end: end });
+  plots.spectrum.x_range.setv(range(energy[0], energy.at(-1)));
+  plots.spectrum.y_range.setv(range(low - room, high + room));
 }
 
 // ---- What is written of a position ----
@@ -981,7 +1034,7 @@ function fillControls() {
       state.layers[panel] = event.target.value;
       writeLink();
       await drawMap(panel);
-      if (run.laid.length) await showPosition(); // the circle of a laid map is of the map that is shown
+      if (run.laid.length) await showPosition(); // the circle and the spectrum are of the map that is shown
     });
   });
   fill("legend", element("legend", { class: "unseen" }, "answers shown in the phase map"), ...answers().map(code => element("label", {},

@@ -52,6 +52,9 @@ def compose(
     """The page, part by part; `script` and `style` are the texts of its two own files."""
     roots = [*charts.maps_of_scan(), charts.pattern(), charts.profile()] if scans else []
     places = ["map-a", "map-b", "pattern", "profile"] if scans else []
+    if scans and any(one["spectrum"] for one in run.facts["laid"]):
+        roots.append(charts.spectrum())
+        places.append("spectrum")
     compared = comparison(
         run.comparison, [phase["label"] for phase in run.facts["phases"]], run.facts["ion"]
     )
@@ -285,6 +288,8 @@ Wheel: zoom.</span></div>
 <div id="pattern"></div>
 <p class="faint">Circles: spots found; ×: predicted, in the colour of the phase; +: second lattice.
 Point at one for its indices.</p></div>
+<div id="spectrum-box" hidden><h3>Spectrum <span class="faint" id="spectrum-said"></span></h3>
+<div id="spectrum"></div><p class="faint" id="spectrum-parts"></p></div>
 <h3>Refined cell <span class="faint" id="no-cell"></span></h3><dl id="cell"></dl>
 <h3>Found</h3><dl id="facts"></dl>
 <h3>Goes back to</h3><dl id="origin"></dl>

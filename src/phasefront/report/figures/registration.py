@@ -76,6 +76,8 @@ def _said(registration: xr.Dataset) -> str:
     said = registration.attrs
     turned = "mirrored" if said["mirrored"] else "not mirrored"
     why = f" ({said['why']})" if said["why"] else ""
+    if not np.isfinite(said["chi_squared"]):  # it was not fitted
+        return f"{said['map']} on {said['scan']}: {said['status']}{why}"
     return (
         f"{said['map']} on {said['scan']}: {said['status']}{why}\n{turned},"
         f" turned by {said['angle_deg']:.1f} degrees, pixels"
