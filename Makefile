@@ -4,6 +4,7 @@
 # make test    the tests; make test-all adds the slow ones
 # make lint    format and lint
 # make bench   phasefront beside pyxem and py4DSTEM, into results/bench/indexing.json (15 minutes)
+# make whole-run    seconds and memory of whole runs by the size of a scan, into results/bench/run.json
 # make assumptions    what wrong assumptions do to phases and probabilities, into results/bench/assumptions.json
 # make constants    the constants that were fitted, fitted again, into results/bench/constants.json
 # make mechanisms    what can be told of insertion mechanisms, into results/bench/mechanisms.json
@@ -11,6 +12,7 @@
 # make coverage    do 95 % intervals of fractions hold the truth? 240 virtual scans, into results/demo/coverage.json
 # make docs    draw docs/architecture.svg from the code; write the pages of what the last demo and bench found
 # make verify RUN=demo    check every record of a run
+# make slurm   what profiles/slurm needs beside the rest
 # make lock    resolve pyproject.toml into envs/lock.txt again
 
 PYTHON ?= python3
@@ -25,7 +27,7 @@ TESTS := $(BIN)/pytest --numprocesses $(CORES) --maxprocesses 8 --dist loadfile 
 READY := .venv/.ready
 PY4DSTEM := .venv-py4dstem
 
-.PHONY: demo limno insitu multimodal test test-all lint docs bench assumptions constants mechanisms series coverage verify lock schema
+.PHONY: demo limno insitu multimodal test test-all lint docs bench whole-run assumptions constants mechanisms series coverage verify slurm lock schema
 
 demo: $(READY)
 	$(BIN)/phasefront run config/demo.yaml --cores $(CORES)
@@ -62,6 +64,9 @@ bench: $(READY)
 		echo "py4DSTEM cannot be installed here, the benchmark skips it" >&2
 	$(BIN)/python -m benchmarks.indexing
 
+whole-run: demo
+	$(BIN)/python -m benchmarks.whole_run
+
 assumptions: $(READY)
 	$(BIN)/python -m benchmarks.assumptions
 
@@ -83,6 +88,9 @@ verify: $(READY)
 schema: $(READY)
 	$(BIN)/phasefront schema
 
+slurm: $(READY)
+	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement envs/slurm.txt
+
 lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
@@ -90,6 +98,9 @@ lock:
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
 		--output-file envs/py4dstem.txt envs/py4dstem.in
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --no-deps \
+		--constraint envs/lock.txt --output-file envs/slurm.txt envs/slurm.in
 
 # uv installs the same files in a tenth of the time. It reads no settings of pip: where a machine gets
 # its packages by those, pip does it.

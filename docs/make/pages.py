@@ -18,6 +18,7 @@ SUMMARY = ROOT / "results/demo/summary.json"
 CHECK = ROOT / "results/demo/truth_check.json"
 CONCLUSION = ROOT / "results/demo/conclusion.txt"
 BENCH = ROOT / "results/bench/indexing.json"
+WHOLE_RUN = ROOT / "results/bench/run.json"
 DECISIONS = ROOT / "results/decisions/truth_check.json"
 # Columns of the table of docs/decisions.md: what `truth.check_scan` calls them, and decimals.
 DECISION_COLUMNS = {
@@ -103,6 +104,54 @@ to all, from raw patterns to orientations, in one run.
 {table}
 
 phasefront is {beside}.
+{_whole_runs() if WHOLE_RUN.exists() else ""}"""
+
+
+def _whole_runs() -> str:
+    """Seconds and memory of whole runs, by size of the scan and by rule, and of planning."""
+    found = json.loads(WHOLE_RUN.read_text(encoding="utf-8"))
+    sizes = markdown_table(
+        ["positions", "seconds", "processor seconds", "positions/s", "most memory of a job"],
+        [
+            [f"{run['side']} x {run['side']}", f"{run['wall_s']:.0f}", f"{run['cpu_s']:.0f}",
+             f"{run['positions_per_s']:.0f}",
+             f"{max(rule['peak_memory_mb'] for rule in run['rules'].values()):.0f} MB"]
+            for run in found["sizes"]
+        ],
+    )  # fmt: skip
+    shown = min(found["sizes"], key=lambda run: abs(run["side"] - 256))
+    rules = markdown_table(
+        ["rule", "jobs", "seconds", "of them in its own work", "memory"],
+        [
+            [name, f"{rule['jobs']}", f"{rule['wall_s']:.1f}", f"{rule['work_s']:.1f}",
+             f"{rule['peak_memory_mb']:.0f} MB"]
+            for name, rule in shown["rules"].items()
+        ],
+    )  # fmt: skip
+    planning = markdown_table(
+        ["scans", "seconds", "memory"],
+        [
+            [f"{plan['scans']}", f"{plan['wall_s']:.0f}", f"{plan['peak_memory_mb']:.0f} MB"]
+            for plan in found["planning"]
+        ],
+    )
+    machine = found["machine"]
+    return f"""
+## Whole runs
+
+`make whole-run`: one virtual scan of the demo, tiled, three phases, the shortest config, from the
+raw file to supplement and explorer, on {machine["cores"]} cores of {machine["cpu"]} (load
+{machine["load_average"][0]:.1f} at the start).
+
+{sizes}
+
+Rules of the run of {shown["side"]} x {shown["side"]} positions, by the sum of their jobs:
+
+{rules}
+
+A dry run, by the number of scans:
+
+{planning}
 """
 
 

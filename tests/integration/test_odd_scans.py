@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import xarray as xr
 import yaml
-from block_files import cropped, rearrange, shape_of, tiled
+
+from benchmarks.block_files import cropped, rearrange, shape_of, tiled
 
 pytestmark = pytest.mark.slow
 SCAN = "raw/grains-x2.5.blo"

@@ -11,11 +11,12 @@ from scipy.spatial.transform import Rotation
 
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import read_crystal
+from phasefront.records.record import SUFFIX
 from phasefront.report.figures import style
 
 sys.path.insert(0, str(ROOT))
 
-from benchmarks import camera_figure, indexing, scan, systems
+from benchmarks import camera_figure, indexing, scan, systems, whole_run
 from benchmarks.score import score
 
 NAMES = ["LiFePO4", "FePO4"]
@@ -131,3 +132,25 @@ def test_the_docs_drawing_of_a_camera_is_that_of_the_convention(tmp_path):
     drawn, shown = (imread(path) for path in (tmp_path / "camera.png", camera_figure.FIGURE))
     assert drawn.shape == shown.shape
     assert np.abs(drawn - shown).mean() < 1e-3
+
+
+def test_rules_of_a_run_are_summed_over_jobs_not_over_outputs(tmp_path):
+    def job(name, rule, started, wall, memory):
+        record = {
+            "made": {"rule": rule},
+            "run": {
+                "started": started, "wall_seconds": wall, "work_seconds": wall - 1,
+                "peak_memory_mb": memory,
+            },
+        }  # fmt: skip
+        (tmp_path / f"{name}{SUFFIX}").write_text(json.dumps(record))
+
+    job("a.nc", "find_spots", "10:00", 4.0, 300)
+    job("a.csv", "find_spots", "10:00", 4.0, 300)  # another output of that job
+    job("b.nc", "find_spots", "10:05", 3.0, 500)
+    job("c.nc", "draw_maps", "10:06", 2.0, 100)
+    assert whole_run.of_rules(tmp_path) == {
+        "find_spots": {"jobs": 2, "wall_s": 7.0, "work_s": 5.0, "peak_memory_mb": 500},
+        "draw_maps": {"jobs": 1, "wall_s": 2.0, "work_s": 1.0, "peak_memory_mb": 100},
+    }
+    assert next(iter(whole_run.of_rules(tmp_path))) == "find_spots"
