@@ -56,7 +56,8 @@ def experiment(folder: Path, scans: list[Path]) -> Path:
 def measured(command: list[str]) -> dict[str, float]:
     """Wall and processor seconds of a command, and most memory of one of its processes, MB."""
     started = time.perf_counter()
-    process = os.posix_spawn(command[0], command, os.environ)
+    silent = [(os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)]
+    process = os.posix_spawn(command[0], command, os.environ, file_actions=silent)
     _, status, usage = os.wait4(process, 0)
     if status:
         raise SystemExit(f"{' '.join(command)} ended with {os.waitstatus_to_exitcode(status)}")
@@ -108,7 +109,7 @@ def measure_planning(numbers: tuple[int, ...] = SCANS) -> list[dict]:
             scans = [folder / f"scan-{one}.blo" for one in range(number)]
             for scan in scans:
                 os.link(SOURCE, scan)
-            command = running.snakemake([experiment(folder, scans)], "--dry-run", "--quiet", "all")
+            command = running.snakemake([experiment(folder, scans)], "--dry-run")
             found.append({"scans": number, **measured(command)})
         print(f"{number} scans planned: {found[-1]['wall_s']:.0f} s", flush=True)
     return found
