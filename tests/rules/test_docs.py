@@ -54,9 +54,26 @@ def test_the_page_of_the_benchmark_says_what_was_measured(tmp_path, monkeypatch)
         )
     )  # fmt: skip
     monkeypatch.setattr(pages, "BENCH", bench)
+    whole_run = tmp_path / "run.json"
+    monkeypatch.setattr(pages, "WHOLE_RUN", whole_run)
     page = pages.speed_page()
     assert "| theirs | 1.2 | 0.875 | 1.20° / 88.00° | 1082 MB |" in page
     assert page.endswith("phasefront is 36 times as fast as pyxem's default.\n")
+    rule = {"jobs": 2, "wall_s": 7.04, "work_s": 5.0, "peak_memory_mb": 426.4}
+    run = {"wall_s": 168.2, "cpu_s": 242.0, "positions_per_s": 390.6, "rules": {"find_spots": rule}}
+    whole_run.write_text(
+        json.dumps(
+            {
+                "machine": {"cores": 2, "cpu": "a processor", "load_average": [1.5, 2, 3]},
+                "sizes": [{"side": 256} | run],
+                "planning": [{"scans": 200, "wall_s": 14.0, "peak_memory_mb": 367.2}],
+            }
+        )
+    )
+    page = pages.speed_page()
+    assert "| 256 x 256 | 168 | 242 | 391 | 426 MB |" in page
+    assert "| find_spots | 2 | 7.0 | 5.0 | 426 MB |" in page
+    assert "| 200 | 14 | 367 MB |" in page
 
 
 def test_the_page_of_decisions_says_how_many_are_wrong_and_where(tmp_path, monkeypatch):
