@@ -24,6 +24,9 @@ export MPLCONFIGDIR := $(CURDIR)/.venv/share/matplotlib
 # Each process of the tests may take 1 GB.
 TESTS := $(BIN)/pytest --numprocesses $(CORES) --maxprocesses 8 --dist loadfile --no-loadscope-reorder
 
+RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
+
 READY := .venv/.ready
 PY4DSTEM := .venv-py4dstem
 
@@ -92,15 +95,9 @@ slurm: $(READY)
 	$(BIN)/pip install --quiet --no-deps --require-hashes --requirement envs/slurm.txt
 
 lock:
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
-		--extra develop --output-file envs/lock.txt pyproject.toml envs/build.in
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --no-annotate --no-header \
-		--output-file envs/py4dstem.txt envs/py4dstem.in
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-emit-find-links --no-annotate --no-header --no-deps \
-		--constraint envs/lock.txt --output-file envs/slurm.txt envs/slurm.in
+	$(RESOLVE) --extra develop --output-file envs/lock.txt pyproject.toml envs/build.in
+	$(RESOLVE) --output-file envs/py4dstem.txt envs/py4dstem.in
+	$(RESOLVE) --no-deps --constraint envs/lock.txt --output-file envs/slurm.txt envs/slurm.in
 
 # uv installs the same files in a tenth of the time. It reads no settings of pip: where a machine gets
 # its packages by those, pip does it.

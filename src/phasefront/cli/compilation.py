@@ -29,25 +29,19 @@ def compile_kernels(config: str | Path) -> None:
 def _from_spots(config: str) -> None:
     from phasefront.virtual import spot_lists
 
-    experiment, specimen, optics = _small(config)
+    _, specimen, crystals, templates = _small(config)
     spots, _ = spot_lists.simulate_spots(specimen, scale=_SCALE, dose=_DOSE, seed=1)
-    _index(experiment, optics, spots)
+    _index(crystals, templates, spots)
 
 
 def _from_patterns(config: str) -> None:
     from phasefront.calibration import geometry
-    from phasefront.diffraction.crystals import read_crystals
-    from phasefront.diffraction.templates import simulate_templates
     from phasefront.records.digests import Hashing
     from phasefront.scans import descriptions, files
     from phasefront.spots import vectors
     from phasefront.virtual import camera
 
-    experiment, specimen, optics = _small(config)
-    scale = next(iter(experiment.instruments.values())).scale
-    crystals = read_crystals(
-        [phase.cif for phase in experiment.material.phases], experiment.material.names
-    )
+    scale, specimen, crystals, templates = _small(config)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "small.blo"
         camera.simulate_scan(path, specimen, scale_nominal=scale)
@@ -56,16 +50,17 @@ def _from_patterns(config: str) -> None:
             scan, name="small", hashing=Hashing(path), bright_field_radius_px=8
         )
         calibrated = geometry.calibrate(
-            scan, name="small", crystals=crystals,
-            templates=simulate_templates(crystals, resolution_deg=_TEMPLATE_STEP_DEG, **optics),
-            scale_nominal=scale, patterns=40,
+            scan, name="small", crystals=crystals, templates=templates, scale_nominal=scale,
+            patterns=40,
         )  # fmt: skip
         spots = vectors.find_spots(scan.blocks(), calibrated, scan="small")
-        _index(experiment, optics, spots, raw=(scan, calibrated))
+        _index(crystals, templates, spots, raw=(scan, calibrated))
 
 
 def _small(config: str):
-    """The experiment, a specimen of its pristine material, and the beam it is seen with."""
+    """The camera's scale, a specimen of the pristine material, its phases and their templates."""
+    from phasefront.diffraction.crystals import read_crystals
+    from phasefront.diffraction.templates import simulate_templates
     from phasefront.experiment.load import load
     from phasefront.virtual import particles, specimen
 
@@ -84,23 +79,22 @@ def _small(config: str):
         shape=_SHAPE,
         grains=_GRAINS,
     )
-    optics = {"voltage_kv": instrument.voltage_kv, "precession_deg": instrument.precession_deg}
-    return experiment, grown, optics
+    crystals = read_crystals([phase.cif for phase in material.phases], material.names)
+    templates = simulate_templates(
+        crystals, voltage_kv=instrument.voltage_kv, precession_deg=instrument.precession_deg,
+        resolution_deg=_TEMPLATE_STEP_DEG,
+    )  # fmt: skip
+    return instrument.scale, grown, crystals, templates
 
 
-def _index(experiment, optics, spots, raw=None) -> None:
+def _index(crystals, templates, spots, raw=None) -> None:
     """From spots to interfaces."""
     from phasefront.diffraction.candidates import CandidatePhases
-    from phasefront.diffraction.crystals import read_crystals
-    from phasefront.diffraction.templates import simulate_templates
     from phasefront.grains import segmentation
     from phasefront.interfaces import tracing
     from phasefront.orientations.indexing import find_orientations
     from phasefront.phases import decisions
 
-    material = experiment.material
-    crystals = read_crystals([phase.cif for phase in material.phases], material.names)
-    templates = simulate_templates(crystals, resolution_deg=_TEMPLATE_STEP_DEG, **optics)
     orientations = find_orientations(spots, templates, crystals)
     candidates = CandidatePhases(crystals)
     phases = decisions.decide_phases(spots, orientations, templates, candidates, raw=raw)

@@ -86,17 +86,15 @@ def find_pixel_spots(
     table = np.empty((len(counts), MAX_SPOTS, 5), np.float32)
 
     def find(begin: int, end: int) -> None:
-        loaded = np.empty((min(together, end - begin), *counts.shape[1:]), np.float32)
-        for first in range(begin, end, together):
-            own = slice(first, min(first + together, end))
-            some = loaded[: own.stop - first]
-            load(counts[own], plan.valid, some)
-            find_in_stack(
-                some, centres[own], plan.taps, plan.valid, plan.weight, plan.noise, plan.step,
-                plan.threshold, float(beam_radius), float(spot_radius), count[own], table[own],
-            )  # fmt: skip
+        own = slice(begin, end)
+        loaded = np.empty((end - begin, *counts.shape[1:]), np.float32)
+        load(counts[own], plan.valid, loaded)
+        find_in_stack(
+            loaded, centres[own], plan.taps, plan.valid, plan.weight, plan.noise, plan.step,
+            plan.threshold, float(beam_radius), float(spot_radius), count[own], table[own],
+        )  # fmt: skip
 
-    share_out(find, len(counts))
+    share_out(find, len(counts), share=together)
     return _ragged(count, table)
 
 
