@@ -63,8 +63,9 @@ def test_the_kernel_of_the_affine_fit_has_its_model_and_slope(precession_deg):
     precession, wavelength = np.deg2rad(precession_deg), 0.0251
     parameters = np.array([1.0, 0.0, 1.0, 0.0, 0.0, 0.0])
     width = excitation.AFFINE.width
+    rows = np.arange(len(g), dtype=np.int32)
     predicted = affine_kernels.predict(
-        np.eye(3), g, np.ones(len(g)), parameters, wavelength, precession, width, 0.05, 1.2
+        np.eye(3), g, np.ones(len(g)), rows, parameters, wavelength, precession, width, 0.05, 1.2
     )
     assert len(predicted) > 300
 

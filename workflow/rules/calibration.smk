@@ -69,9 +69,10 @@ rule calibrate_scan:
         **recorded(calibration="calibration/{scan}.nc"),
     log:
         logged("calibrate_scan/{scan}"),
+    priority: 1  # most of a run waits for it
     conda:
         "../../envs/environment.yaml"
-    threads: SCAN_THREADS
+    threads: FEW_THREADS
     params:
         settings=stated("calibration"),
         spots=stated("spots"),

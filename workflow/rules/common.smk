@@ -59,6 +59,8 @@ onstart:
 SCAN_THREADS = max(
     1, (workflow.resource_settings.cores or 1) // max(1, len(PLAN.scans))
 )
+# Of what is little faster on every core, so that it need not wait for them nor others for it.
+FEW_THREADS = max(1, SCAN_THREADS // 2)
 
 
 def any_of(names):

@@ -26,9 +26,10 @@ rule simulate_confusion:
         **recorded(confusion="confusion/{scan}.nc"),
     log:
         logged("simulate_confusion/{scan}"),
+    priority: 1  # most of a run waits for it
     conda:
         "../../envs/environment.yaml"
-    threads: SCAN_THREADS
+    threads: FEW_THREADS
     params:
         orientations=stated("orientations"),
         decisions=stated("phases"),

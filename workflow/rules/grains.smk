@@ -19,6 +19,7 @@ rule find_grains:
         **recorded(grains="grains/{scan}.nc"),
     log:
         logged("find_grains/{scan}"),
+    priority: 1  # most of a run waits for it
     conda:
         "../../envs/environment.yaml"
     params:

@@ -22,6 +22,7 @@ rule trace_interfaces:
         **recorded(interfaces="interfaces/{scan}.nc"),
     log:
         logged("trace_interfaces/{scan}"),
+    priority: 1  # most of a run waits for it
     conda:
         "../../envs/environment.yaml"
     params:

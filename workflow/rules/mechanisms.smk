@@ -28,6 +28,7 @@ rule infer_mechanisms:
         **recorded(mechanisms="mechanisms.nc"),
     log:
         logged("infer_mechanisms"),
+    priority: 1  # most of a run waits for it
     conda:
         "../../envs/environment.yaml"
     params:

@@ -20,7 +20,7 @@ rule describe_scan:
         logged("describe_scan/{scan}"),
     conda:
         "../../envs/environment.yaml"
-    threads: SCAN_THREADS
+    threads: FEW_THREADS
     params:
         settings=stated("scans"),
         layout=stated("scan.{scan}.layout"),

@@ -9,6 +9,8 @@ from numba import njit
 
 # Columns of predicted reflections: place in the frame, weight, slope of its logarithm against z.
 _X, _Y, _Z, _WEIGHT, _SLOPE = range(5)
+# Widths from the Ewald sphere within which a reflection counts; chosen, it has 0.04 of its weight.
+EXCITED = 2.5
 
 
 @njit(nogil=True, cache=True)
@@ -23,6 +25,9 @@ def mixture(
     g,
     amplitude,
     g_offset,
+    near,
+    near_offset,
+    strayed,
     parameters,
     sigma,
     wavelength,
@@ -39,11 +44,15 @@ def mixture(
 ):  # pragma: no cover - compiled
     for i in range(begin, end):
         for k in range(known.shape[1]):
-            first, last = g_offset[phase[k]], g_offset[phase[k] + 1]
             if known[i, k]:
+                if strayed[i, k]:
+                    rows = np.arange(g_offset[phase[k]], g_offset[phase[k] + 1], dtype=np.int32)
+                else:
+                    own = i * known.shape[1] + k
+                    rows = near[near_offset[own] : near_offset[own + 1]]
                 predicted = predict(
-                    rotation[i, k], g[first:last], amplitude[first:last], parameters, wavelength,
-                    precession, width, q_low, q_high,
+                    rotation[i, k], g, amplitude, rows, parameters, wavelength, precession, width,
+                    q_low, q_high,
                 )  # fmt: skip
                 likelihood[i, k], squares[i, k], inliers[i, k] = _compare(
                     q[offset[i] : offset[i + 1]], predicted, parameters, sigma, q_low, q_high,
@@ -55,23 +64,24 @@ def mixture(
 
 
 @njit(cache=True)
-def predict(rotation, g, amplitude, parameters, wavelength, precession, width, q_low, q_high):
-    """Reflections near the Ewald sphere: x, y, z in the frame, weight, and its logarithm's slope.
+def predict(rotation, g, amplitude, rows, parameters, wavelength, precession, width, q_low, q_high):
+    """Those of the reflections `rows` that are near the Ewald sphere.
 
-    Excited as a `diffraction.excitation.GaussianRod` of this `width` is. Electrons travel along -z:
-    the excitation error is g_z - wavelength g^2 / 2. Weights have the
-    sum 1; the slope is against z, before that is enforced.
+    Columns are x, y, z in the frame, weight, and its logarithm's slope. Excited as a
+    `diffraction.excitation.GaussianRod` of this `width` is. Electrons travel along -z: the
+    excitation error is g_z - wavelength g^2 / 2. Weights have the sum 1; the slope is against z,
+    before that is enforced.
     """
     scale = math.sqrt(parameters[0] * parameters[2] - parameters[1] ** 2)
     low, high = (scale * q_low) ** 2, (scale * q_high) ** 2
-    table = np.empty((g.shape[0], 5))
+    table = np.empty((rows.shape[0], 5))
     n, total = 0, 0.0
-    for m in range(g.shape[0]):
+    for m in rows:
         z = rotation[2, 0] * g[m, 0] + rotation[2, 1] * g[m, 1] + rotation[2, 2] * g[m, 2]
         length2 = g[m, 0] ** 2 + g[m, 1] ** 2 + g[m, 2] ** 2
         width2 = width**2 + 0.5 * precession**2 * length2
         error = z - 0.5 * wavelength * length2
-        if error * error > 6.25 * width2:
+        if error * error > EXCITED**2 * width2:
             continue
         x = rotation[0, 0] * g[m, 0] + rotation[0, 1] * g[m, 1] + rotation[0, 2] * g[m, 2]
         y = rotation[1, 0] * g[m, 0] + rotation[1, 1] * g[m, 1] + rotation[1, 2] * g[m, 2]
@@ -99,7 +109,10 @@ def _compare(q, predicted, parameters, sigma, q_low, q_high, outliers, normal, g
     total, squares, inliers = 0.0, 0.0, 0.0
     row_x, row_y = np.zeros(9), np.zeros(9)
     drawn_x, drawn_y = 0.0, 0.0
-    share = np.empty(predicted.shape[0])
+    # Apart from the rest of the table, so that the compiler takes several at a time.
+    place_x, place_y = predicted[:, _X].copy(), predicted[:, _Y].copy()
+    distance2 = np.empty(predicted.shape[0])
+    near, share = np.empty(predicted.shape[0], dtype=np.int64), np.empty(predicted.shape[0])
     for j in range(q.shape[0]):
         length2 = q[j, 0] ** 2 + q[j, 1] ** 2
         out_x, out_y = q[j, 0] / length2, q[j, 1] / length2
@@ -108,16 +121,19 @@ def _compare(q, predicted, parameters, sigma, q_low, q_high, outliers, normal, g
         y = xy * q_x + yy * q_y - shift_y
         density = uniform
         for m in range(predicted.shape[0]):
-            distance2 = (x - predicted[m, _X]) ** 2 + (y - predicted[m, _Y]) ** 2
-            share[m] = 0.0
-            if distance2 < 25 * sigma**2:
-                share[m] = peak * predicted[m, _WEIGHT] * math.exp(-0.5 * distance2 / sigma**2)
-                density += share[m]
-        total += math.log(density)
+            distance2[m] = (x - place_x[m]) ** 2 + (y - place_y[m]) ** 2
+        n = 0
         for m in range(predicted.shape[0]):
-            if share[m] < 1e-6 * density:
+            if distance2[m] < 25 * sigma**2:
+                near[n] = m
+                share[n] = peak * predicted[m, _WEIGHT] * math.exp(-0.5 * distance2[m] / sigma**2)
+                density += share[n]
+                n += 1
+        total += math.log(density)
+        for k in range(n):
+            if share[k] < 1e-6 * density:
                 continue
-            weight = share[m] / density
+            m, weight = near[k], share[k] / density
             dx, dy = x - predicted[m, _X], y - predicted[m, _Y]
             squares += weight * (dx * dx + dy * dy)
             inliers += weight
@@ -132,8 +148,11 @@ def _compare(q, predicted, parameters, sigma, q_low, q_high, outliers, normal, g
             w = weight / sigma**2
             for a in range(9):
                 gradient[a] -= w * (row_x[a] * dx + row_y[a] * dy)
-                for b in range(9):
+                for b in range(a, 9):
                     normal[a, b] += w * (row_x[a] * row_x[b] + row_y[a] * row_y[b])
+    for a in range(9):
+        for b in range(a):
+            normal[a, b] = normal[b, a]
     _add_tilt(predicted, inliers, drawn_x, drawn_y, normal, gradient)
     gradient[0] += inliers * yy / determinant
     gradient[1] -= 2 * inliers * xy / determinant

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from phasefront.calibration.affine_kernels import mixture, predict
+from phasefront.calibration.affine_kernels import EXCITED, mixture, predict
 from phasefront.calibration.joint_steps import OUTWARD_SIGMA, joint_step, turned
 from phasefront.core.errors import InputError
 from phasefront.core.threads import share_out
@@ -20,6 +20,8 @@ from phasefront.diffraction.optics import electron_wavelength
 OUTLIER_SHARE = 0.07  # of spots that belong to no predicted reflection
 _START_SIGMA, _LEAST_SIGMA, MOST_SIGMA = 0.012, 0.001, 0.012  # position error, 1/angstrom
 ROUGH_STEPS, FINE_STEPS = 6, 30  # of a climb, at most; chosen
+# Reflections that no turn below this excites are passed over; chosen, few candidates turn further.
+_NEAR = np.deg2rad(3.0)
 # In a part, relative; maxima further apart are different answers. Chosen: ten standard errors of
 # most scans, and less than half of what the phases' spacings differ by.
 _OTHER_MATRIX = 0.004
@@ -100,6 +102,29 @@ class SpotMixture:
         self.crystals = crystals
         self.first_orientation = rotation[:, 0]
         self.first_known = known[:, 0]
+        self.near, self.near_offset = self._near()
+
+    def _near(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows of reflections that count within `_NEAR` of the first rotations, and where each
+        candidate's begin; a tenth of what the kernel would try each time."""
+        length = np.linalg.norm(self.g, axis=1)
+        width = np.sqrt(excitation.AFFINE.width**2 + 0.5 * (self.precession * length) ** 2)
+        most = EXCITED * width + _NEAR * length
+        ewald = 0.5 * self.wavelength * length**2
+        rows = []
+        for pattern in self.rotation:
+            for phase, upward in zip(self.phase, pattern[:, 2], strict=True):
+                own = slice(*self.g_offset[phase : phase + 2])
+                error = self.g[own] @ upward - ewald[own]
+                rows.append(own.start + np.flatnonzero(np.abs(error) < most[own]))
+        return (
+            np.concatenate(rows).astype(np.int32), np.cumsum([0, *map(len, rows)]),
+        )  # fmt: skip
+
+    def _strayed(self, rotation: np.ndarray) -> np.ndarray:
+        """Whether each candidate (patterns, candidates) turned by more than `_NEAR`."""
+        trace = np.einsum("pkij,pkij->pk", rotation, self.rotation)
+        return 0.5 * (trace - 1.0) < math.cos(_NEAR)
 
     def evaluate(self, state: JointState):
         """Log-likelihood of each candidate, its normal equations, sum of r^2 and of inliers."""
@@ -111,7 +136,8 @@ class SpotMixture:
         )  # fmt: skip
         arguments = (
             self.q, self.offset, state.rotation, self.known, self.phase, self.g, self.amplitude,
-            self.g_offset, state.parameters, state.sigma, self.wavelength, self.precession,
+            self.g_offset, self.near, self.near_offset, self._strayed(state.rotation),
+            state.parameters, state.sigma, self.wavelength, self.precession,
             excitation.AFFINE.width, self.q_range[0], self.q_range[1], OUTLIER_SHARE, *found,
         )  # fmt: skip
         share_out(mixture, patterns, *arguments)
@@ -168,11 +194,10 @@ class SpotMixture:
         """Measured minus predicted, 1/angstrom, of spots more likely indexed than stray."""
         residual = np.full(self.q.shape, np.nan)
         for i, k in enumerate(candidate):
-            reflections = slice(self.g_offset[self.phase[k]], self.g_offset[self.phase[k] + 1])
+            rows = np.arange(*self.g_offset[self.phase[k] : self.phase[k] + 2], dtype=np.int32)
             predicted = predict(
-                state.rotation[i, k], self.g[reflections], self.amplitude[reflections],
-                state.parameters, self.wavelength, self.precession,
-                excitation.AFFINE.width, *self.q_range,
+                state.rotation[i, k], self.g, self.amplitude, rows, state.parameters,
+                self.wavelength, self.precession, excitation.AFFINE.width, *self.q_range,
             )  # fmt: skip
             of_pattern = slice(self.offset[i], self.offset[i + 1])
             q = true_frequencies(self.q[of_pattern], state.parameters)

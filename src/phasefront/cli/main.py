@@ -140,7 +140,7 @@ def new(**asked) -> int:
 def run(config: list[Path], cores: int) -> int:
     """Fetch, check, run every rule that has work to do, and make the report."""
     fetch(config)
-    results = Path("results") / _checked_plan(config).experiment.run
+    results = Path("results") / _inspected(config).experiment.run
     with blaming_the_disk(results), running.only_run(results) as transcript:
         status = running.run_workflow(config, cores=cores, transcript=transcript)
         return status or _report(config, results)
@@ -148,7 +148,7 @@ def run(config: list[Path], cores: int) -> int:
 
 def _report(config: list[Path], results: Path) -> int:
     """Make the report where anything is newer than it, and say where explorer and report are."""
-    from phasefront.report.conclusions import EXPLORER
+    from phasefront.report.explorer import PAGE
     from phasefront.report.scripts_in_pages import with_inert_data
 
     report = results / "report.html"
@@ -162,7 +162,7 @@ def _report(config: list[Path], results: Path) -> int:
             return done.returncode
         part.write_text(with_inert_data(part.read_text(encoding="utf-8")), encoding="utf-8")
         part.replace(report)
-    explorer = results / EXPLORER
+    explorer = results / PAGE
     if explorer.exists():
         print(f"Explorer: {explorer} (every raw pattern: phasefront view {results.name})")
     print(f"Report: {report}")
@@ -211,7 +211,11 @@ def check(config: list[Path]) -> int:
 
     Exit code 2 with a sentence for each file that cannot be used.
     """
-    plan = _checked_plan(config)
+    from phasefront.pairs.foresight import check_pairs
+
+    plan = _inspected(config)
+    for sentence in check_pairs(plan, thorough=True):
+        print(sentence, flush=True)
     cells = f" {len(plan.cells)} cells," if len(plan.cells) else ""
     print(
         f"{plan.source}: {len(plan.cifs)} phases, {len(plan.scans)} scans, {len(plan.logs)} logs,"
@@ -227,10 +231,10 @@ def _in_series(plan) -> str:
     return f", {files} more in {len(plan.batches.series)} series" if files else ""
 
 
-def _checked_plan(config: list[Path]):
+def _inspected(config: list[Path]):
+    """The plan of configs, all of whose files have been opened; prints what each holds."""
     from phasefront.cli.inspection import inspect
     from phasefront.experiment.plan import Plan
-    from phasefront.pairs.foresight import check_pairs
     from phasefront.records.sources import Sources
 
     plan = Plan.load(*config)
@@ -246,8 +250,6 @@ def _checked_plan(config: list[Path]):
         raise wrong[-1]
     plan.check_files()
     Sources(Path("results") / plan.experiment.run).refuse_hidden_changes()
-    for sentence in check_pairs(plan, thorough=True):
-        print(sentence, flush=True)
     return plan
 
 

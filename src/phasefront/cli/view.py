@@ -26,7 +26,7 @@ from phasefront.core.errors import InputError
 from phasefront.experiment.settings.scans import ScanLayout
 from phasefront.records import chain, digests
 from phasefront.records.record import Input, Record
-from phasefront.report.conclusions import EXPLORER
+from phasefront.report.explorer import PAGE
 from phasefront.scans.files import open_scan
 from phasefront.scans.formats.scan import Scan
 
@@ -150,7 +150,7 @@ class Explorer(ThreadingHTTPServer):
     """
 
     def __init__(self, folder: Path):
-        self.page = folder / EXPLORER
+        self.page = folder / PAGE
         if not self.page.is_file():
             raise InputError(self.page, "there is no such file", remedy="run the experiment first")
         self.scans = raw_scans(folder)
@@ -164,7 +164,7 @@ class Explorer(ThreadingHTTPServer):
 
     @property
     def address(self) -> str:
-        return f"http://{self.host}/{self.token}/{EXPLORER}"
+        return f"http://{self.host}/{self.token}/{PAGE}"
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A browser may leave before it has its answer."""
@@ -177,7 +177,7 @@ class Explorer(ThreadingHTTPServer):
         token, place = address.groups() if address else ("", "")
         if not hmac.compare_digest(token.encode(), self.token.encode()):
             raise Refused(HTTPStatus.FORBIDDEN, "Open the address that `phasefront view` printed.")
-        if place == EXPLORER:
+        if place == PAGE:
             return "text/html; charset=utf-8", self.page.read_bytes()
         asked = _PATTERN.fullmatch(place)
         scan = self.scans.get(unquote(asked[1])) if asked else None

@@ -100,7 +100,7 @@ class Explanation:
         )
         nuisance = self._fit(_FITTED)
         jacobian = _jacobian(self.spots.place)
-        off = self.off - np.einsum("nap,tp->tna", jacobian, nuisance - self.start)
+        off = self.off - self._moved(jacobian, nuisance - self.start)
         off[:, self.partner < 0] = 0.0
         square = (off**2).sum(axis=2)
         # (values of the nuisance, doses, spots)
@@ -136,17 +136,25 @@ class Explanation:
         jacobian, off = _jacobian(self.spots.place[paired]), self.off[paired]
         weight = (self.found(dose[:, None]) / self._variance(dose[:, None]))[:, paired]
         prior = np.diag(self.sigma**-2.0 + 1e-12)
+        # Of each spot, what its weight brings to the normal equations: products of matrices.
+        square = (jacobian.transpose(0, 2, 1) @ jacobian).reshape(-1, 36)
+        pull = (jacobian.transpose(0, 2, 1) @ off[..., None])[..., 0]
         step = np.zeros((len(dose), 6))
         factor = np.ones_like(weight)
         for _ in range(3):
             both = weight * factor
-            normal = np.einsum("kn,nap,naq->kpq", both, jacobian, jacobian) + prior
-            right = np.einsum("kn,nap,na->kp", both, jacobian, off) - prior @ self.start
+            normal = (both @ square).reshape(-1, 6, 6) + prior
+            right = both @ pull - prior @ self.start
             step = np.linalg.solve(normal, right[..., None])[..., 0]
-            left = off - np.einsum("nap,kp->kna", jacobian, step)
+            left = off - self._moved(jacobian, step)
             fades = (1 - self.stray) * np.exp(-0.5 * weight * (left**2).sum(axis=2))
             factor = fades / (self.stray + fades)
         return self.start + step
+
+    @staticmethod
+    def _moved(jacobian: np.ndarray, step: np.ndarray) -> np.ndarray:
+        """Shifts (k, n, 2) of places with a Jacobian (n, 2, 6) under parameters (k, 6)."""
+        return (step @ jacobian.reshape(-1, 6).T).reshape(len(step), -1, 2)
 
     def _capped(self, evidence: np.ndarray) -> np.ndarray:
         return -np.log(self.stray + (1 - self.stray) * np.exp(-evidence))

@@ -10,9 +10,8 @@ import xarray as xr
 from phasefront.comparison.agreement import AGREE, CANNOT_TELL, DISAGREE, SIGNIFICANCE
 from phasefront.comparison.sources import registry
 from phasefront.core.statistics import NORMAL_95, Interval
+from phasefront.report.explorer import PAGE
 from phasefront.report.tables import printed
-
-EXPLORER = "explorer.html"  # in a run's folder
 
 
 def conclude(
@@ -129,7 +128,7 @@ def summary(
     ]
     conclusions = conclude(comparison, ion=ion, calibrating=calibrating)
     return {
-        "run": run, "explorer": EXPLORER, "states": states, "conclusions": conclusions,
+        "run": run, "explorer": PAGE, "states": states, "conclusions": conclusions,
         "scans": scans,
     }  # fmt: skip
 

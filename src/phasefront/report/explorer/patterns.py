@@ -25,6 +25,8 @@ _MARGIN = 1.06
 _SAMPLED = 12  # patterns, of which the extent is told
 # Of the root of a count: a level of this width adds a twelfth to its variance.
 _NOISE = 0.5
+# Of zlib: takes a quarter of its default's time, and 3 % more room on the demo's patterns.
+_EFFORT = 4
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def _levels(patterns: np.ndarray) -> tuple[list[bytes], np.ndarray]:
     root = np.sqrt(np.maximum(patterns, 0))
     width = np.maximum(root.max(axis=(1, 2), initial=0) / 255, _NOISE).astype("f4")
     levels = np.rint(root / width[:, None, None]).astype("u1")
-    return [zlib.compress(level.tobytes(), 6) for level in levels], width
+    return [zlib.compress(level.tobytes(), _EFFORT) for level in levels], width
 
 
 def _sample(raw: RawScan) -> np.ndarray:
