@@ -1,6 +1,7 @@
 """Whole runs of scans as large as real ones, as small as can be, and of nothing to decide.
 
-The configs are the least that a user writes: no title, no step, no log, no parent lattice.
+The configs are the least that a user writes: no title, no labels, no step, no log, no parent
+lattice.
 """
 
 import json
@@ -10,7 +11,7 @@ import pytest
 import xarray as xr
 import yaml
 
-from benchmarks.block_files import cropped, rearrange, shape_of, tiled
+from benchmarks.block_files import cropped, rearrange, tiled
 
 pytestmark = pytest.mark.slow
 SCAN = "raw/grains-x2.5.blo"
@@ -90,11 +91,9 @@ def test_scans_of_one_position_one_row_one_grain_and_no_vacuum_end(project):
     share, grain = true_places(project)
     crystal = np.flatnonzero(share.sum(axis=1) > 0)
     largest = np.flatnonzero(grain == np.bincount(grain[grain >= 0]).argmax())
-    _, columns = shape_of(source)
     scans = {
         "one": largest[:1].reshape(1, 1),
         "row": cropped(source, slice(12, 13), slice(None)),
-        "column": cropped(source, slice(None), slice(columns // 2, columns // 2 + 1)),
         "grain": largest[: len(largest) // 5 * 5].reshape(5, -1),
         "full": crystal[:200].reshape(10, 20),
     }

@@ -66,19 +66,6 @@ def test_a_second_run_has_nothing_to_do(finished_project):
     assert times(finished_project) == before
 
 
-@pytest.mark.slow
-def test_another_number_of_cores_in_another_folder_gives_the_same_bytes(
-    fresh_project, finished_project, tmp_path
-):
-    project = fresh_project.copy(tmp_path / "elsewhere")
-    done = project.run(cores=4)  # two threads a scan instead of one
-    assert done.returncode == 0, done.stdout + done.stderr
-    expected, found = finished_project.contents(), project.contents()
-    assert found.keys() == expected.keys()
-    assert len(found) > 100
-    assert {name for name in expected if found[name] != expected[name]} == set()
-
-
 def test_bad_config_ends_in_one_sentence(fresh_project, tmp_path):
     project = fresh_project.copy(tmp_path / "bad")
     path = project.folder / project.config

@@ -115,21 +115,6 @@ def test_every_script_gets_the_text_of_a_config(parsed_jobs, text):
         assert label == {name: text or name for name in ("Na3", "Na2", "Na1")}
 
 
-@pytest.mark.slow
-def test_a_run_without_any_optional_text_ends(fresh_project, tmp_path):
-    project = fresh_project.copy(tmp_path / "bare")
-    path = project.folder / project.config
-    content = yaml.safe_load(path.read_text())
-    del content["title"]
-    for phase in content["material"]["phases"]:
-        del phase["label"]
-    path.write_text(yaml.safe_dump(content))
-    done = project.run()
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (project.results / "supplement.zip").exists()
-    assert project.command("verify", "results/small").returncode == 0
-
-
 # ------------------------------------------------------------------------ text is text everywhere
 
 HOSTILE = "</script><script>alert(1)</script> $x$ *a* `b <javascript:alert(1)>`_ _c_ &lt; ${d}"
