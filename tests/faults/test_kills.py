@@ -79,7 +79,9 @@ def kill_after(project, outputs: int, seconds: float) -> bool:
 
 
 @pytest.mark.slow
-def test_runs_killed_elsewhere_on_more_cores_go_on_to_the_same_bytes(fresh_project, finished_project, tmp_path, capsys):
+def test_runs_killed_elsewhere_on_more_cores_go_on_to_the_same_bytes(
+    fresh_project, finished_project, tmp_path, capsys
+):
     project = fresh_project.copy(tmp_path / "killed")
     rng = random.Random(20)
     moments = sorted(rng.randrange(len(records(finished_project))) for _ in range(KILLS))
