@@ -15,7 +15,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from phasefront.core.statistics import NORMAL_95, Interval
 
@@ -73,7 +73,7 @@ class Line:
     def one_to_one_p(self) -> float:
         """p of a line as far from 1:1 by chance (Wald's test, two degrees of freedom)."""
         found, covariance = self.departure()
-        return float(stats.chi2.sf(found @ np.linalg.solve(covariance, found), 2))
+        return float(special.chdtrc(2, found @ np.linalg.solve(covariance, found)))
 
 
 def difference(first: Interval, second: Interval) -> Interval:
@@ -109,14 +109,14 @@ def z_and_equivalence(apart: Interval, margin: float) -> tuple[np.ndarray, np.nd
     value, low, high = apart
     below, above = (value - low) / NORMAL_95, (high - value) / NORMAL_95
     z = _in_errors(value, np.where(value > 0, below, above))
-    beyond_low = stats.norm.sf(_in_errors(value + margin, below))
-    beyond_high = stats.norm.sf(_in_errors(margin - value, above))
+    beyond_low = special.ndtr(-_in_errors(value + margin, below))
+    beyond_high = special.ndtr(-_in_errors(margin - value, above))
     return z, np.maximum(beyond_low, beyond_high)
 
 
 def material_p(apart: Interval, z: np.ndarray, margin: float) -> np.ndarray:
     """Two-sided p of no difference; 1 where what was found is within the margin anyway."""
-    p = 2 * stats.norm.sf(np.abs(z))
+    p = 2 * special.ndtr(-np.abs(z))
     return np.where(np.abs(apart[0]) <= margin, 1.0, p)
 
 
@@ -215,9 +215,8 @@ def limits_of_agreement(differences: np.ndarray) -> np.ndarray:
     if count < _FEWEST_FOR_LINE:
         return np.full((3, 2), np.nan)
     mean, deviation = differences.mean(), differences.std(ddof=1)
-    near, far = stats.nct.ppf([0.025, 0.975], count - 1, NORMAL_95 * np.sqrt(count)) / np.sqrt(
-        count
-    )
+    ends = special.nctdtrit(count - 1, NORMAL_95 * np.sqrt(count), np.array([0.025, 0.975]))
+    near, far = ends / np.sqrt(count)
     lower, upper = mean - NORMAL_95 * deviation, mean + NORMAL_95 * deviation
     return np.array(
         [

@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 from scipy.optimize import brentq
-from scipy.special import expit, logit
-from statsmodels.stats.multitest import multipletests
+from scipy.special import expit, logit, ndtri
 
 # Prior of log odds per standard deviation: Cauchy's scale of Gelman et al. 2008
 # (10.1214/08-AOAS191) as a normal's, which keeps perfectly parted grains finite.
@@ -53,6 +51,8 @@ def effects(
     first step with a power of 0.8, infinite where none would; `grains`. NaN where fewer than eight
     grains know it or it does not vary.
     """
+    from statsmodels.stats.multitest import multipletests
+
     rng = np.random.default_rng(seed)
     rows = [
         _effect(
@@ -133,7 +133,7 @@ def smallest_shift(grains: int, converted: float) -> float:
     first = grains * converted
     second = grains - first
     variance = (grains + 1.0) / (12.0 * first * second)
-    return float((stats.norm.ppf(1.0 - _LEVEL / 2.0) + stats.norm.ppf(_POWER)) * np.sqrt(variance))
+    return float((ndtri(1.0 - _LEVEL / 2.0) + ndtri(_POWER)) * np.sqrt(variance))
 
 
 def smallest_log_odds(grains: int, converted: float, tests: int) -> float:
@@ -143,7 +143,7 @@ def smallest_log_odds(grains: int, converted: float, tests: int) -> float:
     phase each, of which a share is converted, and whose covariate is normal; infinite where no
     effect would show.
     """
-    covariate = stats.norm.ppf((np.arange(grains) + 0.5) / grains)
+    covariate = ndtri((np.arange(grains) + 0.5) / grains)
     covariate /= covariate.std()
     variance = converted * (1.0 - converted) * np.sum(covariate**2)
     return _smallest(covariate, np.full(grains, converted), variance, tests)
@@ -164,7 +164,7 @@ def _smallest(covariate: np.ndarray, mean: np.ndarray, variance: float, tests: i
     The score grows less than in proportion to the log odds, since a share ends at 0 and 1: near
     these grains tell nothing more, and scatter less.
     """
-    reach = stats.norm.ppf(1.0 - _LEVEL / (2.0 * tests))
+    reach = ndtri(1.0 - _LEVEL / (2.0 * tests))
     information = np.sum(mean * (1.0 - mean) * covariate**2)
     if not information > 0.0:
         return np.nan
@@ -174,7 +174,7 @@ def _smallest(covariate: np.ndarray, mean: np.ndarray, variance: float, tests: i
         shares = expit(level + log_odds * covariate)
         left = variance * np.sum(shares * (1.0 - shares) * covariate**2) / information
         score = covariate @ (shares - expit(level))
-        return reach * np.sqrt(variance) + stats.norm.ppf(_POWER) * np.sqrt(left) - score
+        return reach * np.sqrt(variance) + ndtri(_POWER) * np.sqrt(left) - score
 
     if power_lacks(_MOST_LOG_ODDS) > 0.0:
         return np.inf

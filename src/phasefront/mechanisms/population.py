@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
+from scipy import special
 
 from phasefront.core.statistics import Interval
 
@@ -50,6 +49,8 @@ def caught_share(caught: int, grains: int, detection: Detection) -> Interval:
     Wilson's interval of the share seen, taken back through the detection (Rogan and Gladen 1978,
     10.1093/oxfordjournals.aje.a112510).
     """
+    from statsmodels.stats.proportion import proportion_confint
+
     low, high = proportion_confint(caught, grains, method="wilson")
     seen = np.array([caught / grains, low, high])
     return np.clip(
@@ -59,13 +60,16 @@ def caught_share(caught: int, grains: int, detection: Detection) -> Interval:
 
 def log_bayes_factor(caught: np.ndarray, grains: int, detection: Detection) -> np.ndarray:
     """Natural logarithm of the Bayes factor of one by one against concurrent, for each count."""
-    of = stats.beta(np.atleast_1d(caught) + 1.0, grains - np.atleast_1d(caught) + 1.0)
+    of = np.atleast_1d(caught) + 1.0, grains - np.atleast_1d(caught) + 1.0
 
     def evidence(ends: tuple[float, float]) -> np.ndarray:
         # The binomial integrated over the share seen, in closed form (incomplete beta functions),
         # from whichever tail keeps its digits. Beyond a factor of e^690 it is no matter.
         low, high = detection.seen(np.array(ends))
-        area = np.maximum(of.cdf(high) - of.cdf(low), of.sf(low) - of.sf(high))
+        area = np.maximum(
+            special.betainc(*of, high) - special.betainc(*of, low),
+            special.betaincc(*of, low) - special.betaincc(*of, high),
+        )
         return np.log(np.maximum(area, 1e-300) / (high - low))
 
     return evidence(ONE_BY_ONE) - evidence(CONCURRENT)
@@ -80,6 +84,8 @@ def verdict(log_factor: float) -> Verdict:
 
 def power(share: float, grains: int, detection: Detection) -> dict[Verdict, float]:
     """Probability of each verdict on so many grains of which a share is caught; exact."""
+    from scipy import stats
+
     counts = np.arange(grains + 1)
     chances = stats.binom.pmf(counts, grains, detection.seen(share))
     factors = log_bayes_factor(counts, grains, detection)

@@ -214,9 +214,9 @@ _PRINTED = ("ion_content", "fraction", "ion_content_difference", "fraction_diffe
 
 
 def _two_sided(z: float) -> float:
-    from scipy import stats
+    from scipy.special import ndtr
 
-    return float(2 * stats.norm.sf(abs(z)))
+    return float(2 * ndtr(-abs(z)))
 
 
 def _names(comparison: xr.Dataset, name: str) -> list[str]:
