@@ -14,6 +14,7 @@ from phasefront.core.errors import InputError
 from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import read_crystal
+from phasefront.grains import half_turns
 from phasefront.grains.segmentation import find_grains
 from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.phases import MIXED, UNDECIDED, UNINDEXED, VACUUM
@@ -148,6 +149,56 @@ def test_half_turns_about_the_beam_are_one_crystal_of_the_commoner_orientation(c
     assert grains["spread"].item() < 0.1
     mean = grains["rotation"].values[0].astype("f8")
     assert rotations.misorientation(mean, quaternion(START), crystals[1].symmetry) < 0.02
+
+
+@pytest.mark.parametrize(("of_turned", "is_turned"), [(5.0, False), (20.0, True)])
+def test_a_grain_is_the_way_that_its_positions_gaps_speak_for(crystals, of_turned, is_turned):
+    parent = uniform((1, 10))
+    parent[0, :3] = rotations.multiply(parent[0, :3], rotations.HALF_TURN)
+    gap = np.full((1, 10, 3), np.nan)
+    gap[0, :, 0] = [of_turned] * 3 + [6.0] * 7
+    phases = make_phases(np.zeros((1, 10), dtype=int), parent)
+    grains = with_parents(phases, crystals, half_turn_gap=gap)
+    way = (
+        rotations.multiply(quaternion(START), rotations.HALF_TURN)
+        if is_turned
+        else quaternion(START)
+    )
+    mean = grains["rotation"].values[0].astype("f8")
+    assert rotations.misorientation(mean, way, crystals[1].symmetry) < 0.02
+    expected = abs(7 * 6.0 - 3 * of_turned) / 10
+    assert grains["half_turn_gap"].item() == pytest.approx(expected)
+    chance = 1 / (1 + np.exp(expected / half_turns.ERROR))
+    assert grains["half_turn_probability"].item() == pytest.approx(chance)
+    unknown = with_parents(phases, crystals)
+    assert np.isnan(unknown["half_turn_probability"].item())
+
+
+def test_along_an_even_axis_half_turns_are_no_question(crystals):
+    parent = np.broadcast_to([1.0, 0, 0, 0], (2, 5, 4)).copy()
+    phases = make_phases(np.zeros((2, 5), dtype=int), parent)
+    grains = with_parents(phases, crystals, half_turn_gap=np.full((2, 5, 3), np.nan))
+    assert grains["half_turn_probability"].item() == 0
+    assert np.isnan(grains["half_turn_gap"].item())
+
+
+def test_a_boundary_has_another_angle_where_one_side_is_turned(crystals):
+    parent = uniform((2, 8))
+    parent[:, 4:] = quaternion(Rotation.from_euler("zyx", [5, 60, -20], degrees=True))
+    gap = np.full((2, 8, 3), 8.0)
+    gap[:, 4:] = 2.0
+    phases = make_phases(np.zeros((2, 8), dtype=int), parent)
+    grains = grains_of(phases, crystals, half_turn_gap=gap)
+    turned = rotations.multiply(parent[0, 0], rotations.HALF_TURN)
+    symmetry = crystals[0].symmetry
+    for name, first in (("", parent[0, 0]), ("_turned", turned)):
+        found = grains[f"pair_misorientation{name}"].item()
+        assert found == pytest.approx(
+            rotations.misorientation(first, parent[0, 4], symmetry), abs=1e-2
+        )
+    sure, doubtful = 1 / (1 + np.exp(np.array([8.0, 2.0]) / half_turns.ERROR))
+    expected = sure * (1 - doubtful) + doubtful * (1 - sure)
+    assert grains["pair_turned_probability"].item() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(("angle", "count"), [(4.5, 1), (5.5, 2)])

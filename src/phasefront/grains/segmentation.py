@@ -21,6 +21,7 @@ from phasefront.core.errors import InputError
 from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import Crystal, laue_rotations
+from phasefront.grains import half_turns
 from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.phases import MIXED, UNANSWERED, VACUUM
 
@@ -32,6 +33,7 @@ def find_grains(
     misorientation_deg: float,
     min_positions: int,
     scan_step_nm: float,
+    half_turn_gap: np.ndarray | None = None,
 ) -> xr.Dataset:
     """Join neighbouring positions of one lattice orientation into grains.
 
@@ -56,13 +58,16 @@ def find_grains(
         Patches of fewer positions are no grain.
     scan_step_nm
         Scan step, nm; NaN where unknown.
+    half_turn_gap
+        (y, x, phase), that of ORIENTATIONS; a map of another program has none.
 
     Returns
     -------
     GRAINS data set; grains are numbered by their first position, row by row. A grain's mean
     rotation is the largest eigenvector of the summed outer products of its quaternions (Markley
     et al., J. Guid. Control Dyn. 30, 1193, 2007), each taken as the symmetric equivalent nearest
-    to the others; of a crystal and its half turn, it is the one found at more positions.
+    to the others; of a crystal and its half turn, it is the one that the positions' gaps together
+    speak for (`half_turns`), and where there are none the one found at more positions.
 
     Raises
     ------
@@ -73,6 +78,11 @@ def find_grains(
     lattices = lattices_of(candidates)
     decision = phases["decision"].values
     rotation, family = lattice_orientations(phases, lattices)
+    gap = np.ones(decision.size)
+    if half_turn_gap is not None:
+        gap = half_turn_gap.reshape(decision.size, -1)[
+            np.arange(decision.size), shown_phase(phases)
+        ]
     edges = _neighbours(family)
     symmetries = {lattice.family: lattice.symmetry for lattice in lattices}
     angle = _misorientations(rotation, family, edges, symmetries)
@@ -81,7 +91,10 @@ def find_grains(
 
     size = np.bincount(label[label >= 0])
     grain_family = family[_first_positions(label)]
-    mean, spread = _mean_orientations(rotation, label.ravel(), grain_family, symmetries)
+    mean, spread, gap = _mean_orientations(rotation, label.ravel(), grain_family, symmetries, gap)
+    turned = _twice_the_same(mean, grain_family, symmetries, misorientation_deg)
+    gap[turned | (half_turn_gap is None)] = np.nan
+    chance = np.where(turned, 0.0, half_turns.probability(gap))
     names = phases["phase"].values
     outline_offset, outline_y, outline_x = _outlines(label, len(size))
     pair, pair_length = _touching(label, edges)
@@ -96,6 +109,8 @@ def find_grains(
             "undecided_count": _count(label, decision, UNANSWERED, len(size)).sum(axis=1),
             "rotation": mean,
             "spread": spread,
+            "half_turn_gap": gap,
+            "half_turn_probability": chance,
             "centroid_y": _centroid(label, 0, size),
             "centroid_x": _centroid(label, 1, size),
             "outline_offset": outline_offset,
@@ -104,7 +119,11 @@ def find_grains(
             "pair_a": pair[0],
             "pair_b": pair[1],
             "pair_length": pair_length,
-            "pair_misorientation": _between_grains(mean, grain_family, pair, symmetries),
+            "pair_misorientation": _between_grains(mean, mean, grain_family, pair, symmetries),
+            "pair_misorientation_turned": _between_grains(
+                rotations.multiply(mean, rotations.HALF_TURN), mean, grain_family, pair, symmetries
+            ),
+            "pair_turned_probability": half_turns.either(*chance[pair]),
         },
         {
             "scan": phases.attrs["scan"],
@@ -161,11 +180,8 @@ def lattice_orientations(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Orientation (position, 4) of the lattice of each position, and its family, -1 none."""
     decision = phases["decision"].values.ravel()
-    posterior = phases["posterior"].values.reshape(len(decision), -1)
     rotation = phases["rotation"].values.astype("f8").reshape(len(decision), -1, 4)
-    usable = np.isfinite(rotation).all(axis=-1)
-    likeliest = np.where(usable, np.nan_to_num(posterior), -1.0).argmax(axis=1)
-    phase = np.where(decision >= 0, decision, likeliest)
+    phase = shown_phase(phases)
     chosen = rotation[np.arange(len(phase)), phase]
     chosen /= np.linalg.norm(chosen, axis=1, keepdims=True)
     to_lattice = np.array([lattice.to_lattice for lattice in lattices])
@@ -173,6 +189,15 @@ def lattice_orientations(
     nowhere = (decision == VACUUM) | ~np.isfinite(chosen).all(axis=1)
     chosen = rotations.multiply(to_lattice[phase], chosen)
     return chosen, np.where(nowhere, -1, family).reshape(phases["decision"].shape)
+
+
+def shown_phase(phases: xr.Dataset) -> np.ndarray:
+    """The phase (position,) under which a position is oriented: decided, or the likeliest."""
+    decision = phases["decision"].values.ravel()
+    posterior = phases["posterior"].values.reshape(len(decision), -1)
+    usable = np.isfinite(phases["rotation"].values.reshape(*posterior.shape, 4)).all(axis=-1)
+    likeliest = np.where(usable, np.nan_to_num(posterior), -1.0).argmax(axis=1)
+    return np.where(decision >= 0, decision, likeliest)
 
 
 def _neighbours(family: np.ndarray) -> np.ndarray:
@@ -237,9 +262,13 @@ def _first_positions(label: np.ndarray) -> tuple[np.ndarray, ...]:
 
 
 def _mean_orientations(
-    rotation: np.ndarray, label: np.ndarray, grain_family: np.ndarray, symmetries: dict
-) -> tuple[np.ndarray, np.ndarray]:
-    """Mean orientation (grain, 4) and rms misorientation to it (grain,), degrees."""
+    rotation: np.ndarray,
+    label: np.ndarray,
+    grain_family: np.ndarray,
+    symmetries: dict,
+    gap: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean orientation (grain, 4), rms misorientation to it (grain,), degrees, and its mean gap."""
     count = len(grain_family)
     inside = np.flatnonzero(label >= 0)
     grain = label[inside]
@@ -251,10 +280,24 @@ def _mean_orientations(
         mean = _eigenvector_mean(nearest, grain, count)
     _, angle, is_turned = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
     size = np.bincount(grain, minlength=count)
-    mostly_turned = np.bincount(grain, is_turned, minlength=count) > size / 2
+    speaking_for = np.nan_to_num(gap[inside]) * np.where(is_turned, -1.0, 1.0)
+    mean_gap = np.bincount(grain, speaking_for, minlength=count) / size
+    mostly_turned = mean_gap < 0
     mean[mostly_turned] = rotations.multiply(mean[mostly_turned], rotations.HALF_TURN)
     spread = np.sqrt(np.bincount(grain, angle**2, minlength=count) / size)
-    return mean * np.where(mean[:, :1] < 0, -1, 1), spread
+    return mean * np.where(mean[:, :1] < 0, -1, 1), spread, np.abs(mean_gap)
+
+
+def _twice_the_same(
+    mean: np.ndarray, grain_family: np.ndarray, symmetries: dict, misorientation_deg: float
+) -> np.ndarray:
+    """Whether symmetry makes each grain's orientation and its half turn one, to a boundary."""
+    same = np.zeros(len(mean), dtype=bool)
+    for number, symmetry in symmetries.items():
+        own = grain_family == number
+        turned = rotations.multiply(mean[own], rotations.HALF_TURN)
+        same[own] = rotations.misorientation(turned, mean[own], symmetry) <= misorientation_deg
+    return same
 
 
 def _reduced(
@@ -322,9 +365,13 @@ def _touching(label: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndar
 
 
 def _between_grains(
-    mean: np.ndarray, grain_family: np.ndarray, pair: np.ndarray, symmetries: dict
+    mean: np.ndarray,
+    other: np.ndarray,
+    grain_family: np.ndarray,
+    pair: np.ndarray,
+    symmetries: dict,
 ) -> np.ndarray:
-    """Misorientation of the means of pairs of grains, degrees.
+    """Misorientation of the mean of each pair's first grain and the `other` of its second, degrees.
 
     Between lattices of two families it is the smallest angle under the symmetries of both.
     """
@@ -333,6 +380,6 @@ def _between_grains(
         for second, second_symmetry in symmetries.items():
             own = (grain_family[pair[0]] == first) & (grain_family[pair[1]] == second)
             equivalents = rotations.multiply(first_symmetry[:, None], mean[pair[0, own]])
-            reduced = rotations.misorientation(equivalents, mean[pair[1, own]], second_symmetry)
+            reduced = rotations.misorientation(equivalents, other[pair[1, own]], second_symmetry)
             angle[own] = reduced.min(axis=0)
     return angle

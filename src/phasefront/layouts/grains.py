@@ -18,6 +18,19 @@ GRAINS = Layout(
             ("grain", "quaternion"), "f4", "1", "mean orientation, frame of patterns to parent cell"
         ),
         "spread": Variable(("grain",), "f4", "degree", "rms misorientation to the mean"),
+        "half_turn_gap": Variable(
+            ("grain",),
+            "f4",
+            "1",
+            "log-likelihood of a position's spots by which they speak for the orientation against "
+            "its half turn about the beam, mean; NaN unknown, or one by symmetry",
+        ),
+        "half_turn_probability": Variable(
+            ("grain",),
+            "f4",
+            "1",
+            "probability that the true orientation is half a turn about the beam off; NaN unknown",
+        ),
         "centroid_y": Variable(("grain",), "f4", "1", "row of the centroid in positions"),
         "centroid_x": Variable(("grain",), "f4", "1", "column of the centroid in positions"),
         "outline_offset": Variable(("grain_edge",), "i8", "1", "first outline vertex of a grain"),
@@ -27,6 +40,12 @@ GRAINS = Layout(
         "pair_b": Variable(("pair",), "i4", "1", "second of two neighbouring grains"),
         "pair_length": Variable(("pair",), "i4", "1", "position edges they share"),
         "pair_misorientation": Variable(("pair",), "f4", "degree", "misorientation of the means"),
+        "pair_misorientation_turned": Variable(
+            ("pair",), "f4", "degree", "the same where one of the two is half a turn off"
+        ),
+        "pair_turned_probability": Variable(
+            ("pair",), "f4", "1", "probability that one of the two is, and not the other"
+        ),
     },
     ("scan", "scan_step_nm", "misorientation_deg"),
 )

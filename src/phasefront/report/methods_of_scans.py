@@ -243,7 +243,9 @@ def tell_grains(jobs: Jobs) -> str:
     return (
         f"**Grains.** Neighbouring positions whose lattices are misoriented by at most"
         f" {jobs('settings.misorientation_deg')}°, symmetry and half a turn about the beam allowed"
-        f" for, form a grain, of at least {jobs('settings.min_positions')} positions."
+        f" for, form a grain, of at least {jobs('settings.min_positions')} positions. Of an"
+        " orientation and its half turn about the beam a grain has the one that its positions speak"
+        " for; how probable the other is, the file of grains says."
     )
 
 

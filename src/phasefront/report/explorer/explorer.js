@@ -685,9 +685,10 @@ function writePosition(here) {
       ? `${run.phases[here.second_phase].label}, ${percent(here.second_share)} of the amplitude` : "none found"),
     ...fact("spots", here.spots ? `${here.spots.length}, of which ${percent(here.explained)} explained` : "none in this file"),
     ...fact("reliability", fixed(here.reliability, 3)),
-    ...fact("half turn", known(turned) ? `costs ${fixed(turned, 1)} in log-likelihood${turned < 3 ? ": hardly told apart" : ""}`
-      : "not told by the pattern, or one by symmetry"),
-    ...fact("grain", here.grain >= 0 ? `${here.grain}, ${grain.length ? "beside " + grain.map(n => `${n.grain} (${fixed(n.angle, 1)}°)`).join(", ") : "no neighbours"}` : "none"));
+    ...fact("half turn", (known(turned) ? `costs ${fixed(turned, 1)} in log-likelihood here` : "not told by the pattern, or one by symmetry")
+      + (here.grain >= 0 && known(shown.grain_half_turn_probability[here.grain])
+        ? `; the grain is one off with ${percent(shown.grain_half_turn_probability[here.grain])}` : "")),
+    ...fact("grain", here.grain >= 0 ? `${here.grain}, ${grain.length ? "beside " + grain.map(n => `${n.grain} (${angleWords(n)})`).join(", ") : "no neighbours"}` : "none"));
   byId("facts").append(...fact("interface", frontWords(here.interface)), ...fact("shape of the grain", shapeWords(shapesOf(here.grain))));
   byId("facts").append(...here.laid.flatMap(map => fact(`${map.quantity} by ${map.stack}`, known(map.value)
     ? `${withError(map.value, map.stderr)}${map.unit === "1" ? "" : ` ${map.unit}`}, laid to ${fixed(map.place_nm, 1)} nm` : "not known here")));
@@ -720,7 +721,8 @@ let grains = [], sorting = { column: 0, down: false };
 
 async function fillGrains() {
   const names = ["size", "phase_count", "mixed_count", "undecided_count", "spread", "centroid_y", "centroid_x",
-                 "pair_a", "pair_b", "pair_length", "pair_misorientation", "morphology"];
+                 "pair_a", "pair_b", "pair_length", "pair_misorientation", "pair_misorientation_turned",
+                 "pair_turned_probability", "half_turn_probability", "morphology"];
   await need(...names.map(name => `grain_${name}`));
   const phases = run.phases.length;
   grains = Array.from(shown.grain_size ?? [], (size, grain) => ({
@@ -799,11 +801,17 @@ function drawGrain(grain) {
   markRow(grain);
 }
 
+// Misorientation with a neighbour; where one of the two may be half a turn off, the other angle too.
+function angleWords({ angle, turned, chance }) {
+  return `${fixed(angle, 1)}°${chance > 0.01 ? `, or ${fixed(turned, 1)}° with ${percent(chance)}` : ""}`;
+}
+
 function neighbours(grain) {
   const found = [];
   for (let p = 0; p < (shown.grain_pair_a ?? []).length; p++) {
     const [a, b] = [shown.grain_pair_a[p], shown.grain_pair_b[p]];
-    if (a === grain || b === grain) found.push({ grain: a === grain ? b : a, angle: shown.grain_pair_misorientation[p] });
+    if (a === grain || b === grain) found.push({ grain: a === grain ? b : a, angle: shown.grain_pair_misorientation[p],
+      turned: shown.grain_pair_misorientation_turned[p], chance: shown.grain_pair_turned_probability[p] });
   }
   return found;
 }

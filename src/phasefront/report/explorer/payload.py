@@ -30,7 +30,8 @@ _PER_POSITION = (
 _OF_GRAINS = {
     "size": "i4", "phase_count": "i4", "mixed_count": "i4", "undecided_count": "i4",
     "spread": "f4", "centroid_y": "f4", "centroid_x": "f4", "pair_a": "i4", "pair_b": "i4",
-    "pair_length": "i4", "pair_misorientation": "f4",
+    "pair_length": "i4", "pair_misorientation": "f4", "pair_misorientation_turned": "f4",
+    "pair_turned_probability": "f4", "half_turn_probability": "f4",
 }  # fmt: skip
 _OF_FRONTS = ("direction", "direction_stderr", "width", "width_stderr", "tilt", "tilt_stderr")
 
