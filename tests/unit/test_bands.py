@@ -5,25 +5,34 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from phasefront.series import bands, fronts, histories
+from phasefront.series import alignment, bands, fronts, histories
 from phasefront.series.grain_fronts import _seen_to_begin
 from phasefront.series.histories import Gaps
 
 SCANS, FIRST, BAND = 16, 400.0, 60.0
 
 
-def made(seed, *, angle, onward=True, misread=0.0, shaken=0.0):
+def made(seed, *, angle, onward=True, misread=0.0, shaken=0.0, turned=0.0):
     """A round grain through which a front goes at 0.016 a second: fits by times and by contents.
 
-    Scans see the front `shaken` places beside where it is (standard deviation).
+    Scans see the front `shaken` places beside where it is (standard deviation), and lie on the
+    first `turned` degrees from each other (standard deviation), so that they read places aside.
     """
-    rng = np.random.default_rng(seed)
+    rng, other = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     y, x = np.nonzero(np.hypot(*(np.mgrid[:24, :24] - 12.0)) < 8)
     time = 100.0 * np.arange(SCANS) + 3.0 * y[:, None] + 0.1 * x[:, None]
-    ahead = (y - 12) * np.sin(np.deg2rad(angle)) + (x - 12) * np.cos(np.deg2rad(angle))
-    passing = FIRST + BAND / 2 + (ahead - ahead.min()) / 0.016
+    place = np.stack([y, x], axis=1).astype("f8")
+    turns = [alignment._rotation(turned * one).ravel() for one in other.normal(size=SCANS)]
+    values = [np.append(turn, [0.0, 0.0]) for turn in turns]
+    read = [
+        alignment.back(one, (24, 24), alignment.nearest(one, (24, 24), (24, 24))[0][:, y, x]).T
+        for one in values
+    ]
+    read = np.stack(read, axis=1)
+    way = np.array([np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))])
+    passing = FIRST + BAND / 2 + (read @ way - (place @ way).min()) / 0.016
     beside = shaken / 0.016 * rng.normal(size=SCANS)
-    share = np.clip((passing[:, None] + beside - time) / BAND + 0.5, 0, 1)
+    share = np.clip((passing + beside - time) / BAND + 0.5, 0, 1)
     share = share if onward else 1 - share
     stderr = np.full(share.shape, 0.1)
     content = 2 + share + 0.07 * rng.normal(size=share.shape) + 0.07 * rng.normal(size=(len(y), 1))
@@ -33,8 +42,7 @@ def made(seed, *, angle, onward=True, misread=0.0, shaken=0.0):
                   (np.zeros(SCANS - 1), np.ones(SCANS - 1))))  # fmt: skip
     chain = histories.fit(content, stderr, gaps, (3.0, 2.0))
     found = fronts.fit(fronts.courses(chain, content, stderr, time, onward=onward), y, x, seed=seed)
-    place = np.stack([y, x], axis=1).astype("f8")
-    return found, bands.refine(found, chain, content, stderr, time, place, onward=onward)
+    return found, bands.refine(found, chain, content, stderr, time, place, read, onward=onward)
 
 
 @pytest.mark.parametrize("onward", [True, False])
@@ -56,6 +64,16 @@ def test_contents_tell_where_a_front_is_whichever_way_it_goes(seed, angle):
     assert by_contents.start[1] < FIRST < by_contents.start[2]
     assert by_contents.positions == by_times.positions
     assert by_contents.ahead.min() == 0
+
+
+def test_scans_that_lie_turned_on_the_first_turn_no_front():
+    off = []
+    for seed in range(3):
+        _, found = made(seed, angle=80.0 * seed, turned=2.0)
+        off.append((found.direction[0] - 80 * seed + 180) % 360 - 180)
+        assert found.start[0] == pytest.approx(FIRST, abs=12)
+        assert found.speed[0] == pytest.approx(0.016, rel=0.015)
+    assert np.abs(off).max() < 0.25  # were all read at the first scan's places: 0.3 to 0.9
 
 
 def test_misread_places_hardly_move_it():

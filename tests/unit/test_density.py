@@ -8,7 +8,7 @@ from virtual_stacks import grains, measured
 from phasefront.core.errors import InputError
 from phasefront.layouts.stacks import DENSITY, STACK
 from phasefront.stacks.density import i0_of_region, measure_density, optical_density
-from phasefront.stacks.drift import measure_drift
+from phasefront.stacks.drift import lay_counts, measure_drift
 
 ENERGY = 510 + 0.5 * np.arange(24)
 CONTRAST = 0.25 + 0.9 * np.exp(-((ENERGY - 517) ** 2) / 2)
@@ -77,6 +77,21 @@ def test_drift_is_found_to_within_its_error():
         assert np.abs(error).max() < 0.4
         z.append((error / found.stderr[:, None]).ravel())
     assert 0.7 < np.std(z) < 1.6
+
+
+@pytest.mark.parametrize("part", [0.0, 0.2, 0.5])
+def test_counts_that_are_moved_scatter_as_it_says_and_keep_their_outlines(part):
+    rng = np.random.default_rng(1)
+    shift = np.array([[part, -2 * part], [3 + part, 1.0]])
+    laid, factor = lay_counts(rng.poisson(400.0, (2, 120, 130)).astype(float), shift)
+    inner = laid[:, 20:-20, 20:-20].reshape(2, -1)
+    np.testing.assert_allclose(inner.var(axis=1) / 400, factor, rtol=0.05)
+    # A smooth outline, moved and laid back: nothing of it is lost, as linear interpolation would.
+    y, x = np.indices((50, 60))
+    outline = [1000 + 400 * np.tanh((y - dy + 0.6 * (x - dx) - 40) / 2) for dy, dx in shift]
+    laid = lay_counts(np.array(outline), shift)[0][:, 8:-8, 8:-8]
+    still = 1000 + 400 * np.tanh((y + 0.6 * x - 40) / 2)[8:-8, 8:-8]
+    assert np.abs(laid - still).max() < 1.5
 
 
 def test_a_drifting_stack_gives_the_density_of_a_still_one():

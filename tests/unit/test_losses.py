@@ -256,3 +256,32 @@ def test_a_real_spectrum_image_without_its_beam_energy_is_refused(shared_data):
     )
     assert np.isnan(core.attrs["beam_kev"])
     refuse(core, low, "beam energy is not known")
+
+
+def test_titanium_in_real_oxides_has_the_lines_of_a_full_valence(shared_data):
+    """No d electron leaves four lines, t2g and eg of L3 and of L2, as rutile and anatase have
+    (Brydson et al., J. Phys.: Condens. Matter 1, 797, 1989); of one reference alone a valence is
+    not fitted."""
+    core, low = (
+        read_stack(shared_data(f"modalities/eels_ti/TiO2_EELS Spectrum Image ({part}-loss).dm4"))
+        for part in ("high", "low")
+    )
+    shift = low_loss.zero_shifts(low.energy, low.counts, "low")
+    laid = low_loss.aligned(core.energy, core.counts.astype(float), shift)
+    edge = (core.energy > 455) & (core.energy < 475)
+    found = {}
+    for name, counts in (("as read", core.counts), ("aligned", laid)):
+        mean = ndimage.gaussian_filter1d(counts[edge][:, :, :8].mean(axis=(1, 2)), 12)  # 0.3 eV
+        at, said = signal.find_peaks(mean, prominence=0.05 * np.ptp(mean))
+        assert len(at) == 4
+        np.testing.assert_allclose(np.diff(core.energy[edge][at]), [2.7, 2.9, 2.2], atol=0.3)
+        found[name] = said["prominences"].min() / np.ptp(mean)
+    assert found["aligned"] > found["as read"]
+    # SrTiO3 under LaSrMnO3, 1 eV a channel: L3 and L2 of titanium in its three rows alone.
+    line = read_stack(shared_data("modalities/eels/LSMO_STO_linescan.hspy"))
+    edge = (line.energy > 450) & (line.energy < 475)
+    for place in range(3):
+        counts = line.counts[edge, 0, place].astype(float)
+        at, _ = signal.find_peaks(counts, prominence=0.05 * np.ptp(counts))
+        np.testing.assert_allclose(np.diff(line.energy[edge][at]), [5.0], atol=1)
+    assert np.isfinite(line.beam_kev)

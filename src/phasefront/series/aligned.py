@@ -117,12 +117,15 @@ def _intensities(first: xr.Dataset, other: xr.Dataset) -> dict[str, float]:
 class Seen:
     """What the scans of a series saw at the places of the first scan's grains.
 
-    Arrays are (place, scan), NaN where a scan did not see the place's grain there.
+    Arrays are (place, scan), NaN where a scan did not see the place's grain there. Each scan has
+    positions of its own, and what it saw is of the nearest one: turned by few degrees, neighbouring
+    places are read up to half a position aside, along a whole grain to the same side.
     """
 
     y: np.ndarray  # (place,) row and
     x: np.ndarray  # column in the first scan
     grain: np.ndarray  # (place,)
+    read: np.ndarray  # (place, scan, 2) row and column on the first of what was seen
     content: np.ndarray  # ions per formula unit
     stderr: np.ndarray
     time: np.ndarray  # s on the log's time, and as follows where a scan did not see the place
@@ -153,6 +156,7 @@ def see(
     y, x = np.nonzero(label >= 0)
     grain = label[y, x]
     columns = {name: np.full((len(y), len(order)), np.nan) for name in _SEEN}
+    read = np.repeat(np.stack([y, x], axis=1)[:, None].astype("f8"), len(order), axis=1)
     for at, name in enumerate(order):
         of_scan = aligned.isel(scan=at)
         placed = times[name]
@@ -163,6 +167,7 @@ def see(
         values = np.append(of_scan["matrix"].to_numpy(), of_scan["shift"].to_numpy())
         there, inside = alignment.nearest(values, label.shape, placed["time"].shape)
         (row, column), inside = there[:, y, x], inside[y, x]
+        read[:, at] = alignment.back(values, label.shape, there[:, y, x]).T
         for quantity in ("time", "charge"):
             values = placed[quantity].to_numpy()[row, column]
             columns[quantity][:, at] = np.where(inside, values, columns[quantity][:, at])
@@ -178,7 +183,7 @@ def see(
     known = np.isfinite(columns["content"]) & (columns["stderr"] > 0)
     for quantity in ("content", "stderr"):
         columns[quantity] = np.where(known, columns[quantity], np.nan)
-    return Seen(y, x, grain, **columns)
+    return Seen(y, x, grain, read, **columns)
 
 
 _SEEN = ("content", "stderr", "time", "charge")

@@ -70,10 +70,9 @@ class Alignment:
 
     def new(self, shape: tuple[int, int], other_shape: tuple[int, int]) -> float:
         """Share of the other scan's positions that lie outside the first."""
-        middle = _middle(shape)[:, None]
-        grid = np.indices(other_shape).reshape(2, -1)
-        back = np.linalg.inv(self.matrix) @ (grid - self.shift[:, None] - middle) + middle
-        inside = (back > -0.5) & (back < np.array(shape)[:, None] - 0.5)
+        values = np.concatenate([self.matrix.ravel(), self.shift])
+        placed = back(values, shape, np.indices(other_shape).reshape(2, -1))
+        inside = (placed > -0.5) & (placed < np.array(shape)[:, None] - 0.5)
         return float(1.0 - inside.all(axis=0).mean())
 
     @property
@@ -225,6 +224,13 @@ def nearest(
     limit = np.array(other_shape)[:, None, None]
     inside = ((there >= 0) & (there < limit)).all(axis=0)
     return np.clip(there, 0, limit - 1), inside
+
+
+def back(values: np.ndarray, shape: tuple[int, int], positions: np.ndarray) -> np.ndarray:
+    """Where positions (2, n) of another scan lie on the first, to parts of a position; see
+    `nearest`."""
+    middle = _middle(shape)[:, None]
+    return np.linalg.solve(values[:4].reshape(2, 2), positions - values[4:, None] - middle) + middle
 
 
 def _moved(values: np.ndarray, shape: tuple[int, int]) -> np.ndarray:

@@ -43,7 +43,7 @@ _FIXED = 2
 class _Seen:
     """Contents of a grain's places, ready for least squares; lengths in steps between places."""
 
-    place: np.ndarray  # (place, 2) about their middle
+    place: np.ndarray  # (place, scan, 2) of what was read, about the places' middle
     clock: np.ndarray  # (place, scan) about its middle, in parts of its span
     share: np.ndarray  # (place, scan) of what the front has not passed, as contents have it; NaN
     root: np.ndarray  # (place, scan, scan) that makes a place's errors independent and 1
@@ -56,6 +56,7 @@ def refine(
     stderr: np.ndarray,
     clock: np.ndarray,
     place: np.ndarray,
+    read: np.ndarray,
     *,
     onward: bool,
 ) -> Front | None:
@@ -71,6 +72,8 @@ def refine(
         (place, scan) of all the grain's places, as for `fronts.courses`.
     place
         (place, 2) rows and columns.
+    read
+        (place, scan, 2) those of what each scan saw there, to parts of a position.
     onward
         Whether ions leave.
 
@@ -86,7 +89,7 @@ def refine(
     share = 0.5 + (content - chain.middle) / (2.0 * chain.reach)
     share = share if onward else 1.0 - share
     seen = _Seen(
-        (place - middle)[::each], ((clock - origin) / span)[::each], share[::each],
+        (read - middle)[::each], ((clock - origin) / span)[::each], share[::each],
         _whitening(chain, content[::each], stderr[::each]),
     )  # fmt: skip
     way = np.radians(front.direction[0])
@@ -97,7 +100,8 @@ def refine(
     if fitted is None:
         return None
     values, covariance, scans = fitted
-    spread = seen.place.T @ seen.place / len(seen.place)
+    every = (place - middle)[::each]
+    spread = every.T @ every / len(every)
     covariance[1:3, 1:3] += _BENT**2 * (values[1:3] @ values[1:3]) * np.linalg.inv(spread)
     quantile = _quantile(scans)
     return _as_front(front, values, covariance, quantile, place - middle, middle, origin, span)
@@ -179,7 +183,7 @@ def _off(seen: _Seen, values: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, 
     """Residuals (n,) and their slopes (n, 4 + scans), of errors that are independent and 1."""
     slowness, width = values[1:3], np.exp(values[3])
     pace = float(np.hypot(*slowness))
-    ahead = (values[0] + seen.place @ slowness)[:, None] - seen.clock
+    ahead = values[0] + seen.place @ slowness - seen.clock
     way = ahead / pace + own  # steps that the front has to go
     part = 0.5 + way / width
     inside = (part > 0) & (part < 1)
@@ -190,7 +194,7 @@ def _off(seen: _Seen, values: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, 
     slopes = np.empty((*part.shape, 4 + len(own)))
     slopes[..., 0] = slope / pace
     for axis in (0, 1):
-        place = seen.place[:, axis, None] / pace
+        place = seen.place[..., axis] / pace
         slopes[..., 1 + axis] = slope * (place + of_pace * slowness[axis])
     slopes[..., 3] = -slope * way
     slopes[..., 4:] = slope[..., None] * np.eye(len(own))
