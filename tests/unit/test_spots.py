@@ -228,8 +228,10 @@ def test_background_and_noise_agree_with_plain_numpy():
     pattern = np.where(mask, rng.poisson(expected), 0).astype(np.float32)
     for spot_radius in (2.0, 3.2, 7.0):
         plan = detection.Plan(pattern.shape, spot_radius, mask, 0.1)
+        rows = plan.room(1)
+        kernels.load(pattern[None], plan.valid, plan.reach, rows)
         background, variance, _, _, _, outside = kernels.background_and_noise(
-            pattern, *CENTRE, plan.taps, plan.valid, plan.weight, plan.step, 9.0, spot_radius / 2
+            rows[0], *CENTRE, plan.taps, plan.valid, plan.weight, 9.0, spot_radius / 2
         )
         plain = plain_numpy.background_and_noise(pattern, *CENTRE, plan, 9.0)
         np.testing.assert_allclose(background[outside], plain[0][outside], rtol=1e-4)
@@ -247,9 +249,14 @@ def test_position_is_the_maximum_of_the_filter_response():
         return -(weight * (pattern - level)).sum()
 
     best = optimize.minimize(response, [42, 100], method="Nelder-Mead", options={"xatol": 1e-4})
-    py, px, _ = kernels.locate(
-        pattern.astype(np.float32), np.ones(pattern.shape, bool), 42, 100, level, 0.0, 0.0, sigma
-    )
+    plan = detection.Plan(pattern.shape, 2 * sigma, None, 0.1)
+    rows, room = plan.room(1), kernels.patch_room(sigma)
+    kernels.load(pattern[None].astype(np.float32), plan.valid, plan.reach, rows)
+    whole = kernels.fill_patch(
+        rows[0], plan.valid, plan.reach, 42, 100, level, 0.0, 0.0, room
+    )  # fmt: skip
+    down, across, _ = kernels.locate(room, whole, sigma)
+    py, px = 42 + down, 100 + across
     # The kernel leaves out the filter's tails beyond three sigma.
     assert np.hypot(py - best.x[0], px - best.x[1]) < 0.05
 

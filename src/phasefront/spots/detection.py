@@ -11,8 +11,8 @@ from phasefront.core.errors import InputError
 from phasefront.core.threads import share_out
 from phasefront.spots.kernels import MAX_SPOTS, REACH, find_in_stack, load
 
-# Patterns are loaded so many pixels at a time, a megabyte, which a processor's cache holds; chosen.
-_LOADED = 1 << 18
+# Patterns are loaded so many pixels at a time, half a megabyte, which a core's cache holds; chosen.
+_LOADED = 1 << 17
 # Largest step of the grid, sigma of a spot. A maximum half a step off in x and y keeps
 # exp(-2 0.75^2 / 4), three quarters, of the response: see `kernels._CANDIDATE`.
 _CELL = 1.5
@@ -86,15 +86,17 @@ def find_pixel_spots(
     table = np.empty((len(counts), MAX_SPOTS, 5), np.float32)
 
     def find(begin: int, end: int) -> None:
-        own = slice(begin, end)
-        loaded = np.empty((end - begin, *counts.shape[1:]), np.float32)
-        load(counts[own], plan.valid, loaded)
-        find_in_stack(
-            loaded, centres[own], plan.taps, plan.valid, plan.weight, plan.noise, plan.step,
-            plan.threshold, float(beam_radius), float(spot_radius), count[own], table[own],
-        )  # fmt: skip
+        room = plan.room(together)
+        for first in range(begin, end, together):
+            own = slice(first, min(first + together, end))
+            rows = room[: own.stop - own.start]
+            load(counts[own], plan.valid, plan.reach, rows)
+            find_in_stack(
+                rows, centres[own], plan.taps, plan.valid, plan.weight, plan.noise, plan.threshold,
+                float(beam_radius), float(spot_radius), count[own], table[own],
+            )  # fmt: skip
 
-    share_out(find, len(counts), share=together)
+    share_out(find, len(counts))
     return _ragged(count, table)
 
 
@@ -117,8 +119,8 @@ class Plan:
     def __init__(self, shape, spot_radius, mask, false_alarms):
         self.sigma = sigma = spot_radius / 2
         self.step = max(1, int(_CELL * sigma))
-        reach = math.ceil(REACH * sigma)
-        taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+        self.reach = math.ceil(REACH * sigma)
+        taps = np.exp(-0.5 * (np.arange(-self.reach, self.reach + 1) / sigma) ** 2)
         taps /= taps.sum()
         self.taps = taps.astype(np.float32)
         self.valid = (
@@ -136,6 +138,12 @@ class Plan:
         self.threshold = detection_threshold(
             max(1, int(usable.sum())), spot_radius=spot_radius, false_alarms=false_alarms
         )
+
+    def room(self, patterns: int) -> np.ndarray:
+        """Room for some patterns as `kernels.load` sorts them, zeros around them."""
+        height = len(self.weight) + 2 * -(-self.reach // self.step)
+        pitch = self.step * -(-(self.valid.shape[1] + 2 * self.reach) // self.step)
+        return np.zeros((patterns, self.step, height, pitch), np.float32)
 
 
 def separable(image, taps):

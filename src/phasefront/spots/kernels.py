@@ -52,158 +52,245 @@ _APART = 8  # cells between two that are counted one after the other
 _GAUSSIAN_ABOVE = 1e4  # electrons under the filter; above, Poisson is Gaussian
 _CANDIDATE = 0.75  # of the threshold, for maxima on the grid, before the exact height is known
 _EXACT = {"nsz", "reassoc"}  # for sums that are the same in any order
+_PAIR = 4096.0  # counts of two kinds in one number: more than a tile has cells in a column
+# Indices that are not negative: none need be looked for that count from the end.
+_at = np.uint64
+_ANY_ORDER = {"nnan", "nsz"}  # for the smallest and the largest of numbers that are all finite
 
 
 @njit(nogil=True, cache=True)
-def load(counts, valid, patterns):
-    """Fill patterns, float32, with counts of any type, 0 where they cannot be used.
+def load(counts, valid, reach, rows):
+    """Fill rows (patterns, step, height, pitch), float32, with counts of any type, 0 where they
+    cannot be used.
 
-    All else is compiled for float32 alone: for each type it takes long.
+    Rows of a pattern are sorted by their place within a step, so that what a tap of the filter
+    multiplies is contiguous in many of them at once. Around a camera are zeros, as far as the
+    filter reaches, which are left as they are. All else is compiled for float32 alone: for each
+    type it takes long.
     """
     for i in range(counts.shape[0]):
         for y in range(counts.shape[1]):
-            for x in range(counts.shape[2]):
+            row = _row(rows[i], y, reach, counts.shape[2])
+            for x in range(row.size):
                 count = np.float32(counts[i, y, x])
-                patterns[i, y, x] = count if valid[y, x] else np.float32(0)
+                row[x] = count if valid[y, x] else np.float32(0)
+
+
+@njit(cache=True)
+def _row(rows, y, reach, columns):
+    """Row y of a pattern that `load` has sorted."""
+    step = rows.shape[0]
+    return rows[y % step, (reach + step - 1) // step + y // step, reach : reach + columns]
 
 
 @njit(nogil=True, cache=True)
-def find_in_stack(patterns, centres, taps, valid, weight, noise, step, threshold, beam_radius,
-                  spot_radius, count, table):  # fmt: skip
-    for i in range(patterns.shape[0]):
+def find_in_stack(stack, centres, taps, valid, weight, noise, threshold, beam_radius, spot_radius,
+                  count, table):  # fmt: skip
+    for i in range(stack.shape[0]):
         count[i] = _find_in_pattern(
-            patterns[i], centres[i, 0], centres[i, 1], taps, valid, weight, noise, step, threshold,
+            stack[i], centres[i, 0], centres[i, 1], taps, valid, weight, noise, threshold,
             beam_radius, spot_radius, table[i],
         )  # fmt: skip
 
 
 @njit(cache=True)
-def _find_in_pattern(pattern, cy, cx, taps, valid, weight, noise, step, threshold, beam_radius,
-                     spot_radius, table):  # fmt: skip
+def _find_in_pattern(rows, cy, cx, taps, valid, weight, noise, threshold, beam_radius, spot_radius,
+                     table):  # fmt: skip
     background, variance, gain, skew, filtered, outside = background_and_noise(
-        pattern, cy, cx, taps, valid, weight, step, beam_radius, 0.5 * spot_radius
+        rows, cy, cx, taps, valid, weight, beam_radius, 0.5 * spot_radius
     )
     return _collect(
-        pattern, filtered, background, variance, noise, gain, skew, valid, outside, cy, cx, step,
-        threshold, beam_radius, spot_radius, table,
+        rows, filtered, background, variance, noise, gain, skew, valid, outside, cy, cx,
+        taps.size // 2, threshold, beam_radius, spot_radius, table,
     )  # fmt: skip
 
 
 @njit(cache=True)
-def background_and_noise(pattern, cy, cx, taps, valid, weight, step, beam_radius, sigma):
+def background_and_noise(rows, cy, cx, taps, valid, weight, beam_radius, sigma):
     """Background and variance of the filtered pattern on the grid, counts per electron, and those
-    of the Poisson number that is as skew as the noise."""
-    filtered = _filter(pattern, taps, weight, step)
-    radius, tile, outside = _rings(weight, cy, cx, step, beam_radius, sigma)
-    level = _ring_medians(filtered, radius, outside)
+    of the Poisson number that is as skew as the noise. `rows` are as `load` fills them.
+
+    Cells of the grid are less apart than the filter is wide, and tell the same of the background as
+    their neighbours. So frames take every other cell either way.
+    """
+    step, peak = rows.shape[0], taps[taps.size // 2] ** 2
+    filtered = _filter(rows, taps, weight)
+    radius, tile, outside, rings, tiles = _rings(weight, cy, cx, step, beam_radius, sigma)
+    level = _ring_medians(filtered, radius, outside, rings)
     above = _above_rings(filtered, radius, outside, level)
-    unit = _sparse_unit(pattern, valid, cy, cx, beam_radius, step)
-    inner, outer = _frame(filtered, outside, unit, step, sigma)
-    together = _ELECTRONS_TOGETHER * unit * taps[taps.size // 2] ** 2
-    ceiling = np.empty(above.shape, np.float32)
-    local = np.zeros(above.shape, np.float32)
-    ceiling[:] = together if unit > 0 else CLIP * MAD * _median_absolute(above, local, outside)
-    _frame_mean(above, ceiling, outside, inner, outer, local)
+    here, beside = _on_grid(rows, valid, taps.size // 2, weight.shape)
+    some_filtered, some_above = _every_other(filtered), _every_other(above)
+    some_tile, some = _every_other(tile), _every_other(outside)
+    unit = _sparse_unit(rows, valid, taps.size // 2, cy, cx, beam_radius)
+    inner, outer = _frame(some_filtered, some, unit, 2 * step, sigma)
+    together = _ELECTRONS_TOGETHER * unit * peak
+    ceiling = np.empty(some.shape, np.float32)
+    local = np.zeros(some.shape, np.float32)
+    typical = _median_absolute(some_above, local, some, 1)
+    ceiling[:] = together if unit > 0 else CLIP * MAD * typical
+    _frame_mean(some_above, ceiling, some, inner, outer, local)
     if unit > 0:
-        unit = max(unit, _variance_over_mean(pattern, above, ceiling, outside, step))
-        together = _ELECTRONS_TOGETHER * unit * taps[taps.size // 2] ** 2
-    variance, gain, skew = _noise(pattern, valid, filtered, above, local, tile, outside, step, taps)
+        unit = max(unit, _variance_over_mean(rows, taps.size // 2, some_above, ceiling, some))
+        together = _ELECTRONS_TOGETHER * unit * peak
+    of_tile, gain, skew = _noise(
+        here, beside, filtered, above, _between(local, weight.shape), tile, tiles, outside, taps
+    )
+    variance = _at_tiles(of_tile, some_tile)
     factor = 1.0
     for _ in range(PASSES):
         if unit > 0:
-            _poisson_variance(filtered, above, local, outside, unit, taps, variance)
+            _poisson_variance(some_filtered, some_above, local, some, unit, taps, variance)
         else:
-            factor = _structure(above, local, variance, outside)
+            factor = _structure(some_above, local, variance, some)
         _ceiling(local, variance, factor, together, ceiling)
-        _frame_mean(above, ceiling, outside, inner, outer, local)
+        _frame_mean(some_above, ceiling, some, inner, outer, local)
+    everywhere = _between(local, weight.shape)
     if unit > 0:
-        _poisson_variance(filtered, above, local, outside, unit, taps, variance)
+        of_all = np.empty(weight.shape, np.float32)
+        _poisson_variance(filtered, above, everywhere, outside, unit, taps, of_all)
         gain = skew = unit
     else:
-        factor = _structure(above, local, variance, outside)
+        factor = _structure(some_above, local, variance, some)
         # Pixels that rise together, under a blur, are one large electron.
         skew = max(gain, factor * skew)
-    of_ring = _structure_of_rings(above, local, variance, tile, outside, factor, unit > 0)
-    for j in range(above.shape[0]):
-        for i in range(above.shape[1]):
-            variance[j, i] *= of_ring[tile[j, i] // 4]
-            local[j, i] += filtered[j, i] - above[j, i]
-    return local, variance, gain, skew, filtered, outside
+        # Where single electrons are counted all is Poisson's.
+        _structure_of_rings(some_above, local, variance, some_tile, some, factor, of_tile)
+        of_all = _at_tiles(of_tile, tile)
+    _add(filtered.ravel(), above.ravel(), everywhere.ravel())
+    return everywhere, of_all, gain, skew, filtered, outside
+
+
+@njit(cache=True)
+def _every_other(values):
+    """Every other cell either way."""
+    out = np.empty(((values.shape[0] + 1) // 2, (values.shape[1] + 1) // 2), values.dtype)
+    flat, given = out.ravel(), values.ravel()
+    for j in range(out.shape[0]):
+        own, there = _at(j * out.shape[1]), _at(2 * j * values.shape[1])
+        for i in range(out.shape[1]):
+            flat[own + _at(i)] = given[there + _at(i) * _at(2)]
+    return out
+
+
+@njit(cache=True)
+def _between(values, shape):
+    """Values of all cells, linear between those of every other."""
+    rows, columns = values.shape
+    given = values.ravel()
+    across = np.empty((rows, shape[1]), np.float32)
+    flat, half = across.ravel(), np.float32(0.5)
+    for j in range(rows):
+        own, there, last = _at(j * shape[1]), _at(j * columns), _at(columns - 1)
+        for i in range(columns):
+            flat[own + _at(i) * _at(2)] = given[there + _at(i)]
+        for i in range(shape[1] // 2):
+            following = given[there + min(_at(i) + _at(1), last)]
+            flat[own + _at(i) * _at(2) + _at(1)] = half * (given[there + _at(i)] + following)
+    out = np.empty(shape, np.float32)
+    every = out.ravel()
+    for j in range(shape[0]):
+        own, one = _at(j * shape[1]), _at(j // 2 * shape[1])
+        other = _at(min((j + 1) // 2, rows - 1) * shape[1])
+        for i in range(shape[1]):
+            every[own + _at(i)] = half * (flat[one + _at(i)] + flat[other + _at(i)])
+    return out
+
+
+@njit(cache=True)
+def _at_tiles(of_tile, tile):
+    """What each cell has of its tile."""
+    out = np.empty(tile.shape, np.float32)
+    flat, tiles = out.ravel(), tile.ravel()
+    for i in range(flat.size):
+        flat[i] = of_tile[_at(tiles[i])]
+    return out
+
+
+@njit(cache=True)
+def _add(filtered, above, local):
+    """Turn the background in the frames, `local`, into that of the filtered pattern."""
+    for i in range(local.size):
+        local[i] += filtered[i] - above[i]
 
 
 @njit(cache=True)
 def _ceiling(local, variance, factor, together, ceiling):
     """Most that counts for the background: what noise reaches, or a few electrons together."""
-    clip = np.float32(CLIP * math.sqrt(factor))
-    for j in range(local.shape[0]):
-        for i in range(local.shape[1]):
-            ceiling[j, i] = local[j, i] + clip * np.sqrt(variance[j, i]) + np.float32(together)
+    clip, more = np.float32(CLIP * math.sqrt(factor)), np.float32(together)
+    level, scatter, most = local.ravel(), variance.ravel(), ceiling.ravel()
+    for i in range(most.size):
+        most[i] = level[i] + clip * np.sqrt(scatter[i]) + more
 
 
 @njit(cache=True)
-def _filter(pattern, taps, weight, step):
-    """Normalised separable Gaussian at every step-th pixel; masked pixels are 0 in `pattern`.
+def _filter(rows, taps, weight):
+    """Normalised separable Gaussian at every step-th pixel; masked pixels are 0 in `rows`.
 
-    The columns are sorted by their place within a step, so that what a tap multiplies is contiguous
-    in all rows at once.
+    The columns are sorted by their place within a step as the rows are.
     """
-    ny, nx = pattern.shape
-    reach = taps.size // 2
-    width = (nx + 2 * reach + step - 1) // step
-    size = weight.shape[0] * width
-    row = np.zeros(width * step, np.float32)
-    sorted_rows = np.zeros((step, size + width), np.float32)
-    inside = row[reach : reach + nx]
-    for j in range(weight.shape[0]):
-        centre = j * step
-        _weigh(pattern[centre], taps[reach], inside)
-        for k in range(1, reach + 1):
-            if centre >= k and centre + k < ny:
-                _add_pair(pattern[centre - k], pattern[centre + k], taps[reach + k], inside)
-            elif centre >= k or centre + k < ny:
-                one = pattern[centre - k] if centre >= k else pattern[centre + k]
-                _add(one, taps[reach + k], inside)
-        for place in range(step):
-            for i in range(width):
-                sorted_rows[place, j * width + i] = row[i * step + place]
-    total = np.empty(size, np.float32)
-    _weigh(sorted_rows[reach % step, reach // step :], taps[reach], total)
-    for k in range(1, reach + 1):
-        before, after = reach - k, reach + k
-        _add_pair(
-            sorted_rows[before % step, before // step :],
-            sorted_rows[after % step, after // step :],
-            taps[after],
-            total,
-        )
+    step, height, pitch = rows.shape
+    cells = weight.shape[0]
+    around, per_row = (height - cells) // 2, pitch // step
+    down, total = np.zeros(cells * pitch, np.float32), np.zeros(cells * per_row, np.float32)
+    at = np.empty(4, np.int64)
+    tap = np.empty(4, np.float32)
+    for first in range(0, taps.size, 4):
+        for k in range(4):
+            off = min(first + k, taps.size - 1) - taps.size // 2
+            at[k] = (off % step * height + around + off // step) * pitch
+            tap[k] = taps[first + k] if first + k < taps.size else np.float32(0)
+        _add_four(rows.ravel(), at, tap, down)
+    places = np.zeros((step, total.size + per_row), np.float32)
+    for place in range(step):
+        of_place, start, apart = places[place], _at(place), _at(step)
+        for i in range(total.size):
+            of_place[i] = down[_at(i) * apart + start]
+    for first in range(0, taps.size, 4):
+        for k in range(4):
+            off = min(first + k, taps.size - 1)
+            at[k] = off % step * (total.size + per_row) + off // step
+            tap[k] = taps[first + k] if first + k < taps.size else np.float32(0)
+        _add_four(places.ravel(), at, tap, total)
     out = np.empty(weight.shape, np.float32)
-    for j in range(out.shape[0]):
-        for i in range(out.shape[1]):
-            out[j, i] = total[j * width + i] * weight[j, i]
+    flat, weights = out.ravel(), weight.ravel()
+    for j in range(cells):
+        here, there = _at(j * weight.shape[1]), _at(j * per_row)
+        for i in range(weight.shape[1]):
+            flat[here + _at(i)] = total[there + _at(i)] * weights[here + _at(i)]
     return out
 
 
 @njit(cache=True)
-def _weigh(values, tap, out):
+def _add_four(values, at, tap, out):
+    """Add four parts of `values`, which begin at four places, each times its tap."""
+    a, b, c, d = values[at[0] :], values[at[1] :], values[at[2] :], values[at[3] :]
+    w, x, y, z = tap[0], tap[1], tap[2], tap[3]
     for i in range(out.size):
-        out[i] = tap * values[i]
+        out[i] += (w * a[i] + x * b[i]) + (y * c[i] + z * d[i])
 
 
 @njit(cache=True)
-def _add(values, tap, out):
-    for i in range(out.size):
-        out[i] += tap * values[i]
-
-
-@njit(cache=True)
-def _add_pair(one, other, tap, out):
-    for i in range(out.size):
-        out[i] += tap * (one[i] + other[i])
+def _on_grid(rows, valid, reach, shape):
+    """Pixels of the grid, and those beside them to the right, NaN where there is none."""
+    step, height, pitch = rows.shape
+    here, beside = np.empty(shape, np.float32), np.empty(shape, np.float32)
+    flat, one, other, usable = rows.ravel(), here.ravel(), beside.ravel(), valid.ravel()
+    last, nan = _at(valid.shape[1] - 1), np.float32(np.nan)
+    for j in range(shape[0]):
+        own, pixel = _at(j * shape[1]), _at((height - shape[0]) // 2 * pitch + j * pitch + reach)
+        of_valid = _at(j * step * valid.shape[1])
+        for i in range(shape[1]):
+            x = _at(i) * _at(step)
+            one[own + _at(i)] = flat[pixel + x]
+            known = usable[of_valid + min(x + _at(1), last)] & (x < last)
+            other[own + _at(i)] = flat[pixel + x + _at(1)] if known else nan
+    return here, beside
 
 
 @njit(cache=True)
 def _rings(weight, cy, cx, step, beam_radius, sigma):
-    """Ring as a real number, quarter of a wide ring, and validity outside the beam of each cell.
+    """Ring as a real number, quarter of a wide ring, and validity outside the beam of each cell;
+    and how many rings and quarters there may be.
 
     Rings are half a step wide, a pixel at least.
     """
@@ -224,31 +311,33 @@ def _rings(weight, cy, cx, step, beam_radius, sigma):
             radius[j, i] = r * inverse
             tile[j, i] = 4 * np.int32(r * inverse_tile) + lower + right[i]
             outside[j, i] = (r >= beam_radius) & (weight[j, i] > 0)
-    return radius, tile, outside
+    far_y = max(cy, (weight.shape[0] - 1) * step - cy)
+    far_x = max(cx, (weight.shape[1] - 1) * step - cx)
+    farthest = 1e-3 + math.sqrt(far_y**2 + far_x**2)  # and a little, against rounding
+    return (
+        radius, tile, outside, int(farthest * inverse) + 2, 4 * (int(farthest * inverse_tile) + 1)
+    )  # fmt: skip
 
 
 @njit(cache=True)
-def _ring_medians(filtered, radius, outside):
+def _ring_medians(filtered, radius, outside, bins):
     """Median of the filtered pattern in each ring, smoothed."""
     flat, cells, chosen = filtered.ravel(), radius.ravel(), outside.ravel()
-    bins = int(radius.max()) + 2
-    fill = np.zeros(bins + 2, np.int32)  # the last ring is for the cells of none
     ring = np.empty(flat.size, np.int32)
     for i in range(flat.size):
+        # The last ring is for the cells of none.
         ring[i] = np.int32(cells[i]) if chosen[i] else np.int32(bins)
-    # Neighbours share rings, and waiting for each other's counters takes longer than the counting.
-    for first in range(_APART):
-        for i in range(first, flat.size, _APART):
-            fill[ring[i] + 1] += 1
+    fill = np.zeros(bins + 2, np.int32)
+    for i in range(flat.size):
+        fill[_at(ring[i] + 1)] += 1
     samples = fill[1 : bins + 1].astype(np.float64)
     start = np.cumsum(fill)
     place = start.copy()
     values = np.empty(flat.size, np.float32)
-    for first in range(_APART):
-        for i in range(first, flat.size, _APART):
-            b = ring[i]
-            values[place[b]] = flat[i]
-            place[b] += 1
+    for i in range(flat.size):
+        b = _at(ring[i])
+        values[_at(place[b])] = flat[i]
+        place[b] += 1
     raw = np.zeros(bins)
     for b in range(bins):
         if samples[b] > 0:
@@ -263,26 +352,28 @@ def smooth_outwards(raw, samples):
     A line would cut off the crest of a liquid's ring, and leave there what looks like spots.
     """
     bins = raw.size
-    level = np.empty(bins)
+    level, before = np.empty(bins), np.zeros(bins + 1)
+    for b in range(bins):
+        before[b + 1] = before[b] + samples[b]
     last = 0.0
     first = -1
     for b in range(bins):
         half = min(b // 6, _SMOOTH)
-        inside = samples[max(b - half, 0) : b + half + 1].sum()
-        while half < b // 6 and inside < _SMOOTH_CELLS:
+        while half < b // 6 and before[min(b + half + 1, bins)] - before[b - half] < _SMOOTH_CELLS:
             half += 1
-            inside = samples[max(b - half, 0) : b + half + 1].sum()
         s0, s1, s2, s3, s4, t0, t1, t2 = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-        for c in range(max(b - half, 0), min(b + half + 1, bins)):
+        for c in range(b - half, min(b + half + 1, bins)):
             w, x = samples[c], float(c - b)
+            wx, wr = w * x, w * raw[c]
+            wx2, wrx = wx * x, wr * x
             s0 += w
-            s1 += w * x
-            s2 += w * x * x
-            s3 += w * x * x * x
-            s4 += w * x * x * x * x
-            t0 += w * raw[c]
-            t1 += w * x * raw[c]
-            t2 += w * x * x * raw[c]
+            s1 += wx
+            s2 += wx2
+            s3 += wx2 * x
+            s4 += wx2 * x * x
+            t0 += wr
+            t1 += wrx
+            t2 += wrx * x
         if s0 > 0:
             # Cramer's rule for the constant; a line, or the mean, where rings are too few.
             c0, c1, c2 = s2 * s4 - s3 * s3, s1 * s4 - s2 * s3, s1 * s3 - s2 * s2
@@ -305,10 +396,7 @@ def smooth_outwards(raw, samples):
 @njit(cache=True)
 def _select(values, k):
     """k-th smallest: bisection between values, by counts of those below, which are vectorised."""
-    low = high = values[0]
-    for value in values:
-        low = min(low, value)
-        high = max(high, value)
+    low, high = _range(values)
     below, upto = _count(values, low), values.size
     if below > k:
         return float(low)
@@ -322,6 +410,16 @@ def _select(values, k):
         else:
             low, below = middle, number
     return float(_sum_between(values, low, high))
+
+
+@njit(cache=True, fastmath=_ANY_ORDER)
+def _range(values):
+    """Smallest and largest."""
+    low = high = values[0]
+    for i in range(values.size):
+        low = values[i] if values[i] < low else low
+        high = values[i] if values[i] > high else high
+    return low, high
 
 
 @njit(cache=True, fastmath=_EXACT)
@@ -348,74 +446,81 @@ def _above_rings(filtered, radius, outside, level):
 
     The cubics have the slope between a ring's neighbours at each ring (Catmull and Rom, 1974).
     """
-    above = np.empty(filtered.shape, np.float32)
     last = level.size - 1
-    cubic = np.empty((level.size, 4), np.float32)
+    one, slope, bend, twist = np.empty((4, level.size), np.float32)
     for b in range(level.size):
         p, q = level[max(b - 1, 0)], level[b]
         r, s = level[min(b + 1, last)], level[min(b + 2, last)]
-        cubic[b, 0] = q
-        cubic[b, 1] = 0.5 * (r - p)
-        cubic[b, 2] = 0.5 * (2 * p - 5 * q + 4 * r - s)
-        cubic[b, 3] = 0.5 * (3 * (q - r) + s - p)
-    for j in range(filtered.shape[0]):
-        for i in range(filtered.shape[1]):
-            at = max(radius[j, i] - np.float32(0.5), np.float32(0))
-            b = np.uint32(at)
-            t, of = at - np.float32(b), cubic[b]
-            value = filtered[j, i] - (of[0] + t * (of[1] + t * (of[2] + t * of[3])))
-            above[j, i] = value if outside[j, i] else np.float32(0)
+        one[b] = q
+        slope[b] = 0.5 * (r - p)
+        bend[b] = 0.5 * (2 * p - 5 * q + 4 * r - s)
+        twist[b] = 0.5 * (3 * (q - r) + s - p)
+    above = np.empty(filtered.shape, np.float32)
+    out, flat, cells, chosen = above.ravel(), filtered.ravel(), radius.ravel(), outside.ravel()
+    for i in range(out.size):
+        at = max(cells[i] - np.float32(0.5), np.float32(0))
+        b = np.uint32(at)
+        t = at - np.float32(b)
+        value = flat[i] - (one[b] + t * (slope[b] + t * (bend[b] + t * twist[b])))
+        out[i] = value if chosen[i] else np.float32(0)
     return above
 
 
 @njit(cache=True)
-def _median_absolute(above, local, chosen):
-    """Median distance of `above` from `local` over every other chosen cell either way."""
-    absolute = np.empty(above.size, np.float32)
-    n = 0
-    for j in range(0, above.shape[0], 2):
-        for i in range(0, above.shape[1], 2):
-            if chosen[j, i]:
-                absolute[n] = abs(above[j, i] - local[j, i])
-                n += 1
+def _median_absolute(above, local, chosen, apart):
+    """Median distance of `above` from `local` over chosen cells, some `apart` either way."""
+    absolute = np.empty(above.size + 1, np.float32)
+    high, level, used, n = above.ravel(), local.ravel(), chosen.ravel(), 0
+    for j in range(0, above.shape[0], apart):
+        for i in range(0, above.shape[1], apart):
+            cell = _at(j * above.shape[1] + i)
+            absolute[n] = abs(high[cell] - level[cell])
+            n += used[cell]
     return _select(absolute[:n], n // 2) if n > 0 else 0.0
 
 
 @njit(cache=True)
-def _sparse_unit(pattern, valid, cy, cx, beam_radius, step):
+def _sparse_unit(rows, valid, reach, cy, cx, beam_radius):
     """Median of the nonzero pixels where most pixels are zero (single electrons), else 0."""
-    found, used = 0, 0
-    for y in range(0, pattern.shape[0], step):
-        counts = _nonzero(pattern[y], valid[y], (y - cy) ** 2 - beam_radius**2, cx)
+    found, used, step = 0, 0, rows.shape[0]
+    for y in range(0, valid.shape[0], step):
+        row = _row(rows, y, reach, valid.shape[1])
+        counts = _nonzero(row, valid[y], (y - cy) ** 2 - beam_radius**2, cx)
         found += counts[0]
         used += counts[1]
     if found == 0 or 2 * found > used:
         return 0.0
     nonzero = np.empty(found, np.float32)
     found = 0
-    for y in range(0, pattern.shape[0], step):
-        for x in range(pattern.shape[1]):
+    for y in range(0, valid.shape[0], step):
+        row = _row(rows, y, reach, valid.shape[1])
+        for x in range(row.size):
             far = (y - cy) ** 2 + (x - cx) ** 2 >= beam_radius**2
-            if far and valid[y, x] and pattern[y, x] != 0:
-                nonzero[found] = pattern[y, x]
+            if far and valid[y, x] and row[x] != 0:
+                nonzero[found] = row[x]
                 found += 1
     return max(_select(nonzero[:found], found // 2), 0.0)
 
 
 @njit(cache=True)
-def _variance_over_mean(pattern, above, ceiling, outside, step):
+def _variance_over_mean(rows, reach, above, ceiling, outside):
     """Counts per electron that the pixels' scatter shows where nothing stands out; 0 without any.
 
-    The median of those that are not 0 says too little where read noise makes more of them.
+    The median of those that are not 0 says too little where read noise makes more of them. Of every
+    cell there are all pixels of a row, up to the next cell.
     """
+    step, height, _ = rows.shape
+    first = (height + 1 - 2 * above.shape[0]) // 2
     total, squares, number = 0.0, 0.0, 0
     for j in range(above.shape[0]):
         for i in range(above.shape[1]):
             if outside[j, i] and above[j, i] < ceiling[j, i]:
-                value = np.float64(pattern[j * step, i * step])
-                total += value
-                squares += value**2
-                number += 1
+                begin = reach + 2 * i * step
+                for x in range(begin, min(begin + 2 * step, rows.shape[2] - reach)):
+                    value = np.float64(rows[0, first + 2 * j, x])
+                    total += value
+                    squares += value**2
+                    number += 1
     return squares / total - total / number if total > 0 else 0.0
 
 
@@ -435,7 +540,7 @@ def _nonzero(row, valid, beyond, cx):
 @njit(cache=True)
 def _frame(filtered, outside, unit, step, sigma):
     """Half widths, in cells, of the frame; wide enough for some electrons where they are few."""
-    inner = int(FRAME_INNER * sigma / step)
+    inner = int(FRAME_INNER * sigma / step + 0.5)
     outer = max(inner + 1, int(FRAME_OUTER * sigma / step))
     if unit > 0:
         total, number = 0.0, 0
@@ -450,65 +555,72 @@ def _frame(filtered, outside, unit, step, sigma):
     return inner, outer
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _frame_mean(values, ceiling, outside, inner, outer, mean):
     """Mean over a square frame around each cell of the values below `ceiling`; 0 without any."""
     ny, nx = values.shape
-    # Side by side the values used and their number, both between zeros; the last row is empty.
-    left, width = 2 * outer + 1, nx + 3 * outer + 1
-    cells = np.zeros((ny + 1, 2 * width), np.float32)
+    # The values used, then their number, both between zeros: right of a row are those left of the
+    # next one, too.
+    pitch = nx + outer
+    size = (ny + 2 * outer) * pitch + 2 * outer
+    cells = np.zeros(2 * size, np.float32)
+    given, most, chosen = values.ravel(), ceiling.ravel(), outside.ravel()
     for j in range(ny):
-        value, number = cells[j, left : left + nx], cells[j, width + left : width + left + nx]
+        own, value = _at(j * nx), _at((outer + j) * pitch + outer)
+        number = value + _at(size)
         for i in range(nx):
-            used = outside[j, i] & (values[j, i] < ceiling[j, i])
-            value[i] = values[j, i] if used else np.float32(0)
-            number[i] = np.float32(used)
-    # Sums of each column over the rows of the frame, and of its hole; they move down with j.
-    whole, hole = np.zeros(2 * width), np.zeros(2 * width)
-    change = np.empty(width + nx + outer)
-    for j in range(-outer, ny):
-        _move(cells, j + outer, j - outer - 1, whole)
-        _move(cells, j + inner, j - inner - 1, hole)
-        if j >= 0:
-            _change(whole, hole, inner, outer, change)
-            _running_mean(change[: nx + outer], change[width:], outer, mean[j])
+            used = chosen[own + _at(i)] & (given[own + _at(i)] < most[own + _at(i)])
+            cells[value + _at(i)] = given[own + _at(i)] if used else np.float32(0)
+        for i in range(nx):
+            used = chosen[own + _at(i)] & (given[own + _at(i)] < most[own + _at(i)])
+            cells[number + _at(i)] = np.float32(1) if used else np.float32(0)
+    whole = _box(_box(cells, pitch, 2 * outer + 1), 1, 2 * outer + 1)
+    edge = outer - inner
+    hole = _box(_box(cells[edge * pitch :], pitch, 2 * inner + 1)[edge:], 1, 2 * inner + 1)
+    # Both at once, rows and what is between them: numbers come `size` after the values.
+    for i in range(ny * pitch):
+        number = whole[_at(i) + _at(size)] - hole[_at(i) + _at(size)]
+        whole[i] = (whole[i] - hole[i]) / max(number, np.float32(1))
+    out = mean.ravel()
+    for j in range(ny):
+        own, framed = _at(j * nx), _at(j * pitch)
+        for i in range(nx):
+            out[own + _at(i)] = whole[framed + _at(i)]
 
 
 @njit(cache=True)
-def _move(cells, enters, leaves, sums):
-    """Add one row to the sums of the columns and take another away, where they exist."""
-    nothing = cells.shape[0] - 1
-    new = cells[enters if 0 <= enters < nothing else nothing]
-    old = cells[leaves if 0 <= leaves < nothing else nothing]
-    for i in range(sums.size):
-        sums[i] += np.float64(new[i]) - np.float64(old[i])
+def _box(values, stride, width):
+    """Sums of `width` values a stride apart, from each on: of ones, of sums of 4, of 16, ..."""
+    total = np.zeros(values.size - (width - 1) * stride, np.float32)
+    _add_some(values, stride, width % 4, total)
+    done, apart, width = width % 4, stride, width // 4
+    while width > 0:
+        summed = np.empty(values.size - 3 * apart, np.float32)
+        _sum_four(values, values[apart:], values[2 * apart :], values[3 * apart :], summed)
+        values, apart = summed, 4 * apart
+        _add_some(values[done * stride :], apart, width % 4, total)
+        done, width = done + width % 4 * (apart // stride), width // 4
+    return total
 
 
 @njit(cache=True)
-def _change(whole, hole, inner, outer, change):
-    """What the frame gains on its way from each cell of a row to the next, from `outer` before."""
-    enters, fills, clears = whole[2 * outer + 1 :], hole[outer + inner + 1 :], hole[outer - inner :]
-    for i in range(change.size):
-        change[i] = (enters[i] - whole[i]) - (fills[i] - clears[i])
-
-
-@njit(cache=True, error_model="numpy")
-def _running_mean(change, change_number, outer, mean):
-    """Quotient of the running sums of two rows, from `outer` on; the rows are overwritten."""
-    total, number = 0.0, 0.0
-    for i in range(change.size):
-        total += change[i]
-        number += change_number[i]
-        change[i] = total
-        change_number[i] = number
-    sums, numbers = change[outer:], change_number[outer:]
-    for i in range(mean.size):
-        mean[i] = sums[i] / max(numbers[i], 1.0)
+def _add_some(values, stride, number, out):
+    for k in range(number):
+        part = values[k * stride :]
+        for i in range(out.size):
+            out[i] += part[i]
 
 
 @njit(cache=True)
-def _noise(pattern, valid, filtered, above, local, tile, outside, step, taps):
-    """Variance of the filtered pattern if pixels were independent, counts per electron, and skew.
+def _sum_four(one, two, three, four, out):
+    for i in range(out.size):
+        out[i] = (one[i] + two[i]) + (three[i] + four[i])
+
+
+@njit(cache=True)
+def _noise(here, beside, filtered, above, local, tile, tiles, outside, taps):
+    """Variance of the filtered pattern in each tile if pixels were independent, counts per
+    electron, and skew.
 
     The gain is the slope of the pixels' variance against their mean, 0 if it does not rise; the
     skew is their third cumulant over the second, which is the gain of a Poisson number, too.
@@ -516,17 +628,13 @@ def _noise(pattern, valid, filtered, above, local, tile, outside, step, taps):
     shared = _shared(taps)
     centre = taps[taps.size // 2] ** 2
     squares, change, grey, mean, samples, skew = _tile_scatter(
-        pattern, valid, filtered, above, local, tile, outside, step, centre
+        here, beside, filtered, above, local, tile, tiles, outside, centre
     )
     pixel = squares / (1 - 2 * centre + shared)
-    of_tile = np.empty(pixel.size)
-    for one in range(pixel.size):
+    of_tile = np.empty(tiles)
+    for one in range(tiles):
         of_tile[one] = shared * pixel[one] + _rounding(grey[one], change[one])
-    variance = np.empty(filtered.shape, np.float32)
-    for j in range(filtered.shape[0]):
-        for i in range(filtered.shape[1]):
-            variance[j, i] = of_tile[tile[j, i]]
-    return variance, _slope(mean, pixel, samples), skew
+    return of_tile, _slope(mean, pixel, samples), skew
 
 
 @njit(cache=True)
@@ -569,67 +677,118 @@ def _poisson_variance(filtered, above, local, outside, unit, taps, variance):
 
 
 @njit(cache=True)
-def _tile_scatter(pattern, valid, filtered, above, local, tile, outside, step, peak):
+def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, peak):
     """Per quarter of a ring, away from spots: mean square distance of pixels from the filtered
     pattern, half that of neighbours from each other, the smallest grey step, mean, samples; and of
     all the sum of cubes over that of squares."""
-    tiles = 4 * (tile.max() // 4 + 1)
-    limit = 3 * MAD * _median_absolute(above, local, outside)
+    limit = 3 * MAD * _median_absolute(above, local, outside, 2)
     # Where most of a pattern is one grey, the few pixels off by a step are the noise.
     together = np.float32(STEPS_TOGETHER * peak)
-    limit = max(limit, together * _smallest_step(pattern, valid, outside, step, limit / together))
-    # Each of _APART columns has its own sums: neighbours would wait for each other's.
-    sums, cubes = np.zeros((_APART, tiles, 5)), np.zeros(_APART)
-    smallest = np.full((_APART, tiles), np.inf)
-    for j in range(tile.shape[0]):
-        for i in range(tile.shape[1]):
-            if outside[j, i] and above[j, i] - local[j, i] < limit:
-                part, at = i % _APART, tile[j, i]
-                y, x = j * step, i * step
-                away = np.float64(pattern[y, x] - filtered[j, i])
-                sums[part, at, 0] += away**2
-                cubes[part] += away**3
-                sums[part, at, 1] += filtered[j, i]
-                sums[part, at, 2] += 1
-                if x + 1 < pattern.shape[1] and valid[y, x + 1]:
-                    change = abs(pattern[y, x] - pattern[y, x + 1])
-                    sums[part, at, 3] += 0.5 * change**2
-                    sums[part, at, 4] += 1
-                    if 0 < change < smallest[part, at]:
-                        smallest[part, at] = change
-    total, mean, samples = np.zeros(tiles), np.zeros(tiles), np.zeros(tiles)
-    changes, pairs, least = np.zeros(tiles), np.zeros(tiles), np.full(tiles, np.inf)
-    for part in range(_APART):
-        total += sums[part, :, 0]
-        mean += sums[part, :, 1]
-        samples += sums[part, :, 2]
-        changes += sums[part, :, 3]
-        pairs += sums[part, :, 4]
-        least = np.minimum(least, smallest[part])
-    grey = np.empty(tiles)
+    limit = max(limit, together * _smallest_step(here, beside, outside, limit / together))
+    parts, cube = np.empty((4, here.size), np.float32), np.empty(here.size, np.float32)
+    change = np.empty(here.size, np.float32)
+    _fill_parts(
+        here.ravel(), beside.ravel(), filtered.ravel(), above.ravel(), local.ravel(),
+        outside.ravel(), np.float32(limit), parts, cube, change,
+    )  # fmt: skip
+    sums, least = _sums_of_tiles(parts, change, tile.ravel(), tiles)
+    pairs = np.floor(sums[:, 3] / _PAIR)
+    total, change_of = sums[:, 0].copy(), sums[:, 1].copy()
+    mean, samples = sums[:, 2].copy(), sums[:, 3] - _PAIR * pairs
+    grey = np.zeros(tiles)
     for one in range(tiles):
-        first = 4 * (one // 4)
-        step_around = least[max(first - 4, 0) : first + 8].min()
-        grey[one] = step_around if step_around < np.inf else 0.0
+        smallest, first = np.inf, 4 * (one // 4)
+        for other in range(max(first - 4, 0), min(first + 8, tiles)):
+            smallest = min(smallest, least[other])
+        if smallest < np.inf:
+            grey[one] = smallest
         mean[one] /= max(samples[one], 1.0)
-    skew = max(cubes.sum(), 0.0) / max(total.sum(), 1e-30)
-    return _leaning(total, samples), _leaning(changes, pairs), grey, mean, samples, skew
+    skew = max(_folded(cube), 0.0) / max(total.sum(), 1e-30)
+    return _leaning(total, samples), _leaning(change_of, pairs), grey, mean, samples, skew
 
 
 @njit(cache=True)
-def _smallest_step(pattern, valid, outside, step, least):
+def _fill_parts(here, beside, filtered, above, local, outside, limit, parts, cube, change):
+    """What each cell adds to its tile, 0 where it stands out by more than `limit`: the square of
+    the pixel's distance from the filtered pattern, half of that from the pixel beside, the filtered
+    pattern, and one, and _PAIR for a pixel beside. The cube of the distance, and the change if it
+    is not 0, else infinite."""
+    # Small loops over few arrays each, so that the compiler turns them into vector instructions.
+    n, nothing, one, pair = cube.size, np.float32(0), np.float32(1), np.float32(_PAIR)
+    square, half_square, level, used = parts[0], parts[1], parts[2], parts[3]
+    for i in range(n):
+        used[i] = one if outside[i] & (above[i] - local[i] < limit) else nothing
+    for i in range(n):
+        away = used[i] * (here[i] - filtered[i])
+        square[i] = away * away
+    for i in range(n):
+        cube[i] = square[i] * (here[i] - filtered[i])
+    for i in range(n):
+        level[i] = used[i] * filtered[i]
+    for i in range(n):
+        off = abs(here[i] - beside[i])
+        change[i] = off if off >= nothing else -one  # there may be no pixel beside, but NaN
+    for i in range(n):
+        off = used[i] * max(change[i], nothing)
+        half_square[i] = np.float32(0.5) * off * off
+    for i in range(n):
+        known = change[i] >= nothing
+        change[i] = change[i] if used[i] * change[i] > nothing else np.float32(np.inf)
+        used[i] += pair * used[i] if known else nothing
+
+
+@njit(cache=True)
+def _sums_of_tiles(parts, change, tile, tiles):
+    """Sums (tiles, 4) of the cells' parts (4, cells), and the smallest change."""
+    # Each of _APART columns has its own sums: neighbours would wait for each other's.
+    apart = np.zeros(_APART * tiles * 4, np.float32)
+    smallest = np.full(_APART * tiles, np.float32(np.inf))
+    first, second, third, fourth = parts[0], parts[1], parts[2], parts[3]
+    for i in range(change.size):
+        into = _at(4 * (i % _APART * tiles + tile[i]))
+        # All are read before any is written, so that the compiler makes one of the four.
+        a, b, c, d = first[i], second[i], third[i], fourth[i]
+        p, q = apart[into], apart[into + _at(1)]
+        r, s = apart[into + _at(2)], apart[into + _at(3)]
+        apart[into], apart[into + _at(1)] = p + a, q + b
+        apart[into + _at(2)], apart[into + _at(3)] = r + c, s + d
+    for i in range(change.size):
+        own = _at(i % _APART * tiles + tile[i])
+        smallest[own] = change[i] if change[i] < smallest[own] else smallest[own]
+    sums, least = np.zeros((tiles, 4)), np.full(tiles, np.inf)
+    for part in range(_APART):
+        for one in range(tiles):
+            for k in range(4):
+                sums[one, k] += apart[4 * (part * tiles + one) + k]
+            least[one] = min(least[one], smallest[part * tiles + one])
+    return sums, least
+
+
+@njit(cache=True)
+def _folded(values):
+    """Sum of all, by halves that are added to each other; the values are lost."""
+    n = values.size
+    while n > 1:
+        half = (n + 1) // 2
+        upper = values[half:n]
+        for i in range(upper.size):
+            values[i] += upper[i]
+        n = half
+    return float(values[0])
+
+
+@njit(cache=True)
+def _smallest_step(here, beside, outside, least):
     """Smallest change other than 0 from a pixel of the grid to the one beside it, or the first that
     is not above `least`; 0 without any."""
     smallest = np.inf
     for j in range(outside.shape[0]):
         for i in range(outside.shape[1]):
-            y, x = j * step, i * step
-            if outside[j, i] and x + 1 < pattern.shape[1] and valid[y, x + 1]:
-                change = abs(pattern[y, x] - pattern[y, x + 1])
-                if 0 < change < smallest:
-                    smallest = change
-                    if change <= least:
-                        return smallest
+            change = abs(here[j, i] - beside[j, i])
+            if outside[j, i] and 0 < change < smallest:
+                smallest = change
+                if change <= least:
+                    return smallest
     return smallest if smallest < np.inf else 0.0
 
 
@@ -641,8 +800,11 @@ def _leaning(total, samples):
     overall = total.sum() / max(samples.sum(), 1.0)
     for one in range(total.size):
         first = 4 * (one // 4)
-        number = samples[max(first - 4, 0) : first + 8].sum()
-        around = total[max(first - 4, 0) : first + 8].sum() / number if number > 0 else overall
+        around, number = 0.0, 0.0
+        for other in range(max(first - 4, 0), min(first + 8, total.size)):
+            around += total[other]
+            number += samples[other]
+        around = around / number if number > 0 else overall
         mean[one] = (total[one] + LEAN * around) / (samples[one] + LEAN)
     return mean
 
@@ -671,41 +833,54 @@ def _slope(level, variance, samples):
 def _structure(above, local, variance, outside):
     """Squared scatter of the filtered pattern over what independent pixels give, 1 or more.
 
-    From the cells below the background: those above hold weak spots too. Neighbouring cells say
-    much the same, so every other one is taken either way.
+    From the cells below the background: those above hold weak spots too.
     """
-    below = np.empty(above.size, np.float32)
-    n = 0
-    for j in range(0, above.shape[0], 2):
-        for i in range(0, above.shape[1], 2):
-            # Written always and kept or not: half the cells qualify, which no branch foresees.
-            depth = local[j, i] - above[j, i]
-            below[n] = depth * depth / variance[j, i]
-            n += (depth > 0) & outside[j, i] & (variance[j, i] > 0)
+    below = np.empty(above.size + 1, np.float32)
+    high, level, scatter, used, n = (
+        above.ravel(), local.ravel(), variance.ravel(), outside.ravel(), 0
+    )  # fmt: skip
+    for i in range(above.size):
+        # Written always and kept or not: half the cells qualify, which no branch foresees.
+        depth = level[i] - high[i]
+        below[n] = depth * depth / scatter[i]
+        n += (depth > 0) & used[i] & (scatter[i] > 0)
     if n == 0:
         return 1.0
     return max(1.0, MAD**2 * _select(below[:n], n // 2))
 
 
 @njit(cache=True)
-def _structure_of_rings(above, local, variance, tile, outside, factor, electrons):
-    """The same of each ring of quarters, 1 or more, leaning on that of the pattern, `factor`.
+def _structure_of_rings(above, local, variance, tile, outside, factor, of_tile):
+    """Multiply the tiles' variance by the same of each ring of quarters, 1 or more, leaning on that
+    of the pattern, `factor`.
 
-    Grey steps and a saturated camera make noise that differs from ring to ring. Where single
-    electrons are counted all is Poisson's: 1.
+    Grey steps and a saturated camera make noise that differs from ring to ring.
     """
-    rings = tile.max() // 4 + 1
-    squares, samples = np.zeros(rings), np.zeros(rings)
-    if electrons:
-        return np.ones(rings)
-    for j in range(above.shape[0]):
-        for i in range(above.shape[1]):
-            depth = np.float64(local[j, i] - above[j, i])
-            if outside[j, i] and depth > 0 and variance[j, i] > 0:
-                # A shadow that is not masked is no noise.
-                squares[tile[j, i] // 4] += min(depth * depth / variance[j, i], SHADOW * factor)
-                samples[tile[j, i] // 4] += 1
-    return np.maximum((squares + LEAN * factor) / (samples + LEAN), 1.0)
+    scatter, flat, nothing = variance.ravel(), tile.ravel(), np.float32(0)
+    share = np.empty(scatter.size, np.float32)
+    # A shadow that is not masked is no noise.
+    _depths(above.ravel(), local.ravel(), scatter, outside.ravel(), np.float32(SHADOW * factor),
+            share)  # fmt: skip
+    rings = of_tile.size // 4
+    squares, samples = np.zeros(_APART * rings), np.zeros(_APART * rings)
+    for i in range(share.size):
+        own, below = _at(i % _APART * rings + (flat[i] >> 2)), share[i] >= nothing
+        squares[own] += share[i] if below else nothing
+        samples[own] += below
+    sums, numbers = squares.reshape(_APART, rings).sum(0), samples.reshape(_APART, rings).sum(0)
+    of_ring = np.maximum((sums + LEAN * factor) / (numbers + LEAN), 1.0)
+    for one in range(of_tile.size):
+        of_tile[one] *= of_ring[one // 4]
+
+
+@njit(cache=True, error_model="numpy")
+def _depths(above, local, variance, outside, most, share):
+    """Squared depth below the background over the variance, at most `most`; -1 for what is not
+    below."""
+    for i in range(share.size):
+        depth = local[i] - above[i]
+        square = min(depth * depth / variance[i], most)
+        share[i] = square if outside[i] & (depth > 0) & (variance[i] > 0) else np.float32(-1)
 
 
 @njit(cache=True)
@@ -744,52 +919,51 @@ def significance_of(height, variance, gain, area):
 
 
 @njit(cache=True)
-def _collect(pattern, filtered, background, variance, noise, gain, skew, valid, outside, cy, cx,
-             step, threshold, beam_radius, spot_radius, table):  # fmt: skip
-    sigma = 0.5 * spot_radius
+def _collect(rows, filtered, background, variance, noise, gain, skew, valid, outside, cy, cx, reach,
+             threshold, beam_radius, spot_radius, table):  # fmt: skip
+    sigma, step = 0.5 * spot_radius, rows.shape[0]
     area = math.pi * spot_radius**2  # 4 pi sigma^2, independent pixels under the filter
     nearest = (beam_radius + sigma) ** 2
     response = filtered - background
-    standing = _standing(response, variance, noise, outside, _CANDIDATE * threshold)
-    ny, nx = response.shape
+    room = patch_room(sigma)
     found = 0
-    for j in range(ny):
-        for i in range(nx):
-            if (
-                not standing[j, i]
-                or (j * step - cy) ** 2 + (i * step - cx) ** 2 < nearest
-                or not _is_maximum(response, j, i)
-            ):
-                continue
-            local = float(variance[j, i] * noise[j, i])
-            back, slope_y, slope_x = _plane(background, outside, j, i, step)
-            py, px, height = locate(
-                pattern, valid, j * step, i * step, back, slope_y, slope_x, sigma
-            )
-            if not _inside(py, px, pattern.shape, j * step, i * step, sigma, spot_radius):
-                continue
-            significance = significance_of(height, local, skew, area)
-            if significance < threshold:
-                continue
-            back += slope_y * (py - j * step) + slope_x * (px - i * step)
-            intensity, error = _integrate(
-                pattern, valid, py, px, back, slope_y, slope_x, spot_radius, local * area, gain
-            )  # fmt: skip
-            found = _keep(table, found, px, py, intensity, error, significance, spot_radius)
+    for cell in _standing(response, variance, noise, outside, _CANDIDATE * threshold):
+        j, i = cell // response.shape[1], cell % response.shape[1]
+        y, x = j * step, i * step
+        if (y - cy) ** 2 + (x - cx) ** 2 < nearest or not _is_maximum(response, j, i):
+            continue
+        local = float(variance[j, i] * noise[j, i])
+        back, slope_y, slope_x = _plane(background, outside, j, i, step)
+        whole = fill_patch(rows, valid, reach, y, x, back, slope_y, slope_x, room)
+        down, across, height = locate(room, whole, sigma)
+        py, px = y + down, x + across
+        if not _inside(py, px, valid.shape, y, x, sigma, spot_radius):
+            continue
+        significance = significance_of(height, local, skew, area)
+        if significance < threshold:
+            continue
+        back += slope_y * down + slope_x * across
+        intensity, error = _integrate(
+            room, whole, down, across, back, spot_radius, local * area, gain
+        )
+        found = _keep(table, found, px, py, intensity, error, significance, spot_radius)
     return found
 
 
 @njit(cache=True)
 def _standing(response, variance, noise, outside, candidate):
-    """Whether each cell stands out of its noise by `candidate` standard deviations."""
-    standing = np.empty(response.shape, np.bool_)
+    """Cells that stand out of their noise by `candidate` standard deviations."""
     squared = np.float32(candidate**2)
-    for j in range(response.shape[0]):
-        for i in range(response.shape[1]):
-            height = response[j, i]
-            least = squared * (variance[j, i] * noise[j, i])
-            standing[j, i] = outside[j, i] & (height > 0) & (height * height >= least)
-    return standing
+    high, scatter, share, chosen = (
+        response.ravel(), variance.ravel(), noise.ravel(), outside.ravel()
+    )  # fmt: skip
+    # Written always and counted or not, so that the loop needs no branch.
+    cells, n = np.empty(high.size + 1, np.int32), 0
+    for i in range(high.size):
+        cells[n] = i
+        least = squared * (scatter[i] * share[i])
+        n += chosen[i] & (high[i] > 0) & (high[i] * high[i] >= least)
+    return cells[:n]
 
 
 @njit(cache=True)
@@ -827,37 +1001,80 @@ def _plane(background, outside, j, i, step):
 
 
 @njit(cache=True)
-def locate(pattern, valid, y, x, back, slope_y, slope_x, sigma):
-    """Maximum of the Gaussian filter's response, and its height: fixed point of weighted centroids.
+def patch_room(sigma):
+    """Room for a spot's surroundings, to be filled by `fill_patch`: counts above the background,
+    and 1 where a pixel can be used."""
+    half = math.ceil(REACH * sigma) + math.ceil(2 * sigma)
+    return np.zeros((2, 2 * half + 1, 2 * half + 1))
 
-    For a spot as wide as the filter each centroid goes half the way, so steps are doubled.
+
+@njit(cache=True)
+def fill_patch(rows, valid, reach, y, x, back, slope_y, slope_x, room):
+    """Fill `room` with what lies about pixel (y, x), less a plane, 0 where nothing can be used;
+    whether all can. If so, the ones are not filled in."""
+    side, step = room.shape[1], rows.shape[0]
+    half = side // 2
+    around = (reach + step - 1) // step
+    first, last = max(x - half, 0), min(x + half + 1, valid.shape[1])
+    known = 0
+    counts, usable, into = rows.ravel(), valid.ravel(), room.ravel()
+    for v in range(max(y - half, 0), min(y + half + 1, valid.shape[0])):
+        row = _at((v % step * rows.shape[1] + around + v // step) * rows.shape[2] + reach + first)
+        own, to = _at(v * valid.shape[1] + first), _at((v - y + half) * side + first - x + half)
+        flat = back + slope_y * (v - y) + slope_x * (first - x)
+        for k in range(last - first):
+            known += usable[own + _at(k)]
+            into[to + _at(k)] = counts[row + _at(k)] - (flat + slope_x * k)
+    if known == side * side:
+        return True
+    for v in range(y - half, y + half + 1):
+        inside = 0 <= v < valid.shape[0]
+        for u in range(x - half, x + half + 1):
+            one = inside and first <= u < last and valid[v, u]
+            room[1, v - y + half, u - x + half] = 1.0 if one else 0.0
+            room[0, v - y + half, u - x + half] *= room[1, v - y + half, u - x + half]
+    return False
+
+
+@njit(cache=True)
+def locate(room, whole, sigma):
+    """Maximum of the Gaussian filter's response, from the middle of a filled patch, and its height:
+    fixed point of weighted centroids.
+
+    For a spot as wide as the filter each centroid goes half the way, so steps are doubled. One that
+    leaves the patch is not followed. `whole`: all of the patch can be used.
     """
-    ny, nx = pattern.shape
-    reach = math.ceil(REACH * sigma)
+    half, reach = room.shape[1] // 2, math.ceil(REACH * sigma)
     down, across = np.empty(2 * reach + 1), np.empty(2 * reach + 1)
-    py, px, height = float(y), float(x), 0.0
+    moment, counts = np.empty(2 * reach + 1), room.ravel()
+    py, px, height = 0.0, 0.0, 0.0
     for _ in range(8):
-        v0, u0 = round(py), round(px)
-        _gaussian(v0 - reach - py, sigma, down)
-        _gaussian(u0 - reach - px, sigma, across)
-        first, last = max(u0 - reach, 0), min(u0 + reach + 1, nx)
-        weights, total, sum_y, sum_x = 0.0, 0.0, 0.0, 0.0
-        for v in range(max(v0 - reach, 0), min(v0 + reach + 1, ny)):
-            flat = back + slope_y * (v - y) - slope_x * x
-            row_weights, row, row_x = 0.0, 0.0, 0.0
-            for u in range(first, last):
-                w = across[u - u0 + reach] if valid[v, u] else 0.0
-                value = w * (pattern[v, u] - (flat + slope_x * u))
-                row_weights += w
-                row += value
-                row_x += value * (u - px)
-            w = down[v - v0 + reach]
-            weights += w * row_weights
-            total += w * row
-            sum_y += w * row * (v - py)
-            sum_x += w * row_x
+        v0, u0 = round(py) - reach, round(px) - reach
+        if max(abs(v0 + reach), abs(u0 + reach)) + reach > half:
+            break
+        of_rows = _gaussian(v0 - py, sigma, down)
+        of_columns = _gaussian(u0 - px, sigma, across)
+        for k in range(moment.size):
+            moment[k] = across[k] * (u0 + k - px)
+        total, sum_y, sum_x = 0.0, 0.0, 0.0
+        for v in range(down.size):
+            row, row_x = 0.0, 0.0
+            first = _at((half + v0 + v) * room.shape[2] + half + u0)
+            for u in range(across.size):
+                count = counts[first + _at(u)]
+                row += across[u] * count
+                row_x += moment[u] * count
+            total += down[v] * row
+            sum_y += down[v] * (v0 + v - py) * row
+            sum_x += down[v] * row_x
         if total <= 0:
             return py, px, 0.0
+        weights = of_rows * of_columns
+        if not whole:
+            weights = 0.0
+            for v in range(down.size):
+                for u in range(across.size):
+                    weights += down[v] * across[u] * room[1, half + v0 + v, half + u0 + u]
         height = total / weights
         move_y, move_x = 2 * sum_y / total, 2 * sum_x / total
         length = math.sqrt(move_y**2 + move_x**2)
@@ -871,33 +1088,37 @@ def locate(pattern, valid, y, x, back, slope_y, slope_x, sigma):
 
 @njit(cache=True)
 def _gaussian(first, sigma, out):
-    """Gaussian at `first` and the places one, two, ... pixels on; by products, not exponentials."""
+    """Fill a Gaussian at `first` and the places one, two, ... pixels on, and return its sum; by
+    products, not exponentials."""
     value = math.exp(-0.5 * (first / sigma) ** 2)
     ratio = math.exp(-(first + 0.5) / sigma**2)
     shrink = math.exp(-1 / sigma**2)
+    total = 0.0
     for k in range(out.size):
         out[k] = value
+        total += value
         value *= ratio
         ratio *= shrink
+    return total
 
 
 @njit(cache=True)
-def _integrate(pattern, valid, py, px, back, slope_y, slope_x, spot_radius, pixel_variance, gain):
-    """Counts above the background within 1.25 spot radii, and their variance.
+def _integrate(room, whole, down, across, back, spot_radius, pixel_variance, gain):
+    """Counts above the background within 1.25 spot radii of a place in a filled patch, and their
+    variance.
 
     The variance adds the background's noise, the error of its level in the frame, and the spot's
     own counting noise.
     """
-    ny, nx = pattern.shape
-    radius = 1.25 * spot_radius
+    half, radius = room.shape[1] // 2, 1.25 * spot_radius
     reach = math.ceil(radius)
-    total, pixels = 0.0, 0
-    v0, u0 = round(py), round(px)
-    for v in range(max(v0 - reach, 0), min(v0 + reach + 1, ny)):
-        for u in range(max(u0 - reach, 0), min(u0 + reach + 1, nx)):
-            if valid[v, u] and (v - py) ** 2 + (u - px) ** 2 <= radius**2:
-                total += pattern[v, u] - back - slope_y * (v - py) - slope_x * (u - px)
-                pixels += 1
+    total, pixels = 0.0, 0.0
+    for v in range(round(down) - reach, round(down) + reach + 1):
+        rest = radius**2 - (v - down) ** 2
+        for u in range(round(across) - reach, round(across) + reach + 1):
+            if (u - across) ** 2 <= rest:
+                total += room[0, v + half, u + half]
+                pixels += 1.0 if whole else room[1, v + half, u + half]
     frame = (FRAME_OUTER**2 - FRAME_INNER**2) * spot_radius**2
     per_electron = gain if gain > 0 else pixel_variance / max(back, 1e-30)
     variance = pixels * pixel_variance * (1 + pixels / frame) + per_electron * max(total, 0.0)

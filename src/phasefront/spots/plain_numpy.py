@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import map_coordinates
 
 from phasefront.spots.detection import separable
 from phasefront.spots.kernels import (
@@ -41,20 +42,22 @@ def background_and_noise(pattern, cy, cx, plan, beam_radius):
     between = q + 0.5 * t * (r - p + t * (2 * p - 5 * q + 4 * r - s + t * (3 * (q - r) + s - p)))
     above = np.where(outside, filtered - between, 0)
 
-    inner = int(FRAME_INNER * sigma / step)
-    outer = max(inner + 1, int(FRAME_OUTER * sigma / step))
-    every_other = np.zeros_like(outside)
-    every_other[::2, ::2] = outside[::2, ::2]
-    ceiling = np.full(above.shape, CLIP * MAD * _upper_median(np.abs(above[every_other])))
-    local = _frame_mean_numpy(above, outside & (above < ceiling), inner, outer)
+    # Frames are of every other cell either way.
+    every_other = (slice(None, None, 2), slice(None, None, 2))
+    some, high, tile_of = (values[every_other] for values in (outside, above, tile))
+    inner = int(FRAME_INNER * sigma / (2 * step) + 0.5)
+    outer = max(inner + 1, int(FRAME_OUTER * sigma / (2 * step)))
+    ceiling = np.full(high.shape, CLIP * MAD * _upper_median(np.abs(high[some])))
+    local = _frame_mean_numpy(high, some & (high < ceiling), inner, outer)
+    stands = above - _between(local, above.shape)
 
     valid = np.pad(plan.valid, ((0, 0), (0, 1)))[::step, 1::step][:, : filtered.shape[1]]
     beside = np.pad(pattern, ((0, 0), (0, 1)))[::step, 1::step][:, : filtered.shape[1]]
     change = np.abs(pattern[::step, ::step] - beside)
     steps = change[outside & valid & (change > 0)]
-    limit = 3 * MAD * _upper_median(np.abs(above - local)[every_other])
+    limit = 3 * MAD * _upper_median(np.abs(stands[every_other][some]))
     limit = max(limit, STEPS_TOGETHER * plan.taps.max() ** 2 * steps.min())
-    quiet = outside & (above - local < limit)
+    quiet = outside & (stands < limit)
     pair = quiet & valid
     tiles = 4 * (tile.max() // 4 + 1)
     near = [slice(max(4 * (t // 4) - 4, 0), 4 * (t // 4) + 8) for t in range(tiles)]
@@ -80,20 +83,27 @@ def background_and_noise(pattern, cy, cx, plan, beam_radius):
     free = np.maximum(leaning(0.5 * change**2, pair) - grey**2 / 12, 0)
     damped = np.divide(free, grey**2, out=np.zeros(tiles), where=grey > 0)
     rounding = grey**2 / 12 * np.exp(-4 * np.pi**2 * damped)
-    variance = (shared * pixel + rounding)[tile]
+    of_tile = shared * pixel + rounding
+    variance = of_tile[tile_of]
 
     def structure():
-        below = every_other & (above < local)
-        return max(1.0, MAD**2 * _upper_median((above - local)[below] ** 2 / variance[below]))
+        below = some & (high < local)
+        return max(1.0, MAD**2 * _upper_median((high - local)[below] ** 2 / variance[below]))
 
     for _ in range(PASSES):
         ceiling = local + CLIP * np.sqrt(structure() * variance)
-        local = _frame_mean_numpy(above, outside & (above < ceiling), inner, outer)
-    below = outside & (above < local)
-    squares = np.minimum((above - local) ** 2 / variance, SHADOW * structure())[below]
-    of_ring = np.bincount(tile[below] // 4, squares, tiles // 4) + LEAN * structure()
-    of_ring /= np.bincount(tile[below] // 4, minlength=tiles // 4) + LEAN
-    return filtered - above + local, np.maximum(of_ring, 1)[tile // 4] * variance
+        local = _frame_mean_numpy(high, some & (high < ceiling), inner, outer)
+    below = some & (high < local)
+    squares = np.minimum((high - local) ** 2 / variance, SHADOW * structure())[below]
+    of_ring = np.bincount(tile_of[below] // 4, squares, tiles // 4) + LEAN * structure()
+    of_ring /= np.bincount(tile_of[below] // 4, minlength=tiles // 4) + LEAN
+    everywhere = filtered - above + _between(local, filtered.shape)
+    return everywhere, (of_tile * np.repeat(np.maximum(of_ring, 1), 4))[tile]
+
+
+def _between(values, shape):
+    at = [np.minimum(np.arange(n) / 2, m - 1) for n, m in zip(shape, values.shape, strict=True)]
+    return map_coordinates(values, np.meshgrid(*at, indexing="ij"), order=1)
 
 
 def _upper_median(values):
