@@ -339,7 +339,7 @@ def _of_offsets(rows: np.ndarray) -> dict:
 
 
 PARTS: dict[str, Callable[[], object]] = {
-    "fronts": lambda: fronts(range(SEED, SEED + 10)),
+    "fronts": lambda: fronts(range(SEED, SEED + 20)),
     "sureness": lambda: sureness(range(SEED + 20, SEED + 24)),
     "causes": lambda: causes(range(SEED + 40, SEED + 60)),
     "offsets": lambda: offsets(range(SEED + 60, SEED + 64)),

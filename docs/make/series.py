@@ -55,7 +55,11 @@ page says; [`make insitu`](virtual_series.md) runs all of it from raw files.
    against one from the outline (or the middle) and against all at once. A speed that goes with
    charge is told while current flows. Where it begins, how fast and which way it goes is then
    refined by the contents of the band of mixed columns at it, which tell its place to a part of a
-   step; each scan may lie a little beside, by as much as the scans show. It begins when the leading
+   step. Each content counts where its scan really read it: the positions of a scan that lies turned
+   by a degree or two are up to half a step beside those of the first, along a whole grain to the
+   same side, and rounded to these they bend fronts by degrees. Each scan may lie a little beside,
+   by as much as the scans show; directions are told in the first scan's frame, which may lean as
+   far as others do by their drift. It begins when the leading
    edge of the band reaches the first position that is seen of the grain, in the charge where it
    goes with that; the error of the clocks is in its interval. `begin_seen` says whether it comes
    from bare support there; where another grain, or the scan's edge, hides what lies before, the
@@ -105,8 +109,8 @@ some 40 s from a position to the next. Where it begins close to a rest, the inte
 ({born["with_a_rest"]} grains): no scan tells on which side of it. {born["seen"]} grains are seen to
 begin; their own first point lies up to a step before the first position, so that nucleation itself
 is told late by {born["of_seen"]["bias"]:.0f} s in the median. Of the {born["hidden"]} that are said
-to come out of hiding, {born["hidden_before"]} began before. What the errors of directions and
-speeds have beside those of contents was chosen on 12 series of other seeds.
+to come out of hiding, {born["hidden_before"]} began before. How far scans lie beside each other, to
+begin with, was chosen on six series of other seeds.
 
 **Histories**, {sure["series"]} series: of what is sure (posterior above 0.99,
 {100 * sure["sure"]:.0f} % of places and scans) {100 * sure["sure_and_wrong"]:.2f} % is wrong;

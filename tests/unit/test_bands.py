@@ -12,7 +12,7 @@ from phasefront.series.histories import Gaps
 SCANS, FIRST, BAND = 16, 400.0, 60.0
 
 
-def made(seed, *, angle, onward=True, misread=0.0, shaken=0.0, turned=0.0):
+def made(seed, *, angle, onward=True, misread=0.0, shaken=0.0, turned=0.0, shear=0.0):
     """A round grain through which a front goes at 0.016 a second: fits by times and by contents.
 
     Scans see the front `shaken` places beside where it is (standard deviation), and lie on the
@@ -42,7 +42,9 @@ def made(seed, *, angle, onward=True, misread=0.0, shaken=0.0, turned=0.0):
                   (np.zeros(SCANS - 1), np.ones(SCANS - 1))))  # fmt: skip
     chain = histories.fit(content, stderr, gaps, (3.0, 2.0))
     found = fronts.fit(fronts.courses(chain, content, stderr, time, onward=onward), y, x, seed=seed)
-    return found, bands.refine(found, chain, content, stderr, time, place, read, onward=onward)
+    return found, bands.refine(
+        found, chain, content, stderr, time, place, read, shear=shear, onward=onward
+    )
 
 
 @pytest.mark.parametrize("onward", [True, False])
@@ -74,6 +76,15 @@ def test_scans_that_lie_turned_on_the_first_turn_no_front():
         assert found.start[0] == pytest.approx(FIRST, abs=12)
         assert found.speed[0] == pytest.approx(0.016, rel=0.015)
     assert np.abs(off).max() < 0.25  # were all read at the first scan's places: 0.3 to 0.9
+
+
+def test_a_first_scan_that_may_lean_widens_directions_alone():
+    _, firm = made(2, angle=30)
+    _, leaning = made(2, angle=30, shear=0.01)
+    lean = np.rad2deg(0.01 * np.cos(np.deg2rad(30)))  # of a front that goes so against the rows
+    more = np.sqrt(np.ptp(leaning.direction[1:]) ** 2 - np.ptp(firm.direction[1:]) ** 2) / 2
+    assert 1.9 * lean < more < 2.4 * lean  # Student's quantile
+    assert np.ptp(leaning.start) < 1.1 * np.ptp(firm.start)
 
 
 def test_misread_places_hardly_move_it():

@@ -130,6 +130,7 @@ class Seen:
     stderr: np.ndarray
     time: np.ndarray  # s on the log's time, and as follows where a scan did not see the place
     charge: np.ndarray  # mA h passed until then
+    shear: float  # the first scan's own drift from row to row in positions, a standard deviation
 
 
 def see(
@@ -183,7 +184,15 @@ def see(
     known = np.isfinite(columns["content"]) & (columns["stderr"] > 0)
     for quantity in ("content", "stderr"):
         columns[quantity] = np.where(known, columns[quantity], np.nan)
-    return Seen(y, x, grain, read, **columns)
+    return Seen(y, x, grain, read, **columns, shear=_own_shear(aligned))
+
+
+def _own_shear(aligned: xr.Dataset) -> float:
+    """How far the first scan drifts from row to row along each axis, for all that is known: as far
+    as others do, whose drift beyond its own holds both."""
+    other = (aligned["problem"].to_numpy() == "")[1:]
+    beyond = aligned["drift"].to_numpy()[1:][other]
+    return float(np.sqrt((beyond**2).mean() / 2)) if other.any() else 0.0
 
 
 _SEEN = ("content", "stderr", "time", "charge")

@@ -198,7 +198,7 @@ def _told(
     refined = bands.refine(
         front, chain, seen.content[whole], seen.stderr[whole], clock[whole],
         np.stack([seen.y[whole], seen.x[whole]], axis=1).astype("f8"), seen.read[whole],
-        onward=current.onward,
+        shear=seen.shear, onward=current.onward,
     )  # fmt: skip
     if refined is None:
         begin = front.start + _before(front, seen, smooth, whole, own, clock)
