@@ -133,7 +133,7 @@ def _excited(matrix, rows, terms, reach):
     kept = np.empty(n + 1, dtype=np.int64)
     count = 0
     for i in range(n):
-        kept[count] = i
+        kept[np.uint64(count)] = i
         count += excess[i] < 0.02
     return kept[:count]
 
