@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phasefront.core.threads import share_out
+from phasefront.core.threads import ahead, share_out
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -43,3 +43,19 @@ def test_an_error_in_a_share_comes_through(threads):
 
     with pytest.raises(ValueError, match="item 7"):
         share_out(fail, 20, share=2)
+
+
+@pytest.mark.parametrize("threads", [1, min(2, numba.config.NUMBA_NUM_THREADS)])
+def test_items_got_ahead_are_the_same_in_order_and_errors_come_in_their_place(threads):
+    numba.set_num_threads(threads)
+
+    def items():
+        yield from range(3)
+        raise ValueError("item 3")
+
+    got = []
+    with pytest.raises(ValueError, match="item 3"):
+        for item in ahead(items()):
+            got.append(item)
+    assert got == [0, 1, 2]
+    assert list(ahead([])) == []

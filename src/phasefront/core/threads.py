@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import numba
+
+Item = TypeVar("Item")
+_END = object()  # after the last
 
 # Shares a thread takes, one after the other, so that none waits long for the last.
 _SHARES = 8
@@ -28,3 +32,17 @@ def share_out(work: Callable[..., None], number: int, *arguments, share: int | N
     with ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(lambda own: work(*own, *arguments), shares):
             pass
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The same items, in order; the next is got ready while one is worked on, if there are threads
+    for it. So reading waits for no computing, at the cost of memory for one item more."""
+    if numba.get_num_threads() == 1:
+        yield from items
+        return
+    source = iter(items)
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(next, source, _END)
+        while (item := following.result()) is not _END:
+            following = pool.submit(next, source, _END)
+            yield item

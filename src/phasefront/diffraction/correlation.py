@@ -56,10 +56,10 @@ class Correlator:
         shape = (*factors.shape[:2], part.shape[2])
         product = self._product[: math.prod(shape)].reshape(shape)
         np.matmul(factors, part, out=product)
-        sums = []
-        for parity, rows in enumerate(np.split(product.reshape(ROWS, -1), [_ODD_ROWS])):
+        rows, sums = product.reshape(ROWS, -1), []
+        for parity, own in enumerate((rows[:_ODD_ROWS], rows[_ODD_ROWS:])):
             out = self._sums[which, parity, : COARSE_ANGLES // 2 * rows.shape[1]]
-            sums.append(np.matmul(synthesis[parity], rows, out=out.reshape(-1, rows.shape[1])))
+            sums.append(np.matmul(synthesis[parity], own, out=out.reshape(-1, rows.shape[1])))
         return sums
 
 

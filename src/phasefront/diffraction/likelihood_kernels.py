@@ -15,8 +15,9 @@ import numpy as np
 _REACH = 0.045
 # By how much an orientation may turn in the last stage, radian.
 _NEAR = 0.02
-# Log-likelihood that a step must gain for another to follow.
-_GAIN = 0.01
+# Log-likelihood that a step must gain for another to follow: chosen; and in the first stage, whose
+# error is too wide anyhow.
+_GAIN, _FIRST_GAIN = 0.01, 0.5
 _STRIPS = 32  # of a pattern, in which reflections near a spot are looked up
 
 # Rows of a table of reflections: the components of g come first.
@@ -69,7 +70,7 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, terms, coarse, out):
     shown = reflections_shown(matrix, rows, terms, reach + _NEAR)
     work = np.empty((5, shown.shape[1]))
     value = 0.0
-    for width in (first, sigma):
+    for width, least in ((first, _FIRST_GAIN), (sigma, _GAIN)):
         if width == sigma:
             shown, steps = reflections_shown(matrix, shown, terms, _NEAR), 12
         pairs = near_pairs(qx, qy, places_of(matrix, nuisance, shown), 7.0 * width)
@@ -97,7 +98,7 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, terms, coarse, out):
                 gradient, trial_gradient = trial_gradient, gradient
                 information, trial_information = trial_information, information
                 damping = max(damping * 0.2, 1e-6)
-                if gain < _GAIN:
+                if gain < least:
                     break
             else:
                 damping *= 8.0
@@ -132,7 +133,7 @@ def _excited(matrix, rows, terms, reach):
     kept = np.empty(n + 1, dtype=np.int64)
     count = 0
     for i in range(n):
-        kept[count] = i
+        kept[np.uint64(count)] = i
         count += excess[i] < 0.02
     return kept[:count]
 
@@ -215,10 +216,13 @@ def visibility_of(error, length, terms):
     u = steep * (swing - error * error) + 1.0
     squared = u * u + 4.0 * steep * error * error
     root = math.sqrt(squared)
+    # Divisions take longest: all are by squared (u + root).
+    both = u + root
+    inverse = 1.0 / (squared * both)
     du = -2.0 * steep * error
     dsquared = 2.0 * u * du + 8.0 * steep * error
-    visible = math.sqrt(2.0 * (u + root) / squared)
-    slope = 0.5 * ((du + 0.5 * dsquared / root) / (u + root) - dsquared / squared)
+    visible = both * math.sqrt(2.0 * inverse)
+    slope = 0.5 * inverse * (du * squared + 0.5 * dsquared * root - dsquared * both)
     return visible, slope
 
 

@@ -10,6 +10,7 @@ then has a mate at (x, -y, z), as strong and as far from the Ewald sphere.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,8 +58,6 @@ def match(
     InputError
         There is no GPU, or nothing to use it with.
     """
-    from threadpoolctl import threadpool_limits
-
     amplitude = spots.intensity**PATTERN_POWER
     active = np.flatnonzero(spots.numbers >= min_spots)
     shape = (len(spots.numbers), library.phases, n_best)
@@ -74,6 +73,15 @@ def match(
             rotation[batch], score[batch] = library.search(harmonics[: len(batch)], *best, n_best)
 
     # One BLAS thread each: the patterns are what is shared among the threads.
-    with threadpool_limits(1, "blas"):
+    with _blas().limit(limits=1, user_api="blas"):
         share_out(work, len(active), share=SHARE)
     return Matches(rotation, np.clip(score, 0.0, 1.0))
+
+
+@functools.cache
+def _blas():
+    """The libraries of matrix products that are loaded; to find them takes as long as to match tens
+    of patterns."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

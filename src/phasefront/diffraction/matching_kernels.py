@@ -16,11 +16,13 @@ ANGLES = 128  # of the fine search, over a full turn: 2.8 degrees
 COARSE_ANGLES = 32
 _KEPT = 8  # coarse candidates per phase that are searched finely
 _WINDOW = 16  # angles about the coarse one that the fine search looks at
-# (harmonics, angles), past a full turn, so that every window is in one piece.
+# Harmonics times angles, past a full turn, so that every window is in one piece.
 _COSINE, _SINE = (
-    f(2 * np.pi / ANGLES * np.outer(ORDERS, np.arange(ANGLES + _WINDOW))).astype("f4")
+    f(2 * np.pi / ANGLES * np.outer(ORDERS, np.arange(ANGLES + _WINDOW))).astype("f4").ravel()
     for f in (np.cos, np.sin)
 )
+# Indices that are not negative: none need be looked for that count from the end.
+_at = np.uint64
 
 
 @numba.njit(cache=True, nogil=True)
@@ -32,6 +34,7 @@ def transform(offset, qx, qy, amplitude, chosen, shells, out):
     """
     step = shells[1] - shells[0]
     orders = out.shape[3]
+    real, imaginary = np.empty(orders, dtype=np.float32), np.empty(orders, dtype=np.float32)
     for row in range(len(chosen)):
         for spot in range(offset[chosen[row]], offset[chosen[row] + 1]):
             radius = math.sqrt(qx[spot] ** 2 + qy[spot] ** 2)
@@ -39,29 +42,47 @@ def transform(offset, qx, qy, amplitude, chosen, shells, out):
             low = math.floor(position)
             if low < 0 or low >= len(shells) - 1:
                 continue
-            upper = amplitude[spot] * (position - low)
-            lower = amplitude[spot] - upper
-            cosine, sine = qx[spot] / radius, qy[spot] / radius
-            # exp(-k^2 w) from one order to the next: its ratio falls by exp(-2 w) each time.
-            width = 0.5 * (AZIMUTHAL_SIGMA / radius) ** 2
-            blur, fall = math.exp(-width), math.exp(-2.0 * width)
-            ratio = blur * fall
-            real, imaginary = blur * cosine, -blur * sine
-            for k in range(orders):
-                out[row, low, 0, k] += lower * real
-                out[row, low, 1, k] += lower * imaginary
-                out[row, low + 1, 0, k] += upper * real
-                out[row, low + 1, 1, k] += upper * imaginary
-                real, imaginary = (
-                    ratio * (real * cosine + imaginary * sine),
-                    ratio * (imaginary * cosine - real * sine),
-                )
-                ratio *= fall
+            _fill_orders(qx[spot] / radius, qy[spot] / radius, radius, real, imaginary)
+            upper = np.float32(amplitude[spot] * (position - low))
+            lower = np.float32(amplitude[spot]) - upper
+            # Small loops over few arrays each, so that the compiler makes vectors of them.
+            for shell, share in ((low, lower), (low + 1, upper)):
+                of_real, of_imaginary = out[row, shell, 0], out[row, shell, 1]
+                for k in range(orders):
+                    of_real[k] += share * real[k]
+                for k in range(orders):
+                    of_imaginary[k] += share * imaginary[k]
         total = np.float32(0.0)
         for value in out[row].flat:
             total += value * value
         if total > 0.0:
             out[row] /= np.float32(np.sqrt(2.0 * total))
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_orders(cosine, sine, radius, real, imaginary):
+    """Fill blur(k) exp(-i k azimuth) for k from 1 on: odd and even ones each from the last but one,
+    so that one need not wait for the other."""
+    # exp(-k^2 w) from one order to the next but one: the factor falls by exp(-8 w) each time.
+    width = 0.5 * (AZIMUTHAL_SIGMA / radius) ** 2
+    blur = math.exp(-width)
+    fall = blur**8
+    twice, twice_sine = cosine * cosine - sine * sine, 2.0 * cosine * sine
+    odd, odd_imaginary, of_odd = blur * cosine, -blur * sine, fall
+    even, even_imaginary, of_even = blur**4 * twice, -(blur**4) * twice_sine, blur**4 * fall
+    for k in range(0, len(real), 2):
+        real[k], imaginary[k], real[k + 1], imaginary[k + 1] = (
+            odd, odd_imaginary, even, even_imaginary
+        )  # fmt: skip
+        odd, odd_imaginary = (
+            of_odd * (odd * twice + odd_imaginary * twice_sine),
+            of_odd * (odd_imaginary * twice - odd * twice_sine),
+        )
+        even, even_imaginary = (
+            of_even * (even * twice + even_imaginary * twice_sine),
+            of_even * (even_imaginary * twice - even * twice_sine),
+        )
+        of_odd, of_even = of_odd * fall, of_even * fall
 
 
 @numba.njit(cache=True, nogil=True)
@@ -158,21 +179,12 @@ def _best_coarse(score, low, high, value, chosen):
 @numba.njit(cache=True, nogil=True)
 def best_near(pattern, template, mirrored, start, room):
     """Largest correlation within a few steps of the angle `start`, and the angle in radian."""
-    sign = np.float32(-1.0 if mirrored else 1.0)
-    real, imaginary, around = room[0], room[1], room[2]
     room[:] = 0.0
-    # Harmonics innermost, and few arrays a loop: so the compiler makes vectors of them.
-    for s in range(len(pattern)):
-        pr, pi, tr, ti = pattern[s, 0], pattern[s, 1], template[s, 0], template[s, 1]
-        for k in range(len(ORDERS)):
-            real[k] += pr[k] * tr[k] + sign * pi[k] * ti[k]
-        for k in range(len(ORDERS)):
-            imaginary[k] += pi[k] * tr[k] - sign * pr[k] * ti[k]
+    around = room[2]
+    sign = np.float32(-1.0 if mirrored else 1.0)
+    _sum_shells(pattern.ravel(), template.ravel(), sign, len(pattern), room.ravel())
     first = (start - _WINDOW // 2) % ANGLES
-    for k in range(len(ORDERS)):
-        cosine, sine = _COSINE[k, first : first + _WINDOW], _SINE[k, first : first + _WINDOW]
-        for j in range(_WINDOW):
-            around[j] += real[k] * cosine[j] - imaginary[k] * sine[j]
+    _sum_orders(room[0], room[1], _at(first), _COSINE, _SINE, around)
     j = 1 + np.argmax(around[1 : _WINDOW - 1])
     left, middle, right = around[j - 1], around[j], around[j + 1]
     bend = left - 2.0 * middle + right
@@ -181,6 +193,47 @@ def best_near(pattern, template, mirrored, start, room):
         shift = min(max(0.5 * (left - right) / bend, -0.5), 0.5)
     value = 2.0 * (middle - 0.25 * (left - right) * shift)
     return value, (first + j + shift) * 2.0 * np.pi / ANGLES
+
+
+# Few arrays a loop and all of them flat, so that the compiler makes vectors of the loops; several
+# terms at once, because what is summed up goes through memory each time.
+@numba.njit(cache=True, nogil=True)
+def _sum_shells(pattern, template, sign, shells, both):
+    """Add to the real parts and then the imaginary ones, each of all harmonics."""
+    orders = _at(len(ORDERS))
+    for s in range(0, shells, 2):
+        # The second of the last two may be the first once more, for nothing.
+        following = _at(2) * orders if s + 1 < shells else _at(0)
+        counted = sign if s + 1 < shells else np.float32(0)
+        one = np.float32(1) if s + 1 < shells else np.float32(0)
+        real = _at(2 * s) * orders
+        for k in range(len(ORDERS)):
+            r = real + _at(k)
+            i, r2, i2 = r + orders, r + following, r + following + orders
+            a, b, c, d = pattern[r], pattern[i], template[r], sign * template[i]
+            e, f, g, h = pattern[r2], pattern[i2], one * template[r2], counted * template[i2]
+            x = both[_at(k)] + ((a * c + b * d) + (e * g + f * h))
+            y = both[_at(k) + orders] + ((b * c - a * d) + (f * g - e * h))
+            both[_at(k)] = x
+            both[_at(k) + orders] = y
+
+
+@numba.njit(cache=True, nogil=True)
+def _sum_orders(real, imaginary, first, cosines, sines, around):
+    """Add the correlation at some angles."""
+    row = _at(ANGLES + _WINDOW)
+    for k in range(0, len(ORDERS), 4):
+        at = first + _at(k) * row
+        r0, r1, r2, r3 = real[k], real[k + 1], real[k + 2], real[k + 3]
+        i0, i1, i2, i3 = imaginary[k], imaginary[k + 1], imaginary[k + 2], imaginary[k + 3]
+        for j in range(_WINDOW):
+            a = at + _at(j)
+            b, c, d = a + row, a + row + row, a + row + row + row
+            around[j] += (
+                (r0 * cosines[a] - i0 * sines[a]) + (r1 * cosines[b] - i1 * sines[b])
+            ) + (
+                (r2 * cosines[c] - i2 * sines[c]) + (r3 * cosines[d] - i3 * sines[d])
+            )  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True)

@@ -127,14 +127,10 @@ class Library:
         return quaternions, scores
 
 
-def _angles_to(directions: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    return np.arccos(np.clip(directions @ direction, -1.0, 1.0))
-
-
 def _cover(directions: np.ndarray, radius: float) -> Iterator[int]:
     """Indices of directions such that each direction lies within `radius` of a chosen one."""
     covered = np.zeros(len(directions), dtype=bool)
     for index, direction in enumerate(directions):
         if not covered[index]:
-            covered |= _angles_to(directions, direction) <= radius
+            covered |= directions @ direction >= np.cos(radius)
             yield index

@@ -26,7 +26,7 @@ ORIENTATIONS = Layout(
             "f4",
             "1",
             "log-likelihood between the best orientation and its half turn about the beam; NaN "
-            "where symmetry makes these one",
+            "where symmetry makes these one or another phase is far likelier",
         ),
         "score": Variable(
             ("y", "x", "phase", "rank"),

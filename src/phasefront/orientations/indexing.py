@@ -22,6 +22,8 @@ from phasefront.layouts.orientations import ORIENTATIONS
 BLOCK = 8192  # positions in memory at a time
 # Chosen; what half and double do: docs/constants.md.
 _SPARE = 1  # matches refined beyond those kept: the likelihood may put them first
+# Log-likelihood by which another phase must be better for a phase's half turn not to be looked at.
+_HOPELESS = 40.0
 _WORTH = 0.85  # share of the best match's score, below which only a phase's own best is refined
 
 
@@ -74,7 +76,8 @@ def stream_orientations(
         See `matching.match`.
 
     Half a turn about the beam leaves the zero-order Laue zone as it is (Friedel's law). So the best
-    orientation of a phase is refined half a turn on, too; `half_turn_gap` tells what that costs.
+    orientation of a phase is refined half a turn on, too, unless another phase is far likelier;
+    `half_turn_gap` tells what that costs.
 
     Yields the variables of ORIENTATIONS but for `phase`, some rows at a time. The bytes depend
     neither on how many, nor on the number of threads.
@@ -114,6 +117,9 @@ def _refine_and_rank(
     position, phase = at[:2]
     refined = refine(arrays, position, phase, matches.rotation[at], table, optics)
     best = _best_of_each(position * shape[1] + phase, refined.log_likelihood)
+    likeliest = np.full(shape[0], -np.inf)
+    np.maximum.at(likeliest, position, refined.log_likelihood)
+    best = best[refined.log_likelihood[best] >= likeliest[position[best]] - _HOPELESS]
     turned = refine(
         arrays, position[best], phase[best],
         rotations.multiply(refined.rotation[best], rotations.HALF_TURN), table, optics,

@@ -114,10 +114,11 @@ def decide_phases(
     second = overlaps.find_second(
         every, first.explained, library, table, optics, min_spots=min_spots
     )
-    alone = every.without(second.claimed)
-    evidence = weigh_again(evidence, second.phase >= 0, alone, starts, table, optics)
+    alone, two = every.without(second.claimed), second.phase >= 0
+    evidence = weigh_again(evidence, two, alone, starts, table, optics)
     posterior = posterior_of(evidence.log_evidence, patterns.forced_evidence, prior)
-    first = Lattices.of(alone, evidence, posterior, crystals, table, optics)
+    anew = Lattices.of(alone, evidence, posterior, crystals, table, optics, wanted=two)
+    first = first.renewed(anew, two, second.claimed)
     errors = [_cell_errors((candidate_cells or {}).get(c.name), cell_tolerance) for c in crystals]
     cell = RefinedCells.of(spots["count"].shape, first, crystals, path, errors, mixed_prior)
     # 7. The decision, or none.

@@ -17,7 +17,9 @@ from phasefront.diffraction.spot_lists import Spots
 from phasefront.phases.evidence import Starts, posterior_of, weigh
 
 _ROUNDS = 3  # of deciding and refining the distortion; half and double: docs/constants.md
-_SAMPLE = 1024  # positions, evenly spread, on which the distortion is refined; for time's sake
+# Positions, evenly spread, on which the distortion is refined, and in all rounds but the last that
+# start it off; for the sake of time.
+_SAMPLE, _FEW = 1024, 256
 # Posterior and indexed spots of the positions that show the spots' error. Chosen; half and double:
 # docs/constants.md.
 _SURE, _RICH = 0.9, 8
@@ -39,9 +41,9 @@ def fit_distortion(
     of a spot's position is what the indexed spots of most positions show.
     """
     distortion = np.eye(2)
-    starts = starts.sampled(_SAMPLE)
-    now = optics
-    for _ in range(_ROUNDS):
+    every, now = starts, optics
+    for left in reversed(range(_ROUNDS)):
+        starts = every.sampled(_FEW if left else _SAMPLE)
         freed = spots.undistorted(distortion)
         evidence = weigh(freed, starts, table, now)
         posterior = posterior_of(evidence.log_evidence, 0.0, prior)
@@ -68,7 +70,6 @@ def fit_distortion(
                 optics.position_sigma,
             ),
         )
-        starts = replace(starts, rotation=evidence.refined.rotation)
     return distortion, now
 
 

@@ -19,6 +19,10 @@ from phasefront.diffraction.spot_lists import Spots
 # likelihood of the true phase is best at 0.8 or more, and at 0.2; 0.4 leaves a margin. On
 # those of `make constants` all of 0.2 to 1.3, and of 0 to 0.3, are as good (docs/constants.md).
 TEMPERATURE, FORCED_TEMPERATURE = 0.4, 0.2
+# A phase's other orientations than its best are weighed where they are no less likely than the
+# position's best of all, times exp of this. Chosen: scale, ellipse and errors are refined
+# in between, which moves differences by less than half of it.
+_HOPELESS = -40.0
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,11 @@ class Starts:
     def of(cls, orientations: xr.Dataset) -> Starts:
         starts = orientations["rotation"].values
         starts = starts.reshape(-1, *starts.shape[2:])
-        position, phase, rank = np.nonzero(np.isfinite(starts[..., 0]))
+        likelihood = orientations["log_likelihood"].values.reshape(starts.shape[:-1])
+        likelihood = np.where(np.isfinite(likelihood), likelihood, -np.inf)
+        hopeful = likelihood >= likelihood.max(axis=(1, 2), keepdims=True) + _HOPELESS
+        hopeful[..., 0] = True
+        position, phase, rank = np.nonzero(np.isfinite(starts[..., 0]) & hopeful)
         return cls(position, phase, starts[position, phase, rank], starts.shape[:2])
 
     def sampled(self, number: int) -> Starts:

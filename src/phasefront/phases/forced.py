@@ -28,6 +28,10 @@ BLOCK = 4096  # positions in memory at a time
 # Apertures in radii of a spot: the light, and the frame around it for the background. Chosen, and
 # compiled in.
 _APERTURE, _FRAME_INNER, _FRAME_OUTER = 1.25, 1.75, 3.0
+_HALVINGS = 5  # of the range of a median between looks at the values themselves; for speed
+# For counts, and for the smallest and largest of numbers: the same in any order.
+_LARGEST = np.finfo(np.float32).max
+_EXACT = {"nnan", "nsz", "reassoc"}
 _TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
 # Double diffraction puts light where a phase by itself has none: at this share of places, with this
 # share of what the other phases promise. Dynamical scattering takes light from where there should
@@ -205,27 +209,85 @@ def _measure_all(begin, end, patterns, pattern, x, y, radius, mask, measured):
 @numba.njit(cache=True)
 def _measure_one(pattern, cx, cy, radius, mask):
     reach = math.ceil(_FRAME_OUTER * radius)
-    frame = np.empty((2 * reach + 1) ** 2)
+    aperture, inner, outer = (
+        (_APERTURE * radius) ** 2, (_FRAME_INNER * radius) ** 2, (_FRAME_OUTER * radius) ** 2
+    )  # fmt: skip
+    frame = np.empty((2 * reach + 1) ** 2 + 1, np.float32)
     total, inside, around, whole = 0.0, 0, 0, 0
+    left, right = round(cx) - reach, round(cx) + reach + 1
     for v in range(round(cy) - reach, round(cy) + reach + 1):
-        for u in range(round(cx) - reach, round(cx) + reach + 1):
-            square = ((v - cy) ** 2 + (u - cx) ** 2) / radius**2
-            whole += square <= _APERTURE**2
-            if not (0 <= v < pattern.shape[0] and 0 <= u < pattern.shape[1] and mask[v, u]):
-                continue
-            if square <= _APERTURE**2:
-                total += pattern[v, u]
-                inside += 1
-            elif _FRAME_INNER**2 <= square <= _FRAME_OUTER**2:
+        down = (v - cy) ** 2
+        if 0 <= v < pattern.shape[0]:
+            for u in range(max(left, 0), min(right, pattern.shape[1])):
+                square = down + (u - cx) ** 2
+                used = mask[v, u] != 0
+                # Written always and kept or not: no branch foresees where a circle ends.
                 frame[around] = pattern[v, u]
-                around += 1
+                around += used & (square >= inner) & (square <= outer)
+                light = used & (square <= aperture)
+                inside += light
+                total += pattern[v, u] if light else 0.0
+        if down <= aperture:
+            for u in range(left, right):
+                whole += down + (u - cx) ** 2 <= aperture
     if 2 * inside < whole or around < 2 * inside:
         return np.nan, np.nan
-    level = np.median(frame[:around])
-    noise = _TO_SIGMA * np.median(np.abs(frame[:around] - level))
+    level = median_of(frame[:around])
+    for k in range(around):
+        frame[k] = abs(frame[k] - level)
+    noise = _TO_SIGMA * median_of(frame[:around])
     # Whole counts of a dim background have a deviation of 0 or 1: at least half a count.
     variance = max(noise, 0.5) ** 2 * inside * (1 + inside / around)
     return total - inside * level, math.sqrt(variance)
+
+
+@numba.njit(cache=True)
+def median_of(values):
+    """As np.median, of float32: by counts of those up to a level, which are vectorised."""
+    low, high = _smallest_above(values, -_LARGEST), _largest_upto(values, _LARGEST)
+    wanted = (len(values) - 1) // 2
+    if _count_upto(values, low) <= wanted:
+        # The value wanted is above `low` and up to `high`.
+        while _smallest_above(values, low) < high:
+            for _ in range(_HALVINGS):
+                middle = low + np.float32(0.5) * (high - low)
+                if not low < middle < high:
+                    break
+                if _count_upto(values, middle) > wanted:
+                    high = middle
+                else:
+                    low = middle
+            high = _largest_upto(values, high)
+        low = high
+    if len(values) % 2 == 1 or _count_upto(values, low) > wanted + 1:
+        return np.float64(low)
+    return 0.5 * (np.float64(low) + np.float64(_smallest_above(values, low)))
+
+
+@numba.njit(cache=True, fastmath=_EXACT)
+def _count_upto(values, most):
+    number = np.float32(0)
+    for i in range(len(values)):
+        number += np.float32(1) if values[i] <= most else np.float32(0)
+    return int(number)
+
+
+@numba.njit(cache=True, fastmath=_EXACT)
+def _smallest_above(values, least):
+    smallest = _LARGEST
+    for i in range(len(values)):
+        value = values[i] if values[i] > least else _LARGEST
+        smallest = value if value < smallest else smallest
+    return smallest
+
+
+@numba.njit(cache=True, fastmath=_EXACT)
+def _largest_upto(values, most):
+    largest = -_LARGEST
+    for i in range(len(values)):
+        value = values[i] if values[i] <= most else -_LARGEST
+        largest = value if value > largest else largest
+    return largest
 
 
 def weigh(places: Places, measured: np.ndarray, positions: int) -> np.ndarray:

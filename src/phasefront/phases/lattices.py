@@ -34,15 +34,18 @@ class Lattices:
     explained: np.ndarray  # (spots,)
     residual: np.ndarray  # (positions,) rms distance of indexed spots, 1/angstrom
     count: np.ndarray  # (positions,) spots indexed
+    numbers: np.ndarray  # (positions,) spots that there are
 
     @classmethod
     def of(
         cls, spots: Spots, evidence: Evidence, posterior: np.ndarray,
         crystals: Sequence[Crystal], table: ReflectionTable, optics: Optics,
+        wanted: np.ndarray | None = None,
     ) -> Lattices:  # fmt: skip
+        """Of the positions `wanted` (positions,), all where None."""
         phase = posterior.argmax(axis=1)
         best = evidence.best[np.arange(len(phase)), phase]
-        position = np.flatnonzero(best >= 0)
+        position = np.flatnonzero(best >= 0 if wanted is None else (best >= 0) & wanted)
         own = evidence.refined.taken(best[position])
         bases = [cells.strain_basis(crystal) for crystal in crystals]
         found = cells.refine_cells(spots, position, phase[position], own, table, optics, bases)
@@ -56,7 +59,29 @@ class Lattices:
         residual[position] = found.residual
         return cls(
             phase, evidence.rotation[np.arange(len(phase)), phase], position, found, explained,
-            residual, spots.tally(explained),
+            residual, spots.tally(explained), spots.numbers,
+        )  # fmt: skip
+
+    def renewed(self, anew: Lattices, changed: np.ndarray, left_out: np.ndarray) -> Lattices:
+        """Those found `anew` at the positions `changed` (positions,), the others as they are; all
+        without the spots `left_out` (spots,), which were of changed positions."""
+        kept = ~changed[self.position]
+        position = np.concatenate([self.position[kept], anew.position])
+        order = np.argsort(position)
+        found = cells.Cells(
+            *(
+                np.concatenate([old[kept], new])[order]
+                for old, new in zip(
+                    vars(self.cells).values(), vars(anew.cells).values(), strict=True
+                )
+            )
+        )
+        count = np.where(changed, anew.count, self.count)
+        of_changed = np.repeat(changed, self.numbers)[~left_out]
+        explained = np.where(of_changed, anew.explained, self.explained[~left_out])
+        return Lattices(
+            anew.phase, anew.rotation, position[order], found, explained,
+            np.where(changed, anew.residual, self.residual), count, anew.numbers,
         )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from phasefront.core.threads import ahead
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
@@ -57,7 +58,7 @@ class RawPatterns:
             mask.astype(bool), centres.mean(axis=0), calibration["beam_radius"].item(), radius
         )
         level = []
-        for rows, block in scan.blocks():
+        for rows, block in ahead(scan.blocks()):
             of_block = slice(rows.start * columns, rows.stop * columns)
             own = slice(*np.searchsorted(places.position, [of_block.start, of_block.stop]))
             patterns = block.reshape(-1, *block.shape[2:])

@@ -10,6 +10,7 @@ import xarray as xr
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
+from phasefront.core.threads import ahead
 from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
 from phasefront.spots.detection import PixelSpots, find_pixel_spots, require_finite
 
@@ -89,7 +90,7 @@ def stream_spots(
     spot_radius = float(calibration["spot_radius"])
     beam_radius = float(calibration["beam_radius"])
     total = 0
-    for rows, patterns in blocks:
+    for rows, patterns in ahead(blocks):
         if patterns.shape[1:] != (centres.shape[1], *mask.shape) or rows.stop > len(centres):
             raise InputError(
                 scan, f"patterns of shape {patterns.shape} from row {rows.start} do not fit a "
