@@ -1,0 +1,75 @@
+"""The part of docs/decisions.md on two worlds: the tables of `benchmarks.worlds`."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from phasefront.report.wording import markdown_table
+
+ROOT = Path(__file__).resolve().parents[2]
+STUDY = ROOT / "results/bench/worlds.json"
+PAGE = ROOT / "docs/decisions.md"
+# Columns of the table: what `worlds.score` calls them, and decimals.
+COLUMNS = {
+    "accuracy": ("accuracy", 3),
+    "undecided": ("undecided", 3),
+    "mixed columns found": ("mixed_found", 3),
+    "called mixed wrongly": ("mixed_wrong", 3),
+    "overlaps right": ("overlap_accuracy", 3),
+    "calibration error": ("calibration_error", 4),
+    "orientation, median (degrees)": ("orientation_deg", 2),
+    "90 %": ("orientation_p90_deg", 1),
+    "vacuum not called so": ("vacuum_missed", 3),
+}
+
+
+def groups_table(groups: dict) -> str:
+    """A line a group of scans."""
+    return markdown_table(
+        ["scans", "number", "calibration refused", "positions", "wrong", *COLUMNS],
+        [
+            [name, f"{found['scans'] + len(found['lost'])}", f"{len(found['refused'])}",
+             *(_number(found.get(key), 0) for key in ("positions", "wrong")),
+             *(_number(found.get(key), decimals) for key, decimals in COLUMNS.values())]
+            for name, found in groups.items()
+        ],
+    )  # fmt: skip
+
+
+def phases_table(groups: dict) -> str:
+    """Accuracy and share undecided of each phase, a line a group."""
+    rows = []
+    for name, found in groups.items():
+        for phase, count in found.get("by_phase", {}).items():
+            decided, total = count["right"] + count["wrong"], sum(count.values())
+            rows.append(
+                [name, phase, f"{total}", _ratio(count["right"], decided),
+                 _ratio(count["undecided"], total)]
+            )  # fmt: skip
+    return markdown_table(["scans", "phase", "positions", "accuracy", "undecided"], rows)
+
+
+def page() -> str:
+    """docs/decisions.md as it is, with the tables of two worlds written again."""
+    groups = json.loads(STUDY.read_text(encoding="utf-8"))["groups"]
+    text = PAGE.read_text(encoding="utf-8")
+    for first, table in (
+        (r"\| scans \| number", groups_table(groups)),
+        (r"\| scans \| phase", phases_table(groups)),
+    ):
+        text, places = re.subn(
+            rf"{first}.*?\n\n", lambda _, table=table: f"{table}\n\n", text, flags=re.DOTALL
+        )
+        if places != 1:
+            raise ValueError(f"docs/decisions.md has {places} tables of two worlds, not one")
+    return text
+
+
+def _number(value: float | None, decimals: int) -> str:
+    return "–" if value is None else f"{value:.{decimals}f}"
+
+
+def _ratio(part: int, whole: int) -> str:
+    return f"{part / whole:.3f}" if whole else "–"
