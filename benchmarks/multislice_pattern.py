@@ -120,7 +120,9 @@ def mean_pattern(structure, rotation, thicknesses_nm, n: Numerics, rng, precessi
             )  # fmt: skip
             left = wave.multislice(potential).compute(progress_bar=False)
             spectrum = np.fft.fft2(left.array, norm="ortho")
-            total += (np.abs(spectrum) ** 2)[-len(slices) :]
+            # Of one plane abTEM drops the axis; of several it may put the entrance first.
+            planes = (np.abs(spectrum) ** 2).reshape(-1, n.points, n.points)
+            total += planes[-len(slices) :]
     return total / n.azimuths
 
 

@@ -37,14 +37,14 @@ from phasefront.virtual.truth import CLEAR, TRACE
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "results" / "bench" / "worlds.json"
-CONFIGS = {"nvpf": "decisions", "lfp": "lfp"}
+CONFIGS = {"nvpf": "decisions"}
 DOSES = (1e5, 3e6)  # electrons a pattern
 THICKNESS_NM = (14.0, 48.0)  # of both worlds
 SHAPE = (32, 32)
 STANDARD_ERROR = 0.002  # relative, of scale and ellipse by a standard, as the analysis is told
 # Seeds of scans, and the ion contents of the first world's, about which its two phases lie.
-SEEDS = {"nvpf": (90101, 90102, 90103), "lfp": (90201, 90202)}
-CONTENTS = {"nvpf": (2.5, 1.5, 2.0), "lfp": (0.5, 0.5)}
+SEEDS = {"nvpf": (90101, 90102, 90103)}
+CONTENTS = {"nvpf": (2.5, 1.5, 2.0)}
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,6 @@ GROUPS = tuple(
     for material in CONFIGS
     for dose in DOSES
     for world, stop in (("first", False), ("second", False), ("second", True))
-    if material == "nvpf" or not stop
 )
 
 
