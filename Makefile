@@ -78,6 +78,7 @@ assumptions: $(READY)
 
 worlds: $(READY)
 	$(BIN)/python -m benchmarks.worlds
+	$(BIN)/python -m benchmarks.overlaps
 
 multislice: $(ABTEM)/.ready
 	$(ABTEM)/bin/python -m benchmarks.multislice benchmarks/multislice.nc --parts results/bench/multislice

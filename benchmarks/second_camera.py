@@ -96,12 +96,12 @@ class Camera:
         return np.clip(np.rint(counts), 0, 65535).astype(np.uint16)
 
 
-def descan(shape, middle, rng) -> np.ndarray:
-    """The beam's centre (y, x, 2): two slopes, a jump back each few lines, jitter."""
+def descan(shape, middle, wobble: float, rng) -> np.ndarray:
+    """The beam's centre (y, x, 2): two slopes, a wave of so many pixels over nine rows, jitter."""
     y, x = np.indices(shape, dtype=float)
     slopes = rng.uniform(-2, 2, (2, 2)) / np.array(shape)
     drift = np.stack([y, x], axis=-1) @ slopes
-    drift += 0.4 * np.sin(2 * np.pi * y / 9 + rng.uniform(0, 6))[..., None]
+    drift += wobble * np.sin(2 * np.pi * y / 9 + rng.uniform(0, 6))[..., None]
     return middle + drift - drift.mean(axis=(0, 1)) + 0.08 * rng.normal(size=(*shape, 2))
 
 

@@ -32,12 +32,13 @@ _FILM_NM, _SKIN_NM, _CONTAMINATION_NM = 6.0, 3.0, 25.0  # the last at the scan's
 @dataclass(frozen=True)
 class Film:
     """A scan to make: `mixed` is the share of particles in which a front between two phases
-    stands; with a `stop`, its shadow lies over the direct beam."""
+    stands; with a `stop`, its shadow lies over the direct beam, which sways by `wobble` pixels."""
 
     material: str
     seed: int
     dose: float
     stop: bool = False
+    wobble: float = 0.4
     shape: tuple[int, int] = (32, 32)
     particles: int = 12
     mixed: float = 0.3
@@ -272,7 +273,10 @@ def make_scan(path: Path, film: Film, structures: list[str]) -> Truth:
     places = scan_places(film.shape, streams[0])
     particles = scatter(film, table, structures, streams[1])
     camera = Camera(film.stop, streams[2])
-    centres, affine = descan(film.shape, camera.middle, streams[3]), affine_of(streams[3])
+    centres, affine = (
+        descan(film.shape, camera.middle, film.wobble, streams[3]),
+        affine_of(streams[3]),
+    )
     seen = [particle.see(places) for particle in particles]
     frames = np.empty((*film.shape, PIXELS, PIXELS), np.uint16)
     found: dict[tuple[int, int], list[Seen]] = {}

@@ -10,6 +10,7 @@ from phasefront.report.wording import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = ROOT / "results/bench/worlds.json"
+OVERLAPS = ROOT / "results/bench/overlaps.json"
 PAGE = ROOT / "docs/decisions.md"
 # Columns of the table: what `worlds.score` calls them, and decimals.
 COLUMNS = {
@@ -51,13 +52,30 @@ def phases_table(groups: dict) -> str:
     return markdown_table(["scans", "phase", "positions", "accuracy", "undecided"], rows)
 
 
+def overlaps_table(found: dict) -> str:
+    """A line a share of the weaker crystal."""
+    columns = {
+        "stronger is the first": "first is strong", "weaker is the first": "first is weak",
+        "weaker is the second": "second is weak", "no second": "no second",
+    }  # fmt: skip
+    return markdown_table(
+        ["share of the weaker", *columns],
+        [
+            [share, *(f"{numbers[name]:.2f}" for name in columns.values())]
+            for share, numbers in found.items()
+        ],
+    )
+
+
 def page() -> str:
     """docs/decisions.md as it is, with the tables of two worlds written again."""
     groups = json.loads(STUDY.read_text(encoding="utf-8"))["groups"]
+    overlaps = json.loads(OVERLAPS.read_text(encoding="utf-8"))
     text = PAGE.read_text(encoding="utf-8")
     for first, table in (
         (r"\| scans \| number", groups_table(groups)),
         (r"\| scans \| phase", phases_table(groups)),
+        (r"\| share of the weaker", overlaps_table(overlaps)),
     ):
         text, places = re.subn(
             rf"{first}.*?\n\n", lambda _, table=table: f"{table}\n\n", text, flags=re.DOTALL

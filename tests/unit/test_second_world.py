@@ -213,10 +213,16 @@ def test_the_page_of_decisions_shows_both_worlds(tmp_path, monkeypatch):
     group = {"scans": 2, "refused": ["why"], "lost": [], "positions": 125, "wrong": 10}
     study, page = tmp_path / "worlds.json", tmp_path / "decisions.md"
     study.write_text(json.dumps({"groups": {"nvpf": group | numbers | {"by_phase": phases}}}))
-    page.write_text("a\n\n| scans | number |\n|-|\n\nb\n\n| scans | phase |\n|-|\n\nc\n")
+    tables = [f"| {head} |\n|-|\n\n" for head in ("scans | number", "scans | phase")]
+    page.write_text(f"a\n\n{tables[0]}b\n\n{tables[1]}c\n\n| share of the weaker |\n|-|\n\nd\n")
+    overlaps = tmp_path / "overlaps.json"
+    names = ("first is strong", "first is weak", "second is weak", "no second")
+    overlaps.write_text(json.dumps({"0.1": dict.fromkeys(names, 0.5)}))
+    monkeypatch.setattr(page_of_worlds, "OVERLAPS", overlaps)
     monkeypatch.setattr(page_of_worlds, "STUDY", study)
     monkeypatch.setattr(page_of_worlds, "PAGE", page)
     text = page_of_worlds.page()
     assert "| nvpf | 2 | 1 | 125 | 10 | 0.250 |" in text
     assert "| nvpf | Na3 | 125 | 0.900 | 0.200 |" in text
-    assert text.startswith("a\n\n|") and text.endswith("\n\nc\n")
+    assert text.startswith("a\n\n|") and text.endswith("\n\nd\n")
+    assert "| 0.1 | 0.50 | 0.50 | 0.50 | 0.50 |" in text
