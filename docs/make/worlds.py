@@ -12,6 +12,7 @@ ROOT = Path(__file__).resolve().parents[2]
 STUDY = ROOT / "results/bench/worlds.json"
 OVERLAPS = ROOT / "results/bench/overlaps.json"
 PAGE = ROOT / "docs/decisions.md"
+CHECKS = ROOT / "results/bench/multislice_checks.json"
 # Columns of the table: what `worlds.score` calls them, and decimals.
 COLUMNS = {
     "accuracy": ("accuracy", 3),
@@ -67,15 +68,39 @@ def overlaps_table(found: dict) -> str:
     )
 
 
+def silicon_table(found: dict) -> str:
+    """Intensities of two families by multislice and by Bloch waves, a line a thickness."""
+    families = [found["families"][name] for name in ("220", "400")]
+    columns = [one[method] for one in families for method in ("mean", "bloch_waves")]
+    return markdown_table(
+        ["silicon [001], nm", "220, multislice", "Bloch waves", "400, multislice", "Bloch waves"],
+        [
+            [f"{nm:g}", *(f"{value:.4f}" for value in values)]
+            for nm, *values in zip(found["thickness_nm"], *columns, strict=True)
+        ],
+    )  # fmt: skip
+
+
+def convergence_table(found: dict) -> str:
+    """R1 of a pattern against finer numerics, a column a thickness."""
+    return markdown_table(
+        ["thickness, nm", *(f"{nm:g}" for nm in found["thickness_nm"])],
+        [["R1 against finer numerics", *(f"{apart:.3f}" for apart in found["r1"])]],
+    )
+
+
 def page() -> str:
     """docs/decisions.md as it is, with the tables of two worlds written again."""
     groups = json.loads(STUDY.read_text(encoding="utf-8"))["groups"]
     overlaps = json.loads(OVERLAPS.read_text(encoding="utf-8"))
+    checks = json.loads(CHECKS.read_text(encoding="utf-8"))
     text = PAGE.read_text(encoding="utf-8")
     for first, table in (
         (r"\| scans \| number", groups_table(groups)),
         (r"\| scans \| phase", phases_table(groups)),
         (r"\| share of the weaker", overlaps_table(overlaps)),
+        (r"\| silicon", silicon_table(checks["silicon_001"])),
+        (r"\| thickness, nm", convergence_table(checks["convergence"])),
     ):
         text, places = re.subn(
             rf"{first}.*?\n\n", lambda _, table=table: f"{table}\n\n", text, flags=re.DOTALL

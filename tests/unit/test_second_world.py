@@ -207,18 +207,32 @@ def test_a_right_answer_scores_full_and_a_wrong_one_is_counted(small_scan):
     assert found["calibration_error"] == pytest.approx(1)
 
 
+HEADS = (
+    "scans | number", "scans | phase", "share of the weaker", "silicon", "thickness, nm",
+)  # fmt: skip
+
+
 def test_the_page_of_decisions_shows_both_worlds(tmp_path, monkeypatch):
     phases = {"Na3": {"right": 90, "wrong": 10, "mixed": 0, "undecided": 25, "vacuum": 0}}
     numbers = dict.fromkeys((name for name, _ in page_of_worlds.COLUMNS.values()), 0.25)
     group = {"scans": 2, "refused": ["why"], "lost": [], "positions": 125, "wrong": 10}
     study, page = tmp_path / "worlds.json", tmp_path / "decisions.md"
     study.write_text(json.dumps({"groups": {"nvpf": group | numbers | {"by_phase": phases}}}))
-    tables = [f"| {head} |\n|-|\n\n" for head in ("scans | number", "scans | phase")]
-    page.write_text(f"a\n\n{tables[0]}b\n\n{tables[1]}c\n\n| share of the weaker |\n|-|\n\nd\n")
+    tables = [f"| {head} |\n|-|\n\n" for head in HEADS]
+    page.write_text(f"a\n\n{''.join(tables)}d\n")
     overlaps = tmp_path / "overlaps.json"
     names = ("first is strong", "first is weak", "second is weak", "no second")
     overlaps.write_text(json.dumps({"0.1": dict.fromkeys(names, 0.5)}))
     monkeypatch.setattr(page_of_worlds, "OVERLAPS", overlaps)
+    family = {"mean": [0.1], "bloch_waves": [0.2]}
+    silicon = {"thickness_nm": [5.0], "families": {"220": family, "400": family}}
+    checks = tmp_path / "checks.json"
+    checks.write_text(
+        json.dumps(
+            {"silicon_001": silicon, "convergence": {"thickness_nm": [4.0], "r1": [0.05]}}
+        )
+    )  # fmt: skip
+    monkeypatch.setattr(page_of_worlds, "CHECKS", checks)
     monkeypatch.setattr(page_of_worlds, "STUDY", study)
     monkeypatch.setattr(page_of_worlds, "PAGE", page)
     text = page_of_worlds.page()
@@ -226,3 +240,5 @@ def test_the_page_of_decisions_shows_both_worlds(tmp_path, monkeypatch):
     assert "| nvpf | Na3 | 125 | 0.900 | 0.200 |" in text
     assert text.startswith("a\n\n|") and text.endswith("\n\nd\n")
     assert "| 0.1 | 0.50 | 0.50 | 0.50 | 0.50 |" in text
+    assert "| 5 | 0.1000 | 0.2000 | 0.1000 | 0.2000 |" in text
+    assert "| R1 against finer numerics | 0.050 |" in text
