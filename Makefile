@@ -6,6 +6,8 @@
 # make bench   phasefront beside pyxem and py4DSTEM, into results/bench/indexing.json (15 minutes)
 # make whole-run    seconds and memory of whole runs by the size of a scan, into results/bench/run.json
 # make assumptions    what wrong assumptions do to phases and probabilities, into results/bench/assumptions.json
+# make worlds    phases decided in two virtual worlds that share no code, into results/bench/worlds.json
+# make multislice    the second world's intensities, by abTEM, into benchmarks/multislice.nc (half an hour)
 # make constants    the constants that were fitted, fitted again, into results/bench/constants.json
 # make mechanisms    what can be told of insertion mechanisms, into results/bench/mechanisms.json
 # make series  in situ series against virtual truth, into results/bench/insitu.json
@@ -29,8 +31,9 @@ RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 
 READY := .venv/.ready
 PY4DSTEM := .venv-py4dstem
+ABTEM := .venv-abtem
 
-.PHONY: demo limno insitu multimodal test test-all lint docs bench whole-run assumptions constants mechanisms series coverage verify slurm lock schema
+.PHONY: demo limno insitu multimodal test test-all lint docs bench whole-run assumptions worlds multislice constants mechanisms series coverage verify slurm lock schema
 
 demo: $(READY)
 	$(BIN)/phasefront run config/demo.yaml --cores $(CORES)
@@ -73,6 +76,14 @@ whole-run: demo
 assumptions: $(READY)
 	$(BIN)/python -m benchmarks.assumptions
 
+worlds: $(READY)
+	$(BIN)/python -m benchmarks.worlds
+	$(BIN)/python -m benchmarks.overlaps
+
+multislice: $(ABTEM)/.ready
+	$(ABTEM)/bin/python -m benchmarks.multislice benchmarks/multislice.nc --parts results/bench/multislice
+	$(ABTEM)/bin/python -m benchmarks.multislice_checks
+
 constants: $(READY)
 	$(BIN)/python -m benchmarks.constants
 
@@ -97,6 +108,7 @@ slurm: $(READY)
 lock:
 	$(RESOLVE) --extra develop --output-file envs/lock.txt pyproject.toml envs/build.in
 	$(RESOLVE) --output-file envs/py4dstem.txt envs/py4dstem.in
+	$(RESOLVE) --output-file envs/abtem.txt envs/abtem.in
 	$(RESOLVE) --no-deps --constraint envs/lock.txt --output-file envs/slurm.txt envs/slurm.in
 
 # uv installs the same files in a tenth of the time. It reads no settings of pip: where a machine gets
@@ -116,4 +128,9 @@ $(READY): envs/lock.txt pyproject.toml
 $(PY4DSTEM)/.ready: envs/py4dstem.txt
 	$(PYTHON) -m venv $(PY4DSTEM)
 	$(PY4DSTEM)/bin/pip install --quiet --require-hashes --requirement envs/py4dstem.txt
+	@touch $@
+
+$(ABTEM)/.ready: envs/abtem.txt
+	$(PYTHON) -m venv $(ABTEM)
+	$(ABTEM)/bin/pip install --quiet --require-hashes --requirement envs/abtem.txt
 	@touch $@

@@ -9,7 +9,7 @@ import json
 import re
 from pathlib import Path
 
-from docs.make import constants_page, coverage, mechanisms, powder, series
+from docs.make import constants_page, coverage, mechanisms, powder, series, worlds
 from phasefront.report.wording import markdown_table
 from phasefront.virtual.checks import check_table
 
@@ -200,6 +200,7 @@ if __name__ == "__main__":
         ("demo.md", [SUMMARY, CHECK, CONCLUSION], demo_page),
         ("speed.md", [BENCH], speed_page),
         ("decisions.md", [DECISIONS], decisions_page),
+        ("decisions.md", [worlds.STUDY, worlds.OVERLAPS, worlds.CHECKS], worlds.page),
         ("coverage.md", [coverage.STUDY, coverage.GRAINS], coverage.page),
         ("mechanisms.md", [mechanisms.STUDY], mechanisms.page),
         ("powder.md", [powder.STUDY], powder.page),
