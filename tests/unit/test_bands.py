@@ -12,11 +12,12 @@ from phasefront.series.histories import Gaps
 SCANS, FIRST, BAND = 16, 400.0, 60.0
 
 
-def made(seed, *, angle, onward=True, misread=0.0, shaken=0.0, turned=0.0, shear=0.0):
+def made(seed, *, angle, onward=True, misread=0.0, shaken=0.0, turned=0.0, shear=0.0, off=0.0):
     """A round grain through which a front goes at 0.016 a second: fits by times and by contents.
 
     Scans see the front `shaken` places beside where it is (standard deviation), and lie on the
     first `turned` degrees from each other (standard deviation), so that they read places aside.
+    Every other scan sees the front `off` s late; whoever fits knows that it may be by 10 s.
     """
     rng, other = np.random.default_rng(seed), np.random.default_rng([seed, 1])
     y, x = np.nonzero(np.hypot(*(np.mgrid[:24, :24] - 12.0)) < 8)
@@ -32,7 +33,8 @@ def made(seed, *, angle, onward=True, misread=0.0, shaken=0.0, turned=0.0, shear
     way = np.array([np.sin(np.deg2rad(angle)), np.cos(np.deg2rad(angle))])
     passing = FIRST + BAND / 2 + (read @ way - (place @ way).min()) / 0.016
     beside = shaken / 0.016 * rng.normal(size=SCANS)
-    share = np.clip((passing + beside - time) / BAND + 0.5, 0, 1)
+    flows = np.arange(SCANS) % 2 == 0
+    share = np.clip((passing + beside - time - off * flows) / BAND + 0.5, 0, 1)
     share = share if onward else 1 - share
     stderr = np.full(share.shape, 0.1)
     content = 2 + share + 0.07 * rng.normal(size=share.shape) + 0.07 * rng.normal(size=(len(y), 1))
@@ -42,8 +44,9 @@ def made(seed, *, angle, onward=True, misread=0.0, shaken=0.0, turned=0.0, shear
                   (np.zeros(SCANS - 1), np.ones(SCANS - 1))))  # fmt: skip
     chain = histories.fit(content, stderr, gaps, (3.0, 2.0))
     found = fronts.fit(fronts.courses(chain, content, stderr, time, onward=onward), y, x, seed=seed)
+    late = np.broadcast_to(10.0 * flows * (off > 0), time.shape)
     return found, bands.refine(
-        found, chain, content, stderr, time, place, read, shear=shear, onward=onward
+        found, chain, content, stderr, time, place, read, late=late, shear=shear, onward=onward
     )
 
 
@@ -85,6 +88,23 @@ def test_a_first_scan_that_may_lean_widens_directions_alone():
     more = np.sqrt(np.ptp(leaning.direction[1:]) ** 2 - np.ptp(firm.direction[1:]) ** 2) / 2
     assert 1.9 * lean < more < 2.4 * lean  # Student's quantile
     assert np.ptp(leaning.start) < 1.1 * np.ptp(firm.start)
+
+
+def test_a_clock_that_is_off_while_the_current_flows_is_in_the_intervals():
+    _, right = made(3, angle=70)
+    _, late = made(3, angle=70, off=15.0)
+    for found in (right, late):
+        assert found.start[1] < FIRST < found.start[2]
+        assert found.speed[1] < 0.016 < found.speed[2]
+    assert np.ptp(late.start) > np.ptp(right.start)
+
+
+def test_a_band_that_no_scan_sees_tells_nothing():
+    seen = bands._Seen(
+        np.zeros((20, 4, 2)), np.ones((20, 4)), np.zeros((20, 4)), np.zeros((20, 4)),
+        np.broadcast_to(np.eye(4), (20, 4, 4)),
+    )  # fmt: skip
+    assert bands._fitted(seen, np.array([-5.0, 0.1, 0.1, 0.0])) is None
 
 
 def test_misread_places_hardly_move_it():

@@ -5,7 +5,8 @@ those that it is passing say where in the band they are, to a part of the way be
 So a front that was found by the former (`fronts`) is refined by least squares on the contents: rich
 before the band, poor behind it, and in it in proportion to the way across. Contents of one place
 err together by the part that repeats there, and those of one scan by where that scan lies on the
-first: each scan may see the front a little before or behind, by as much as the scans show.
+first: each scan may see the front a little before or behind, by as much as the scans show. All
+scans' clock may be off the log's: at rest no charge passes, so that it moves some scans alone.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ _BLURS = (8.0, 3.0, 1.0)
 _ROUNDS, _SCATTER, _REMEMBERED = 6, 0.04, 12.0
 # Residuals further off than so many standard errors count by their size only: misread contents.
 _FAR = 2.5
+# Fewer readings in the band tell nothing of it, and what is told must not hang on rounding: least
+# share of what tells a number that is left by the others. Chosen.
+_FEWEST, _LEAST_LEFT = 8, 1e-9
 # A front's beginning and its speed, which take degrees of freedom from those of the scatter.
 _FIXED = 2
 
@@ -43,6 +47,7 @@ class _Seen:
     place: np.ndarray  # (place, scan, 2) of what was read, about the places' middle
     clock: np.ndarray  # (place, scan) about its middle, in parts of its span
     share: np.ndarray  # (place, scan) of what the front has not passed, as contents have it; NaN
+    late: np.ndarray  # (place, scan) by which clock errs for a standard error of the clocks' offset
     root: np.ndarray  # (place, scan, scan) that makes a place's errors independent and 1
 
 
@@ -55,6 +60,7 @@ def refine(
     place: np.ndarray,
     read: np.ndarray,
     *,
+    late: np.ndarray,
     shear: float,
     onward: bool,
 ) -> Front | None:
@@ -72,6 +78,8 @@ def refine(
         (place, 2) rows and columns.
     read
         (place, scan, 2) those of what each scan saw there, to parts of a position.
+    late
+        (place, scan) by which `clock` is off if the scans' clock is off by its standard error.
     shear
         Standard deviation of the first scan's own drift from one of its rows to the next, along
         each axis, in steps: the frame in which directions are told leans by as much.
@@ -91,6 +99,7 @@ def refine(
     share = share if onward else 1.0 - share
     seen = _Seen(
         (read - middle)[::each], ((clock - origin) / span)[::each], share[::each],
+        late[::each] / span,
         _whitening(chain, content[::each], stderr[::each]),
     )  # fmt: skip
     way = np.radians(front.direction[0])
@@ -136,14 +145,17 @@ def _fitted(seen: _Seen, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, fl
         found = _solved(seen, values[:3], lambda few, fixed=fixed: np.append(few, fixed))
         values = np.append(found.x, values[3])
     scatter = _SCATTER
-    values = np.append(values, np.zeros(scans))
+    values = np.append(values, np.zeros(scans + 1))
     for _ in range(_ROUNDS):
         found = _solved(seen, values, lambda many: many, scatter)
         values = found.x
-        covariance = np.linalg.pinv(found.jac.T @ found.jac)
-        about = values[4:] ** 2 + np.diag(covariance)[4:]
+        covariance = _covariance(seen, values, scatter)
+        if covariance is None:
+            return None
+        of_scans = np.diag(covariance)[4:-1]
+        about = values[4:-1] ** 2 + of_scans
         # A scan that does not see the band keeps what it had: only others tell of the scatter.
-        telling = 1.0 - np.clip(np.diag(covariance)[4:] / scatter**2, 0.0, 1.0)
+        telling = 1.0 - np.clip(of_scans / scatter**2, 0.0, 1.0)
         known = telling.sum()
         total = _REMEMBERED * _SCATTER**2 + (telling * about).sum()
         scatter = float(np.sqrt(total / (_REMEMBERED + known)))
@@ -152,26 +164,49 @@ def _fitted(seen: _Seen, values: np.ndarray) -> tuple[np.ndarray, np.ndarray, fl
     return (values[:4], covariance[:4, :4], known) if ok and inside else None
 
 
+def _covariance(seen: _Seen, values: np.ndarray, scatter: float) -> np.ndarray | None:
+    """Of all values; None where a number is left open.
+
+    A scan of which hardly a reading is in the band does not count: a little further on it may see
+    none, so that its slopes here say nothing of how far.
+    """
+    part, _ = _parts(seen, values[:4], values[4:])
+    band = np.isfinite(seen.share) & (part > 0) & (part < 1)
+    off, slopes = _off(seen, values[:4], values[4:], band.sum(axis=0) >= _FEWEST)
+    weight = 1 / np.sqrt(1 + (off / _FAR) ** 2)  # of the loss
+    normal = (slopes * weight[:, None]).T @ slopes
+    normal[4:, 4:] += np.diag(1 / np.append(np.full(seen.clock.shape[1], scatter), 1.0) ** 2)
+    size = np.sqrt(normal.diagonal())
+    if not (size > 0).all():
+        return None
+    scaled = normal / np.outer(size, size)
+    if np.linalg.eigvalsh(scaled)[0] < _LEAST_LEFT:
+        return None
+    return np.linalg.inv(scaled) / np.outer(size, size)
+
+
 def _solved(seen: _Seen, start: np.ndarray, whole, scatter: float = _SCATTER):
-    """Least squares over some of the values, of which `whole` makes all but the scans' own."""
-    count = len(start)
+    """Least squares over some of the values, of which `whole` makes all but the scans' own and the
+    clocks' offset."""
+    count, scans = len(start), seen.clock.shape[1]
+    prior_error = np.append(np.full(scans, scatter), 1.0)
 
     def rows(some: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         values = whole(some)
-        own = values[4:] if len(values) > 4 else np.zeros(seen.clock.shape[1])
+        own = values[4:] if len(values) > 4 else np.zeros(scans + 1)
         off, slopes = _off(seen, values[:4], own)
         return off, slopes[:, :count], own
 
     def residual(some: np.ndarray) -> np.ndarray:
         off, _, own = rows(some)
-        return np.concatenate([off, own / scatter]) if count > 4 else off
+        return np.concatenate([off, own / prior_error]) if count > 4 else off
 
     def jacobian(some: np.ndarray) -> np.ndarray:
         _, slopes, own = rows(some)
         if count <= 4:
             return slopes
         prior = np.zeros((len(own), count))
-        prior[:, 4:] = np.eye(len(own)) / scatter
+        prior[:, 4:] = np.diag(1 / prior_error)
         return np.concatenate([slopes, prior])
 
     low, high = np.full(count, -np.inf), np.full(count, np.inf)
@@ -183,14 +218,15 @@ def _solved(seen: _Seen, start: np.ndarray, whole, scatter: float = _SCATTER):
     )  # fmt: skip
 
 
-def _off(seen: _Seen, values: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Residuals (n,) and their slopes (n, 4 + scans), of errors that are independent and 1."""
+def _off(
+    seen: _Seen, values: np.ndarray, own: np.ndarray, counted: np.ndarray | bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """Residuals (n,) and their slopes (n, 4 + scans + 1), of errors that are independent and 1; of
+    `counted` scans."""
     slowness, width = values[1:3], np.exp(values[3])
     pace = float(np.hypot(*slowness))
-    ahead = values[0] + seen.place @ slowness - seen.clock
-    way = ahead / pace + own  # steps that the front has to go
-    part = 0.5 + way / width
-    inside = (part > 0) & (part < 1)
+    part, ahead = _parts(seen, values, own)
+    inside = (part > 0) & (part < 1) & counted
     told = np.isfinite(seen.share)
     residual = np.where(told, np.clip(part, 0, 1) - seen.share, 0.0)
     slope = np.where(told & inside, 1.0 / width, 0.0)
@@ -200,10 +236,20 @@ def _off(seen: _Seen, values: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, 
     for axis in (0, 1):
         place = seen.place[..., axis] / pace
         slopes[..., 1 + axis] = slope * (place + of_pace * slowness[axis])
-    slopes[..., 3] = -slope * way
-    slopes[..., 4:] = slope[..., None] * np.eye(len(own))
+    slopes[..., 3] = -slope * (part - 0.5) * width
+    slopes[..., 4:-1] = slope[..., None] * np.eye(len(own) - 1)
+    slopes[..., -1] = -slope * seen.late / pace
     residual = np.einsum("pab,pb->pa", seen.root, residual)
     return residual.ravel(), (seen.root @ slopes).reshape(-1, slopes.shape[-1])
+
+
+def _parts(seen: _Seen, values: np.ndarray, own: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Part (place, scan) of the band that has not passed, below 0 behind it and above 1 before it,
+    and how far the clock is from when its middle passes."""
+    slowness = values[1:3]
+    ahead = values[0] + seen.place @ slowness - seen.clock - own[-1] * seen.late
+    way = ahead / np.hypot(*slowness) + own[:-1]  # steps that the front has to go
+    return 0.5 + way / np.exp(values[3]), ahead
 
 
 def _quantile(scans: float) -> float:

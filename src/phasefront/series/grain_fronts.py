@@ -62,6 +62,13 @@ class Current:
         kept = np.concatenate([[True], np.diff(grows) > 0])
         return np.interp(passed, grows[kept], self.time[kept])
 
+    def late(self, time: np.ndarray) -> np.ndarray:
+        """By which charges (...) that had passed at times are off for a standard error of the
+        clock, 0 while nothing flows."""
+        error = np.nan_to_num(self.clock_error_s)
+        after, before = (np.interp(time + way, self.time, self.charge) for way in (error, -error))
+        return 0.5 * self.sign * (after - before)
+
     def flowing(self, first: float, last: float) -> float:
         """Mean current in mA while any flows, between two moments."""
         step, passed = np.diff(self.time), self.sign * np.diff(self.charge)
@@ -195,23 +202,25 @@ def _told(
 ) -> tuple[Interval, Interval, Front]:  # fmt: skip
     """When a front begins, s, how fast it goes, positions a second, and the front itself."""
     front, clock = best.front, best.clock
+    error = np.nan_to_num(current.clock_error_s)
+    time = seen.time[whole]
+    late = current.late(time) if by_charge else np.full(time.shape, error)
     refined = bands.refine(
         front, chain, seen.content[whole], seen.stderr[whole], clock[whole],
         np.stack([seen.y[whole], seen.x[whole]], axis=1).astype("f8"), seen.read[whole],
-        shear=seen.shear, onward=current.onward,
+        late=late, shear=seen.shear, onward=current.onward,
     )  # fmt: skip
     if refined is None:
         begin = front.start + _before(front, seen, smooth, whole, own, clock)
     else:
-        front, begin = refined, refined.start
+        front, begin, error = refined, refined.start, 0.0  # which holds that of the clock
     speed = front.speed
     if by_charge:
         lasts = front.ahead.max() / front.speed[0]
         first, last = current.moments(front.start[0] + np.array([0.0, lasts]))
         speed = front.speed * current.flowing(first, last) / _HOUR_S
         begin = current.moments(begin)
-    error = NORMAL_95 * np.nan_to_num(current.clock_error_s)
-    return _widened(begin, error * np.array([0.0, -1.0, 1.0])), speed, front
+    return _widened(begin, NORMAL_95 * error * np.array([0.0, -1.0, 1.0])), speed, front
 
 
 def _before(
