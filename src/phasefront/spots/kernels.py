@@ -6,7 +6,8 @@ The method, in the order of the kernel:
    spot in white noise (Turin, IRE Trans. Inf. Theory 6, 311, 1960); for a uniform disk it keeps
    0.87 or more of the best signal to noise. The result is smooth and kept on a coarser grid.
 2. The background is the median of each ring around the direct beam, smoothed by local parabolas
-   that follow a liquid's diffuse ring, then the clipped mean of a square frame around each cell.
+   that follow a liquid's diffuse ring, then the clipped mean of a square frame around every other
+   cell either way.
 3. The noise comes from the pixels' mean square scatter about the filtered pattern, in quarters of
    rings, times one factor for the whole pattern that compares it with the scatter of the filtered
    pattern itself: camera blur, gain and diffuse structure are in it. Where it is small against a
@@ -83,26 +84,19 @@ def _row(rows, y, reach, columns):
     return rows[y % step, (reach + step - 1) // step + y // step, reach : reach + columns]
 
 
+# Each function is compiled again within whatever calls it: fewer levels are ready sooner.
 @njit(nogil=True, cache=True)
 def find_in_stack(stack, centres, taps, valid, weight, noise, threshold, beam_radius, spot_radius,
                   count, table):  # fmt: skip
     for i in range(stack.shape[0]):
-        count[i] = _find_in_pattern(
-            stack[i], centres[i, 0], centres[i, 1], taps, valid, weight, noise, threshold,
-            beam_radius, spot_radius, table[i],
+        cy, cx = centres[i, 0], centres[i, 1]
+        background, variance, gain, skew, filtered, outside = background_and_noise(
+            stack[i], cy, cx, taps, valid, weight, beam_radius, 0.5 * spot_radius
+        )
+        count[i] = _collect(
+            stack[i], filtered, background, variance, noise, gain, skew, valid, outside, cy, cx,
+            taps.size // 2, threshold, beam_radius, spot_radius, table[i],
         )  # fmt: skip
-
-
-@njit(cache=True)
-def _find_in_pattern(rows, cy, cx, taps, valid, weight, noise, threshold, beam_radius, spot_radius,
-                     table):  # fmt: skip
-    background, variance, gain, skew, filtered, outside = background_and_noise(
-        rows, cy, cx, taps, valid, weight, beam_radius, 0.5 * spot_radius
-    )
-    return _collect(
-        rows, filtered, background, variance, noise, gain, skew, valid, outside, cy, cx,
-        taps.size // 2, threshold, beam_radius, spot_radius, table,
-    )  # fmt: skip
 
 
 @njit(cache=True)
