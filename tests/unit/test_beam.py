@@ -106,6 +106,22 @@ def test_hot_and_dead_pixels_of_a_scan_are_masked(tmp_path):
     assert centre_errors(found, truth).max() < 0.1
 
 
+@pytest.mark.parametrize("level", [0.0, 60.0, 2000.0])
+def test_pixels_that_are_a_little_hot_are_masked_and_spots_of_one_crystal_are_not(level):
+    rng = np.random.default_rng(2)
+    y, x = np.indices((96, 96))
+    spots = sum(
+        height * np.exp(-0.5 * ((y - row) ** 2 + (x - column) ** 2) / 0.7**2)
+        for row, column, height in ((20, 30, 500), (60.5, 70.5, 900), (75.3, 22, 3000))
+    )
+    pattern = level + spots + rng.normal(0, 1, y.shape)
+    hot = [(10, 80), (50, 12), (88, 60)]
+    for at, more in zip(hot, (60, 150, 4000), strict=True):
+        pattern[at] += more
+    mask = beam.usable_pixels(pattern, (48, 48))
+    assert sorted(map(tuple, np.argwhere(~mask))) == hot
+
+
 def test_a_hidden_beam_without_pairs_of_spots_is_refused(tmp_path):
     # Half of the camera lies in the stop's shadow: no spot has its partner on it.
     stop = Stop(72, 75, radius=12, arm_width=400, arm_deg=0)

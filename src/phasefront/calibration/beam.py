@@ -124,8 +124,9 @@ def usable_pixels(
 
     The shadow is what stays below 0.4 of its ring's upper quartile in the mean, and below 0.6 of
     its median in the low pattern, 30 pixels or more, and what is connected to that and below 0.7
-    and 0.8; it reaches the camera's edge or the beam. A hot pixel is three times its second
-    highest neighbour, a dead one a tenth of their median.
+    and 0.8; it reaches the camera's edge or the beam. A hot pixel stands three times as far above
+    the median around it as its second highest neighbour, which no spot as wide as a pixel does, a
+    dead one is a tenth of the median.
     """
     from scipy import ndimage
 
@@ -149,8 +150,10 @@ def usable_pixels(
     neighbours[1, 1] = False
     hot = np.ones(pattern.shape, bool)
     for counts in (pattern, low):
+        around = ndimage.median_filter(counts, 5)
         highest = ndimage.rank_filter(counts, -2, footprint=neighbours)
-        hot &= (counts > 3 * highest) & (counts - highest > 10 * scatter)
+        sharp = counts - around > 3 * (highest - around)
+        hot &= sharp & (counts - highest > 10 * scatter)
     dead = (pattern < 0.1 * smooth) & (smooth - pattern > 10 * scatter)
     return ~(shadow | hot | dead)
 
