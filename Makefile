@@ -119,7 +119,7 @@ $(READY): envs/lock.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	sed -n '/^uv==/,/[^\\]$$/p' envs/lock.txt > .venv/uv.txt
 	$(BIN)/pip install --quiet --require-hashes --requirement .venv/uv.txt
-	$(BIN)/uv pip install --quiet --require-hashes --requirement envs/lock.txt --python .venv || \
+	$(BIN)/uv pip install --quiet --system-certs --require-hashes --requirement envs/lock.txt --python .venv || \
 		$(BIN)/pip install --quiet --require-hashes --requirement envs/lock.txt
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
 	$(BIN)/phasefront compile config/demo.yaml
