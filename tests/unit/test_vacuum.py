@@ -49,6 +49,17 @@ def test_where_nothing_is_crystal_all_is_vacuum():
     assert found(count, level).mean() > 0.99
 
 
+@pytest.mark.parametrize("slope", [0.3, -0.4])
+@pytest.mark.parametrize("lost", [0.0, 0.5])
+def test_a_level_that_moves_while_the_scan_runs_is_followed(slope, lost):
+    rows = np.arange(SHAPE[0])[:, None]
+    crystal = LEFT | ((rows >= 8) & (rows < 11))  # three rows without an empty place
+    count, level = scan(np.random.default_rng(8), crystal=crystal, lost=lost)
+    called = found(count, level + slope * rows[..., None])
+    assert not called[crystal].any()
+    assert called[~crystal].mean() > 0.95
+
+
 def test_a_drop_of_liquid_is_no_vacuum():
     liquid = ~LEFT & (np.arange(SHAPE[0])[:, None] < 8)
     count, level = scan(np.random.default_rng(4), crystal=LEFT, liquid=liquid)

@@ -23,6 +23,8 @@ _OF_CRYSTALS = 0.2
 _FEW_CRYSTALS = 0.01  # of the positions; fewer do not tell what crystals add
 _DRIFT = 0.1  # of the level, where no crystals tell
 _MOST_SPOTTED = 0.25  # of the positions at vacuum's level may have spots
+_FEWEST = 3  # positions at vacuum's level in a row that tell where it is there
+_LEADING = 8  # rows that tell where the level goes
 
 
 class Background:
@@ -119,8 +121,10 @@ def find_vacuum(
 
     Vacuum has no more spots than noise makes, and in each zone a background near the lowest that
     many positions without spots share: within its scatter from neighbour to neighbour, or a fifth
-    of what crystals add to it. Where a quarter of the positions of that background, or more, have
-    spots, or where crystals add nothing to it, it does not tell, and nothing is vacuum.
+    of what crystals add to it. That level may move from row to row while the scan runs:
+    contamination grows on a film, the beam's current drifts. Where a quarter of the positions of
+    that background, or more, have spots, or where crystals add nothing to it, it does not tell, and
+    nothing is vacuum.
     """
     from scipy import stats
 
@@ -137,10 +141,11 @@ def find_vacuum(
         if not np.isfinite(zone).all():
             continue
         noise = _NOISE * _scatter(zone, quiet)
-        vacuum = _lowest_group(zone[quiet], noise)
-        added = float(np.median(zone[crystal])) - vacuum if known else 0.0
+        vacuum = _along_rows(zone, quiet, _lowest_group(zone[quiet], noise), noise)[:, None]
+        added = float(np.median((zone - vacuum)[crystal])) if known else 0.0
         tells |= added > noise
-        near &= zone <= vacuum + max(noise, _OF_CRYSTALS * added if known else _DRIFT * abs(vacuum))
+        room = _OF_CRYSTALS * added if known else _DRIFT * np.abs(vacuum)
+        near &= zone <= vacuum + np.maximum(noise, room)
     if not tells or (known and (count[near] > most).mean() > _MOST_SPOTTED):
         return np.zeros(count.shape, bool)
     return quiet & near
@@ -157,6 +162,28 @@ def _scatter(level: np.ndarray, quiet: np.ndarray) -> float:
     ]
     steps = np.concatenate(steps)
     return 1.4826 * float(np.median(steps)) / np.sqrt(2) if steps.size else 0.0
+
+
+def _along_rows(level: np.ndarray, quiet: np.ndarray, lowest: float, most: float) -> np.ndarray:
+    """Vacuum's level (y,) in each row, followed from the row where most positions show the lowest.
+
+    A row's is what its positions without spots show within `most` of where the rows before lead,
+    and just that where none do. A level that nowhere is further off than that is the lowest.
+    """
+    shows = quiet & (np.abs(level - lowest) <= most)
+    start = int(shows.sum(axis=1).argmax())
+    found = np.full(len(level), lowest)
+    for rows in (range(start, len(level)), range(start - 1, -1, -1)):
+        known = [(start, found[start])]
+        for row in rows:
+            (first, from_level), (last, to_level) = known[0], known[-1]
+            slope = (to_level - from_level) / (last - first) if last != first else 0.0
+            expected = to_level + slope * (row - last)
+            own = level[row][quiet[row] & (np.abs(level[row] - expected) <= most)]
+            found[row] = np.median(own) if len(own) >= _FEWEST else expected
+            if len(own) >= _FEWEST:
+                known = [*known[-_LEADING + 1 :], (row, found[row])]
+    return found if np.abs(found - lowest).max() > most else np.full(len(level), lowest)
 
 
 def _lowest_group(levels: np.ndarray, width: float) -> float:
