@@ -108,7 +108,8 @@ def test_good_patterns_of_each_phase_are_told_apart(good, simulated):
 
 def test_every_grain_gets_its_share_of_the_positions(good, simulated):
     count = simulated["simulated"].values
-    assert len(count) == good[2].sizes["grain"] == 8
+    # One grain's patterns are explained as well from 79 degrees away, and may fall apart.
+    assert len(count) == good[2].sizes["grain"] >= 7
     assert (count == count[:, :1]).all()
     assert 140 <= count[:, 0].sum() <= 160
     assert count.min() >= 10
@@ -179,7 +180,7 @@ def test_threads_do_not_matter_and_the_seed_does(good):
         try:
             return simulation.simulate_confusion(
                 *good, positions=40, seed=seed,
-                phase_settings={"decide_above": 0.9999},
+                phase_settings={"decide_above": 1 - 1e-12},
             )  # fmt: skip
         finally:
             numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)

@@ -8,6 +8,7 @@ import numpy as np
 
 from phasefront.spots import detection
 
+_NARROWEST = 1 / math.sqrt(12)  # pixels, the standard deviation of a pixel itself
 _START_RADIUS = 4.0  # of a spot in pixels, before it is measured; chosen, and refined
 
 
@@ -36,6 +37,8 @@ def measure_spot_radius(
             _adaptive_width(patterns[i], y, x, radius / 2)
             for i, y, x in zip(of[strong], found.y[strong], found.x[strong], strict=True)
         ]
+        if not np.isfinite(widths).any():
+            return radius
         last, radius = radius, float(np.clip(2 * np.nanmedian(widths), 1.5, 3 * probe_radius + 3))
         if abs(radius - last) < 0.02 * radius:
             break
@@ -63,6 +66,8 @@ def _adaptive_width(pattern: np.ndarray, row: float, column: float, sigma: float
             return np.nan
         # Product of two Gaussians: 1 / measured = 1 / sigma_spot^2 + 1 / sigma_weight^2.
         spot = 1 / math.sqrt(1 / measured - 1 / sigma**2)
+        if spot < _NARROWEST:
+            return np.nan
         if abs(spot - sigma) < 1e-3:
             return spot
         sigma = spot
