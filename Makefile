@@ -125,12 +125,7 @@ $(READY): envs/lock.txt pyproject.toml
 	$(BIN)/phasefront compile config/demo.yaml
 	@touch $@
 
-$(PY4DSTEM)/.ready: envs/py4dstem.txt
-	$(PYTHON) -m venv $(PY4DSTEM)
-	$(PY4DSTEM)/bin/pip install --quiet --require-hashes --requirement envs/py4dstem.txt
-	@touch $@
-
-$(ABTEM)/.ready: envs/abtem.txt
-	$(PYTHON) -m venv $(ABTEM)
-	$(ABTEM)/bin/pip install --quiet --require-hashes --requirement envs/abtem.txt
+.venv-%/.ready: envs/%.txt
+	$(PYTHON) -m venv $(@D)
+	$(@D)/bin/pip install --quiet --require-hashes --requirement $<
 	@touch $@

@@ -13,7 +13,10 @@ def find_grains(job):
     from phasefront.layouts.orientations import ORIENTATIONS
     from phasefront.layouts.phases import PHASES
 
-    gaps = [netcdf.read(path, ORIENTATIONS)["half_turn_gap"].values for path in job.orientations]
+    gap = None
+    if job.orientations:
+        with netcdf.opened(job.orientations[0], ORIENTATIONS) as orientations:
+            gap = orientations["half_turn_gap"].values
     found = segmentation.find_grains(
         netcdf.read(job.phases, PHASES),
         CandidatePhases.read(
@@ -25,7 +28,7 @@ def find_grains(job):
         misorientation_deg=job.settings.misorientation_deg,
         min_positions=job.settings.min_positions,
         scan_step_nm=job.step,
-        half_turn_gap=gaps[0] if gaps else None,
+        half_turn_gap=gap,
     )
     netcdf.write(found, job.grains, GRAINS)
 

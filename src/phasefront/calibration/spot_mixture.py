@@ -108,7 +108,7 @@ class SpotMixture:
         """Rows of reflections that count within `_NEAR` of the first rotations, and where each
         candidate's begin; a tenth of what the kernel would try each time."""
         length = np.linalg.norm(self.g, axis=1)
-        width = np.sqrt(excitation.AFFINE.width**2 + 0.5 * (self.precession * length) ** 2)
+        width = np.sqrt(excitation.AFFINE.variance(length, self.precession))
         most = EXCITED * width + _NEAR * length
         ewald = 0.5 * self.wavelength * length**2
         rows = []

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from phasefront.core.statistics import NORMAL_95, Interval
+from phasefront.core.statistics import NORMAL_95, Interval, two_sided_p
 
 AGREE = "agree"
 DISAGREE = "disagree"
@@ -116,7 +116,7 @@ def z_and_equivalence(apart: Interval, margin: float) -> tuple[np.ndarray, np.nd
 
 def material_p(apart: Interval, z: np.ndarray, margin: float) -> np.ndarray:
     """Two-sided p of no difference; 1 where what was found is within the margin anyway."""
-    p = 2 * special.ndtr(-np.abs(z))
+    p = two_sided_p(z)
     return np.where(np.abs(apart[0]) <= margin, 1.0, p)
 
 

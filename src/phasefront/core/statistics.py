@@ -1,4 +1,4 @@
-"""Intervals of 95 % and their normal quantile."""
+"""Intervals of 95 %, their normal quantile, and normal tests."""
 
 from __future__ import annotations
 
@@ -10,3 +10,8 @@ NORMAL_95 = special.ndtri(0.975)
 
 # Value and ends of the 95 % interval, stacked on the first axis.
 Interval = np.ndarray
+
+
+def two_sided_p(z: np.ndarray) -> np.ndarray:
+    """Probability of a normal deviate as far from 0 as each `z`, either way."""
+    return 2 * special.ndtr(-np.abs(z))

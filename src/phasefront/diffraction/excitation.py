@@ -40,10 +40,13 @@ class GaussianRod:
 
     width: float  # standard deviation without precession, 1/angstrom
 
+    def variance(self, radius: np.ndarray, precession: float) -> np.ndarray:
+        """Of the excitation errors at which a reflection shows, (n,), 1/angstrom^2."""
+        return self.width**2 + 0.5 * (precession * radius) ** 2
+
     def visibility(self, error: np.ndarray, radius: np.ndarray, precession: float) -> np.ndarray:
         """See `LorentzianRod.visibility`."""
-        variance = self.width**2 + 0.5 * (precession * radius) ** 2
-        return np.exp(-0.5 * error**2 / variance)
+        return np.exp(-0.5 * error**2 / self.variance(radius, precession))
 
 
 # Of the likelihood, its predicted spots, and the pairs of phases: orientations are refined. Fitted

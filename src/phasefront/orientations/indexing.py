@@ -22,8 +22,10 @@ from phasefront.layouts.orientations import ORIENTATIONS
 BLOCK = 8192  # positions in memory at a time
 # Chosen; what half and double do: docs/constants.md.
 _SPARE = 1  # matches refined beyond those kept: the likelihood may put them first
-# Log-likelihood by which another phase must be better for a phase's half turn not to be looked at.
-_HOPELESS = 40.0
+# Log-likelihood by which the position's best must be better for an orientation not to be followed:
+# here its half turn, in `phases.evidence` another than the phase's best. Chosen: what is refined in
+# between (scale, ellipse, errors) moves differences by less than half of it.
+HOPELESS = 40.0
 _WORTH = 0.85  # share of the best match's score, below which only a phase's own best is refined
 
 
@@ -119,7 +121,7 @@ def _refine_and_rank(
     best = _best_of_each(position * shape[1] + phase, refined.log_likelihood)
     likeliest = np.full(shape[0], -np.inf)
     np.maximum.at(likeliest, position, refined.log_likelihood)
-    best = best[refined.log_likelihood[best] >= likeliest[position[best]] - _HOPELESS]
+    best = best[refined.log_likelihood[best] >= likeliest[position[best]] - HOPELESS]
     turned = refine(
         arrays, position[best], phase[best],
         rotations.multiply(refined.rotation[best], rotations.HALF_TURN), table, optics,

@@ -12,6 +12,7 @@ from phasefront.diffraction.likelihood import Refined, refine
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
+from phasefront.orientations.indexing import HOPELESS
 
 # Spots of a pattern share errors (dynamical intensities above all), and so do intensities, so the
 # plain posterior would be over-confident on patterns that break an assumption. On Bloch-wave
@@ -19,10 +20,6 @@ from phasefront.diffraction.spot_lists import Spots
 # likelihood of the true phase is best at 0.8 or more, and at 0.2; 0.4 leaves a margin. On
 # those of `make constants` all of 0.2 to 1.3, and of 0 to 0.3, are as good (docs/constants.md).
 TEMPERATURE, FORCED_TEMPERATURE = 0.4, 0.2
-# A phase's other orientations than its best are weighed where they are no less likely than the
-# position's best of all, times exp of this. Chosen: scale, ellipse and errors are refined
-# in between, which moves differences by less than half of it.
-_HOPELESS = -40.0
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class Starts:
         starts = starts.reshape(-1, *starts.shape[2:])
         likelihood = orientations["log_likelihood"].values.reshape(starts.shape[:-1])
         likelihood = np.where(np.isfinite(likelihood), likelihood, -np.inf)
-        hopeful = likelihood >= likelihood.max(axis=(1, 2), keepdims=True) + _HOPELESS
+        hopeful = likelihood >= likelihood.max(axis=(1, 2), keepdims=True) - HOPELESS
         hopeful[..., 0] = True
         position, phase, rank = np.nonzero(np.isfinite(starts[..., 0]) & hopeful)
         return cls(position, phase, starts[position, phase, rank], starts.shape[:2])

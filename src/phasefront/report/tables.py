@@ -12,7 +12,7 @@ import xarray as xr
 
 from phasefront.comparison.agreement import AGREE, CANNOT_TELL, DISAGREE
 from phasefront.comparison.sources import registry
-from phasefront.core.statistics import NORMAL_95, Interval
+from phasefront.core.statistics import NORMAL_95, Interval, two_sided_p
 from phasefront.core.tables import Column, Table
 
 ALL_STATES = "all states"
@@ -176,7 +176,7 @@ def _rows(comparison: xr.Dataset) -> Iterator[tuple]:
         for j, pair in enumerate(pairs):
             at = (j, *here)
             values = interval(f"{mean}difference", *at)
-            tests = tested(mean, *at, p=_two_sided(data[f"{mean}z_score"][at]))
+            tests = tested(mean, *at, p=float(two_sided_p(data[f"{mean}z_score"][at])))
             word = data["overall_verdict" if i is None else "verdict"][at]
             yield (state, "ion_content_difference", pair, "", *values, *tests, word, "")
             for k, phase in enumerate(phases):
@@ -211,12 +211,6 @@ def _rows_of_line(data: Mapping[str, np.ndarray], j: int, pair: str) -> Iterator
 
 
 _PRINTED = ("ion_content", "fraction", "ion_content_difference", "fraction_difference")
-
-
-def _two_sided(z: float) -> float:
-    from scipy.special import ndtr
-
-    return float(2 * ndtr(-abs(z)))
 
 
 def _names(comparison: xr.Dataset, name: str) -> list[str]:
