@@ -13,6 +13,7 @@ import numpy as np
 from scipy import ndimage, special
 
 from benchmarks import parts
+from benchmarks.virtual_stacks import grains, truth_spectra
 from phasefront.chemistry.references import References, read_references
 from phasefront.chemistry.valence import fit_valence
 from phasefront.core import netcdf
@@ -35,10 +36,10 @@ CASES = {
     "highest density 0.8, 3000 counts": {"peak": 0.8, "photons": 3000, "stray": 0.01},
 }
 # All made up. Pixels of an image; parts of a pixel; full width of the probe, pixels; step by which
-# images walk from energy to energy, pixels; number of grains; pixels over which valence changes,
-# from 3 + 1/8 to 3 + 7/8 V; width in pixels of a front between 3.1 and 4; and of outlines.
-_SHAPE, _FINE, _PROBE, _WALK, _GRAINS = (64, 72), 4, 1.25, 0.3, 6
-_FIELD, _SPREAD, _FRONT, _OUTLINE = 5.0, 0.75, 1.0, 3.0
+# images walk from energy to energy, pixels; pixels over which valence changes, from 3 + 1/8 to
+# 3 + 7/8 V; width in pixels of a front between 3.1 and 4.
+_SHAPE, _FINE, _PROBE, _WALK = (64, 72), 4, 1.25, 0.3
+_FIELD, _SPREAD, _FRONT = 5.0, 0.75, 1.0
 _THRESHOLDS = ((517.0, 2.0), (524.2, 1.0))  # as the fit has them; the truth's are half an eV below
 
 
@@ -59,7 +60,7 @@ def stack_of(
     """STACK, true valence (y, x) as the probe weighs it by thickness, and shifts (energy, 2)."""
     rng = np.random.default_rng(seed)
     fine = tuple(_FINE * size for size in _SHAPE)
-    thick = _thickness(rng, fine)
+    thick = grains(_SHAPE, rng, fine=_FINE)
     valence = _front(rng, fine) if front else _field(rng, fine)
     shares = np.stack([4 - valence, valence - 3])
     amounts = np.concatenate([shares * thick, thick[None]])
@@ -91,19 +92,6 @@ def stack_of(
     return stack, (both / np.maximum(weight, 1e-9))[::_FINE, ::_FINE], shift
 
 
-def _thickness(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
-    """Of ellipses with flat tops, 0 to about 1, on the fine grid."""
-    y, x = np.indices(shape) / _FINE
-    total = np.zeros(shape)
-    for _ in range(_GRAINS):
-        middle = rng.uniform(0.25, 0.75, 2) * _SHAPE
-        radius = rng.uniform(0.1, 0.2) * min(_SHAPE)
-        distance = np.hypot(y - middle[0], (x - middle[1]) * rng.uniform(0.7, 1.3))
-        top = rng.uniform(0.6, 1.0)
-        total = np.maximum(total, top * np.clip((radius - distance) / _OUTLINE, 0, 1))
-    return total
-
-
 def _field(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
     field = ndimage.gaussian_filter(rng.normal(size=shape), _FIELD * _FINE)
     return 3.5 + 0.5 * _SPREAD * field / np.abs(field).max()
@@ -118,17 +106,9 @@ def _front(rng: np.random.Generator, shape: tuple[int, int]) -> np.ndarray:
 
 def _spectra(known: References, *, stretch: float, blur: float, moved: float) -> np.ndarray:
     """Of V3+, V4+ and what every atom absorbs beside V's edge (energy, 3)."""
-    step = 0.05  # eV
-    fine = np.arange(500.0, 540.0, step)
-    steps = 0.1 * (special.expit((fine - 516.5) / 0.5) + 0.5 * special.expit((fine - 523.5) / 0.6))
-    found = []
-    for own, values in zip(known.energy[:2], known.absorption[:2], strict=True):
-        centre = np.average(own, weights=values)
-        line = np.interp((fine - centre) / stretch + centre, own, values) / stretch
-        line = ndimage.gaussian_filter1d(line, blur / step)
-        found.append(np.interp(ENERGIES_EV - moved, fine, line + steps))
-    below = 0.25 - 0.002 * (ENERGIES_EV - moved - ENERGIES_EV[0])
-    return np.column_stack([*found, below])
+    read = list(zip(known.energy, known.absorption, strict=True))[:2]
+    lines, _ = truth_spectra(read, ENERGIES_EV - moved, stretch=stretch, blur=blur)
+    return np.column_stack([lines, 0.25 - 0.002 * (ENERGIES_EV - moved - ENERGIES_EV[0])])
 
 
 def study(case: dict, seeds: range, **given) -> dict:

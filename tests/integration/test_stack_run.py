@@ -8,8 +8,8 @@ import xarray as xr
 import yaml
 from scipy import ndimage
 from stack_files import write_sdf
-from virtual_stacks import VANADIUM_EV, grains, measured, truth_spectra
 
+from benchmarks.virtual_stacks import VANADIUM_EV, grains, measured, truth_spectra
 from phasefront.cli import running
 from phasefront.records.record import SUFFIX
 from phasefront.stacks.columns import columns_of

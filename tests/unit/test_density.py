@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from examples import example
-from virtual_stacks import grains, measured
 
+from benchmarks.virtual_stacks import grains, measured
 from phasefront.core.errors import InputError
 from phasefront.layouts.stacks import DENSITY, STACK
 from phasefront.stacks.density import i0_of_region, measure_density, optical_density

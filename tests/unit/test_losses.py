@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from examples import example
 from scipy import ndimage, signal, special
-from virtual_stacks import grains
 
+from benchmarks.virtual_stacks import grains
 from phasefront.chemistry import low_loss
 from phasefront.chemistry.dose import middle_doses, to_zero_dose
 from phasefront.chemistry.fitted import averaged, windows

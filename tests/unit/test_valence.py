@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from examples import example
 from scipy import ndimage
-from virtual_stacks import VANADIUM_EV, grains, measured, truth_spectra
 
+from benchmarks.virtual_stacks import VANADIUM_EV, grains, measured, truth_spectra
 from phasefront.chemistry.references import read_references
 from phasefront.chemistry.spectral_fit import fit, valences_of
 from phasefront.chemistry.valence import fit_valence

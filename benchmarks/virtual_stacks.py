@@ -4,11 +4,12 @@ import numpy as np
 from scipy import ndimage
 
 
-def grains(shape, seed, *, number=6):
-    """Thickness (y, x), 0 to about 1, of ellipses with soft edges and flat tops."""
+def grains(shape, seed, *, number=6, fine=1):
+    """Thickness, 0 to about 1, of ellipses with soft edges and flat tops: at `fine` times as many
+    places either way as a shape (y, x) has pixels."""
     rng = np.random.default_rng(seed)
-    y, x = np.indices(shape)
-    total = np.zeros(shape)
+    y, x = np.indices([fine * size for size in shape]) / fine
+    total = np.zeros(y.shape)
     for _ in range(number):
         centre = rng.uniform(0.25, 0.75, 2) * shape
         radius = rng.uniform(0.1, 0.2) * min(shape)
