@@ -22,6 +22,7 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
+import os
 import sys
 import tempfile
 import time
@@ -36,7 +37,7 @@ import xarray as xr
 
 from benchmarks import machine
 from phasefront.calibration.geometry import calibrate, calibrate_centres
-from phasefront.core import netcdf
+from phasefront.core import netcdf, threads
 from phasefront.core.errors import InputError
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import Crystal, read_crystal
@@ -589,10 +590,9 @@ def _workers() -> ProcessPoolExecutor:
 
 
 def _keep_to_one_thread() -> None:
-    import numba
     from threadpoolctl import threadpool_limits
 
-    numba.set_num_threads(1)
+    os.environ[threads.VARIABLE] = "1"
     threadpool_limits(1)
 
 

@@ -128,7 +128,7 @@ def atoms_of(crystal: Crystal) -> dict:
 
 
 def _environment(threads: int) -> dict[str, str]:
-    names = ("NUMBA_NUM_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return os.environ | dict.fromkeys(names, str(threads))
 
 

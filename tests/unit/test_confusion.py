@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 
-import numba
 import numpy as np
 import pytest
 from examples import example_spots
@@ -17,6 +16,7 @@ from projects import ROOT
 from phasefront.confusion import fates, patterns, simulation
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
+from phasefront.core.threads import VARIABLE
 from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.templates import simulate_templates
@@ -174,20 +174,16 @@ def test_phases_without_a_common_lattice_are_simulated_too(good):
     assert (np.diag(decided) > 0.75).all()
 
 
-def test_threads_do_not_matter_and_the_seed_does(good):
+def test_threads_do_not_matter_and_the_seed_does(good, monkeypatch):
     def run(seed, threads):
-        numba.set_num_threads(threads)
-        try:
-            return simulation.simulate_confusion(
-                *good, positions=40, seed=seed,
-                phase_settings={"decide_above": 1 - 1e-12},
-            )  # fmt: skip
-        finally:
-            numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
+        monkeypatch.setenv(VARIABLE, str(threads))
+        return simulation.simulate_confusion(
+            *good, positions=40, seed=seed,
+            phase_settings={"decide_above": 1 - 1e-12},
+        )  # fmt: skip
 
-    most = min(2, numba.config.NUMBA_NUM_THREADS)
     first = run(3, 1)
-    assert first.identical(run(3, most))
+    assert first.identical(run(3, 2))
     assert not first["decided"].equals(run(4, 1)["decided"])
 
 

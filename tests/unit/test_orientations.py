@@ -1,6 +1,5 @@
 """Orientations of patterns whose rotations are known, their order, and what they depend on."""
 
-import numba
 import numpy as np
 import pytest
 from kinematic import (
@@ -14,6 +13,7 @@ from kinematic import (
 from scipy.spatial.transform import Rotation
 
 from phasefront.core import netcdf
+from phasefront.core.threads import VARIABLE
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.templates import shortest_rotations, simulate_templates
 from phasefront.layouts.orientations import ORIENTATIONS
@@ -127,15 +127,11 @@ def test_bytes_depend_neither_on_threads_nor_on_blocks(templates, monkeypatch):
     patterns = diffsims_patterns(CRYSTALS[1], Rotation.random(60, random_state=3))
     patterns = [(x + 0.002 * rng.standard_normal(len(x)), y, i) for x, y, i in patterns]
     spots = spots_of(patterns, shape=(12, 5))
-    before = numba.get_num_threads()
     results = []
-    try:
-        for threads, block in ((1, 8192), (min(2, numba.config.NUMBA_NUM_THREADS), 15)):
-            numba.set_num_threads(threads)
-            monkeypatch.setattr(indexing, "BLOCK", block)
-            results.append(find_orientations(spots, templates, CRYSTALS))
-    finally:
-        numba.set_num_threads(before)
+    for threads, block in ((1, 8192), (2, 15)):
+        monkeypatch.setenv(VARIABLE, str(threads))
+        monkeypatch.setattr(indexing, "BLOCK", block)
+        results.append(find_orientations(spots, templates, CRYSTALS))
     for name in ORIENTATIONS.variables:
         assert results[0][name].values.tobytes() == results[1][name].values.tobytes()
 

@@ -1,6 +1,5 @@
 """Spots against patterns of known spots with Poisson noise, exact tails, and a genuine scan."""
 
-import numba
 import numpy as np
 import pytest
 from examples import example
@@ -9,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import ndimage, optimize, special, stats
 
 from phasefront.core.errors import InputError
+from phasefront.core.threads import VARIABLE
 from phasefront.diffraction.optics import distortion_errors
 from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.spots import SPOTS
@@ -354,7 +354,7 @@ def test_the_outward_shift_of_the_calibration_is_taken_off():
     np.testing.assert_allclose(radius - np.linalg.norm(after, axis=0), 0.8 / radius, rtol=1e-3)
 
 
-def test_a_scan_gives_spatial_frequencies_whatever_its_blocks_and_threads():
+def test_a_scan_gives_spatial_frequencies_whatever_its_blocks_and_threads(monkeypatch):
     scan, calibration, q = small_scan(np.random.default_rng(0), (4, 3))
     whole = vectors.find_spots([(slice(0, 4), scan)], calibration, scan="v", scan_step_nm=5.0)
     SPOTS.check(whole, "test")
@@ -367,12 +367,8 @@ def test_a_scan_gives_spatial_frequencies_whatever_its_blocks_and_threads():
     assert distance.max() < 0.002
 
     rows = [(slice(i, i + 1), scan[i : i + 1]) for i in range(4)]
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        alone = vectors.find_spots(rows, calibration, scan="v", scan_step_nm=5.0)
-    finally:
-        numba.set_num_threads(threads)
+    monkeypatch.setenv(VARIABLE, "1")
+    alone = vectors.find_spots(rows, calibration, scan="v", scan_step_nm=5.0)
     assert alone.identical(whole)
 
     near = vectors.find_spots(rows, calibration, max_radius=0.4)

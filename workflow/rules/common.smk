@@ -44,8 +44,11 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
-# Scripts run with the Python that runs Snakemake.
-shell.prefix(f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; ")
+# Scripts run with the Python that runs Snakemake; `phasefront run` names one that starts faster.
+prefix = f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
+if "PHASEFRONT_PYTHON" in os.environ:
+    prefix += "python() { " + os.environ["PHASEFRONT_PYTHON"] + ' "$@"; }; '
+shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
 
 
 onstart:

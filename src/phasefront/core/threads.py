@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-import numba
-
 Item = TypeVar("Item")
+# Environment variable by which Snakemake names a job's share of the machine.
+VARIABLE = "OMP_NUM_THREADS"
 _END = object()  # after the last
 
 # Shares a thread takes, one after the other, so that none waits long for the last.
 _SHARES = 8
 
 
+def available() -> int:
+    """Threads that this process may use: as many as it was told, else one a processor."""
+    return int(os.environ.get(VARIABLE) or os.cpu_count())
+
+
 def share_out(work: Callable[..., None], number: int, *arguments, share: int | None = None) -> None:
-    """Call ``work(begin, end, *arguments)`` on shares of ``range(number)``, on all numba's threads.
+    """Call ``work(begin, end, *arguments)`` on shares of ``range(number)``, by several threads.
 
     `work` lets other threads run (a kernel compiled with ``nogil``, or NumPy's BLAS) and writes
     only what belongs to its own items, so that their number does not matter. A compiled loop is
     ready in a fifth of the time that numba's own parallel loop takes, which is compiled four times.
     """
-    threads = numba.get_num_threads()
+    threads = available()
     share = share or max(1, -(-number // (_SHARES * threads)))
     shares = [(begin, min(begin + share, number)) for begin in range(0, number, share)]
     if threads == 1 or len(shares) < 2:
@@ -37,7 +43,7 @@ def share_out(work: Callable[..., None], number: int, *arguments, share: int | N
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
     """The same items, in order; the next is got ready while one is worked on, if there are threads
     for it. So reading waits for no computing, at the cost of memory for one item more."""
-    if numba.get_num_threads() == 1:
+    if available() == 1:
         yield from items
         return
     source = iter(items)

@@ -79,9 +79,6 @@ class Job:
     def run(self, work: Callable[[argparse.Namespace], None]) -> None:
         """Do the work and leave the process: 0 done, 2 bad input, anything else a bug."""
         arguments = self._parser.parse_args()
-        # Snakemake names the job's share of the machine in this variable; numba reads its own.
-        if "OMP_NUM_THREADS" in os.environ:
-            os.environ.setdefault("NUMBA_NUM_THREADS", os.environ["OMP_NUM_THREADS"])
         try:
             with blaming_the_disk(vars(arguments)[_key(self._outputs[0])]):
                 self._run(work, arguments)

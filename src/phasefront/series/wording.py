@@ -113,9 +113,12 @@ def _sentence(name: str, found: xr.Dataset, cause: Attribution) -> str:
     if cause.verdict == "nothing converts":
         return f"In the series {name} nothing converts in {grains} grains."
     converting = np.flatnonzero(found["converts"].to_numpy() == 1)
-    told = f"In the series {name}, {len(converting)} of {grains} grains convert"
-    told += (
-        f" between {found.attrs['rich']} and {found.attrs['poor']}; {found.attrs['population']}."
+    rich, poor = found.attrs["rich"], found.attrs["poor"]
+    first, last = found["converted_share"].to_numpy()[[0, -1], 0]
+    told = (
+        f"In the series {name}, {poor} holds {first:.2f} of the grains' area in the first scan and"
+        f" {last:.2f} in the last; {len(converting)} of {grains} grains convert by more than half"
+        f" between {rich} and {poor}; {found.attrs['population']}."
     )
     ways = [likeliest(found, "way", grain) for grain in converting]
     counted = [f"{ways.count(way)} {words}" for way, words in _WAYS.items() if way in ways]

@@ -13,6 +13,7 @@ size, so the fraction of the population is what the fractions of a scan are draw
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ import pandas as pd
 import xarray as xr
 
 from phasefront.confusion import simulation
-from phasefront.core import netcdf
+from phasefront.core import netcdf, threads
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.experiment.settings.candidates import Candidates
 from phasefront.experiment.settings.coverage import CoverageSettings
@@ -150,7 +151,6 @@ _prepared: _Prepared
 
 def _begin(study: Study) -> None:
     """Prepare this process, whose share of the machine is one thread."""
-    import numba
     from threadpoolctl import threadpool_limits
 
     global _prepared
@@ -166,7 +166,7 @@ def _begin(study: Study) -> None:
         ),
         netcdf.read(study.templates, TEMPLATES),
     )
-    numba.set_num_threads(1)
+    os.environ[threads.VARIABLE] = "1"
     threadpool_limits(1)
 
 

@@ -1,0 +1,165 @@
+"""A Python that has imported its libraries already, and forks for each job of a run.
+
+The start of a job takes a second of a processor, nine tenths of it imports of libraries; a run has
+dozens of jobs, many of them shorter than that. Nothing of the project is imported ahead: a job
+imports it from the files as they are when it begins, and its record lists them.
+
+`fork_client` is what the jobs of a run call as `python`. The server is this file, run as a program,
+so that no job has it among its modules.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import runpy
+import selectors
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+# What several jobs of every run import; xarray itself looks for dask and pint.
+_LIBRARIES = (
+    "dask.array", "diffsims.utils.sim_utils", "matplotlib.pyplot", "mpl_toolkits.axes_grid1",
+    "netCDF4", "numba", "orix.crystal_map", "pandas", "pint", "pydantic", "scipy.ndimage",
+    "scipy.optimize", "scipy.stats", "threadpoolctl", "xarray",
+)  # fmt: skip
+_DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+
+
+@contextmanager
+def forking_python() -> Iterator[str]:
+    """The command of a Python whose libraries are imported when it is to run a script.
+
+    Run with anything else, or after its server has died, it is the Python of this process.
+    """
+    with tempfile.TemporaryDirectory(prefix="phasefront-") as folder:
+        address = f"{folder}/forks"
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.bind(address)
+            listening.listen()
+            descriptor = listening.fileno()
+            server = subprocess.Popen(
+                [sys.executable, __file__, str(descriptor)],
+                stdin=subprocess.PIPE,
+                pass_fds=[descriptor],
+            )
+        client = Path(__file__).with_name("fork_client.py")
+        with server:  # this closes its stdin, and it leaves
+            yield shlex.join([sys.executable, "-IS", str(client), address])
+
+
+class _Server:
+    """Forks for clients that connect to `listening`, while nobody closes `alive` elsewhere."""
+
+    def __init__(self, listening: socket.socket, alive: int):
+        self._listening, self._alive = listening, alive
+        self._clients: dict[int, socket.socket] = {}  # by the process that was forked for it
+        self._woken, self._waking = os.pipe()
+        os.set_blocking(self._waking, False)
+        signal.set_wakeup_fd(self._waking, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # jobs get it from the terminal themselves
+        self._waiting = selectors.DefaultSelector()
+        for one in (listening, alive, self._woken):
+            self._waiting.register(one, selectors.EVENT_READ)
+
+    def serve(self) -> dict:
+        """Returns in forked processes only: what a client asks for, of which it now is the job."""
+        while True:
+            for key, _ in self._waiting.select():
+                if key.fileobj == self._alive:
+                    sys.exit()
+                elif key.fileobj == self._woken:
+                    os.read(self._woken, 1 << 12)
+                    self._tell_ends()
+                elif key.fileobj == self._listening:
+                    if request := self._fork():
+                        return request
+                elif key.data in self._clients:
+                    self._pass_signals(key.data)
+
+    def _fork(self) -> dict | None:
+        client, _ = self._listening.accept()
+        size, streams, _, _ = socket.recv_fds(client, 8, 3)
+        with client.makefile("rb") as sent:
+            text = sent.read(int.from_bytes(size, "little"))
+        if not text:  # it was killed meanwhile
+            client.close()
+            return None
+        child = os.fork()
+        if not child:
+            signal.set_wakeup_fd(-1)
+            for mine in (*self._clients.values(), client, self._listening, self._waiting):
+                mine.close()
+            for mine in (self._woken, self._waking):
+                os.close(mine)
+            request = json.loads(text)
+            _become(request, streams)
+            return request
+        for stream in streams:
+            os.close(stream)
+        self._clients[child] = client
+        self._waiting.register(client, selectors.EVENT_READ, child)
+        return None
+
+    def _tell_ends(self) -> None:
+        """Each client whose job has ended gets its exit status, or minus the signal it died of."""
+        while self._clients:
+            child, status = os.waitpid(-1, os.WNOHANG)
+            if not child:
+                return
+            with self._clients.pop(child) as client, suppress(KeyError, OSError):
+                self._waiting.unregister(client)
+                ended = os.waitstatus_to_exitcode(status)
+                client.sendall(ended.to_bytes(4, "little", signed=True))
+
+    def _pass_signals(self, child: int) -> None:
+        """A job gets the signals of its client, and does not outlive it."""
+        numbers = self._clients[child].recv(1 << 4)
+        if not numbers:
+            self._waiting.unregister(self._clients[child])
+        for number in numbers or [signal.SIGKILL]:
+            os.kill(child, number)
+
+
+def _become(request: dict, streams: list[int]) -> None:
+    """Make this process what Python would be that a client had started itself."""
+    with suppress(AttributeError):  # on Linux only
+        ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for standard, stream in enumerate(streams):
+        os.dup2(stream, standard)
+        os.close(stream)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    sys.argv = request["arguments"]
+    sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
+    _limit_threads()
+
+
+def _limit_threads() -> None:
+    """Have BLAS see the variable that it read when it was imported."""
+    from threadpoolctl import threadpool_limits
+
+    if threads := os.environ.get("OMP_NUM_THREADS"):
+        threadpool_limits(int(threads))
+
+
+if __name__ == "__main__":
+    server = _Server(socket.socket(fileno=int(sys.argv[1])), sys.stdin.fileno())
+    for library in _LIBRARIES:
+        importlib.import_module(library)
+    gc.freeze()  # its pages stay shared
+    runpy.run_path(server.serve()["arguments"][0], run_name="__main__")
