@@ -18,6 +18,7 @@ def infer_mechanisms(job):
     from phasefront.layouts.mechanisms import MECHANISMS
     from phasefront.mechanisms import gathering, inference
     from phasefront.mechanisms.elastic import energies_of_fields
+    from phasefront.mechanisms.morphology import Morphologist
 
     candidates = CandidatePhases.read(
         job.cifs,
@@ -30,6 +31,7 @@ def infer_mechanisms(job):
     inferred = inference.infer_mechanisms(
         netcdf.read_all(job.interfaces, INTERFACES, key="scan"),
         netcdf.read_all(job.grains, GRAINS, key="scan"),
+        Morphologist.read(job.snapshots),
         states=states,
         directions=gathering.directions_of(
             [netcdf.read(path, CYCLING) for path in job.cycling],
@@ -56,6 +58,7 @@ if __name__ == "__main__":
     job.input("grains", "grains of every scan", many=True)
     job.input("cycling", "galvanostatic logs", many=True)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
+    job.input("snapshots", "simulated grains that morphologies are learned from")
     job.settings("links", Links).settings("cameras", CamerasOfScans)
     job.settings("names", list[str]).settings("ion-contents", list[float])
     job.settings("fields", TwoPhaseFields).settings("shared-lattice", SharedLattice)

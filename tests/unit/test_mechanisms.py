@@ -23,6 +23,7 @@ from phasefront.layouts.interfaces import INTERFACES, Found
 from phasefront.layouts.mechanisms import MECHANISM_TABLE, MECHANISMS, Counted, Direction
 from phasefront.mechanisms import gathering, inference, wording
 from phasefront.mechanisms.elastic import energies_of_fields
+from phasefront.mechanisms.morphology import Morphologist
 from phasefront.mechanisms.population import Detection, power
 from phasefront.mechanisms.table import grain_rows
 from phasefront.report.figures import mechanisms as figures
@@ -82,6 +83,7 @@ def inferred(scans, directions=Direction.IN, states=None, **options):
     found = inference.infer_mechanisms(
         {name: scan[0] for name, scan in scans.items()},
         {name: scan[1] for name, scan in scans.items()},
+        Morphologist.read(),
         states=states, **(known | options),
     )  # fmt: skip
     MECHANISMS.check(found, "made")

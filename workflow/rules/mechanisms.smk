@@ -23,6 +23,7 @@ rule infer_mechanisms:
         grains=result("grains/{scan}.nc", scan=PLAN.scans.index),
         cycling=result("cycling/{log}.nc", log=PLAN.logs.index),
         cifs=CIFS,
+        snapshots="src/phasefront/mechanisms/snapshots.nc",
         code=code("infer_mechanisms"),
     output:
         **recorded(mechanisms="mechanisms.nc"),
@@ -42,8 +43,8 @@ rule infer_mechanisms:
         seed=stated("seed_of.infer_mechanisms"),
     shell:
         "python scripts/infer_mechanisms.py --interfaces {input.interfaces}"
-        " --grains {input.grains} --cycling {input.cycling} --cifs {input.cifs:q} --links {params.links:q}"
-        " --cameras {params.cameras:q} --names {params.names:q}"
+        " --grains {input.grains} --cycling {input.cycling} --cifs {input.cifs:q}"
+        " --snapshots {input.snapshots} --links {params.links:q} --cameras {params.cameras:q} --names {params.names:q}"
         " --ion-contents {params.ion_contents:q} --fields {params.fields:q}"
         " --shared-lattice {params.shared_lattice:q} --settings {params.settings:q}"
         " --seed {params.seed} --mechanisms {output.mechanisms} > {log} 2>&1"

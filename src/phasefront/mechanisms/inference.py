@@ -21,6 +21,7 @@ from phasefront.mechanisms.morphology import MORPHOLOGIES, Morphologist, caught
 def infer_mechanisms(
     interfaces: Mapping[str, xr.Dataset],
     grains: Mapping[str, xr.Dataset],
+    morphologist: Morphologist,
     *,
     states: Mapping[str, str],
     directions: Mapping[str, Direction],
@@ -37,6 +38,8 @@ def infer_mechanisms(
     ----------
     interfaces, grains
         INTERFACES and GRAINS of each scan.
+    morphologist
+        What tells the grains' morphologies.
     states
         State of each scan.
     directions
@@ -59,7 +62,6 @@ def infer_mechanisms(
     """
     table = gathering.grain_table(interfaces, grains, states, directions)
     known = gathering.populations(table, fields)
-    morphologist = Morphologist.read()
     posterior = _posteriors(morphologist, table, interfaces, grains)
     middle = known.index[known["converted"].between(*gathering.MIDDLE)]
     own = Grains(

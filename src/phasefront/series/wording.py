@@ -114,7 +114,7 @@ def _sentence(name: str, found: xr.Dataset, cause: Attribution) -> str:
         return f"In the series {name} nothing converts in {grains} grains."
     converting = np.flatnonzero(found["converts"].to_numpy() == 1)
     rich, poor = found.attrs["rich"], found.attrs["poor"]
-    first, last = found["converted_share"].to_numpy()[[0, -1], 0]
+    first, last = found["converted_share"].to_numpy()[[0, -1]]
     told = (
         f"In the series {name}, {poor} holds {first:.2f} of the grains' area in the first scan and"
         f" {last:.2f} in the last; {len(converting)} of {grains} grains convert by more than half"
