@@ -15,8 +15,8 @@ import numpy as np
 _REACH = 0.045
 # By how much an orientation may turn in the last stage, radian.
 _NEAR = 0.02
-# Log-likelihood that a step must promise to be taken: chosen; and in the first stage, whose error is
-# too wide anyhow.
+# Log-likelihood that a step must promise to be taken: chosen; and in the first stage, whose error
+# is too wide anyhow.
 _GAIN, _FIRST_GAIN = 0.01, 0.2
 # Sums in whatever order is fastest, the same whenever it is compiled.
 _ANY_ORDER = {"reassoc", "nsz", "contract"}
@@ -125,8 +125,8 @@ def reflections_shown(matrix, rows, own, terms, reach):
 
 @numba.njit(cache=True, error_model="numpy")
 def _excited(matrix, rows, own, terms, reach):
-    """Columns of a table's phase that `reflections_shown` takes; Friedel's mates, g and -g, are half
-    of the columns apart."""
+    """Columns of a table's phase that `reflections_shown` takes; Friedel's mates, g and -g, are
+    half of the columns apart."""
     low, high = own
     half = (high - low) // 2
     excess = np.empty(half)
