@@ -14,6 +14,8 @@ ORDERS = np.arange(1, 33)
 AZIMUTHAL_SIGMA = 0.03
 ANGLES = 128  # of the fine search, over a full turn: 2.8 degrees
 COARSE_ANGLES = 32
+TOGETHER = 4  # shells that are summed at once; arrays of harmonics have a multiple of it
+_LARGEST_WHOLE = 127  # of 8 bits
 _KEPT = 8  # coarse candidates per phase that are searched finely
 _WINDOW = 16  # angles about the coarse one that the fine search looks at
 # Harmonics times angles, past a full turn, so that every window is in one piece.
@@ -21,6 +23,7 @@ _COSINE, _SINE = (
     f(2 * np.pi / ANGLES * np.outer(ORDERS, np.arange(ANGLES + _WINDOW))).astype("f4").ravel()
     for f in (np.cos, np.sin)
 )
+_FUSED = {"contract"}  # a product and a sum may be one instruction
 # Indices that are not negative: none need be looked for that count from the end.
 _at = np.uint64
 
@@ -57,6 +60,19 @@ def transform(offset, qx, qy, amplitude, chosen, shells, out):
             total += value * value
         if total > 0.0:
             out[row] /= np.float32(np.sqrt(2.0 * total))
+
+
+@numba.njit(cache=True, nogil=True)
+def pack(harmonics, packed, unit):
+    """Fill whole numbers, and what they are multiples of, (templates,), from harmonics."""
+    for template in range(len(harmonics)):
+        values, into, largest = harmonics[template].ravel(), packed[template].ravel(), np.float32(0)
+        for i in range(values.size):
+            largest = max(largest, abs(values[i]))
+        unit[template] = max(largest, np.float32(1e-30)) / np.float32(_LARGEST_WHOLE)
+        per_unit = np.float32(1) / unit[template]
+        for i in range(values.size):
+            into[i] = np.int8(np.floor(values[i] * per_unit + np.float32(0.5)))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -115,8 +131,8 @@ def largest(odd_real, even_real, odd_imaginary, even_imaginary, score, angle):
 
 @numba.njit(cache=True, nogil=True)
 def search(
-    harmonics, score, angle, rotation, templates, coarse_edge, near_edge, symmetry, symmetry_edge,
-    apart, quaternions, scores,
+    harmonics, score, angle, rotation, templates, unit, coarse_edge, near_edge, symmetry,
+    symmetry_edge, apart, quaternions, scores,
 ):  # fmt: skip
     """Full grid about each pattern's and phase's best coarse templates; fills the last two."""
     n_best = scores.shape[2]
@@ -133,7 +149,9 @@ def search(
                 start = round(angle[mirrored, pattern, coarse] * ANGLES / COARSE_ANGLES)
                 best, best_angle, best_template = -2.0, 0.0, -1
                 for near in range(near_edge[coarse], near_edge[coarse + 1]):
-                    here, at = best_near(harmonics[pattern], templates[near], mirrored, start, room)
+                    here, at = best_near(
+                        harmonics[pattern], templates[near], unit[near], mirrored, start, room
+                    )
                     if here > best:
                         best, best_angle, best_template = here, at, near
                 found_value[rank] = best
@@ -177,12 +195,15 @@ def _best_coarse(score, low, high, value, chosen):
 
 
 @numba.njit(cache=True, nogil=True)
-def best_near(pattern, template, mirrored, start, room):
-    """Largest correlation within a few steps of the angle `start`, and the angle in radian."""
+def best_near(pattern, template, unit, mirrored, start, room):
+    """Largest correlation within a few steps of the angle `start`, and the angle in radian.
+
+    The template is in multiples of `unit`.
+    """
     room[:] = 0.0
     around = room[2]
     sign = np.float32(-1.0 if mirrored else 1.0)
-    _sum_shells(pattern.ravel(), template.ravel(), sign, len(pattern), room.ravel())
+    _sum_shells(pattern.ravel(), template.ravel(), sign, room.ravel())
     first = (start - _WINDOW // 2) % ANGLES
     _sum_orders(room[0], room[1], _at(first), _COSINE, _SINE, around)
     j = 1 + np.argmax(around[1 : _WINDOW - 1])
@@ -191,34 +212,37 @@ def best_near(pattern, template, mirrored, start, room):
     shift = 0.0
     if bend < 0.0:
         shift = min(max(0.5 * (left - right) / bend, -0.5), 0.5)
-    value = 2.0 * (middle - 0.25 * (left - right) * shift)
+    value = 2.0 * unit * (middle - 0.25 * (left - right) * shift)
     return value, (first + j + shift) * 2.0 * np.pi / ANGLES
 
 
 # Few arrays a loop and all of them flat, so that the compiler makes vectors of the loops; several
 # terms at once, because what is summed up goes through memory each time.
-@numba.njit(cache=True, nogil=True)
-def _sum_shells(pattern, template, sign, shells, both):
+@numba.njit(cache=True, nogil=True, fastmath=_FUSED)
+def _sum_shells(pattern, template, sign, both):
     """Add to the real parts and then the imaginary ones, each of all harmonics."""
-    orders = _at(len(ORDERS))
-    for s in range(0, shells, 2):
-        # The second of the last two may be the first once more, for nothing.
-        following = _at(2) * orders if s + 1 < shells else _at(0)
-        counted = sign if s + 1 < shells else np.float32(0)
-        one = np.float32(1) if s + 1 < shells else np.float32(0)
-        real = _at(2 * s) * orders
+    n = _at(len(ORDERS))
+    for first in range(0, pattern.size, TOGETHER * 2 * len(ORDERS)):
         for k in range(len(ORDERS)):
-            r = real + _at(k)
-            i, r2, i2 = r + orders, r + following, r + following + orders
-            a, b, c, d = pattern[r], pattern[i], template[r], sign * template[i]
-            e, f, g, h = pattern[r2], pattern[i2], one * template[r2], counted * template[i2]
-            x = both[_at(k)] + ((a * c + b * d) + (e * g + f * h))
-            y = both[_at(k) + orders] + ((b * c - a * d) + (f * g - e * h))
-            both[_at(k)] = x
-            both[_at(k) + orders] = y
+            r = _at(first) + _at(k)
+            i, r2, i2, r3 = r + n, r + _at(2) * n, r + _at(3) * n, r + _at(4) * n
+            i3, r4, i4 = r + _at(5) * n, r + _at(6) * n, r + _at(7) * n
+            a, b = pattern[r], pattern[i]
+            c, d = np.float32(template[r]), sign * np.float32(template[i])
+            e, f = pattern[r2], pattern[i2]
+            g, h = np.float32(template[r2]), sign * np.float32(template[i2])
+            x, y = (a * c + b * d) + (e * g + f * h), (b * c - a * d) + (f * g - e * h)
+            a, b = pattern[r3], pattern[i3]
+            c, d = np.float32(template[r3]), sign * np.float32(template[i3])
+            e, f = pattern[r4], pattern[i4]
+            g, h = np.float32(template[r4]), sign * np.float32(template[i4])
+            x += (a * c + b * d) + (e * g + f * h)
+            y += (b * c - a * d) + (f * g - e * h)
+            both[_at(k)] += x
+            both[_at(k) + n] += y
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(cache=True, nogil=True, fastmath=_FUSED)
 def _sum_orders(real, imaginary, first, cosines, sines, around):
     """Add the correlation at some angles."""
     row = _at(ANGLES + _WINDOW)

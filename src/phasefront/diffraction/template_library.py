@@ -18,7 +18,14 @@ from phasefront.diffraction.correlation import (
     find_accelerator,
 )
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.matching_kernels import COARSE_ANGLES, ORDERS, search, transform
+from phasefront.diffraction.matching_kernels import (
+    COARSE_ANGLES,
+    ORDERS,
+    TOGETHER,
+    pack,
+    search,
+    transform,
+)
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.templates import MIN_RADIUS
 
@@ -38,7 +45,10 @@ class Library:
     """Templates made ready for matching, those nearest to one coarse template after the other."""
 
     rotation: np.ndarray  # (templates, 4), frame to crystal
-    harmonics: np.ndarray  # (templates, shells, 2, harmonics) f4: real and imaginary parts
+    # (templates, shells, 2, harmonics) real and imaginary parts as 8-bit multiples of `unit`: the
+    # search waits for memory. Rounding moves a correlation by some 0.0003.
+    harmonics: np.ndarray
+    unit: np.ndarray  # (templates,) f4
     shells: np.ndarray  # radii, 1/angstrom
     apart: float  # cosine of half the angle within which orientations are one match
     symmetry: np.ndarray  # (operations, 4), phase by phase
@@ -55,13 +65,15 @@ class Library:
         spots = Spots.of(templates)
         shells = np.arange(MIN_RADIUS, templates.attrs["max_radius"] + _SHELL_STEP, _SHELL_STEP)
         number = len(spots.numbers)
-        harmonics = np.zeros((number, len(shells), 2, len(ORDERS)), dtype=np.float32)
-        amplitude = spots.intensity**TEMPLATE_POWER
+        shape = (number, _rows_of(shells), 2, len(ORDERS))
+        harmonics, packed = np.zeros(shape, dtype=np.float32), np.empty(shape, dtype=np.int8)
+        unit, amplitude = np.empty(number, dtype=np.float32), spots.intensity**TEMPLATE_POWER
 
         def work(begin: int, end: int) -> None:
             own = np.arange(begin, end)
             out = harmonics[begin:end]
             transform(spots.offset, spots.qx, spots.qy, amplitude, own, shells, out)
+            pack(out, packed[begin:end], unit[begin:end])
 
         share_out(work, number)
         rotation = templates["rotation"].values.astype(float)
@@ -77,13 +89,13 @@ class Library:
             count.append(np.bincount(nearest, minlength=len(chosen)))
             coarse.append(own[chosen])
             coarse_edge.append(coarse_edge[-1] + len(chosen))
-        lower = harmonics[np.concatenate(coarse)][..., COARSE_ORDERS - 1]
+        lower = harmonics[np.concatenate(coarse), : len(shells)][..., COARSE_ORDERS - 1]
         near = np.concatenate(near)
         real, imaginary = np.ascontiguousarray(lower.transpose(2, 3, 1, 0))
         step = np.deg2rad(templates.attrs["resolution_deg"])
         operations = [crystal.symmetry for crystal in crystals]
         return cls(
-            rotation[near], harmonics[near], shells, np.cos(0.75 * step),
+            rotation[near], packed[near], unit[near], shells, np.cos(0.75 * step),
             np.concatenate(operations), np.cumsum([0, *map(len, operations)]),
             np.array(coarse_edge), np.cumsum([0, *np.concatenate(count)]), real, imaginary,
         )  # fmt: skip
@@ -110,7 +122,7 @@ class Library:
 
         All batches have one size: what BLAS makes of one pattern may depend on it.
         """
-        harmonics = np.zeros((size, len(self.shells), 2, len(ORDERS)), dtype=np.float32)
+        harmonics = np.zeros((size, _rows_of(self.shells), 2, len(ORDERS)), dtype=np.float32)
         transform(spots.offset, spots.qx, spots.qy, amplitude, chosen, self.shells, harmonics)
         return harmonics
 
@@ -121,10 +133,15 @@ class Library:
         shape = (len(harmonics), self.phases, n_best)
         quaternions, scores = np.full((*shape, 4), np.nan), np.full(shape, np.nan)
         search(
-            harmonics, score, angle, self.rotation, self.harmonics, self.coarse_edge,
+            harmonics, score, angle, self.rotation, self.harmonics, self.unit, self.coarse_edge,
             self.near_edge, self.symmetry, self.symmetry_edge, self.apart, quaternions, scores,
         )  # fmt: skip
         return quaternions, scores
+
+
+def _rows_of(shells: np.ndarray) -> int:
+    """Rows of an array of harmonics: after those of the shells, some that are 0."""
+    return -(-len(shells) // TOGETHER) * TOGETHER
 
 
 def _cover(directions: np.ndarray, radius: float) -> Iterator[int]:
