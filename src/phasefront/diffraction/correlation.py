@@ -39,9 +39,9 @@ class Correlator:
     def __call__(self, harmonics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores and angles' indices (2, patterns, coarse), plain templates first, then mirrored.
 
-        `harmonics` (patterns, shells, 2, harmonics); rows after those of the shells are not used.
+        `harmonics` (patterns, shells, 2, harmonics).
         """
-        factors = coarse_factors(harmonics, self._real.shape[1])
+        factors = coarse_factors(harmonics)
         shape = (2, len(harmonics), self._real.shape[2])
         score, angle = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.int32)
         for first in range(0, shape[2], _CHUNK):
@@ -73,7 +73,7 @@ class ArrayCorrelator:
     batch = SHARE
 
     def __init__(self, real: np.ndarray, imaginary: np.ndarray, xp, device=None) -> None:
-        self._xp, self._device, self._shells = xp, device, real.shape[1]
+        self._xp, self._device = xp, device
         self._parts = [
             (self._array(part), [self._array(rows) for rows in synthesis])
             for part, synthesis in (
@@ -83,8 +83,7 @@ class ArrayCorrelator:
 
     def __call__(self, harmonics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Correlator.__call__`."""
-        xp, half = self._xp, COARSE_ANGLES // 2
-        factors = self._array(coarse_factors(harmonics, self._shells))
+        xp, factors, half = self._xp, self._array(coarse_factors(harmonics)), COARSE_ANGLES // 2
         sums = []
         for part, (of_odd, of_even) in self._parts:
             product = xp.reshape(xp.matmul(factors, part), (ROWS, -1))
@@ -113,9 +112,9 @@ class ArrayCorrelator:
         return np.asarray(to_device(array, "cpu"))
 
 
-def coarse_factors(harmonics: np.ndarray, shells: int) -> np.ndarray:
+def coarse_factors(harmonics: np.ndarray) -> np.ndarray:
     """(harmonics, real then imaginary part of each pattern, shells) of the coarse search."""
-    factors = harmonics[:, :shells][..., COARSE_ORDERS - 1].transpose(3, 2, 0, 1)
+    factors = harmonics[..., COARSE_ORDERS - 1].transpose(3, 2, 0, 1)
     return np.ascontiguousarray(factors).reshape(len(COARSE_ORDERS), -1, factors.shape[3])
 
 

@@ -14,7 +14,6 @@ ORDERS = np.arange(1, 33)
 AZIMUTHAL_SIGMA = 0.03
 ANGLES = 128  # of the fine search, over a full turn: 2.8 degrees
 COARSE_ANGLES = 32
-TOGETHER = 4  # shells that are summed at once; arrays of harmonics have a multiple of it
 _LARGEST_WHOLE = 127  # of 8 bits
 _KEPT = 8  # coarse candidates per phase that are searched finely
 _WINDOW = 16  # angles about the coarse one that the fine search looks at
@@ -23,7 +22,6 @@ _COSINE, _SINE = (
     f(2 * np.pi / ANGLES * np.outer(ORDERS, np.arange(ANGLES + _WINDOW))).astype("f4").ravel()
     for f in (np.cos, np.sin)
 )
-_FUSED = {"contract"}  # a product and a sum may be one instruction
 # Indices that are not negative: none need be looked for that count from the end.
 _at = np.uint64
 
@@ -203,7 +201,7 @@ def best_near(pattern, template, unit, mirrored, start, room):
     room[:] = 0.0
     around = room[2]
     sign = np.float32(-1.0 if mirrored else 1.0)
-    _sum_shells(pattern.ravel(), template.ravel(), sign, room.ravel())
+    _sum_shells(pattern.ravel(), template.ravel(), sign, len(pattern), room.ravel())
     first = (start - _WINDOW // 2) % ANGLES
     _sum_orders(room[0], room[1], _at(first), _COSINE, _SINE, around)
     j = 1 + np.argmax(around[1 : _WINDOW - 1])
@@ -218,31 +216,30 @@ def best_near(pattern, template, unit, mirrored, start, room):
 
 # Few arrays a loop and all of them flat, so that the compiler makes vectors of the loops; several
 # terms at once, because what is summed up goes through memory each time.
-@numba.njit(cache=True, nogil=True, fastmath=_FUSED)
-def _sum_shells(pattern, template, sign, both):
+@numba.njit(cache=True, nogil=True)
+def _sum_shells(pattern, template, sign, shells, both):
     """Add to the real parts and then the imaginary ones, each of all harmonics."""
-    n = _at(len(ORDERS))
-    for first in range(0, pattern.size, TOGETHER * 2 * len(ORDERS)):
+    orders = _at(len(ORDERS))
+    for s in range(0, shells, 2):
+        # The second of the last two may be the first once more, for nothing.
+        following = _at(2) * orders if s + 1 < shells else _at(0)
+        counted = sign if s + 1 < shells else np.float32(0)
+        one = np.float32(1) if s + 1 < shells else np.float32(0)
+        real = _at(2 * s) * orders
         for k in range(len(ORDERS)):
-            r = _at(first) + _at(k)
-            i, r2, i2, r3 = r + n, r + _at(2) * n, r + _at(3) * n, r + _at(4) * n
-            i3, r4, i4 = r + _at(5) * n, r + _at(6) * n, r + _at(7) * n
+            r = real + _at(k)
+            i, r2, i2 = r + orders, r + following, r + following + orders
             a, b = pattern[r], pattern[i]
             c, d = np.float32(template[r]), sign * np.float32(template[i])
             e, f = pattern[r2], pattern[i2]
-            g, h = np.float32(template[r2]), sign * np.float32(template[i2])
-            x, y = (a * c + b * d) + (e * g + f * h), (b * c - a * d) + (f * g - e * h)
-            a, b = pattern[r3], pattern[i3]
-            c, d = np.float32(template[r3]), sign * np.float32(template[i3])
-            e, f = pattern[r4], pattern[i4]
-            g, h = np.float32(template[r4]), sign * np.float32(template[i4])
-            x += (a * c + b * d) + (e * g + f * h)
-            y += (b * c - a * d) + (f * g - e * h)
-            both[_at(k)] += x
-            both[_at(k) + n] += y
+            g, h = one * np.float32(template[r2]), counted * np.float32(template[i2])
+            x = both[_at(k)] + ((a * c + b * d) + (e * g + f * h))
+            y = both[_at(k) + orders] + ((b * c - a * d) + (f * g - e * h))
+            both[_at(k)] = x
+            both[_at(k) + orders] = y
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_FUSED)
+@numba.njit(cache=True, nogil=True)
 def _sum_orders(real, imaginary, first, cosines, sines, around):
     """Add the correlation at some angles."""
     row = _at(ANGLES + _WINDOW)

@@ -18,14 +18,7 @@ from phasefront.diffraction.correlation import (
     find_accelerator,
 )
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.matching_kernels import (
-    COARSE_ANGLES,
-    ORDERS,
-    TOGETHER,
-    pack,
-    search,
-    transform,
-)
+from phasefront.diffraction.matching_kernels import COARSE_ANGLES, ORDERS, pack, search, transform
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.templates import MIN_RADIUS
 
@@ -65,7 +58,7 @@ class Library:
         spots = Spots.of(templates)
         shells = np.arange(MIN_RADIUS, templates.attrs["max_radius"] + _SHELL_STEP, _SHELL_STEP)
         number = len(spots.numbers)
-        shape = (number, _rows_of(shells), 2, len(ORDERS))
+        shape = (number, len(shells), 2, len(ORDERS))
         harmonics, packed = np.zeros(shape, dtype=np.float32), np.empty(shape, dtype=np.int8)
         unit, amplitude = np.empty(number, dtype=np.float32), spots.intensity**TEMPLATE_POWER
 
@@ -89,7 +82,7 @@ class Library:
             count.append(np.bincount(nearest, minlength=len(chosen)))
             coarse.append(own[chosen])
             coarse_edge.append(coarse_edge[-1] + len(chosen))
-        lower = harmonics[np.concatenate(coarse), : len(shells)][..., COARSE_ORDERS - 1]
+        lower = harmonics[np.concatenate(coarse)][..., COARSE_ORDERS - 1]
         near = np.concatenate(near)
         real, imaginary = np.ascontiguousarray(lower.transpose(2, 3, 1, 0))
         step = np.deg2rad(templates.attrs["resolution_deg"])
@@ -122,7 +115,7 @@ class Library:
 
         All batches have one size: what BLAS makes of one pattern may depend on it.
         """
-        harmonics = np.zeros((size, _rows_of(self.shells), 2, len(ORDERS)), dtype=np.float32)
+        harmonics = np.zeros((size, len(self.shells), 2, len(ORDERS)), dtype=np.float32)
         transform(spots.offset, spots.qx, spots.qy, amplitude, chosen, self.shells, harmonics)
         return harmonics
 
@@ -137,11 +130,6 @@ class Library:
             self.near_edge, self.symmetry, self.symmetry_edge, self.apart, quaternions, scores,
         )  # fmt: skip
         return quaternions, scores
-
-
-def _rows_of(shells: np.ndarray) -> int:
-    """Rows of an array of harmonics: after those of the shells, some that are 0."""
-    return -(-len(shells) // TOGETHER) * TOGETHER
 
 
 def _cover(directions: np.ndarray, radius: float) -> Iterator[int]:
