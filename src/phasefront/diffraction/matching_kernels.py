@@ -22,6 +22,8 @@ _COSINE, _SINE = (
     f(2 * np.pi / ANGLES * np.outer(ORDERS, np.arange(ANGLES + _WINDOW))).astype("f4").ravel()
     for f in (np.cos, np.sin)
 )
+# Sums in whatever order is fastest, the same whenever it is compiled.
+_ANY_ORDER = {"reassoc", "nsz", "contract"}
 # Indices that are not negative: none need be looked for that count from the end.
 _at = np.uint64
 
@@ -53,11 +55,20 @@ def transform(offset, qx, qy, amplitude, chosen, shells, out):
                     of_real[k] += share * real[k]
                 for k in range(orders):
                     of_imaginary[k] += share * imaginary[k]
-        total = np.float32(0.0)
-        for value in out[row].flat:
-            total += value * value
+        flat = out[row].ravel()
+        total = _sum_of_squares(flat)
         if total > 0.0:
-            out[row] /= np.float32(np.sqrt(2.0 * total))
+            factor = np.float32(1.0 / math.sqrt(2.0 * total))
+            for i in range(flat.size):
+                flat[i] *= factor
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_ANY_ORDER)
+def _sum_of_squares(values):
+    total = np.float32(0.0)
+    for i in range(values.size):
+        total += values[i] * values[i]
+    return total
 
 
 @numba.njit(cache=True, nogil=True)
