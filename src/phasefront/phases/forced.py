@@ -137,8 +137,8 @@ def _find_in_pattern(qx, qy, intensity, known, phase, promised, share, radius, r
             continue
         room[kept] = 0.0
         room[kept, 0], room[kept, 1] = x[i], y[i]
-        # A neighbour's light falls into the aperture too, the less the farther it is. Written always
-        # and counted or not, so that the loop needs no branch.
+        # A neighbour's light falls into the aperture too, the less the farther it is. Written
+        # always and counted or not, so that the loop needs no branch.
         number = 0
         for j in range(len(x)):
             near[number] = j
