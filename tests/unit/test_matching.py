@@ -45,6 +45,18 @@ def test_harmonics_are_those_of_a_plain_fourier_sum(library):
         np.testing.assert_allclose(ours[:, 0] + 1j * ours[:, 1], plain, atol=2e-6)
 
 
+def test_packed_templates_are_the_harmonics_to_eight_bits(library, templates):
+    spots = Spots.of(templates)
+    amplitude = spots.intensity**template_library.TEMPLATE_POWER
+    chosen = np.flatnonzero((templates["rotation"].values == library.rotation[5]).all(axis=1))
+    plain = np.zeros((1, len(library.shells), 2, len(matching_kernels.ORDERS)), np.float32)
+    matching_kernels.transform(
+        spots.offset, spots.qx, spots.qy, amplitude, chosen[:1], library.shells, plain
+    )
+    np.testing.assert_allclose(unpacked(library, 5), plain[0], atol=0.51 * library.unit[5])
+    assert abs(library.harmonics[5]).max() == 127
+
+
 def test_correlation_is_that_of_a_plain_fourier_sum(library):
     """Kernels against the definition: shells and azimuths summed in NumPy, every angle tried."""
     harmonics = transformed(library, diffsims_patterns(CRYSTALS[0], octant_rotations()[:4]))
@@ -68,10 +80,9 @@ def test_correlation_is_that_of_a_plain_fourier_sum(library):
                 )
                 turned = np.exp(1j * np.outer(grid, template_library.COARSE_ORDERS))
                 expected = 2 * (turned @ product[lower]).real
-                # The matrix products have the templates as they are, the search rounds them.
-                assert score[mirrored, pattern, coarse] == pytest.approx(expected.max(), abs=1e-3)
+                assert score[mirrored, pattern, coarse] == pytest.approx(expected.max(), abs=1e-5)
                 at = angle[mirrored, pattern, coarse]
-                assert expected[at] == pytest.approx(expected.max(), abs=1e-3)
+                assert expected[at] == pytest.approx(expected.max(), abs=1e-5)
 
                 start = round(int(at) * matching_kernels.ANGLES / matching_kernels.COARSE_ANGLES)
                 value, best = matching_kernels.best_near(
@@ -87,7 +98,8 @@ def coarse_template(library, coarse):
     """The template, of those near a coarse one, whose harmonics the matrix products hold."""
     near = range(library.near_edge[coarse], library.near_edge[coarse + 1])
     real = unpacked(library, np.array(near))[:, :, 0, template_library.COARSE_ORDERS - 1]
-    return near[int(np.abs(real - library.real[..., coarse].T).max(axis=(1, 2)).argmin())]
+    same = (real == library.real[..., coarse].T).all(axis=(1, 2))
+    return near[int(np.flatnonzero(same)[0])]
 
 
 def unpacked(library, near):

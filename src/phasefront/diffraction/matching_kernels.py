@@ -36,9 +36,12 @@ def transform(offset, qx, qy, amplitude, chosen, shells, out):
     2 sum |H|^2 = 1.
     """
     step = shells[1] - shells[0]
+    # Real parts, then imaginary ones, as in each shell of `out`.
     orders = out.shape[3]
-    real, imaginary = np.empty(orders, dtype=np.float32), np.empty(orders, dtype=np.float32)
+    both = np.empty(2 * orders, dtype=np.float32)
+    real, imaginary = both[:orders], both[orders:]
     for row in range(len(chosen)):
+        flat = out[row].ravel()
         for spot in range(offset[chosen[row]], offset[chosen[row] + 1]):
             radius = math.sqrt(qx[spot] ** 2 + qy[spot] ** 2)
             position = (radius - shells[0]) / step
@@ -48,14 +51,11 @@ def transform(offset, qx, qy, amplitude, chosen, shells, out):
             _fill_orders(qx[spot] / radius, qy[spot] / radius, radius, real, imaginary)
             upper = np.float32(amplitude[spot] * (position - low))
             lower = np.float32(amplitude[spot]) - upper
-            # Small loops over few arrays each, so that the compiler makes vectors of them.
-            for shell, share in ((low, lower), (low + 1, upper)):
-                of_real, of_imaginary = out[row, shell, 0], out[row, shell, 1]
-                for k in range(orders):
-                    of_real[k] += share * real[k]
-                for k in range(orders):
-                    of_imaginary[k] += share * imaginary[k]
-        flat = out[row].ravel()
+            own, following = _at(low * both.size), _at((low + 1) * both.size)
+            for k in range(both.size):
+                flat[own + _at(k)] += lower * both[k]
+            for k in range(both.size):
+                flat[following + _at(k)] += upper * both[k]
         total = _sum_of_squares(flat)
         if total > 0.0:
             factor = np.float32(1.0 / math.sqrt(2.0 * total))

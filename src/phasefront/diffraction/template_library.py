@@ -28,6 +28,7 @@ COARSE_DEG = 5.0
 # Spots count by this power of their intensity. Dynamical intensities follow the kinematic ones
 # loosely: high powers let a few spots decide. Fitted on Bloch-wave patterns.
 TEMPLATE_POWER = 0.25
+_TOGETHER = 64  # templates that are transformed at once: as many as a core's cache holds
 # 1/angstrom, half width of a shell's triangular weight. Chosen; double of it takes 0.2 of the
 # log-probability of the true phase (docs/constants.md).
 _SHELL_STEP = 0.04
@@ -58,15 +59,18 @@ class Library:
         spots = Spots.of(templates)
         shells = np.arange(MIN_RADIUS, templates.attrs["max_radius"] + _SHELL_STEP, _SHELL_STEP)
         number = len(spots.numbers)
-        shape = (number, len(shells), 2, len(ORDERS))
-        harmonics, packed = np.zeros(shape, dtype=np.float32), np.empty(shape, dtype=np.int8)
-        unit, amplitude = np.empty(number, dtype=np.float32), spots.intensity**TEMPLATE_POWER
+        shape = (len(shells), 2, len(ORDERS))
+        packed, unit = np.empty((number, *shape), np.int8), np.empty(number, np.float32)
+        amplitude = spots.intensity**TEMPLATE_POWER
 
         def work(begin: int, end: int) -> None:
-            own = np.arange(begin, end)
-            out = harmonics[begin:end]
-            transform(spots.offset, spots.qx, spots.qy, amplitude, own, shells, out)
-            pack(out, packed[begin:end], unit[begin:end])
+            room = np.empty((_TOGETHER, *shape), dtype=np.float32)
+            for first in range(begin, end, _TOGETHER):
+                own = np.arange(first, min(first + _TOGETHER, end))
+                harmonics = room[: len(own)]
+                harmonics[:] = 0.0
+                transform(spots.offset, spots.qx, spots.qy, amplitude, own, shells, harmonics)
+                pack(harmonics, packed[own[0] : own[-1] + 1], unit[own[0] : own[-1] + 1])
 
         share_out(work, number)
         rotation = templates["rotation"].values.astype(float)
@@ -82,8 +86,8 @@ class Library:
             count.append(np.bincount(nearest, minlength=len(chosen)))
             coarse.append(own[chosen])
             coarse_edge.append(coarse_edge[-1] + len(chosen))
-        lower = harmonics[np.concatenate(coarse)][..., COARSE_ORDERS - 1]
-        near = np.concatenate(near)
+        near, coarse = np.concatenate(near), np.concatenate(coarse)
+        lower = packed[coarse][..., COARSE_ORDERS - 1] * unit[coarse, None, None, None]
         real, imaginary = np.ascontiguousarray(lower.transpose(2, 3, 1, 0))
         step = np.deg2rad(templates.attrs["resolution_deg"])
         operations = [crystal.symmetry for crystal in crystals]
