@@ -45,6 +45,18 @@ def test_harmonics_are_those_of_a_plain_fourier_sum(library):
         np.testing.assert_allclose(ours[:, 0] + 1j * ours[:, 1], plain, atol=2e-6)
 
 
+def test_packed_templates_are_the_harmonics_to_eight_bits(library, templates):
+    spots = Spots.of(templates)
+    amplitude = spots.intensity**template_library.TEMPLATE_POWER
+    chosen = np.flatnonzero((templates["rotation"].values == library.rotation[5]).all(axis=1))
+    plain = np.zeros((1, len(library.shells), 2, len(matching_kernels.ORDERS)), np.float32)
+    matching_kernels.transform(
+        spots.offset, spots.qx, spots.qy, amplitude, chosen[:1], library.shells, plain
+    )
+    np.testing.assert_allclose(unpacked(library, 5), plain[0], atol=0.51 * library.unit[5])
+    assert abs(library.harmonics[5]).max() == 127
+
+
 def test_correlation_is_that_of_a_plain_fourier_sum(library):
     """Kernels against the definition: shells and azimuths summed in NumPy, every angle tried."""
     harmonics = transformed(library, diffsims_patterns(CRYSTALS[0], octant_rotations()[:4]))
@@ -56,7 +68,8 @@ def test_correlation_is_that_of_a_plain_fourier_sum(library):
         for mirrored in range(2):
             for coarse in range(0, library.coarse_edge[-1], 41):
                 near = coarse_template(library, coarse)
-                template = library.harmonics[near, :, 0] + 1j * library.harmonics[near, :, 1]
+                template = unpacked(library, near)
+                template = template[:, 0] + 1j * template[:, 1]
                 template = template if mirrored else template.conj()
                 product = (plain[pattern] * template).sum(axis=0)
                 grid = (
@@ -73,8 +86,9 @@ def test_correlation_is_that_of_a_plain_fourier_sum(library):
 
                 start = round(int(at) * matching_kernels.ANGLES / matching_kernels.COARSE_ANGLES)
                 value, best = matching_kernels.best_near(
-                    harmonics[pattern], library.harmonics[near], mirrored, start, room
-                )
+                    harmonics[pattern], library.harmonics[near], library.unit[near], mirrored,
+                    start, room,
+                )  # fmt: skip
                 dense = best + np.linspace(-0.03, 0.03, 61)
                 turned = np.exp(1j * np.outer(dense, matching_kernels.ORDERS))
                 assert value == pytest.approx(2 * (turned @ product).real.max(), abs=0.02)
@@ -83,9 +97,13 @@ def test_correlation_is_that_of_a_plain_fourier_sum(library):
 def coarse_template(library, coarse):
     """The template, of those near a coarse one, whose harmonics the matrix products hold."""
     near = range(library.near_edge[coarse], library.near_edge[coarse + 1])
-    lower = library.harmonics[near][..., template_library.COARSE_ORDERS - 1]
-    same = (lower[:, :, 0] == library.real[..., coarse].T).all(axis=(1, 2))
+    real = unpacked(library, np.array(near))[:, :, 0, template_library.COARSE_ORDERS - 1]
+    same = (real == library.real[..., coarse].T).all(axis=(1, 2))
     return near[int(np.flatnonzero(same)[0])]
+
+
+def unpacked(library, near):
+    return library.harmonics[near] * library.unit[near, ..., None, None, None]
 
 
 def namespaces():

@@ -119,7 +119,10 @@ def test_half_a_turn_about_a_zone_axis_is_reported_as_the_other_orientation(temp
     assert sorted(errors.argmin(axis=1)) == [0, 1]
     assert (errors.min(axis=1) < 0.5).all()
     score = found["score"].values[0, 0, 0]
-    assert score[0] == pytest.approx(score[1], abs=0.02)
+    # The outermost spot, on the edge of the window, may count for one of them only.
+    assert score[0] == pytest.approx(score[1], abs=0.05)
+    likelihood = found["log_likelihood"].values[0, 0, 0]
+    assert likelihood[0] == pytest.approx(likelihood[1], abs=0.1)
 
 
 def test_bytes_depend_neither_on_threads_nor_on_blocks(templates, monkeypatch):

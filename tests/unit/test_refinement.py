@@ -96,7 +96,8 @@ def test_likelihood_is_the_mixture_in_plain_numpy():
 def expansion(spots, rotation, nuisance):
     terms = MICROSCOPE.terms()
     matrix = rotation.as_matrix()
-    shown = likelihood_kernels.reflections_shown(matrix, TABLE.rows, terms, 0.05)
+    every = (0, TABLE.rows.shape[1])
+    shown = likelihood_kernels.reflections_shown(matrix, TABLE.rows, every, terms, 0.05)
     pairs = likelihood_kernels.near_pairs(
         spots.qx, spots.qy, likelihood_kernels.places_of(matrix, nuisance, shown), 0.05
     )
@@ -104,9 +105,27 @@ def expansion(spots, rotation, nuisance):
     gradient, information = np.empty(6), np.empty((6, 6))
     value = likelihood_kernels.expanded(
         spots.qx, spots.qy, weight, matrix, nuisance, shown, pairs, terms, 0.005, work, densities,
-        gradient, information,
+        gradient,
     )  # fmt: skip
+    likelihood_kernels.inform(nuisance, pairs, terms, 0.005, work, densities, information)
     return value, gradient, information
+
+
+def test_reflections_shown_are_those_near_the_ewald_sphere():
+    terms, reach = MICROSCOPE.terms(), 0.03
+    half = TABLE.rows.shape[1] // 2
+    np.testing.assert_array_equal(TABLE.g[:, half:], -TABLE.g[:, :half])
+    for seed in range(5):
+        matrix = Rotation.random(random_state=seed).as_matrix()
+        length = TABLE.rows[likelihood_kernels.LENGTH]
+        error = np.abs(0.5 * terms.wavelength * length**2 - matrix[:, 2] @ TABLE.g)
+        expected = TABLE.rows[:, error < 0.02 + length * (reach + terms.precession)]
+        shown = likelihood_kernels.reflections_shown(
+            matrix, TABLE.rows, (0, 2 * half), terms, reach
+        )
+        np.testing.assert_array_equal(
+            shown[:, np.lexsort(shown)], expected[:, np.lexsort(expected)]
+        )
 
 
 def test_promised_reflections_are_those_of_plain_numpy():
@@ -157,6 +176,20 @@ def test_gradient_is_the_derivative_of_the_likelihood():
         assert gradient[parameter] == pytest.approx(slope, rel=2e-2, abs=1.0)
     np.testing.assert_allclose(information, information.T)
     assert (np.linalg.eigvalsh(information) > 0).all()
+
+
+def test_information_learns_the_curvature_of_a_parabola():
+    rng = np.random.default_rng(2)
+    root = rng.normal(size=(6, 6))
+    bend, information = root @ root.T + np.eye(6), np.eye(6)
+    for step in np.linalg.eigh(bend)[1].T:
+        gradient = rng.normal(size=6)
+        likelihood_kernels.learn(information, gradient, gradient - bend @ step, step, np.empty(6))
+        np.testing.assert_allclose(information @ step, bend @ step)
+    np.testing.assert_allclose(information, bend)
+    before = information.copy()
+    likelihood_kernels.learn(information, gradient, gradient + step, step, np.empty(6))
+    np.testing.assert_array_equal(information, before)  # no maximum that way: nothing is learnt
 
 
 def test_refinement_finds_the_orientation_again():

@@ -67,9 +67,9 @@ def refine(
     coarse
         Start with a wide position error, for starts that are off by the step of a template grid.
 
-    Rotation (3), scale (1) and centre (2) are refined together by Fisher scoring with
-    Levenberg-Marquardt damping; scale and centre have Gaussian priors. The work is shared among
-    numba's threads, each candidate by itself, so their number does not matter.
+    Rotation (3), scale (1) and centre (2) are refined together by quasi-Newton steps, from Fisher's
+    information on (see `likelihood_kernels.learn`); scale and centre have Gaussian priors. The work
+    is shared among numba's threads, each candidate by itself, so their number does not matter.
     """
     weight = _spot_weights(spots, intensity_power)
     out = np.full((len(position), kernels.COLUMNS), np.nan)

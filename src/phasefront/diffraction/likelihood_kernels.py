@@ -15,9 +15,14 @@ import numpy as np
 _REACH = 0.045
 # By how much an orientation may turn in the last stage, radian.
 _NEAR = 0.02
-# Log-likelihood that a step must gain for another to follow: chosen; and in the first stage, whose
-# error is too wide anyhow.
-_GAIN, _FIRST_GAIN = 0.01, 0.5
+# Log-likelihood that a step must promise to be taken: chosen; and in the first stage, whose error
+# is too wide anyhow.
+_GAIN, _FIRST_GAIN = 0.01, 0.2
+# Sums in whatever order is fastest, the same whenever it is compiled.
+_ANY_ORDER = {"reassoc", "nsz", "contract"}
+_FAR = 7.0  # errors of a spot's position beyond which no reflection counts for it
+# Excitation error, 1/angstrom, from which a reflection does not show: twice the width of a rel-rod.
+_MARGIN = 0.02
 _STRIPS = 32  # of a pattern, in which reflections near a spot are looked up
 
 # Rows of a table of reflections: the components of g come first.
@@ -50,91 +55,115 @@ def refine_all(
 ):  # fmt: skip
     for candidate in range(begin, end):
         start, stop = offset[position[candidate]], offset[position[candidate] + 1]
-        low, high = first[phase[candidate]], first[phase[candidate] + 1]
+        own = (first[phase[candidate]], first[phase[candidate] + 1])
         _refine_one(
             qx[start:stop], qy[start:stop], weight[start:stop], amplitude[start:stop],
-            rotation[candidate], rows[:, low:high], terms, coarse, out[candidate],
+            rotation[candidate], rows, own, terms, coarse, out[candidate],
         )  # fmt: skip
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _refine_one(qx, qy, weight, amplitude, rotation, rows, terms, coarse, out):
+def _refine_one(qx, qy, weight, amplitude, rotation, rows, own, terms, coarse, out):
     sigma = terms.position_sigma
     matrix, trial_matrix = matrix_of(rotation), np.empty((3, 3))
     # Log scale and centre; the rotation is carried by the matrix.
     nuisance, trial_nuisance = np.zeros(3), np.empty(3)
     gradient, trial_gradient, step = np.empty(6), np.empty(6), np.empty(6)
-    information, trial_information = np.empty((6, 6)), np.empty((6, 6))
-    lower = np.empty((6, 6))
+    information, lower, room = np.empty((6, 6)), np.empty((6, 6)), np.empty(6)
     first, steps, reach = (2.2 * sigma, 6, _REACH) if coarse else (2.0 * sigma, 3, _NEAR)
-    shown = reflections_shown(matrix, rows, terms, reach + _NEAR)
-    work = np.empty((5, shown.shape[1]))
+    shown = reflections_shown(matrix, rows, own, terms, reach + _NEAR)
+    pairs = near_pairs(qx, qy, places_of(matrix, nuisance, shown), _FAR * first)
+    work, densities = np.empty((5, shown.shape[1])), np.empty(len(pairs[0]))
     value = 0.0
     for width, least in ((first, _FIRST_GAIN), (sigma, _GAIN)):
         if width == sigma:
-            shown, steps = reflections_shown(matrix, shown, terms, _NEAR), 12
-        pairs = near_pairs(qx, qy, places_of(matrix, nuisance, shown), 7.0 * width)
-        of_pair, _ = pairs
-        densities = np.empty(len(of_pair))
+            kept, steps = _still_excited(matrix, shown, terms, _NEAR), 12
+            before, shown = shown.shape[1], _columns(shown, kept)
+            placed = places_of(matrix, nuisance, shown)
+            pairs = _nearer(qx, qy, placed, pairs, kept, before, _FAR * sigma)
+            work = np.empty((5, shown.shape[1]))
         value = expanded(
-            qx, qy, weight, matrix, nuisance, shown, pairs, terms, width, work, densities, gradient,
-            information,
-        )  # fmt: skip
+            qx, qy, weight, matrix, nuisance, shown, pairs, terms, width, work, densities, gradient
+        )
+        inform(nuisance, pairs, terms, width, work, densities, information)
         damping = 1e-3
         for _ in range(steps):
-            _damped_step(information, gradient, damping, lower, step)
+            # What the expansion promises; no more is to be had near a maximum.
+            if _damped_step(information, gradient, damping, lower, step) < least:
+                break
             turn_by(matrix, step, trial_matrix)
             for a in range(3):
                 trial_nuisance[a] = nuisance[a] + step[3 + a]
             trial = expanded(
                 qx, qy, weight, trial_matrix, trial_nuisance, shown, pairs, terms, width, work,
-                densities, trial_gradient, trial_information,
+                densities, trial_gradient,
             )  # fmt: skip
+            learn(information, gradient, trial_gradient, step, room)
             if trial > value:
-                gain = trial - value
                 value = trial
                 matrix, trial_matrix = trial_matrix, matrix
                 nuisance, trial_nuisance = trial_nuisance, nuisance
                 gradient, trial_gradient = trial_gradient, gradient
-                information, trial_information = trial_information, information
-                damping = max(damping * 0.2, 1e-6)
-                if gain < least:
-                    break
+                damping = 1e-3
             else:
                 damping *= 8.0
-                if damping > 1e4:
-                    break
     placed = places_of(matrix, nuisance, shown)
     out[:4] = quaternion_of(matrix)
     out[SCALE] = math.exp(nuisance[0])
     out[LOG_LIKELIHOOD] = value
-    out[SCORE] = _correlation(qx, qy, amplitude, pairs, shown, placed, terms)
+    out[SCORE] = _correlation(qx, qy, amplitude, pairs, shown, placed, terms, work)
     out[RESIDUAL], out[INDEXED] = _residual(qx, qy, pairs, shown, placed, terms)
     out[CENTRE:] = nuisance[1:]
 
 
 @numba.njit(cache=True, error_model="numpy")
-def reflections_shown(matrix, rows, terms, reach):
-    """Columns of `rows` whose reflections may be excited by a turn of up to `reach` (radian)."""
-    return _columns(rows, _excited(matrix, rows, terms, reach))
+def reflections_shown(matrix, rows, own, terms, reach):
+    """Of the columns `own` (first, last) of `rows` those whose reflections may be excited by a turn
+    of up to `reach` (radian)."""
+    return _columns(rows, _excited(matrix, rows, own, terms, reach))
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _excited(matrix, rows, terms, reach):
-    n = rows.shape[1]
-    excess = np.empty(n)
+def _excited(matrix, rows, own, terms, reach):
+    """Columns of a table's phase that `reflections_shown` takes; Friedel's mates, g and -g, are
+    half of the columns apart."""
+    low, high = own
+    half = (high - low) // 2
+    excess = np.empty(half)
     a, b, c = matrix[0, 2], matrix[1, 2], matrix[2, 2]
-    gx, gy, gz, length = rows[X], rows[Y], rows[Z], rows[LENGTH]
-    for i in range(n):
+    gx, gy, gz = rows[X, low : low + half], rows[Y, low : low + half], rows[Z, low : low + half]
+    length, bend = rows[LENGTH, low : low + half], 0.5 * terms.wavelength
+    reach += terms.precession
+    # The nearer of both mates to the Ewald sphere.
+    for i in range(half):
         z = a * gx[i] + b * gy[i] + c * gz[i]
-        error = abs(0.5 * terms.wavelength * length[i] * length[i] - z)
-        excess[i] = error - length[i] * (reach + terms.precession)
+        error = abs(bend * length[i] * length[i] - abs(z))
+        excess[i] = error - length[i] * reach
     # Stored first and counted after, so that the loop needs no branch.
-    kept = np.empty(n + 1, dtype=np.int64)
-    count = 0
-    for i in range(n):
-        kept[np.uint64(count)] = i
-        count += excess[i] < 0.02
+    near, count = np.empty(half + 1, dtype=np.int64), 0
+    for i in range(half):
+        near[np.uint64(count)] = low + i
+        count += excess[i] < _MARGIN
+    kept, number = np.empty(2 * count + 1, dtype=np.int64), 0
+    for mate in (0, half):
+        for i in near[:count]:
+            z = a * rows[X, i + mate] + b * rows[Y, i + mate] + c * rows[Z, i + mate]
+            error = abs(bend * rows[LENGTH, i] ** 2 - z)
+            kept[number] = i + mate
+            number += error - rows[LENGTH, i] * reach < _MARGIN
+    return kept[:number]
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _still_excited(matrix, shown, terms, reach):
+    """Which of the reflections `shown` may be excited by a turn of up to `reach` (radian)."""
+    kept, count = np.empty(shown.shape[1] + 1, dtype=np.int64), 0
+    a, b, c = matrix[0, 2], matrix[1, 2], matrix[2, 2]
+    for i in range(shown.shape[1]):
+        z = a * shown[X, i] + b * shown[Y, i] + c * shown[Z, i]
+        error = abs(0.5 * terms.wavelength * shown[LENGTH, i] ** 2 - z)
+        kept[count] = i
+        count += error - shown[LENGTH, i] * (reach + terms.precession) < _MARGIN
     return kept[:count]
 
 
@@ -181,6 +210,25 @@ def near_pairs(qx, qy, placed, reach):
             count += (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2 < reach * reach
         edge[spot + 1] = count
     return found[:count], edge
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _nearer(qx, qy, placed, pairs, kept, before, reach):
+    """Those of the pairs that are within `reach`, of reflections `kept` of those `before`."""
+    x, y = placed[0], placed[1]
+    place = np.full(before, -1, dtype=np.int64)
+    for i in range(len(kept)):
+        place[kept[i]] = i
+    of_pair, edge = pairs
+    found, found_edge, count = np.empty(len(of_pair) + 1, dtype=np.int64), np.zeros_like(edge), 0
+    for spot in range(len(qx)):
+        for pair in range(edge[spot], edge[spot + 1]):
+            i = place[of_pair[pair]]
+            if i >= 0 and (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2 < reach * reach:
+                found[count] = i
+                count += 1
+        found_edge[spot + 1] = count
+    return found[:count], found_edge
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -244,15 +292,42 @@ def _along(matrix, shown, axis, out):
         out[i] = a * gx[i] + b * gy[i] + c * gz[i]
 
 
+@numba.njit(cache=True, error_model="numpy", fastmath=_ANY_ORDER)
+def _means(x, y, share, slope, inner, outer):
+    """Sums over the reflections in the window: of the shares, and of their derivatives by a turn
+    about x and about y."""
+    total, mean_x, mean_y = 0.0, 0.0, 0.0
+    for i in range(x.size):
+        radius = x[i] * x[i] + y[i] * y[i]
+        counted = share[i] if (radius > inner) & (radius < outer) else 0.0
+        total += counted
+        mean_x -= counted * slope[i] * y[i]
+        mean_y += counted * slope[i] * x[i]
+    return total, mean_x, mean_y
+
+
+@numba.njit(cache=True, error_model="numpy", fastmath=_ANY_ORDER)
+def _squares(x, y, share, slope, inner, outer):
+    """The same of products of the logarithms' derivatives, each times the share."""
+    square_xx, square_xy, square_yy = 0.0, 0.0, 0.0
+    for i in range(x.size):
+        radius = x[i] * x[i] + y[i] * y[i]
+        counted = share[i] if (radius > inner) & (radius < outer) else 0.0
+        along_x, along_y = -slope[i] * y[i], slope[i] * x[i]
+        square_xx += counted * along_x * along_x
+        square_xy += counted * along_x * along_y
+        square_yy += counted * along_y * along_y
+    return square_xx, square_xy, square_yy
+
+
 @numba.njit(cache=True, error_model="numpy")
 def expanded(
     qx, qy, weight, matrix, nuisance, shown, pairs, terms, sigma, work, densities, gradient,
-    information,
 ):  # fmt: skip
-    """Log-likelihood with priors; fills its gradient and a positive matrix near minus its Hessian.
+    """Log-likelihood with priors; fills its gradient.
 
     Parameters: rotation about the frame's x, y, z; log scale; centre x, y. `work` (5, reflections)
-    and `densities` (pairs,) are room to work in.
+    and `densities` (pairs,) are room to work in; `inform` needs what is left there.
     """
     scale = math.exp(nuisance[0])
     # Small loops over few arrays each, so that the compiler turns them into vector instructions.
@@ -262,28 +337,14 @@ def expanded(
     _along(matrix, shown, 2, z)
     _shares(z, shown[LENGTH], shown[AMPLITUDE], terms, share, slope)
     inner, outer = terms.inner**2, terms.outer**2
-    total, mean_x, mean_y, square_xx, square_xy, square_yy = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
-    for i in range(shown.shape[1]):
-        radius = x[i] * x[i] + y[i] * y[i]
-        counted = share[i] if inner < radius < outer else 0.0
-        along_x, along_y = -slope[i] * y[i], slope[i] * x[i]
-        total += counted
-        mean_x += counted * along_x
-        mean_y += counted * along_y
-        square_xx += counted * along_x * along_x
-        square_xy += counted * along_x * along_y
-        square_yy += counted * along_y * along_y
-    mean_x /= total
-    mean_y /= total
-
+    total, mean_x, mean_y = _means(x, y, share, slope, inner, outer)
     stray = terms.stray_share / (math.pi * (outer - inner))
     peak = (1.0 - terms.stray_share) / (2.0 * math.pi * sigma * sigma * total)
     precision = 1.0 / (sigma * sigma)
     value = 0.0
-    # Moments over pairs, each weighted by its share of its spot: of the offset (o), and of the
-    # derivatives of a reflection's place, a = scale z, b = scale y, c = scale x.
-    n = n_a = n_b = n_c = n_aa = n_ab = n_ac = n_bc = 0.0
-    o_x = o_y = turn_x = turn_y = turn_z = stretch = tilt_x = tilt_y = 0.0
+    # Sums over pairs, each weighted by its share of its spot: of the offset (o), and of the offset
+    # times a reflection's derivatives, a = scale z, b = scale y, c = scale x.
+    n = o_x = o_y = turn_x = turn_y = turn_z = stretch = tilt_x = tilt_y = 0.0
     of_pair, edge = pairs
     for spot in range(len(qx)):
         belongs = 0.0
@@ -304,14 +365,8 @@ def expanded(
             off_x = qx[spot] - nuisance[1] - c
             off_y = qy[spot] - nuisance[2] - b
             t = factor * densities[pair]
+            densities[pair] = t
             n += t
-            n_a += t * a
-            n_b += t * b
-            n_c += t * c
-            n_aa += t * a * a
-            n_ab += t * a * b
-            n_ac += t * a * c
-            n_bc += t * (b * b + c * c)
             o_x += t * off_x
             o_y += t * off_y
             turn_x -= t * a * off_y
@@ -320,16 +375,50 @@ def expanded(
             stretch += t * (c * off_x + b * off_y)
             tilt_x -= t * slope[i] * y[i]
             tilt_y += t * slope[i] * x[i]
-    gradient[0] = precision * turn_x + tilt_x - n * mean_x
-    gradient[1] = precision * turn_y + tilt_y - n * mean_y
+    gradient[0] = precision * turn_x + tilt_x - n * mean_x / total
+    gradient[1] = precision * turn_y + tilt_y - n * mean_y / total
     gradient[2] = precision * turn_z
     gradient[3] = precision * stretch
     gradient[4] = precision * o_x
     gradient[5] = precision * o_y
+    for a in range(3):
+        width = terms.scale_sigma if a == 0 else terms.centre_sigma
+        value -= 0.5 * (nuisance[a] / width) ** 2
+        gradient[3 + a] -= nuisance[a] / width**2
+    return value
+
+
+@numba.njit(cache=True, error_model="numpy")
+def inform(nuisance, pairs, terms, sigma, work, belonging, information):
+    """Fill a positive matrix near minus the Hessian of the likelihood that was `expanded` last.
+
+    It left the reflections' places, shares and slopes in `work` (5, reflections), and how far each
+    pair belongs together in `belonging` (pairs,).
+    """
+    scale, precision = math.exp(nuisance[0]), 1.0 / (sigma * sigma)
+    x, y, z, share, slope = work[0], work[1], work[2], work[3], work[4]
+    inner, outer = terms.inner**2, terms.outer**2
+    total, mean_x, mean_y = _means(x, y, share, slope, inner, outer)
+    square_xx, square_xy, square_yy = _squares(x, y, share, slope, inner, outer)
+    mean_x /= total
+    mean_y /= total
+    n = n_a = n_b = n_c = n_aa = n_ab = n_ac = n_bc = 0.0
+    of_pair, _ = pairs
+    for pair in range(len(of_pair)):
+        i, t = of_pair[pair], belonging[pair]
+        a, b, c = scale * z[i], scale * y[i], scale * x[i]
+        n += t
+        n_a += t * a
+        n_b += t * b
+        n_c += t * c
+        n_aa += t * a * a
+        n_ab += t * a * b
+        n_ac += t * a * c
+        n_bc += t * (b * b + c * c)
     # Sums of the outer products of d(x, y): rows (0, a, -b, c, 1, 0) and (-a, 0, c, b, 0, 1).
     information[:] = 0.0
     information[0, 0] = information[1, 1] = precision * n_aa
-    information[2, 0] = information[3, 1] = -precision * n_ac
+    information[2, 0] = -precision * n_ac
     information[3, 1] = precision * n_ac
     information[2, 1] = information[3, 0] = -precision * n_ab
     information[2, 2] = information[3, 3] = precision * n_bc
@@ -342,21 +431,20 @@ def expanded(
     information[0, 0] += n * (square_xx / total - mean_x * mean_x)
     information[1, 0] += n * (square_xy / total - mean_x * mean_y)
     information[1, 1] += n * (square_yy / total - mean_y * mean_y)
-    for a in range(3):
-        width = terms.scale_sigma if a == 0 else terms.centre_sigma
-        value -= 0.5 * (nuisance[a] / width) ** 2
-        gradient[3 + a] -= nuisance[a] / width**2
-        information[3 + a, 3 + a] += 1.0 / width**2
+    information[3, 3] += 1.0 / terms.scale_sigma**2
+    information[4, 4] += 1.0 / terms.centre_sigma**2
+    information[5, 5] += 1.0 / terms.centre_sigma**2
     for a in range(6):
         for b in range(a):
             information[b, a] = information[a, b]
-    return value
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _damped_step(information, gradient, damping, lower, step):
-    """Solve (information + damping diagonal) step = gradient by Cholesky's method."""
+    """Solve (information + damping diagonal) step = gradient by Cholesky's method; what that gains
+    of a parabola."""
     n = len(gradient)
+    # The diagonal is kept inverted: divisions take longest.
     for a in range(n):
         for b in range(a + 1):
             total = information[a, b]
@@ -364,21 +452,49 @@ def _damped_step(information, gradient, damping, lower, step):
                 total += damping * information[a, a] + 1e-9
             for k in range(b):
                 total -= lower[a, k] * lower[b, k]
-            lower[a, b] = math.sqrt(max(total, 1e-12)) if a == b else total / lower[b, b]
+            lower[a, b] = 1.0 / math.sqrt(max(total, 1e-12)) if a == b else total * lower[b, b]
     for a in range(n):
         step[a] = gradient[a]
         for k in range(a):
             step[a] -= lower[a, k] * step[k]
-        step[a] /= lower[a, a]
+        step[a] *= lower[a, a]
     for a in range(n - 1, -1, -1):
         for k in range(a + 1, n):
             step[a] -= lower[k, a] * step[k]
-        step[a] /= lower[a, a]
+        step[a] *= lower[a, a]
     # No more than about a degree at once: the expansion holds no further.
     turn = math.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
     if turn > 0.02:
         for a in range(n):
             step[a] *= 0.02 / turn
+    gain = 0.0
+    for a in range(n):
+        gain += 0.5 * gradient[a] * step[a]
+    return gain
+
+
+@numba.njit(cache=True, error_model="numpy")
+def learn(information, gradient, after, step, room):
+    """Make the information what the gradient's change along a step shows it to be (the formula of
+    Broyden, Fletcher, Goldfarb and Shanno: Nocedal and Wright, Numerical Optimization, eq. 6.19).
+
+    Fisher's information leaves out how visibilities bend: it is off by a factor of two along some
+    tilts, and steps by it alone go to and fro.
+    """
+    n = len(step)
+    bent, expected = 0.0, 0.0
+    for a in range(n):
+        room[a] = 0.0
+        for b in range(n):
+            room[a] += information[a, b] * step[b]
+        bent += (gradient[a] - after[a]) * step[a]
+        expected += room[a] * step[a]
+    if bent <= 0.01 * expected:
+        return
+    for a in range(n):
+        change = (gradient[a] - after[a]) / bent
+        for b in range(n):
+            information[a, b] += change * (gradient[b] - after[b]) - room[a] * room[b] / expected
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -434,37 +550,43 @@ def quaternion_of(matrix):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _correlation(qx, qy, amplitude, pairs, shown, placed, terms):
+def _correlation(qx, qy, amplitude, pairs, shown, placed, terms, work):
     """Normalised correlation of spot amplitudes, each reflection paired with at most one spot.
 
     sum(w_j v_g k(d_jg)) / sqrt(sum w^2 sum v^2) over pairs, with a Gaussian k <= 1 of twice the
     spots' position error, lies in 0 to 1 by the inequality of Cauchy and Schwarz.
     """
     x, y, z = placed[0], placed[1], placed[2]
-    share, slope = np.empty(len(x)), np.empty(len(x))
+    share, slope = work[3], work[4]
     _shares(z, shown[LENGTH], shown[AMPLITUDE], terms, share, slope)
+    norm = _sum_inside(x, y, share, terms.inner**2, terms.outer**2)
     of_pair, edge = pairs
     precision = 0.25 / terms.position_sigma**2
-    free = np.ones(len(x), dtype=np.bool_)
-    overlap, norm, power = 0.0, 0.0, 0.0
-    for i in range(len(x)):
-        inside = terms.inner**2 < x[i] * x[i] + y[i] * y[i] < terms.outer**2
-        norm += share[i] if inside else 0.0
-        free[i] = inside
+    overlap, power = 0.0, 0.0
     for spot in range(len(amplitude)):
-        best, best_value = -1, 0.0
+        best, best_square = -1, 0.0
         power += amplitude[spot] ** 2
         for pair in range(edge[spot], edge[spot + 1]):
             i = of_pair[pair]
-            if free[i]:
-                square = (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2
-                here = math.sqrt(share[i]) * math.exp(-0.5 * square * precision)
-                if here > best_value:
-                    best, best_value = i, here
+            distance = (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2
+            here = share[i] * math.exp(-distance * precision)
+            if here > best_square:
+                best, best_square = i, here
         if best >= 0:
-            free[best] = False
-            overlap += amplitude[spot] * best_value
+            share[best] = 0.0
+            overlap += amplitude[spot] * math.sqrt(best_square)
     return overlap / math.sqrt(max(norm * power, 1e-300))
+
+
+@numba.njit(cache=True, error_model="numpy", fastmath=_ANY_ORDER)
+def _sum_inside(x, y, share, inner, outer):
+    """Sum of the shares in the window; those outside become 0."""
+    total = 0.0
+    for i in range(x.size):
+        radius = x[i] * x[i] + y[i] * y[i]
+        share[i] = share[i] if (radius > inner) & (radius < outer) else 0.0
+        total += share[i]
+    return total
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -503,11 +625,11 @@ def assign_all(
     """Fill the column of each candidate's reflection for each of its spots, -1 for none."""
     for candidate in range(begin, end):
         start, stop = offset[position[candidate]], offset[position[candidate] + 1]
-        low, high = first[phase[candidate]], first[phase[candidate] + 1]
+        own = (first[phase[candidate]], first[phase[candidate] + 1])
         matrix = matrix_of(rotation[candidate])
         # A strain moves a reflection by less than a turn of the same size.
-        kept = _excited(matrix, rows[:, low:high], terms, 0.03)
-        shown = _strained(_columns(rows[:, low:high], kept), strain[candidate])
+        kept = _excited(matrix, rows, own, terms, 0.03)
+        shown = _strained(_columns(rows, kept), strain[candidate])
         nuisance = np.array(
             [math.log(scale[candidate]), centre[candidate, 0], centre[candidate, 1]]
         )
@@ -518,7 +640,7 @@ def assign_all(
         for spot in range(stop - start):
             of_spot = of_pair[pair_edge[spot] : pair_edge[spot + 1]]
             chosen, _ = _nearest(qx[start + spot], qy[start + spot], of_spot, shown, placed, terms)
-            reflection[edge[candidate] + spot] = low + kept[chosen] if chosen >= 0 else -1
+            reflection[edge[candidate] + spot] = kept[chosen] if chosen >= 0 else -1
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -541,9 +663,9 @@ def promise_all(
 ):  # fmt: skip
     """Fill the number of each crystal's reflections, or, where `out` has room, these."""
     for crystal in range(begin, end):
-        low, high = first[phase[crystal]], first[phase[crystal] + 1]
+        own = (first[phase[crystal]], first[phase[crystal] + 1])
         placed, share, kept = _promised(
-            rotation[crystal], scale[crystal], centre[crystal], rows[:, low:high], terms
+            rotation[crystal], scale[crystal], centre[crystal], rows, own, terms
         )
         total = 0.0
         for i in range(len(share)):
@@ -558,17 +680,17 @@ def promise_all(
                     at = edge[crystal] + found
                     out[at, 0], out[at, 1] = placed[0, i], placed[1, i]
                     out[at, 2] = share[i] / total
-                    reflection[at] = low + kept[i]
+                    reflection[at] = kept[i]
                 found += 1
         if not len(out):
             count[crystal] = found
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _promised(rotation, scale, centre, rows, terms):
+def _promised(rotation, scale, centre, rows, own, terms):
     """Places (3, n) and weights (n,) of a crystal's reflections, and their columns of `rows`."""
     matrix = matrix_of(rotation)
-    kept = _excited(matrix, rows, terms, 0.0)
+    kept = _excited(matrix, rows, own, terms, 0.0)
     shown = _columns(rows, kept)
     placed = places_of(matrix, np.array([math.log(scale), centre[0], centre[1]]), shown)
     share, slope = np.empty(shown.shape[1]), np.empty(shown.shape[1])

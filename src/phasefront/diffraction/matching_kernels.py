@@ -14,6 +14,7 @@ ORDERS = np.arange(1, 33)
 AZIMUTHAL_SIGMA = 0.03
 ANGLES = 128  # of the fine search, over a full turn: 2.8 degrees
 COARSE_ANGLES = 32
+_LARGEST_WHOLE = 127  # of 8 bits
 _KEPT = 8  # coarse candidates per phase that are searched finely
 _WINDOW = 16  # angles about the coarse one that the fine search looks at
 # Harmonics times angles, past a full turn, so that every window is in one piece.
@@ -21,6 +22,8 @@ _COSINE, _SINE = (
     f(2 * np.pi / ANGLES * np.outer(ORDERS, np.arange(ANGLES + _WINDOW))).astype("f4").ravel()
     for f in (np.cos, np.sin)
 )
+# Sums in whatever order is fastest, the same whenever it is compiled.
+_ANY_ORDER = {"reassoc", "nsz", "contract"}
 # Indices that are not negative: none need be looked for that count from the end.
 _at = np.uint64
 
@@ -33,9 +36,12 @@ def transform(offset, qx, qy, amplitude, chosen, shells, out):
     2 sum |H|^2 = 1.
     """
     step = shells[1] - shells[0]
+    # Real parts, then imaginary ones, as in each shell of `out`.
     orders = out.shape[3]
-    real, imaginary = np.empty(orders, dtype=np.float32), np.empty(orders, dtype=np.float32)
+    both = np.empty(2 * orders, dtype=np.float32)
+    real, imaginary = both[:orders], both[orders:]
     for row in range(len(chosen)):
+        flat = out[row].ravel()
         for spot in range(offset[chosen[row]], offset[chosen[row] + 1]):
             radius = math.sqrt(qx[spot] ** 2 + qy[spot] ** 2)
             position = (radius - shells[0]) / step
@@ -45,18 +51,37 @@ def transform(offset, qx, qy, amplitude, chosen, shells, out):
             _fill_orders(qx[spot] / radius, qy[spot] / radius, radius, real, imaginary)
             upper = np.float32(amplitude[spot] * (position - low))
             lower = np.float32(amplitude[spot]) - upper
-            # Small loops over few arrays each, so that the compiler makes vectors of them.
-            for shell, share in ((low, lower), (low + 1, upper)):
-                of_real, of_imaginary = out[row, shell, 0], out[row, shell, 1]
-                for k in range(orders):
-                    of_real[k] += share * real[k]
-                for k in range(orders):
-                    of_imaginary[k] += share * imaginary[k]
-        total = np.float32(0.0)
-        for value in out[row].flat:
-            total += value * value
+            own, following = _at(low * both.size), _at((low + 1) * both.size)
+            for k in range(both.size):
+                flat[own + _at(k)] += lower * both[k]
+            for k in range(both.size):
+                flat[following + _at(k)] += upper * both[k]
+        total = _sum_of_squares(flat)
         if total > 0.0:
-            out[row] /= np.float32(np.sqrt(2.0 * total))
+            factor = np.float32(1.0 / math.sqrt(2.0 * total))
+            for i in range(flat.size):
+                flat[i] *= factor
+
+
+@numba.njit(cache=True, nogil=True, fastmath=_ANY_ORDER)
+def _sum_of_squares(values):
+    total = np.float32(0.0)
+    for i in range(values.size):
+        total += values[i] * values[i]
+    return total
+
+
+@numba.njit(cache=True, nogil=True)
+def pack(harmonics, packed, unit):
+    """Fill whole numbers, and what they are multiples of, (templates,), from harmonics."""
+    for template in range(len(harmonics)):
+        values, into, largest = harmonics[template].ravel(), packed[template].ravel(), np.float32(0)
+        for i in range(values.size):
+            largest = max(largest, abs(values[i]))
+        unit[template] = max(largest, np.float32(1e-30)) / np.float32(_LARGEST_WHOLE)
+        per_unit = np.float32(1) / unit[template]
+        for i in range(values.size):
+            into[i] = np.int8(np.floor(values[i] * per_unit + np.float32(0.5)))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -115,8 +140,8 @@ def largest(odd_real, even_real, odd_imaginary, even_imaginary, score, angle):
 
 @numba.njit(cache=True, nogil=True)
 def search(
-    harmonics, score, angle, rotation, templates, coarse_edge, near_edge, symmetry, symmetry_edge,
-    apart, quaternions, scores,
+    harmonics, score, angle, rotation, templates, unit, coarse_edge, near_edge, symmetry,
+    symmetry_edge, apart, quaternions, scores,
 ):  # fmt: skip
     """Full grid about each pattern's and phase's best coarse templates; fills the last two."""
     n_best = scores.shape[2]
@@ -133,7 +158,9 @@ def search(
                 start = round(angle[mirrored, pattern, coarse] * ANGLES / COARSE_ANGLES)
                 best, best_angle, best_template = -2.0, 0.0, -1
                 for near in range(near_edge[coarse], near_edge[coarse + 1]):
-                    here, at = best_near(harmonics[pattern], templates[near], mirrored, start, room)
+                    here, at = best_near(
+                        harmonics[pattern], templates[near], unit[near], mirrored, start, room
+                    )
                     if here > best:
                         best, best_angle, best_template = here, at, near
                 found_value[rank] = best
@@ -177,8 +204,11 @@ def _best_coarse(score, low, high, value, chosen):
 
 
 @numba.njit(cache=True, nogil=True)
-def best_near(pattern, template, mirrored, start, room):
-    """Largest correlation within a few steps of the angle `start`, and the angle in radian."""
+def best_near(pattern, template, unit, mirrored, start, room):
+    """Largest correlation within a few steps of the angle `start`, and the angle in radian.
+
+    The template is in multiples of `unit`.
+    """
     room[:] = 0.0
     around = room[2]
     sign = np.float32(-1.0 if mirrored else 1.0)
@@ -191,7 +221,7 @@ def best_near(pattern, template, mirrored, start, room):
     shift = 0.0
     if bend < 0.0:
         shift = min(max(0.5 * (left - right) / bend, -0.5), 0.5)
-    value = 2.0 * (middle - 0.25 * (left - right) * shift)
+    value = 2.0 * unit * (middle - 0.25 * (left - right) * shift)
     return value, (first + j + shift) * 2.0 * np.pi / ANGLES
 
 
@@ -210,8 +240,10 @@ def _sum_shells(pattern, template, sign, shells, both):
         for k in range(len(ORDERS)):
             r = real + _at(k)
             i, r2, i2 = r + orders, r + following, r + following + orders
-            a, b, c, d = pattern[r], pattern[i], template[r], sign * template[i]
-            e, f, g, h = pattern[r2], pattern[i2], one * template[r2], counted * template[i2]
+            a, b = pattern[r], pattern[i]
+            c, d = np.float32(template[r]), sign * np.float32(template[i])
+            e, f = pattern[r2], pattern[i2]
+            g, h = one * np.float32(template[r2]), counted * np.float32(template[i2])
             x = both[_at(k)] + ((a * c + b * d) + (e * g + f * h))
             y = both[_at(k) + orders] + ((b * c - a * d) + (f * g - e * h))
             both[_at(k)] = x

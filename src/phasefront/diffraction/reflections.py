@@ -23,7 +23,9 @@ class ReflectionTable:
     """Reflections of all phases, one after the other."""
 
     first: np.ndarray  # (phases + 1,)
-    rows: np.ndarray  # (5, n): g (3) in the crystal's axes and |g| in 1/angstrom, and |F|
+    # (5, n): g (3) in the crystal's axes and |g| in 1/angstrom, and |F|; a phase's second half are
+    # Friedel's mates of the first.
+    rows: np.ndarray
 
     @property
     def g(self) -> np.ndarray:
@@ -39,9 +41,15 @@ def reflection_table(crystals: Sequence[Crystal], *, max_radius: float) -> Refle
         _, q, intensity = crystal.reflections(1.0 / (1.02 * max_radius))
         amplitude = np.sqrt(intensity)
         rows = np.vstack([q.T, np.linalg.norm(q, axis=1), amplitude])
-        columns.append(rows[:, amplitude > WEAKEST * amplitude.max()])
+        # One of Friedel's mates, then the other: by the first component that is not 0.
+        one = np.sign(q) @ [9, 3, 1] > 0
+        half = rows[:, one & (amplitude > WEAKEST * amplitude.max())]
+        mates = half * np.array([-1, -1, -1, 1, 1])[:, None]
+        columns.append(np.hstack([half, mates]))
         first.append(first[-1] + columns[-1].shape[1])
-    return ReflectionTable(np.array(first), np.concatenate(columns, axis=1))
+    # Each component in one piece: kernels run over thousands of reflections.
+    rows = np.ascontiguousarray(np.concatenate(columns, axis=1))
+    return ReflectionTable(np.array(first), rows)
 
 
 def predict_spots(

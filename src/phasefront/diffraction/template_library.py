@@ -18,7 +18,7 @@ from phasefront.diffraction.correlation import (
     find_accelerator,
 )
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.matching_kernels import COARSE_ANGLES, ORDERS, search, transform
+from phasefront.diffraction.matching_kernels import COARSE_ANGLES, ORDERS, pack, search, transform
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.templates import MIN_RADIUS
 
@@ -28,6 +28,7 @@ COARSE_DEG = 5.0
 # Spots count by this power of their intensity. Dynamical intensities follow the kinematic ones
 # loosely: high powers let a few spots decide. Fitted on Bloch-wave patterns.
 TEMPLATE_POWER = 0.25
+_TOGETHER = 64  # templates that are transformed at once: as many as a core's cache holds
 # 1/angstrom, half width of a shell's triangular weight. Chosen; double of it takes 0.2 of the
 # log-probability of the true phase (docs/constants.md).
 _SHELL_STEP = 0.04
@@ -38,7 +39,10 @@ class Library:
     """Templates made ready for matching, those nearest to one coarse template after the other."""
 
     rotation: np.ndarray  # (templates, 4), frame to crystal
-    harmonics: np.ndarray  # (templates, shells, 2, harmonics) f4: real and imaginary parts
+    # (templates, shells, 2, harmonics) real and imaginary parts as 8-bit multiples of `unit`: the
+    # search waits for memory. Rounding moves a correlation by some 0.0003.
+    harmonics: np.ndarray
+    unit: np.ndarray  # (templates,) f4
     shells: np.ndarray  # radii, 1/angstrom
     apart: float  # cosine of half the angle within which orientations are one match
     symmetry: np.ndarray  # (operations, 4), phase by phase
@@ -55,13 +59,18 @@ class Library:
         spots = Spots.of(templates)
         shells = np.arange(MIN_RADIUS, templates.attrs["max_radius"] + _SHELL_STEP, _SHELL_STEP)
         number = len(spots.numbers)
-        harmonics = np.zeros((number, len(shells), 2, len(ORDERS)), dtype=np.float32)
+        shape = (len(shells), 2, len(ORDERS))
+        packed, unit = np.empty((number, *shape), np.int8), np.empty(number, np.float32)
         amplitude = spots.intensity**TEMPLATE_POWER
 
         def work(begin: int, end: int) -> None:
-            own = np.arange(begin, end)
-            out = harmonics[begin:end]
-            transform(spots.offset, spots.qx, spots.qy, amplitude, own, shells, out)
+            room = np.empty((_TOGETHER, *shape), dtype=np.float32)
+            for first in range(begin, end, _TOGETHER):
+                own = np.arange(first, min(first + _TOGETHER, end))
+                harmonics = room[: len(own)]
+                harmonics[:] = 0.0
+                transform(spots.offset, spots.qx, spots.qy, amplitude, own, shells, harmonics)
+                pack(harmonics, packed[own[0] : own[-1] + 1], unit[own[0] : own[-1] + 1])
 
         share_out(work, number)
         rotation = templates["rotation"].values.astype(float)
@@ -77,13 +86,13 @@ class Library:
             count.append(np.bincount(nearest, minlength=len(chosen)))
             coarse.append(own[chosen])
             coarse_edge.append(coarse_edge[-1] + len(chosen))
-        lower = harmonics[np.concatenate(coarse)][..., COARSE_ORDERS - 1]
-        near = np.concatenate(near)
+        near, coarse = np.concatenate(near), np.concatenate(coarse)
+        lower = packed[coarse][..., COARSE_ORDERS - 1] * unit[coarse, None, None, None]
         real, imaginary = np.ascontiguousarray(lower.transpose(2, 3, 1, 0))
         step = np.deg2rad(templates.attrs["resolution_deg"])
         operations = [crystal.symmetry for crystal in crystals]
         return cls(
-            rotation[near], harmonics[near], shells, np.cos(0.75 * step),
+            rotation[near], packed[near], unit[near], shells, np.cos(0.75 * step),
             np.concatenate(operations), np.cumsum([0, *map(len, operations)]),
             np.array(coarse_edge), np.cumsum([0, *np.concatenate(count)]), real, imaginary,
         )  # fmt: skip
@@ -121,7 +130,7 @@ class Library:
         shape = (len(harmonics), self.phases, n_best)
         quaternions, scores = np.full((*shape, 4), np.nan), np.full(shape, np.nan)
         search(
-            harmonics, score, angle, self.rotation, self.harmonics, self.coarse_edge,
+            harmonics, score, angle, self.rotation, self.harmonics, self.unit, self.coarse_edge,
             self.near_edge, self.symmetry, self.symmetry_edge, self.apart, quaternions, scores,
         )  # fmt: skip
         return quaternions, scores

@@ -120,7 +120,9 @@ def _find_all(
 def _find_in_pattern(qx, qy, intensity, known, phase, promised, share, radius, room):
     """Fill rows (x, y, counts of each phase) of `room`, strongest first; returns their number."""
     phases = len(known)
-    x, y = promised[:, 0], promised[:, 1]
+    # Copies in one piece, and room for indices.
+    x, y = promised[:, 0].copy(), promised[:, 1].copy()
+    near = np.empty(len(x) + 1, np.int64)
     counts = _counts(qx, qy, intensity, phases, phase, x, y, share, radius)
     strongest = np.zeros(phases)
     for i in range(len(x)):
@@ -135,11 +137,15 @@ def _find_in_pattern(qx, qy, intensity, known, phase, promised, share, radius, r
             continue
         room[kept] = 0.0
         room[kept, 0], room[kept, 1] = x[i], y[i]
+        # A neighbour's light falls into the aperture too, the less the farther it is. Written
+        # always and counted or not, so that the loop needs no branch.
+        number = 0
         for j in range(len(x)):
-            # A neighbour's light falls into the aperture too, the less the farther it is.
+            near[number] = j
+            number += (x[i] - x[j]) ** 2 + (y[i] - y[j]) ** 2 < 4 * radius * radius
+        for j in near[:number]:
             square = (x[i] - x[j]) ** 2 + (y[i] - y[j]) ** 2
-            if square < 4 * radius * radius:
-                room[kept, 2 + phase[j]] += counts[j] * math.exp(-2 * square / radius**2)
+            room[kept, 2 + phase[j]] += counts[j] * math.exp(-2 * square / radius**2)
         least, most = np.inf, 0.0
         for p in range(phases):
             if known[p]:
@@ -156,6 +162,17 @@ def _near(x, y, others_x, others_y, radius):
     return False
 
 
+@numba.njit(cache=True, fastmath=_EXACT)
+def _largest_near(x, y, share, here_x, here_y, most):
+    """Largest share of the places whose squared distance is below `most`; 0 without any."""
+    largest = 0.0
+    for i in range(len(x)):
+        square = (x[i] - here_x) ** 2 + (y[i] - here_y) ** 2
+        value = share[i] if square < most else 0.0
+        largest = value if value > largest else largest
+    return largest
+
+
 @numba.njit(cache=True)
 def _counts(qx, qy, intensity, phases, phase, x, y, share, radius):
     """Counts of the reflections promised: their shares of what makes up for the spots near them."""
@@ -167,10 +184,9 @@ def _counts(qx, qy, intensity, phases, phase, x, y, share, radius):
             end += 1
         found, promised = 0.0, 0.0
         for spot in range(len(qx)):
-            near = 0.0
-            for i in range(begin, end):
-                if (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2 < radius * radius:
-                    near = max(near, share[i])
+            near = _largest_near(
+                x[begin:end], y[begin:end], share[begin:end], qx[spot], qy[spot], radius * radius
+            )
             promised += near
             found += intensity[spot] if near > 0 else 0.0
         counts[begin:end] *= found / promised if promised > 0 else 0.0

@@ -53,6 +53,7 @@ _APART = 8  # cells between two that are counted one after the other
 _GAUSSIAN_ABOVE = 1e4  # electrons under the filter; above, Poisson is Gaussian
 _CANDIDATE = 0.75  # of the threshold, for maxima on the grid, before the exact height is known
 _EXACT = {"nsz", "reassoc"}  # for sums that are the same in any order
+_LANES = 16  # numbers that a processor treats at once, or a multiple of that
 _PAIR = 4096.0  # counts of two kinds in one number: more than a tile has cells in a column
 # Indices that are not negative: none need be looked for that count from the end.
 _at = np.uint64
@@ -919,7 +920,7 @@ def _collect(rows, filtered, background, variance, noise, gain, skew, valid, out
     area = math.pi * spot_radius**2  # 4 pi sigma^2, independent pixels under the filter
     nearest = (beam_radius + sigma) ** 2
     response = filtered - background
-    room = patch_room(sigma)
+    room, work, every = patch_room(sigma), filter_room(sigma), _all_of(valid.ravel())
     found = 0
     for cell in _standing(response, variance, noise, outside, _CANDIDATE * threshold):
         j, i = cell // response.shape[1], cell % response.shape[1]
@@ -928,8 +929,8 @@ def _collect(rows, filtered, background, variance, noise, gain, skew, valid, out
             continue
         local = float(variance[j, i] * noise[j, i])
         back, slope_y, slope_x = _plane(background, outside, j, i, step)
-        whole = fill_patch(rows, valid, reach, y, x, back, slope_y, slope_x, room)
-        down, across, height = locate(room, whole, sigma)
+        whole = fill_patch(rows, valid, every, reach, y, x, back, slope_y, slope_x, room)
+        down, across, height = locate(room, whole, sigma, work)
         py, px = y + down, x + across
         if not _inside(py, px, valid.shape, y, x, sigma, spot_radius):
             continue
@@ -945,19 +946,48 @@ def _collect(rows, filtered, background, variance, noise, gain, skew, valid, out
 
 
 @njit(cache=True)
+def _all_of(flags):
+    number = np.int32(0)
+    for i in range(flags.size):
+        number += np.int32(flags[i])
+    return number == flags.size
+
+
+@njit(cache=True)
 def _standing(response, variance, noise, outside, candidate):
-    """Cells that stand out of their noise by `candidate` standard deviations."""
+    """Cells that stand out of their noise by `candidate` standard deviations, and have no higher
+    neighbour or lie on the edge."""
     squared = np.float32(candidate**2)
     high, scatter, share, chosen = (
         response.ravel(), variance.ravel(), noise.ravel(), outside.ravel()
     )  # fmt: skip
+    excess = np.empty(high.size, np.float32)
+    for i in range(high.size):
+        strong = high[i] * high[i] - squared * (scatter[i] * share[i])
+        excess[i] = strong if chosen[i] & (high[i] > np.float32(0)) else np.float32(-1)
+    # Cells with a higher neighbour are left out by rows; those on the edge come later.
+    columns, rows = response.shape[1], response.shape[0]
+    for j in range(1, rows - 1):
+        own = j * columns + 1
+        _drop_lower(high[own - columns - 1 :], high[own - 1 :], high[own + columns - 1 :],
+                    excess[own : own + columns - 2])  # fmt: skip
     # Written always and counted or not, so that the loop needs no branch.
     cells, n = np.empty(high.size + 1, np.int32), 0
     for i in range(high.size):
-        cells[n] = i
-        least = squared * (scatter[i] * share[i])
-        n += chosen[i] & (high[i] > 0) & (high[i] * high[i] >= least)
+        cells[_at(n)] = i
+        n += excess[i] >= np.float32(0)
     return cells[:n]
+
+
+@njit(cache=True)
+def _drop_lower(up, here, down, excess):
+    """Make negative what belongs to a cell with a higher neighbour, of three rows that begin one
+    cell further left."""
+    for i in range(excess.size):
+        a, b, c = _at(i), _at(i) + _at(1), _at(i) + _at(2)
+        most = max(max(max(up[a], up[b]), max(up[c], here[a])), here[c])
+        most = max(most, max(max(down[a], down[b]), down[c]))
+        excess[i] = excess[i] if here[b] >= most else np.float32(-1)
 
 
 @njit(cache=True)
@@ -997,28 +1027,32 @@ def _plane(background, outside, j, i, step):
 @njit(cache=True)
 def patch_room(sigma):
     """Room for a spot's surroundings, to be filled by `fill_patch`: counts above the background,
-    and 1 where a pixel can be used."""
+    and 1 where a pixel can be used; right of them and below zeros, for `locate`."""
     half = math.ceil(REACH * sigma) + math.ceil(2 * sigma)
-    return np.zeros((2, 2 * half + 1, 2 * half + 1))
+    return np.zeros((2, 2 * half + 4, 2 * half + 1 + _LANES), np.float32)
 
 
 @njit(cache=True)
-def fill_patch(rows, valid, reach, y, x, back, slope_y, slope_x, room):
+def fill_patch(rows, valid, every, reach, y, x, back, slope_y, slope_x, room):
     """Fill `room` with what lies about pixel (y, x), less a plane, 0 where nothing can be used;
-    whether all can. If so, the ones are not filled in."""
-    side, step = room.shape[1], rows.shape[0]
+    whether all can. If so, the ones are not filled in. `every`: all pixels of the camera can."""
+    side, pitch, step = room.shape[1] - 3, room.shape[2], rows.shape[0]
     half = side // 2
     around = (reach + step - 1) // step
     first, last = max(x - half, 0), min(x + half + 1, valid.shape[1])
-    known = 0
+    known, slope = 0, np.float32(slope_x)
     counts, usable, into = rows.ravel(), valid.ravel(), room.ravel()
     for v in range(max(y - half, 0), min(y + half + 1, valid.shape[0])):
         row = _at((v % step * rows.shape[1] + around + v // step) * rows.shape[2] + reach + first)
-        own, to = _at(v * valid.shape[1] + first), _at((v - y + half) * side + first - x + half)
-        flat = back + slope_y * (v - y) + slope_x * (first - x)
+        own, to = _at(v * valid.shape[1] + first), _at((v - y + half) * pitch + first - x + half)
+        flat = np.float32(back + slope_y * (v - y) + slope_x * (first - x))
+        for k in range(last - first):
+            into[to + _at(k)] = counts[row + _at(k)] - (flat + slope * np.float32(k))
+        if every:
+            known += last - first
+            continue
         for k in range(last - first):
             known += usable[own + _at(k)]
-            into[to + _at(k)] = counts[row + _at(k)] - (flat + slope_x * k)
     if known == side * side:
         return True
     for v in range(y - half, y + half + 1):
@@ -1031,64 +1065,100 @@ def fill_patch(rows, valid, reach, y, x, back, slope_y, slope_x, room):
 
 
 @njit(cache=True)
-def locate(room, whole, sigma):
+def locate(room, whole, sigma, work):
     """Maximum of the Gaussian filter's response, from the middle of a filled patch, and its height:
     fixed point of weighted centroids.
 
     For a spot as wide as the filter each centroid goes half the way, so steps are doubled. One that
-    leaves the patch is not followed. `whole`: all of the patch can be used.
+    leaves the patch is not followed. `whole`: all of the patch can be used; `work`: see
+    `filter_room`.
     """
-    half, reach = room.shape[1] // 2, math.ceil(REACH * sigma)
-    down, across = np.empty(2 * reach + 1), np.empty(2 * reach + 1)
-    moment, counts = np.empty(2 * reach + 1), room.ravel()
+    half, reach = (room.shape[1] - 3) // 2, math.ceil(REACH * sigma)
+    width = 2 * reach + 1
+    # Columns are summed up first, several at once, and past the filter's edge with weights of 0.
+    down, arm, across = work[0], work[1], work[2]
+    moment, of_columns, of_moments = work[3], work[4], work[5]
+    counts = room.ravel()
+    shrink = math.exp(-1 / sigma**2)
     py, px, height = 0.0, 0.0, 0.0
     for _ in range(8):
         v0, u0 = round(py) - reach, round(px) - reach
         if max(abs(v0 + reach), abs(u0 + reach)) + reach > half:
             break
-        of_rows = _gaussian(v0 - py, sigma, down)
-        of_columns = _gaussian(u0 - px, sigma, across)
-        for k in range(moment.size):
-            moment[k] = across[k] * (u0 + k - px)
-        total, sum_y, sum_x = 0.0, 0.0, 0.0
-        for v in range(down.size):
-            row, row_x = 0.0, 0.0
-            first = _at((half + v0 + v) * room.shape[2] + half + u0)
-            for u in range(across.size):
-                count = counts[first + _at(u)]
-                row += across[u] * count
-                row_x += moment[u] * count
-            total += down[v] * row
-            sum_y += down[v] * (v0 + v - py) * row
-            sum_x += down[v] * row_x
+        weights = _gaussian(v0 - py, sigma, shrink, width, down)
+        weights *= _gaussian(u0 - px, sigma, shrink, width, across)
+        for k in range(width):
+            moment[k] = across[k] * np.float32(u0 + k - px)
+            arm[k] = down[k] * np.float32(v0 + k - py)
+        first = (half + v0) * room.shape[2] + half + u0
+        _sum_columns(counts, first, room.shape[2], width, down, arm, of_columns, of_moments)
+        total, sum_x, sum_y = _three_sums(of_columns, of_moments, across, moment)
         if total <= 0:
             return py, px, 0.0
-        weights = of_rows * of_columns
         if not whole:
             weights = 0.0
-            for v in range(down.size):
-                for u in range(across.size):
+            for v in range(width):
+                for u in range(width):
                     weights += down[v] * across[u] * room[1, half + v0 + v, half + u0 + u]
         height = total / weights
         move_y, move_x = 2 * sum_y / total, 2 * sum_x / total
         length = math.sqrt(move_y**2 + move_x**2)
-        if length < 0.003:
-            break
-        shorten = min(1.0, sigma / length)
+        shorten = min(1.0, sigma / max(length, 1e-30))
         py += shorten * move_y
         px += shorten * move_x
+        # The next step would be a third of it or less.
+        if length < 0.01:
+            break
     return py, px, height
 
 
 @njit(cache=True)
-def _gaussian(first, sigma, out):
+def filter_room(sigma):
+    """Room for `locate`: rows of the filter's weights and of sums, and zeros after them."""
+    width = 2 * math.ceil(REACH * sigma) + 1
+    return np.zeros((6, (width + _LANES - 1) // _LANES * _LANES), np.float32)
+
+
+@njit(cache=True)
+def _sum_columns(counts, first, pitch, rows, down, arm, above, moments):
+    """Fill sums down columns from `first` on with the weights `down`, and with the weights `arm`,
+    of some rows and up to three more, whose weights are 0."""
+    above[:] = 0.0
+    moments[:] = 0.0
+    for v in range(0, rows, 4):
+        a = _at(first + v * pitch)
+        b, c, d = a + _at(pitch), a + _at(2 * pitch), a + _at(3 * pitch)
+        w0, w1, w2, w3 = down[v], down[v + 1], down[v + 2], down[v + 3]
+        m0, m1, m2, m3 = arm[v], arm[v + 1], arm[v + 2], arm[v + 3]
+        for u in range(above.size):
+            p, q, r, s = (
+                counts[a + _at(u)],
+                counts[b + _at(u)],
+                counts[c + _at(u)],
+                counts[d + _at(u)],
+            )
+            above[u] += (w0 * p + w1 * q) + (w2 * r + w3 * s)
+            moments[u] += (m0 * p + m1 * q) + (m2 * r + m3 * s)
+
+
+@njit(cache=True, fastmath=_EXACT)
+def _three_sums(above, moments, across, arm):
+    total, sum_x, sum_y = np.float32(0), np.float32(0), np.float32(0)
+    for u in range(above.size):
+        total += above[u] * across[u]
+        sum_x += above[u] * arm[u]
+        sum_y += moments[u] * across[u]
+    return float(total), float(sum_x), float(sum_y)
+
+
+@njit(cache=True)
+def _gaussian(first, sigma, shrink, number, out):
     """Fill a Gaussian at `first` and the places one, two, ... pixels on, and return its sum; by
-    products, not exponentials."""
+    products, not exponentials. `shrink` is exp(-1 / sigma^2)."""
     value = math.exp(-0.5 * (first / sigma) ** 2)
     ratio = math.exp(-(first + 0.5) / sigma**2)
-    shrink = math.exp(-1 / sigma**2)
     total = 0.0
-    for k in range(out.size):
+    for k in range(number):
         out[k] = value
         total += value
         value *= ratio
@@ -1104,7 +1174,7 @@ def _integrate(room, whole, down, across, back, spot_radius, pixel_variance, gai
     The variance adds the background's noise, the error of its level in the frame, and the spot's
     own counting noise.
     """
-    half, radius = room.shape[1] // 2, 1.25 * spot_radius
+    half, radius = (room.shape[1] - 3) // 2, 1.25 * spot_radius
     reach = math.ceil(radius)
     total, pixels = 0.0, 0.0
     for v in range(round(down) - reach, round(down) + reach + 1):
