@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from benchmarks import insitu_fronts
 from phasefront.report.wording import markdown_table
 
 STUDY = Path(__file__).resolve().parents[2] / "results/bench/insitu.json"
@@ -17,7 +18,8 @@ _ROWS = (
 def page() -> str:
     """The page, from what `make series` wrote."""
     study = json.loads(STUDY.read_text(encoding="utf-8"))
-    fronts, sure, offsets = study["fronts"], study["sureness"], study["offsets"]
+    fronts = insitu_fronts.judged([study[name] for name in insitu_fronts.PIECES if name in study])
+    sure, offsets = study["sureness"], study["offsets"]
     registered, born = fronts["registration_px"], fronts["nucleation"]
     return f"""# In situ series: the same grains, scan after scan
 

@@ -251,6 +251,24 @@ def test_pulses_tell_a_wrong_offset(wrong):
     assert agrees == (wrong == 0.0)
 
 
+def test_a_fit_of_an_offset_goes_down_its_own_slope():
+    """Where readings lie beside their places, too."""
+    grains, _, log_time, passed = pulsed(0.0)
+    rng = np.random.default_rng(4)
+    found, place = grains[0]
+    aside = [rng.uniform(-0.5, 0.5, (36, 1, 2)) for _ in range(2)]
+    grain = offset._Grain.of(found._replace(after_aside=aside[0], before_aside=aside[1]), place)
+    low, high = (np.interp(ends, log_time, passed) for ends in (grain.after, grain.before))
+    low, high = np.where(grain.after < 0, -np.inf, low), np.where(grain.before > 1e9, np.inf, high)
+    at = np.array([0.2, 0.08, 0.05, np.log(0.05)])
+    value, slope = grain._against(at, low, high)
+    numeric = [
+        (grain._against(at + step, low, high)[0] - grain._against(at - step, low, high)[0]) / 2e-6
+        for step in 1e-6 * np.eye(4)
+    ]
+    assert np.isfinite(value) and slope == pytest.approx(numeric, rel=1e-4, abs=1e-4)
+
+
 def test_pulses_that_are_alike_leave_a_whole_period_open():
     found = offset.ask_offset(*pulsed(0.0, alike=True))
     assert found.interval[1] <= 0 <= found.interval[2]

@@ -155,11 +155,12 @@ def _front(
     """The front of one grain, whose places are `own`; lengths in positions."""
     whole, own = own, own[:: max(1, -(-len(own) // _FITTED))]
     y, x = seen.y[own], seen.x[own]
+    read, places = seen.read[own], np.stack([y, x], axis=1)[:, None]
 
     def lawful(clock: np.ndarray, law: fronts.Law = "steady") -> _Lawful:
         courses = fronts.courses(
             chain, seen.content[own], seen.stderr[own], clock[own], onward=current.onward
-        )
+        ).read_aside(read - places)
         return _Lawful(fronts.fit(courses, y, x, law=law, seed=seed), courses, clock)
 
     laws = [lawful(seen.time), lawful(seen.time, "parabolic")]
@@ -182,12 +183,14 @@ def _front(
     elif current.one_way:
         advance = laws[_BY_CHARGE].front.speed
     best = laws[taken]
+    deeper = ndimage.map_coordinates(depth, np.moveaxis(read, 2, 0), order=1, mode="nearest")
+    of_depth = best.courses.read_aside((deeper - depth[y, x][:, None])[..., None])
     return {
         "entry": front.entry,
         "log_evidence_law": np.append(evidence, [np.nan] * (len(LAWS) - len(laws))),
         "log_evidence_way": [
             best.log_evidence,
-            fronts.log_evidence(best.courses, depth[y, x][:, None], seed=seed),
+            fronts.log_evidence(of_depth, depth[y, x][:, None], seed=seed),
             fronts.log_evidence(best.courses, np.zeros((len(own), 0)), seed=seed),
         ],
         **named_ends("begin", np.array([begin[0], begins[:, 1].min(), begins[:, 2].max()])),
