@@ -36,11 +36,11 @@ LONG = Pulses(
     started="2025-07-14T09:00:00+02:00", current_ma=0.02, pulses=6, pulse_s=900, pause_s=450,
     before_s=5400, after_s=5400,
 )  # fmt: skip
-# Grains of which causes are asked and the side of their scans, which have a few positions each, how
-# many these are, and what is added to the seeds of controls.
-_POPULATIONS, _FEW_SCANS, _ELSEWHERE = {6: 32, 12: 45, 24: 64}, 12, 500
-# Drawn series of each kind.
-_DRAWN = 200
+# Grains of which causes are asked, the side of their scans, how many these are, and what is added
+# to the seeds of controls.
+_GRAINS, _SIDE, _FEW_SCANS, _ELSEWHERE = 6, 32, 12, 500
+# Grains of drawn series, and how many of each kind.
+_DRAWN_GRAINS, _DRAWN = (6, 12, 24), 200
 # Of the log, before the first scan and after the last, s.
 _MARGIN_S = 4200.0
 
@@ -125,35 +125,33 @@ def causes(seeds: range) -> list[dict]:
     Controls are other regions of as many grains, scanned as often without current. Beside them, of
     series that are drawn: grains convert wholly, at random doses, one after another.
     """
-    rows = []
-    for grains, side in _POPULATIONS.items():
-        told: dict[str, list[str]] = {}
-        for seed in seeds:
-            for name, asked in (("beam", BEAM), ("charge", CHARGING)):
-                own = _conversions(asked, seed, grains, side)
-                other = BEAM if asked is BEAM else STATIC
-                control = _conversions(other, seed + _ELSEWHERE, grains, side)
-                control["charge"][:] = 0.0
-                control.attrs["flow"] = "none"
-                told.setdefault(f"{name}, no control", []).append(attribute("s", {"s": own}))
-                both = attribute("s", {"s": own, "c": control})
-                told.setdefault(f"{name}, a control", []).append(both)
+    told: dict[str, list] = {}
+    for seed in seeds:
+        for name, asked in (("beam", BEAM), ("charge", CHARGING)):
+            own = _conversions(asked, seed)
+            other = BEAM if asked is BEAM else STATIC
+            control = _conversions(other, seed + _ELSEWHERE)
+            control["charge"][:] = 0.0
+            control.attrs["flow"] = "none"
+            told.setdefault(f"{name}, no control", []).append(attribute("s", {"s": own}))
+            both = attribute("s", {"s": own, "c": control})
+            told.setdefault(f"{name}, a control", []).append(both)
+    rows = [(_GRAINS, name, found) for name, found in told.items()]
+    for grains in _DRAWN_GRAINS:
         for name, by_beam in (("beam", 1.0), ("both", 0.5), ("charge", 0.0)):
             rng = np.random.default_rng([seeds[0], grains])
-            told[f"{name}, a control, drawn"] = [
-                attribute("s", _drawn_series(rng, grains, by_beam)) for _ in range(_DRAWN)
-            ]
-        rows += [
-            {"grains": grains, "cause": name, "told": Counter(one.verdict for one in found)}
-            for name, found in told.items()
-        ]
-    return rows
+            drawn = [attribute("s", _drawn_series(rng, grains, by_beam)) for _ in range(_DRAWN)]
+            rows.append((grains, f"{name}, a control, drawn", drawn))
+    return [
+        {"grains": grains, "cause": name, "told": Counter(one.verdict for one in found)}
+        for grains, name, found in rows
+    ]
 
 
-def _conversions(asked: VirtualSeries, seed: int, grains: int, side: int) -> xr.Dataset:
+def _conversions(asked: VirtualSeries, seed: int) -> xr.Dataset:
     """What `attribute` reads of a SERIES, of a made series that is not followed further."""
-    asked = asked.model_copy(update={"grains": grains})
-    world = insitu_world.make(asked, seed, shape=(side, side), scans=_FEW_SCANS)
+    asked = asked.model_copy(update={"grains": _GRAINS})
+    world = insitu_world.make(asked, seed, shape=(_SIDE, _SIDE), scans=_FEW_SCANS)
     alignment = aligned.align_series("virtual", world.scans, world.grains, SYMMETRY)
     seen = aligned.see(alignment, world.phases, world.grains, world.times, (0, 1))
     free = Gaps.open(_FEW_SCANS - 1)

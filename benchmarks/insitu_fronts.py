@@ -61,8 +61,9 @@ def registration_errors(world: World, alignment: xr.Dataset) -> list[float]:
 def grain_errors(world: World, found: xr.Dataset) -> list[dict]:
     """Of each grain: what was found beside what is true, with intervals.
 
-    `begin` stands beside when the front's band reaches the first place of the grain that is shown,
-    `nucleation` is the same time beside when it reaches the grain itself, seen or not.
+    `begin` stands beside when the front's band reaches the grain itself where it is said to be seen
+    to begin, and elsewhere the first place of it that is shown; `nucleation` is the same time
+    beside when it reaches the grain itself, seen or not.
     """
     truth, label = world.truth, found["label"].to_numpy()
     of_first = np.where(label >= 0, world.truth["label"].to_numpy()[0], -1)
@@ -82,7 +83,7 @@ def grain_errors(world: World, found: xr.Dataset) -> list[dict]:
         for name, of, value in (
             ("speed", "speed", true["speed_under_current"]),
             ("direction", "direction", true["normal"]),
-            ("begin", "begin", shown), ("nucleation", "begin", whole),
+            ("begin", "begin", whole if row["seen"] else shown), ("nucleation", "begin", whole),
         ):  # fmt: skip
             told = [float(found[f"{of}{end}"][grain]) for end in ("", "_low", "_high")]
             known = np.isfinite([*told, float(value)]).all()

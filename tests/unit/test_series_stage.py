@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks import insitu, insitu_world
+from benchmarks import insitu, insitu_fronts, insitu_world
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.core.tables import write as write_table
@@ -47,7 +47,7 @@ def test_both_files_can_be_written_and_read(followed, tmp_path):
 
 
 def test_scans_lie_where_they_lie(world, followed):
-    assert max(insitu.registration_errors(world, followed[0])) < 0.3
+    assert max(insitu_fronts.registration_errors(world, followed[0])) < 0.3
     assert (followed[0]["problem"] == "").all()
     np.testing.assert_allclose(
         followed[0]["turn"], world.truth["rotation"] - world.truth["rotation"][0], atol=1.0
@@ -55,7 +55,7 @@ def test_scans_lie_where_they_lie(world, followed):
 
 
 def test_grains_convert_when_and_as_they_do(world, followed):
-    rows = insitu.grain_errors(world, followed[1])
+    rows = insitu_fronts.grain_errors(world, followed[1])
     assert [row["converts"] for row in rows] == [row["course"] != "still" for row in rows]
     for row in rows:
         if row["course"] == "still":
