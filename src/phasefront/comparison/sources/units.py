@@ -7,7 +7,7 @@ import xarray as xr
 from scipy import ndimage
 
 from phasefront.layouts.registration import ACCEPTED
-from phasefront.registration.result import placements
+from phasefront.registration.placement import Placement
 
 # Fewer told positions may be specks of noise beside a grain. Chosen.
 _FEWEST_TOLD = 5
@@ -92,7 +92,7 @@ def _grains(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Grain of the scan at the pixels of a map (y, x), -1 for none, and of each grain the number of
     the agglomerate that it is of: of grains that touch."""
-    best, _ = placements(registration)
+    best = Placement(*(registration[name].to_numpy() for name in ("row_start", "column_step")))
     place = best.positions(shape[1]) / float(registration.attrs["scan_step_nm"])
     found = ndimage.map_coordinates(
         label, np.moveaxis(place, -1, 0), order=0, mode="constant", cval=-1
