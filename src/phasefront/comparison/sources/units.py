@@ -52,7 +52,8 @@ def mapped_units(
         noun = "grain"
         number, touching = _grains(registration, label, value.shape)
     else:
-        number = ndimage.label(told, _TOUCHING)[0] - 1
+        # A middle that is too dense to be told is of its region.
+        number = ndimage.label(ndimage.binary_fill_holes(told), _TOUCHING)[0] - 1
         noun, touching = "region", np.arange(number.max() + 1)
     weight = _weights(thick, told)
     units, columns = [], []
