@@ -14,18 +14,14 @@ from time import perf_counter
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import map_coordinates
 
-from benchmarks import insitu_world, parts
-from benchmarks.insitu_world import PULSES, World
+from benchmarks import insitu_fronts, insitu_world, parts
+from benchmarks.insitu_world import World
 from phasefront.diffraction.crystals import laue_rotations
 from phasefront.experiment.settings.virtual_series import Pulses, VirtualBeam, VirtualSeries
 from phasefront.series import aligned, histories, tracking
 from phasefront.series.attribution import attribute
 from phasefront.series.histories import Gaps
-from phasefront.series.wording import likeliest
-from phasefront.virtual.insitu.clock import time_of_charge
-from phasefront.virtual.insitu.fronts import Straight
 
 OUT = Path(__file__).resolve().parents[1] / "results" / "bench" / "insitu.json"
 SEED = 20261129
@@ -40,13 +36,11 @@ LONG = Pulses(
     started="2025-07-14T09:00:00+02:00", current_ma=0.02, pulses=6, pulse_s=900, pause_s=450,
     before_s=5400, after_s=5400,
 )  # fmt: skip
-# Grains of which causes are asked and the side of their scans, which have a few positions each, how
-# many these are, and what is added to the seeds of controls.
-_POPULATIONS, _FEW_SCANS, _ELSEWHERE = {6: 32, 12: 45, 24: 64}, 12, 500
-# Drawn series of each kind.
-_DRAWN = 200
-# What a beginning may be off by: a scan's row takes 4 s, and the clocks err by 10 s.
-ALLOWED_S = 14.0
+# Grains of which causes are asked, the side of their scans, how many these are, and what is added
+# to the seeds of controls.
+_GRAINS, _SIDE, _FEW_SCANS, _ELSEWHERE = 6, 32, 12, 500
+# Grains of drawn series, and how many of each kind.
+_DRAWN_GRAINS, _DRAWN = (6, 12, 24), 200
 # Of the log, before the first scan and after the last, s.
 _MARGIN_S = 4200.0
 
@@ -66,132 +60,17 @@ def follow(world: World, seed: int) -> tuple[xr.Dataset, xr.Dataset]:
 
 
 def fronts(seeds: range) -> dict:
-    """Fronts, nucleation and registration of series of twenty scans."""
-    rows, registered, seconds, overlaps = [], [], [], []
+    """What `insitu_fronts.judged` takes of series of twenty scans."""
+    found = {"seconds": [], "registered": [], "rows": [], "populations": []}
     for seed in seeds:
         world = insitu_world.make(CHARGING, seed)
         begun = perf_counter()
-        alignment, found = follow(world, seed)
-        seconds.append(perf_counter() - begun)
-        registered += registration_errors(world, alignment)
-        rows += grain_errors(world, found)
-        overlaps.append(found.attrs["population"].split(":")[0])
-    straight = [row for row in rows if row["course"] == "straight" and row["direction"] is not None]
-    still = [row for row in rows if row["course"] == "still"]
-    return {
-        "series": len(seeds), "seconds": round(float(np.median(seconds)), 1),
-        "straight": len(straight), "still": len(still),
-        "missed": sum(row["course"] != "still" and not row["converts"] for row in rows),
-        "still_converts": sum(row["converts"] for row in still),
-        "registration_px": _spread(registered),
-        "speed": _judged(straight, "speed"), "direction": _judged(straight, "direction"),
-        "begin": _judged(straight, "begin"), "nucleation": _nucleation(straight),
-        "populations": overlaps,
-        "laws": Counter(row["law"] for row in straight),
-        "ways": Counter(row["way"] for row in straight), "rows": rows,
-    }  # fmt: skip
-
-
-def registration_errors(world: World, alignment: xr.Dataset) -> list[float]:
-    """Root mean square error (positions) of where each later scan lies on the first."""
-    truth, shape = world.truth, world.truth["row"].shape[1:]
-    middle = (np.array(shape)[:, None] - 1) / 2
-    grid = np.indices(shape).reshape(2, -1)
-    first = [truth[name].to_numpy()[0] for name in ("row", "column")]
-    errors = []
-    for at in range(1, alignment.sizes["scan"]):
-        one = alignment.isel(scan=at)
-        back = np.linalg.inv(one["matrix"].to_numpy())
-        place = back @ (grid - middle - one["shift"].to_numpy()[:, None]) + middle
-        seen = [map_coordinates(map_, place, order=1, cval=np.nan) for map_ in first]
-        true = [truth[name].to_numpy()[at].ravel() for name in ("row", "column")]
-        errors.append(float(np.sqrt(np.nanmean((np.array(seen) - np.array(true)) ** 2))))
-    return errors
-
-
-def grain_errors(world: World, found: xr.Dataset) -> list[dict]:
-    """Of each grain: what was found beside what is true, with intervals.
-
-    `begin` stands beside when the front's band reaches the first place of the grain that is shown,
-    `nucleation` is the same time beside when it reaches the grain itself, seen or not.
-    """
-    truth, label = world.truth, found["label"].to_numpy()
-    of_first = np.where(label >= 0, world.truth["label"].to_numpy()[0], -1)
-    rows = []
-    for grain in range(found.sizes["grain"]):
-        own = of_first[(label == grain) & (of_first >= 0)]
-        if own.size < 20:
-            continue
-        number = int(np.bincount(own).argmax())
-        true = truth.isel(grain=number)
-        row = {
-            "course": str(true["course"].item()), "converts": bool(found["converts"][grain]),
-            "law": likeliest(found, "law", grain), "way": likeliest(found, "way", grain),
-            "positions": int(found["size"][grain]), "seen": bool(found["begin_seen"][grain]),
-        }  # fmt: skip
-        shown, whole = _begins(world, number, label == grain)
-        for name, of, value in (
-            ("speed", "speed", true["speed_under_current"]),
-            ("direction", "direction", true["normal"]),
-            ("begin", "begin", shown), ("nucleation", "begin", whole),
-        ):  # fmt: skip
-            told = [float(found[f"{of}{end}"][grain]) for end in ("", "_low", "_high")]
-            known = np.isfinite([*told, float(value)]).all()
-            row[name] = [*told, float(value)] if known else None
-        rows.append(row)
-    return rows
-
-
-def _begins(world: World, number: int, shown: np.ndarray) -> tuple[float, float]:
-    """When the band of a straight front reaches the first of the places that the first scan shows
-    of its grain, and the first of the grain's own; s, NaN for another front."""
-    front = world.series.region.fronts[number]
-    if not isinstance(front, Straight):
-        return np.nan, np.nan
-    places = np.array([world.truth[name].to_numpy()[0][shown] for name in ("row", "column")])
-    first = np.array([front.coordinate(*places).min(), front.coordinate(*front.entered)])
-    charge = front.begins + (first - 0.5 * front.width - front.origin) / front.speed
-    shown_at, whole = time_of_charge(world.series.pulses, np.maximum(charge, front.begins))
-    return float(shown_at), float(whole)
-
-
-def _nucleation(straight: list[dict]) -> dict:
-    """How well beginnings are told where they are seen, and whether hidden ones are said to be."""
-    seen = [row for row in straight if row["seen"]]
-    hidden = [row for row in straight if not row["seen"]]
-    before = sum(row["nucleation"][3] <= row["nucleation"][2] for row in hidden)
-    off = np.abs([row["begin"][0] - row["begin"][3] for row in straight])
-    widths = np.array([row["begin"][2] - row["begin"][1] for row in straight])
-    return {
-        "allowed_s": ALLOWED_S, "within_allowed": float((off <= ALLOWED_S).mean()),
-        "within_twice": float((off <= 2 * ALLOWED_S).mean()),
-        "with_a_rest": int((widths > PULSES.pause_s).sum()),
-        "seen": len(seen), "hidden": len(hidden), "hidden_before": before,
-        "of_seen": _judged(seen, "nucleation"),
-    }  # fmt: skip
-
-
-def _judged(rows: list[dict], name: str) -> dict:
-    values = np.array([row[name] for row in rows])
-    off = values[:, :3] - values[:, 3:]
-    if name == "direction":
-        off = (off + 180) % 360 - 180
-    if name == "speed":
-        off = off / values[:, 3:]
-    inside = (off[:, 1] <= 0) & (off[:, 2] >= 0)
-    error = np.abs(off[:, 0])
-    return {
-        "median": float(np.median(error)), "rms": float(np.sqrt((error**2).mean())),
-        "90th": float(np.quantile(error, 0.9)), "bias": float(np.median(off[:, 0])),
-        "coverage": float(inside.mean()), "width": float(np.median(off[:, 2] - off[:, 1])),
-    }  # fmt: skip
-
-
-def _spread(values: list[float]) -> dict:
-    return {
-        "rms": float(np.sqrt(np.mean(np.square(values)))), "worst": float(np.max(values)),
-        "scans": len(values),
-    }  # fmt: skip
+        alignment, series = follow(world, seed)
+        found["seconds"].append(perf_counter() - begun)
+        found["registered"] += insitu_fronts.registration_errors(world, alignment)
+        found["rows"] += insitu_fronts.grain_errors(world, series)
+        found["populations"].append(series.attrs["population"].split(":")[0])
+    return found
 
 
 def sureness(seeds: range) -> dict:
@@ -246,35 +125,33 @@ def causes(seeds: range) -> list[dict]:
     Controls are other regions of as many grains, scanned as often without current. Beside them, of
     series that are drawn: grains convert wholly, at random doses, one after another.
     """
-    rows = []
-    for grains, side in _POPULATIONS.items():
-        told: dict[str, list[str]] = {}
-        for seed in seeds:
-            for name, asked in (("beam", BEAM), ("charge", CHARGING)):
-                own = _conversions(asked, seed, grains, side)
-                other = BEAM if asked is BEAM else STATIC
-                control = _conversions(other, seed + _ELSEWHERE, grains, side)
-                control["charge"][:] = 0.0
-                control.attrs["flow"] = "none"
-                told.setdefault(f"{name}, no control", []).append(attribute("s", {"s": own}))
-                both = attribute("s", {"s": own, "c": control})
-                told.setdefault(f"{name}, a control", []).append(both)
+    told: dict[str, list] = {}
+    for seed in seeds:
+        for name, asked in (("beam", BEAM), ("charge", CHARGING)):
+            own = _conversions(asked, seed)
+            other = BEAM if asked is BEAM else STATIC
+            control = _conversions(other, seed + _ELSEWHERE)
+            control["charge"][:] = 0.0
+            control.attrs["flow"] = "none"
+            told.setdefault(f"{name}, no control", []).append(attribute("s", {"s": own}))
+            both = attribute("s", {"s": own, "c": control})
+            told.setdefault(f"{name}, a control", []).append(both)
+    rows = [(_GRAINS, name, found) for name, found in told.items()]
+    for grains in _DRAWN_GRAINS:
         for name, by_beam in (("beam", 1.0), ("both", 0.5), ("charge", 0.0)):
             rng = np.random.default_rng([seeds[0], grains])
-            told[f"{name}, a control, drawn"] = [
-                attribute("s", _drawn_series(rng, grains, by_beam)) for _ in range(_DRAWN)
-            ]
-        rows += [
-            {"grains": grains, "cause": name, "told": Counter(one.verdict for one in found)}
-            for name, found in told.items()
-        ]
-    return rows
+            drawn = [attribute("s", _drawn_series(rng, grains, by_beam)) for _ in range(_DRAWN)]
+            rows.append((grains, f"{name}, a control, drawn", drawn))
+    return [
+        {"grains": grains, "cause": name, "told": Counter(one.verdict for one in found)}
+        for grains, name, found in rows
+    ]
 
 
-def _conversions(asked: VirtualSeries, seed: int, grains: int, side: int) -> xr.Dataset:
+def _conversions(asked: VirtualSeries, seed: int) -> xr.Dataset:
     """What `attribute` reads of a SERIES, of a made series that is not followed further."""
-    asked = asked.model_copy(update={"grains": grains})
-    world = insitu_world.make(asked, seed, shape=(side, side), scans=_FEW_SCANS)
+    asked = asked.model_copy(update={"grains": _GRAINS})
+    world = insitu_world.make(asked, seed, shape=(_SIDE, _SIDE), scans=_FEW_SCANS)
     alignment = aligned.align_series("virtual", world.scans, world.grains, SYMMETRY)
     seen = aligned.see(alignment, world.phases, world.grains, world.times, (0, 1))
     free = Gaps.open(_FEW_SCANS - 1)
@@ -339,7 +216,11 @@ def _of_offsets(rows: np.ndarray) -> dict:
 
 
 PARTS: dict[str, Callable[[], object]] = {
-    "fronts": lambda: fronts(range(SEED, SEED + 20)),
+    # In pieces of some minutes each.
+    **{
+        name: lambda at=at: fronts(range(SEED + 5 * at, SEED + 5 * at + 5))
+        for at, name in enumerate(insitu_fronts.PIECES)
+    },
     "sureness": lambda: sureness(range(SEED + 20, SEED + 24)),
     "causes": lambda: causes(range(SEED + 40, SEED + 60)),
     "offsets": lambda: offsets(range(SEED + 60, SEED + 64)),

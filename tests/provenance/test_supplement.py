@@ -32,10 +32,13 @@ from phasefront.archive import supplement
 from phasefront.audit.verify import verify
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
+from phasefront.layouts.chemistry import ION_CONTENT
 from phasefront.records.digests import signature
 from phasefront.records.record import record_path
 from phasefront.records.steps import Step
 from phasefront.report import methods, wording
+from phasefront.report.jobs import Jobs
+from phasefront.report.methods_of_sources import tell_comparison
 
 FIND = '''
 """Read the words."""
@@ -475,6 +478,23 @@ def test_methods_claim_only_what_was_there(monkeypatch, rules, said, weight, thi
     assert ("of the volume (thickness being taken" in text) == thickness
     assert ("taken as constant" in text) != thickness
     assert ("GSAS-II 5" in text) == bool(rules)
+
+
+@pytest.mark.parametrize("quantity", [ION_CONTENT, "mean valence"])
+def test_methods_compare_maps_of_ion_content_grain_by_grain(monkeypatch, quantity):
+    made = xr.Dataset(attrs={"quantity": quantity})
+    monkeypatch.setattr(netcdf, "read", lambda *_: made)
+    compared = {"margin": 0.1, "fraction_margin": 0.2}
+    steps = {
+        "count_fractions": [made_by("count_fractions", "s1.nc")],
+        "fit_valence": [made_by("fit_valence", "chemistry/v.nc")],
+        "compare_sources": [made_by("compare_sources", "c.nc", settings=compared)],
+        "tabulate_comparison": [made_by("tabulate_comparison", "c.csv", ion="Na")],
+    }
+    text = tell_comparison(Jobs(steps["compare_sources"], steps))
+    of_content = quantity == ION_CONTENT
+    assert ("by 4D-STEM and chemistry of mapped grains were compared" in text) == of_content
+    assert ("Grains by which maps were laid on scans" in text) == of_content
 
 
 def test_methods_say_that_virtual_data_are_simulated():

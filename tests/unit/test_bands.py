@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phasefront.series import alignment, bands, fronts, histories
-from phasefront.series.grain_fronts import _seen_to_begin
+from phasefront.series.grain_fronts import _at_edge, _Outline
 from phasefront.series.histories import Gaps
 
 SCANS, FIRST, BAND = 16, 400.0, 60.0
@@ -119,13 +119,23 @@ def test_scans_that_lie_badly_on_the_first_widen_its_interval():
     assert shaken.start[1] < FIRST < shaken.start[2]
 
 
+def test_an_edge_lies_anywhere_in_the_step_before_the_first_position():
+    speed = 0.02  # positions a second: 50 s from one to the next
+    found = _at_edge(np.array([1000.0, 999.99, 1000.01]), speed)
+    true = 1000 - 50 * np.linspace(0, 1, 2001)
+    assert found[0] == pytest.approx(true.mean())
+    assert np.mean((true > found[1]) & (true < found[2])) == pytest.approx(0.95, abs=0.001)
+    wide = _at_edge(np.array([1000.0, 970.0, 1060.0]), speed)
+    assert wide - wide[0] == pytest.approx([0, -np.hypot(30, 23.75), np.hypot(60, 23.75)])
+
+
 def test_a_front_is_seen_to_begin_where_bare_support_lies_before_it():
     inside = np.zeros((12, 12), bool)
     inside[3:9, 3:9] = True
     entry = np.array([5.0, 3.0])
-    assert _seen_to_begin(inside, ~inside, entry, 0.0)
+    assert _Outline(inside, ~inside).shows(entry, 0.0)
     covered = ~inside & (np.arange(12) > 2)[None]  # another grain lies at its left
-    assert not _seen_to_begin(inside, covered, entry, 0.0)
+    assert not _Outline(inside, covered).shows(entry, 0.0)
     cut = np.zeros((12, 12), bool)
     cut[3:9, :6] = True
-    assert not _seen_to_begin(cut, ~cut, np.array([5.0, 0.0]), 0.0)
+    assert not _Outline(cut, ~cut).shows(np.array([5.0, 0.0]), 0.0)

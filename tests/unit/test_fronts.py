@@ -9,12 +9,16 @@ from phasefront.series.histories import Gaps
 SCANS, STILL = 20, 4
 
 
-def world(seed, *, angle, speed, law="steady", onward=True, one_time=False):
-    """Places, times, scores and gaps of a round grain that a front goes through, 12 scans long."""
+def world(seed, *, angle, speed, law="steady", onward=True, one_time=False, bent=0.0):
+    """Places, times, scores and gaps of a round grain that a front goes through, 12 scans long.
+
+    Readings lie `bent` rows further down for each column to the right of the middle.
+    """
     rng = np.random.default_rng(seed)
     y, x = np.nonzero(np.hypot(*(np.mgrid[:24, :24] - 12.0)) < 8)
     time = 100.0 * np.arange(SCANS) + 3.0 * y[:, None] + 0.1 * x[:, None]
-    ahead = (y - 12) * np.sin(np.deg2rad(angle)) + (x - 12) * np.cos(np.deg2rad(angle))
+    down = y + bent * (x - 12)
+    ahead = (down - 12) * np.sin(np.deg2rad(angle)) + (x - 12) * np.cos(np.deg2rad(angle))
     way = (ahead - ahead.min()) / np.ptp(ahead)
     passing = 500 + np.ptp(ahead) / speed * (way if law == "steady" else way**2)
     share = np.clip((passing[:, None] - time) / 60 + 0.5, 0, 1)
@@ -29,10 +33,13 @@ def world(seed, *, angle, speed, law="steady", onward=True, one_time=False):
     return y, x, time, score, gaps
 
 
-def fitted(seed, *, law="steady", onward=True, **made):
+def fitted(seed, *, law="steady", onward=True, told_aside=False, **made):
     y, x, time, score, gaps = world(seed, onward=onward, **made)
     chain = histories.fit(score, np.ones_like(score), gaps, (1.25, -1.25))
     found = fronts.courses(chain, score, np.ones_like(score), time, onward=onward)
+    if told_aside:
+        down = np.repeat((made["bent"] * (x - 12.0))[:, None], SCANS, axis=1)
+        found = found.read_aside(np.stack([down, 0 * down], axis=2))
     return fronts.fit(found, y, x, law=law, seed=seed)
 
 
@@ -59,6 +66,29 @@ def test_times_of_positions_keep_what_one_time_a_scan_would_bend():
     assert bent.speed[0] / true.speed[0] == pytest.approx(1 / (1 - 3 * 0.016), abs=0.03)
     across = fitted(4, angle=0, speed=0.016, one_time=True)
     assert abs(off(across.direction[0], 0)) == pytest.approx(np.degrees(np.arctan(0.048)), abs=1.5)
+
+
+def test_readings_beside_their_places_bend_no_front():
+    """Each column read 0.06 rows further down turns a front along the rows by 3.4 degrees."""
+    made = {"angle": 90, "speed": 0.016, "bent": 0.06}
+    bent, true = (fitted(3, told_aside=told, **made) for told in (False, True))
+    assert off(bent.direction[0], 90) == pytest.approx(-np.degrees(np.arctan(0.06)), abs=1.5)
+    assert off(true.direction[0], bent.direction[0]) == pytest.approx(3.4, abs=0.7)
+    assert off(true.direction[1], 90) < 0 < off(true.direction[2], 90)
+
+
+def test_times_at_places_are_those_of_readings_less_the_way_between():
+    y, _, time, score, gaps = world(5, angle=0, speed=0.016)
+    chain = histories.fit(score, np.ones_like(score), gaps, (1.25, -1.25))
+    found = fronts.courses(chain, score, np.ones_like(score), time, onward=True)
+    aside = np.random.default_rng(2).uniform(-0.5, 0.5, (len(y), SCANS, 2))
+    slowness = np.broadcast_to([20.0, -5.0], (len(y), 2))
+    moved = found.read_aside(aside).at_places(slowness)
+    direct = fronts.courses(
+        chain, score, np.ones_like(score), time - aside @ [20.0, -5.0], onward=True
+    )
+    for one, other in zip(moved[:3], direct[:3], strict=True):
+        assert one == pytest.approx(other)
 
 
 @pytest.mark.parametrize("law", ["steady", "parabolic"])

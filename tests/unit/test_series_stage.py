@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from benchmarks import insitu, insitu_world
+from benchmarks import insitu, insitu_fronts, insitu_world
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.core.tables import write as write_table
@@ -47,7 +47,7 @@ def test_both_files_can_be_written_and_read(followed, tmp_path):
 
 
 def test_scans_lie_where_they_lie(world, followed):
-    assert max(insitu.registration_errors(world, followed[0])) < 0.3
+    assert max(insitu_fronts.registration_errors(world, followed[0])) < 0.3
     assert (followed[0]["problem"] == "").all()
     np.testing.assert_allclose(
         followed[0]["turn"], world.truth["rotation"] - world.truth["rotation"][0], atol=1.0
@@ -55,7 +55,7 @@ def test_scans_lie_where_they_lie(world, followed):
 
 
 def test_grains_convert_when_and_as_they_do(world, followed):
-    rows = insitu.grain_errors(world, followed[1])
+    rows = insitu_fronts.grain_errors(world, followed[1])
     assert [row["converts"] for row in rows] == [row["course"] != "still" for row in rows]
     for row in rows:
         if row["course"] == "still":
@@ -249,6 +249,24 @@ def test_pulses_tell_a_wrong_offset(wrong):
     assert abs(found.interval[0] - wrong) < 400
     agrees = "agrees with it" in found.sentence
     assert agrees == (wrong == 0.0)
+
+
+def test_a_fit_of_an_offset_goes_down_its_own_slope():
+    """Where readings lie beside their places, too."""
+    grains, _, log_time, passed = pulsed(0.0)
+    rng = np.random.default_rng(4)
+    found, place = grains[0]
+    aside = [rng.uniform(-0.5, 0.5, (36, 1, 2)) for _ in range(2)]
+    grain = offset._Grain.of(found._replace(after_aside=aside[0], before_aside=aside[1]), place)
+    low, high = (np.interp(ends, log_time, passed) for ends in (grain.after, grain.before))
+    low, high = np.where(grain.after < 0, -np.inf, low), np.where(grain.before > 1e9, np.inf, high)
+    at = np.array([0.2, 0.08, 0.05, np.log(0.05)])
+    value, slope = grain._against(at, low, high)
+    numeric = [
+        (grain._against(at + step, low, high)[0] - grain._against(at - step, low, high)[0]) / 2e-6
+        for step in 1e-6 * np.eye(4)
+    ]
+    assert np.isfinite(value) and slope == pytest.approx(numeric, rel=1e-4, abs=1e-4)
 
 
 def test_pulses_that_are_alike_leave_a_whole_period_open():

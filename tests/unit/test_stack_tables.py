@@ -226,12 +226,12 @@ def test_settings_of_laying_that_cannot_be_are_refused(planned, section, words):
         planned([xray()], **{"chemistry": {"references": REFERENCES}} | section)
 
 
-def test_maps_of_a_state_are_of_particles(planned):
+def test_maps_of_a_state_are_of_the_particles_that_the_table_names(planned):
     given = {"chemistry": {"references": REFERENCES}}
     rows = [
         xray(), xray(stack="s2", **LAID), xray(stack="s3", particle="grain 7", **LAID),
         xray(stack="s4", state="x3.0"),
     ]  # fmt: skip
     linked = values.value(planned(rows, **given), "links")
-    assert linked[1]["maps"] == {"s1": "s1", "s2": "grains-x2.5", "s3": "grain 7"}
-    assert linked[0]["maps"] == {"s4": "s4"}
+    assert linked[1]["maps"] == {"s1": None, "s2": None, "s3": "grain 7"}
+    assert linked[0]["maps"] == {"s4": None}

@@ -1,6 +1,6 @@
 # The sources side by side, and the summary that others read.
 #
-# in:  states, cycling, powder, cells, chemistry
+# in:  states, cycling, powder, cells, chemistry with registrations and grains
 # out: comparison.nc; from it comparison.csv and .tex, comparison_table.csv, conclusion.txt,
 #      summary.json
 #
@@ -21,6 +21,10 @@ rule compare_sources:
         powder=result("powder/{pattern}.nc", pattern=PLAN.patterns.index),
         cells=result("cells/{cell}.nc", cell=PLAN.cells.index),
         chemistry=result("chemistry/{stack}.nc", stack=mapped(PLAN.stacks)),
+        registrations=result("registrations/{stack}.nc", stack=laid(PLAN.stacks)),
+        grains=result(
+            "grains/{scan}.nc", scan=sorted(set(PLAN.stacks["scan"].dropna()))
+        ),
         code=code("compare_sources"),
     output:
         **recorded(comparison="comparison.nc"),
@@ -37,7 +41,8 @@ rule compare_sources:
     shell:
         "python scripts/compare_sources.py --stem {input.stem}"
         " --cycling {input.cycling} --powder {input.powder} --cells {input.cells}"
-        " --chemistry {input.chemistry}"
+        " --chemistry {input.chemistry} --registrations {input.registrations}"
+        " --grains {input.grains}"
         " --links {params.links:q} --names {params.names:q}"
         " --two-phase-fields {params.two_phase_fields:q}"
         " --calibrating-patterns {params.calibrating_patterns:q}"

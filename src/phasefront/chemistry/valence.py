@@ -10,7 +10,7 @@ from scipy import optimize
 from threadpoolctl import threadpool_limits
 
 from phasefront.chemistry.fitted import FittedSpectra, by_terms
-from phasefront.chemistry.jackknife import mean_spectrum, of_references
+from phasefront.chemistry.misfit import mean_spectrum, noise_scale, of_references
 from phasefront.chemistry.references import References
 from phasefront.chemistry.spectral_fit import Fits, fit, terms_of, valences_of
 from phasefront.core.errors import InputError
@@ -27,7 +27,9 @@ _SHIFT_STEP = 0.1  # eV, between first tries: narrower than any line
 # A misfit that says that references are not the sample's; and what share of the references' range
 # of valences a change with thickness must be to be told of. Chosen.
 _BAD_FIT, _TREND = 2.0, 0.1
-_THRESHOLD_ERROR = 1.0  # eV: thresholds lie beneath the lines, where none shows them
+_THRESHOLD_OFF = 1.0  # eV, at most: thresholds lie beneath the lines, where none shows them
+# Standard deviation of what may lie anywhere between two ends, in parts of their distance.
+_EVEN = 1 / np.sqrt(12)
 _FEWEST = 20  # positions in a third, to compare means of thirds
 
 
@@ -90,9 +92,9 @@ def fit_valence(
 
     References are moved and blurred, all alike, as the mean spectrum asks. Stray light is taken as
     half of `density.stray_share`. The systematic error holds: the error of that shift and blur;
-    half of what no and all of the stray light would make; thresholds moved by an eV; and what
-    leaving out one block of energies after the other does to mean spectra of groups of positions
-    (jackknife), which shows where references do not describe the sample.
+    stray light anywhere between none and all; thresholds up to an eV aside; and how far what
+    references leave of mean spectra pulls at the valence, where they do not describe the sample.
+    The standard error has noise alone.
 
     Parameters
     ----------
@@ -144,10 +146,9 @@ def fit_valence(
     told[~_seen(fits, known)] = Told.THIN
     told[~np.isfinite(value)] = Told.SATURATED
     told[np.isnan(spectra.measured).all(axis=0)] = Told.OUTSIDE
-    # Counts may be means, or of a counter with a gain, and references leave something: the misfit
-    # has it all, and of most positions it is the same.
+    terms = terms_of(spectra.energy, references, shift=shift, broadening=broadening)
     good = told == Told.TOLD
-    scale = np.sqrt(float(np.median(fits.reduced[good]))) if good.any() else 1.0
+    scale = noise_scale(values, variance, terms, fits, known, good) if good.any() else 1.0
     stderr = stderr * scale
     told[good & ~(stderr <= max_error)] = Told.UNCERTAIN
     good = told == Told.TOLD
@@ -167,14 +168,13 @@ def fit_valence(
         (again(*above, stray / 2) - again(*below, stray / 2)) / 2
         for above, below in _ends(shift, broadening, covariance)
     ]
-    parts.append((again(shift, broadening, 0.0) - again(shift, broadening, stray)) / 2)
+    parts.append((again(shift, broadening, 0.0) - again(shift, broadening, stray)) * _EVEN)
     if references.thresholds:
         ends = [
             again(shift, broadening, stray / 2, moved)
-            for moved in (-_THRESHOLD_ERROR, _THRESHOLD_ERROR)
+            for moved in (-_THRESHOLD_OFF, _THRESHOLD_OFF)
         ]
-        parts.append((ends[1] - ends[0]) / 2)
-    terms = terms_of(spectra.energy, references, shift=shift, broadening=broadening)
+        parts.append((ends[1] - ends[0]) * _EVEN)
     parts.append(of_references(values, variance, terms, references.valences, value, good))
     systematic = np.sqrt(np.sum(np.square(np.nan_to_num(parts)), axis=0))
     low = (spectra.energy[0] - spectra.energy.mean()) / np.ptp(spectra.energy)
@@ -328,7 +328,7 @@ def _warnings(
     if (misfit := float(np.median(reduced[good]))) > _BAD_FIT:
         warnings.append(
             f"references do not describe the spectra: the median reduced chi squared is"
-            f" {misfit:.2g}, and standard errors are enlarged by its root"
+            f" {misfit:.2g}; the systematic error has what that does where it is common to all"
         )
     densest = np.nanmax(np.where(np.isfinite(values[:, good]), values[:, good], -np.inf), axis=0)
     order = np.argsort(densest, kind="stable")

@@ -34,10 +34,10 @@ def laid(stacks: pd.DataFrame) -> list[str]:
     return list(stacks.index[stacks["scan"].notna()])
 
 
-def particle_of(stacks: pd.DataFrame, stack: str) -> str:
-    """What a stack is of: as the table says, the scan that it is laid on, or else itself."""
-    row = stacks.loc[stack]
-    return next(str(row[c]) for c in ("particle", "scan", "stack") if not pd.isna(row[c]))
+def particle_of(stacks: pd.DataFrame, stack: str) -> str | None:
+    """What a stack is of as a whole, where the table says so."""
+    named = stacks.loc[stack, "particle"]
+    return None if pd.isna(named) else str(named)
 
 
 def repeats(stacks: pd.DataFrame, stack: str) -> list[str]:

@@ -98,7 +98,8 @@ SERIES = Layout(
         "converts": Variable(_GRAIN, "i1", "1", "1 where most of the grain converts"),
         "size": Variable(_GRAIN, "i4", "1", "number of positions that say something"),
         **with_ends(
-            "begin", _GRAIN, "time at which the front enters what is seen of the grain", "s"
+            "begin", _GRAIN, "time at which the front enters the grain, or what is seen of it "
+            "where begin_seen is 0", "s",
         ),
         "begin_seen": Variable(
             _GRAIN, "i1", "1", "1 where it enters from bare support; 0 where another grain or the "
@@ -156,7 +157,7 @@ SERIES_TABLE = Table(
         "grain": Column("i8", "1", "the grain's number in the first scan"),
         "positions": Column("i8", "1", "number of positions that say something"),
         "converts": Column("bool", "", "whether most of it converts"),
-        "begin": Column("f8", "s", "time at which the front enters what is seen of it, on the log"),
+        "begin": Column("f8", "s", "time at which the front enters it, or what is seen of it"),
         "begin_low": Column("f8", "s", "lower end, 95 %"),
         "begin_high": Column("f8", "s", "upper end, 95 %"),
         "begin_seen": Column("bool", "", "whether it enters from bare support, not out of hiding"),

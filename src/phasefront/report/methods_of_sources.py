@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from phasefront.audit.explain import listed
+from phasefront.comparison.sources.chemistry import Chemistry
 from phasefront.comparison.sources.tomography import Tomography
+from phasefront.layouts.chemistry import CHEMISTRY, ION_CONTENT
 from phasefront.layouts.powder import POWDER
 from phasefront.layouts.powder_series import POWDER_SERIES
 from phasefront.layouts.tomography import CANDIDATE_CELL, CELL
@@ -206,10 +208,18 @@ def tell_comparison(jobs: Jobs) -> str:
         "charge": jobs.of("analyse_log").steps,
         "powder diffraction": powder,
         Tomography.phrase: jobs.of("read_cell").steps,
+        Chemistry.phrase: _maps_of_content(jobs),
     }
     known = [source for source, steps in sources.items() if steps]
     if len(known) < 2:
         return f"**Comparison.** There is nothing to compare {listed(known)} with."
+    mapped = (
+        " Grains by which maps were laid on scans, or else regions of a map that do not touch, are"
+        " a sample of the electrode that weighs by thickness and area: intervals are of how they"
+        " scatter (Bell and McCaffrey), and of what all are off by together."
+        if known[-1] == Chemistry.phrase
+        else ""
+    )
     return (
         f"**Comparison.** Ion contents and phase fractions of each state by {listed(known)}"
         " were compared in pairs by z-scores and by two one-sided tests of"
@@ -217,8 +227,21 @@ def tell_comparison(jobs: Jobs) -> str:
         f" unit, and {jobs('settings.fraction_margin')} of a fraction); over all states by the mean"
         " difference, a line fitted with errors on both axes, and limits of agreement (Bland and"
         " Altman). Errors that states share were not averaged out, and p-values were adjusted for"
-        " the number of tests (Holm)."
+        f" the number of tests (Holm).{mapped}"
     )
+
+
+def _maps_of_content(jobs: Jobs) -> list[str]:
+    """Maps of ion content."""
+    made = [
+        jobs.of(step).made(CHEMISTRY) for step in ("fit_valence", "fit_losses", "import_quantity")
+    ]
+    return [
+        name
+        for found in made
+        for name, one in found.items()
+        if one.attrs["quantity"] == ION_CONTENT
+    ]
 
 
 def tell_sweep(jobs: Jobs) -> str:

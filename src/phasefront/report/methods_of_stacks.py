@@ -36,8 +36,9 @@ def tell_valence(jobs: Jobs) -> str:
         f" amplitudes of reference spectra, {listed(references)}, fitted with a linear background"
         " to each position; references were moved and blurred together, by"
         f" {listed(placed)}. Systematic errors hold that of this place, up to"
-        f" {density('settings.stray_share', 100)} % of stray light, and what leaving out blocks of"
-        f" energies does (jackknife).{content}"
+        f" {density('settings.stray_share', 100)} % of stray light, thresholds up to 1 eV aside"
+        " where references are white lines alone, and how far what the fit leaves of mean spectra"
+        f" pulls at the valence, by blocks of energies (Bell and McCaffrey).{content}"
     )
 
 

@@ -4,7 +4,8 @@ Each position says when it changed as far as its contents do: a likelihood of ev
 perhaps mixed for some scans, poor), the error that repeats integrated out. A front says when it
 passes each position. Both together are a regression on times that are known to intervals only, and
 positions of one scan have times of their own: one time a scan would turn a front along the slow
-axis and speed it up.
+axis and speed it up. So have they places: a scan reads its nearest position, up to half a step
+aside, where the front passes sooner or later.
 """
 
 from __future__ import annotations
@@ -48,6 +49,26 @@ class Courses(NamedTuple):
     log_likelihood: np.ndarray  # (position, course)
     after: np.ndarray  # (position, course) s; -inf before the first scan
     before: np.ndarray  # (position, course) s; inf after the last
+    # (position, course, d) lengths beside its place at which the readings were taken that bound it
+    after_aside: np.ndarray | None = None
+    before_aside: np.ndarray | None = None
+
+    def read_aside(self, aside: np.ndarray) -> Courses:
+        """With readings of (position, scan, d) lengths beside each place."""
+        of_lengths = [_bounds(one, (0.0, 0.0)) for one in np.moveaxis(aside, 2, 0)]
+        after, before = (np.stack(ends, axis=2) for ends in zip(*of_lengths, strict=True))
+        return self._replace(after_aside=after, before_aside=before)
+
+    def at_places(self, slowness: np.ndarray) -> Courses:
+        """Times as if they were read at the places, of a front whose `slowness` (position, d), s a
+        length, makes it pass later by so much beside them."""
+        if self.after_aside is None:
+            return self
+        return Courses(
+            self.log_likelihood,
+            self.after - np.einsum("pcd,pd->pc", self.after_aside, slowness),
+            self.before - np.einsum("pcd,pd->pc", self.before_aside, slowness),
+        )
 
 
 @dataclass(frozen=True)
@@ -86,20 +107,26 @@ def courses(
         return np.concatenate([np.zeros((*values.shape[:2], 1)), values.cumsum(axis=-1)], axis=-1)
 
     before, during, after = summed(first), summed(mixed), summed(last)
-    ends = np.concatenate(
-        [np.full((len(time), 1), -np.inf), time, np.full((len(time), 1), np.inf)], axis=1
-    )
-    log_likelihood, low, high = [], [], []
-    for length in range(_LONGEST + 1):
-        for begin in range(scans - length + 1):
-            end = begin + length
-            path = before[..., begin] + during[..., end] - during[..., begin]
-            path = path + after[..., -1] - after[..., end]
-            log_likelihood.append(logsumexp(path + np.log(WEIGHTS), axis=1))
-            # The middle of the passage, between the scans that saw it begin and end.
-            low.append(0.5 * (ends[:, begin] + ends[:, end]))
-            high.append(0.5 * (ends[:, begin + 1] + ends[:, end + 1]))
-    return Courses(*(np.stack(values, axis=1) for values in (log_likelihood, low, high)))
+    log_likelihood = []
+    for begin, end in _spans(scans):
+        path = before[..., begin] + during[..., end] - during[..., begin]
+        path = path + after[..., -1] - after[..., end]
+        log_likelihood.append(logsumexp(path + np.log(WEIGHTS), axis=1))
+    return Courses(np.stack(log_likelihood, axis=1), *_bounds(time, (-np.inf, np.inf)))
+
+
+def _spans(scans: int) -> list[tuple[int, int]]:
+    """First mixed scan of each course, and the first one behind that is mixed no more."""
+    lengths = range(_LONGEST + 1)
+    return [(begin, begin + long) for long in lengths for begin in range(scans - long + 1)]
+
+
+def _bounds(values: np.ndarray, beyond: tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
+    """What (position, scan) bounds the middle of each course (position, course) from below and from
+    above, between the scans that saw it begin and end; `beyond` the first and the last scan."""
+    ends = np.pad(values, ((0, 0), (1, 1)), constant_values=(beyond,))
+    begin, end = np.array(_spans(values.shape[1])).T
+    return 0.5 * (ends[:, begin] + ends[:, end]), 0.5 * (ends[:, begin + 1] + ends[:, end + 1])
 
 
 def fit(found: Courses, y: np.ndarray, x: np.ndarray, *, law: Law = "steady", seed: int) -> Front:
@@ -128,9 +155,7 @@ def fit(found: Courses, y: np.ndarray, x: np.ndarray, *, law: Law = "steady", se
     if len(place) < 8 or np.linalg.matrix_rank(place - place.mean(axis=0)) < 2:
         raise ValueError("a front needs eight positions or more that are not on a line")
     scaled, size = _scaled(place)
-    passages = _Passages.of(found, scaled, law)
-    draws, weight, log_evidence = _sampled(passages, np.random.default_rng(seed))
-
+    passages, draws, weight, log_evidence = _drawn(found, scaled, size, law, seed)
     slowness = np.hypot(draws[:, 1], draws[:, 2])
     way = np.array([weight @ (draws[:, 1] / slowness), weight @ (draws[:, 2] / slowness)])
     best = np.degrees(np.arctan2(*way))
@@ -156,8 +181,29 @@ def log_evidence(found: Courses, way: np.ndarray, *, seed: int) -> float:
     `way` is (position, d): row and column of a straight front, the depth below the outline of a
     front that follows it, or nothing (d = 0) where a grain changes everywhere at once.
     """
-    scaled = _scaled(way.astype("f8"))[0] if way.shape[1] else way.astype("f8")
-    return _sampled(_Passages.of(found, scaled, "steady"), np.random.default_rng(seed))[2]
+    scaled, size = _scaled(way.astype("f8")) if way.shape[1] else (way.astype("f8"), 1.0)
+    return _drawn(found, scaled, size, "steady", seed)[3]
+
+
+def _drawn(found: Courses, scaled: np.ndarray, size: float, law: Law, seed: int):
+    """Passages at `scaled` places, in units of `size`, and what `_sampled` draws of them.
+
+    How far aside of its place a reading counts hangs on the front: that is found with all readings
+    at their places first, whose slowness is right to a part of itself.
+    """
+    passages = _Passages.of(found, scaled, law)
+    drawn = _sampled(passages, np.random.default_rng(seed))
+    if found.after_aside is None or not scaled.shape[1]:
+        return passages, *drawn
+    draws, weight, _ = drawn
+    slowness = weight @ draws[:, 1:]
+    growing = np.ones(len(scaled))
+    if law == "parabolic":
+        ahead = scaled @ slowness
+        growing = 2.0 * (ahead - ahead.min()) / max(np.ptp(ahead), 1e-12)
+    moved = found.at_places(growing[:, None] * slowness * passages.span / size)
+    passages = _Passages.of(moved, scaled, law)
+    return passages, *_sampled(passages, np.random.default_rng(seed))
 
 
 def _scaled(place: np.ndarray) -> tuple[np.ndarray, float]:

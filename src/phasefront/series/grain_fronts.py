@@ -31,6 +31,9 @@ _WHOLLY = 1.8
 # Positions from its entry that are looked at for what may hide a front's beginning, and the share
 # of them that is bare where it is seen: some are misread. Chosen.
 _BESIDE, _BARE = 2, 0.75
+# A grain's edge lies anywhere in the step before its first position: steps in the mean, and half of
+# the 95 % interval.
+_BEFORE_FIRST, _BEFORE_HALF = 0.5, 0.475
 _HOUR_S = 3600.0  # by definition
 
 
@@ -122,17 +125,42 @@ def fronts_of_grains(
         found["begin"][grain], found["end"][grain] = np.nanquantile(times, [_BEGUN, _ENDED])
         if np.ptp(seen.y[own]) == 0 or np.ptp(seen.x[own]) == 0:
             continue
-        depth = _depth(label == grain)
-        for name, value in _front(seen, chain, smooth, own, depth, current, seed).items():
+        outline = _Outline(label == grain, bare)
+        for name, value in _front(seen, chain, smooth, own, outline, current, seed).items():
             found[name][grain] = value
-        found["begin_seen"][grain] = _seen_to_begin(
-            label == grain, bare, found["entry"][grain], found["direction"][grain]
-        )
+        found["begin_seen"][grain] = outline.shows(found["entry"][grain], found["direction"][grain])
     found["begin_seen"] = found["begin_seen"] == 1
     for name in ("speed", "advance"):
         for end in ("", "_low", "_high"):
             found[f"{name}{end}"] *= step
     return found
+
+
+@dataclass(frozen=True)
+class _Outline:
+    """Where a grain is, and where nothing is."""
+
+    inside: np.ndarray  # (y, x)
+    bare: np.ndarray  # (y, x)
+
+    @property
+    def depth(self) -> np.ndarray:
+        """Distance (y, x) of each position from the outside, the scan's edge not counted."""
+        padded = np.pad(self.inside, 1, mode="edge")
+        return ndimage.distance_transform_edt(padded)[1:-1, 1:-1]
+
+    def shows(self, entry: np.ndarray, direction: float) -> bool:
+        """Whether a front is seen to enter: little but bare support lies before its entry.
+
+        Where another grain hides that, or the scan ends, the grain may have begun earlier.
+        """
+        way = np.radians(direction)
+        around = np.indices((2 * _BESIDE + 1,) * 2).reshape(2, -1) - _BESIDE
+        before = np.array([np.sin(way), np.cos(way)]) @ around < 0
+        before &= np.hypot(*around) <= _BESIDE
+        row, column = around[:, before] + np.rint(entry).astype(int)[:, None] + _BESIDE
+        own, free = (np.pad(one, _BESIDE)[row, column] for one in (self.inside, self.bare))
+        return bool(free[~own].mean() > _BARE) if (~own).any() else False
 
 
 @dataclass(frozen=True)
@@ -149,17 +177,18 @@ class _Lawful:
 
 
 def _front(
-    seen: Seen, chain: Chain, smooth: Histories, own: np.ndarray, depth: np.ndarray,
+    seen: Seen, chain: Chain, smooth: Histories, own: np.ndarray, outline: _Outline,
     current: Current, seed: int,
 ) -> dict:  # fmt: skip
     """The front of one grain, whose places are `own`; lengths in positions."""
     whole, own = own, own[:: max(1, -(-len(own) // _FITTED))]
     y, x = seen.y[own], seen.x[own]
+    read, places = seen.read[own], np.stack([y, x], axis=1)[:, None]
 
     def lawful(clock: np.ndarray, law: fronts.Law = "steady") -> _Lawful:
         courses = fronts.courses(
             chain, seen.content[own], seen.stderr[own], clock[own], onward=current.onward
-        )
+        ).read_aside(read - places)
         return _Lawful(fronts.fit(courses, y, x, law=law, seed=seed), courses, clock)
 
     laws = [lawful(seen.time), lawful(seen.time, "parabolic")]
@@ -171,7 +200,9 @@ def _front(
     # Where laws cannot be told apart, the one by which a front stops where the current does.
     taken = _BY_CHARGE if _BY_CHARGE in possible else int(evidence.argmax())
     told = {
-        at: _told(laws[at], seen, chain, smooth, whole, own, current, by_charge=at == _BY_CHARGE)
+        at: _told(
+            laws[at], seen, chain, smooth, whole, own, outline, current, by_charge=at == _BY_CHARGE
+        )
         for at in possible
     }
     begins = np.array([begin for begin, _, _ in told.values()])
@@ -182,12 +213,15 @@ def _front(
     elif current.one_way:
         advance = laws[_BY_CHARGE].front.speed
     best = laws[taken]
+    depth = outline.depth
+    deeper = ndimage.map_coordinates(depth, np.moveaxis(read, 2, 0), order=1, mode="nearest")
+    of_depth = best.courses.read_aside((deeper - depth[y, x][:, None])[..., None])
     return {
         "entry": front.entry,
         "log_evidence_law": np.append(evidence, [np.nan] * (len(LAWS) - len(laws))),
         "log_evidence_way": [
             best.log_evidence,
-            fronts.log_evidence(best.courses, depth[y, x][:, None], seed=seed),
+            fronts.log_evidence(of_depth, depth[y, x][:, None], seed=seed),
             fronts.log_evidence(best.courses, np.zeros((len(own), 0)), seed=seed),
         ],
         **named_ends("begin", np.array([begin[0], begins[:, 1].min(), begins[:, 2].max()])),
@@ -198,7 +232,7 @@ def _front(
 
 def _told(
     best: _Lawful, seen: Seen, chain: Chain, smooth: Histories, whole: np.ndarray,
-    own: np.ndarray, current: Current, *, by_charge: bool,
+    own: np.ndarray, outline: _Outline, current: Current, *, by_charge: bool,
 ) -> tuple[Interval, Interval, Front]:  # fmt: skip
     """When a front begins, s, how fast it goes, positions a second, and the front itself."""
     front, clock = best.front, best.clock
@@ -215,6 +249,8 @@ def _told(
     else:
         front, begin, error = refined, refined.start, 0.0  # which holds that of the clock
     speed = front.speed
+    if outline.shows(front.entry, front.direction[0]):
+        begin = _at_edge(begin, speed[0])
     if by_charge:
         lasts = front.ahead.max() / front.speed[0]
         first, last = current.moments(front.start[0] + np.array([0.0, lasts]))
@@ -245,28 +281,13 @@ def _before(
     return -further / front.speed[0] - 0.5 * width
 
 
-def _seen_to_begin(
-    inside: np.ndarray, bare: np.ndarray, entry: np.ndarray, direction: float
-) -> bool:
-    """Whether a front was seen to enter a grain: little but bare support lies before its entry.
-
-    Where another grain hides that, or the scan ends, the grain may have begun earlier.
-    """
-    way = np.radians(direction)
-    around = np.indices((2 * _BESIDE + 1,) * 2).reshape(2, -1) - _BESIDE
-    before = np.array([np.sin(way), np.cos(way)]) @ around < 0
-    before &= np.hypot(*around) <= _BESIDE
-    row, column = around[:, before] + np.rint(entry).astype(int)[:, None] + _BESIDE
-    own, free = (np.pad(one, _BESIDE)[row, column] for one in (inside, bare))
-    return bool(free[~own].mean() > _BARE) if (~own).any() else False
+def _at_edge(begin: Interval, speed: float) -> Interval:
+    """When a front reaches a grain's edge, if it reaches its first position at `begin`."""
+    half = _BEFORE_HALF / speed * np.array([0.0, -1.0, 1.0])
+    return _widened(begin, half) - _BEFORE_FIRST / speed
 
 
 def _widened(interval: Interval, by: np.ndarray) -> Interval:
     """With an independent error, whose ends are off by `by` (3,)."""
     off = interval - interval[0]
     return interval[0] + np.sign(off) * np.hypot(off, by)
-
-
-def _depth(inside: np.ndarray) -> np.ndarray:
-    """Distance of each position from the outside of a grain, the scan's edge not counted."""
-    return ndimage.distance_transform_edt(np.pad(inside, 1, mode="edge"))[1:-1, 1:-1]

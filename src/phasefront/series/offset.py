@@ -120,20 +120,27 @@ class _Grain(NamedTuple):
     after: np.ndarray  # (position, course) s
     before: np.ndarray
     place: np.ndarray  # (position, 3): 1, and rows and columns about the middle, scaled
+    aside: tuple[np.ndarray, np.ndarray]  # (position, course, 2) of readings at both, as scaled
     astray: float  # probability of a course of a position whose change follows no front
 
     @classmethod
     def of(cls, found: Courses, place: np.ndarray) -> _Grain:
         likeliest = np.argsort(-found.log_likelihood, axis=1, kind="stable")[:, :_COURSES]
         log_likelihood, after, before = (
-            np.take_along_axis(values, likeliest, axis=1) for values in found
+            np.take_along_axis(values, likeliest, axis=1) for values in found[:3]
         )
         probability = np.exp(log_likelihood - log_likelihood[:, :1])
         about = place - place.mean(axis=0)
-        about = about / max(np.sqrt((about**2).sum(axis=1).mean()), 1e-9)
+        size = max(np.sqrt((about**2).sum(axis=1).mean()), 1e-9)
+        aside = (np.zeros((*likeliest.shape, 2)),) * 2
+        if found.after_aside is not None:
+            aside = tuple(
+                np.take_along_axis(of_end, likeliest[..., None], axis=1) / size
+                for of_end in (found.after_aside, found.before_aside)
+            )
         return cls(
             probability / probability.sum(axis=1, keepdims=True), after, before,
-            np.column_stack([np.ones(len(about)), about]),
+            np.column_stack([np.ones(len(about)), about / size]), aside,
             # Any course of all that are possible is as likely then.
             1.0 / found.log_likelihood.shape[1],
         )  # fmt: skip
@@ -158,19 +165,24 @@ class _Grain(NamedTuple):
         which each changed, and when the front passes it."""
         scatter = np.exp(values[3])
         ahead = (self.place @ values[:3])[:, None]
-        below, above = (low - ahead) / scatter, (high - ahead) / scatter
-        share = (self.probability * (ndtr(above) - ndtr(below))).sum(axis=1)
-        likelihood = (1 - _ASTRAY) * share + _ASTRAY * self.astray
-        falls, density = [], []
-        for ends in (below, above):
-            inside = np.where(np.isfinite(ends), ends, 0.0)
-            of_ends = np.where(np.isfinite(ends), np.exp(-0.5 * inside**2) / _SQRT_2PI, 0.0)
-            density.append(of_ends)
-            falls.append(inside * of_ends)
-        weight = (1 - _ASTRAY) * self.probability / likelihood[:, None]
-        by_place = -(weight * (density[1] - density[0])).sum(axis=1) / scatter
-        by_scatter = -(weight * (falls[1] - falls[0])).sum()
-        gradient = np.append(self.place.T @ by_place, by_scatter)
+        below, above = (
+            (ends - ahead - aside @ values[1:3]) / scatter
+            for ends, aside in zip((low, high), self.aside, strict=True)
+        )
+        # Two readings of one place may lie so that no front is behind the one and before the other.
+        possible = below < above
+        inside = np.where(possible, ndtr(above) - ndtr(below), 0.0)
+        likelihood = (1 - _ASTRAY) * (self.probability * inside).sum(axis=1)
+        likelihood = likelihood + _ASTRAY * self.astray
+        weight = possible * (1 - _ASTRAY) * self.probability / likelihood[:, None]
+        gradient = np.zeros(4)
+        for ends, aside, sign in zip((below, above), self.aside, (1.0, -1.0), strict=True):
+            finite = np.where(np.isfinite(ends), ends, 0.0)
+            density = np.where(np.isfinite(ends), np.exp(-0.5 * finite**2) / _SQRT_2PI, 0.0)
+            by_end = sign * weight * density
+            gradient[:3] += self.place.T @ by_end.sum(axis=1) / scatter
+            gradient[1:3] += np.einsum("pcd,pc->d", aside, by_end) / scatter
+            gradient[3] += (by_end * finite).sum()
         return -np.log(likelihood).sum(), -gradient
 
 

@@ -203,8 +203,9 @@ def _courses(
         own = own[:: max(1, -(-len(own) // offset.POSITIONS))]
         if len(own) > 1:
             values = seen.content[own], seen.stderr[own], seen.time[own]
+            place = np.stack([seen.y[own], seen.x[own]], axis=1)
             courses = fronts.courses(chain, *values, onward=onward)
-            found.append((courses, np.stack([seen.y[own], seen.x[own]], axis=1)))
+            found.append((courses.read_aside(seen.read[own] - place[:, None]), place))
     return found
 
 

@@ -154,8 +154,8 @@ class ListedStack(StackRow, StackLaying):
 
     particle: Line | None = Field(
         None,
-        description="what it is of, so that maps of one particle count once for a state; the scan"
-        " that it is laid on, or else itself, where empty",
+        description="what it is of as a whole: all maps and grains of one particle count"
+        " once for a state; each grain counts where empty",
     )
     landmarks: FilePath | None = Field(
         None,

@@ -54,7 +54,9 @@ class StateLinks(Model):
     log: Name | None
     patterns: list[Name]
     cells: list[Name] = Field([])
-    maps: dict[Name, str] = Field({}, description="maps of chemistry, each with its particle")
+    maps: dict[Name, str | None] = Field(
+        {}, description="maps of chemistry, each with what it is of as a whole, where somebody says"
+    )
 
 
 class Links(RootModel):
