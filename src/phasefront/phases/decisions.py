@@ -114,7 +114,12 @@ def decide_phases(
     second = overlaps.find_second(
         every, first.explained, library, table, optics, min_spots=min_spots
     )
+    second, pairs = overlaps.weigh_pairs(
+        every, second, first, starts, evidence, library, crystals, table, optics,
+        min_spots=min_spots,
+    )  # fmt: skip
     alone, two = every.without(second.claimed), second.phase >= 0
+    starts = starts.joined(*pairs.firsts())
     evidence = weigh_again(evidence, two, alone, starts, table, optics)
     posterior = posterior_of(evidence.log_evidence, patterns.forced_evidence, prior)
     anew = Lattices.of(alone, evidence, posterior, crystals, table, optics, wanted=two)
@@ -122,6 +127,7 @@ def decide_phases(
     errors = [_cell_errors((candidate_cells or {}).get(c.name), cell_tolerance) for c in crystals]
     cell = RefinedCells.of(spots["count"].shape, first, crystals, path, errors, mixed_prior)
     # 7. The decision, or none.
+    posterior = pairs.doubted(posterior)
     verdict = Verdict.of(
         every, alone, posterior, first, cell, second,
         posterior_of(second.log_evidence, 0.0, prior),
@@ -155,7 +161,7 @@ def _on_map(
         "forced_evidence": patterns.forced_evidence, "posterior": posterior,
         "decision": verdict.decision, "share": verdict.share,
         "second_phase": second.phase, "second_rotation": second.rotation,
-        "second_share": verdict.second_share,
+        "second_share": verdict.second_share, "second_probability": second.probability,
     }  # fmt: skip
     few = spots["count"].values.ravel() < limits.min_spots
     for name, values in {"explained": verdict.explained, **cell.variables()}.items():

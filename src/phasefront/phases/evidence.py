@@ -48,6 +48,14 @@ class Starts:
         step = max(1, -(-len(positions) // number))
         return self.taken(np.isin(self.position, positions[::step]))
 
+    def joined(self, position: np.ndarray, phase: np.ndarray, rotation: np.ndarray) -> Starts:
+        """These, then others (n,), (n,) and (n, 4)."""
+        return replace(
+            self, position=np.concatenate([self.position, position]),
+            phase=np.concatenate([self.phase, phase]),
+            rotation=np.concatenate([self.rotation, rotation]),
+        )  # fmt: skip
+
     def taken(self, chosen: np.ndarray) -> Starts:
         return replace(
             self, position=self.position[chosen], phase=self.phase[chosen],
@@ -109,13 +117,17 @@ def weigh_again(
     evidence: Evidence, again: np.ndarray, spots: Spots, starts: Starts, table: ReflectionTable,
     optics: Optics,
 ) -> Evidence:  # fmt: skip
-    """With other spots; only positions that are to be weighed `again` (positions,) have others."""
+    """With other spots; only positions that are to be weighed `again` (positions,) have others.
+
+    These may have more starts, after those that they had.
+    """
     at = np.flatnonzero(again[starts.position])
     anew = refine_starts(spots, starts.taken(at), table, optics)
-    refined = {name: values.copy() for name, values in vars(evidence.refined).items()}
-    for name, values in refined.items():
+    room = np.minimum(np.arange(len(starts.position)), len(evidence.refined.rotation) - 1)
+    refined = evidence.refined.taken(room)
+    for name, values in vars(refined).items():
         values[at] = getattr(anew, name)
-    return Evidence.of(spots, starts, Refined(**refined), optics)
+    return Evidence.of(spots, starts, refined, optics)
 
 
 def posterior_of(

@@ -1,0 +1,101 @@
+"""What each spot should be like under a lattice: how bright, and how dense spots should lie there.
+
+Kinematically a spot's amplitude is |F| times visibility. Dynamical scattering moves its logarithm:
+under precession by some tenths at most spots, and now and then by far more.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numba
+import numpy as np
+
+from phasefront.core.threads import share_out
+from phasefront.diffraction.likelihood import Refined, promised_reflections
+from phasefront.diffraction.optics import Optics
+from phasefront.diffraction.reflections import ReflectionTable
+from phasefront.diffraction.spot_lists import Spots
+
+_BLOCK = 4096  # candidates in memory at a time, with all that they promise
+# Standard error of the logarithm of an amplitude over |F| times visibility: Bloch-wave patterns of
+# NVPF under 0.8 degrees of precession have 0.34 to 0.36 (seeds other than those reported), a silver
+# film 0.3 to 0.5.
+SCATTER = 0.45
+# Errors have Student's distribution with so many degrees of freedom: on the same patterns one in a
+# hundred is off by three standard errors or more. Chosen.
+_FREEDOM = 4.0
+_TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
+
+
+def expected(
+    spots: Spots, position: np.ndarray, phase: np.ndarray, refined: Refined,
+    table: ReflectionTable, optics: Optics,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Of every spot of each candidate's position, candidate by candidate (see `listed`):
+
+    its intensity up to a factor a candidate, that is squared shares (see `likelihood.Promise`) of
+    the reflections within three standard errors of its position, added up, 0 where there is none;
+    and the density of the candidate's spots there, angstrom^2.
+    """
+    edge = np.concatenate([[0], np.cumsum(spots.numbers[position])])
+    out = np.zeros((edge[-1], 2))
+    for start in range(0, len(position), _BLOCK):
+        own = np.arange(start, min(start + _BLOCK, len(position)))
+        promise = promised_reflections(phase[own], refined.taken(own), table, optics)
+        share_out(
+            _expect_all, len(own), spots.offset, spots.qx, spots.qy,
+            np.ascontiguousarray(position[own]),
+            np.searchsorted(promise.crystal, np.arange(len(own) + 1)), promise.q, promise.share,
+            optics.position_sigma, edge[start:], out,
+        )  # fmt: skip
+    return out[:, 0], out[:, 1]
+
+
+def listed(spots: Spots, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Candidate and spot of each entry of what is listed candidate by candidate, (n,) each."""
+    numbers = spots.numbers[position]
+    candidate = np.repeat(np.arange(len(position)), numbers)
+    within = np.arange(len(candidate)) - np.repeat(np.cumsum(numbers) - numbers, numbers)
+    return candidate, spots.offset[position[candidate]] + within
+
+
+@numba.njit(cache=True, nogil=True)
+def _expect_all(
+    begin, end, offset, qx, qy, position, of_promise, promised, share, sigma, edge, out
+):  # fmt: skip
+    precision = 1.0 / (sigma * sigma)
+    for i in range(begin, end):
+        first = offset[position[i]]
+        for spot in range(first, offset[position[i] + 1]):
+            intensity, density = 0.0, 0.0
+            for k in range(of_promise[i], of_promise[i + 1]):
+                off_x, off_y = promised[k, 0] - qx[spot], promised[k, 1] - qy[spot]
+                square = precision * (off_x * off_x + off_y * off_y)
+                if square < 9.0:
+                    intensity += share[k] * share[k]
+                if square < 49.0:
+                    density += share[k] * math.exp(-0.5 * square)
+            at = edge[i] + spot - first
+            out[at, 0] = intensity
+            out[at, 1] = density * precision / (2.0 * math.pi)
+
+
+def surprise(error: np.ndarray) -> np.ndarray:
+    """Minus the log-likelihood of errors in standard ones, less that of none (Student's t)."""
+    return 0.5 * (_FREEDOM + 1) * np.log1p(error**2 / _FREEDOM)
+
+
+def scatter_of(error: np.ndarray) -> float:
+    """Standard error of log-amplitudes where most have this `error`; at least SCATTER."""
+    return max(SCATTER, _TO_SIGMA * float(np.median(np.abs(error)))) if len(error) else SCATTER
+
+
+def median_of_each(group: np.ndarray, values: np.ndarray, groups: int) -> np.ndarray:
+    """Lower median (groups,) of the values (n,) of each group; NaN where there is none."""
+    order = np.lexsort((values, group))
+    edge = np.searchsorted(group[order], np.arange(groups + 1))
+    count = np.diff(edge)
+    out = np.full(groups, np.nan)
+    out[count > 0] = values[order[(edge[:-1] + (count - 1) // 2)[count > 0]]]
+    return out
