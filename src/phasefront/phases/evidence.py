@@ -117,17 +117,17 @@ def weigh_again(
     evidence: Evidence, again: np.ndarray, spots: Spots, starts: Starts, table: ReflectionTable,
     optics: Optics,
 ) -> Evidence:  # fmt: skip
-    """With other spots; only positions that are to be weighed `again` (positions,) have others.
-
-    These may have more starts, after those that they had.
-    """
-    at = np.flatnonzero(again[starts.position])
-    anew = refine_starts(spots, starts.taken(at), table, optics)
-    room = np.minimum(np.arange(len(starts.position)), len(evidence.refined.rotation) - 1)
-    refined = evidence.refined.taken(room)
-    for name, values in vars(refined).items():
-        values[at] = getattr(anew, name)
-    return Evidence.of(spots, starts, refined, optics)
+    """With other spots and starts at those positions that are to be weighed `again` (positions,);
+    `starts` are of these."""
+    anew = weigh(spots, starts, table, optics)
+    before = len(evidence.refined.rotation)
+    renewed = {
+        name: np.where(again.reshape(-1, *[1] * (old.ndim - 1)), new, old)
+        for (name, old), new in zip(vars(evidence).items(), vars(anew).values(), strict=True)
+        if name not in ("refined", "best")
+    }
+    best = np.where(again[:, None], np.where(anew.best < 0, -1, anew.best + before), evidence.best)
+    return Evidence(**renewed, refined=evidence.refined.joined(anew.refined), best=best)
 
 
 def posterior_of(

@@ -44,9 +44,8 @@ def find_second(
 ) -> pairs.Pairs:  # fmt: skip
     """Pairs of each first lattice (n entries; one a position) with one in what is too bright.
 
-    The best of each position, with its probability; a lattice must have `min_spots` spots that are
-    too bright for the first, or are none of its. The price of its freedom is that of
-    `overlaps.find_second`.
+    Up to two a phase. A second lattice must have `min_spots` spots that are too bright for the
+    first, or are none of its; it pays for its freedom as in `leftover`.
     """
     expected, _ = brightness.expected(spots, position, phase, first, table, optics)
     entry, spot = brightness.listed(spots, position)
@@ -80,8 +79,9 @@ def find_second(
     )  # fmt: skip
     found = found.taken(found.differ(crystals, table, optics))
     gain = _gain(found, spots, model, too_bright, scatter, table, optics, min_spots)
-    probability = expit(gain - np.log(pairs.chances(library)))
-    return replace(found, gain=gain, probability=probability).best()
+    probability = expit(gain - pairs.price(library))
+    found = replace(found, gain=gain, probability=probability)
+    return found.taken(np.flatnonzero(np.isfinite(gain)))
 
 
 def _gain(

@@ -10,29 +10,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy.special import expit
 
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import (
-    INTENSITY_POWER,
     Refined,
     promised_reflections,
-    spot_weights,
 )
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
 from phasefront.phases import brightness
-from phasefront.phases.evidence import TEMPERATURE, Starts
 
 # Azimuths that the coarse search tells apart; with the templates, the number of chances that strays
 # have to look like a lattice. Chosen; half and double change no decision (docs/constants.md).
 _AZIMUTHS = 64
 # For two lattices, where there are two. Chosen; half and double change no decision
 # (docs/constants.md).
-_ODDS = 20.0
+ODDS = 20.0
 _SHARES = np.linspace(0.05, 0.95, 19)  # of the second lattice in the spots, to choose from
 # One lattice, slightly bent, or that of two phases of one grain, is none over another: crystals of
 # one phase are less than so many degrees apart, those of two promise amplitudes that correlate
@@ -41,14 +37,14 @@ _ALIKE_DEG, _ALIKE = 5.0, 0.8
 _ROUNDS = 30  # of sharing intensities out: they settle within a hundredth
 
 
-def chances(library: Library) -> float:
-    """Among how many orientations a lattice was chosen."""
-    return float(len(library.rotation) * _AZIMUTHS)
+def price(library: Library) -> float:
+    """Log-likelihood that a lattice must gain for even odds, having been chosen among many."""
+    return float(np.log(len(library.rotation) * _AZIMUTHS))
 
 
 def sure(probability: np.ndarray) -> np.ndarray:
     """Whether two lattices are likelier than one by the odds asked for."""
-    return probability > _ODDS / (1 + _ODDS)
+    return probability > ODDS / (1 + ODDS)
 
 
 @dataclass(frozen=True)
@@ -78,11 +74,6 @@ class Pairs:
             for name in ("position", "phase", "gain", "probability")
         )
         return Pairs(position, phase, refined, gain, probability)
-
-    def firsts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Position, phase (m,) and rotation (m, 4) of the first lattices of pairs that are sure."""
-        chosen = self.taken(sure(self.probability))
-        return chosen.position, chosen.phase[0], chosen.refined[0].rotation
 
     def doubted(self, posterior: np.ndarray) -> np.ndarray:
         """Posterior (positions, phases) of the first lattice's phase with what pairs take from it.
@@ -130,11 +121,12 @@ class Pairs:
 
     def brightest_first(
         self, spots: Spots, table: ReflectionTable, optics: Optics
-    ) -> tuple[Pairs, np.ndarray, np.ndarray]:
-        """The same with the lattice first that has more of the intensity; and of every spot
-        whether either explains it, (2, spots), and the second's share in its intensity, (spots,).
+    ) -> tuple[Pairs, np.ndarray, np.ndarray, np.ndarray]:
+        """The same with the lattice first that has more of the intensity.
 
-        One pair a position. 0 in spots that neither explains, and where there is no pair.
+        Gives also which pairs were turned (n,), whether either lattice explains each spot, (2,
+        spots), and the second's share in its intensity, (spots,). One pair a position; 0 in spots
+        that neither explains, and where there is no pair.
         """
         entry, spot = brightness.listed(spots, self.position)
         expected, _ = self.expected(spots, table, optics)
@@ -152,7 +144,7 @@ class Pairs:
         phase = np.stack([np.where(turned, other, phase), np.where(turned, phase, other)])
         return replace(
             self, phase=phase, refined=(both.taken(index[0]), both.taken(index[1]))
-        ), explained, shares  # fmt: skip
+        ), turned, explained, shares  # fmt: skip
 
     def expected(
         self, spots: Spots, table: ReflectionTable, optics: Optics
@@ -213,72 +205,3 @@ def shared_out(
         )
         part = second / np.maximum(first + second, 1e-300)
     return part
-
-
-def among_candidates(
-    spots: Spots, starts: Starts, refined: Refined, best: np.ndarray,
-    crystals: Sequence[Crystal], table: ReflectionTable, optics: Optics, *, min_spots: int,
-) -> Pairs:  # fmt: skip
-    """The likeliest pair of candidates at each position where there is one.
-
-    Parameters
-    ----------
-    starts, refined
-        The candidates.
-    best
-        (positions,) the candidate that is likeliest by itself, -1 where not to look.
-
-    Each of a pair explains `min_spots` spots that the other does not. Its probability is that
-    against the likeliest candidate alone; a candidate was chosen for all spots, so the price of
-    this choice is the number of pairs, at the odds of 20 to 1 that one lattice has.
-    """
-    number = spots.numbers[starts.position]
-    some = (refined.indexed >= min_spots) & (refined.indexed <= number - min_spots)
-    kept = np.flatnonzero(some & (best[starts.position] >= 0))
-    kept = kept[np.argsort(starts.position[kept], kind="stable")]
-    position = starts.position[kept]
-    one, other = _combinations(position)
-    listed = [
-        brightness.expected(spots, position, starts.phase[kept], refined.taken(kept), table, optics)
-    ]
-    (intensity, density), edge = listed[0], np.cumsum([0, *spots.numbers[position]])
-    weight = spot_weights(spots, INTENSITY_POWER)
-
-    def of_pairs(one: np.ndarray, other: np.ndarray):
-        entry, spot = brightness.listed(spots, position[one])
-        within = spot - spots.offset[position[one]][entry]
-        return entry, spot, np.stack([edge[one][entry] + within, edge[other][entry] + within])
-
-    entry, _, at = of_pairs(one, other)
-    explained = intensity[at] > 0
-    alone = [
-        np.bincount(entry[explained[k] & ~explained[1 - k]], minlength=len(one)) for k in (0, 1)
-    ]
-    useful = np.minimum(*alone) >= min_spots
-    one, other = one[useful], other[useful]
-    entry, spot, at = of_pairs(one, other)
-    both = likelihood_of_both(density[at], entry, weight[spot], len(one), optics)
-    single = best[position[one]]
-    _, by_single = brightness.expected(
-        spots, position[one], starts.phase[single], refined.taken(single), table, optics
-    )
-    gain = both - likelihood_of_places(by_single, entry, weight[spot], len(one), optics)
-    tried = np.bincount(position[one], minlength=len(best))[position[one]]
-    found = Pairs(
-        position[one], starts.phase[kept[np.stack([one, other])]],
-        (refined.taken(kept[one]), refined.taken(kept[other])), gain,
-        expit(TEMPERATURE * (gain - np.log(_ODDS * tried))),
-    )  # fmt: skip
-    return found.taken(found.differ(crystals, table, optics)).best()
-
-
-def _combinations(group: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices of all pairs of entries of one group; `group` (n,) ascends."""
-    one, other = [np.zeros(0, dtype=int)], [np.zeros(0, dtype=int)]
-    for apart in range(1, len(group)):
-        first = np.flatnonzero(group[:-apart] == group[apart:])
-        if not len(first):
-            break
-        one.append(first)
-        other.append(first + apart)
-    return np.concatenate(one), np.concatenate(other)
