@@ -6,7 +6,9 @@ under precession by some tenths at most spots, and now and then by far more.
 
 from __future__ import annotations
 
+import itertools
 import math
+from dataclasses import dataclass, replace
 
 import numba
 import numpy as np
@@ -25,6 +27,8 @@ SCATTER = 0.45
 # Errors have Student's distribution with so many degrees of freedom: on the same patterns one in a
 # hundred is off by three standard errors or more. Chosen.
 _FREEDOM = 4.0
+# Of a curve: Bloch-wave patterns of NVPF and silver films lie within.
+_POWERS, _FLOORS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (0.0, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2)
 _TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
 
 
@@ -86,9 +90,45 @@ def surprise(error: np.ndarray) -> np.ndarray:
     return 0.5 * (_FREEDOM + 1) * np.log1p(error**2 / _FREEDOM)
 
 
-def scatter_of(error: np.ndarray) -> float:
-    """Standard error of log-amplitudes where most have this `error`; at least SCATTER."""
-    return max(SCATTER, _TO_SIGMA * float(np.median(np.abs(error)))) if len(error) else SCATTER
+@dataclass(frozen=True)
+class Curve:
+    """How a scan's spots brighten with their expected intensity: the strong ones less, for they
+    lose light, and weak ones never below what double diffraction gives them."""
+
+    power: float  # of the expected intensity
+    floor: float  # added to it, relative to the brightest of a pattern
+    scatter: float  # standard error of the logarithm of an amplitude about it
+
+    @classmethod
+    def fitted(
+        cls, expected: np.ndarray, intensity: np.ndarray, entry: np.ndarray, number: int
+    ) -> Curve:
+        """The one with the least median error of spots (m,) of `number` patterns; `entry` (m,) says
+        whose. A few patterns of which most hold two lattices are fitted no worse: a curve cannot
+        follow what single spots do."""
+        best = cls(1.0, 0.0, SCATTER)
+        if not len(expected):
+            return best
+        least = np.inf
+        for power, floor in itertools.product(_POWERS, _FLOORS):
+            curve = cls(power, floor, SCATTER)
+            error = np.abs(curve.errors(expected, intensity, entry, number)[0])
+            typical = float(np.median(error))
+            if typical < least:
+                best, least = curve, typical
+        return replace(best, scatter=max(SCATTER, _TO_SIGMA * least))
+
+    def errors(
+        self, expected: np.ndarray, intensity: np.ndarray, entry: np.ndarray, number: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """How far the logarithms of amplitudes lie above the curve, (m,), half of a pattern's spots
+        above it; and the intensities that it gives, (m,)."""
+        brightest = np.zeros(number)
+        np.maximum.at(brightest, entry, expected)
+        curve = self.power * np.log(expected / brightest[entry] + self.floor)
+        off = np.log(np.maximum(intensity, 1e-6)) - curve
+        level = median_of_each(entry, off, number)[entry]
+        return 0.5 * (off - level), np.exp(level + curve)
 
 
 def median_of_each(group: np.ndarray, values: np.ndarray, groups: int) -> np.ndarray:

@@ -27,6 +27,7 @@ from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
 from phasefront.phases import brightness, pairs
+from phasefront.phases.evidence import TEMPERATURE
 
 # A spot is too bright from so many standard errors on. Chosen.
 _BRIGHT = 2.0
@@ -50,21 +51,18 @@ def find_second(
     expected, _ = brightness.expected(spots, position, phase, first, table, optics)
     entry, spot = brightness.listed(spots, position)
     known = expected > 0
-    amplitude = 0.5 * np.log(np.maximum(spots.intensity[spot], 1e-6))
-    error = np.full(len(entry), np.inf)
-    error[known] = amplitude[known] - 0.5 * np.log(expected[known])
-    level = brightness.median_of_each(entry[known], error[known], len(position))
-    rich = np.bincount(entry[known], minlength=len(position)) >= min_spots
-    error = error - np.where(rich, level, 0.0)[entry]
-    scatter = brightness.scatter_of(error[known & rich[entry]])
-    bright = (error > _BRIGHT * scatter) & rich[entry]
+    known &= (np.bincount(entry[known], minlength=len(position)) >= min_spots)[entry]
+    of_known = expected[known], spots.intensity[spot[known]], entry[known], len(position)
+    curve = brightness.Curve.fitted(*of_known)
+    error, counts = curve.errors(*of_known)
+    model = np.zeros(len(spots.qx))  # of the first lattice, counts
+    model[spot[known]] = counts
+    bright = expected == 0
+    bright[known] = error > _BRIGHT * curve.scatter
     found = np.bincount(entry[bright], minlength=len(position)) >= min_spots
     found &= np.bincount(entry[bright & known], minlength=len(position)) > 0
-    bright &= found[entry]
-    model = np.zeros(len(spots.qx))  # of the first lattice, counts
-    model[spot[known]] = np.exp(2 * level[entry[known]]) * expected[known]
     too_bright = np.zeros(len(spots.qx), dtype=bool)
-    too_bright[spot[bright]] = True
+    too_bright[spot[bright & found[entry]]] = True
 
     # Index what is left.
     rest = spots._replace(intensity=np.maximum(spots.intensity - model, 1e-6))
@@ -78,7 +76,7 @@ def find_second(
         np.zeros(len(at[0])), np.zeros(len(at[0])),
     )  # fmt: skip
     found = found.taken(found.differ(crystals, table, optics))
-    gain = _gain(found, spots, model, too_bright, scatter, table, optics, min_spots)
+    gain = _gain(found, spots, model, too_bright, curve.scatter, table, optics, min_spots)
     probability = expit(gain - pairs.price(library))
     found = replace(found, gain=gain, probability=probability)
     return found.taken(np.flatnonzero(np.isfinite(gain)))
@@ -112,7 +110,7 @@ def _gain(
     places = pairs.likelihood_of_both(density, entry, weight, number, optics)
     places -= pairs.likelihood_of_places(density[0], entry, weight, number, optics)
     enough = np.bincount(entry[used], minlength=number) >= min_spots
-    return np.where(enough, gain + np.maximum(places, 0.0), -np.inf)
+    return np.where(enough, gain + TEMPERATURE * np.maximum(places, 0.0), -np.inf)
 
 
 def _missing(

@@ -29,11 +29,12 @@ _AZIMUTHS = 64
 # For two lattices, where there are two. Chosen; half and double change no decision
 # (docs/constants.md).
 ODDS = 20.0
-_SHARES = np.linspace(0.05, 0.95, 19)  # of the second lattice in the spots, to choose from
+_SHARES = np.linspace(0.1, 0.9, 9)  # of the second lattice in the spots, to choose from
 # One lattice, slightly bent, or that of two phases of one grain, is none over another: crystals of
 # one phase are less than so many degrees apart, those of two promise amplitudes that correlate
 # by more than this. Chosen.
 _ALIKE_DEG, _ALIKE = 5.0, 0.8
+_STRAYS = (1.0, 2.0, 4.0, 8.0)  # of strays, times the share that a scan has
 _ROUNDS = 30  # of sharing intensities out: they settle within a hundredth
 
 
@@ -162,15 +163,20 @@ class Pairs:
 def likelihood_of_places(
     density: np.ndarray, entry: np.ndarray, weight: np.ndarray, number: int, optics: Optics
 ) -> np.ndarray:
-    """Log-likelihood (number,) of where spots are, with strays as in `diffraction.likelihood`.
+    """Log-likelihood (number,) of where spots are, in the best of the shares that strays may have.
 
     `density`, `entry` and `weight` (m,): of spots under what explains them, which explanation it
-    is, and what the spot counts.
+    is, and what the spot counts. Where many spots are no lattice's, strays are no surprise, and a
+    second lattice that explains some gains less.
     """
     low, high = optics.window
-    stray = optics.stray_share / (np.pi * (high**2 - low**2))
-    value = weight * np.log((1 - optics.stray_share) * density + stray)
-    return np.bincount(entry, value, minlength=number)
+    area = np.pi * (high**2 - low**2)
+
+    def likelihood(stray: float) -> np.ndarray:
+        value = weight * np.log((1 - stray) * density + stray / area)
+        return np.bincount(entry, value, minlength=number)
+
+    return np.max([likelihood(optics.stray_share * factor) for factor in _STRAYS], axis=0)
 
 
 def likelihood_of_both(density: np.ndarray, entry: np.ndarray, *rest) -> np.ndarray:
