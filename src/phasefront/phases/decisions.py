@@ -24,9 +24,9 @@ from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import COARSE_DEG, Library
 from phasefront.layouts.phases import PHASES
-from phasefront.phases import overlaps
+from phasefront.phases import kinship, overlaps
 from phasefront.phases.distortion import fit_distortion
-from phasefront.phases.evidence import Evidence, Starts, posterior_of, weigh
+from phasefront.phases.evidence import Evidence, Starts, posterior_of, weigh, weigh_more
 from phasefront.phases.lattices import Lattices, RefinedCells
 from phasefront.phases.raw_patterns import RawPatterns
 from phasefront.phases.verdict import Limits, Verdict
@@ -105,6 +105,8 @@ def decide_phases(
     )
     every = measured.undistorted(distortion)
     evidence = weigh(every, starts, table, optics)
+    lent = kinship.missing_starts(evidence, candidates)
+    evidence, starts = weigh_more(evidence, every, starts, lent, table, optics)
     # 3, 4. Where phases promise different intensities and no spot was found, the raw pattern.
     patterns = RawPatterns.measure(raw, every, evidence, table, optics, distortion)
     posterior = posterior_of(evidence.log_evidence, patterns.forced_evidence, prior)

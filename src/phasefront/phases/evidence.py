@@ -106,6 +106,17 @@ def weigh(spots: Spots, starts: Starts, table: ReflectionTable, optics: Optics) 
     return Evidence.of(spots, starts, refined, optics)
 
 
+def weigh_more(
+    evidence: Evidence, spots: Spots, starts: Starts, more: tuple[np.ndarray, ...],
+    table: ReflectionTable, optics: Optics,
+) -> tuple[Evidence, Starts]:  # fmt: skip
+    """With `more` starts (see `Starts.joined`); and all starts."""
+    every = starts.joined(*more)
+    new = every.taken(np.arange(len(starts.position), len(every.position)))
+    refined = evidence.refined.joined(refine_starts(spots, new, table, optics))
+    return Evidence.of(spots, every, refined, optics), every
+
+
 def refine_starts(spots: Spots, starts: Starts, table: ReflectionTable, optics: Optics) -> Refined:
     return refine(
         spots, starts.position, starts.phase, starts.rotation, table, optics,
