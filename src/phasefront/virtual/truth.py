@@ -125,7 +125,8 @@ def check_scan(
     weighed = volume if fractions.attrs["molar_weight"] == "thickness" else area
     molar = weighed / fractions["formula_volume"].values
     low, high = (fractions[name].sel(kind="area").values for name in ("low", "high"))
-    judged = clear & (decision != VACUUM) & np.isfinite(phases["posterior"].values).all(-1)
+    # Of too few spots there is no posterior but the prior.
+    judged = clear & (decision != VACUUM) & np.isfinite(phases["explained"].values)
     posterior, true_judged = phases["posterior"].values[judged].astype("f8"), true_phase[judged]
     confidence, correct = posterior.max(axis=-1), posterior.argmax(axis=-1) == true_judged
     ion_error, ion_stderr = _ion_content_errors(weight, phases, fractions)[:, crystal & ~overlap]
