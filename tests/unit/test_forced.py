@@ -129,6 +129,25 @@ def test_standard_error_is_that_of_repeated_patterns():
     assert 0.8 < z.std() < 1.25
 
 
+@pytest.mark.parametrize("electrons", [0.03, 0.2, 1.0])
+def test_sparse_electrons_are_no_light(electrons):
+    """One electron is thirty counts on a dark level, and most pixels have none."""
+    rng = np.random.default_rng(6)
+    patterns = (30 * rng.poisson(electrons, (600, 31, 31))).astype(np.uint16)
+    patterns[:300, 13:17, 22:26] += 300  # a neighbour
+    measured = apertures.measure(
+        patterns, np.arange(600), np.full(600, 15.3), np.full(600, 14.8), 3.0,
+        np.ones((31, 31), dtype=np.int8),
+    )  # fmt: skip
+    for (value, sigma), off in ((measured[:300].T, 0.7), (measured[300:].T, 0.25)):
+        if electrons < 0.1:
+            # The median of octants with half an electron each is none: less than one is missed.
+            assert abs(value.mean()) < 0.9 * 30
+        else:
+            assert abs((value / sigma).mean()) < off
+            assert 0.7 < (value / sigma).std() < 1.35
+
+
 def test_places_off_the_camera_or_on_the_beam_stop_are_not_measured():
     pattern = np.ones((1, 30, 30))
     usable = np.ones((30, 30), dtype=np.int8)

@@ -48,6 +48,11 @@ def sure(probability: np.ndarray) -> np.ndarray:
     return probability > ODDS / (1 + ODDS)
 
 
+def possible(probability: np.ndarray) -> np.ndarray:
+    """Whether two lattices are not out of the question by the same odds."""
+    return probability > 1 / (1 + ODDS)
+
+
 @dataclass(frozen=True)
 class Pairs:
     """Two lattices each, one entry a pair."""
@@ -95,7 +100,7 @@ class Pairs:
 
     def best(self) -> Pairs:
         """The likeliest of each position, positions ascending."""
-        order = np.lexsort((-self.probability, self.position))
+        order = np.lexsort((-self.gain, -self.probability, self.position))
         return self.taken(order[np.flatnonzero(np.diff(self.position[order], prepend=-1))])
 
     def differ(
