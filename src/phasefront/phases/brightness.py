@@ -20,12 +20,12 @@ from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 
 _BLOCK = 4096  # candidates in memory at a time, with all that they promise
-# Standard error of the logarithm of an amplitude over |F| times visibility: Bloch-wave patterns of
-# NVPF under 0.8 degrees of precession have 0.34 to 0.36 (seeds other than those reported), a silver
-# film 0.3 to 0.5.
-SCATTER = 0.45
+# Least standard error of the logarithm of an amplitude about a scan's curve: Bloch-wave patterns of
+# NVPF under 0.8 degrees of precession have half of it (seeds other than those reported), a silver
+# film has 0.3 to 0.5.
+SCATTER = 0.3
 # Errors have Student's distribution with so many degrees of freedom: on the same patterns one in a
-# hundred is off by three standard errors or more. Chosen.
+# hundred is off by three of their standard errors or more. Chosen.
 _FREEDOM = 4.0
 # Of a curve: Bloch-wave patterns of NVPF and silver films lie within.
 _POWERS, _FLOORS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (0.0, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2)

@@ -15,11 +15,9 @@ from scipy.special import expit
 
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import (
-    INTENSITY_POWER,
     Refined,
     promised_reflections,
     refine,
-    spot_weights,
 )
 from phasefront.diffraction.matching import match
 from phasefront.diffraction.optics import Optics
@@ -27,10 +25,9 @@ from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
 from phasefront.phases import brightness, pairs
-from phasefront.phases.evidence import TEMPERATURE
 
 # A spot is too bright from so many standard errors on. Chosen.
-_BRIGHT = 2.0
+_BRIGHT = 1.5
 # Friedel mates have like errors (correlation 0.56 and 0.66 on the patterns of
 # `brightness.SCATTER`): two tell 2 / (1 + 0.6) times what one tells.
 _WEIGHT = 1 / 1.6
@@ -77,7 +74,8 @@ def find_second(
     )  # fmt: skip
     found = found.taken(found.differ(crystals, table, optics))
     gain = _gain(found, spots, model, too_bright, curve.scatter, table, optics, min_spots)
-    probability = expit(gain - pairs.price(library))
+    price = np.minimum(pairs.price(library), _price(found, spots, crystals, table, optics))
+    probability = expit(gain - price)
     found = replace(found, gain=gain, probability=probability)
     return found.taken(np.flatnonzero(np.isfinite(gain)))
 
@@ -86,11 +84,12 @@ def _gain(
     found: pairs.Pairs, spots: Spots, model: np.ndarray, too_bright: np.ndarray, scatter: float,
     table: ReflectionTable, optics: Optics, min_spots: int,
 ) -> np.ndarray:  # fmt: skip
-    """Log-likelihood (n,) of both lattices over the first alone, which gives intensities `model`
-    (spots,); minus infinity where the second has less than `min_spots` that are `too_bright`."""
+    """Log-likelihood (n,) of intensities under both lattices over that under the first alone, which
+    gives intensities `model` (spots,); what places tell is `leftover`'s and `rivals`'. Minus
+    infinity where the second has less than `min_spots` that are `too_bright`."""
     number = len(found.position)
     entry, spot = brightness.listed(spots, found.position)
-    (_, by_second), density = found.expected(spots, table, optics)
+    (_, by_second), _ = found.expected(spots, table, optics)
     own = spots.intensity[spot]
     used = too_bright[spot] & (by_second > 0)
     level = brightness.median_of_each(
@@ -106,11 +105,33 @@ def _gain(
 
     gain = surprise(model[spot]) - surprise(model[spot] + factor[entry] * by_second)
     gain = _WEIGHT * (gain - _missing(found, spots, factor, scatter, table, optics))
-    weight = spot_weights(spots, INTENSITY_POWER)[spot]
-    places = pairs.likelihood_of_both(density, entry, weight, number, optics)
-    places -= pairs.likelihood_of_places(density[0], entry, weight, number, optics)
     enough = np.bincount(entry[used], minlength=number) >= min_spots
-    return np.where(enough, gain + TEMPERATURE * np.maximum(places, 0.0), -np.inf)
+    return np.where(enough, gain, -np.inf)
+
+
+def _price(
+    found: pairs.Pairs, spots: Spots, crystals: Sequence[Crystal], table: ReflectionTable,
+    optics: Optics,
+) -> np.ndarray:  # fmt: skip
+    """Logarithm of how many lattices (n,) have spots where a pattern has, at most.
+
+    Two spots fix a lattice once it is known which reflections they are: those of the first one's
+    length, but for symmetry, times those of the other's length at the right angle to it.
+    """
+    numbers = spots.numbers
+    radius = np.bincount(spots.owner, np.hypot(spots.qx, spots.qy), minlength=len(numbers))
+    radius = (radius / np.maximum(numbers, 1))[found.position]
+    reach = 3 * optics.position_sigma
+    alike = np.empty(len(radius))
+    for phase, crystal in enumerate(crystals):
+        own = found.phase[1] == phase
+        length = np.sort(table.rows[3, table.first[phase] : table.first[phase + 1]])
+        shell = np.searchsorted(length, radius[own] + reach, side="right")
+        shell = shell - np.searchsorted(length, radius[own] - reach)
+        at_angle = shell * 2 * reach / (np.pi * radius[own])
+        alike[own] = np.maximum(shell / len(crystal.symmetry), 1) * np.maximum(at_angle, 1)
+    of_pattern = numbers[found.position]
+    return np.log(np.maximum(of_pattern * (of_pattern - 1) / 2 * alike, 1))
 
 
 def _missing(
