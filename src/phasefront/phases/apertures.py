@@ -17,7 +17,7 @@ from phasefront.core.threads import share_out
 # Apertures in radii of a spot: the light, and the frame around it for the background. Chosen, and
 # compiled in.
 _APERTURE, _FRAME_INNER, _FRAME_OUTER = 1.25, 1.75, 3.0
-_OCTANTS = 8
+_OCTANTS = 8  # of the frame, told by the signs and the order of the offsets
 # A neighbour's light falls into an octant that is brighter than the median by so many standard
 # errors, or, where most have no scatter, electrons. Chosen.
 _OFF = 3.0
