@@ -29,6 +29,7 @@ SCATTER = 0.3
 _FREEDOM = 4.0
 # Of a curve: Bloch-wave patterns of NVPF and silver films lie within.
 _POWERS, _FLOORS = (0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0), (0.0, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2)
+_PATTERNS = 256  # about so many, evenly spread, show a curve; for the sake of time
 _TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
 
 
@@ -107,6 +108,8 @@ class Curve:
         whose. A few patterns of which most hold two lattices are fitted no worse: a curve cannot
         follow what single spots do."""
         best = cls(1.0, 0.0, SCATTER)
+        some = entry % max(1, number // _PATTERNS) == 0
+        expected, intensity, entry = expected[some], intensity[some], entry[some]
         if not len(expected):
             return best
         least = np.inf

@@ -25,6 +25,10 @@ def missing_starts(
     likeliest = np.where(evidence.best >= 0, evidence.log_evidence, -np.inf).argmax(axis=1)
     found = (evidence.best >= 0).any(axis=1)
     shared = [number for number, axes in enumerate(candidates.parent_axes) if axes is not None]
+    turns = {
+        number: variants(candidates.crystals[number], candidates.parent_axes[number])
+        for number in shared
+    }
     parts = [(np.zeros(0, dtype=int), np.zeros(0, dtype=int), np.zeros((0, 4)))]
     for lender in shared:
         at = np.flatnonzero(found & (likeliest == lender))
@@ -35,7 +39,7 @@ def missing_starts(
             there = to_parent(candidates.crystals[lender], candidates.parent_axes[lender])
             turn = rotations.multiply(to_parent(crystal, parent) * [1, -1, -1, -1], there)
             rotation = rotations.multiply(turn, evidence.rotation[at, lender])
-            lent = rotations.multiply(variants(crystal, parent)[:, None], rotation)
+            lent = rotations.multiply(turns[other][:, None], rotation)
             own = evidence.rotation[at, other]
             angle = rotations.misorientation(lent, own[None], crystal.symmetry)
             # Where it has no orientation the angle is no number.
