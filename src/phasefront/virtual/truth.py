@@ -78,8 +78,8 @@ def check_scan(
       same where there is one grain;
     - vacuum_missed, crystal_missed: share of the vacuum that is not called so, of crystal that is;
     - expected_calibration_error: mean |accuracy - confidence| of the likeliest phase at clear
-      positions that are not called vacuum and have the spots that a lattice needs, over 15 bins of equal width weighted by their positions
-      (Naeini, Cooper and Hauskrecht, AAAI 2015);
+      positions that are not called vacuum and have the spots that a lattice needs, over 15 bins of
+      equal width weighted by their positions (Naeini, Cooper and Hauskrecht, AAAI 2015);
     - orientation_error_deg_median, orientation_error_deg_p90: misorientation of the decided phase
       to the truth described as that phase, under its Laue group's rotations, without overlaps;
     - orientation_half_turned: share of these positions that come at least 5 degrees nearer to the
