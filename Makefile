@@ -80,6 +80,7 @@ assumptions: $(READY)
 worlds: $(READY)
 	$(BIN)/python -m benchmarks.worlds
 	$(BIN)/python -m benchmarks.overlaps
+	$(BIN)/python -m benchmarks.twins
 
 multislice: $(ABTEM)/.ready
 	$(ABTEM)/bin/python -m benchmarks.multislice benchmarks/multislice.nc --parts results/bench/multislice

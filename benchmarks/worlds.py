@@ -222,7 +222,8 @@ def score(truths: Sequence[xr.Dataset], answers: Sequence[xr.Dataset], material:
     pure = weight.max(axis=1) >= CLEAR
     single = crystal & ~overlap & (np.sort(weight, axis=1)[:, :-1].sum(axis=1) < TRACE)
     clear, right = crystal & ~overlap & pure, decision == true
-    judged = clear & (decision != VACUUM) & np.isfinite(posterior).all(axis=1)
+    # Of too few spots there is no posterior but the prior, and no lattice (see `truth`).
+    judged = clear & (decision != VACUUM) & np.isfinite(pooled(answers, "explained"))
     confidence, correct = posterior[judged].max(axis=1), posterior[judged].argmax(1) == true[judged]
     found = angle[:, clear & right]
     return {

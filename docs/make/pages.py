@@ -200,7 +200,7 @@ if __name__ == "__main__":
         ("demo.md", [SUMMARY, CHECK, CONCLUSION], demo_page),
         ("speed.md", [BENCH], speed_page),
         ("decisions.md", [DECISIONS], decisions_page),
-        ("decisions.md", [worlds.STUDY, worlds.OVERLAPS, worlds.CHECKS], worlds.page),
+        ("decisions.md", [worlds.STUDY, worlds.OVERLAPS, worlds.TWINS, worlds.CHECKS], worlds.page),
         ("coverage.md", [coverage.STUDY, coverage.GRAINS], coverage.page),
         ("mechanisms.md", [mechanisms.STUDY], mechanisms.page),
         ("powder.md", [powder.STUDY], powder.page),

@@ -11,6 +11,7 @@ from phasefront.report.wording import markdown_table
 ROOT = Path(__file__).resolve().parents[2]
 STUDY = ROOT / "results/bench/worlds.json"
 OVERLAPS = ROOT / "results/bench/overlaps.json"
+TWINS = ROOT / "results/bench/twins.json"
 PAGE = ROOT / "docs/decisions.md"
 CHECKS = ROOT / "results/bench/multislice_checks.json"
 # Columns of the table: what `worlds.score` calls them, and decimals.
@@ -68,6 +69,18 @@ def overlaps_table(found: dict) -> str:
     )
 
 
+def twins_table(found: dict) -> str:
+    """A line a share of the twin in the intensity; single crystals last."""
+    columns = list(next(iter(found.values())))
+    return markdown_table(
+        ["share of the twin", *columns],
+        [
+            [share, *("–" if name not in numbers else f"{numbers[name]:.3f}" for name in columns)]
+            for share, numbers in found.items()
+        ],
+    )
+
+
 def silicon_table(found: dict) -> str:
     """Intensities of two families by multislice and by Bloch waves, a line a thickness."""
     families = [found["families"][name] for name in ("220", "400")]
@@ -99,6 +112,7 @@ def page() -> str:
         (r"\| scans \| number", groups_table(groups)),
         (r"\| scans \| phase", phases_table(groups)),
         (r"\| share of the weaker", overlaps_table(overlaps)),
+        (r"\| share of the twin", twins_table(json.loads(TWINS.read_text(encoding="utf-8")))),
         (r"\| silicon", silicon_table(checks["silicon_001"])),
         (r"\| thickness, nm", convergence_table(checks["convergence"])),
     ):

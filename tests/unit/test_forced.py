@@ -11,7 +11,7 @@ from phasefront.diffraction.likelihood import Refined
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.spot_lists import Spots
-from phasefront.phases import forced
+from phasefront.phases import apertures, forced
 
 MICROSCOPE = Optics(200.0, 0.8, (0.1, 1.15), position_sigma=0.003)
 RADIUS = 0.035
@@ -107,7 +107,7 @@ def test_aperture_counts_a_disk_above_its_background():
     usable = np.ones((41, 41), dtype=np.int8)
     light = 100.0 * ((x - 20.2) ** 2 + (y - 19.7) ** 2 < 2.5**2).sum()
     stack = np.stack([pattern, np.full((41, 41), 7.0)])
-    measured = forced.measure(
+    measured = apertures.measure(
         stack, np.array([0, 1]), np.full(2, 20.2), np.full(2, 19.7), 2.5, usable
     )
     assert measured[0, 0] == pytest.approx(light, rel=0.01)
@@ -121,7 +121,7 @@ def test_standard_error_is_that_of_repeated_patterns():
     rng = np.random.default_rng(5)
     patterns = rng.poisson(30.0, (400, 31, 31)).astype(np.uint16)
     usable = np.ones((31, 31), dtype=np.int8)
-    measured = forced.measure(
+    measured = apertures.measure(
         patterns, np.arange(400), np.full(400, 15.3), np.full(400, 14.8), 2.2, usable
     )
     z = measured[:, 0] / measured[:, 1]
@@ -129,11 +129,30 @@ def test_standard_error_is_that_of_repeated_patterns():
     assert 0.8 < z.std() < 1.25
 
 
+@pytest.mark.parametrize("electrons", [0.03, 0.2, 1.0])
+def test_sparse_electrons_are_no_light(electrons):
+    """One electron is thirty counts on a dark level, and most pixels have none."""
+    rng = np.random.default_rng(6)
+    patterns = (30 * rng.poisson(electrons, (600, 31, 31))).astype(np.uint16)
+    patterns[:300, 13:17, 22:26] += 300  # a neighbour
+    measured = apertures.measure(
+        patterns, np.arange(600), np.full(600, 15.3), np.full(600, 14.8), 3.0,
+        np.ones((31, 31), dtype=np.int8),
+    )  # fmt: skip
+    for (value, sigma), off in ((measured[:300].T, 0.7), (measured[300:].T, 0.25)):
+        if electrons < 0.1:
+            # The median of octants with half an electron each is none: less than one is missed.
+            assert abs(value.mean()) < 0.9 * 30
+        else:
+            assert abs((value / sigma).mean()) < off
+            assert 0.7 < (value / sigma).std() < 1.35
+
+
 def test_places_off_the_camera_or_on_the_beam_stop_are_not_measured():
     pattern = np.ones((1, 30, 30))
     usable = np.ones((30, 30), dtype=np.int8)
     usable[10:20, 10:20] = 0
-    measured = forced.measure(
+    measured = apertures.measure(
         pattern, np.zeros(3, dtype=int), np.array([-4.0, 15.0, 24.0]), np.array([5.0, 15.0, 5.0]),
         2.0, usable,
     )  # fmt: skip

@@ -2,10 +2,19 @@
 
 import numpy as np
 import pytest
-from kinematic import CRYSTALS, NAMES, OPTICS, diffsims_patterns, misorientation_deg, spots_of
+from kinematic import (
+    CRYSTALS,
+    NAMES,
+    OPTICS,
+    diffsims_patterns,
+    misorientation_deg,
+    quaternion,
+    spots_of,
+)
 from scipy.spatial.transform import Rotation
 
 from phasefront.diffraction.candidates import CandidatePhases
+from phasefront.diffraction.likelihood import Refined
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.spot_lists import Spots
@@ -13,7 +22,7 @@ from phasefront.diffraction.template_library import Library
 from phasefront.diffraction.templates import simulate_templates
 from phasefront.layouts.phases import MIXED, UNDECIDED
 from phasefront.orientations.indexing import find_orientations
-from phasefront.phases import decisions, overlaps
+from phasefront.phases import decisions, leftover, pairs
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -51,26 +60,33 @@ def overlapping():
     return spots_of(both), [len(one[0]) for one in first], above
 
 
+def placed(rotation):
+    """Crystals that lie so, at positions one after the other, as `leftover` takes them."""
+    number = len(rotation)
+    first = Refined.placed(quaternion(rotation), np.ones(number), np.zeros((number, 2)))
+    return np.arange(number), np.zeros(number, dtype=int), first
+
+
 def test_second_lattice_is_found_with_its_phase_and_orientation(templates, overlapping):
     spots, of_first, above = overlapping
     arrays = Spots.of(spots)
     explained = np.zeros(len(arrays.qx), dtype=bool)
     for start, number in zip(arrays.offset, of_first, strict=False):
         explained[start : start + number] = True
-    second = overlaps.find_second(
-        arrays, explained, Library.prepare(templates, CRYSTALS, 5.0),
-        reflection_table(CRYSTALS, max_radius=1.15), MICROSCOPE, min_spots=5,
-    )  # fmt: skip
-    right = second.phase == 2
-    assert right.mean() > 0.8
-    found = Rotation.from_quat(second.rotation[right], scalar_first=True)
+    found = leftover.find_second(
+        arrays, explained, *placed(Rotation.random(NUMBER, random_state=1)),
+        Library.prepare(templates, CRYSTALS, 5.0), reflection_table(CRYSTALS, max_radius=1.15),
+        MICROSCOPE, min_spots=5,
+    ).best()  # fmt: skip
+    assert pairs.sure(found.probability).mean() > 0.8
+    right = found.phase[1] == 2
+    assert right.sum() > 0.8 * NUMBER
+    lattice = Rotation.from_quat(found.refined[1].rotation[right], scalar_first=True)
     errors = [
         misorientation_deg(CRYSTALS[2], one, other)
-        for one, other in zip(found, above[right], strict=True)
+        for one, other in zip(lattice, above[found.position[right]], strict=True)
     ]
     assert np.median(errors) < 0.5
-    assert not (second.claimed & explained).any()
-    assert second.claimed.sum() > 0.7 * (~explained).sum()
 
 
 def test_strays_make_no_second_lattice(templates):
@@ -83,13 +99,12 @@ def test_strays_make_no_second_lattice(templates):
             (np.append(qx, place.real), np.append(qy, place.imag), np.append(intensity, [50] * 7))
         )
         explained.append(np.arange(len(qx) + 7) < len(qx))
-    second = overlaps.find_second(
+    found = leftover.find_second(
         Spots.of(spots_of(patterns)), np.concatenate(explained),
-        Library.prepare(templates, CRYSTALS, 5.0), reflection_table(CRYSTALS, max_radius=1.15),
-        MICROSCOPE, min_spots=5,
-    )  # fmt: skip
-    assert (second.phase >= 0).mean() < 0.05
-    assert not second.claimed[np.repeat(second.phase < 0, [len(e) for e in explained])].any()
+        *placed(Rotation.random(60, random_state=5)), Library.prepare(templates, CRYSTALS, 5.0),
+        reflection_table(CRYSTALS, max_radius=1.15), MICROSCOPE, min_spots=5,
+    ).best()  # fmt: skip
+    assert pairs.sure(found.probability).sum() < 0.05 * 60
 
 
 def test_two_phases_over_each_other_are_mixed_and_shared_by_amplitude(templates, overlapping):

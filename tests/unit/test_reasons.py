@@ -23,6 +23,7 @@ def decided_as(count, seed):
     far = random.random(count) < 0.2  # spots lie too far from their places
     second_phase = np.where(random.random(count) < 0.5, -1, random.integers(0, 3, count))
     second_share = np.where(second_phase >= 0, random.random(count), 0.0)
+    probability = np.where(random.random(count) < 0.5, 0.0, random.random(count))
     second_posterior = np.full((count, 3), 0.01)
     sure = random.random(count) < 0.6
     second_posterior[np.arange(count), second_phase] = np.where(sure, 0.98, 0.6)
@@ -42,7 +43,8 @@ def decided_as(count, seed):
         NAMES, decision.reshape(row), posterior=posterior.reshape(*row, 3),
         share=share.reshape(*row, 3), cell_misfit=misfit.reshape(row),
         phase_misfit=phase_misfit.reshape(row), second_phase=second_phase.reshape(row),
-        second_share=second_share.reshape(row), explained=np.full(row, 0.9),
+        second_share=second_share.reshape(row), second_probability=probability.reshape(row),
+        explained=np.full(row, 0.9),
         ion_content=content.reshape(row), ion_content_stderr=np.full(row, 0.1),
     )  # fmt: skip
     return phases, far, sure
@@ -57,10 +59,14 @@ def test_the_rule_named_is_the_one_that_stands_against_an_answer():
     region = phases["phase_misfit"].values[0]
     heavy = (phases["second_phase"].values[0] >= 0) & (phases["second_share"].values[0] > 0.25)
     assert set(rule[decision == UNDECIDED]) == {
-        "no_cell", "cell", "posterior", "region", "second_unsure", "residual",
+        "no_cell", "cell", "pair", "posterior", "region", "second_unsure", "residual",
     }  # fmt: skip
     assert (misfit[rule == "cell"] > 4).all() and np.isinf(misfit[rule == "no_cell"]).all()
-    assert (top[rule == "posterior"] <= 0.95).all()
+    assert (top[(rule == "posterior") | (rule == "pair")] <= 0.95).all()
+    pair = phases["second_probability"].values[0]
+    assert (pair[rule == "pair"] > 1 / 21).all()
+    alone = (rule == "posterior") & (phases["second_phase"].values[0] < 0)
+    assert (pair[alone] <= 1 / 21).all()
     assert (region[rule == "region"] > 4).all() and (top[rule == "region"] > 0.95).all()
     # What is left over is what PHASES does not hold.
     assert far[rule == "residual"].all()

@@ -223,7 +223,10 @@ def test_nothing_decided(crystals):
 def test_bins_of_reliability_hold_what_was_said_and_what_came_true(crystals):
     said = np.array([0.97, 0.97, 0.97, 0.995, 0.3, 0.3])
     truth = make_truth([[A, A, B, A, B, B]])
-    phases = make_phases([[0, 0, 0, 0, 1, VACUUM]], posterior=np.stack([[said], [1 - said]], -1))
+    phases = make_phases(
+        [[0, 0, 0, 0, 1, VACUUM]], posterior=np.stack([[said], [1 - said]], -1),
+        explained=np.ones((1, 6)),
+    )  # fmt: skip
     found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
     low, near, sure = found["reliability"]["Na3"]
     assert (near["from"], near["to"], near["count"]) == (0.95, 0.99, 3)

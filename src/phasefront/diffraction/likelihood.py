@@ -21,6 +21,8 @@ from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 
+INTENSITY_POWER = 0.25  # of their intensity, by which spots count in the likelihood
+
 
 @dataclass(frozen=True)
 class Refined:
@@ -44,6 +46,11 @@ class Refined:
         """The outcomes of some candidates."""
         return Refined(**{name: values[chosen] for name, values in vars(self).items()})
 
+    def joined(self, other: Refined) -> Refined:
+        """These outcomes, then the other's."""
+        both = zip(vars(self).items(), vars(other).values(), strict=True)
+        return Refined(**{name: np.concatenate([one, two]) for (name, one), two in both})
+
 
 def refine(
     spots: Spots,
@@ -53,7 +60,7 @@ def refine(
     table: ReflectionTable,
     optics: Optics,
     *,
-    intensity_power: float = 0.25,
+    intensity_power: float = INTENSITY_POWER,
     coarse: bool = True,
 ) -> Refined:
     """Climb from each candidate orientation to the nearest maximum of the likelihood.
@@ -71,7 +78,7 @@ def refine(
     information on (see `likelihood_kernels.learn`); scale and centre have Gaussian priors. The work
     is shared among numba's threads, each candidate by itself, so their number does not matter.
     """
-    weight = _spot_weights(spots, intensity_power)
+    weight = spot_weights(spots, intensity_power)
     out = np.full((len(position), kernels.COLUMNS), np.nan)
     arguments = (
         spots.offset, spots.qx, spots.qy, weight, np.sqrt(weight),
@@ -243,7 +250,8 @@ def common_distortion(
     )
 
 
-def _spot_weights(spots: Spots, power: float) -> np.ndarray:
+def spot_weights(spots: Spots, power: float) -> np.ndarray:
+    """What spots (spots,) count: a power of their intensity, with a mean of one a position."""
     raw = np.maximum(spots.intensity, 1e-6) ** power
     total = np.zeros(len(spots.numbers))
     np.add.at(total, spots.owner, raw)

@@ -14,13 +14,12 @@ import numpy as np
 import xarray as xr
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial.transform import Rotation
 
 from phasefront.core import netcdf
-from phasefront.core.errors import InputError
 from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
-from phasefront.diffraction.crystals import Crystal, laue_rotations
+from phasefront.diffraction.crystals import laue_rotations
+from phasefront.diffraction.parent_lattice import to_parent
 from phasefront.grains import half_turns
 from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.phases import MIXED, UNANSWERED, VACUUM
@@ -154,25 +153,6 @@ def lattices_of(candidates: CandidatePhases) -> list[Lattice]:
         else:
             lattices.append(Lattice(len(crystals), to_parent(crystal, parent), shared_symmetry))
     return lattices
-
-
-def to_parent(crystal: Crystal, parent: Sequence[Sequence[float]]) -> np.ndarray:
-    """Quaternion from the crystal's Cartesian frame to its parent's (e1 || a, e3 || c*).
-
-    Rows of `parent` (3, 3) are the parent's axes in the crystal's. Raises InputError where they are
-    not three right-handed, independent axes.
-    """
-    matrix = np.array(parent, dtype="f8")
-    if matrix.shape != (3, 3) or np.linalg.det(matrix) <= 1e-6:
-        raise InputError(
-            crystal.name, "its parent axes are not three right-handed, independent axes",
-            field="parent_axes", remedy="give the parent's a, b, c in the phase's axes, a row each",
-        )  # fmt: skip
-    a, b, _ = matrix @ np.linalg.inv(crystal.reciprocal).T
-    e1 = a / np.linalg.norm(a)
-    e3 = np.cross(a, b) / np.linalg.norm(np.cross(a, b))
-    turn = Rotation.from_matrix([e1, np.cross(e3, e1), e3])
-    return turn.as_quat(canonical=True, scalar_first=True)
 
 
 def lattice_orientations(

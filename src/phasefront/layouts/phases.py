@@ -94,6 +94,13 @@ PHASES = Layout(
             ("y", "x", "quaternion"), "f4", "1", "its orientation, frame to crystal"
         ),
         "second_share": Variable(Y_X, "f4", "1", "its share of the spots' amplitude"),
+        "second_probability": Variable(
+            Y_X,
+            "f4",
+            "1",
+            "probability that two lattices are there rather than one; a second one is given above "
+            "20 in 21, and nothing can be told down to 1 in 21",
+        ),
     },
     # map_by names the program whose map it is, "" where decided here; then there are limits.
     ("scan", "map_by", "decide_above", "min_explained", "max_misfit"),

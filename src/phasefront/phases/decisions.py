@@ -24,9 +24,9 @@ from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import COARSE_DEG, Library
 from phasefront.layouts.phases import PHASES
-from phasefront.phases import overlaps
+from phasefront.phases import kinship, overlaps
 from phasefront.phases.distortion import fit_distortion
-from phasefront.phases.evidence import Evidence, Starts, posterior_of, weigh, weigh_again
+from phasefront.phases.evidence import Evidence, Starts, posterior_of, weigh, weigh_more
 from phasefront.phases.lattices import Lattices, RefinedCells
 from phasefront.phases.raw_patterns import RawPatterns
 from phasefront.phases.verdict import Limits, Verdict
@@ -105,23 +105,29 @@ def decide_phases(
     )
     every = measured.undistorted(distortion)
     evidence = weigh(every, starts, table, optics)
+    lent = kinship.missing_starts(evidence, candidates)
+    evidence, starts = weigh_more(evidence, every, starts, lent, table, optics)
     # 3, 4. Where phases promise different intensities and no spot was found, the raw pattern.
     patterns = RawPatterns.measure(raw, every, evidence, table, optics, distortion)
     posterior = posterior_of(evidence.log_evidence, patterns.forced_evidence, prior)
     # 5, 6. The likeliest phase's lattice; what it leaves over is indexed by itself. Without those
     # spots the first lattice is weighed, and its cell refined, again.
     first = Lattices.of(every, evidence, posterior, crystals, table, optics)
-    second = overlaps.find_second(
-        every, first.explained, library, table, optics, min_spots=min_spots
+    pairs = overlaps.find_pairs(
+        every, first, starts, evidence, library, crystals, table, optics, min_spots=min_spots
+    )
+    second, evidence = overlaps.settle(
+        pairs, every, first, starts, evidence, crystals, table, optics
     )
     alone, two = every.without(second.claimed), second.phase >= 0
-    evidence = weigh_again(evidence, two, alone, starts, table, optics)
-    posterior = posterior_of(evidence.log_evidence, patterns.forced_evidence, prior)
+    forced = np.where(second.turned[:, None], 0.0, patterns.forced_evidence)
+    posterior = posterior_of(evidence.log_evidence, forced, prior)
     anew = Lattices.of(alone, evidence, posterior, crystals, table, optics, wanted=two)
     first = first.renewed(anew, two, second.claimed)
     errors = [_cell_errors((candidate_cells or {}).get(c.name), cell_tolerance) for c in crystals]
     cell = RefinedCells.of(spots["count"].shape, first, crystals, path, errors, mixed_prior)
     # 7. The decision, or none.
+    posterior = pairs.best().doubted(posterior)
     verdict = Verdict.of(
         every, alone, posterior, first, cell, second,
         posterior_of(second.log_evidence, 0.0, prior),
@@ -155,7 +161,7 @@ def _on_map(
         "forced_evidence": patterns.forced_evidence, "posterior": posterior,
         "decision": verdict.decision, "share": verdict.share,
         "second_phase": second.phase, "second_rotation": second.rotation,
-        "second_share": verdict.second_share,
+        "second_share": verdict.second_share, "second_probability": second.probability,
     }  # fmt: skip
     few = spots["count"].values.ravel() < limits.min_spots
     for name, values in {"explained": verdict.explained, **cell.variables()}.items():

@@ -25,14 +25,6 @@ from phasefront.diffraction.spot_lists import Spots
 # and double of the last change no decision (docs/constants.md), the others are compiled in.
 _PROMISED, _ABSENT, _MOST = 0.05, 0.2, 48
 BLOCK = 4096  # positions in memory at a time
-# Apertures in radii of a spot: the light, and the frame around it for the background. Chosen, and
-# compiled in.
-_APERTURE, _FRAME_INNER, _FRAME_OUTER = 1.25, 1.75, 3.0
-_HALVINGS = 5  # of the range of a median between looks at the values themselves; for speed
-# For counts, and for the smallest and largest of numbers: the same in any order.
-_LARGEST = np.finfo(np.float32).max
-_EXACT = {"nnan", "nsz", "reassoc"}
-_TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
 # Double diffraction puts light where a phase by itself has none: at this share of places, with this
 # share of what the other phases promise. Dynamical scattering takes light from where there should
 # be some, at this share of places. Chosen; half and double change 0.3 % of the decisions at most
@@ -191,119 +183,6 @@ def _counts(qx, qy, intensity, phases, phase, x, y, share, radius):
             found += intensity[spot] if near > 0 else 0.0
         counts[begin:end] *= found / promised if promised > 0 else 0.0
     return counts
-
-
-def measure(patterns, pattern, x, y, radius, mask):
-    """Counts above the local background at places, and their standard errors, (n, 2).
-
-    Parameters
-    ----------
-    patterns
-        (patterns, ky, kx) counts.
-    pattern, x, y
-        (n,): which pattern; column and row of the place in it, pixels.
-    radius
-        Of a spot, pixels. The light is summed within 1.25 of it, the background is the median
-        between 1.75 and 3, and a pixel's noise comes from its median absolute deviation there.
-    mask
-        (ky, kx), 1 where a pixel can be used.
-
-    NaN where less than half of the aperture, or too little around it, lies on usable pixels.
-    """
-    measured = np.empty((len(pattern), 2))
-    arguments = (patterns, pattern, x, y, radius, mask, measured)
-    share_out(_measure_all, len(pattern), *arguments)
-    return measured
-
-
-@numba.njit(cache=True, nogil=True)
-def _measure_all(begin, end, patterns, pattern, x, y, radius, mask, measured):
-    for place in range(begin, end):
-        measured[place] = _measure_one(patterns[pattern[place]], x[place], y[place], radius, mask)
-
-
-@numba.njit(cache=True)
-def _measure_one(pattern, cx, cy, radius, mask):
-    reach = math.ceil(_FRAME_OUTER * radius)
-    aperture, inner, outer = (
-        (_APERTURE * radius) ** 2, (_FRAME_INNER * radius) ** 2, (_FRAME_OUTER * radius) ** 2
-    )  # fmt: skip
-    frame = np.empty((2 * reach + 1) ** 2 + 1, np.float32)
-    total, inside, around, whole = 0.0, 0, 0, 0
-    left, right = round(cx) - reach, round(cx) + reach + 1
-    for v in range(round(cy) - reach, round(cy) + reach + 1):
-        down = (v - cy) ** 2
-        if 0 <= v < pattern.shape[0]:
-            for u in range(max(left, 0), min(right, pattern.shape[1])):
-                square = down + (u - cx) ** 2
-                used = mask[v, u] != 0
-                # Written always and kept or not: no branch foresees where a circle ends.
-                frame[around] = pattern[v, u]
-                around += used & (square >= inner) & (square <= outer)
-                light = used & (square <= aperture)
-                inside += light
-                total += pattern[v, u] if light else 0.0
-        if down <= aperture:
-            for u in range(left, right):
-                whole += down + (u - cx) ** 2 <= aperture
-    if 2 * inside < whole or around < 2 * inside:
-        return np.nan, np.nan
-    level = median_of(frame[:around])
-    for k in range(around):
-        frame[k] = abs(frame[k] - level)
-    noise = _TO_SIGMA * median_of(frame[:around])
-    # Whole counts of a dim background have a deviation of 0 or 1: at least half a count.
-    variance = max(noise, 0.5) ** 2 * inside * (1 + inside / around)
-    return total - inside * level, math.sqrt(variance)
-
-
-@numba.njit(cache=True)
-def median_of(values):
-    """As np.median, of float32: by counts of those up to a level, which are vectorised."""
-    low, high = _smallest_above(values, -_LARGEST), _largest_upto(values, _LARGEST)
-    wanted = (len(values) - 1) // 2
-    if _count_upto(values, low) <= wanted:
-        # The value wanted is above `low` and up to `high`.
-        while _smallest_above(values, low) < high:
-            for _ in range(_HALVINGS):
-                middle = low + np.float32(0.5) * (high - low)
-                if not low < middle < high:
-                    break
-                if _count_upto(values, middle) > wanted:
-                    high = middle
-                else:
-                    low = middle
-            high = _largest_upto(values, high)
-        low = high
-    if len(values) % 2 == 1 or _count_upto(values, low) > wanted + 1:
-        return np.float64(low)
-    return 0.5 * (np.float64(low) + np.float64(_smallest_above(values, low)))
-
-
-@numba.njit(cache=True, fastmath=_EXACT)
-def _count_upto(values, most):
-    number = np.float32(0)
-    for i in range(len(values)):
-        number += np.float32(1) if values[i] <= most else np.float32(0)
-    return int(number)
-
-
-@numba.njit(cache=True, fastmath=_EXACT)
-def _smallest_above(values, least):
-    smallest = _LARGEST
-    for i in range(len(values)):
-        value = values[i] if values[i] > least else _LARGEST
-        smallest = value if value < smallest else smallest
-    return smallest
-
-
-@numba.njit(cache=True, fastmath=_EXACT)
-def _largest_upto(values, most):
-    largest = -_LARGEST
-    for i in range(len(values)):
-        value = values[i] if values[i] <= most else -_LARGEST
-        largest = value if value > largest else largest
-    return largest
 
 
 def weigh(places: Places, measured: np.ndarray, positions: int) -> np.ndarray:

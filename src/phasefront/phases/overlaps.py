@@ -1,26 +1,26 @@
-"""A second lattice in the spots that the first one leaves over.
+"""Second lattices, where two grains lie over each other, or two phases whose spots are resolved.
 
-Where two grains lie over each other, or two phases of one grain whose spots are resolved, the best
-single lattice explains some of the spots only. The rest is indexed by itself, against all phases.
+They are looked for in the spots that the likeliest lattice leaves over (`leftover`), else in what
+is too bright for it (`excess`), and among pairs of candidates that explain together what it does
+alone (`rivals`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from phasefront.diffraction.likelihood import assign, refine
-from phasefront.diffraction.matching import match
+from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
-
-# Azimuths that the coarse search tells apart; with the templates, the number of chances that strays
-# have to look like a lattice. Chosen; half and double change no decision (docs/constants.md).
-_AZIMUTHS = 64
-_ODDS = 20.0  # chosen; half and double change no decision (docs/constants.md)
+from phasefront.phases import excess, leftover, rivals
+from phasefront.phases.evidence import Evidence, Starts, weigh, weigh_again
+from phasefront.phases.lattices import Lattices
+from phasefront.phases.pairs import Pairs, sure
 
 
 @dataclass(frozen=True)
@@ -29,46 +29,91 @@ class Second:
 
     phase: np.ndarray  # (positions,) the likeliest; -1 where there is none
     rotation: np.ndarray  # (positions, 4); NaN where there is none
-    log_evidence: np.ndarray  # (positions, phases) of the spots left over, above strays only
+    log_evidence: np.ndarray  # (positions, phases) of what the first does not explain alone
     claimed: np.ndarray  # (spots,) spots that only the second lattice explains
+    part: np.ndarray  # (spots,) its share of the intensity of each spot
+    probability: np.ndarray  # (positions,) that two lattices are there, rather than one
+    turned: np.ndarray  # (positions,) whether the first lattice is another than it was
 
 
-def find_second(
-    spots: Spots,
-    explained: np.ndarray,
-    library: Library,
-    table: ReflectionTable,
-    optics: Optics,
-    *,
-    min_spots: int,
-) -> Second:
-    """Index the spots that are not `explained` (spots,) by the first lattice.
+def find_pairs(
+    spots: Spots, first: Lattices, starts: Starts, evidence: Evidence, library: Library,
+    crystals: Sequence[Crystal], table: ReflectionTable, optics: Optics, *, min_spots: int,
+) -> Pairs:  # fmt: skip
+    """All pairs of lattices, where either is worth a thought; the other ways are for where spots
+    left over give no second lattice for sure."""
+    best = evidence.best[np.arange(len(first.phase)), first.phase]
 
-    A second lattice must index `min_spots` spots, and be likelier than strays by more than chance
-    gives to the best of all templates and azimuths, at odds of 20 to 1 (a Bonferroni correction).
+    def lattices(at: np.ndarray):
+        return at, first.phase[at], evidence.refined.taken(best[at])
+
+    found = leftover.find_second(
+        spots, first.explained, *lattices(np.flatnonzero(best >= 0)), library, table, optics,
+        min_spots=min_spots,
+    )  # fmt: skip
+    alone = best >= 0
+    alone[found.position[sure(found.probability)]] = False
+    bright = excess.find_second(
+        spots, *lattices(np.flatnonzero(alone)), library, crystals, table, optics,
+        min_spots=min_spots,
+    )  # fmt: skip
+    others = rivals.find_pairs(
+        spots, starts, evidence.refined, np.where(alone, best, -1), crystals, table, optics,
+        min_spots=min_spots,
+    )  # fmt: skip
+    return found.joined(bright).joined(others)
+
+
+def settle(
+    every: Pairs, spots: Spots, first: Lattices, starts: Starts, evidence: Evidence,
+    crystals: Sequence[Crystal], table: ReflectionTable, optics: Optics,
+) -> tuple[Second, Evidence]:  # fmt: skip
+    """Second lattices of the pairs that are sure, and the evidence with first ones weighed again.
+
+    The brighter lattice is the first. Either is weighed on the spots that the other does not
+    explain alone, against all candidates that are not the other.
     """
-    positions = len(spots.numbers)
-    rest, left = np.flatnonzero(~explained), spots.without(explained)
-    count = left.numbers
-    matches = match(left, library, n_best=2, min_spots=min_spots)
-    at = np.nonzero(np.isfinite(matches.score))
-    position, phase = at[:2]
-    refined = refine(left, position, phase, matches.rotation[at], table, optics)
-    low, high = optics.window
-    gain = refined.log_likelihood + count[position] * np.log(np.pi * (high**2 - low**2))
-    chances = len(library.rotation) * _AZIMUTHS
-    kept = (refined.indexed >= min_spots) & (gain > np.log(_ODDS * chances))
-    evidence = np.zeros((positions, library.phases))
-    np.maximum.at(evidence, (position, phase), gain)
-    best = np.full(positions, -1)
-    order = np.argsort(gain, kind="stable")
-    order = order[kept[order]]
-    best[position[order]] = order  # ascending: the last one written is the best
-    found = np.flatnonzero(best >= 0)
-    chosen = best[found]
-    assignment = assign(left, found, phase[chosen], refined.taken(chosen), table, optics)
-    claimed = np.zeros(len(explained), dtype=bool)
-    claimed[rest[assignment.spot]] = True
-    of_position, rotation = np.full(positions, -1), np.full((positions, 4), np.nan)
-    of_position[found], rotation[found] = phase[chosen], refined.rotation[chosen]
-    return Second(of_position, rotation, evidence, claimed)
+    pairs, turned, explained, part = every.best().brightest_first(spots, table, optics)
+    kept = sure(pairs.probability)
+    probability = np.zeros(len(first.phase))
+    probability[pairs.position] = pairs.probability
+    pairs, turned, at = pairs.taken(kept), turned[kept], pairs.position[kept]
+    two, brighter = np.zeros((2, len(first.phase)), dtype=bool)
+    two[at], brighter[at] = True, turned
+    # The cell of the likeliest lattice was refined: what it explains is known better.
+    explained[0] |= first.explained & ~brighter[spots.owner]
+    explained[1] |= first.explained & brighter[spots.owner]
+    explained &= two[spots.owner]
+    only_first, claimed = explained & ~explained[::-1]
+
+    tried = starts.taken(np.flatnonzero(two[starts.position]))
+    refined = evidence.refined.taken(np.flatnonzero(two[starts.position]))
+    every = every.taken(np.flatnonzero(two[every.position]))
+    for phase, lattice in zip(every.phase, every.refined, strict=True):
+        tried = tried.joined(every.position, phase, lattice.rotation)
+        refined = refined.joined(lattice)
+    besides = [_differ(tried, refined, pairs, which, crystals, table, optics) for which in (0, 1)]
+    seconds = tried.taken(besides[0]).joined(at, pairs.phase[1], pairs.refined[1].rotation)
+    found = weigh(spots.without(only_first), seconds, table, optics)
+    phase, rotation = np.full(len(two), -1), np.full((len(two), 4), np.nan)
+    phase[at] = found.log_evidence[at].argmax(axis=1)
+    rotation[at] = found.rotation[at, phase[at]]
+    second = Second(
+        phase, rotation, found.log_evidence, claimed, np.where(two[spots.owner], part, 0.0),
+        probability, brighter,
+    )  # fmt: skip
+    firsts = tried.taken(besides[1]).joined(at, pairs.phase[0], pairs.refined[0].rotation)
+    return second, weigh_again(evidence, two, spots.without(claimed), firsts, table, optics)
+
+
+def _differ(
+    starts: Starts, refined, pairs: Pairs, which: int, crystals, table, optics
+) -> np.ndarray:
+    """Whether candidates are others than the first or second (`which`) lattice of their position's
+    pair."""
+    own = np.searchsorted(pairs.position, starts.position)
+    against = Pairs(
+        starts.position, np.stack([pairs.phase[which][own], starts.phase]),
+        (pairs.refined[which].taken(own), refined), pairs.gain[own], pairs.probability[own],
+    )  # fmt: skip
+    return against.differ(crystals, table, optics)

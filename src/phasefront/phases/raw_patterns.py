@@ -11,7 +11,7 @@ from phasefront.core.threads import ahead
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
-from phasefront.phases import forced, vacuum
+from phasefront.phases import apertures, forced, vacuum
 from phasefront.phases.evidence import Evidence
 
 _FALSE_ALARMS = 0.1  # of noise in a pattern, where the spots do not say: the default of `spots`
@@ -63,7 +63,7 @@ class RawPatterns:
             own = slice(*np.searchsorted(places.position, [of_block.start, of_block.stop]))
             patterns = block.reshape(-1, *block.shape[2:])
             level.append(background.levels(patterns, centres[of_block]))
-            measured[own] = forced.measure(
+            measured[own] = apertures.measure(
                 patterns, places.position[own] - of_block.start, x[own], y[own], radius, mask
             )
         level = np.concatenate(level).reshape(*scan.shape[:2], -1)

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from phasefront.layouts.phases import MIXED, UNDECIDED, UNINDEXED, VACUUM
+from phasefront.phases import pairs
 from phasefront.phases.lattices import CLEAR
 
 # The order is that of the codes. What stands in braces is filled in by `facts`.
@@ -24,6 +25,8 @@ SENTENCES = {
     "no_cell": "No cell could be refined from the spots.",
     "cell": "The refined cell lies {cell_misfit} standard errors from the candidates' cells and"
     " from all between them; {max_misfit} are allowed.",
+    "pair": "Two lattices explain the pattern, too, and whether they do so better than {phase}"
+    " alone cannot be told.",
     "posterior": "The likeliest phase, {phase}, has the posterior {posterior}; a decision needs"
     " more than {decide_above}.",
     "region": "The mean cell of the region around lies {phase_misfit} standard errors from that of"
@@ -64,13 +67,15 @@ def deciding_rules(phases: xr.Dataset) -> np.ndarray:
     misfit = phases["cell_misfit"].values
 
     undecided, decided = decision == UNDECIDED, decision >= 0
+    unsure = undecided & (posterior.max(axis=-1) <= phases.attrs["decide_above"])
     found = {
         "vacuum": decision == VACUUM,
         "few": (decision == UNINDEXED) & np.isnan(explained),
         "unexplained": decision == UNINDEXED,
         "no_cell": undecided & ~np.isfinite(misfit),
         "cell": undecided & (misfit > limit),
-        "posterior": undecided & (posterior.max(axis=-1) <= phases.attrs["decide_above"]),
+        "pair": unsure & (second < 0) & pairs.possible(phases["second_probability"].values),
+        "posterior": unsure,
         "region": undecided & ~(phases["phase_misfit"].values <= limit),
         "second_unsure": undecided & two & weighty,
         "residual": undecided,

@@ -53,9 +53,12 @@ class Verdict:
         """
         indexed = first.count + spots.tally(second.claimed)
         explained = indexed / np.maximum(spots.numbers, 1)
-        of_second = spots.amplitude(second.claimed)
-        of_both = of_second + alone.amplitude(first.explained)
-        second_share = of_second / np.maximum(of_both, 1e-300)
+        # A spot of both gives either what it has of its intensity.
+        of_second = spots._replace(intensity=second.part * spots.intensity)
+        of_first = alone._replace(intensity=((1 - second.part) * spots.intensity)[~second.claimed])
+        weight = of_second.amplitude(second.part > 0)
+        of_both = weight + of_first.amplitude(first.explained)
+        second_share = weight / np.maximum(of_both, 1e-300)
         fits = (
             (explained >= limits.min_explained)
             & (first.residual <= limits.max_residual * position_sigma * np.sqrt(2))

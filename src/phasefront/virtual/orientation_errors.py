@@ -9,7 +9,7 @@ import xarray as xr
 
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import Crystal, laue_rotations
-from phasefront.grains.segmentation import to_parent
+from phasefront.diffraction.parent_lattice import to_parent
 
 # A second lattice is the other grain's within this angle, degrees.
 SAME_LATTICE_DEG = 3.0

@@ -78,8 +78,8 @@ def check_scan(
       same where there is one grain;
     - vacuum_missed, crystal_missed: share of the vacuum that is not called so, of crystal that is;
     - expected_calibration_error: mean |accuracy - confidence| of the likeliest phase at clear
-      positions that are not called vacuum, over 15 bins of equal width weighted by their positions
-      (Naeini, Cooper and Hauskrecht, AAAI 2015);
+      positions that are not called vacuum and have the spots that a lattice needs, over 15 bins of
+      equal width weighted by their positions (Naeini, Cooper and Hauskrecht, AAAI 2015);
     - orientation_error_deg_median, orientation_error_deg_p90: misorientation of the decided phase
       to the truth described as that phase, under its Laue group's rotations, without overlaps;
     - orientation_half_turned: share of these positions that come at least 5 degrees nearer to the
@@ -125,7 +125,8 @@ def check_scan(
     weighed = volume if fractions.attrs["molar_weight"] == "thickness" else area
     molar = weighed / fractions["formula_volume"].values
     low, high = (fractions[name].sel(kind="area").values for name in ("low", "high"))
-    judged = clear & (decision != VACUUM) & np.isfinite(phases["posterior"].values).all(-1)
+    # Of too few spots there is no posterior but the prior.
+    judged = clear & (decision != VACUUM) & np.isfinite(phases["explained"].values)
     posterior, true_judged = phases["posterior"].values[judged].astype("f8"), true_phase[judged]
     confidence, correct = posterior.max(axis=-1), posterior.argmax(axis=-1) == true_judged
     ion_error, ion_stderr = _ion_content_errors(weight, phases, fractions)[:, crystal & ~overlap]

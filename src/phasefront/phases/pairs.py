@@ -1,0 +1,218 @@
+"""Pairs of lattices against one: does a second one explain what the first cannot, for its price?
+
+Spots of two crystals over each other are drawn from the reflections of either (see
+`diffraction.likelihood`), in shares that are fitted; their intensities add up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from phasefront.diffraction import rotations
+from phasefront.diffraction.crystals import Crystal
+from phasefront.diffraction.likelihood import (
+    Refined,
+    promised_reflections,
+)
+from phasefront.diffraction.optics import Optics
+from phasefront.diffraction.reflections import ReflectionTable
+from phasefront.diffraction.spot_lists import Spots
+from phasefront.diffraction.template_library import Library
+from phasefront.phases import brightness
+
+# Azimuths that the coarse search tells apart; with the templates, the number of chances that strays
+# have to look like a lattice. Chosen; half and double change no decision (docs/constants.md).
+_AZIMUTHS = 64
+# For two lattices, where there are two. Chosen; half and double change no decision
+# (docs/constants.md).
+ODDS = 20.0
+_SHARES = np.linspace(0.1, 0.9, 9)  # of the second lattice in the spots, to choose from
+# One lattice, slightly bent, or that of two phases of one grain, is none over another: crystals of
+# one phase are less than so many degrees apart, those of two promise amplitudes that correlate
+# by more than this. Chosen.
+_ALIKE_DEG, _ALIKE = 5.0, 0.8
+_STRAYS = (1.0, 2.0, 4.0, 8.0)  # of strays, times the share that a scan has
+_ROUNDS = 30  # of sharing intensities out: they settle within a hundredth
+
+
+def price(library: Library) -> float:
+    """Log-likelihood that a lattice must gain for even odds, having been chosen among many."""
+    return float(np.log(len(library.rotation) * _AZIMUTHS))
+
+
+def sure(probability: np.ndarray) -> np.ndarray:
+    """Whether two lattices are likelier than one by the odds asked for."""
+    return probability > ODDS / (1 + ODDS)
+
+
+def possible(probability: np.ndarray) -> np.ndarray:
+    """Whether two lattices are not out of the question by the same odds."""
+    return probability > 1 / (1 + ODDS)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Two lattices each, one entry a pair."""
+
+    position: np.ndarray  # (n,)
+    phase: np.ndarray  # (2, n)
+    refined: tuple[Refined, Refined]  # of n lattices each
+    gain: np.ndarray  # (n,) log-likelihood over one lattice alone
+    probability: np.ndarray  # (n,) that both are there, rather than one lattice alone
+
+    def taken(self, chosen: np.ndarray) -> Pairs:
+        first, second = self.refined
+        return Pairs(
+            self.position[chosen], self.phase[:, chosen],
+            (first.taken(chosen), second.taken(chosen)), self.gain[chosen],
+            self.probability[chosen],
+        )  # fmt: skip
+
+    def joined(self, other: Pairs) -> Pairs:
+        refined = tuple(
+            one.joined(two) for one, two in zip(self.refined, other.refined, strict=True)
+        )
+        position, phase, gain, probability = (
+            np.concatenate([getattr(self, name), getattr(other, name)], axis=-1)
+            for name in ("position", "phase", "gain", "probability")
+        )
+        return Pairs(position, phase, refined, gain, probability)
+
+    def doubted(self, posterior: np.ndarray) -> np.ndarray:
+        """Posterior (positions, phases) of the first lattice's phase with what pairs take from it.
+
+        One pair a position. Where a pair is not sure, its probability is taken from the likeliest
+        phase for its own other phase, if it has one; at most what makes these as likely, for the
+        first lattice stays the one that is shown.
+        """
+        own = self.taken(~sure(self.probability))
+        out, at = posterior.copy(), own.position
+        likeliest = posterior[at].argmax(axis=1)
+        other = np.where(own.phase[0] != likeliest, *own.phase)
+        lead = posterior[at, likeliest] - posterior[at, other]
+        moved = np.minimum(own.probability * posterior[at, likeliest], 0.5 * lead)
+        out[at, likeliest] -= moved
+        out[at, other] += moved
+        return out
+
+    def best(self) -> Pairs:
+        """The likeliest of each position, positions ascending."""
+        order = np.lexsort((-self.gain, -self.probability, self.position))
+        return self.taken(order[np.flatnonzero(np.diff(self.position[order], prepend=-1))])
+
+    def differ(
+        self, crystals: Sequence[Crystal], table: ReflectionTable, optics: Optics
+    ) -> np.ndarray:
+        """Whether they are two lattices (n,), rather than one, bent, or one of two phases."""
+        (first, second), (phase, other) = self.refined, self.phase
+        promise = promised_reflections(phase, first, table, optics)
+        n = len(phase)
+        edge = np.searchsorted(promise.crystal, np.arange(n + 1))
+        places = Spots(edge, *promise.q.T, promise.share**2)
+        there, _ = brightness.expected(places, np.arange(n), other, second, table, optics)
+        whole = promised_reflections(other, second, table, optics)
+        product = np.bincount(promise.crystal, promise.share * np.sqrt(there), minlength=n)
+        norms = [np.bincount(one.crystal, one.share**2, minlength=n) for one in (promise, whole)]
+        two = product < _ALIKE * np.sqrt(norms[0] * norms[1])
+        for number, crystal in enumerate(crystals):
+            own = np.flatnonzero((phase == number) & (other == number))
+            half = rotations.multiply(second.rotation[own], rotations.HALF_TURN)
+            for turned in (second.rotation[own], half):
+                angle = rotations.misorientation(first.rotation[own], turned, crystal.symmetry)
+                two[own] &= angle >= _ALIKE_DEG
+        return two
+
+    def brightest_first(
+        self, spots: Spots, table: ReflectionTable, optics: Optics
+    ) -> tuple[Pairs, np.ndarray, np.ndarray, np.ndarray]:
+        """The same with the lattice first that has more of the intensity.
+
+        Gives also which pairs were turned (n,), whether either lattice explains each spot, (2,
+        spots), and the second's share in its intensity, (spots,). One pair a position; 0 in spots
+        that neither explains, and where there is no pair.
+        """
+        entry, spot = brightness.listed(spots, self.position)
+        expected, _ = self.expected(spots, table, optics)
+        own = spots.intensity[spot]
+        part = shared_out(expected, entry, own, len(self.position))
+        of_second = np.where(expected.sum(axis=0) > 0, (part - 0.5) * own, 0.0)
+        turned = np.bincount(entry, of_second, minlength=len(self.position)) > 0
+        part = np.where(turned[entry] & (expected.sum(axis=0) > 0), 1 - part, part)
+        expected = np.where(turned[entry], expected[::-1], expected)
+        (phase, other), (first, second) = self.phase, self.refined
+        both = first.joined(second)
+        index = np.arange(len(turned)) + len(turned) * np.stack([turned, ~turned])
+        shares, explained = np.zeros(len(spots.qx)), np.zeros((2, len(spots.qx)), dtype=bool)
+        shares[spot], explained[:, spot] = part, expected > 0
+        phase = np.stack([np.where(turned, other, phase), np.where(turned, phase, other)])
+        return replace(
+            self, phase=phase, refined=(both.taken(index[0]), both.taken(index[1]))
+        ), turned, explained, shares  # fmt: skip
+
+    def expected(
+        self, spots: Spots, table: ReflectionTable, optics: Optics
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Intensities and densities of the spots under either lattice, (2, m) each; see
+        `brightness.expected`."""
+        both = [
+            brightness.expected(spots, self.position, phase, refined, table, optics)
+            for phase, refined in zip(self.phase, self.refined, strict=True)
+        ]
+        intensity, density = np.stack(both, axis=1)
+        return intensity, density
+
+
+def likelihood_of_places(
+    density: np.ndarray, entry: np.ndarray, weight: np.ndarray, number: int, optics: Optics
+) -> np.ndarray:
+    """Log-likelihood (number,) of where spots are, in the best of the shares that strays may have.
+
+    `density`, `entry` and `weight` (m,): of spots under what explains them, which explanation it
+    is, and what the spot counts. Where many spots are no lattice's, strays are no surprise, and a
+    second lattice that explains some gains less.
+    """
+    low, high = optics.window
+    area = np.pi * (high**2 - low**2)
+
+    def likelihood(stray: float) -> np.ndarray:
+        value = weight * np.log((1 - stray) * density + stray / area)
+        return np.bincount(entry, value, minlength=number)
+
+    return np.max([likelihood(optics.stray_share * factor) for factor in _STRAYS], axis=0)
+
+
+def likelihood_of_both(density: np.ndarray, entry: np.ndarray, *rest) -> np.ndarray:
+    """The same of two lattices (2, m), in the best of the shares that spots may have of them."""
+    return np.max(
+        [
+            likelihood_of_places((1 - share) * density[0] + share * density[1], entry, *rest)
+            for share in _SHARES
+        ],
+        axis=0,
+    )
+
+
+def shared_out(
+    expected: np.ndarray, entry: np.ndarray, intensity: np.ndarray, number: int
+) -> np.ndarray:
+    """Share (m,) of the second lattice in each spot's intensity, 0 where none explains it.
+
+    Either lattice has one factor between `expected` (2, m) and counted intensities; the most likely
+    ones of Poisson counts are found by expectation and maximisation (Richardson, J. Opt. Soc. Am.
+    62, 55, 1972).
+    """
+    intensity = np.where(expected.sum(axis=0) > 0, intensity, 0.0)
+    norm = [np.bincount(entry, own, minlength=number) for own in expected]
+    part = np.full(len(entry), 0.5)
+    for _ in range(_ROUNDS):
+        first, second = (
+            own * (np.bincount(entry, counts, minlength=number) / np.maximum(each, 1e-300))[entry]
+            for own, counts, each in zip(
+                expected, ((1 - part) * intensity, part * intensity), norm, strict=True
+            )
+        )
+        part = second / np.maximum(first + second, 1e-300)
+    return part
