@@ -34,6 +34,8 @@ _DOUBLE_ODDS, _DOUBLE_SHARE, _EXTINCT_ODDS = 0.2, 0.3, 0.1
 # ones were found. Fitted on Bloch-wave patterns, see `evidence`; half and double
 # change 0.4 % of the decisions (docs/constants.md).
 _UNSEEN_SHARE = 0.25
+# For what is the same in any order, of numbers that are none of them NaN.
+_EXACT = {"nnan", "nsz", "reassoc"}
 
 
 @dataclass(frozen=True)
