@@ -24,7 +24,7 @@ from phasefront.virtual.orientation_errors import SAME_LATTICE_DEG, lattice_symm
 
 OUT = worlds.ROOT / "results" / "bench" / "overlaps.json"
 SHARES = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5)  # of the weaker crystal in what is scattered into spots
-PAIRS, SEED, DOSE, NM = 60, 90301, 3e6, 30.0
+PAIRS, SEED, DOSE, NM = 60, 91302, 3e6, 30.0
 EMPTY = 4  # columns of the scan without a crystal, by which the analysis knows vacuum
 # Share of the electrons that both crystals scatter into spots together: about the table's median.
 SCATTERED = 0.12
