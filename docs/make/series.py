@@ -103,7 +103,8 @@ was chosen on these seeds.
 still grains were said to convert. Where scans lie on the first: {registered["rms"]:.3f} positions
 rms (worst scan {registered["worst"]:.2f}) over {registered["scans"]} scans. Laws:
 {_counts(fronts["laws"])} (true: with charge; where another is told, its speed is wrong, too).
-Ways: {_counts(fronts["ways"])} (true: front). A series takes {fronts["seconds"]:.0f} s of one core or two.
+Ways: {_counts(fronts["ways"])} (true: front). A series takes
+{fronts["seconds"]:.0f} s of one core or two.
 
 {_errors(fronts)}
 
