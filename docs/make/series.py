@@ -102,8 +102,9 @@ was chosen on these seeds.
 {fronts["missed"]} grains that convert were missed, {fronts["still_converts"]} of {fronts["still"]}
 still grains were said to convert. Where scans lie on the first: {registered["rms"]:.3f} positions
 rms (worst scan {registered["worst"]:.2f}) over {registered["scans"]} scans. Laws:
-{_counts(fronts["laws"])} (true: with charge). Ways: {_counts(fronts["ways"])} (true: front). A
-series takes {fronts["seconds"]:.0f} s of one core or two.
+{_counts(fronts["laws"])} (true: with charge; where another is told, its speed is wrong, too).
+Ways: {_counts(fronts["ways"])} (true: front). A series takes
+{fronts["seconds"]:.0f} s of one core or two.
 
 {_errors(fronts)}
 
@@ -113,9 +114,10 @@ that is seen of it. A row takes 4 s and the clocks err by 10 s:
 {100 * born["within_twice"]:.0f} % within twice that; scans are some 510 s apart and the front takes
 some 40 s from a position to the next. Where it begins close to a rest, the interval holds the rest
 ({born["with_a_rest"]} grains): no scan tells on which side of it. {born["seen"]} grains are seen to
-begin: nucleation is told to {born["of_seen"]["median"]:.0f} s in the median, late by
+begin: nucleation is told to {born["of_seen"]["median"]:.0f} s in the median, with a bias of
 {born["of_seen"]["bias"]:.0f} s, and {100 * born["of_seen"]["coverage"]:.0f} % of intervals hold it.
-Of the {born["hidden"]} that are said
+Places of the truth are a quarter of a step apart, which takes 10 s, so that its grains begin late
+by half of that. Of the {born["hidden"]} that are said
 to come out of hiding, {born["hidden_before"]} began before. How far scans lie beside each other, to
 begin with, was chosen on six series of other seeds. That clocks are fitted, and that few
 readings do not count, was found on two of these series, where speeds were off by 7 % and more.
