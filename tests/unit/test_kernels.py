@@ -17,7 +17,7 @@ SOURCES = sorted(Path(phasefront.__file__).parent.rglob("*.py"))
 # smallest and the largest: exact in any order.
 EXACT = {
     "_count", "_sum_between", "_nonzero", "_range",
-    "_count_upto", "_smallest_above", "_largest_upto",
+    "_count_upto", "_smallest_above", "_largest_upto", "_largest_near",
 }  # fmt: skip
 
 

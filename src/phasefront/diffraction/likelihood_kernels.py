@@ -18,8 +18,6 @@ _NEAR = 0.02
 # Log-likelihood that a step must promise to be taken: chosen; and in the first stage, whose error
 # is too wide anyhow.
 _GAIN, _FIRST_GAIN = 0.01, 0.2
-# Sums in whatever order is fastest, the same whenever it is compiled.
-_ANY_ORDER = {"reassoc", "nsz", "contract"}
 _FAR = 7.0  # errors of a spot's position beyond which no reflection counts for it
 # Excitation error, 1/angstrom, from which a reflection does not show: twice the width of a rel-rod.
 _MARGIN = 0.02
@@ -292,7 +290,7 @@ def _along(matrix, shown, axis, out):
         out[i] = a * gx[i] + b * gy[i] + c * gz[i]
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_ANY_ORDER)
+@numba.njit(cache=True, error_model="numpy")
 def _means(x, y, share, slope, inner, outer):
     """Sums over the reflections in the window: of the shares, and of their derivatives by a turn
     about x and about y."""
@@ -306,7 +304,7 @@ def _means(x, y, share, slope, inner, outer):
     return total, mean_x, mean_y
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_ANY_ORDER)
+@numba.njit(cache=True, error_model="numpy")
 def _squares(x, y, share, slope, inner, outer):
     """The same of products of the logarithms' derivatives, each times the share."""
     square_xx, square_xy, square_yy = 0.0, 0.0, 0.0
@@ -578,7 +576,7 @@ def _correlation(qx, qy, amplitude, pairs, shown, placed, terms, work):
     return overlap / math.sqrt(max(norm * power, 1e-300))
 
 
-@numba.njit(cache=True, error_model="numpy", fastmath=_ANY_ORDER)
+@numba.njit(cache=True, error_model="numpy")
 def _sum_inside(x, y, share, inner, outer):
     """Sum of the shares in the window; those outside become 0."""
     total = 0.0

@@ -22,8 +22,6 @@ _COSINE, _SINE = (
     f(2 * np.pi / ANGLES * np.outer(ORDERS, np.arange(ANGLES + _WINDOW))).astype("f4").ravel()
     for f in (np.cos, np.sin)
 )
-# Sums in whatever order is fastest, the same whenever it is compiled.
-_ANY_ORDER = {"reassoc", "nsz", "contract"}
 # Indices that are not negative: none need be looked for that count from the end.
 _at = np.uint64
 
@@ -56,18 +54,25 @@ def transform(offset, qx, qy, amplitude, chosen, shells, out):
                 flat[own + _at(k)] += lower * both[k]
             for k in range(both.size):
                 flat[following + _at(k)] += upper * both[k]
-        total = _sum_of_squares(flat)
+        total = _sum_of_squares(flat, both)
         if total > 0.0:
             factor = np.float32(1.0 / math.sqrt(2.0 * total))
             for i in range(flat.size):
                 flat[i] *= factor
 
 
-@numba.njit(cache=True, nogil=True, fastmath=_ANY_ORDER)
-def _sum_of_squares(values):
+@numba.njit(cache=True, nogil=True)
+def _sum_of_squares(values, sums):
+    """Sum over values, a multiple of the number of `sums`: each takes its share of them, so that
+    none waits for another."""
+    sums[:] = 0.0
+    for first in range(0, values.size, sums.size):
+        for k in range(sums.size):
+            value = values[_at(first) + _at(k)]
+            sums[k] += value * value
     total = np.float32(0.0)
-    for i in range(values.size):
-        total += values[i] * values[i]
+    for k in range(sums.size):
+        total += sums[k]
     return total
 
 

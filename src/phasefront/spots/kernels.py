@@ -1141,7 +1141,7 @@ def _sum_columns(counts, first, pitch, rows, down, arm, above, moments):
             moments[u] += (m0 * p + m1 * q) + (m2 * r + m3 * s)
 
 
-@njit(cache=True, fastmath=_EXACT)
+@njit(cache=True)
 def _three_sums(above, moments, across, arm):
     total, sum_x, sum_y = np.float32(0), np.float32(0), np.float32(0)
     for u in range(above.size):
