@@ -10,19 +10,16 @@ arguments measure these only, and leave the others' numbers as they are.
 
 from __future__ import annotations
 
-import json
-import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
-from benchmarks import machine, second_world
+from benchmarks import parts, second_world
 from benchmarks.assumptions import with_affine
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
@@ -310,23 +307,15 @@ def _quantile(values: np.ndarray, share: float) -> float | None:
     return float(np.quantile(values, share)) if values.size else None
 
 
-def main(names: Sequence[str]) -> None:
-    known = {group.name: group for group in GROUPS}
-    if unknown := set(names) - set(known):
-        raise SystemExit(f"no such group: {', '.join(sorted(unknown))}; give {', '.join(known)}")
-    result = json.loads(OUT.read_text()) if names and OUT.exists() else {"groups": {}}
-    OUT.parent.mkdir(parents=True, exist_ok=True)
-    for name in names or known:
-        start = time.perf_counter()
-        with tempfile.TemporaryDirectory() as folder:
-            found = measure(known[name], Path(folder))
-        measured = result["groups"] | {name: found | {"seconds": time.perf_counter() - start}}
-        result["groups"] = {own: measured[own] for own in known if own in measured}
-        result["machine"] = machine.describe()
-        OUT.write_text(json.dumps(result, indent=1) + "\n")
-        told = ("positions", "wrong", "undecided", "mixed_found", "calibration_error")
-        print(name, *(f"{key} {found.get(key)}" for key in told), *found["refused"], flush=True)
+def _measured(group: Group) -> dict:
+    with tempfile.TemporaryDirectory() as folder:
+        found = measure(group, Path(folder))
+    told = ("positions", "wrong", "undecided", "mixed_found", "calibration_error")
+    print(group.name, *(f"{key} {found.get(key)}" for key in told), *found["refused"], flush=True)
+    return found
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    parts.run(
+        __doc__.splitlines()[0], {group.name: partial(_measured, group) for group in GROUPS}, OUT
+    )

@@ -104,7 +104,8 @@ def convergence_table(found: dict) -> str:
 
 def page() -> str:
     """docs/decisions.md as it is, with the tables of two worlds written again."""
-    groups = json.loads(STUDY.read_text(encoding="utf-8"))["groups"]
+    groups = json.loads(STUDY.read_text(encoding="utf-8"))
+    groups.pop("seconds")
     overlaps = json.loads(OVERLAPS.read_text(encoding="utf-8"))
     checks = json.loads(CHECKS.read_text(encoding="utf-8"))
     text = PAGE.read_text(encoding="utf-8")

@@ -124,6 +124,17 @@ def test_many_at_once(python, tmp_path):
     assert [client.wait(60) for client in clients] == list(range(30))
 
 
+def test_a_long_name_of_the_temporary_folder_does_no_harm(tmp_path, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("long" * 40)))
+    (tmp_path / ("long" * 40)).mkdir()
+    with forking_python() as command:
+        done = subprocess.run(
+            [*shlex.split(command), script(tmp_path, "print(6 * 7)")],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+    assert done.stdout == "42\n"
+
+
 def test_without_its_server_python_runs_a_script(tmp_path):
     with forking_python() as command:
         client, process = begun(shlex.split(command), tmp_path)

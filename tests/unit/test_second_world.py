@@ -217,7 +217,7 @@ def test_the_page_of_decisions_shows_both_worlds(tmp_path, monkeypatch):
     numbers = dict.fromkeys((name for name, _ in page_of_worlds.COLUMNS.values()), 0.25)
     group = {"scans": 2, "refused": ["why"], "lost": [], "positions": 125, "wrong": 10}
     study, page = tmp_path / "worlds.json", tmp_path / "decisions.md"
-    study.write_text(json.dumps({"groups": {"nvpf": group | numbers | {"by_phase": phases}}}))
+    study.write_text(json.dumps({"nvpf": group | numbers | {"by_phase": phases}, "seconds": {}}))
     tables = [f"| {head} |\n|-|\n\n" for head in HEADS]
     page.write_text(f"a\n\n{''.join(tables)}d\n")
     overlaps = tmp_path / "overlaps.json"

@@ -40,12 +40,17 @@ _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 def forking_python() -> Iterator[str]:
     """The command of a Python whose libraries are imported when it is to run a script.
 
-    Run with anything else, or after its server has died, it is the Python of this process.
+    Run with anything else, or after its server has died, it is the Python of this process; so it is
+    where the folder for temporary files has too long a name for a socket.
     """
     with tempfile.TemporaryDirectory(prefix="phasefront-") as folder:
         address = f"{folder}/forks"
         with socket.socket(socket.AF_UNIX) as listening:
-            listening.bind(address)
+            try:
+                listening.bind(address)
+            except OSError:
+                yield shlex.quote(sys.executable)
+                return
             listening.listen()
             descriptor = listening.fileno()
             server = subprocess.Popen(
