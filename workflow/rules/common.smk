@@ -13,11 +13,10 @@
 import os
 import pathlib
 import re
-import shlex
-import sys
 
 from snakemake.exceptions import WorkflowError
 
+from phasefront.cli.fork_server import prefix_of_jobs
 from phasefront.experiment.load import named, read_yaml
 from phasefront.core.errors import InputError
 from phasefront.experiment.plan import Plan
@@ -44,11 +43,8 @@ try:
 except InputError as error:
     raise WorkflowError(str(error))
 
-# Scripts run with the Python that runs Snakemake; `phasefront run` names one that starts faster.
-prefix = f"export PATH={shlex.quote(os.path.dirname(sys.executable))}:$PATH; "
-if "PHASEFRONT_PYTHON" in os.environ:
-    prefix += "python() { " + os.environ["PHASEFRONT_PYTHON"] + ' "$@"; }; '
-shell.prefix(prefix.replace("{", "{{").replace("}", "}}"))
+# Scripts run with the Python that runs Snakemake, or one that `phasefront run` has ready.
+shell.prefix(prefix_of_jobs())
 
 
 onstart:

@@ -34,6 +34,19 @@ _LIBRARIES = (
     "scipy.optimize", "scipy.stats", "threadpoolctl", "xarray",
 )  # fmt: skip
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
+# Environment variable with the command that is `python` to jobs.
+PYTHON_OF_JOBS = "PHASEFRONT_PYTHON"
+
+
+def prefix_of_jobs() -> str:
+    """What Snakemake is to set before the commands of rules, so that they run the right `python`.
+
+    That is the one that runs Snakemake, unless the environment names one that forks.
+    """
+    prefix = f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; "
+    if forking := os.environ.get(PYTHON_OF_JOBS):
+        prefix += f'python() {{ {forking} "$@"; }}; '
+    return prefix.replace("{", "{{").replace("}", "}}")  # Snakemake fills braces in
 
 
 @contextmanager

@@ -15,11 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from phasefront.cli.fork_server import forking_python
+from phasefront.cli.fork_server import PYTHON_OF_JOBS, forking_python
 from phasefront.core.errors import DISK_ERRORS, InputError
-
-# Environment variable with the command that is `python` to jobs; the rules' prefix reads it.
-_PYTHON_OF_JOBS = "PHASEFRONT_PYTHON"
 
 # Of an exception, events tell class and text; the number of a system's error
 # and the exit status of a job stand in the text alone.
@@ -68,7 +65,7 @@ def run_workflow(configs: list[Path], *, cores: int, transcript: BinaryIO) -> in
         forking_python() as python,
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[writing],
-            env=os.environ | {DESCRIPTOR: str(writing), _PYTHON_OF_JOBS: python},
+            env=os.environ | {DESCRIPTOR: str(writing), PYTHON_OF_JOBS: python},
         ) as process,
         os.fdopen(reading, "rb") as events,
     ):  # fmt: skip

@@ -108,22 +108,30 @@ class Pairs:
     ) -> np.ndarray:
         """Whether they are two lattices (n,), rather than one, bent, or one of two phases."""
         (first, second), (phase, other) = self.refined, self.phase
-        promise = promised_reflections(phase, first, table, optics)
-        n = len(phase)
-        edge = np.searchsorted(promise.crystal, np.arange(n + 1))
-        places = Spots(edge, *promise.q.T, promise.share**2)
-        there, _ = brightness.expected(places, np.arange(n), other, second, table, optics)
-        whole = promised_reflections(other, second, table, optics)
-        product = np.bincount(promise.crystal, promise.share * np.sqrt(there), minlength=n)
-        norms = [np.bincount(one.crystal, one.share**2, minlength=n) for one in (promise, whole)]
-        two = product < _ALIKE * np.sqrt(norms[0] * norms[1])
+        two = np.ones(len(phase), dtype=bool)
         for number, crystal in enumerate(crystals):
             own = np.flatnonzero((phase == number) & (other == number))
             half = rotations.multiply(second.rotation[own], rotations.HALF_TURN)
             for turned in (second.rotation[own], half):
                 angle = rotations.misorientation(first.rotation[own], turned, crystal.symmetry)
                 two[own] &= angle >= _ALIKE_DEG
+        apart = np.flatnonzero(two)
+        two[apart] = self.taken(apart)._correlation(table, optics) < _ALIKE
         return two
+
+    def _correlation(self, table: ReflectionTable, optics: Optics) -> np.ndarray:
+        """Of the amplitudes that both lattices promise (n,); 1 where one promises none."""
+        (first, second), (phase, other) = self.refined, self.phase
+        n = len(phase)
+        promise = promised_reflections(phase, first, table, optics)
+        edge = np.searchsorted(promise.crystal, np.arange(n + 1))
+        places = Spots(edge, *promise.q.T, promise.share**2)
+        there, _ = brightness.expected(places, np.arange(n), other, second, table, optics)
+        whole = promised_reflections(other, second, table, optics)
+        product = np.bincount(promise.crystal, promise.share * np.sqrt(there), minlength=n)
+        norms = [np.bincount(one.crystal, one.share**2, minlength=n) for one in (promise, whole)]
+        norm = np.sqrt(norms[0] * norms[1])
+        return np.where(norm > 0, product / np.maximum(norm, 1e-300), 1.0)
 
     def brightest_first(
         self, spots: Spots, table: ReflectionTable, optics: Optics
