@@ -20,7 +20,8 @@ TELL = """
         "arguments": sys.argv, "folder": os.getcwd(), "environment": dict(os.environ),
         "input": sys.stdin.read(), "name": __name__, "path": sys.path,
         "streams": os.listdir("/proc/self/fd"),
-        "ours": sorted(name for name in sys.modules if name.startswith("phasefront")),
+        "ours": [name for name, module in sys.modules.items()
+                 if "phasefront" in str(getattr(module, "__file__", None))],
         "threads": max(one["num_threads"] for one in threadpoolctl.threadpool_info()),
         "signals": [str(signal.getsignal(one)) for one in signal.valid_signals()],
     }

@@ -163,6 +163,7 @@ def _become(request: dict, streams: list[int]) -> None:
     os.environ.update(request["environment"])
     os.chdir(request["folder"])
     sys.argv = request["arguments"]
+    sys.modules.pop("__mp_main__", None)  # by this name multiprocessing knows the server
     sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
     _limit_threads()
 
