@@ -188,6 +188,7 @@ def answered(truth, decision):
         {
             "decision": (dims[:2], decision), "posterior": (dims, posterior),
             "rotation": ((*dims, "quaternion"), truth["rotation"].values),
+            "explained": (dims[:2], np.ones(decision.shape)),
         }
     )  # fmt: skip
 
@@ -208,7 +209,8 @@ def test_a_right_answer_scores_full_and_a_wrong_one_is_counted(small_scan):
 
 
 HEADS = (
-    "scans | number", "scans | phase", "share of the weaker", "silicon", "thickness, nm",
+    "scans | number", "scans | phase", "share of the weaker", "share of the twin",
+    "silicon", "thickness, nm",
 )  # fmt: skip
 
 
@@ -224,6 +226,9 @@ def test_the_page_of_decisions_shows_both_worlds(tmp_path, monkeypatch):
     names = ("first is strong", "first is weak", "second is weak", "no second")
     overlaps.write_text(json.dumps({"0.1": dict.fromkeys(names, 0.5)}))
     monkeypatch.setattr(page_of_worlds, "OVERLAPS", overlaps)
+    twins = tmp_path / "twins.json"
+    twins.write_text(json.dumps({"0.88": {"one lattice": 0.25}}))
+    monkeypatch.setattr(page_of_worlds, "TWINS", twins)
     family = {"mean": [0.1], "bloch_waves": [0.2]}
     silicon = {"thickness_nm": [5.0], "families": {"220": family, "400": family}}
     checks = tmp_path / "checks.json"
@@ -240,5 +245,6 @@ def test_the_page_of_decisions_shows_both_worlds(tmp_path, monkeypatch):
     assert "| nvpf | Na3 | 125 | 0.900 | 0.200 |" in text
     assert text.startswith("a\n\n|") and text.endswith("\n\nd\n")
     assert "| 0.1 | 0.50 | 0.50 | 0.50 | 0.50 |" in text
+    assert "| 0.88 | 0.250 |" in text
     assert "| 5 | 0.1000 | 0.2000 | 0.1000 | 0.2000 |" in text
     assert "| R1 against finer numerics | 0.050 |" in text
