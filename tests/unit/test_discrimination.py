@@ -113,7 +113,7 @@ def test_a_copy_five_per_cent_larger_is_easily_told_apart():
 
 def test_a_scale_that_is_not_known_absorbs_the_size_of_the_cell():
     pair = [AMAM, stretched(AMAM, 1.01)]
-    # Along one direction two reflections come into the window with the larger cell: enough for 0.95.
+    # Along one direction two reflections enter the window with the larger cell: enough for 0.95.
     sure = COARSE | {"decide_above": 0.99}
     assert np.isfinite(rate_pairs(pair, **sure)["electrons"]).any()
     free = rate_pairs(pair, assumptions=Assumptions(scale_sigma=0.5), **sure)
