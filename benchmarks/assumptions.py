@@ -22,7 +22,6 @@ from __future__ import annotations
 import hashlib
 import json
 import multiprocessing
-import os
 import sys
 import tempfile
 import time
@@ -585,15 +584,8 @@ def measure(
 def _workers() -> ProcessPoolExecutor:
     # Spawned, so that each starts with the number of threads that it is told.
     return ProcessPoolExecutor(
-        WORKERS, mp_context=multiprocessing.get_context("spawn"), initializer=_keep_to_one_thread
+        WORKERS, mp_context=multiprocessing.get_context("spawn"), initializer=threads.keep_to_one
     )
-
-
-def _keep_to_one_thread() -> None:
-    from threadpoolctl import threadpool_limits
-
-    os.environ[threads.VARIABLE] = "1"
-    threadpool_limits(1)
 
 
 def _analyse_all(folder, shape, grains, film, assumptions) -> list[Outcome | None]:

@@ -35,6 +35,7 @@ SHARES = (0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.88, 0.95)  # of the twin in the intens
 NUMBER, SINGLE, SEED = 40, 400, 91402  # patterns of each share, of single crystals
 SCATTER, PLACE, COUNTS = 0.35, 0.0015, 1e5  # of a log amplitude; 1/angstrom; of a pattern
 WEAKEST = 0.05  # of spots' amplitudes that are seen, of the strongest
+IN_ZONE = 6  # spots of the twin in its own zone, its strongest
 SAME_DEG = 3.0  # a lattice is the right one within this, half a turn left open
 SILVER = """data_Ag
 _cell_length_a 4.0862
@@ -55,17 +56,20 @@ Ag Ag 0 0 0 0.6
 """
 
 
-def film(silver: Crystal, lattices: list[tuple[Rotation, float]], rng) -> np.ndarray:
-    """Spots (3, n): x, y and intensity, of lattices and their shares of the intensity; what is
-    nearer than two spots can be told apart falls together. The twin has the spots of its own zone,
-    which are its six strongest."""
+def film(
+    silver: Crystal, lattices: list[tuple[Rotation, float, int | None]], rng,
+    scatter: float = SCATTER,
+) -> np.ndarray:  # fmt: skip
+    """Spots (3, n): x, y and intensity, of lattices, their shares of the intensity and how many of
+    their strongest spots there are at most; what is nearer than two spots can be told apart falls
+    together."""
     spots = np.zeros((3, 0))
-    for number, (rotation, share) in enumerate(lattices):
+    for rotation, share, number in lattices:
         quaternion = rotation.as_quat(canonical=True, scalar_first=True)
         qx, qy, _, weight = predict_spots(silver, quaternion, OPTICS)
-        kept = np.argsort(-weight)[: 6 if number else None]
+        kept = np.argsort(-weight)[:number]
         kept = kept[weight[kept] > WEAKEST * weight.max()]
-        bright = weight[kept] ** 2 * np.exp(2 * SCATTER * rng.standard_normal(len(kept)))
+        bright = weight[kept] ** 2 * np.exp(2 * scatter * rng.standard_normal(len(kept)))
         bright *= COUNTS * share / bright.sum()
         for x, y, counts in zip(qx[kept], qy[kept], bright, strict=True):
             near = np.flatnonzero(np.hypot(spots[0] - x, spots[1] - y) < 0.01)
@@ -112,8 +116,9 @@ def main() -> None:
             tilt = Rotation.from_rotvec(np.deg2rad([*rng.uniform(-0.7, 0.7, 2), 0]))
             turn = Rotation.from_rotvec([0, 0, rng.uniform(0, 2 * np.pi)])
             neighbour = along * tilt * turn
-            kinds.append([(neighbour, 1 - share), (twinned * neighbour, share)])
-    kinds += [[(one, 1.0)] for one in Rotation.random(SINGLE, rng=rng)]
+            twin = twinned * neighbour, share, IN_ZONE
+            kinds.append([(neighbour, 1 - share, None), twin])
+    kinds += [[(one, 1.0, None)] for one in Rotation.random(SINGLE, rng=rng)]
     spots = spots_of([film(silver, kind, rng) for kind in kinds])
     templates = simulate_templates(
         [silver], voltage_kv=OPTICS.voltage_kv, precession_deg=OPTICS.precession_deg,

@@ -7,37 +7,19 @@ from hypothesis import strategies as st
 from kinematic import CRYSTALS, misorientation_deg, quaternion, spots_of
 from scipy.spatial.transform import Rotation
 
+from benchmarks import twins
 from phasefront.diffraction import parent_lattice
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.likelihood import Refined, promised_reflections
 from phasefront.diffraction.optics import Optics
-from phasefront.diffraction.reflections import predict_spots, reflection_table
+from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.templates import simulate_templates
 from phasefront.orientations.indexing import find_orientations
 from phasefront.phases import brightness, decisions, pairs
 
 MICROSCOPE = Optics(200.0, 0.8, (0.1, 1.15), position_sigma=0.003)
-SILVER = """data_Ag
-_cell_length_a 4.0862
-_cell_length_b 4.0862
-_cell_length_c 4.0862
-_cell_angle_alpha 90
-_cell_angle_beta 90
-_cell_angle_gamma 90
-_space_group_name_H-M_alt 'F m -3 m'
-_space_group_IT_number 225
-loop_
-_atom_site_label
-_atom_site_type_symbol
-_atom_site_fract_x
-_atom_site_fract_y
-_atom_site_fract_z
-_atom_site_occupancy
-_atom_site_B_iso_or_equiv
-Ag Ag 0 0 0 1 0.6
-"""
 # A crystal along [101], and its twin, 60 degrees about [111], which is along [114].
 ALONG_101 = Rotation.align_vectors(
     np.array([[1, 0, 1], [0, 1, 0]]) / [[2**0.5], [1]], np.eye(3)[[2, 1]]
@@ -49,28 +31,8 @@ NUMBER = 12  # patterns of each kind
 @pytest.fixture(scope="module")
 def silver(tmp_path_factory):
     path = tmp_path_factory.mktemp("silver") / "Ag.cif"
-    path.write_text(SILVER)
+    path.write_text(twins.SILVER)
     return read_crystal(path)
-
-
-def pattern_of(silver, lattices, rng):
-    """Spots of lattices, each a rotation, its share of the intensity and its number of spots, that
-    fall together where they are near; amplitudes are off by 0.3 of themselves."""
-    q, intensity = np.zeros((0, 2)), np.zeros(0)
-    for rotation, share, number in lattices:
-        qx, qy, _, weight = predict_spots(silver, quaternion(rotation), MICROSCOPE)
-        strongest = np.argsort(-weight)[:number]
-        strongest = strongest[weight[strongest] > 0.05 * weight.max()]
-        bright = weight[strongest] ** 2 * np.exp(0.6 * rng.standard_normal(len(strongest)))
-        bright *= 1e5 * share / bright.sum()
-        for place, counts in zip(np.stack([qx, qy], 1)[strongest], bright, strict=True):
-            near = np.flatnonzero(np.hypot(*(q - place).T) < 0.01)
-            if len(near):
-                intensity[near[0]] += counts
-            else:
-                q, intensity = np.vstack([q, place]), np.append(intensity, counts)
-    q += 0.0015 * rng.standard_normal(q.shape)
-    return *q.T, intensity
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +42,7 @@ def answers(silver):
     alone = [[(ALONG_101, 1.0, 30)] for _ in range(NUMBER)]
     both = [[(ALONG_101, 0.1, 30), (TWIN, 0.9, 6)] for _ in range(NUMBER)]
     others = [[(one, 1.0, 30)] for one in Rotation.random(2 * NUMBER, rng=5)]
-    spots = spots_of([pattern_of(silver, one, rng) for one in alone + both + others])
+    spots = spots_of([twins.film(silver, one, rng, scatter=0.3) for one in alone + both + others])
     templates = simulate_templates(
         [silver], voltage_kv=200, precession_deg=0.8, resolution_deg=2.0, max_radius=1.2
     )

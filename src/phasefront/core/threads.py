@@ -21,6 +21,14 @@ def available() -> int:
     return int(os.environ.get(VARIABLE) or os.cpu_count())
 
 
+def keep_to_one() -> None:
+    """Have this process use one thread, BLAS among the rest: for one of several that share work."""
+    from threadpoolctl import threadpool_limits
+
+    os.environ[VARIABLE] = "1"
+    threadpool_limits(1)
+
+
 def share_out(work: Callable[..., None], number: int, *arguments, share: int | None = None) -> None:
     """Call ``work(begin, end, *arguments)`` on shares of ``range(number)``, by several threads.
 

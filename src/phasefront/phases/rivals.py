@@ -43,10 +43,10 @@ def find_pairs(
     kept = kept[np.argsort(starts.position[kept], kind="stable")]
     position = starts.position[kept]
     one, other = _combinations(position)
-    listed = [
-        brightness.expected(spots, position, starts.phase[kept], refined.taken(kept), table, optics)
-    ]
-    (intensity, density), edge = listed[0], np.cumsum([0, *spots.numbers[position]])
+    intensity, density = brightness.expected(
+        spots, position, starts.phase[kept], refined.taken(kept), table, optics
+    )
+    edge = np.cumsum([0, *spots.numbers[position]])
     weight = spot_weights(spots, INTENSITY_POWER)
 
     def of_pairs(one: np.ndarray, other: np.ndarray):

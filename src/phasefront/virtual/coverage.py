@@ -13,7 +13,6 @@ size, so the fraction of the population is what the fractions of a scan are draw
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -151,8 +150,6 @@ _prepared: _Prepared
 
 def _begin(study: Study) -> None:
     """Prepare this process, whose share of the machine is one thread."""
-    from threadpoolctl import threadpool_limits
-
     global _prepared
     _prepared = _Prepared(
         study,
@@ -166,8 +163,7 @@ def _begin(study: Study) -> None:
         ),
         netcdf.read(study.templates, TEMPLATES),
     )
-    os.environ[threads.VARIABLE] = "1"
-    threadpool_limits(1)
+    threads.keep_to_one()
 
 
 def _covered_area(population: tuple[str, int]) -> np.ndarray:
