@@ -34,14 +34,14 @@ from phasefront.virtual.truth import CLEAR, TRACE
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "results" / "bench" / "worlds.json"
-CONFIGS = {"nvpf": "decisions"}
+CONFIGS = {"nvpf": "decisions", "lfp": "lfp"}
 DOSES = (2e4, 1e5, 3e6)  # electrons a pattern
 THICKNESS_NM = (14.0, 48.0)  # of both worlds
 SHAPE = (32, 32)
 STANDARD_ERROR = 0.002  # relative, of scale and ellipse by a standard, as the analysis is told
 # Seeds of scans, and the ion contents of the first world's, about which its two phases lie.
-SEEDS = {"nvpf": (90101, 90102, 90103)}
-CONTENTS = {"nvpf": (2.5, 1.5, 2.0)}
+SEEDS = {"nvpf": (90101, 90102, 90103), "lfp": (90301, 90302, 90303)}
+CONTENTS = {"nvpf": (2.5, 1.5, 2.0), "lfp": (0.7, 0.5, 0.3)}
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ GROUPS = tuple(
         ("second", {"stop": True, "steady": True}),
     )
     for dose in (DOSES[1:] if kind else DOSES)
-)  # fmt: skip
+) + tuple(Group("lfp", "first", dose) for dose in DOSES)  # fmt: skip
 
 
 @cache

@@ -35,14 +35,15 @@ _TO_SIGMA = 1.4826  # median absolute deviation of a normal distribution
 
 def expected(
     spots: Spots, position: np.ndarray, phase: np.ndarray, refined: Refined,
-    table: ReflectionTable, optics: Optics,
+    table: ReflectionTable, optics: Optics, reach: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Of every spot of each candidate's position, candidate by candidate (see `listed`):
 
     its intensity up to a factor a candidate, that is squared shares (see `likelihood.Promise`) of
-    the reflections within three standard errors of its position, added up, 0 where there is none;
-    and the density of the candidate's spots there, angstrom^2.
+    the reflections within `reach` (1/angstrom; three standard errors of its position where None),
+    added up, 0 where there is none; and the density of the candidate's spots there, angstrom^2.
     """
+    within = 3 * optics.position_sigma if reach is None else reach
     edge = np.concatenate([[0], np.cumsum(spots.numbers[position])])
     out = np.zeros((edge[-1], 2))
     for start in range(0, len(position), _BLOCK):
@@ -52,7 +53,7 @@ def expected(
             _expect_all, len(own), spots.offset, spots.qx, spots.qy,
             np.ascontiguousarray(position[own]),
             np.searchsorted(promise.crystal, np.arange(len(own) + 1)), promise.q, promise.share,
-            optics.position_sigma, edge[start:], out,
+            optics.position_sigma, within, edge[start:], out,
         )  # fmt: skip
     return out[:, 0], out[:, 1]
 
@@ -67,9 +68,10 @@ def listed(spots: Spots, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @numba.njit(cache=True, nogil=True)
 def _expect_all(
-    begin, end, offset, qx, qy, position, of_promise, promised, share, sigma, edge, out
+    begin, end, offset, qx, qy, position, of_promise, promised, share, sigma, within, edge, out
 ):  # fmt: skip
     precision = 1.0 / (sigma * sigma)
+    near, far = precision * within * within, 49.0
     for i in range(begin, end):
         first = offset[position[i]]
         for spot in range(first, offset[position[i] + 1]):
@@ -77,9 +79,9 @@ def _expect_all(
             for k in range(of_promise[i], of_promise[i + 1]):
                 off_x, off_y = promised[k, 0] - qx[spot], promised[k, 1] - qy[spot]
                 square = precision * (off_x * off_x + off_y * off_y)
-                if square < 9.0:
+                if square < near:
                     intensity += share[k] * share[k]
-                if square < 49.0:
+                if square < far:
                     density += share[k] * math.exp(-0.5 * square)
             at = edge[i] + spot - first
             out[at, 0] = intensity

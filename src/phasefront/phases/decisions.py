@@ -114,15 +114,17 @@ def decide_phases(
     # spots the first lattice is weighed, and its cell refined, again.
     first = Lattices.of(every, evidence, posterior, crystals, table, optics)
     pairs = overlaps.find_pairs(
-        every, first, starts, evidence, library, crystals, table, optics, min_spots=min_spots
+        every, first, starts, evidence, library, candidates, table, optics, min_spots=min_spots
     )
     second, evidence = overlaps.settle(
-        pairs, every, first, starts, evidence, crystals, table, optics
+        pairs, every, first, starts, evidence, candidates, table, optics
     )
     alone, two = every.without(second.claimed), second.phase >= 0
     forced = np.where(second.turned[:, None], 0.0, patterns.forced_evidence)
     posterior = posterior_of(evidence.log_evidence, forced, prior)
-    anew = Lattices.of(alone, evidence, posterior, crystals, table, optics, wanted=two)
+    anew = Lattices.of(
+        alone, evidence, posterior, crystals, table, optics, two, second.shared[~second.claimed]
+    )
     first = first.renewed(anew, two, second.claimed)
     errors = [_cell_errors((candidate_cells or {}).get(c.name), cell_tolerance) for c in crystals]
     cell = RefinedCells.of(spots["count"].shape, first, crystals, path, errors, mixed_prior)

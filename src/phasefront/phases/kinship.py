@@ -14,7 +14,7 @@ from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.parent_lattice import to_parent, variants
 from phasefront.phases.evidence import Evidence
 
-_ALIKE_DEG = 3.0  # between orientations that lead to one maximum of the likelihood. Chosen
+ALIKE_DEG = 3.0  # between orientations that lead to one maximum of the likelihood. Chosen
 
 
 def missing_starts(
@@ -23,7 +23,22 @@ def missing_starts(
     """Position (n,), phase (n,) and rotation (n, 4) of the likeliest phase's orientations under
     those other phases whose own best is another."""
     likeliest = np.where(evidence.best >= 0, evidence.log_evidence, -np.inf).argmax(axis=1)
-    found = (evidence.best >= 0).any(axis=1)
+    at = np.flatnonzero((evidence.best >= 0).any(axis=1))
+    likeliest = likeliest[at]
+    entry, phase, rotation = lent(likeliest, evidence.rotation[at, likeliest], candidates)
+    angle = angles(rotation, evidence.rotation[at[entry], phase], phase, candidates)
+    nearest = np.full((len(at), len(candidates.crystals)), np.inf)
+    # Where it has no orientation the angle is no number.
+    np.minimum.at(nearest, (entry, phase), np.where(np.isnan(angle), np.inf, angle))
+    wanted = nearest[entry, phase] >= ALIKE_DEG
+    return at[entry[wanted]], phase[wanted], rotation[wanted]
+
+
+def lent(
+    phase: np.ndarray, rotation: np.ndarray, candidates: CandidatePhases
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Orientations that lattices of a phase (n,) and rotation (n, 4) give to the others of their
+    parent lattice, in all variants: which lattice's (m,), the other phase (m,), and (m, 4)."""
     shared = [number for number, axes in enumerate(candidates.parent_axes) if axes is not None]
     turns = {
         number: variants(candidates.crystals[number], candidates.parent_axes[number])
@@ -31,20 +46,27 @@ def missing_starts(
     }
     parts = [(np.zeros(0, dtype=int), np.zeros(0, dtype=int), np.zeros((0, 4)))]
     for lender in shared:
-        at = np.flatnonzero(found & (likeliest == lender))
+        at = np.flatnonzero(phase == lender)
         for other in shared:
             if other == lender:
                 continue
             crystal, parent = candidates.crystals[other], candidates.parent_axes[other]
             there = to_parent(candidates.crystals[lender], candidates.parent_axes[lender])
             turn = rotations.multiply(to_parent(crystal, parent) * [1, -1, -1, -1], there)
-            rotation = rotations.multiply(turn, evidence.rotation[at, lender])
-            lent = rotations.multiply(turns[other][:, None], rotation)
-            own = evidence.rotation[at, other]
-            angle = rotations.misorientation(lent, own[None], crystal.symmetry)
-            # Where it has no orientation the angle is no number.
-            wanted = ~(angle.min(axis=0) < _ALIKE_DEG)
-            for one in lent[:, wanted]:
-                parts.append((at[wanted], np.full(wanted.sum(), other), one))
-    position, phase, rotation = (np.concatenate(values) for values in zip(*parts, strict=True))
-    return position, phase, rotation
+            given = rotations.multiply(
+                turns[other][:, None], rotations.multiply(turn, rotation[at])
+            )
+            parts += [(at, np.full(len(at), other), one) for one in given]
+    entry, other, rotation = (np.concatenate(values) for values in zip(*parts, strict=True))
+    return entry, other, rotation
+
+
+def angles(
+    one: np.ndarray, other: np.ndarray, phase: np.ndarray, candidates: CandidatePhases
+) -> np.ndarray:
+    """Misorientations (n,), degrees, of orientations (n, 4) of a phase (n,)."""
+    out = np.empty(len(phase))
+    for number, crystal in enumerate(candidates.crystals):
+        own = phase == number
+        out[own] = rotations.misorientation(one[own], other[own], crystal.symmetry)
+    return out

@@ -40,15 +40,23 @@ class Lattices:
     def of(
         cls, spots: Spots, evidence: Evidence, posterior: np.ndarray,
         crystals: Sequence[Crystal], table: ReflectionTable, optics: Optics,
-        wanted: np.ndarray | None = None,
+        wanted: np.ndarray | None = None, shared: np.ndarray | None = None,
     ) -> Lattices:  # fmt: skip
-        """Of the positions `wanted` (positions,), all where None."""
+        """Of the positions `wanted` (positions,), all where None.
+
+        Spots that are `shared` (spots,) with another lattice may be two that are not resolved,
+        between the reflections of both: they tell nothing of the cell. Where there are some, the
+        residual of the others is lowered by two of its standard errors.
+        """
         phase = posterior.argmax(axis=1)
         best = evidence.best[np.arange(len(phase)), phase]
         position = np.flatnonzero(best >= 0 if wanted is None else (best >= 0) & wanted)
         own = evidence.refined.taken(best[position])
         bases = [cells.strain_basis(crystal) for crystal in crystals]
-        found = cells.refine_cells(spots, position, phase[position], own, table, optics, bases)
+        found = cells.refine_cells(
+            spots if shared is None else spots.without(shared), position, phase[position], own,
+            table, optics, bases,
+        )  # fmt: skip
         assignment = assign(
             spots, position, phase[position], own, table, optics,
             strain=cells.strain_tensors(found.strain, phase[position], bases),
@@ -57,6 +65,10 @@ class Lattices:
         explained[assignment.spot] = True
         residual = np.full(len(phase), np.inf)
         residual[position] = found.residual
+        if shared is not None:
+            # Few may be left; the mean square of n has a standard error of its n^(-1/2).
+            less = np.sqrt(1 + 2 / np.sqrt(np.maximum(found.assigned, 1)))
+            residual[position] /= np.where(spots.tally(shared)[position] > 0, less, 1.0)
         return cls(
             phase, evidence.rotation[np.arange(len(phase)), phase], position, found, explained,
             residual, spots.tally(explained), spots.numbers,

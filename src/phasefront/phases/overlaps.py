@@ -1,23 +1,22 @@
 """Second lattices, where two grains lie over each other, or two phases whose spots are resolved.
 
 They are looked for in the spots that the likeliest lattice leaves over (`leftover`), else in what
-is too bright for it (`excess`), and among pairs of candidates that explain together what it does
-alone (`rivals`).
+is too bright for it (`excess`), among pairs of candidates that explain together what it does
+alone (`rivals`), and among phases that lie as it does (`columns`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from phasefront.diffraction.crystals import Crystal
+from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
-from phasefront.phases import excess, leftover, rivals
+from phasefront.phases import columns, excess, leftover, rivals
 from phasefront.phases.evidence import Evidence, Starts, weigh, weigh_again
 from phasefront.phases.lattices import Lattices
 from phasefront.phases.pairs import Pairs, sure
@@ -32,17 +31,19 @@ class Second:
     log_evidence: np.ndarray  # (positions, phases) of what the first does not explain alone
     claimed: np.ndarray  # (spots,) spots that only the second lattice explains
     part: np.ndarray  # (spots,) its share of the intensity of each spot
+    shared: np.ndarray  # (spots,) that may be two, not resolved, of two phases of one grain
     probability: np.ndarray  # (positions,) that two lattices are there, rather than one
     turned: np.ndarray  # (positions,) whether the first lattice is another than it was
 
 
 def find_pairs(
     spots: Spots, first: Lattices, starts: Starts, evidence: Evidence, library: Library,
-    crystals: Sequence[Crystal], table: ReflectionTable, optics: Optics, *, min_spots: int,
+    candidates: CandidatePhases, table: ReflectionTable, optics: Optics, *, min_spots: int,
 ) -> Pairs:  # fmt: skip
     """All pairs of lattices, where either is worth a thought; the other ways are for where spots
     left over give no second lattice for sure."""
     best = evidence.best[np.arange(len(first.phase)), first.phase]
+    crystals = candidates.crystals
 
     def lattices(at: np.ndarray):
         return at, first.phase[at], evidence.refined.taken(best[at])
@@ -61,26 +62,31 @@ def find_pairs(
         spots, starts, evidence.refined, np.where(alone, best, -1), crystals, table, optics,
         min_spots=min_spots,
     )  # fmt: skip
-    return found.joined(bright).joined(others)
+    of_columns = columns.find_pairs(
+        spots, first.explained, *lattices(np.flatnonzero(alone)), candidates, table, optics
+    )
+    return found.joined(bright).joined(others).joined(of_columns)
 
 
 def settle(
     every: Pairs, spots: Spots, first: Lattices, starts: Starts, evidence: Evidence,
-    crystals: Sequence[Crystal], table: ReflectionTable, optics: Optics,
+    candidates: CandidatePhases, table: ReflectionTable, optics: Optics,
 ) -> tuple[Second, Evidence]:  # fmt: skip
     """Second lattices of the pairs that are sure, and the evidence with first ones weighed again.
 
     The brighter lattice is the first. Either is weighed on the spots that the other does not
     explain alone, against all candidates that are not the other.
     """
-    pairs, turned, explained, part = every.best().brightest_first(spots, table, optics)
+    crystals = candidates.crystals
+    pairs, turned, of = every.best().brightest_first(spots, table, optics)
     kept = sure(pairs.probability)
     probability = np.zeros(len(first.phase))
     probability[pairs.position] = pairs.probability
     pairs, turned, at = pairs.taken(kept), turned[kept], pairs.position[kept]
-    two, brighter = np.zeros((2, len(first.phase)), dtype=bool)
-    two[at], brighter[at] = True, turned
+    two, brighter, one_grain = np.zeros((3, len(first.phase)), dtype=bool)
+    two[at], brighter[at], one_grain[at] = True, turned, columns.of_one_grain(pairs, candidates)
     # The cell of the likeliest lattice was refined: what it explains is known better.
+    explained = of.explained
     explained[0] |= first.explained & ~brighter[spots.owner]
     explained[1] |= first.explained & brighter[spots.owner]
     explained &= two[spots.owner]
@@ -99,8 +105,8 @@ def settle(
     phase[at] = found.log_evidence[at].argmax(axis=1)
     rotation[at] = found.rotation[at, phase[at]]
     second = Second(
-        phase, rotation, found.log_evidence, claimed, np.where(two[spots.owner], part, 0.0),
-        probability, brighter,
+        phase, rotation, found.log_evidence, claimed, np.where(two[spots.owner], of.part, 0.0),
+        of.shared & one_grain[spots.owner], probability, brighter,
     )  # fmt: skip
     firsts = tried.taken(besides[1]).joined(at, pairs.phase[0], pairs.refined[0].rotation)
     return second, weigh_again(evidence, two, spots.without(claimed), firsts, table, optics)
