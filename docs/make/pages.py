@@ -9,7 +9,7 @@ import json
 import re
 from pathlib import Path
 
-from docs.make import constants_page, coverage, mechanisms, powder, series, worlds
+from docs.make import constants_page, coverage, mechanisms, powder, series, virtual_series, worlds
 from phasefront.report.wording import markdown_table
 from phasefront.virtual.checks import check_table
 
@@ -205,6 +205,7 @@ if __name__ == "__main__":
         ("mechanisms.md", [mechanisms.STUDY], mechanisms.page),
         ("powder.md", [powder.STUDY], powder.page),
         ("series.md", [series.STUDY], series.page),
+        ("virtual_series.md", [virtual_series.SUMMARY], virtual_series.page),
         (
             "constants.md",
             [constants_page.FITTED, constants_page.CHOSEN, constants_page.OF_PAIRS],
