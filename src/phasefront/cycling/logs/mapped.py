@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from phasefront.core.errors import InputError
-from phasefront.cycling.logs import text
+from phasefront.cycling.logs import clock, text
 from phasefront.cycling.logs.records import CHARGE, DISCHARGE, NO_CONTROL, REST, UNKNOWN_CONTROL
 
 # In s, V, mA and steps.
@@ -56,6 +56,10 @@ def read(path: Path, columns: Mapping, *, timezone: str | None = None) -> pd.Dat
     name, unit = columns["time"]
     if text.is_date(unit) and len(raw):
         raw.attrs["started"] = text.first_date(content.table, name, unit)
+        if timezone is None and not raw.attrs["started"].is_absolute:
+            raw.attrs["warnings"] = clock.put_forward(
+                raw["time_s"].to_numpy(), raw["current_mA"].to_numpy()
+            )
     # EC-Lab's brackets: the mean over the interval before a record.
     raw.attrs["mean_current"] = columns["current"][0].startswith("<")
     if _STATE in columns:
