@@ -100,6 +100,17 @@ def test_what_a_header_and_the_config_say_otherwise_stands_out(folder):
     assert "its header says a step of 12 nm, the table of scans 5 nm" in lines()[SCAN]
 
 
+@pytest.mark.parametrize(
+    ("amperes", "stands_out"), [(1e-7, True), (1e-4, False), (1.4e-4, False), (1e-1, True)]
+)
+def test_a_charge_that_no_electrode_has_stands_out(folder, amperes, stands_out):
+    """Milliampere in a column of ampere, and the other way round: 128 mAh/g are all its Na."""
+    replace(folder / "cycling.tsv", f"{LOG}\t2", f"{LOG}\t1.56")
+    log = pd.read_csv(folder / LOG).assign(**{"Current / A": amperes})
+    log.to_csv(folder / LOG, index=False)
+    assert ("BUT no electrode gives" in lines()[LOG]) == stands_out
+
+
 def test_every_file_that_cannot_be_used_is_named(folder):
     replace(folder / "mine.yaml", "scale: 0.04", "scale: 4.0")
     (folder / LOG).write_text("a,b\n1,2\n")

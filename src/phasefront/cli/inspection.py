@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from phasefront.cli.log_inspection import tell_log
 from phasefront.cli.stack_inspection import tell_stack
 from phasefront.core.errors import InputError
 from phasefront.experiment import values
@@ -34,7 +35,7 @@ def inspect(plan: Plan) -> Iterator[str | InputError]:
     if standard is not None:
         yield _told(plan, standard.image, lambda: _standard(standard))
     tables = (plan.scans, plan.logs, plan.patterns, plan.stacks)
-    for table, tell in zip(tables, (_scan, _log, _pattern, tell_stack), strict=True):
+    for table, tell in zip(tables, (_scan, tell_log, _pattern, tell_stack), strict=True):
         for name, row in table.iterrows():
             if row["path"] in plan.made():
                 yield f"{row['path']}: {name}, made by the run"
@@ -205,54 +206,6 @@ def _map(plan: Plan, name: str) -> str:
         f" {(decision == UNDECIDED).sum()}, not indexed {(decision == UNINDEXED).sum()};"
         f" {_beside('step', found.step_nm[1], plan.step_of(name), 'nm', 'the table')}; qualities"
         f" {', '.join(found.qualities) or 'none'}" + "".join(f"; {note}" for note in found.notes)
-    )
-
-
-def _log(plan: Plan, name: str) -> str:
-    from phasefront.core.moments import settled
-    from phasefront.cycling.ion_content import FARADAY_MAH_MOL
-    from phasefront.cycling.logs import read_log
-    from phasefront.experiment.settings.cycling import LogRow
-
-    row = LogRow.model_validate(values.value(plan, f"log.{name}.row"))
-    log = read_log(row.path, columns=row.columns, timezone=row.timezone)
-    material = plan.experiment.material
-    all_ions = FARADAY_MAH_MOL * material.pristine_ion_content / material.pristine_molar_mass
-    described = describe_log(
-        log, name, row.mass_mg, all_ions_mah_g=all_ions / row.ions_per_electron, ion=material.ion
-    )
-    began = settled(
-        log.attrs["started"], stated=row.start, zone=row.timezone, path=row.path, field="start",
-        table="the table of logs",
-    )  # fmt: skip
-    begun = f"begun {began.text or 'at an unknown time'} ({began.source})"
-    return "; ".join([described, begun, *log.attrs["warnings"]])
-
-
-def describe_log(
-    log: pd.DataFrame, name: str, mass_mg: float | None, *, all_ions_mah_g: float, ion: str
-) -> str:
-    """Records, duration, half cycles, charge and voltage of a log (see `logs.read_log`).
-
-    `all_ions_mah_g` is the charge that the pristine compound's ions carry: a current in another
-    unit shows beside it, where the mass is known.
-    """
-    duration = (log["time_s"].iloc[-1] - log["time_s"].iloc[0]) / 3600
-    capacity, voltage, current = (log[c] for c in ("capacity_mAh", "voltage_V", "current_mA"))
-    span = capacity.max() - capacity.min()
-    share = "of an electrode of unknown mass"
-    if mass_mg is not None:
-        specific = span / (mass_mg * 1e-3)
-        share = (
-            f"{specific:.4g} mAh/g of {mass_mg:g} mg or {100 * specific / all_ions_mah_g:.3g} % of"
-            f" all its {ion}"
-        )
-    return (
-        f"log {name}, {len(log)} records in {duration:.4g} h,"
-        f" {log['half_cycle'].max() + 1} half cycles,"
-        f" {span:.4g} mAh between its most and least charged, {share},"
-        f" {voltage.min():.4g} to {voltage.max():.4g} V,"
-        f" {current.min():.4g} to {current.max():.4g} mA"
     )
 
 
