@@ -318,6 +318,8 @@ class Plan:
             if path in known:
                 remedy = f"fetch it: phasefront fetch {self.source}"
             raise InputError(path, "there is no such file", remedy=remedy)
+        if Path(path).is_dir() and Path(path).suffix.lower() != ".zspy":
+            raise InputError(path, "is a folder, not a file", remedy="name the file in it")
 
     def check_files(self) -> None:
         """Read every CIF, and see that every raw file is there or will be made.

@@ -49,8 +49,8 @@ _ANYWHERE = re.compile(
     rf"|(?<![a-z0-9._])(?:r_mm|d_a|d_nm)(?![a-z])"
 )
 _WAVELENGTH = re.compile(
-    r"wave\s*-?\s*length[^0-9\n]{0,24}?(\d+\.?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?)"
-    r"\s*[(\[]?(nm|pm|m|a|å|ang\w*)?(?![a-z])"
+    r"(?:wave\s*-?\s*length|wellenl(?:ä|ae)nge|\blambda\b|λ)[^0-9\n]{0,24}?"
+    r"(\d+[.,]?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?)\s*[(\[]?(nm|pm|m|a|å|ang\w*)?(?![a-z])"
 )
 
 
@@ -164,7 +164,7 @@ def settle_wavelength(path: Path, header: list[str], given: float | None) -> flo
     match = _WAVELENGTH.search("\n".join(header).lower())
     if match is None:
         return given
-    value, unit = float(match.group(1)), (match.group(2) or "")
+    value, unit = float(match.group(1).replace(",", ".")), (match.group(2) or "")
     factor = {"m": 1e10, "nm": 10.0, "pm": 0.01}.get(unit, 1.0)
     if not unit and value < 1e-6:
         factor = 1e10
