@@ -49,6 +49,11 @@ PHASES = ["material", "phases"]
          "are not whole numbers or halves, thirds, quarters or sixths"),
         ([*PHASES, 1, "parent_axes"], [[1, 1, 0], [1, -1, 0], [0, 0, 1]],
          "the axes have the determinant -2"),
+        (["material", "parent_point_group"], "4mmm", "point_group: '4mmm' is no point group"),
+        (["material", "parent_point_group"], "m-3m", "m-3m is no symmetry of the shared lattice,"
+                                                     " which is 9.03, 9.04, 10.7 angstrom"),
+        (["material", "parent_point_group"], "6/mmm", "6/mmm is no symmetry of the shared lattice"),
+        (["material", "two_phase_fields"], [{"Na3": 2, "Na2": 3}], "exchange the two ion contents"),
         (["run"], "my run", "run: 'my run' is no name; a name has letters a to z, digits and"),
         (["states", 1, "name"], "x3.0", "two states have the same name"),
         (["states", 1, "name"], "X3.0", "differ by capitals alone"),

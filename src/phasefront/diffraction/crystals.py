@@ -166,7 +166,8 @@ def laue_rotations(point_group: str | None) -> np.ndarray:
     Conventional axes: hexagonal ones for trigonal and hexagonal groups, orthogonal for all others.
     Raises InputError for None and for what is no point group.
     """
-    names = [f"P{point_group}", f"P{point_group}1"] if point_group else []
+    named = point_group is not None and point_group.isascii()
+    names = [f"P{point_group}", f"P{point_group}1"] if named else []
     groups = [group for name in names if (group := gemmi.find_spacegroup_by_name(name))]
     if not groups or groups[0].point_group_hm() != point_group:
         raise InputError(
