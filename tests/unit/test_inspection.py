@@ -111,6 +111,12 @@ def test_a_charge_that_no_electrode_has_stands_out(folder, amperes, stands_out):
     assert ("BUT no electrode gives" in lines()[LOG]) == stands_out
 
 
+def test_check_says_where_each_state_is_or_that_it_is_not_on_the_log(folder):
+    assert lines()[LOG].endswith("; state x3.0 at 2 h, 4.12 V")
+    replace(folder / "mine.yaml", "fraction: 1", "time_h: 2.5")
+    assert "state x3.0: time_h = 2.5 is not reached, the log has 2 h" in lines()[LOG]
+
+
 def test_every_file_that_cannot_be_used_is_named(folder):
     replace(folder / "mine.yaml", "scale: 0.04", "scale: 4.0")
     (folder / LOG).write_text("a,b\n1,2\n")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from phasefront.experiment import values
 
 if TYPE_CHECKING:
@@ -17,9 +19,9 @@ _MOST_SWING = 1.2
 
 
 def tell_log(plan: Plan, name: str) -> str:
-    """Records, charge and start of a log, and what was mended in it.
+    """Records, charge and start of a log, what was mended in it, and where states are on it.
 
-    Raises InputError where it cannot be read, or its start is not clear.
+    Raises InputError where it cannot be read, its start is not clear, or a state is not on it.
     """
     from phasefront.core.moments import settled
     from phasefront.cycling.ion_content import FARADAY_MAH_MOL
@@ -38,7 +40,24 @@ def tell_log(plan: Plan, name: str) -> str:
         table="the table of logs",
     )  # fmt: skip
     begun = f"begun {began.text or 'at an unknown time'} ({began.source})"
-    return "; ".join([described, begun, *log.attrs["warnings"]])
+    states = [
+        _tell_state(log, state.moment(), row.mass_mg)
+        for state in plan.experiment.states
+        if state.log == name
+    ]
+    return "; ".join([described, begun, *log.attrs["warnings"], *states])
+
+
+def _tell_state(log: pd.DataFrame, moment: dict, mass_mg: float | None) -> str:
+    from phasefront.cycling.analysis import at_moments
+    from phasefront.cycling.states import locate_state
+
+    at = locate_state(log, mass_mg=mass_mg, **moment)
+    time, volts = log["time_s"].to_numpy(), log["voltage_V"].to_numpy()
+    return (
+        f"state {moment['state']} at {(at - time[0]) / 3600:.4g} h,"
+        f" {float(at_moments(np.array(at), time, volts)):.4g} V"
+    )
 
 
 def describe_log(

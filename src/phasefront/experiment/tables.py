@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +36,9 @@ def read_table(
         raise InputError(
             path, f"not a table ({error})", remedy="separate columns by tabs, and save it as UTF-8"
         ) from None
+    _refuse_other_separators(table, path)
+    # Blanks around a cell, as before a comment, are of its layout.
+    table = table.rename(columns=str.strip).apply(lambda column: column.str.strip())
     refuse_blanks({row.iloc[0]: row.to_dict() for _, row in table.iterrows()}, path)
     rows = []
     for number, row in enumerate(table.to_dict("records"), start=1):
@@ -56,6 +60,23 @@ def read_table(
         problem, _, remedy = str(error).partition("; ")
         raise InputError(path, problem, field=identifier, remedy=remedy) from None
     return checked.set_index(identifier, drop=False)
+
+
+def _refuse_other_separators(table: pd.DataFrame, path: Path) -> None:
+    """Raise InputError where one column is several, or rows have a cell more than the header."""
+    import pandas as pd
+
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(
+            path, f"a row has more cells than the header's {len(table.columns)}",
+            field=f"the row of {table.index[0]!r}", remedy="give each column a name in the header",
+        )  # fmt: skip
+    names = list(table.columns)
+    if len(names) == 1 and re.search(r"[,;]|\S\s+\S", names[0]):
+        raise InputError(
+            path, f"its header is one column, {names[0][:60]!r}", field="header",
+            remedy="separate columns by tabs, not by commas, semicolons or blanks",
+        )  # fmt: skip
 
 
 def optional_table(path: str | None, row_model: type[Model]) -> pd.DataFrame:
