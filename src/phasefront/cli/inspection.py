@@ -220,7 +220,22 @@ def _pattern(plan: Plan, name: str) -> str:
     pattern = read_pattern(
         row.path, wavelength=row.wavelength, axis=row.axis, unit=row.unit, columns=row.columns
     )
+    _refuse_without_lines(plan, pattern, row)
     return describe_pattern(pattern, row)
+
+
+def _refuse_without_lines(plan: Plan, pattern: pd.DataFrame, row) -> None:
+    """Raise InputError where no phase can have a reflection in a pattern: all its spacings are
+    longer than their cells. Then it is of another wavelength or axis, or of small angles."""
+    largest = math.sin(math.radians(pattern["two_theta"].iloc[-1] / 2))
+    shortest = row.wavelength / (2 * largest)
+    longest = max(max(crystal.cell[:3]) for crystal in plan.crystals)
+    if shortest > longest:
+        raise InputError(
+            row.path, f"its spacings are above {shortest:.4g} angstrom, where no phase has a"
+            " reflection", field="wavelength",
+            remedy="correct the wavelength or the axis, or name the pattern of larger angles",
+        )  # fmt: skip
 
 
 def describe_pattern(pattern: pd.DataFrame, row) -> str:

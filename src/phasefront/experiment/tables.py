@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -77,6 +78,19 @@ def _refuse_other_separators(table: pd.DataFrame, path: Path) -> None:
             path, f"its header is one column, {names[0][:60]!r}", field="header",
             remedy="separate columns by tabs, not by commas, semicolons or blanks",
         )  # fmt: skip
+
+
+def refuse_same_files(table: pd.DataFrame, path: str | None) -> None:
+    """Raise InputError where two rows are of one file: one measurement would count as two."""
+    first: dict[str, str] = {}
+    for name, named in table["path"].items():
+        file = os.path.realpath(named)
+        if file in first:
+            raise InputError(
+                path, f"{named} is the file of {first[file]!r}, too", field=f"{name}.path",
+                remedy="correct the path, or leave the row out",
+            )  # fmt: skip
+        first[file] = name
 
 
 def optional_table(path: str | None, row_model: type[Model]) -> pd.DataFrame:
