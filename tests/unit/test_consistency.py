@@ -134,3 +134,15 @@ def test_a_real_scan_beside_a_virtual_section_is_refused(demo, tmp_path):
     demo["tables"]["scans"] = str(path)
     with pytest.raises(InputError, match=r"grains-x2\.0\.path: 'data/real\.blo' is not what the"):
         Plan.parse(demo, "demo.yaml")
+
+
+@pytest.mark.parametrize(
+    ("reach", "right"), [(0.0, False), (0.2, False), (0.5, True), (2.0, True), (8.0, False)]
+)
+def test_peaks_in_another_unit_are_refused(reach, right):
+    """2 1/angstrom is the real list's; 0.2 and 8 are as in 1/nm or its inverse taken twice."""
+    if right:
+        consistency.check_reach(reach, 1.2, source="p.h5")
+        return
+    with pytest.raises(InputError, match=f"its peaks end at {reach:g} 1/angstrom"):
+        consistency.check_reach(reach, 1.2, source="p.h5")

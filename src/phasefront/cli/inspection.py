@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from phasefront.cli.log_inspection import tell_log
 from phasefront.cli.stack_inspection import tell_stack
 from phasefront.core.errors import InputError
@@ -170,6 +172,7 @@ def _beside(what: str, own: float, given: float, unit: str, where: str) -> str:
 
 
 def _peaks(plan: Plan, name: str) -> str:
+    from phasefront.experiment.consistency import check_reach
     from phasefront.spots.peaks import read_peaks
 
     path = plan.scans.loc[name, "path"]
@@ -178,8 +181,11 @@ def _peaks(plan: Plan, name: str) -> str:
     spots = read_peaks(path, name=name, scan_step_nm=plan.step_of(name))
     shape = " x ".join(str(spots.sizes[axis]) for axis in ("y", "x"))
     step = spots.attrs["scan_step_nm"]
+    reach = float(np.hypot(spots["qx"].values, spots["qy"].values).max(initial=0.0))
+    check_reach(reach, plan.experiment.spots.max_radius, source=str(path))
     return (
-        f"peak list {name}, {shape} positions, {spots.sizes['spot']} spots,"
+        f"peak list {name}, {shape} positions, {spots.sizes['spot']} spots up to {reach:.3g}"
+        " 1/angstrom,"
         f" {_beside('step', step, math.nan, 'nm', 'the table')}"
     )
 

@@ -279,3 +279,16 @@ def check_scale(
             f" are sought up to {max_radius:g} (spots.max_radius)", field=field,
             remedy="give the scale in 1/angstrom per pixel, of the pixels as they are in the file",
         )  # fmt: skip
+
+
+def check_reach(reach: float, max_radius: float, *, source: str) -> None:
+    """Raise InputError where peaks that end at `reach`, 1/angstrom, are in another unit.
+
+    A camera that shows them sees as far as `check_scale` allows.
+    """
+    if not _LEAST_REACH * max_radius <= reach <= max(_MOST_REACH * max_radius, _FARTHEST):
+        raise InputError(
+            source, f"its peaks end at {reach:.3g} 1/angstrom, while spots are sought up to"
+            f" {max_radius:g} (spots.max_radius)", field="qx, qy",
+            remedy="save the peaks in 1/angstrom, without 2 pi, or set spots.max_radius",
+        )  # fmt: skip
