@@ -70,3 +70,13 @@ def test_a_folder_is_no_pattern(tmp_path):
     (tmp_path / "a.xy").mkdir()
     with pytest.raises(InputError, match="there is no such file"):
         read_pattern(tmp_path / "a.xy")
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [("wavelength 1.54060 1.54443", True), ("wavelength: 0.4127 0.4127", False),
+     ("wavelength 0.4127 A, 25.0 keV", False), ("wavelength 0.4127\n# step 0.41", False)],
+)  # fmt: skip
+def test_a_doublet_of_wavelengths_is_named(tmp_path, header, said):
+    notes = read_pattern(write(tmp_path / "a.xy", ANGLE, COUNTS, header=f"# {header}\n"))
+    assert any("two wavelengths" in note for note in notes.attrs["notes"]) == said

@@ -106,7 +106,7 @@ def read_pattern(
             remedy="leave the pattern out, or correct its columns",
         )  # fmt: skip
     picked, notes = _without_empty_ends(picked)
-    notes += text_columns.doubt_counts(picked)
+    notes += text_columns.doubt_counts(picked) + axis_units.doubt_wavelength(lines.header)
     if columns is None:
         named = known or path.suffix.lower() == ".xye"
         text_columns.check_uncertainty(path, picked, declared=named)

@@ -42,7 +42,8 @@ def in_header(path: Path, header: list[str], width: int) -> list[str] | None:
 
     Raises InputError where it has another number of them.
     """
-    if not header:
+    # A number with decimals names no column: it is the value of something.
+    if not header or re.search(r"\d[.,]\d", header[-1]):
         return None
     line = COMMENT.sub("", header[-1]).strip()
     glued = re.sub(r"[ \t]+(?=[(\[])", "", line)  # 2theta (deg)
