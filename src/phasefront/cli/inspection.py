@@ -207,10 +207,14 @@ def _map(plan: Plan, name: str) -> str:
         for index, crystal in enumerate(plan.crystals)
     ]
     shape = " x ".join(map(str, decision.shape))
+    own, given = found.step_nm[1], plan.step_of(name)
+    step = _beside("step", own, given, "nm", "the table")
+    if math.isnan(given) and not math.isnan(own):
+        step += " in it, BUT none in the table, from which lengths are taken"
     return (
         f"map {name} by {found.program}, {shape} positions: {', '.join(counted)}, undecided"
         f" {(decision == UNDECIDED).sum()}, not indexed {(decision == UNINDEXED).sum()};"
-        f" {_beside('step', found.step_nm[1], plan.step_of(name), 'nm', 'the table')}; qualities"
+        f" {step}; qualities"
         f" {', '.join(found.qualities) or 'none'}" + "".join(f"; {note}" for note in found.notes)
     )
 
