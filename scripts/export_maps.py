@@ -9,14 +9,17 @@ def export_maps(job):
     from phasefront.diffraction.crystals import read_crystals
     from phasefront.layouts.orientations import ORIENTATIONS
     from phasefront.layouts.phases import PHASES
+    from phasefront.layouts.spots import SPOTS
     from phasefront.maps import export
 
     camera = job.camera.root
+    with netcdf.opened(job.spots, SPOTS) as spots:
+        step = spots.attrs["scan_step_nm"]
     found = export.crystal_map(
         netcdf.read(job.phases, PHASES),
         netcdf.read(job.orientations, ORIENTATIONS),
         read_crystals(job.cifs, job.names),
-        step_nm=job.step,
+        step_nm=step,
         camera=camera,
     )
     export.write_h5(found, job.h5, camera=camera)
@@ -28,8 +31,8 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("phases", "phase of every position")
     job.input("orientations", "orientations under each phase")
+    job.input("spots", "spots, with the scan step by table or header")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.parameter("step", "scan step in nm, nan where unknown", type=float)
     job.settings("names", list[str]).settings("camera", CameraOfScan)
     job.output("h5", "orix's HDF5 file").output("ang", ".ang file")
     job.output("ctf", "Channel 5 text file")

@@ -1,12 +1,17 @@
 """Pages say what the code says, and lead to what is there."""
 
+import importlib.util
 import json
 import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from docs.make import architecture, constants_page, pages
+from phasefront.cli import main
+from phasefront.experiment.config import Experiment
+from phasefront.experiment.load import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -36,6 +41,42 @@ def test_what_pages_name_of_the_code_is_there(page):
     text = page.read_text(encoding="utf-8")
     for name in re.findall(r"\b(?:src|scripts|workflow|tests|benchmarks|profiles)/[\w/.]*\w", text):
         assert list(ROOT.glob(f"{name}*")), name
+
+
+def samples(page):
+    """Indented blocks of a page from their first line that names a section of a config."""
+    for block in re.findall(r"(?:^(?: {4}.*|\s*)\n)+", page.read_text(encoding="utf-8"), re.M):
+        lines = [line[4:] for line in block.splitlines()]
+        found = [line.partition(":")[0] in Experiment.model_fields for line in lines]
+        if any(found):
+            yield "\n".join(lines[found.index(True) :])
+
+
+def laid_over(content, sample):
+    """A config with a sample's keys in place of its own, as later files override earlier ones."""
+    both = isinstance(content, dict) and isinstance(sample, dict)
+    if not both:
+        return sample
+    return content | {key: laid_over(content.get(key), value) for key, value in sample.items()}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_samples_of_a_config_are_read_as_they_stand(page):
+    demo = yaml.safe_load((ROOT / "config/demo.yaml").read_text())
+    for sample in samples(page):
+        parse(laid_over(demo, yaml.safe_load(sample)), page.name)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+def test_commands_of_pages_are_there(page):
+    text = page.read_text(encoding="utf-8")
+    for name in re.findall(r"(?:bin/|`)phasefront (\w+)", text):
+        assert callable(getattr(main, name)), name
+    targets = re.findall(r"^([\w-]+):", (ROOT / "Makefile").read_text(), re.M)
+    for name in re.findall(r"(?:`|^ {4})make ([a-z][\w-]*)", text, re.M):
+        assert name in targets, name
+    for name in re.findall(r"python -m ((?:benchmarks|docs|phasefront)\.[\w.]*\w)", text):
+        assert importlib.util.find_spec(name), name
 
 
 def test_the_page_of_the_benchmark_says_what_was_measured(tmp_path, monkeypatch):

@@ -121,6 +121,16 @@ def change(content, path, value):
             " correct the value.",
         ),
         (
+            ["orientations"], {"resolution_deg": 0.001},
+            "demo.yaml: orientations.resolution_deg: 0.001 cannot be used: input should be greater"
+            " than or equal to 0.1; correct the value.",
+        ),
+        (
+            ["states", 0, "half_cycle"], 1,
+            "demo.yaml: states.0: half_cycle is of a capacity, a voltage or a fraction; leave it"
+            " out where time_h or rest says where the state is.",
+        ),
+        (
             ["states", 0, "log"], "other",
             "demo.yaml: states.x3.0.log: there is no log 'other' in the cycling table;"
             " name one of ['charge'] or add it to the table.",
@@ -220,6 +230,12 @@ def test_columns_of_a_log_are_given_as_json(tmp_path):
         ("scan\tstate\tpath\tinstrument\n", "the table has no rows"),
         ("scan\tstate\tpath\na\ts\tp\n", "row 1.instrument: missing"),
         ("scan\tstat\tpath\tinstrument\na\ts\tp\ti\n", "row 1.stat: unknown key; write 'state'"),
+        (
+            "scan,state,path\na,s,p\n",
+            "header: its header is one column, 'scan,state,path'; separate",
+        ),
+        ("scan  state  path\na  s  p\n", "its header is one column"),
+        ("scan\tstate\tpath\na\ts\tp\ti\n", "the row of 'a': a row has more cells than the header"),
     ],
 )
 def test_tables_are_checked_row_by_row(tmp_path, text, sentence):
@@ -227,6 +243,13 @@ def test_tables_are_checked_row_by_row(tmp_path, text, sentence):
     path.write_text(text)
     with pytest.raises(InputError, match=sentence):
         read_table(path, ScanRow)
+
+
+def test_blanks_around_cells_are_of_a_tables_layout(tmp_path):
+    path = tmp_path / "scans.tsv"
+    path.write_text("scan \tstate\t path\tinstrument\na\t s\tp q.blo  \ti  # the second\n")
+    (row,) = read_table(path, ScanRow).to_dict("records")
+    assert (row["scan"], row["state"], row["path"], row["instrument"]) == ("a", "s", "p q.blo", "i")
 
 
 def table_of_patterns(tmp_path, demo, text):

@@ -49,6 +49,11 @@ PHASES = ["material", "phases"]
          "are not whole numbers or halves, thirds, quarters or sixths"),
         ([*PHASES, 1, "parent_axes"], [[1, 1, 0], [1, -1, 0], [0, 0, 1]],
          "the axes have the determinant -2"),
+        (["material", "parent_point_group"], "4mmm", "point_group: '4mmm' is no point group"),
+        (["material", "parent_point_group"], "m-3m", "m-3m is no symmetry of the shared lattice,"
+                                                     " which is 9.03, 9.04, 10.7 angstrom"),
+        (["material", "parent_point_group"], "6/mmm", "6/mmm is no symmetry of the shared lattice"),
+        (["material", "two_phase_fields"], [{"Na3": 2, "Na2": 3}], "exchange the two ion contents"),
         (["run"], "my run", "run: 'my run' is no name; a name has letters a to z, digits and"),
         (["states", 1, "name"], "x3.0", "two states have the same name"),
         (["states", 1, "name"], "X3.0", "differ by capitals alone"),
@@ -129,3 +134,15 @@ def test_a_real_scan_beside_a_virtual_section_is_refused(demo, tmp_path):
     demo["tables"]["scans"] = str(path)
     with pytest.raises(InputError, match=r"grains-x2\.0\.path: 'data/real\.blo' is not what the"):
         Plan.parse(demo, "demo.yaml")
+
+
+@pytest.mark.parametrize(
+    ("reach", "right"), [(0.0, False), (0.2, False), (0.5, True), (2.0, True), (8.0, False)]
+)
+def test_peaks_in_another_unit_are_refused(reach, right):
+    """2 1/angstrom is the real list's; 0.2 and 8 are as in 1/nm or its inverse taken twice."""
+    if right:
+        consistency.check_reach(reach, 1.2, source="p.h5")
+        return
+    with pytest.raises(InputError, match=f"its peaks end at {reach:g} 1/angstrom"):
+        consistency.check_reach(reach, 1.2, source="p.h5")

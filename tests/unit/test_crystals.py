@@ -399,3 +399,29 @@ def test_cases_that_went_wrong_are_read_or_refused(shared_data, name, formula):
 )  # fmt: skip
 def test_published_cifs_are_read(shared_data, name):
     assert read_crystal(shared_data(f"structures/{name}.cif")).cell_mass > 100
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ((("_cell_angle_gamma 90", "_cell_angle_gamma 95"),), "has not the symmetry"),
+        ((("_cell_length_b 8.245", "_cell_length_b 8.45"),), "has not the symmetry"),
+        (
+            (("_cell_angle_alpha 90", "_cell_angle_alpha 0"),),
+            "_cell_angle_alpha: the cell is none",
+        ),
+        ((("0.125 0.125 0.125", "12.5 0.125 0.125"),), "which are no fractions"),
+    ],
+)
+def test_cells_and_places_that_no_crystal_has_are_refused(tmp_path, changes, words):
+    with pytest.raises(InputError, match=words):
+        read_crystal(written(tmp_path, *changes))
+
+
+def test_operators_whose_translations_make_no_group_are_refused(tmp_path, shared_data):
+    """Rotations alone are a group, so that gemmi takes them; the wrong one makes two atoms more."""
+    text = shared_data("structures/FePO4_heterosite_lab_cell.cif").read_text()
+    path = tmp_path / "wrong.cif"
+    path.write_text(text.replace("'x,-y+1/2,z'", "'x,-y+1/3,z'"))
+    with pytest.raises(InputError, match="symmetry operators are no group"):
+        read_crystal(path)

@@ -11,6 +11,7 @@ from projects import ROOT
 from rsciio import blockfile
 
 from phasefront.cli.inspection import inspect
+from phasefront.core.errors import InputError
 from phasefront.experiment.plan import Plan
 
 SCAN, LOG, PATTERN = "scan.blo", "charge.csv", "p.xye"
@@ -98,6 +99,39 @@ def test_what_a_header_and_the_config_say_otherwise_stands_out(folder):
     assert "step 6 nm in it, BUT 5 nm by the table, which is used" in lines()[SCAN]
     write_scan(folder / SCAN, 12.0)
     assert "its header says a step of 12 nm, the table of scans 5 nm" in lines()[SCAN]
+
+
+@pytest.mark.parametrize(
+    ("amperes", "stands_out"), [(1e-7, True), (1e-4, False), (1.4e-4, False), (1e-1, True)]
+)
+def test_a_charge_that_no_electrode_has_stands_out(folder, amperes, stands_out):
+    """Milliampere in a column of ampere, and the other way round: 128 mAh/g are all its Na."""
+    replace(folder / "cycling.tsv", f"{LOG}\t2", f"{LOG}\t1.56")
+    log = pd.read_csv(folder / LOG).assign(**{"Current / A": amperes})
+    log.to_csv(folder / LOG, index=False)
+    assert ("BUT no electrode gives" in lines()[LOG]) == stands_out
+
+
+def test_check_says_where_each_state_is_or_that_it_is_not_on_the_log(folder):
+    assert lines()[LOG].endswith("; state x3.0 at 2 h, 4.12 V")
+    replace(folder / "mine.yaml", "fraction: 1", "time_h: 2.5")
+    assert "state x3.0: time_h = 2.5 is not reached, the log has 2 h" in lines()[LOG]
+
+
+def test_a_pattern_in_which_no_phase_has_a_line_is_refused(folder):
+    """Of small angles: spacings of 22 angstrom and more."""
+    rows = "".join(f"{a:.4f} 1000 31.6\n" for a in np.arange(0.5, 1.07, 0.001))
+    (folder / PATTERN).write_text("# 2theta(deg) counts sigma\n" + rows)
+    assert "its spacings are above 22.12 angstrom, where no phase has" in lines()[PATTERN]
+
+
+@pytest.mark.parametrize("path", [SCAN, f"./{SCAN}", f"other/../{SCAN}"])
+def test_one_scan_is_not_two(folder, path):
+    (folder / "other").mkdir()
+    rows = f"{SCAN}\tastar\t5\n"
+    replace(folder / "scans.tsv", rows, f"{rows}t\tx3.0\t{path}\tastar\t5\n")
+    with pytest.raises(InputError, match=f"t.path: {path} is the file of 's', too"):
+        Plan.load("mine.yaml").check_files()
 
 
 def test_every_file_that_cannot_be_used_is_named(folder):

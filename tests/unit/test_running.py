@@ -2,11 +2,13 @@
 
 import io
 import subprocess
+import sys
 from base64 import urlsafe_b64encode
 from contextlib import chdir, redirect_stderr
 from pathlib import Path
 
 import pytest
+from projects import ROOT
 
 from phasefront.cli import main, running
 from phasefront.core.errors import DISK_ERRORS, InputError
@@ -169,3 +171,21 @@ def test_a_run_ends_with_its_explorer_before_its_report(tmp_path, monkeypatch, c
     assert main._report([], results) == 0
     first = "Explorer: results/mine/explorer.html (every raw pattern: phasefront view mine)"
     assert capsys.readouterr().out.splitlines() == [first, *after]
+
+
+@pytest.mark.parametrize("command", [["run", "a.yaml"], ["unlock", "a.yaml"]])
+def test_outside_of_a_checkout_a_run_says_so_and_leaves_nothing(tmp_path, command):
+    (tmp_path / "a.yaml").write_text("run: a\n")
+    done = subprocess.run(
+        [sys.executable, "-m", "phasefront", *command], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{tmp_path}: has no Snakefile, so it is no checkout")
+    assert [path.name for path in tmp_path.iterdir()] == ["a.yaml"]
+
+
+def test_nothing_is_compiled_for_an_experiment_without_a_virtual_section():
+    from phasefront.cli.compilation import compile_kernels
+
+    with pytest.raises(InputError, match="it has no virtual section"):
+        compile_kernels(ROOT / "config/limno.yaml")

@@ -432,6 +432,20 @@ def test_the_table_may_calibrate_a_step_but_not_contradict_it(tmp_path):
     assert step_of(unknown, 2.0) == 2.0
 
 
+@pytest.mark.parametrize("table", [np.nan, 5.0, 10.0])
+def test_rows_further_apart_than_columns_are_refused_whatever_the_table_says(tmp_path, table):
+    described = signal(patterns(), scales=(10.0, 5.0, 0.1, 0.1))
+    scan = open_scan(write(tmp_path / "a.hspy", "hspy", None, description=described))
+    with pytest.raises(InputError, match="5 nm along rows and of 10 nm from row to row"):
+        step_of(scan, table)
+
+
+def test_a_folder_is_no_scan(tmp_path):
+    (tmp_path / "a.blo").mkdir()
+    with pytest.raises(InputError, match="there is no such file"):
+        open_scan(tmp_path / "a.blo")
+
+
 def test_a_zspy_folder_that_lost_a_chunk_is_refused(tmp_path):
     path = write(tmp_path / "a.zspy", "zspy", patterns((4, 4, 12, 10)), chunks=(1, 4, 12, 10))
     (lost,) = path.glob("Experiments/*/data/2/0/0/0")

@@ -123,11 +123,31 @@ def test_what_stands_beside_a_stack_must_be_there_too(planned, tmp_path):
         plan.check_files()
 
 
+# At the fourth of nine energies, which is 0 eV.
+ZERO_LOSS = (np.arange(9) == 3)[:, None, None]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ({"kind": "xray"}, "it holds energy loss, the table of stacks says xray"),
+        ({"kind": "low-loss"}, "the strongest channel lies up to 10 eV from 0: no zero loss"),
+    ],
+)
+def test_check_holds_the_kind_of_a_stack_against_its_file(planned, tmp_path, row, words):
+    counts = np.ones((9, 12, 14))
+    counts[8] = 2
+    path = write_losses(tmp_path, 2 * np.arange(9.0) - 6, counts)
+    plan = planned([xray(path, **row)], chemistry={"references": REFERENCES})
+    told = [str(line) for line in inspect(plan)][-1]
+    assert words in told
+
+
 def test_check_tells_what_each_stack_holds(planned, tmp_path):
     rng = np.random.default_rng(0)
     counts = rng.poisson(500, (9, 12, 14)).astype(float)
     path = write_sdf(tmp_path, 510.0 + np.arange(9), counts)
-    low = write_losses(tmp_path, np.arange(9.0) - 3, counts)
+    low = write_losses(tmp_path, 2 * np.arange(9.0) - 6, counts + 1e5 * ZERO_LOSS)
     np.save(tmp_path / "m.npy", np.ones((3, 4)))
     rows = [
         xray(path, i0_region="0:12,0:5"),

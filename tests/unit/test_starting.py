@@ -89,6 +89,13 @@ def test_formula_units_and_ions_are_those_of_the_projects_own_configs():
         assert phases_of(*paths) == given
 
 
+def test_sites_refined_over_one_weigh_no_more_than_full_ones():
+    """The published LiFePO4 has 16.5 O in a cell of 16; 157.76 g/mol is its formula's."""
+    phase, _ = propose_phases(read_crystals(LITHIUM, ["LFP", "FP"]), "Li")
+    assert phase.molar_mass == pytest.approx(157.76, abs=0.01)
+    assert phase.ion_content == 1
+
+
 def test_a_real_lithium_manganese_oxide_is_counted_as_its_files_say(shared_data):
     paths = [shared_data(f"structures/{n}.cif") for n in ("LCO", "LiMn2O4", "Li2MnO3")]
     assert phases_of(*paths) == [(3, 1.0), (8, 1.0), (4, 2.0)]

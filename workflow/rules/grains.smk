@@ -1,6 +1,6 @@
 # Grains: contiguous positions of one crystal orientation.
 #
-# in:  phases/<scan>.nc, orientations/<scan>.nc, CIFs
+# in:  phases/<scan>.nc, orientations/<scan>.nc, spots/<scan>.nc (their step), CIFs
 # out: grains/<scan>.nc
 #
 # config:
@@ -14,6 +14,7 @@ rule find_grains:
     input:
         phases=result("phases/{scan}.nc"),
         orientations=of_patterns("orientations/{scan}.nc"),
+        spots=of_patterns("spots/{scan}.nc"),
         cifs=CIFS,
         code=code("find_grains"),
     output:
@@ -30,7 +31,7 @@ rule find_grains:
         step=stated("scan.{scan}.step"),
     shell:
         "python scripts/find_grains.py --phases {input.phases}"
-        " --orientations {input.orientations} --cifs {input.cifs:q}"
+        " --orientations {input.orientations} --spots {input.spots} --cifs {input.cifs:q}"
         " --names {params.names:q} --shared-lattice {params.shared_lattice:q}"
         " --settings {params.settings:q} --step {params.step}"
         " --grains {output.grains} > {log} 2>&1"

@@ -1,6 +1,7 @@
 # Maps of phases and orientations, from other programs and for them: orix, MTEX and others.
 #
-# in:  a .ang, .ctf or .h5 file; phases/<scan>.nc, orientations/<scan>.nc, CIFs
+# in:  a .ang, .ctf or .h5 file; phases/<scan>.nc, orientations/<scan>.nc, spots/<scan>.nc
+#      (their step), CIFs
 # out: phases/<scan>.nc; maps/<scan>.h5, maps/<scan>.ang, maps/<scan>.ctf
 #
 # config:
@@ -14,6 +15,7 @@ rule export_maps:
     input:
         phases=result("phases/{scan}.nc"),
         orientations=result("orientations/{scan}.nc"),
+        spots=result("spots/{scan}.nc"),
         cifs=CIFS,
         code=code("export_maps"),
     output:
@@ -28,12 +30,11 @@ rule export_maps:
         "../../envs/environment.yaml"
     params:
         names=stated("material.names"),
-        step=stated("scan.{scan}.step"),
         camera=stated("scan.{scan}.camera"),
     shell:
         "python scripts/export_maps.py --phases {input.phases}"
-        " --orientations {input.orientations} --cifs {input.cifs:q}"
-        " --names {params.names:q} --step {params.step} --camera {params.camera:q}"
+        " --orientations {input.orientations} --spots {input.spots} --cifs {input.cifs:q}"
+        " --names {params.names:q} --camera {params.camera:q}"
         " --h5 {output.h5} --ang {output.ang} --ctf {output.ctf} > {log} 2>&1"
 
 

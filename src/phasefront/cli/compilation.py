@@ -19,8 +19,16 @@ def compile_kernels(config: str | Path) -> None:
     numba keeps what it compiled beside the source files, so later runs start at once. A compiler
     uses one processor: one process starts from patterns, another from lists of spots, and the first
     finds what the second has compiled. The machine is told from the config of an experiment with a
-    virtual section.
+    virtual section. Raises InputError where it has none.
     """
+    from phasefront.core.errors import InputError
+    from phasefront.experiment.load import load
+
+    if load(config).virtual is None:
+        raise InputError(
+            config, "it has no virtual section, whose scan would be compiled for", field="virtual",
+            remedy="name one that has, as config/demo.yaml",
+        )  # fmt: skip
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         for work in [pool.submit(part, str(config)) for part in (_from_spots, _from_patterns)]:
             work.result()

@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+
+from phasefront.cli.log_inspection import tell_log
 from phasefront.cli.stack_inspection import tell_stack
 from phasefront.core.errors import InputError
 from phasefront.experiment import values
@@ -34,7 +37,7 @@ def inspect(plan: Plan) -> Iterator[str | InputError]:
     if standard is not None:
         yield _told(plan, standard.image, lambda: _standard(standard))
     tables = (plan.scans, plan.logs, plan.patterns, plan.stacks)
-    for table, tell in zip(tables, (_scan, _log, _pattern, tell_stack), strict=True):
+    for table, tell in zip(tables, (_scan, tell_log, _pattern, tell_stack), strict=True):
         for name, row in table.iterrows():
             if row["path"] in plan.made():
                 yield f"{row['path']}: {name}, made by the run"
@@ -169,6 +172,7 @@ def _beside(what: str, own: float, given: float, unit: str, where: str) -> str:
 
 
 def _peaks(plan: Plan, name: str) -> str:
+    from phasefront.experiment.consistency import check_reach
     from phasefront.spots.peaks import read_peaks
 
     path = plan.scans.loc[name, "path"]
@@ -177,8 +181,11 @@ def _peaks(plan: Plan, name: str) -> str:
     spots = read_peaks(path, name=name, scan_step_nm=plan.step_of(name))
     shape = " x ".join(str(spots.sizes[axis]) for axis in ("y", "x"))
     step = spots.attrs["scan_step_nm"]
+    reach = float(np.hypot(spots["qx"].values, spots["qy"].values).max(initial=0.0))
+    check_reach(reach, plan.experiment.spots.max_radius, source=str(path))
     return (
-        f"peak list {name}, {shape} positions, {spots.sizes['spot']} spots,"
+        f"peak list {name}, {shape} positions, {spots.sizes['spot']} spots up to {reach:.3g}"
+        " 1/angstrom,"
         f" {_beside('step', step, math.nan, 'nm', 'the table')}"
     )
 
@@ -200,59 +207,15 @@ def _map(plan: Plan, name: str) -> str:
         for index, crystal in enumerate(plan.crystals)
     ]
     shape = " x ".join(map(str, decision.shape))
+    own, given = found.step_nm[1], plan.step_of(name)
+    step = _beside("step", own, given, "nm", "the table")
+    if math.isnan(given) and not math.isnan(own):
+        step += " in it, BUT none in the table, from which lengths are taken"
     return (
         f"map {name} by {found.program}, {shape} positions: {', '.join(counted)}, undecided"
         f" {(decision == UNDECIDED).sum()}, not indexed {(decision == UNINDEXED).sum()};"
-        f" {_beside('step', found.step_nm[1], plan.step_of(name), 'nm', 'the table')}; qualities"
+        f" {step}; qualities"
         f" {', '.join(found.qualities) or 'none'}" + "".join(f"; {note}" for note in found.notes)
-    )
-
-
-def _log(plan: Plan, name: str) -> str:
-    from phasefront.core.moments import settled
-    from phasefront.cycling.ion_content import FARADAY_MAH_MOL
-    from phasefront.cycling.logs import read_log
-    from phasefront.experiment.settings.cycling import LogRow
-
-    row = LogRow.model_validate(values.value(plan, f"log.{name}.row"))
-    log = read_log(row.path, columns=row.columns, timezone=row.timezone)
-    material = plan.experiment.material
-    all_ions = FARADAY_MAH_MOL * material.pristine_ion_content / material.pristine_molar_mass
-    described = describe_log(
-        log, name, row.mass_mg, all_ions_mah_g=all_ions / row.ions_per_electron, ion=material.ion
-    )
-    began = settled(
-        log.attrs["started"], stated=row.start, zone=row.timezone, path=row.path, field="start",
-        table="the table of logs",
-    )  # fmt: skip
-    begun = f"begun {began.text or 'at an unknown time'} ({began.source})"
-    return "; ".join([described, begun, *log.attrs["warnings"]])
-
-
-def describe_log(
-    log: pd.DataFrame, name: str, mass_mg: float | None, *, all_ions_mah_g: float, ion: str
-) -> str:
-    """Records, duration, half cycles, charge and voltage of a log (see `logs.read_log`).
-
-    `all_ions_mah_g` is the charge that the pristine compound's ions carry: a current in another
-    unit shows beside it, where the mass is known.
-    """
-    duration = (log["time_s"].iloc[-1] - log["time_s"].iloc[0]) / 3600
-    capacity, voltage, current = (log[c] for c in ("capacity_mAh", "voltage_V", "current_mA"))
-    span = capacity.max() - capacity.min()
-    share = "of an electrode of unknown mass"
-    if mass_mg is not None:
-        specific = span / (mass_mg * 1e-3)
-        share = (
-            f"{specific:.4g} mAh/g of {mass_mg:g} mg or {100 * specific / all_ions_mah_g:.3g} % of"
-            f" all its {ion}"
-        )
-    return (
-        f"log {name}, {len(log)} records in {duration:.4g} h,"
-        f" {log['half_cycle'].max() + 1} half cycles,"
-        f" {span:.4g} mAh between its most and least charged, {share},"
-        f" {voltage.min():.4g} to {voltage.max():.4g} V,"
-        f" {current.min():.4g} to {current.max():.4g} mA"
     )
 
 
@@ -267,7 +230,22 @@ def _pattern(plan: Plan, name: str) -> str:
     pattern = read_pattern(
         row.path, wavelength=row.wavelength, axis=row.axis, unit=row.unit, columns=row.columns
     )
+    _refuse_without_lines(plan, pattern, row)
     return describe_pattern(pattern, row)
+
+
+def _refuse_without_lines(plan: Plan, pattern: pd.DataFrame, row) -> None:
+    """Raise InputError where no phase can have a reflection in a pattern: all its spacings are
+    longer than their cells. Then it is of another wavelength or axis, or of small angles."""
+    largest = math.sin(math.radians(pattern["two_theta"].iloc[-1] / 2))
+    shortest = row.wavelength / (2 * largest)
+    longest = max(max(crystal.cell[:3]) for crystal in plan.crystals)
+    if shortest > longest:
+        raise InputError(
+            row.path, f"its spacings are above {shortest:.4g} angstrom, where no phase has a"
+            " reflection", field="wavelength",
+            remedy="correct the wavelength or the axis, or name the pattern of larger angles",
+        )  # fmt: skip
 
 
 def describe_pattern(pattern: pd.DataFrame, row) -> str:

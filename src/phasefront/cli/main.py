@@ -139,6 +139,7 @@ def new(**asked) -> int:
 
 def run(config: list[Path], cores: int) -> int:
     """Fetch, check, run every rule that has work to do, and make the report."""
+    running.require_workflow()
     fetch(config)
     results = Path("results") / _inspected(config).experiment.run
     with blaming_the_disk(results), running.only_run(results) as transcript:
@@ -174,6 +175,7 @@ def unlock(config: list[Path]) -> int:
     """Take away the lock that a killed run left; what it finished stays, the rest runs again."""
     from phasefront.experiment.load import load
 
+    running.require_workflow()
     with running.only_run(Path("results") / load(*config).run):
         return subprocess.run(running.snakemake(config, "--unlock", "--quiet", "all")).returncode
 

@@ -29,6 +29,15 @@ def snakemake(configs: Iterable[Path], *options: str) -> list[str]:
     return [sys.executable, "-m", "snakemake", "--configfile", *map(str, configs), *options]
 
 
+def require_workflow() -> None:
+    """Raise InputError where the working folder is no checkout, in which alone a run can go."""
+    if not Path("Snakefile").is_file():
+        raise InputError(
+            Path.cwd(), "has no Snakefile, so it is no checkout of phasefront",
+            remedy="work in the checkout; paths in configs and tables count from there",
+        )  # fmt: skip
+
+
 @contextmanager
 def only_run(results: Path) -> Iterator[BinaryIO]:
     """The transcript of a run, to write; no other run gets it before this one has ended.

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from phasefront.core.errors import InputError
 from phasefront.experiment import values
 from phasefront.experiment.settings.stacks import StackRow
 
 if TYPE_CHECKING:
     from phasefront.experiment.plan import Plan
+    from phasefront.stacks.formats.stack import Stack
 
 
 def tell_stack(plan: Plan, name: str) -> str:
@@ -25,9 +27,11 @@ def tell_stack(plan: Plan, name: str) -> str:
     from phasefront.stacks.files import read_stack
     from phasefront.stacks.measured import measured_stack
 
+    stack = read_stack(row.path, pixel_nm=row.pixel_nm)
+    _refuse_other_kind(row, stack)
     found = measured_stack(
-        read_stack(row.path, pixel_nm=row.pixel_nm), name=name, i0_path=row.i0,
-        i0_region=row.i0_region, dark_counts=row.dark_counts, beam_kev=row.beam_kev,
+        stack, name=name, i0_path=row.i0, i0_region=row.i0_region, dark_counts=row.dark_counts,
+        beam_kev=row.beam_kev,
     )  # fmt: skip
     energy = found["energy"].values
     said = found.attrs
@@ -43,6 +47,21 @@ def tell_stack(plan: Plan, name: str) -> str:
     elif not math.isnan(said["beam_kev"]):
         words.append(f"beam of {said['beam_kev']:g} kV")
     return "; ".join([", ".join(words), *filter(None, [said["notes"]])])
+
+
+def _refuse_other_kind(row: StackRow, stack: Stack) -> None:
+    """Raise InputError where a stack cannot be of the kind that the table says."""
+    from phasefront.chemistry.low_loss import zero_shifts
+    from phasefront.stacks.formats.stack import LOSS, XRAY
+
+    expected = XRAY if row.kind == "xray" else LOSS
+    if stack.kind != expected:
+        raise InputError(
+            row.path, f"it holds {stack.kind}, the table of stacks says {row.kind}", field="kind",
+            remedy="correct its kind or its path in the table of stacks",
+        )  # fmt: skip
+    if row.kind == "low-loss":
+        zero_shifts(stack.energy, stack.counts, row.path)
 
 
 def _map(row: StackRow) -> str:

@@ -40,11 +40,11 @@ class InputError(ValueError):
 
     def __init__(self, source: str | Path, problem: str, *, remedy: str, field: str | None = None):
         self.source = str(source)
-        self.problem = problem
-        self.remedy = remedy
+        # What other programs say of a file may run over several lines.
+        self.problem, self.remedy = (" ".join(text.split()) for text in (problem, remedy))
         self.field = field
         place = self.source if field is None else f"{self.source}: {field}"
-        super().__init__(f"{place}: {problem}; {remedy}.")
+        super().__init__(f"{place}: {self.problem}; {self.remedy}.")
 
 
 @contextmanager

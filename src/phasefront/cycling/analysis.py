@@ -24,7 +24,7 @@ from phasefront.cycling.plateaus import differential_capacity, find_plateaus
 from phasefront.cycling.states import LOCATORS, locate_state
 from phasefront.layouts.cycling import CYCLING
 
-_LEAST_SWING = 0.02  # of the ions at the start; less is no charge or discharge of an electrode
+LEAST_SWING = 0.02  # of the ions at the start; less is no charge or discharge of an electrode
 # A larger relative disagreement with the instrument's own counter is worth a warning.
 CAPACITY_LIMIT = 0.01
 
@@ -157,7 +157,7 @@ def _warnings(log: pd.DataFrame, contents: pd.DataFrame) -> list[str]:
             )
             break
     swing = float(np.ptp(contents["ion_content"]))
-    if swing < _LEAST_SWING * contents["ion_content"].iloc[0]:
+    if swing < LEAST_SWING * contents["ion_content"].iloc[0]:
         sentences.append(
             f"Over the whole log the ion content changes by {swing:.2g} per formula unit only: its"
             " current may be in another unit than it says, or the mass is too large."

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import gemmi
+import numpy as np
 
 from phasefront.core.errors import InputError
 
 _ORIGINS = "12"
+# Of elements of the metric tensor: 1 % of a length, a degree. Refined cells have their symmetry to
+# the last digit. Chosen.
+_SAME_METRIC = 0.02
 
 
 # ------------------------------------------------------------------------ symmetry
@@ -77,7 +81,44 @@ def _listed(structure: gemmi.SmallStructure, path: str | Path) -> gemmi.GroupOps
             path, f"lists {len(listed)} symmetry operators, which make {len(closed)} when combined",
             field="symop_operation_xyz", remedy="list all of them",
         )  # fmt: skip
+    _refuse_no_group(listed, path)
     return listed
+
+
+def _refuse_no_group(listed: gemmi.GroupOps, path: str | Path) -> None:
+    """Raise InputError where operators, one after the other, are none of them.
+
+    gemmi compares rotations alone: a wrong translation goes unseen, and makes atoms.
+    """
+    every = {operation.triplet() for operation in listed}
+    for one in listed:
+        for other in listed:
+            both = (one * other).wrap().triplet()
+            if both not in every:
+                raise InputError(
+                    path, f"its symmetry operators are no group: {one.triplet()!r} after"
+                    f" {other.triplet()!r} is {both!r}, which is not listed",
+                    field="symop_operation_xyz", remedy="correct the translations",
+                )  # fmt: skip
+
+
+def check_metric(operations: gemmi.GroupOps, cell: gemmi.UnitCell, path: str | Path) -> None:
+    """Raise InputError where a cell has not the symmetry of its own operations.
+
+    They leave the metric tensor as it is (International Tables A, 1.5): G = R' G R.
+    """
+    vectors = np.array(cell.orth.mat.tolist())
+    metric = vectors.T @ vectors
+    size = np.sqrt(np.outer(np.diag(metric), np.diag(metric)))
+    for operation in operations.sym_ops:
+        rotation = np.array(operation.rot) / gemmi.Op.DEN
+        if np.abs((rotation.T @ metric @ rotation - metric) / size).max() > _SAME_METRIC:
+            raise InputError(
+                path, f"a cell of {cell.a:g}, {cell.b:g}, {cell.c:g} angstrom and {cell.alpha:g},"
+                f" {cell.beta:g}, {cell.gamma:g} degrees has not the symmetry"
+                f" {operation.triplet()!r} that is stated", field="_cell_length_a",
+                remedy="correct the cell, or the space group and its setting",
+            )  # fmt: skip
 
 
 def _from_hall(structure: gemmi.SmallStructure) -> gemmi.GroupOps | None:

@@ -22,6 +22,9 @@ OCCUPANCY_LIMIT = 1.05
 U_ISO_ASSUMED = 0.008
 # Two atoms nearer than this, angstrom, share a site: the shortest bond, that of H2, is 0.74.
 _SHARED_SITE = 0.7
+# Cells away from the first: programs draw neighbours, but a coordinate that is further lost its
+# point or is in angstrom. Chosen.
+_FARTHEST = 2.0
 # Above this an atom is smeared over more than a bond's half, angstrom^2: no crystal has it.
 _LARGEST_U = 0.5
 # A cell that was edited keeps the volume of the one before, some percent off; that is said. What
@@ -60,6 +63,17 @@ def structure_block(path: str | Path) -> gemmi.cif.Block:
 
 def _sites(block: gemmi.cif.Block) -> gemmi.cif.Column | None:
     return block.find_loop("_atom_site_fract_x") or block.find_loop("_atom_site_label")
+
+
+def small_structure(block: gemmi.cif.Block, path: str | Path) -> gemmi.SmallStructure:
+    """gemmi's structure of a block; raises InputError for a cell that it cannot make."""
+    try:
+        return gemmi.make_small_structure_from_block(block)
+    except RuntimeError as error:
+        raise InputError(
+            path, f"the cell is none ({error})", field="_cell_angle_alpha",
+            remedy="correct lengths and angles",
+        ) from error  # fmt: skip
 
 
 def check_cell(block: gemmi.cif.Block, cell: gemmi.UnitCell, path: str | Path) -> tuple[str, ...]:
@@ -119,6 +133,12 @@ def checked_sites(
             raise InputError(
                 path, f"atom {site.label!r} has no position", field="_atom_site_fract_x",
                 remedy="give its fractional coordinates or leave it out",
+            )  # fmt: skip
+        if np.abs(site.fract.tolist()).max() > _FARTHEST:
+            raise InputError(
+                path, f"atom {site.label!r} is at {site.fract.tolist()}, which are no fractions",
+                field="_atom_site_fract_x",
+                remedy="give its coordinates as fractions of the cell, not in angstrom",
             )  # fmt: skip
         if not 0.0 <= site.occ <= OCCUPANCY_LIMIT:
             raise InputError(

@@ -133,10 +133,11 @@ def read_crystal(path: str | Path, *, name: str | None = None) -> Crystal:
         on a site, and a volume, formula, Z, weight or density that is not that of the cell.
     """
     block = cifs.structure_block(path)
-    structure = gemmi.make_small_structure_from_block(block)
+    structure = cifs.small_structure(block, path)
     cell = structure.cell
     notes = cifs.check_cell(block, cell, path)
     operations, of_symmetry = cif_symmetry.operations(structure, path)
+    cif_symmetry.check_metric(operations, cell, path)
     sites, of_sites = cifs.checked_sites(structure, block, path)
     atoms = _fill_cell(sites, operations, cell)
     cifs.check_no_site_is_overfull(atoms, np.array(cell.orth.mat.tolist()), path)
@@ -166,7 +167,8 @@ def laue_rotations(point_group: str | None) -> np.ndarray:
     Conventional axes: hexagonal ones for trigonal and hexagonal groups, orthogonal for all others.
     Raises InputError for None and for what is no point group.
     """
-    names = [f"P{point_group}", f"P{point_group}1"] if point_group else []
+    named = point_group is not None and point_group.isascii()
+    names = [f"P{point_group}", f"P{point_group}1"] if named else []
     groups = [group for name in names if (group := gemmi.find_spacegroup_by_name(name))]
     if not groups or groups[0].point_group_hm() != point_group:
         raise InputError(

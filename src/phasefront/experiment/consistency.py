@@ -43,13 +43,15 @@ def check_material(material: Material, crystals: Sequence[Crystal], source: str)
 
     Raises InputError, naming `source` and the field, for an ion that is no element or in no CIF, a
     count of ions that is not that of the cell, formula units of different hosts, a molar mass or
-    pristine ion content that no phase has, and axes of a shared lattice that is not one.
+    pristine ion content that no phase has, axes of a shared lattice that is not one, a point group
+    that it has not, and a two-phase field whose ends are exchanged.
     """
     _check_ion(material, crystals, source)
     _check_ions_in_cells(material, crystals, source)
     hosts = _host_masses(material, crystals)
     _check_hosts(material, crystals, hosts, source)
     _check_pristine(material, hosts, source)
+    _check_fields(material, source)
     _check_parent_axes(material, crystals, source)
 
 
@@ -164,6 +166,20 @@ def _check_pristine(material: Material, hosts: Mapping[str, float], source: str)
         )  # fmt: skip
 
 
+def _check_fields(material: Material, source: str) -> None:
+    """Where two phases coexist, the one that is richer in ions is so there, too."""
+    contents = dict(zip(material.names, material.ion_contents, strict=True))
+    for field in material.two_phase_fields:
+        (one, of_one), (other, of_other) = field.items()
+        if (of_one - of_other) * (contents[one] - contents[other]) < 0:
+            raise InputError(
+                source, f"{one} has {of_one:g} {material.ion} where it coexists with {other} of"
+                f" {of_other:g}, but as phases they hold {contents[one]:g} and"
+                f" {contents[other]:g}", field="material.two_phase_fields",
+                remedy="exchange the two ion contents",
+            )  # fmt: skip
+
+
 def _check_parent_axes(material: Material, crystals: Sequence[Crystal], source: str) -> None:
     shared = {}
     for phase, crystal in zip(material.phases, crystals, strict=True):
@@ -182,6 +198,7 @@ def _check_parent_axes(material: Material, crystals: Sequence[Crystal], source: 
                 remedy="correct them, or swap two rows",
             )  # fmt: skip
         shared[phase.name] = gemmi.UnitCell(*_lattice(axes, crystal))
+    _check_parent_group(material, shared, source)
     names = list(shared)
     for name in names[1:]:
         one, other = (np.array(shared[n].parameters) for n in (names[0], name))
@@ -192,6 +209,37 @@ def _check_parent_axes(material: Material, crystals: Sequence[Crystal], source: 
                 f" {_words(one)} by those of {names[0]}",
                 field=f"material.phases.{name}.parent_axes",
                 remedy="give the same lattice's axes in each phase",
+            )  # fmt: skip
+
+
+def _check_parent_group(
+    material: Material, shared: Mapping[str, gemmi.UnitCell], source: str
+) -> None:
+    """The group that phases share, whether they have axes or not, must be one, and of lattices
+    that its rotations take to themselves, but for the strain that insertion makes.
+
+    Orientations that it makes equivalent, and no lattice does, would be taken for the same.
+    """
+    from scipy.spatial.transform import Rotation
+
+    from phasefront.diffraction.crystals import laue_rotations
+
+    if material.parent_point_group is None:
+        return
+    field = "material.parent_point_group"
+    try:
+        quaternions = laue_rotations(material.parent_point_group)
+    except InputError as error:
+        raise InputError(source, error.problem, field=field, remedy=error.remedy) from None
+    rotations = Rotation.from_quat(quaternions, scalar_first=True).as_matrix()
+    for name, cell in shared.items():
+        vectors = np.array(cell.orth.mat.tolist())  # columns: a, b, c
+        indices = np.linalg.inv(vectors) @ rotations @ vectors
+        if np.abs(indices - np.round(indices)).max() > _LENGTH_TOLERANCE:
+            raise InputError(
+                source, f"{material.parent_point_group} is no symmetry of the shared lattice, which"
+                f" is {_words(np.array(cell.parameters))} by {name}'s axes", field=field,
+                remedy="name the point group of that lattice, or correct parent_axes",
             )  # fmt: skip
 
 
@@ -230,4 +278,17 @@ def check_scale(
             f" scan {scan!r} sees {edge:.3g} 1/angstrom from its centre to its edge, while spots"
             f" are sought up to {max_radius:g} (spots.max_radius)", field=field,
             remedy="give the scale in 1/angstrom per pixel, of the pixels as they are in the file",
+        )  # fmt: skip
+
+
+def check_reach(reach: float, max_radius: float, *, source: str) -> None:
+    """Raise InputError where peaks that end at `reach`, 1/angstrom, are in another unit.
+
+    A camera that shows them sees as far as `check_scale` allows.
+    """
+    if not _LEAST_REACH * max_radius <= reach <= max(_MOST_REACH * max_radius, _FARTHEST):
+        raise InputError(
+            source, f"its peaks end at {reach:.3g} 1/angstrom, while spots are sought up to"
+            f" {max_radius:g} (spots.max_radius)", field="qx, qy",
+            remedy="save the peaks in 1/angstrom, without 2 pi, or set spots.max_radius",
         )  # fmt: skip

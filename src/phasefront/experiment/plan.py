@@ -22,7 +22,7 @@ from phasefront.experiment.settings.scans import ScanRow
 from phasefront.experiment.settings.stacks import ListedStack
 from phasefront.experiment.settings.tomography import CellRow
 from phasefront.experiment.stacks import beside_stacks, check_laid, check_stacks, spectra_of
-from phasefront.experiment.tables import optional_table
+from phasefront.experiment.tables import optional_table, refuse_same_files
 from phasefront.experiment.virtual import check_virtual
 from phasefront.experiment.virtual_maps import virtual_stacks
 
@@ -318,12 +318,14 @@ class Plan:
             if path in known:
                 remedy = f"fetch it: phasefront fetch {self.source}"
             raise InputError(path, "there is no such file", remedy=remedy)
+        if Path(path).is_dir() and Path(path).suffix.lower() != ".zspy":
+            raise InputError(path, "is a folder, not a file", remedy="name the file in it")
 
     def check_files(self) -> None:
         """Read every CIF, and see that every raw file is there or will be made.
 
-        Raises InputError for a missing or unusable file, for phases with the same structure, and
-        for a material that is not that of the CIFs.
+        Raises InputError for a missing or unusable file, for one that stands in two rows of a
+        table, for phases with the same structure, and for a material that is not that of the CIFs.
         """
         from phasefront.diffraction.crystals import check_distinct
         from phasefront.experiment import consistency
@@ -333,6 +335,9 @@ class Plan:
         for path in [*self.cifs, *spectra_of(self.experiment), *self.raw_files()]:
             if path not in made:
                 self.check_present(path)
+        tables = self.experiment.tables
+        refuse_same_files(self.scans, tables.scans)
+        refuse_same_files(self.patterns[self.patterns["kind"] == "pattern"], tables.powder)
         check_distinct(self.crystals)
         consistency.check_material(self.experiment.material, self.crystals, self.source)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,6 +37,9 @@ def read_table(
         raise InputError(
             path, f"not a table ({error})", remedy="separate columns by tabs, and save it as UTF-8"
         ) from None
+    _refuse_other_separators(table, path)
+    # Blanks around a cell, as before a comment, are of its layout.
+    table = table.rename(columns=str.strip).apply(lambda column: column.str.strip())
     refuse_blanks({row.iloc[0]: row.to_dict() for _, row in table.iterrows()}, path)
     rows = []
     for number, row in enumerate(table.to_dict("records"), start=1):
@@ -56,6 +61,36 @@ def read_table(
         problem, _, remedy = str(error).partition("; ")
         raise InputError(path, problem, field=identifier, remedy=remedy) from None
     return checked.set_index(identifier, drop=False)
+
+
+def _refuse_other_separators(table: pd.DataFrame, path: Path) -> None:
+    """Raise InputError where one column is several, or rows have a cell more than the header."""
+    import pandas as pd
+
+    if not isinstance(table.index, pd.RangeIndex):
+        raise InputError(
+            path, f"a row has more cells than the header's {len(table.columns)}",
+            field=f"the row of {table.index[0]!r}", remedy="give each column a name in the header",
+        )  # fmt: skip
+    names = list(table.columns)
+    if len(names) == 1 and re.search(r"[,;]|\S\s+\S", names[0]):
+        raise InputError(
+            path, f"its header is one column, {names[0][:60]!r}", field="header",
+            remedy="separate columns by tabs, not by commas, semicolons or blanks",
+        )  # fmt: skip
+
+
+def refuse_same_files(table: pd.DataFrame, path: str | None) -> None:
+    """Raise InputError where two rows are of one file: one measurement would count as two."""
+    first: dict[str, str] = {}
+    for name, named in table["path"].items():
+        file = os.path.realpath(named)
+        if file in first:
+            raise InputError(
+                path, f"{named} is the file of {first[file]!r}, too", field=f"{name}.path",
+                remedy="correct the path, or leave the row out",
+            )  # fmt: skip
+        first[file] = name
 
 
 def optional_table(path: str | None, row_model: type[Model]) -> pd.DataFrame:

@@ -98,7 +98,13 @@ def _is_sure(found: OrientationMap, least: Mapping[str, float]) -> np.ndarray:
 
 
 def _check_step(found: OrientationMap, scan_step_nm: float) -> None:
-    """Refuse a step along x or y that the table contradicts."""
+    """Refuse a step along x or y that the table contradicts, and positions that are not square."""
+    rows, columns = found.step_nm
+    if abs(rows - columns) > _SAME_STEP * columns:
+        raise InputError(
+            found.path, f"its step is {columns:g} nm along x and {rows:g} nm along y, and positions"
+            " have to be square", field="step", remedy="export the map on a square grid",
+        )  # fmt: skip
     for axis, step in zip("yx", found.step_nm, strict=True):
         if abs(step - scan_step_nm) > _SAME_STEP * scan_step_nm:
             raise InputError(

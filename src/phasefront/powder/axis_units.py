@@ -14,6 +14,7 @@ UNITS = {"two_theta": ("degree", "radian"), "q": ("1/A", "1/nm"), "d": ("A", "nm
 _NAMES = {"two_theta": "2theta", "q": "q", "d": "d"}
 _ANGSTROM = {"1/A": 1.0, "1/nm": 0.1, "A": 1.0, "nm": 10.0}  # or its inverse, in each unit
 _WAVELENGTH_TOLERANCE = 2e-3  # relative; K alpha 1 against the mean of both is 0.8e-3
+_DOUBLET = 0.01  # K alpha 2 is longer by 0.25 % (Cu) to 0.6 % (Mo)
 _REMEDY = (
     "say in the table of powder patterns what it is: axis two_theta in degree or radian, q in 1/A"
     " or 1/nm, d in A or nm; other axes convert before export"
@@ -49,8 +50,8 @@ _ANYWHERE = re.compile(
     rf"|(?<![a-z0-9._])(?:r_mm|d_a|d_nm)(?![a-z])"
 )
 _WAVELENGTH = re.compile(
-    r"wave\s*-?\s*length[^0-9\n]{0,24}?(\d+\.?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?)"
-    r"\s*[(\[]?(nm|pm|m|a|å|ang\w*)?(?![a-z])"
+    r"(?:wave\s*-?\s*length|wellenl(?:ä|ae)nge|\blambda\b|λ)[^0-9\n]{0,24}?"
+    r"(\d+[.,]?\d*(?:e[-+]?\d+)?|\.\d+(?:e[-+]?\d+)?)\s*[(\[]?(nm|pm|m|a|å|ang\w*)?(?![a-z])"
 )
 
 
@@ -164,7 +165,7 @@ def settle_wavelength(path: Path, header: list[str], given: float | None) -> flo
     match = _WAVELENGTH.search("\n".join(header).lower())
     if match is None:
         return given
-    value, unit = float(match.group(1)), (match.group(2) or "")
+    value, unit = float(match.group(1).replace(",", ".")), (match.group(2) or "")
     factor = {"m": 1e10, "nm": 10.0, "pm": 0.01}.get(unit, 1.0)
     if not unit and value < 1e-6:
         factor = 1e10
@@ -175,6 +176,21 @@ def settle_wavelength(path: Path, header: list[str], given: float | None) -> flo
             " of powder patterns", field="wavelength", remedy="correct the one that is wrong",
         )  # fmt: skip
     return found if given is None else given
+
+
+def doubt_wavelength(header: list[str]) -> list[str]:
+    """A sentence where a header names two wavelengths beside each other, as of K alpha 1 and 2."""
+    text = "\n".join(header).lower()
+    match = _WAVELENGTH.search(text)
+    second = match and re.match(r"[\s,;/]*(\d+[.,]\d+)", text[match.end(1) :])
+    if not second:
+        return []
+    values = [float(number.replace(",", ".")) for number in (match[1], second[1])]
+    if not 0 < abs(values[1] / values[0] - 1) < _DOUBLET:
+        return []
+    return [
+        f"its header names two wavelengths, {values[0]:g} and {values[1]:g}, and the fit has one"
+    ]
 
 
 def as_two_theta(

@@ -23,6 +23,7 @@ _SUFFIXES = (".xye", ".xy", ".chi", ".csv", ".dat", ".txt")
 _NUMBER = re.compile(
     r"[-+]?(?:(?:\d+(?:[.,]\d*)?|[.,]\d+)(?:[eE][-+]?\d+)?|nan|inf|infinity)", re.IGNORECASE
 )
+_REMARK = re.compile(r"\s+[#!].*$")  # behind the numbers of a row
 _THOUSANDS = re.compile(r"[-+]?\d{1,3}(?:,\d{3})+\.\d*|[-+]?\d{1,3}(?:\.\d{3})+,\d*")
 
 
@@ -105,6 +106,7 @@ def read_pattern(
             remedy="leave the pattern out, or correct its columns",
         )  # fmt: skip
     picked, notes = _without_empty_ends(picked)
+    notes += text_columns.doubt_counts(picked) + axis_units.doubt_wavelength(lines.header)
     if columns is None:
         named = known or path.suffix.lower() == ".xye"
         text_columns.check_uncertainty(path, picked, declared=named)
@@ -140,7 +142,7 @@ def _read_text(path: Path) -> str:
         )  # fmt: skip
     try:
         content = path.read_bytes()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError):
         raise InputError(
             path, "there is no such file", remedy="correct the path of the pattern"
         ) from None
@@ -157,6 +159,7 @@ class _Lines:
     points: int = 0  # cells with a decimal point
     commas: int = 0  # cells with a decimal comma
     between: bool = False  # commas stand between columns
+    announced: int | None = None  # points, by Fit2D's header
 
     @property
     def label(self) -> str | None:
@@ -168,11 +171,13 @@ class _Lines:
         if not line.strip():
             return
         comment = COMMENT.match(line)
-        cells = _cells(line)
+        cells = _cells(_REMARK.sub("", line))
         whole = not comment and all(_NUMBER.fullmatch(cell) for cell in cells)
         # Fit2D's fourth header line is the number of points.
         count = self.path.suffix.lower() == ".chi" and len(cells) == 1
         if not self.rows and (not whole or count):
+            if count and whole and cells[0].isdecimal():
+                self.announced = int(cells[0])
             if not comment and any(_THOUSANDS.fullmatch(cell) for cell in cells):
                 self._refuse_comma(number, line)
             self.header.append(line)
@@ -204,6 +209,11 @@ class _Lines:
             raise InputError(
                 self.path, "no numbers", remedy="give a pattern of angle and intensity"
             )
+        if self.announced not in (None, len(self.rows)):
+            raise InputError(
+                self.path, f"its header announces {self.announced} points, {len(self.rows)} are"
+                " there", field="line 4", remedy="the file is cut short: export it again",
+            )  # fmt: skip
         if (self.points and self.commas) or (self.between and not self.points):
             self._refuse_comma()
 

@@ -28,6 +28,9 @@ _FEWEST_TO_JUDGE = 10  # points from which the form of a column says something
 _WEIGHT_RANK = -0.5  # of correlation with the intensity, below which a column is no uncertainty
 _SIGMA_RANK = 0.5  # above which it may be one
 _SIGMA_SPREAD = 4.0  # of sigma^2 / intensity, 90th over 10th percentile, for counts times a factor
+# An uncertainty as large as this share of most intensities, and so many times what neighbouring
+# points scatter by, is a computed intensity, a background or a variance. Chosen.
+_LARGE_SHARE, _BEYOND_SCATTER = 0.5, 10.0
 _REMEDY_COLUMNS = (
     'say in the table of powder patterns what stands where, e.g. columns {"axis": 0, "intensity":'
     ' 1, "sigma": 2}; "weight" in place of "sigma" is 1/sigma^2'
@@ -39,7 +42,8 @@ def in_header(path: Path, header: list[str], width: int) -> list[str] | None:
 
     Raises InputError where it has another number of them.
     """
-    if not header:
+    # A number with decimals names no column: it is the value of something.
+    if not header or re.search(r"\d[.,]\d", header[-1]):
         return None
     line = COMMENT.sub("", header[-1]).strip()
     glued = re.sub(r"[ \t]+(?=[(\[])", "", line)  # 2theta (deg)
@@ -134,11 +138,20 @@ def check_uncertainty(path: Path, picked: dict, *, declared: bool) -> None:
 
     That of counts times a factor, background taken off or not, rises with the intensity; its
     square is nearly proportional. A weight falls with it. A column that nothing names must show
-    the form of an uncertainty; one that is named must not show that of a weight. Raises InputError.
+    the form of an uncertainty; one that is named must not show that of a weight. Neither may be as
+    large as the intensity where that scatters much less. Raises InputError.
     """
     if "sigma" not in picked:
         return
     sigma, intensity = picked["sigma"], picked["intensity"]
+    if len(sigma) >= _FEWEST_TO_JUDGE:
+        typical = np.median(sigma)
+        large = typical > _LARGE_SHARE * np.median(np.abs(intensity))
+        if large and typical > _BEYOND_SCATTER * scatter(intensity) > 0:
+            raise InputError(
+                path, "the third column is about as large as the intensity, whose neighbours differ"
+                " by far less: it is no uncertainty", field="sigma", remedy=_REMEDY_COLUMNS,
+            )  # fmt: skip
     there = (sigma > 0) & (intensity > 0)
     weights = sigmas = False
     if there.sum() >= _FEWEST_TO_JUDGE:
@@ -156,6 +169,31 @@ def check_uncertainty(path: Path, picked: dict, *, declared: bool) -> None:
         raise InputError(
             path, f"the third column {looks}", field="sigma", remedy=_REMEDY_COLUMNS
         )  # fmt: skip
+
+
+def scatter(intensity: np.ndarray) -> float:
+    """Standard deviation by which neighbouring intensities (n,) scatter about a straight line.
+
+    By the median of second differences, which peaks hardly change; 0 for fewer than three.
+    """
+    bent = np.abs(np.diff(intensity, 2))
+    # Of a normal distribution: the median of its size, and the variance of a second difference.
+    return float(np.median(bent) / (0.6745 * np.sqrt(6.0))) if bent.size else 0.0
+
+
+def doubt_counts(picked: dict) -> list[str]:
+    """A sentence where nothing gives uncertainties, and intensities scatter as no counts do."""
+    if {"sigma", "weight"} & set(picked) or len(picked["intensity"]) < _FEWEST_TO_JUDGE:
+        return []
+    intensity = picked["intensity"]
+    found = scatter(intensity)
+    root = float(np.sqrt(np.median(np.maximum(intensity, 0.0))))
+    if found == 0 or 1 / _BEYOND_SCATTER <= found / root <= _BEYOND_SCATTER if root else True:
+        return []
+    return [
+        f"without uncertainties these are the root of its intensities, {root / found:.2g} times"
+        " what neighbouring points scatter by: they are no counts"
+    ]
 
 
 def sigma(path: Path, picked: dict) -> np.ndarray:

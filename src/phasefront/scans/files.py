@@ -47,7 +47,7 @@ def open_scan(path: str | Path, layout: ScanLayout | None = None) -> Scan:
             path, f"scans with the suffix {path.suffix!r} cannot be read",
             remedy=f"use one of {', '.join(OPENERS | STREAMS)}",
         )  # fmt: skip
-    if not path.exists():
+    if not path.exists() or (path.is_dir() and suffix != ".zspy"):
         raise InputError(path, "there is no such file", remedy="correct the path of the scan")
     with blamed_on(path):
         if suffix in STREAMS:
@@ -141,8 +141,16 @@ def step_of(scan: Scan, table_nm: float) -> float:
     Raises
     ------
     InputError
-        If the two differ by more than a factor of 1.5, as another magnification or unit does.
+        If the two differ by more than a factor of 1.5, as another magnification or unit does, or
+        if by the header rows are so much further apart than columns, or less.
     """
+    rows, columns = scan.steps_nm
+    if min(rows, columns) > 0 and max(rows / columns, columns / rows) > _SAME_STEP:
+        raise InputError(
+            scan.path, f"its header says a step of {columns:g} nm along rows and of {rows:g} nm"
+            " from row to row, and positions of a map have to be square", field="scan_step_nm",
+            remedy="correct the header if it is wrong, or save the scan with one step both ways",
+        )  # fmt: skip
     header_nm = scan.scan_step_nm
     if math.isnan(table_nm) or math.isnan(header_nm):
         return header_nm if math.isnan(table_nm) else table_nm

@@ -10,7 +10,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import gemmi
 import numpy as np
+import pandas as pd
 
 from phasefront.core.errors import InputError
 from phasefront.diffraction import cifs
@@ -42,12 +44,16 @@ class ProposedPhase:
         """Ions per formula unit, from the sites' occupancies."""
         if self.formula_units is None:
             return None
-        return round(self.crystal.formula.get(self.ion, 0.0) / self.formula_units, 4)
+        return round(_full_sites(self.crystal.atoms).get(self.ion, 0.0) / self.formula_units, 4)
 
     @property
     def molar_mass(self) -> float | None:
         """g/mol of a formula unit."""
-        return self.formula_units and self.crystal.cell_mass / self.formula_units
+        if self.formula_units is None:
+            return None
+        atoms = _full_sites(self.crystal.atoms)
+        mass = sum(gemmi.Element(element).weight * n for element, n in atoms.items())
+        return mass / self.formula_units
 
 
 def moving_ion(crystals: Sequence[Crystal], asked: str | None) -> str:
@@ -176,8 +182,12 @@ def _reason(crystal: Crystal, ion: str, count: int | None, stated: int) -> str:
 
 
 def _host(crystal: Crystal, ion: str) -> dict[str, float]:
-    """Atoms of the cell but the ions; sites that are filled over 1 count as full."""
-    atoms = crystal.atoms[crystal.atoms["element"] != ion]
+    """Atoms of the cell but the ions."""
+    return _full_sites(crystal.atoms[crystal.atoms["element"] != ion])
+
+
+def _full_sites(atoms: pd.DataFrame) -> dict[str, float]:
+    """Atoms of each element; sites that were refined over 1 count as full, for they hold one."""
     return atoms["occupancy"].clip(upper=1.0).groupby(atoms["element"]).sum().to_dict()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +29,9 @@ def read(path: Path) -> pd.DataFrame:
         The file is no such database, holds several tests, or lacks a column or records.
     """
     from access_parser import AccessParser
+
+    # It logs what it cannot parse, and then raises: one sentence is enough.
+    logging.getLogger("access_parser").setLevel(logging.CRITICAL)
 
     def load():
         database = AccessParser(str(path))

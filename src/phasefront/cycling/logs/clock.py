@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from phasefront.core.errors import InputError
 
@@ -16,6 +17,9 @@ _LONGEST_S = 20 * 365.25 * 86400
 # to the second, and this share of the time passed: they drift by some 10 ppm.
 _SAME_CLOCK_S, _DRIFT = 5.0, 1e-4
 _PLACES = 3  # named one by one in a warning
+# What clocks are put forward by; an interval that is longer than usual by so much, to this share
+# of a usual one or a second, may be one over which they were. The share is chosen.
+_PUT_FORWARD_S, _USUAL_SHARE = 3600.0, 0.05
 
 
 def continuous(clock: np.ndarray, path: Path) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -73,6 +77,38 @@ def _sentences(time: np.ndarray, starts: np.ndarray) -> list[str]:
     return [
         f"The clock starts again at record {', '.join(places)}; time runs on from the record "
         "before, since the pause between them is not known."
+    ]
+
+
+def refuse_dates_in_reverse(time: np.ndarray, cells: pd.Series, name: str, path: Path) -> None:
+    """Raise InputError where dates (`cells`, (n,), and in s as `time`) run backwards.
+
+    They do not start again, as other clocks may.
+    """
+    back = np.flatnonzero(np.diff(time) < -_BACKWARD_TOLERANCE_S)
+    if back.size:
+        raise InputError(
+            path, f"dates run backwards, from {cells.iloc[back[0]]} to {cells.iloc[back[0] + 1]}",
+            field=f"{name}, record {back[0] + 2}",
+            remedy="where clocks were put back, give the zone in the table of logs, such as"
+            " timezone Europe/Paris; else export records in order",
+        )  # fmt: skip
+
+
+def put_forward(time: np.ndarray, current: np.ndarray) -> list[str]:
+    """A sentence on the first interval under current over which a local clock may have gained an
+    hour, by times (n,), s, of dates whose zone is not known."""
+    interval = np.diff(time)
+    usual = np.median(interval)
+    found = np.abs(interval - usual - _PUT_FORWARD_S) <= max(1.0, _USUAL_SHARE * usual)
+    found = np.flatnonzero(found & (current[:-1] != 0) & (current[1:] != 0))
+    if not found.size:
+        return []
+    first = found[0]
+    return [
+        f"Between records {first + 1} and {first + 2} an hour more passes than between others, as"
+        " where clocks are put forward, and its charge is counted: timezone in the table of logs"
+        " tells which."
     ]
 
 

@@ -34,6 +34,7 @@ _GAINS = {"dq/mA.h": 1.0, "dQ/mA.h": 1.0, "dq/C": 1 / 3.6, "dQ/C": 1 / 3.6}
 _COUNTERS = {"(Q-Qo)/mA.h": 1.0, "(Q-Qo)/C": 1 / 3.6}  # mAh
 # Dates of a header: 'Acquisition started on : 01/10/2024 11:02:29.886'.
 _DATED = re.compile(r"^\s*([^:]+?)\s*:\s*(\d{1,4}[/.-]\d{1,2}[/.-]\d{1,4})\s+([\d:.,]+)\s*$")
+_LOOP = re.compile(r"Loop \d+ from point number \d+ to (\d+)\s*$")
 _STARTED = "Acquisition started on"
 _REMEDY = "export it with time/s, Ewe/V, and I/mA or mode, control and dq"
 
@@ -87,9 +88,21 @@ def read_text(path: Path) -> pd.DataFrame:
             path, f"{header} header lines are announced, the file has {len(lines)}",
             field="line 2", remedy="the file is cut short: export it again",
         )  # fmt: skip
-    raw = _from_table(read_table("\n".join(lines[header - 1 :]), "\t", path), path)
+    table = read_table("\n".join(lines[header - 1 :]), "\t", path)
+    _refuse_lost_records(lines[:header], len(table), path)
+    raw = _from_table(table, path)
     raw.attrs["started"] = _started(lines[:header])
     return raw
+
+
+def _refuse_lost_records(header: list[str], count: int, path: Path) -> None:
+    """A header with loops says which records these are: the last one is the file's last."""
+    last = max((int(found[1]) for line in header if (found := _LOOP.match(line))), default=-1)
+    if last >= count:
+        raise InputError(
+            path, f"its loops reach to record {last + 1}, the file to {count}", field="Loop",
+            remedy="the file is cut short: export it again",
+        )  # fmt: skip
 
 
 def _started(header: list[str]) -> moments.Stamp:

@@ -11,6 +11,8 @@ from phasefront.core import moments
 from phasefront.core.errors import InputError
 from phasefront.cycling.logs.text import first_column, numbers, read_lines, read_table
 
+_UNITS = {"T": "s", "Vf": "V", "Im": "A"}  # "V vs. Ref." is one, too
+
 
 def read(path: Path) -> pd.DataFrame:
     """Columns of `records.tidy` from a .DTA file."""
@@ -28,7 +30,7 @@ def read(path: Path) -> pd.DataFrame:
     tables = []
     for step, start in enumerate(starts):
         body = [line for line in _indented(lines[start + 1 :]) if line.strip()]
-        # The second line holds the units, which this format fixes.
+        _check(lines[start], body, path)
         table = read_table("\n".join(body[:1] + body[2:]), "\t", path)
         column = {
             name: numbers(table, first_column(table, (name,), path, "export it again"), path)
@@ -51,6 +53,25 @@ def read(path: Path) -> pd.DataFrame:
     if len(starts) > 1:
         raw["elapsed_s"] = np.where(step == 0, raw["time_s"], np.nan)
     return raw
+
+
+def _check(start: str, body: list[str], path: Path) -> None:
+    """Raise InputError where a table has not the records that its first line announces, where it
+    does, or other units than this format's: they stand below the names."""
+    announced, count = "".join(start.split("\t")[2:3]).strip(), max(len(body) - 2, 0)
+    if announced.isdecimal() and int(announced) != count:
+        raise InputError(
+            path, f"{announced} records are announced, {count} are there", field="CURVE",
+            remedy="the file is cut short or damaged: copy it again",
+        )  # fmt: skip
+    names, units = (line.split("\t") for line in body[:2])
+    for name, unit in zip(names, units, strict=False):
+        known = _UNITS.get(name.strip())
+        if known is not None and not unit.strip().startswith(known):
+            raise InputError(
+                path, f"its unit is {unit.strip()!r}, not {known}", field=name.strip(),
+                remedy="export it again in this unit, or give a column map with units",
+            )  # fmt: skip
 
 
 def _started(header: list[str]) -> moments.Stamp:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from phasefront.core.errors import InputError
-from phasefront.cycling.logs import text
+from phasefront.cycling.logs import clock, text
 from phasefront.cycling.logs.records import CHARGE, DISCHARGE, NO_CONTROL, REST, UNKNOWN_CONTROL
 
 # In s, V, mA and steps.
@@ -28,6 +28,7 @@ _TIDY_NAME = {
 _STATE, _SIGNS = "state", ("decimal", "thousands")
 # A current of this share of the largest is more than an offset, so it is no rest.
 _OFFSET_SHARE = 0.01
+_MOST_NAMES, _LONGEST_NAME = 30, 40  # of columns that a message lists, and signs of each; chosen
 _TWO_WAYS_V = 0.2  # chosen, above the peaks of some tens of millivolts
 
 
@@ -46,8 +47,9 @@ def read(path: Path, columns: Mapping, *, timezone: str | None = None) -> pd.Dat
     if _STATE in columns:
         wanted.append(columns[_STATE][0])
     content = text.read_delimited(path, wanted)
+    named = [name[:_LONGEST_NAME] for name in content.table.columns[:_MOST_NAMES]]
     for name in wanted:
-        remedy = f"its columns are {list(content.table.columns)}"
+        remedy = f"its columns are {named}"
         text.first_column(content.table, (name,), path, remedy)
     raw = convert(
         content, quantities, path, decimal=columns.get("decimal"),
@@ -56,6 +58,10 @@ def read(path: Path, columns: Mapping, *, timezone: str | None = None) -> pd.Dat
     name, unit = columns["time"]
     if text.is_date(unit) and len(raw):
         raw.attrs["started"] = text.first_date(content.table, name, unit)
+        if timezone is None and not raw.attrs["started"].is_absolute:
+            raw.attrs["warnings"] = clock.put_forward(
+                raw["time_s"].to_numpy(), raw["current_mA"].to_numpy()
+            )
     # EC-Lab's brackets: the mean over the interval before a record.
     raw.attrs["mean_current"] = columns["current"][0].startswith("<")
     if _STATE in columns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -46,9 +47,15 @@ def read(path: Path) -> pd.DataFrame:
     import fastnda
 
     def load():
-        with warnings.catch_warnings(record=True) as caught:
+        with (
+            warnings.catch_warnings(record=True) as caught,
+            tempfile.TemporaryDirectory() as folder,
+        ):
             warnings.simplefilter("always")
-            found = fastnda.read(path)
+            # fastnda knows no .NDA.
+            link = Path(folder) / f"{path.stem}{path.suffix.lower()}"
+            link.symlink_to(path.absolute())
+            found = fastnda.read(link)
         return found, [str(one.message) for one in caught]
 
     found, doubts = parse(path, "Neware", load)

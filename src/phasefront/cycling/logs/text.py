@@ -16,9 +16,11 @@ import pandas as pd
 from phasefront.core.errors import InputError
 from phasefront.core.moments import Stamp
 from phasefront.core.texts import decoded_export
+from phasefront.cycling.logs import clock
 
 _SEPARATORS = "\t;,|"
 _HEADER_WITHIN = 500  # lines
+_LONGEST_CELL = 40  # signs of a cell that a message quotes
 _CLOCKS = {
     # Days may stand before the hours, as in 1d 02:03:04, 1 day, 02:03:04, 1-02:03:04, 1.02:03:04.
     "h:mm:ss": r"(?:(?P<d>\d+)(?:\s*d(?:ays?)?\s*,?\s*|[-.\s]\s*))?(?P<h>\d+):(?P<m>[0-5]?\d)"
@@ -68,16 +70,21 @@ def read_lines(path: Path) -> list[str]:
 def read_delimited(path: Path, wanted: Sequence[str]) -> Delimited:
     """Table of a text file whose header is the first line with all columns in `wanted`.
 
-    Without such a line the first is taken, so that the caller can say which column is missing.
+    Without such a line it has the first line's columns and no rows, so that the caller can say
+    which column is missing.
     """
     lines = read_lines(path)
     if not lines:
         raise InputError(path, "the log is empty", remedy="export it again, with its data")
-    number, separator = _find_header(lines, wanted, path)
+    header = _find_header(lines, wanted, path)
+    if header is None:
+        separator = next((mark for mark in _SEPARATORS if mark in lines[0]), ",")
+        return Delimited(pd.DataFrame(columns=_cells(lines[0], separator), dtype=str), separator)
+    number, separator = header
     return Delimited(read_table("\n".join(lines[number:]), separator, path), separator)
 
 
-def _find_header(lines: list[str], wanted: Sequence[str], path: Path) -> tuple[int, str]:
+def _find_header(lines: list[str], wanted: Sequence[str], path: Path) -> tuple[int, str] | None:
     for number, line in enumerate(lines[:_HEADER_WITHIN]):
         for separator in _SEPARATORS:
             cells = _cells(line, separator)
@@ -89,7 +96,7 @@ def _find_header(lines: list[str], wanted: Sequence[str], path: Path) -> tuple[i
                             remedy="name the columns apart in the file's header",
                         )  # fmt: skip
                 return number, separator
-    return 0, next((mark for mark in _SEPARATORS if mark in lines[0]), ",")
+    return None
 
 
 def _cells(line: str, separator: str) -> list[str]:
@@ -210,8 +217,8 @@ def _finite(
     if bad.size:
         cell = str(column.iloc[bad[0]])
         raise InputError(
-            path, f"{cell!r} is no number", field=f"{name}, record {bad[0] + 1}",
-            remedy=_remedy(cell, notation),
+            path, f"{cell[:_LONGEST_CELL]!r} is no number",
+            field=f"{name}, record {bad[0] + 1}", remedy=_remedy(cell, notation),
         )  # fmt: skip
     return values
 
@@ -266,8 +273,8 @@ def seconds(
     Raises
     ------
     InputError
-        A cell is no such clock or date, a clock passes midnight, or a date does not exist in the
-        zone or may be either of two hours.
+        A cell is no such clock or date, a clock passes midnight, dates run backwards, or a date
+        does not exist in the zone or may be either of two hours.
     """
     cells = table[name].str.strip()
     if unit in _CLOCKS:
@@ -294,6 +301,8 @@ def seconds(
         )  # fmt: skip
     if unit in _CLOCKS:
         _refuse_midnight(np.asarray(values), name, path)
+    elif is_date(unit):
+        clock.refuse_dates_in_reverse(np.asarray(values), cells, name, path)
     return np.asarray(values, dtype="f8")
 
 
@@ -315,15 +324,15 @@ def _in_zone(
     return local.dt.tz_convert("UTC")
 
 
-def _refuse_midnight(clock: np.ndarray, name: str, path: Path) -> None:
+def _refuse_midnight(time: np.ndarray, name: str, path: Path) -> None:
     """A time of day loses its days; that it ends just below 24 h and goes on at 0 shows it."""
-    change = np.diff(clock)
+    change = np.diff(time)
     forward = change[change > 0]
     interval = np.median(forward) if forward.size else 0.0
     over = np.flatnonzero(
-        (clock[:-1] >= 86400 - interval) & (clock[:-1] < 86400) & (clock[1:] <= interval)
+        (time[:-1] >= 86400 - interval) & (time[:-1] < 86400) & (time[1:] <= interval)
     )
-    if over.size and clock.max() < 86400:
+    if over.size and time.max() < 86400:
         raise InputError(
             path, "the clock passes midnight, so that it is a time of day without its day",
             field=f"{name}, record {over[0] + 2}",

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field
 
 from phasefront.experiment.settings.base import Model, Name
+
+# YAML makes a number of a phase's number; True and False are none.
+InFile = Annotated[str, BeforeValidator(lambda key: str(key) if type(key) is int else key)]
 
 
 class MapSettings(Model):
     """Maps of phases and orientations that other programs made."""
 
-    phases: dict[str, Name] = Field(
+    phases: dict[InFile, Name] = Field(
         {},
         description="phase of the material by its name or number in the file, where names differ",
     )

@@ -29,6 +29,11 @@ class State(Model):
             raise ValueError(
                 "give a log and exactly one of time_h, capacity_mah_g, voltage_v, fraction, rest"
             )
+        if self.half_cycle and set(self._given()) <= {"time_h", "rest"}:
+            raise ValueError(
+                "half_cycle is of a capacity, a voltage or a fraction; leave it out where time_h or"
+                " rest says where the state is"
+            )
         return self
 
     def _given(self) -> dict[str, float]:

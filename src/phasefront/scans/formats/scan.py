@@ -72,11 +72,16 @@ class Scan:
     @property
     def scan_step_nm(self) -> float:
         """Distance of neighbouring positions in nm; NaN where the file gives none, or two."""
-        rows, columns = (axis.scale * NANOMETRES.get(axis.unit, math.nan) for axis in self.axes[:2])
-        if self.shape[0] == 1:
-            rows = columns
+        rows, columns = self.steps_nm
         likely = 0 < columns < math.inf and math.isclose(rows, columns, rel_tol=0.01)
         return columns if likely else math.nan
+
+    @property
+    def steps_nm(self) -> tuple[float, float]:
+        """Distances of rows and of columns of positions in nm, as the file gives them; NaN without
+        a length. One row is as far from the next as its columns are."""
+        rows, columns = (axis.scale * NANOMETRES.get(axis.unit, math.nan) for axis in self.axes[:2])
+        return (columns if self.shape[0] == 1 else rows), columns
 
     @property
     def scale(self) -> tuple[float, str] | None:
