@@ -147,13 +147,9 @@ def _missing(
     bright = factor[promise.crystal] * promise.share**2
     bright = bright / faintest[found.position[promise.crystal]]
     wanted = np.flatnonzero(bright > _SEEN)
-    seen = np.zeros(len(wanted), dtype=bool)
-    for at, reflection in enumerate(wanted):
-        position = found.position[promise.crystal[reflection]]
-        own = slice(spots.offset[position], spots.offset[position + 1])
-        x, y = promise.q[reflection]
-        off = np.hypot(spots.qx[own] - x, spots.qy[own] - y)
-        seen[at] = off.min() < 3 * optics.position_sigma
-    missing = wanted[~seen]
+    at, spot = brightness.listed(spots, found.position[promise.crystal[wanted]])
+    x, y = promise.q[wanted[at]].T
+    near = np.hypot(spots.qx[spot] - x, spots.qy[spot] - y) < 3 * optics.position_sigma
+    missing = wanted[np.bincount(at, near, minlength=len(wanted)) == 0]
     error = 0.5 * np.log(bright[missing]) / scatter
     return np.bincount(promise.crystal[missing], brightness.surprise(error), minlength=len(factor))
