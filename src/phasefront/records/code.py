@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import site
 import sys
@@ -46,7 +47,9 @@ def imported_from_elsewhere() -> list[Path]:
     installed |= {*site.getsitepackages(), site.getusersitepackages()}
     tops = tuple(f"{Path(folder).absolute()}/" for folder in installed)
     named = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    files = {str(Path(name).absolute()) for name in named if isinstance(name, str)}
+    names = (name for name in named if isinstance(name, str))
+    # Nearly all are absolute, and a Path of each would take longer than all else here.
+    files = {name if os.path.isabs(name) else os.path.abspath(name) for name in names}
     outside = {Path(name).resolve() for name in files if not name.startswith(tops)}
     return sorted(path for path in outside if path.is_file())
 
@@ -78,6 +81,7 @@ def _first_words(listed: str) -> list[str]:
     return [item.split()[0] for item in items if item.split()]
 
 
+@cache
 def _module_files(name: str) -> list[Path]:
     """Files that importing `name` runs: the module and the packages above it."""
     first, *rest = name.split(".")
