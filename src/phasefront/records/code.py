@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import site
 import sys
@@ -47,9 +46,7 @@ def imported_from_elsewhere() -> list[Path]:
     installed |= {*site.getsitepackages(), site.getusersitepackages()}
     tops = tuple(f"{Path(folder).absolute()}/" for folder in installed)
     named = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
-    names = (name for name in named if isinstance(name, str))
-    # Nearly all are absolute, and a Path of each would take longer than all else here.
-    files = {name if os.path.isabs(name) else os.path.abspath(name) for name in names}
+    files = {str(Path(name).absolute()) for name in named if isinstance(name, str)}
     outside = {Path(name).resolve() for name in files if not name.startswith(tops)}
     return sorted(path for path in outside if path.is_file())
 
