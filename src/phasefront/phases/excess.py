@@ -33,6 +33,7 @@ _BRIGHT = 1.5
 _WEIGHT = 1 / 1.6
 # A reflection is missing where it should be brighter than the faintest spot by this factor. Chosen.
 _SEEN = 4.0
+_BLOCK = 1 << 14  # reflections that are compared with spots at a time
 _FAINT = 1e-3  # share of what a lattice promises, below which none is asked for
 
 
@@ -147,9 +148,13 @@ def _missing(
     bright = factor[promise.crystal] * promise.share**2
     bright = bright / faintest[found.position[promise.crystal]]
     wanted = np.flatnonzero(bright > _SEEN)
-    at, spot = brightness.listed(spots, found.position[promise.crystal[wanted]])
-    x, y = promise.q[wanted[at]].T
-    near = np.hypot(spots.qx[spot] - x, spots.qy[spot] - y) < 3 * optics.position_sigma
-    missing = wanted[np.bincount(at, near, minlength=len(wanted)) == 0]
+    seen = np.zeros(len(wanted), dtype=bool)
+    for begin in range(0, len(wanted), _BLOCK):
+        own = wanted[begin : begin + _BLOCK]
+        at, spot = brightness.listed(spots, found.position[promise.crystal[own]])
+        x, y = promise.q[own[at]].T
+        near = np.hypot(spots.qx[spot] - x, spots.qy[spot] - y) < 3 * optics.position_sigma
+        seen[begin + at[near]] = True
+    missing = wanted[~seen]
     error = 0.5 * np.log(bright[missing]) / scatter
     return np.bincount(promise.crystal[missing], brightness.surprise(error), minlength=len(factor))

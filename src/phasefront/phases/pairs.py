@@ -35,6 +35,7 @@ _SHARES = np.linspace(0.1, 0.9, 9)  # of the second lattice in the spots, to cho
 # by more than this. Chosen.
 _ALIKE_DEG, _ALIKE = 5.0, 0.8
 _STRAYS = (1.0, 2.0, 4.0, 8.0)  # of strays, times the share that a scan has
+_BLOCK = 4096  # pairs whose reflections are in memory at a time
 _ROUNDS = 30  # of sharing intensities out: they settle within a hundredth
 
 
@@ -116,7 +117,8 @@ class Pairs:
                 angle = rotations.misorientation(first.rotation[own], turned, crystal.symmetry)
                 two[own] &= angle >= _ALIKE_DEG
         apart = np.flatnonzero(two)
-        two[apart] = self.taken(apart)._correlation(table, optics) < _ALIKE
+        for own in np.split(apart, range(_BLOCK, len(apart), _BLOCK)):
+            two[own] = self.taken(own)._correlation(table, optics) < _ALIKE
         return two
 
     def _correlation(self, table: ReflectionTable, optics: Optics) -> np.ndarray:
