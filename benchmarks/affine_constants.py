@@ -57,7 +57,7 @@ class Sample:
 def climbed(problem: SpotMixture) -> JointState:
     """The maximum of the likelihood next to the nominal scale, which is the true one."""
     start = JointState.start(1.0, problem.rotation)
-    return problem.best_two([problem.climb(start, spot_mixture.ROUGH_STEPS)])[0]
+    return problem.climb(start, spot_mixture.FINE_STEPS)
 
 
 def of_fit(sample: Sample) -> float:

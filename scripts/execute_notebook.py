@@ -35,9 +35,9 @@ def execute_notebook(job):
     import papermill
     from nbconvert import HTMLExporter
 
-    papermill.execute_notebook(
+    executed = papermill.execute_notebook(
         str(job.template),
-        str(job.notebook),
+        None,  # where it would be written anew before and after each cell
         parameters={
             "folder": job.folder,
             "ion": job.ion,
@@ -50,7 +50,7 @@ def execute_notebook(job):
         kernel_name="python3",
         progress_bar=False,
     )
-    notebook = nbformat.reads(without_chance(job.notebook.read_text()), as_version=4)
+    notebook = nbformat.reads(without_chance(nbformat.writes(executed)), as_version=4)
     # When and for how long each cell ran is in the record; here it would change the bytes.
     for part in (notebook, *notebook.cells):
         part.metadata.pop("papermill", None)

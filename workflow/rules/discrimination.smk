@@ -25,6 +25,7 @@ rule rate_pairs:
         ),
     log:
         logged("rate_pairs/{instrument}"),
+    priority: 1  # as long as a calibration: they should run side by side
     conda:
         "../../envs/environment.yaml"
     params:

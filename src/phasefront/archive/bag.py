@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from phasefront.records.digests import chunks
 
 # A zip can hold no earlier time; files in it bear no other, lest bytes depend on it.
 _NO_TIME = (1980, 1, 1, 0, 0, 0)
+# Files that are compressed in themselves: to do it again would save a twentieth of them.
+_COMPRESSED = {".nc", ".png"}
 
 
 class Bag:
@@ -52,7 +54,8 @@ class Bag:
 
     def _add(self, listed: dict[str, dict], name: str, parts: Iterable[bytes]) -> dict:
         entry = zipfile.ZipInfo(f"{self._top}/{name}", _NO_TIME)
-        entry.compress_type = zipfile.ZIP_DEFLATED
+        compressed = PurePosixPath(name).suffix in _COMPRESSED
+        entry.compress_type = zipfile.ZIP_STORED if compressed else zipfile.ZIP_DEFLATED
         entry.external_attr = 0o644 << 16
         total, size = hashlib.sha256(), 0
         with self._packed.open(entry, "w", force_zip64=True) as goal:

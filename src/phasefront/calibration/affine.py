@@ -16,7 +16,6 @@ from phasefront.calibration.spot_mixture import (
     FINE_STEPS,
     MOST_SIGMA,
     OTHERWISE,
-    ROUGH_STEPS,
     JointState,
     SpotMixture,
     true_frequencies,
@@ -123,10 +122,7 @@ def fit_affine(
     problem = SpotMixture(found, orientations, crystals, voltage_kv, precession_deg)
     reach = scale_search + _BEYOND
     steps = max(1, math.ceil(reach / _SCALE_STEP))
-    starts = [
-        problem.climb(JointState.start(scale, problem.rotation), ROUGH_STEPS)
-        for scale in 1 + np.linspace(-reach, reach, 2 * steps + 1)
-    ]
+    starts = problem.explore(1 + np.linspace(-reach, reach, 2 * steps + 1))
     best, rival = problem.best_two(starts)
     fit = _summary(problem, best)
     source = found.attrs.get("scan", "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,11 @@ _NEAR = np.deg2rad(3.0)
 # In a part, relative; maxima further apart are different answers. Chosen: ten standard errors of
 # most scans, and less than half of what the phases' spacings differ by.
 _OTHER_MATRIX = 0.004
+# Ways of a climb that come as near as this are one; chosen, a quarter of it.
+_MEETING = 0.001
+# In any of the parameters, relative or 1/angstrom: steps below this are the last. Chosen, a
+# hundredth of the model's error; steps then fall by half each time, or go back and forth.
+_SETTLED = 1e-6
 # What to do without a fit.
 OTHERWISE = (
     "take the scale from a picture of a standard, calibration: {method: standard}, "
@@ -144,27 +149,44 @@ class SpotMixture:
         return found
 
     def climb(self, state: JointState, steps: int) -> JointState:
-        """The state after so many steps of expectation and maximisation, with its likelihood."""
-        share = state.phase_share
+        """The state after so many steps of expectation and maximisation, or fewer where these no
+        longer move it; with its likelihood."""
+        for _ in range(steps):
+            before, state = self._step(state)
+            if np.abs(state.parameters - before.parameters).max() < _SETTLED:
+                break
+        return self._step(state)[0]
+
+    def explore(self, scales: Sequence[float]) -> list[JointState]:
+        """Where a few steps lead from round scales; ways that meet go on as the likelier one."""
+        states = [JointState.start(scale, self.rotation) for scale in scales]
+        for _ in range(ROUGH_STEPS):
+            ways = sorted(map(self._step, states), key=lambda way: -way[0].log_likelihood)
+            kept: list[tuple[JointState, JointState]] = []
+            for here, following in ways:
+                if all(_apart(here, other, _MEETING) for other, _ in kept):
+                    kept.append((here, following))
+            states = [following for _, following in kept]
+        return [self._step(state)[0] for state in states]
+
+    def _step(self, state: JointState) -> tuple[JointState, JointState]:
+        """The state with its likelihood, and the one after a step of expectation and maximisation,
+        without."""
+        share, parameters = state.phase_share, state.parameters
         if not share.size:
             share = np.full(self.phase.max() + 1, 1 / (self.phase.max() + 1))
-        parameters, rotation, sigma = state.parameters, state.rotation, state.sigma
-        for _ in range(steps):
-            now = JointState(parameters, rotation, sigma, share)
-            likelihood, normal, gradient, squares, inliers = self.evaluate(now)
-            weight, total = self.responsibility(likelihood, share)
-            move, turns = joint_step(normal, gradient, weight, parameters)
-            parameters = parameters + move
-            parameters[:3] = np.clip(parameters[:3], *_BOUNDS)
-            rotation = turned(rotation, turns)
-            sigma = math.sqrt((weight * squares).sum() / max(2 * (weight * inliers).sum(), 1e-9))
-            sigma = min(max(sigma, _LEAST_SIGMA), MOST_SIGMA)
-            of_phase = np.bincount(self.phase, weight.sum(axis=0), minlength=len(share))
-            share = (of_phase + 1) / (of_phase.sum() + len(share))
-        likelihood = self.evaluate(JointState(parameters, rotation, sigma, share))[0]
-        total = self.responsibility(likelihood, share)[1]
+        likelihood, normal, gradient, squares, inliers = self.evaluate(state)
+        weight, total = self.responsibility(likelihood, share)
         total -= 0.5 * (parameters[5] / OUTWARD_SIGMA) ** 2
-        return JointState(parameters, rotation, sigma, share, float(total))
+        here = replace(state, phase_share=share, log_likelihood=total)
+        move, turns = joint_step(normal, gradient, weight, parameters)
+        parameters = parameters + move
+        parameters[:3] = np.clip(parameters[:3], *_BOUNDS)
+        sigma = math.sqrt((weight * squares).sum() / max(2 * (weight * inliers).sum(), 1e-9))
+        sigma = min(max(sigma, _LEAST_SIGMA), MOST_SIGMA)
+        of_phase = np.bincount(self.phase, weight.sum(axis=0), minlength=len(share))
+        share = (of_phase + 1) / (of_phase.sum() + len(share))
+        return here, JointState(parameters, turned(state.rotation, turns), sigma, share)
 
     def best_two(self, starts: Sequence[JointState]) -> tuple[JointState, JointState | None]:
         """The likeliest state, and the likeliest of another matrix, if there is one."""
@@ -218,5 +240,5 @@ def true_frequencies(q: np.ndarray, parameters: np.ndarray) -> np.ndarray:
     return inwards @ np.array([[xx, xy], [xy, yy]]) - np.array([shift_x, shift_y])
 
 
-def _apart(one: JointState, other: JointState) -> bool:
-    return np.abs(one.parameters[:3] - other.parameters[:3]).max() > _OTHER_MATRIX
+def _apart(one: JointState, other: JointState, distance: float = _OTHER_MATRIX) -> bool:
+    return np.abs(one.parameters[:3] - other.parameters[:3]).max() > distance

@@ -30,8 +30,9 @@ from pathlib import Path
 # What several jobs of every run import; xarray itself looks for dask and pint.
 _LIBRARIES = (
     "dask.array", "diffsims.utils.sim_utils", "matplotlib.pyplot", "mpl_toolkits.axes_grid1",
-    "netCDF4", "numba", "orix.crystal_map", "pandas", "pint", "pydantic", "scipy.ndimage",
-    "scipy.optimize", "scipy.stats", "threadpoolctl", "xarray",
+    "netCDF4", "numba", "orix.crystal_map", "orix.quaternion.symmetry", "pandas", "pint",
+    "pydantic.dataclasses", "scipy.ndimage", "scipy.optimize", "scipy.signal", "scipy.stats",
+    "threadpoolctl", "xarray",
 )  # fmt: skip
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 # Environment variable with the command that is `python` to jobs.
@@ -168,6 +169,13 @@ def _become(request: dict, streams: list[int]) -> None:
     _limit_threads()
 
 
+def _import_libraries() -> None:
+    for library in _LIBRARIES:
+        importlib.import_module(library)
+    # A first compilation makes numba learn all that it can compile, which takes a job 0.2 s.
+    importlib.import_module("numba").njit(lambda value: value)(1)
+
+
 def _limit_threads() -> None:
     """Have BLAS see the variable that it read when it was imported."""
     from threadpoolctl import threadpool_limits
@@ -178,7 +186,6 @@ def _limit_threads() -> None:
 
 if __name__ == "__main__":
     server = _Server(socket.socket(fileno=int(sys.argv[1])), sys.stdin.fileno())
-    for library in _LIBRARIES:
-        importlib.import_module(library)
+    _import_libraries()
     gc.freeze()  # its pages stay shared
     runpy.run_path(server.serve()["arguments"][0], run_name="__main__")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -50,35 +51,44 @@ class Fates:
     ) -> np.ndarray:
         """Index of a fate for each reflection; the higher the quantile, the more it is found."""
         chosen = np.zeros(len(expected), dtype=np.int64)
-        for own, wanted in self._groups(radius, strength):
-            order = own[np.argsort(self.expected[own], kind="stable")]
-            width = min(_NEAR, len(order))
-            middle = np.searchsorted(self.expected[order], expected[wanted])
-            first = np.clip(middle - width // 2, 0, len(order) - width)
-            near = order[first[:, None] + np.arange(width)]
-            ranked = np.argsort(self.ratio[near], axis=1, kind="stable")
-            rank = np.minimum((quantile[wanted] * width).astype(int), width - 1)[:, None]
-            chosen[wanted] = np.take_along_axis(
-                near, np.take_along_axis(ranked, rank, axis=1), axis=1
-            )[:, 0]
+        edges, thirds = self._groups
+        of_strength = np.searchsorted(edges, strength)
+        for third, (inner, rings) in enumerate(thirds):
+            theirs = np.flatnonzero(of_strength == third)
+            of_ring = np.searchsorted(inner, radius[theirs])
+            for ring, order in enumerate(rings):
+                wanted = theirs[of_ring == ring]
+                width = min(_NEAR, len(order))
+                middle = np.searchsorted(self.expected[order], expected[wanted])
+                first = np.clip(middle - width // 2, 0, len(order) - width)
+                near = order[first[:, None] + np.arange(width)]
+                ranked = np.argsort(self.ratio[near], axis=1, kind="stable")
+                rank = np.minimum((quantile[wanted] * width).astype(int), width - 1)[:, None]
+                chosen[wanted] = np.take_along_axis(
+                    near, np.take_along_axis(ranked, rank, axis=1), axis=1
+                )[:, 0]
         return chosen
 
-    def _groups(self, radius, strength):
-        """Indices of the fates, and of the reflections wanted, of each third of each third."""
-        thirds = np.arange(1, _THIRDS) / _THIRDS
-        edges = np.quantile(self.strength, thirds)
-        own, wanted = np.searchsorted(edges, self.strength), np.searchsorted(edges, strength)
+    @cached_property
+    def _groups(self) -> tuple[np.ndarray, list[tuple[np.ndarray, list[np.ndarray]]]]:
+        """Edges between thirds by strength; of each third the edges between thirds by radius, and
+        of each of these the fates, by ascending counts expected."""
+        shares = np.arange(1, _THIRDS) / _THIRDS
+        edges = np.quantile(self.strength, shares)
+        own = np.searchsorted(edges, self.strength)
+        thirds = []
         for third in range(_THIRDS):
-            mine, theirs = np.flatnonzero(own == third), np.flatnonzero(wanted == third)
+            mine = np.flatnonzero(own == third)
             if not len(mine):
                 mine = np.arange(len(self.radius))
-            inner = np.quantile(self.radius[mine], thirds)
-            ring, ring_wanted = (
-                np.searchsorted(inner, values) for values in (self.radius[mine], radius[theirs])
+            inner = np.quantile(self.radius[mine], shares)
+            ring = np.searchsorted(inner, self.radius[mine])
+            rings = [mine[ring == part] for part in range(_THIRDS)]
+            rings = [members if len(members) else mine for members in rings]
+            thirds.append(
+                (inner, [one[np.argsort(self.expected[one], kind="stable")] for one in rings])
             )
-            for part in range(_THIRDS):
-                members = mine[ring == part]
-                yield members if len(members) else mine, theirs[ring_wanted == part]
+        return edges, thirds
 
 
 def fates_of(

@@ -99,13 +99,18 @@ def refine_cells(
     Little and Taylor, JASA 84, 881, 1989); the covariance is the inverse of the information times
     chi squared per degree of freedom, where that is above one.
     """
-    parts = [
-        _refine_block(
+    parts: dict[int, tuple[np.ndarray, ...]] = {}
+
+    def work(begin: int, end: int) -> None:
+        own = np.arange(begin, end)
+        parts[begin] = _refine_block(
             spots, position[own], phase[own], refined.taken(own), table, optics, bases
         )
-        for own in np.split(np.arange(len(position)), range(_BLOCK, len(position), _BLOCK))
-    ]  # fmt: skip
-    return Cells(*(np.concatenate([part[k] for part in parts]) for k in range(4)))
+
+    if not len(position):
+        work(0, 0)
+    share_out(work, len(position), share=_BLOCK)
+    return Cells(*(np.concatenate([parts[at][k] for at in sorted(parts)]) for k in range(4)))
 
 
 def _refine_block(spots, position, phase, refined, table, optics, bases):

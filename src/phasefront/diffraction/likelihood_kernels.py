@@ -656,10 +656,10 @@ def _strained(rows, strain):
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def promise_all(
-    begin, end, phase, rotation, scale, centre, first, rows, terms, faint, edge, count, out,
-    reflection,
-):  # fmt: skip
-    """Fill the number of each crystal's reflections, or, where `out` has room, these."""
+    begin, end, phase, rotation, scale, centre, first, rows, terms, faint, count, out, reflection
+):
+    """Fill the number of each crystal's reflections, and these, one crystal's after another's."""
+    at = 0
     for crystal in range(begin, end):
         own = (first[phase[crystal]], first[phase[crystal] + 1])
         placed, share, kept = _promised(
@@ -671,17 +671,14 @@ def promise_all(
             if not terms.inner**2 < square < terms.outer**2:
                 share[i] = 0.0
             total += share[i]
-        found = 0
+        before = at
         for i in range(len(share)):
             if share[i] > faint * total:
-                if len(out):
-                    at = edge[crystal] + found
-                    out[at, 0], out[at, 1] = placed[0, i], placed[1, i]
-                    out[at, 2] = share[i] / total
-                    reflection[at] = kept[i]
-                found += 1
-        if not len(out):
-            count[crystal] = found
+                out[at, 0], out[at, 1] = placed[0, i], placed[1, i]
+                out[at, 2] = share[i] / total
+                reflection[at] = kept[i]
+                at += 1
+        count[crystal] = at - before
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -33,6 +33,7 @@ _BRIGHT = 1.5
 _WEIGHT = 1 / 1.6
 # A reflection is missing where it should be brighter than the faintest spot by this factor. Chosen.
 _SEEN = 4.0
+_BLOCK = 1 << 14  # reflections that are compared with spots at a time
 _FAINT = 1e-3  # share of what a lattice promises, below which none is asked for
 
 
@@ -148,12 +149,12 @@ def _missing(
     bright = bright / faintest[found.position[promise.crystal]]
     wanted = np.flatnonzero(bright > _SEEN)
     seen = np.zeros(len(wanted), dtype=bool)
-    for at, reflection in enumerate(wanted):
-        position = found.position[promise.crystal[reflection]]
-        own = slice(spots.offset[position], spots.offset[position + 1])
-        x, y = promise.q[reflection]
-        off = np.hypot(spots.qx[own] - x, spots.qy[own] - y)
-        seen[at] = off.min() < 3 * optics.position_sigma
+    for begin in range(0, len(wanted), _BLOCK):
+        own = wanted[begin : begin + _BLOCK]
+        at, spot = brightness.listed(spots, found.position[promise.crystal[own]])
+        x, y = promise.q[own[at]].T
+        near = np.hypot(spots.qx[spot] - x, spots.qy[spot] - y) < 3 * optics.position_sigma
+        seen[begin + at[near]] = True
     missing = wanted[~seen]
     error = 0.5 * np.log(bright[missing]) / scatter
     return np.bincount(promise.crystal[missing], brightness.surprise(error), minlength=len(factor))

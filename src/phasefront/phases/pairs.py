@@ -42,6 +42,7 @@ _MERGED = 0.3
 # A lattice with more than this share of a spot's intensity moves it, if it is not resolved. Chosen.
 _MOVED = 0.1
 _PATTERNS = 2048  # about so many show how near spots are told apart; for the sake of time
+_BLOCK = 4096  # pairs whose reflections are in memory at a time
 _ROUNDS = 30  # of sharing intensities out: they settle within a hundredth
 
 
@@ -132,7 +133,8 @@ class Pairs:
                 angle = rotations.misorientation(first.rotation[own], turned, crystal.symmetry)
                 two[own] &= angle >= _ALIKE_DEG
         apart = np.flatnonzero(two)
-        two[apart] = self.taken(apart)._correlation(table, optics) < _ALIKE
+        for own in np.split(apart, range(_BLOCK, len(apart), _BLOCK)):
+            two[own] = self.taken(own)._correlation(table, optics) < _ALIKE
         return two
 
     def _correlation(self, table: ReflectionTable, optics: Optics) -> np.ndarray:

@@ -78,6 +78,7 @@ def _first_words(listed: str) -> list[str]:
     return [item.split()[0] for item in items if item.split()]
 
 
+@cache
 def _module_files(name: str) -> list[Path]:
     """Files that importing `name` runs: the module and the packages above it."""
     first, *rest = name.split(".")

