@@ -7,6 +7,7 @@ from phasefront.records.job import Job
 def export_maps(job):
     from phasefront.core import netcdf
     from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.grains import GRAINS
     from phasefront.layouts.orientations import ORIENTATIONS
     from phasefront.layouts.phases import PHASES
     from phasefront.maps import export
@@ -15,6 +16,7 @@ def export_maps(job):
     found = export.crystal_map(
         netcdf.read(job.phases, PHASES),
         netcdf.read(job.orientations, ORIENTATIONS),
+        netcdf.read(job.grains, GRAINS),
         read_crystals(job.cifs, job.names),
         step_nm=job.step,
         camera=camera,
@@ -28,6 +30,7 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("phases", "phase of every position")
     job.input("orientations", "orientations under each phase")
+    job.input("grains", "grains of the scan")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.parameter("step", "scan step in nm, nan where unknown", type=float)
     job.settings("names", list[str]).settings("camera", CameraOfScan)

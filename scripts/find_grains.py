@@ -10,13 +10,8 @@ def find_grains(job):
     from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.grains import segmentation
     from phasefront.layouts.grains import GRAINS
-    from phasefront.layouts.orientations import ORIENTATIONS
     from phasefront.layouts.phases import PHASES
 
-    gap = None
-    if job.orientations:
-        with netcdf.opened(job.orientations[0], ORIENTATIONS) as orientations:
-            gap = orientations["half_turn_gap"].values
     found = segmentation.find_grains(
         netcdf.read(job.phases, PHASES),
         CandidatePhases.read(
@@ -28,7 +23,6 @@ def find_grains(job):
         misorientation_deg=job.settings.misorientation_deg,
         min_positions=job.settings.min_positions,
         scan_step_nm=job.step,
-        half_turn_gap=gap,
     )
     netcdf.write(found, job.grains, GRAINS)
 
@@ -36,7 +30,6 @@ def find_grains(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("phases", "phase of every position")
-    job.input("orientations", "orientations under each phase; a map has none", many=True)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.parameter("step", "scan step in nm, nan where unknown", type=float)
     job.settings("names", list[str]).settings("shared-lattice", SharedLattice)

@@ -1,6 +1,7 @@
 # Maps of phases and orientations, from other programs and for them: orix, MTEX and others.
 #
-# in:  a .ang, .ctf or .h5 file; phases/<scan>.nc, orientations/<scan>.nc, CIFs
+# in:  a .ang, .ctf or .h5 file; phases/<scan>.nc, orientations/<scan>.nc,
+#      grains/<scan>.nc, CIFs
 # out: phases/<scan>.nc; maps/<scan>.h5, maps/<scan>.ang, maps/<scan>.ctf
 #
 # config:
@@ -14,6 +15,7 @@ rule export_maps:
     input:
         phases=result("phases/{scan}.nc"),
         orientations=result("orientations/{scan}.nc"),
+        grains=result("grains/{scan}.nc"),
         cifs=CIFS,
         code=code("export_maps"),
     output:
@@ -32,7 +34,8 @@ rule export_maps:
         camera=stated("scan.{scan}.camera"),
     shell:
         "python scripts/export_maps.py --phases {input.phases}"
-        " --orientations {input.orientations} --cifs {input.cifs:q}"
+        " --orientations {input.orientations} --grains {input.grains}"
+        " --cifs {input.cifs:q}"
         " --names {params.names:q} --step {params.step} --camera {params.camera:q}"
         " --h5 {output.h5} --ang {output.ang} --ctf {output.ctf} > {log} 2>&1"
 

@@ -22,7 +22,7 @@ def missing_starts(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Position (n,), phase (n,) and rotation (n, 4) of the likeliest phase's orientations under
     those other phases whose own best is another."""
-    likeliest = np.where(evidence.best >= 0, evidence.log_evidence, -np.inf).argmax(axis=1)
+    likeliest = evidence.likeliest
     found = (evidence.best >= 0).any(axis=1)
     shared = [number for number, axes in enumerate(candidates.parent_axes) if axes is not None]
     turns = {
