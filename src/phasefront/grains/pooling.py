@@ -24,7 +24,6 @@ from scipy.special import expit, softmax
 
 from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
-from phasefront.diffraction.parent_lattice import variants
 from phasefront.grains.lattices import Lattice, shown_phase
 
 # Positions that the mean log-odds of a grain's count for. Likeliest is 2.9 for the variants of 97
@@ -190,14 +189,12 @@ def settle(
         at = np.flatnonzero(phase == number)
         axes[at] = np.where(known.taken(at).has_axes_found(crystal.symmetry), own[at], 0).sum(1)
     axes[np.isnan(probability)] = np.nan
-    turns = [
-        np.eye(1, 4) if one is None else variants(crystal, one)
-        for crystal, one in zip(candidates.crystals, candidates.parent_axes, strict=True)
-    ]
     for at in _groups(label, phase, np.isfinite(probability)):
         grain, number, of = label[at[0]], phase[at[0]], known.taken(at)
         back = lattices[number].to_lattice * [1, -1, -1, -1]
-        expected = rotations.multiply(turns[number], rotations.multiply(back, mean[grain]))
+        expected = rotations.multiply(
+            candidates.variants[number], rotations.multiply(back, mean[grain])
+        )
         which = of.labels(expected, candidates.crystals[number].symmetry)
         log_odds = of.variant_odds(which, len(expected))
         telling = np.isfinite(log_odds).all(axis=1)

@@ -18,11 +18,13 @@ from phasefront.diffraction import rotations, zone
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.likelihood import Refined, refine
 from phasefront.diffraction.optics import Optics
-from phasefront.diffraction.parent_lattice import variants
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.phases.evidence import TEMPERATURE, Evidence
 
+# Log-odds by the spots past which intensities in the raw pattern are not asked, for the sake of
+# time: a probability of 0.0025, from which they would hardly bring an orientation back. Chosen.
+_OPEN = 6.0
 _DISTINCT_DEG = 5.0  # between orientations that are not one; that of `orientations.indexing`
 
 
@@ -47,15 +49,11 @@ class Alternatives:
         at = np.flatnonzero(chosen >= 0 if wanted is None else (chosen >= 0) & wanted)
         own, found = phase[at], evidence.refined.taken(chosen[at])
         turned = zone.half_turned(spots, at, own, found, table, optics)
-        turns = [
-            np.eye(1, 4) if axes is None else variants(crystal, axes)
-            for crystal, axes in zip(candidates.crystals, candidates.parent_axes, strict=True)
-        ]
-        most = max(map(len, turns))
+        most = max(map(len, candidates.variants))
         best = np.full((len(phase), 2 * most), -1)
         best[at, 0] = np.arange(len(at))
         entry, column, start = [], [], []
-        for crystal, turn in enumerate(turns):
+        for crystal, turn in enumerate(candidates.variants):
             of_crystal = np.flatnonzero(own == crystal)
             for which, rotation in enumerate((found.rotation, turned)):
                 for number, one in enumerate(turn):
@@ -69,6 +67,11 @@ class Alternatives:
         nothing = np.zeros(best.shape)
         everyone = cls(np.concatenate([own, own[entry]]), found.joined(more), best, nothing)
         return everyone.weighed(nothing)._distinct(candidates).weighed(nothing)
+
+    def open(self) -> Alternatives:
+        """Those of the positions where the spots leave two or more open."""
+        kept = (self.log_odds >= -_OPEN).sum(axis=1, keepdims=True) > 1
+        return replace(self, best=np.where(kept, self.best, -1))
 
     def variables(self, shown: np.ndarray) -> dict[str, np.ndarray]:
         """Those of PHASES, where the phase `shown` (positions,) is the one that was asked about."""

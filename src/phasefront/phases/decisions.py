@@ -111,7 +111,9 @@ def decide_phases(
     # 3, 4. Where phases promise different intensities and no spot was found, the raw pattern.
     # The same tells between orientations that a pattern hardly tells apart.
     alternatives = Alternatives.of(evidence.likeliest, evidence, every, candidates, table, optics)
-    patterns = RawPatterns.measure(raw, every, (evidence, alternatives), table, optics, distortion)
+    patterns = RawPatterns.measure(
+        raw, every, (evidence, alternatives.open()), table, optics, distortion
+    )
     forced, forced_of_alternatives = patterns.forced_evidence
     alternatives = alternatives.weighed(forced_of_alternatives)
     evidence = alternatives.chosen(evidence)

@@ -11,7 +11,7 @@ import numpy as np
 
 from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
-from phasefront.diffraction.parent_lattice import to_parent, variants
+from phasefront.diffraction.parent_lattice import to_parent
 from phasefront.phases.evidence import Evidence
 
 _ALIKE_DEG = 3.0  # between orientations that lead to one maximum of the likelihood. Chosen
@@ -25,10 +25,6 @@ def missing_starts(
     likeliest = evidence.likeliest
     found = (evidence.best >= 0).any(axis=1)
     shared = [number for number, axes in enumerate(candidates.parent_axes) if axes is not None]
-    turns = {
-        number: variants(candidates.crystals[number], candidates.parent_axes[number])
-        for number in shared
-    }
     parts = [(np.zeros(0, dtype=int), np.zeros(0, dtype=int), np.zeros((0, 4)))]
     for lender in shared:
         at = np.flatnonzero(found & (likeliest == lender))
@@ -39,7 +35,7 @@ def missing_starts(
             there = to_parent(candidates.crystals[lender], candidates.parent_axes[lender])
             turn = rotations.multiply(to_parent(crystal, parent) * [1, -1, -1, -1], there)
             rotation = rotations.multiply(turn, evidence.rotation[at, lender])
-            lent = rotations.multiply(turns[other][:, None], rotation)
+            lent = rotations.multiply(candidates.variants[other][:, None], rotation)
             own = evidence.rotation[at, other]
             angle = rotations.misorientation(lent, own[None], crystal.symmetry)
             # Where it has no orientation the angle is no number.
