@@ -64,7 +64,7 @@ def arrays(
 
     What is known nowhere in the scan is left out, so the page offers no map of it.
     """
-    phases = settled(scan.phases, scan.grains)
+    phases = scan.phases
     found = {
         "decision": pack(phases["decision"].values, "i1"),
         "rule": pack(deciding_rules(phases), "i1"),
@@ -79,8 +79,9 @@ def arrays(
     if "cell" in found:
         variance = np.diagonal(phases["cell_covariance"].values, axis1=2, axis2=3)
         found["cell_stderr"] = pack(np.sqrt(np.maximum(variance, 0)), "f4", bits=COARSE)
-    found |= _orientation_colours(scan, phases, crystals)
-    rotation, family = lattice_orientations(phases, lattices)
+    as_settled = settled(phases, scan.grains)
+    found |= _orientation_colours(scan, as_settled, crystals)
+    rotation, family = lattice_orientations(as_settled, lattices)
     found["lattice_rotation"] = pack(rotation.reshape(*family.shape, 4), "f4")
     found["lattice_family"] = pack(family, "i1")
     sure = scan.grains["orientation_probability"].values
