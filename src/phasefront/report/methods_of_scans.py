@@ -263,8 +263,8 @@ def _told_orientations(made: Mapping[str, xr.Dataset]) -> str:
     known = known[np.isfinite(known)]
     if not known.size:
         return ""
-    share = number(100 * np.mean(known > _SURE))
-    return f" Both are sure (above {_SURE}) at {share} % of the positions of grains."
+    share = 100 * np.mean(known > _SURE)
+    return f" Both are sure (above {_SURE}) at {share:.0f} % of the positions of grains."
 
 
 def tell_directions(jobs: Jobs) -> str:
