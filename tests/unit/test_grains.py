@@ -177,6 +177,27 @@ def test_a_grain_is_the_way_that_its_positions_odds_speak_for(crystals, of_turne
     assert grains["half_turn_probability"].item() == pytest.approx(chance)
 
 
+def test_half_turns_about_a_tilted_zone_do_not_shift_the_mean(crystals):
+    """About the zone axis they are off by twice its tilt from those about the beam."""
+    axis = START.apply([0.0, 0.0, 1.0])
+    off = Rotation.from_rotvec(1.5 * np.cross(axis, [1.0, 0, 0]), degrees=True).apply(axis)
+    about_zone = quaternion(Rotation.from_rotvec(np.pi * off / np.linalg.norm(off)))
+    right = uniform((1, 10))
+    other = rotations.multiply(about_zone, right)
+    found, alternative = right.copy(), other.copy()
+    found[0, :4], alternative[0, :4] = other[0, :4], right[0, :4]
+    phases = make_phases(
+        np.zeros((1, 10), dtype=int), found, alternative_rotation=alternative[:, :, None],
+        alternative_log_odds=-np.array([[0.3] * 4 + [4.0] * 6])[..., None],
+    )  # fmt: skip
+    grains = with_parents(phases, crystals)
+    mean = grains["rotation"].values[0].astype("f8")
+    assert rotations.misorientation(mean, right[0, 0], crystals[1].symmetry) < 0.05
+    assert grains["spread"].item() < 0.1
+    np.testing.assert_allclose(grains["orientation"].values, right, atol=1e-5)
+    assert (grains["orientation_probability"].values > 0.95).all()
+
+
 def test_of_a_map_by_others_nothing_is_known_of_half_turns_and_variants(crystals):
     parent = uniform((1, 10))
     phases = make_phases(np.zeros((1, 10), dtype=int), parent, map_by="another program")

@@ -45,11 +45,19 @@ def lattice_orientations(
     decision = phases["decision"].values.ravel()
     phase = shown_phase(phases)
     chosen = oriented(phases, phase)
-    to_lattice = np.array([lattice.to_lattice for lattice in lattices])
     family = np.array([lattice.family for lattice in lattices])[phase]
     nowhere = (decision == VACUUM) | ~np.isfinite(chosen).all(axis=1)
-    chosen = rotations.multiply(to_lattice[phase], chosen)
-    return chosen, np.where(nowhere, -1, family).reshape(phases["decision"].shape)
+    return on_lattice(chosen, phase, lattices), np.where(nowhere, -1, family).reshape(
+        phases["decision"].shape
+    )
+
+
+def on_lattice(
+    orientation: np.ndarray, phase: np.ndarray, lattices: Sequence[Lattice]
+) -> np.ndarray:
+    """Orientations (position, 4) of crystals of each `phase` (position,) as their lattices'."""
+    to_lattice = np.array([lattice.to_lattice for lattice in lattices])
+    return rotations.multiply(to_lattice[phase], orientation)
 
 
 def oriented(phases: xr.Dataset, phase: np.ndarray) -> np.ndarray:

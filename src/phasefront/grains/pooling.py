@@ -116,10 +116,13 @@ class Known:
         return np.where(angle.min(axis=2) <= _TWICE_THE_TILT_DEG, angle.argmin(axis=2), -1)
 
     def variant_odds(self, label: np.ndarray, count: int) -> np.ndarray:
-        """Log-odds (positions, `count`) of the variants, in the grain's half turn; NaN for none."""
+        """Log-odds (`count`,) of the variants in the grain's half turn, means of the positions that
+        know them; -inf for one that none knows."""
         each = np.where(label[..., None] == np.arange(count), self.log_odds[..., None], -np.inf)
         largest = each.max(axis=1)
-        return np.where(np.isfinite(largest), largest, np.nan)
+        there = np.isfinite(largest)
+        total = np.where(there, largest, 0.0).sum(axis=0)
+        return np.where(there.any(axis=0), total / np.maximum(there.sum(axis=0), 1), -np.inf)
 
 
 def weighed(
@@ -197,10 +200,9 @@ def settle(
         )
         which = of.labels(expected, candidates.crystals[number].symmetry)
         log_odds = of.variant_odds(which, len(expected))
-        telling = np.isfinite(log_odds).all(axis=1)
-        if not telling.any():
+        if not np.isfinite(log_odds).any():
             continue
-        variant = softmax(POOLED * log_odds[telling].mean(axis=0))
+        variant = softmax(POOLED * log_odds)
         chance[grain, number] = variant.max()
         index, probability[at], axes[at] = weighed(own[at], which, variant, half_turn[grain])
         orientation[at] = of.rotation[np.arange(len(at)), index]

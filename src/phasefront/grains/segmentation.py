@@ -18,7 +18,13 @@ from phasefront.core import netcdf
 from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.grains import pooling
-from phasefront.grains.lattices import lattice_orientations, lattices_of, oriented, shown_phase
+from phasefront.grains.lattices import (
+    lattice_orientations,
+    lattices_of,
+    on_lattice,
+    oriented,
+    shown_phase,
+)
 from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.phases import MIXED, UNANSWERED
 
@@ -85,11 +91,15 @@ def find_grains(
 
     size = np.bincount(label[label >= 0])
     grain_family = family[_first_positions(label)]
-    mean, spread, gap = _mean_orientations(rotation, label.ravel(), grain_family, symmetries, gap)
+    mean, gap = _mean_orientations(rotation, label.ravel(), grain_family, symmetries, gap)
     turned = _twice_the_same(mean, grain_family, symmetries, misorientation_deg)
     gap[turned] = np.nan
     chance = np.where(turned, 0.0, pooling.half_turn_probability(gap, known.by_other))
     settled = pooling.settle(known, shown, label.ravel(), mean, chance, candidates, lattices)
+    mean, spread = _settled_means(
+        on_lattice(settled.orientation, shown, lattices), label.ravel(), mean, grain_family,
+        symmetries,
+    )  # fmt: skip
     names = phases["phase"].values
     outline_offset, outline_y, outline_x = _outlines(label, len(size))
     pair, pair_length = _touching(label, edges)
@@ -199,8 +209,8 @@ def _mean_orientations(
     grain_family: np.ndarray,
     symmetries: dict,
     gap: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean orientation (grain, 4), rms misorientation to it (grain,), degrees, and its mean gap."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean orientation (grain, 4), of positions as found, and its mean gap (grain,)."""
     count = len(grain_family)
     inside = np.flatnonzero(label >= 0)
     grain = label[inside]
@@ -210,8 +220,7 @@ def _mean_orientations(
     for _ in range(2):
         nearest, _, _ = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
         mean = _eigenvector_mean(nearest, grain, count)
-    _, angle, is_turned = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
-    size = np.bincount(grain, minlength=count)
+    _, _, is_turned = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
     sign, telling = np.where(is_turned, -1.0, 1.0), np.isfinite(gap[inside])
     of_telling = grain[telling]
     number = np.bincount(of_telling, minlength=count)
@@ -220,8 +229,32 @@ def _mean_orientations(
     votes = np.bincount(grain, sign, minlength=count)
     mostly_turned = np.where(number > 0, mean_gap, votes) < 0
     mean[mostly_turned] = rotations.multiply(mean[mostly_turned], rotations.HALF_TURN)
+    return mean, np.abs(mean_gap)
+
+
+def _settled_means(
+    rotation: np.ndarray,
+    label: np.ndarray,
+    mean: np.ndarray,
+    grain_family: np.ndarray,
+    symmetries: dict,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (grain, 4) of the orientations that positions have now, rotations of their lattices
+    (positions, 4), and rms misorientation to it (grain,), degrees.
+
+    What is still half a turn off does not count: about the zone axis it is not half a turn about
+    the beam, but off by twice the tilt.
+    """
+    inside = np.flatnonzero(label >= 0)
+    grain, count = label[inside], len(mean)
+    nearest, _, is_turned = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
+    kept = ~is_turned
+    counted = np.bincount(grain[kept], minlength=count) > 0
+    mean = np.where(counted[:, None], _eigenvector_mean(nearest[kept], grain[kept], count), mean)
+    _, angle, _ = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
+    size = np.bincount(grain, minlength=count)
     spread = np.sqrt(np.bincount(grain, angle**2, minlength=count) / size)
-    return mean * np.where(mean[:, :1] < 0, -1, 1), spread, np.abs(mean_gap)
+    return mean * np.where(mean[:, :1] < 0, -1, 1), spread
 
 
 def _twice_the_same(
