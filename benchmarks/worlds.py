@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 
@@ -39,6 +39,8 @@ DOSES = (2e4, 1e5, 3e6)  # electrons a pattern
 THICKNESS_NM = (14.0, 48.0)  # of both worlds
 SHAPE = (32, 32)
 STANDARD_ERROR = 0.002  # relative, of scale and ellipse by a standard, as the analysis is told
+SURE = 0.95  # probability from which half turn and variant are: that of a decision
+NEAR_DEG = 5.0  # nearer to the truth than half turns and variants are
 # Seeds of scans, and the ion contents of the first world's, about which its two phases lie.
 SEEDS = {"nvpf": (90101, 90102, 90103), "lfp": (90301, 90302, 90303)}
 CONTENTS = {"nvpf": (2.5, 1.5, 2.0), "lfp": (0.7, 0.5, 0.3)}
@@ -197,6 +199,17 @@ def decide(scan, geometry: xr.Dataset, material: str) -> xr.Dataset:
     )  # fmt: skip
 
 
+def grains_of(phases: xr.Dataset, material: str) -> xr.Dataset:
+    """GRAINS of a decided scan, which settle half turns and variants."""
+    from phasefront.grains.segmentation import find_grains
+
+    own = experiment_of(material)
+    candidates = replace(
+        candidates_of(material), parent_point_group=own.material.parent_point_group
+    )
+    return find_grains(phases, candidates, scan_step_nm=10.0, **own.grains.model_dump())
+
+
 def score(truths: Sequence[xr.Dataset], answers: Sequence[xr.Dataset], material: str) -> dict:
     """Numbers of a group, scans pooled; definitions as in `phasefront.virtual.truth.check_scan`.
 
@@ -210,11 +223,13 @@ def score(truths: Sequence[xr.Dataset], answers: Sequence[xr.Dataset], material:
     weight = pooled(truths, "weight", len(names)).astype(float)
     overlap, decision = pooled(truths, "overlap") == 1, pooled(answers, "decision")
     posterior = pooled(answers, "posterior", len(names)).astype(float)
+    grains = [grains_of(found, material) for found in answers]
     angles = [
-        orientation_errors(truth, found, candidates_of(material).crystals).reshape(2, -1)
-        for truth, found in zip(truths, answers, strict=True)
+        orientation_errors(truth, found, settled, candidates_of(material).crystals).reshape(2, -1)
+        for truth, found, settled in zip(truths, answers, grains, strict=True)
     ]
     angle = np.concatenate(angles, axis=1)
+    sure = pooled(grains, "orientation_probability") > SURE
     crystal, true = weight.sum(axis=1) > 0, weight.argmax(axis=1)
     pure = weight.max(axis=1) >= CLEAR
     single = crystal & ~overlap & (np.sort(weight, axis=1)[:, :-1].sum(axis=1) < TRACE)
@@ -222,7 +237,7 @@ def score(truths: Sequence[xr.Dataset], answers: Sequence[xr.Dataset], material:
     # Of too few spots there is no posterior but the prior, and no lattice (see `truth`).
     judged = clear & (decision != VACUUM) & np.isfinite(pooled(answers, "explained"))
     confidence, correct = posterior[judged].max(axis=1), posterior[judged].argmax(1) == true[judged]
-    found = angle[:, clear & right]
+    found, sure = angle[:, clear & right], sure[clear & right]
     return {
         "positions": int(clear.sum()),
         "wrong": int((clear & (decision >= 0) & ~right).sum()),
@@ -238,6 +253,9 @@ def score(truths: Sequence[xr.Dataset], answers: Sequence[xr.Dataset], material:
         "orientation_deg": _quantile(found[0], 0.5),
         "orientation_p90_deg": _quantile(found[0], 0.9),
         "orientation_half_turns_apart_p90_deg": _quantile(found.min(axis=0), 0.9),
+        "orientation_sure": _mean(sure),
+        "orientation_sure_right": _mean(found[0, sure] < NEAR_DEG),
+        "orientation_sure_p90_deg": _quantile(found[0, sure], 0.9),
         "crystal_missed": _mean((decision == VACUUM)[crystal]),
         "vacuum_missed": _mean((decision != VACUUM)[~crystal]),
         "by_phase": {

@@ -22,12 +22,12 @@ def draw_maps(job):
     # How a map of another program lies to the scan, only its file knows.
     camera = job.camera.root if maps.is_own(phases) else None
     drawn = maps.draw_orientation_map(
-        phases, crystals, camera=camera, scan_step_nm=step, labels=labels
+        phases, grains, crystals, camera=camera, scan_step_nm=step, labels=labels
     )
     style.save(drawn, job.ipf)
     drawn = maps.draw_composition(phases, grains, scan_step_nm=step, ion=job.ion)
     style.save(drawn, job.composition)
-    drawn = maps.draw_reliability(phases, orientations, scan_step_nm=step)
+    drawn = maps.draw_reliability(phases, grains, orientations, scan_step_nm=step)
     style.save(drawn, job.reliability)
 
 

@@ -7,19 +7,19 @@ from phasefront.records.job import Job
 def export_maps(job):
     from phasefront.core import netcdf
     from phasefront.diffraction.crystals import read_crystals
+    from phasefront.layouts.grains import GRAINS
     from phasefront.layouts.orientations import ORIENTATIONS
     from phasefront.layouts.phases import PHASES
-    from phasefront.layouts.spots import SPOTS
     from phasefront.maps import export
 
     camera = job.camera.root
-    with netcdf.opened(job.spots, SPOTS) as spots:
-        step = spots.attrs["scan_step_nm"]
+    grains = netcdf.read(job.grains, GRAINS)
     found = export.crystal_map(
         netcdf.read(job.phases, PHASES),
         netcdf.read(job.orientations, ORIENTATIONS),
+        grains,
         read_crystals(job.cifs, job.names),
-        step_nm=step,
+        step_nm=grains.attrs["scan_step_nm"],
         camera=camera,
     )
     export.write_h5(found, job.h5, camera=camera)
@@ -31,7 +31,7 @@ if __name__ == "__main__":
     job = Job(__doc__)
     job.input("phases", "phase of every position")
     job.input("orientations", "orientations under each phase")
-    job.input("spots", "spots, with the scan step by table or header")
+    job.input("grains", "grains of the scan, and its step")
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.settings("names", list[str]).settings("camera", CameraOfScan)
     job.output("h5", "orix's HDF5 file").output("ang", ".ang file")

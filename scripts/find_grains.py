@@ -10,17 +10,13 @@ def find_grains(job):
     from phasefront.diffraction.candidates import CandidatePhases
     from phasefront.grains import segmentation
     from phasefront.layouts.grains import GRAINS
-    from phasefront.layouts.orientations import ORIENTATIONS
     from phasefront.layouts.phases import PHASES
     from phasefront.layouts.spots import SPOTS
 
-    step, gap = job.step, None
+    step = job.step
     if job.spots:  # where the table has no step, the header may
         with netcdf.opened(job.spots[0], SPOTS) as spots:
             step = spots.attrs["scan_step_nm"]
-    if job.orientations:
-        with netcdf.opened(job.orientations[0], ORIENTATIONS) as orientations:
-            gap = orientations["half_turn_gap"].values
     found = segmentation.find_grains(
         netcdf.read(job.phases, PHASES),
         CandidatePhases.read(
@@ -32,7 +28,6 @@ def find_grains(job):
         misorientation_deg=job.settings.misorientation_deg,
         min_positions=job.settings.min_positions,
         scan_step_nm=step,
-        half_turn_gap=gap,
     )
     netcdf.write(found, job.grains, GRAINS)
 
@@ -40,7 +35,6 @@ def find_grains(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("phases", "phase of every position")
-    job.input("orientations", "orientations under each phase; a map has none", many=True)
     job.input("spots", "spots, which have the step by the header, too; a map has none", many=True)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
     job.parameter("step", "scan step in nm, nan where unknown", type=float)

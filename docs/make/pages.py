@@ -30,6 +30,8 @@ DECISION_COLUMNS = {
     "overlaps right": ("phase_accuracy_overlap", 3),
     "calibration error": ("expected_calibration_error", 4),
     "orientation, median (degrees)": ("orientation_error_deg_median", 2),
+    "sure of half turn and variant": ("orientation_sure", 3),
+    "90 % of these (degrees)": ("orientation_error_deg_p90_sure", 2),
     "x, rms error": ("ion_content_error_rms", 3),
     "x, 95 % intervals covering": ("ion_content_covering", 3),
     "largest error of an area fraction": ("fraction_error_max", 3),

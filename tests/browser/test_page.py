@@ -21,6 +21,8 @@ from phasefront.core import netcdf
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.experiment.plan import Plan
 from phasefront.grains import segmentation
+from phasefront.grains.lattices import lattice_orientations, lattices_of
+from phasefront.grains.pooling import settled
 from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.interfaces import INTERFACES
 from phasefront.layouts.phases import MIXED, PHASES, VACUUM
@@ -320,8 +322,8 @@ def test_grains_are_sorted_and_lead_to_the_map_and_back(tab, run):
 
 
 def test_misorientation_along_a_line_is_that_of_the_lattices(tab, run):
-    lattices = segmentation.lattices_of(run.candidates)
-    rotation, family = segmentation.lattice_orientations(run.phases, lattices)
+    lattices = lattices_of(run.candidates)
+    rotation, family = lattice_orientations(settled(run.phases, run.grains), lattices)
     columns = run.phases.sizes["x"]
     inside = np.argwhere(family >= 0)
     (y0, x0), (y1, x1) = inside[10].tolist(), inside[-10].tolist()

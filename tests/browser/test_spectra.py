@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from examples import example
 
-from phasefront.grains.segmentation import Lattice
+from phasefront.grains.lattices import Lattice
 from phasefront.layouts.chemistry import SPECTRA
 from phasefront.layouts.comparison import COMPARISON
 from phasefront.layouts.correlation import CORRELATION

@@ -35,7 +35,8 @@ READERS = {
     " draw_comparison execute_notebook check_against_truth simulate_confusion draw_explorer"
     " trace_interfaces draw_interfaces draw_morphologies",
     "find_grains": "simulate_confusion count_fractions draw_maps draw_comparison execute_notebook"
-    " draw_explorer trace_interfaces draw_interfaces infer_mechanisms draw_morphologies",
+    " draw_explorer trace_interfaces draw_interfaces infer_mechanisms draw_morphologies export_maps"
+    " check_against_truth",
     "trace_interfaces": "draw_interfaces infer_mechanisms draw_morphologies draw_explorer",
     "infer_mechanisms": "tabulate_mechanisms draw_morphologies draw_explorer",
     "simulate_confusion": "count_fractions",

@@ -6,7 +6,9 @@ from examples import example
 
 from phasefront.core.moments import Stamp
 from phasefront.cycling.analysis import analyse_log
+from phasefront.grains.lattices import oriented, shown_phase
 from phasefront.layouts.fractions import FRACTIONS
+from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.phases import MIXED, PHASES
 
 
@@ -26,6 +28,18 @@ def build_phases(names, decision, *, scan="map", **given):
             "distortion": np.eye(2), "decide_above": 0.95, "min_explained": 0.5, "max_misfit": 4.0,
             "position_sigma": 0.003, "decision": decision, "share": share, "reliability": 0,
             "posterior": np.eye(count)[np.maximum(decision, 0)],
+        } | given,
+    )  # fmt: skip
+
+
+def build_grains(phases, **given):
+    """GRAINS of PHASES in which every position is oriented as found, for sure."""
+    found = oriented(phases, shown_phase(phases))
+    return example(
+        GRAINS, phase=list(phases["phase"].values), scan=phases.attrs["scan"],
+        **{
+            "orientation": found.reshape(*phases["decision"].shape, 4),
+            "orientation_probability": 1.0, "axes_probability": 1.0,
         } | given,
     )  # fmt: skip
 

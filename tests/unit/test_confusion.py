@@ -21,6 +21,7 @@ from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.templates import simulate_templates
 from phasefront.grains import segmentation
+from phasefront.grains.lattices import lattices_of
 from phasefront.layouts.confusion import CONFUSION
 from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.phases import PHASES, UNDECIDED
@@ -193,7 +194,7 @@ def test_the_total_counts_of_a_position_are_the_scan_s(good):
         spots, phases, found["label"].values.ravel(), templates, CRYSTALS
     )
     every = np.arange(len(scan.position))
-    lattices = segmentation.lattices_of(CANDIDATES)
+    lattices = lattices_of(CANDIDATES)
     off = []
     for seed in range(4):
         rng = np.random.default_rng(seed)
@@ -217,7 +218,7 @@ def test_orientations_are_those_of_the_grain_up_to_a_variant(good):
     scan = patterns.ScannedCrystals.of(
         spots, phases, found["label"].values.ravel(), templates, CRYSTALS
     )
-    lattices = segmentation.lattices_of(CANDIDATES)
+    lattices = lattices_of(CANDIDATES)
     every, mean = np.arange(len(scan.position)), found["rotation"].values
     for phase in range(3):
         rotation = patterns.as_phase(

@@ -19,7 +19,7 @@ from orix.vector import Vector3d
 from scipy import ndimage
 from sources import compare, make_cycling, make_fractions
 from sources import make_powder as make_powder_of
-from stages import build_cycling, build_phases
+from stages import build_cycling, build_grains, build_phases
 
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.experiment.settings.instruments import StatedCamera
@@ -98,7 +98,9 @@ def make_grains(seed=0):
     count = label.max() + 1
     return example(
         GRAINS, phase=NAMES, label=label, size=np.bincount(label[label >= 0], minlength=count),
-        scan="a", scan_step_nm=STEP_NM,
+        scan="a", scan_step_nm=STEP_NM, orientation=make_phases(seed)["rotation"].values[:, :, 0],
+        orientation_probability=np.linspace(0.5, 1, label.size).reshape(label.shape),
+        axes_probability=np.linspace(0.5, 1, label.size).reshape(label.shape),
     )  # fmt: skip
 
 
@@ -363,10 +365,12 @@ def draw(name):
         return maps.draw_phase_map(phases)
     if name == "orientations":
         return maps.draw_orientation_map(
-            phases, make_crystals(), camera=TURNED, scan_step_nm=STEP_NM, labels=LABELS
+            phases, grains, make_crystals(), camera=TURNED, scan_step_nm=STEP_NM, labels=LABELS
         )
     if name == "reliability":
-        return maps.draw_reliability(phases, make_orientations(phases), scan_step_nm=STEP_NM)
+        return maps.draw_reliability(
+            phases, grains, make_orientations(phases), scan_step_nm=STEP_NM
+        )
     if name == "patterns":
         frames, positions, common = pattern_arguments(phases, make_orientations(phases))
         return patterns.draw_patterns(
@@ -765,8 +769,10 @@ def test_maps_of_any_shape_with_one_answer_everywhere_are_drawn(shape, answer):
     drawn = [
         maps.draw_phase_map(phases, labels=LABELS),
         maps.draw_phase_map_overview([phases], titles=["s"], scan_steps_nm=[np.nan], labels=LABELS),
-        maps.draw_orientation_map(phases, make_crystals(), camera=None, labels=LABELS),
-        maps.draw_reliability(phases, orientations),
+        maps.draw_orientation_map(
+            phases, build_grains(phases), make_crystals(), camera=None, labels=LABELS
+        ),
+        maps.draw_reliability(phases, build_grains(phases), orientations),
         maps.draw_composition(phases),
     ]
     for figure in drawn:

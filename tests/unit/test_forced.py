@@ -32,7 +32,7 @@ def places_along(direction_of_beam, *, found=8):
         np.zeros(2), np.zeros(2), np.zeros(2), np.zeros(2),
     )  # fmt: skip
     places = forced.find_places(
-        spots, both, np.array([[0, 1]]), TABLE, MICROSCOPE, spot_radius=RADIUS
+        spots, np.arange(2), both, np.array([[0, 1]]), TABLE, MICROSCOPE, spot_radius=RADIUS
     )
     near = np.hypot(places.q[:, :1] - qx, places.q[:, 1:] - qy)
     return places, spots, hkl[near.argmin(axis=1)], near.min(axis=1)
@@ -64,8 +64,8 @@ def test_positions_without_spots_or_candidates_have_no_places():
     nothing = np.zeros(0)
     empty = Refined(np.zeros((0, 4)), nothing, np.zeros((0, 2)), nothing, nothing, nothing, nothing)
     none = forced.find_places(
-        Spots(np.zeros(3, dtype=int), nothing, nothing, nothing), empty, np.full((2, 2), -1), TABLE,
-        MICROSCOPE, spot_radius=RADIUS,
+        Spots(np.zeros(3, dtype=int), nothing, nothing, nothing), np.zeros(0, dtype=int), empty,
+        np.full((2, 2), -1), TABLE, MICROSCOPE, spot_radius=RADIUS,
     )  # fmt: skip
     assert none.expected.shape == (0, 2)
     np.testing.assert_array_equal(forced.weigh(none, np.zeros((0, 2)), 2), 0)
@@ -88,6 +88,7 @@ def test_places_do_not_depend_on_how_many_positions_are_in_memory(monkeypatch):
         found.append(
             forced.find_places(
                 Spots(offset, qx, qy, 1e4 * weight),
+                np.repeat([0, 1], 3),
                 each,
                 best,
                 TABLE,

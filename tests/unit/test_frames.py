@@ -12,7 +12,7 @@ from orix.quaternion import Orientation, Rotation
 from orix.vector import Miller, Vector3d
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation as ScipyRotation
-from stages import build_phases
+from stages import build_grains, build_phases
 
 from phasefront.calibration.geometry import calibrate
 from phasefront.diffraction import rotations
@@ -127,7 +127,9 @@ def templates():
 
 def exported(phases, orientations, crystals, camera, folder):
     """The map as orix reads it from each format."""
-    found = export.crystal_map(phases, orientations, crystals, step_nm=2.0, camera=camera)
+    found = export.crystal_map(
+        phases, orientations, build_grains(phases), crystals, step_nm=2.0, camera=camera
+    )
     for suffix in SUFFIXES:
         path = folder / f"map.{suffix}"
         getattr(export, f"write_{suffix}")(found, path, camera=camera)

@@ -14,7 +14,7 @@ from phasefront.core.errors import InputError
 from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.crystals import read_crystal
-from phasefront.grains import half_turns
+from phasefront.grains import pooling
 from phasefront.grains.segmentation import find_grains
 from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.phases import MIXED, UNDECIDED, UNINDEXED, VACUUM
@@ -38,7 +38,7 @@ def quaternion(rotation: Rotation) -> np.ndarray:
     return rotation.as_quat(scalar_first=True)
 
 
-def make_phases(decision, parent, *, likeliest=None):
+def make_phases(decision, parent, *, likeliest=None, **given):
     """PHASES of a map of decisions and of the parent lattice's orientations (y, x, 4)."""
     decision = np.asarray(decision)
     likeliest = decision if likeliest is None else np.asarray(likeliest)
@@ -48,7 +48,7 @@ def make_phases(decision, parent, *, likeliest=None):
     )  # fmt: skip
     posterior = np.full((*decision.shape, 3), 0.05)
     np.put_along_axis(posterior, np.maximum(likeliest, 0)[..., None], 0.9, axis=-1)
-    return build_phases(NAMES, decision, rotation=rotation, posterior=posterior)
+    return build_phases(NAMES, decision, rotation=rotation, posterior=posterior, **given)
 
 
 START = Rotation.from_euler("zyx", [20, 31, 47], degrees=True)
@@ -151,14 +151,19 @@ def test_half_turns_about_the_beam_are_one_crystal_of_the_commoner_orientation(c
     assert rotations.misorientation(mean, quaternion(START), crystals[1].symmetry) < 0.02
 
 
+def half_turns(parent, gap):
+    """What `make_phases` takes for positions of Na3 whose half turns are less likely by `gap`."""
+    turned = rotations.multiply(parent, rotations.HALF_TURN)[:, :, None]
+    return {"alternative_rotation": turned, "alternative_log_odds": -np.asarray(gap)[..., None]}
+
+
 @pytest.mark.parametrize(("of_turned", "is_turned"), [(5.0, False), (20.0, True)])
-def test_a_grain_is_the_way_that_its_positions_gaps_speak_for(crystals, of_turned, is_turned):
+def test_a_grain_is_the_way_that_its_positions_odds_speak_for(crystals, of_turned, is_turned):
     parent = uniform((1, 10))
     parent[0, :3] = rotations.multiply(parent[0, :3], rotations.HALF_TURN)
-    gap = np.full((1, 10, 3), np.nan)
-    gap[0, :, 0] = [of_turned] * 3 + [6.0] * 7
-    phases = make_phases(np.zeros((1, 10), dtype=int), parent)
-    grains = with_parents(phases, crystals, half_turn_gap=gap)
+    gap = np.array([[of_turned] * 3 + [6.0] * 7])
+    decision = np.zeros((1, 10), dtype=int)
+    grains = with_parents(make_phases(decision, parent, **half_turns(parent, gap)), crystals)
     way = (
         rotations.multiply(quaternion(START), rotations.HALF_TURN)
         if is_turned
@@ -168,16 +173,44 @@ def test_a_grain_is_the_way_that_its_positions_gaps_speak_for(crystals, of_turne
     assert rotations.misorientation(mean, way, crystals[1].symmetry) < 0.02
     expected = abs(7 * 6.0 - 3 * of_turned) / 10
     assert grains["half_turn_gap"].item() == pytest.approx(expected)
-    chance = 1 / (1 + np.exp(expected / half_turns.ERROR))
+    chance = 1 / (1 + np.exp(expected * pooling.POOLED))
     assert grains["half_turn_probability"].item() == pytest.approx(chance)
-    unknown = with_parents(phases, crystals)
-    assert np.isnan(unknown["half_turn_probability"].item())
+
+
+def test_half_turns_about_a_tilted_zone_do_not_shift_the_mean(crystals):
+    """About the zone axis they are off by twice its tilt from those about the beam."""
+    axis = START.apply([0.0, 0.0, 1.0])
+    off = Rotation.from_rotvec(1.5 * np.cross(axis, [1.0, 0, 0]), degrees=True).apply(axis)
+    about_zone = quaternion(Rotation.from_rotvec(np.pi * off / np.linalg.norm(off)))
+    right = uniform((1, 10))
+    other = rotations.multiply(about_zone, right)
+    found, alternative = right.copy(), other.copy()
+    found[0, :4], alternative[0, :4] = other[0, :4], right[0, :4]
+    phases = make_phases(
+        np.zeros((1, 10), dtype=int), found, alternative_rotation=alternative[:, :, None],
+        alternative_log_odds=-np.array([[0.3] * 4 + [4.0] * 6])[..., None],
+    )  # fmt: skip
+    grains = with_parents(phases, crystals)
+    mean = grains["rotation"].values[0].astype("f8")
+    assert rotations.misorientation(mean, right[0, 0], crystals[1].symmetry) < 0.05
+    assert grains["spread"].item() < 0.1
+    np.testing.assert_allclose(grains["orientation"].values, right, atol=1e-5)
+    assert (grains["orientation_probability"].values > 0.95).all()
+
+
+def test_of_a_map_by_others_nothing_is_known_of_half_turns_and_variants(crystals):
+    parent = uniform((1, 10))
+    phases = make_phases(np.zeros((1, 10), dtype=int), parent, map_by="another program")
+    grains = with_parents(phases, crystals)
+    for name in ("half_turn_probability", "orientation_probability", "axes_probability"):
+        assert np.isnan(grains[name].values).all()
+    np.testing.assert_allclose(grains["orientation"].values, parent, atol=1e-6)
 
 
 def test_along_an_even_axis_half_turns_are_no_question(crystals):
     parent = np.broadcast_to([1.0, 0, 0, 0], (2, 5, 4)).copy()
     phases = make_phases(np.zeros((2, 5), dtype=int), parent)
-    grains = with_parents(phases, crystals, half_turn_gap=np.full((2, 5, 3), np.nan))
+    grains = with_parents(phases, crystals)
     assert grains["half_turn_probability"].item() == 0
     assert np.isnan(grains["half_turn_gap"].item())
 
@@ -185,10 +218,10 @@ def test_along_an_even_axis_half_turns_are_no_question(crystals):
 def test_a_boundary_has_another_angle_where_one_side_is_turned(crystals):
     parent = uniform((2, 8))
     parent[:, 4:] = quaternion(Rotation.from_euler("zyx", [5, 60, -20], degrees=True))
-    gap = np.full((2, 8, 3), 8.0)
-    gap[:, 4:] = 2.0
-    phases = make_phases(np.zeros((2, 8), dtype=int), parent)
-    grains = grains_of(phases, crystals, half_turn_gap=gap)
+    gap = np.full((2, 8), 1.6)
+    gap[:, 4:] = 0.4
+    decision = np.zeros((2, 8), dtype=int)
+    grains = grains_of(make_phases(decision, parent, **half_turns(parent, gap)), crystals)
     turned = rotations.multiply(parent[0, 0], rotations.HALF_TURN)
     symmetry = crystals[0].symmetry
     for name, first in (("", parent[0, 0]), ("_turned", turned)):
@@ -196,9 +229,90 @@ def test_a_boundary_has_another_angle_where_one_side_is_turned(crystals):
         assert found == pytest.approx(
             rotations.misorientation(first, parent[0, 4], symmetry), abs=1e-2
         )
-    sure, doubtful = 1 / (1 + np.exp(np.array([8.0, 2.0]) / half_turns.ERROR))
+    sure, doubtful = 1 / (1 + np.exp(np.array([1.6, 0.4]) * pooling.POOLED))
     expected = sure * (1 - doubtful) + doubtful * (1 - sure)
     assert grains["pair_turned_probability"].item() == pytest.approx(expected, abs=1e-6)
+
+
+QUARTER = quaternion(Rotation.from_euler("z", 90, degrees=True))
+
+
+def of_variants(odds, half_turn=40.0):
+    """PHASES of positions of Na3 in one grain that speak for variant a by the log-odds `odds` (x,),
+    and for the half turn of neither, as the likelier variant is found; and (x, 4) variant a."""
+    odds = np.asarray(odds, dtype=float)
+    a = uniform((1, len(odds)))
+    b = rotations.multiply(QUARTER, a)
+    found, other = (np.where((odds >= 0)[:, None], *pair) for pair in ((a, b), (b, a)))
+    turned = [rotations.multiply(one, rotations.HALF_TURN) for one in (found, other)]
+    gap = np.abs(odds)[None]
+    return make_phases(
+        np.zeros((1, len(odds)), dtype=int), found,
+        alternative_rotation=np.stack([other, *turned], axis=2),
+        alternative_log_odds=-np.stack(
+            [gap, np.full(gap.shape, half_turn), half_turn + gap], axis=-1
+        ),
+    ), a[0]  # fmt: skip
+
+
+def test_a_grain_settles_the_variant_of_its_positions(crystals):
+    odds = [-0.2] * 3 + [2.0] * 7
+    phases, a = of_variants(odds)
+    grains = with_parents(phases, crystals)
+    assert grains.sizes["grain"] == 1
+    expected = 1 / (1 + np.exp(-pooling.POOLED * np.mean(odds)))
+    assert grains["variant_probability"].values[0, 0] == pytest.approx(expected, abs=1e-6)
+    assert np.isnan(grains["variant_probability"].values[0, 1:]).all()
+    angle = rotations.misorientation(
+        grains["orientation"].values[0].astype("f8"), a, crystals[0].symmetry
+    )
+    assert angle.max() < 0.1
+    # Those that agree are as sure as the grain; against it stands what others say by themselves.
+    own = 1 / (1 + np.exp(-0.2))
+    against = expected * (1 - own) / (expected * (1 - own) + own * (1 - expected))
+    for name in ("orientation_probability", "axes_probability"):
+        np.testing.assert_allclose(
+            grains[name].values[0], [against] * 3 + [expected] * 7, atol=1e-5
+        )
+    back = pooling.settled(phases, grains)
+    np.testing.assert_array_equal(back["rotation"].values[:, :, 0], grains["orientation"].values)
+
+
+def test_positions_that_are_surer_than_their_grain_keep_their_variant(crystals):
+    phases, a = of_variants([-9.0] * 2 + [3.0] * 20)
+    grains = with_parents(phases, crystals)
+    found = grains["orientation"].values[0].astype("f8")
+    angle = rotations.misorientation(found, a, crystals[0].symmetry)
+    assert (angle[:2] > 85).all()
+    assert (angle[2:] < 0.1).all()
+    doubted = grains["orientation_probability"].values[0, :2]
+    assert (doubted < 1 / (1 + np.exp(-9.0))).all()
+
+
+def test_a_doubtful_half_turn_leaves_the_axes_sure(crystals):
+    phases, _ = of_variants([30.0] * 6, half_turn=0.1)
+    grains = with_parents(phases, crystals)
+    probability = 1 / (1 + np.exp(-0.1 * pooling.POOLED))
+    np.testing.assert_allclose(grains["orientation_probability"].values, probability, atol=1e-5)
+    np.testing.assert_allclose(grains["axes_probability"].values, 1, atol=1e-5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    odds=st.lists(st.floats(-6, 6), min_size=1, max_size=8),
+    half_turn=st.floats(0, 6), order=st.permutations(range(3)),
+)  # fmt: skip
+def test_probabilities_are_some_and_do_not_depend_on_the_order(crystals, odds, half_turn, order):
+    phases, _ = of_variants(odds, half_turn)
+    names = ["orientation_probability", "axes_probability", "variant_probability"]
+    first = with_parents(phases, crystals)
+    again = with_parents(phases.isel(alternative=order), crystals)
+    for name in names:
+        values = first[name].values
+        assert ((values >= 0) & (values <= 1 + 1e-6) | np.isnan(values)).all()
+        np.testing.assert_allclose(again[name].values, values, atol=1e-6)
+    axes = first["axes_probability"].values
+    assert (axes >= first["orientation_probability"].values - 1e-6).all()
 
 
 @pytest.mark.parametrize(("angle", "count"), [(4.5, 1), (5.5, 2)])

@@ -131,14 +131,17 @@ def test_grains_and_fractions_follow_without_confusion(tmp_path, crystals):
 def test_pictures_say_whose_map_it_is(tmp_path, crystals):
     paths, *_ = exported(tmp_path, crystals, shape=(5, 5), seed=6, step_nm=10.0)
     found = import_map(read_map(paths["h5"]), crystals, name="s")
+    grains = find_grains(
+        found, CandidatePhases(crystals), misorientation_deg=5.0, min_positions=1, scan_step_nm=10.0
+    )
     by_name = {crystal.name: crystal for crystal in crystals}
     for figure, text in (
         (maps.draw_phase_map(found), "a map by phasefront"),
         (
-            maps.draw_orientation_map(found, by_name, camera=None),
+            maps.draw_orientation_map(found, grains, by_name, camera=None),
             "Directions are those of the file",
         ),
-        (maps.draw_reliability(found, None), "This map was made by phasefront"),
+        (maps.draw_reliability(found, grains, None), "This map was made by phasefront"),
     ):
         figure.canvas.draw()
         words = [t.get_text() for t in figure.findobj(lambda artist: hasattr(artist, "get_text"))]

@@ -12,13 +12,14 @@ from orix import io
 from orix.quaternion import Orientation, Rotation, symmetry
 from projects import ROOT
 from scipy.spatial.transform import Rotation as ScipyRotation
-from stages import build_phases
+from stages import build_grains, build_phases
 
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.experiment.load import load
 from phasefront.experiment.settings.instruments import StatedCamera
+from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.orientations import ORIENTATIONS
 from phasefront.layouts.phases import MIXED, PHASES, UNDECIDED, VACUUM
 from phasefront.maps import export, frames
@@ -52,6 +53,11 @@ def others(tmp_path_factory):
     return [read_crystal(folder / f"{name}.cif") for name in CELLS]
 
 
+def mapped(phases, orientations, crystals, *, step_nm):
+    grains = build_grains(phases)
+    return export.crystal_map(phases, orientations, grains, crystals, step_nm=step_nm, camera=None)
+
+
 def stages(names, *, shape=SHAPE, absent=()):
     """PHASES and ORIENTATIONS of random rotations; a fifth each undecided and vacuum."""
     rng = np.random.default_rng(2)
@@ -76,7 +82,9 @@ def stages(names, *, shape=SHAPE, absent=()):
 def made(crystals, *, step_nm=2.345, **options):
     """A map with the PHASES and ORIENTATIONS it is made of."""
     phases, orientations = stages([crystal.name for crystal in crystals], **options)
-    found = export.crystal_map(phases, orientations, crystals, step_nm=step_nm, camera=None)
+    found = export.crystal_map(
+        phases, orientations, build_grains(phases), crystals, step_nm=step_nm, camera=None
+    )
     return found, phases, orientations
 
 
@@ -127,7 +135,9 @@ def test_mixed_positions_are_indexed_as_their_likeliest_phase(tmp_path, sodium):
     for row, column in places:
         phases["decision"][row, column] = MIXED
         phases["share"][row, column] = [0.25, 0.75, 0]
-    found = export.crystal_map(phases, orientations, sodium, step_nm=2.0, camera=None)
+    found = export.crystal_map(
+        phases, orientations, build_grains(phases), sodium, step_nm=2.0, camera=None
+    )
     read = io.load(written(found, tmp_path)["h5"])
     for row, column in places:
         at = row * SHAPE[1] + column
@@ -218,7 +228,9 @@ def test_a_reflection_lies_where_the_rotation_says(tmp_path, sodium):
     to_crystal = ScipyRotation.from_matrix([[0, 0, 1], [1, 0, 0], [0, 1, 0]])
     phases["decision"][:] = 0
     phases["rotation"][:] = to_crystal.as_quat(scalar_first=True)
-    found = export.crystal_map(phases, orientations, [crystal], step_nm=1, camera=None)
+    found = export.crystal_map(
+        phases, orientations, build_grains(phases), [crystal], step_nm=1, camera=None
+    )
     for path in written(found, tmp_path).values():
         read = io.load(path)
         for hkl, direction in [((0, 4, 0), (1, 0, 0)), ((0, 0, 2), (0, 1, 0))]:
@@ -284,7 +296,9 @@ def test_a_single_row(tmp_path, sodium):
 def test_nothing_decided_and_no_step(tmp_path, sodium):
     phases, orientations = stages(list(STEMS))
     phases["decision"][:] = UNDECIDED
-    found = export.crystal_map(phases, orientations, sodium, step_nm=np.nan, camera=None)
+    found = export.crystal_map(
+        phases, orientations, build_grains(phases), sodium, step_nm=np.nan, camera=None
+    )
     assert (found.dx, found.dy, found.scan_unit) == (1, 1, "px")
     for path in written(found, tmp_path).values():
         read = io.load(path)
@@ -295,16 +309,20 @@ def test_nothing_decided_and_no_step(tmp_path, sodium):
 def test_other_phases_than_decided_between(sodium):
     phases, orientations = stages(list(STEMS))
     with pytest.raises(InputError, match=r"s: phase: its phases are .*give the CIFs"):
-        export.crystal_map(phases, orientations, sodium[::-1], step_nm=1, camera=None)
+        export.crystal_map(
+            phases, orientations, build_grains(phases), sodium[::-1], step_nm=1, camera=None
+        )
 
 
 def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
     phases, orientations = stages(list(STEMS))
     netcdf.write(phases, tmp_path / "phases.nc", PHASES)
     netcdf.write(orientations, tmp_path / "orientations.nc", ORIENTATIONS)
+    netcdf.write(build_grains(phases), tmp_path / "grains.nc", GRAINS)
     command = [
         sys.executable, "scripts/export_maps.py", "--phases", tmp_path / "phases.nc",
-        "--orientations", tmp_path / "orientations.nc", "--cifs", *CIFS.values(),
+        "--orientations", tmp_path / "orientations.nc", "--grains", tmp_path / "grains.nc",
+        "--cifs", *CIFS.values(),
         "--names", load(ROOT / "config/demo.yaml").section("material.names"), "--step", "10",
         "--camera", "null",
     ]  # fmt: skip
@@ -315,7 +333,9 @@ def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
     )
     assert done.returncode == 0, done.stderr
     assert done.stderr == done.stdout == ""
-    again = export.crystal_map(phases, orientations, sodium, step_nm=10, camera=None)
+    again = export.crystal_map(
+        phases, orientations, build_grains(phases), sodium, step_nm=10, camera=None
+    )
     for path in written(again, tmp_path).values():
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()
         assert (tmp_path / "out" / f"{path.name}.prov.json").is_file()
@@ -326,9 +346,8 @@ def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
 def test_maps_of_few_positions_are_written_too(sodium, tmp_path, ny, nx, first):
     phases, orientations = stages(list(CIFS))
     at = {"y": slice(first, first + ny), "x": slice(0, nx)}
-    found = export.crystal_map(
-        phases.isel(at), orientations.isel(at), sodium, step_nm=10.0, camera=None
-    )
+    part = phases.isel(at)
+    found = mapped(part, orientations.isel(at), sodium, step_nm=10.0)
     paths = written(found, tmp_path)
     assert np.loadtxt(paths["ang"], ndmin=2).shape[0] == ny * nx
     for suffix in ("ang", "h5") if ny * nx > 1 else ():  # orix reads no map of one position

@@ -15,7 +15,7 @@ from orix.crystal_map import CrystalMap, Phase, PhaseList
 from orix.quaternion import Rotation
 from projects import ROOT
 from scipy.spatial.transform import Rotation as ScipyRotation
-from stages import build_phases
+from stages import build_grains, build_phases
 
 from phasefront.core.errors import InputError
 from phasefront.diffraction import rotations
@@ -76,10 +76,12 @@ def exported(folder, crystals, *, shape, seed, step_nm, camera=None):
         score=rng.random((*shape, len(names), 1)),
         indexed=rng.integers(5, 40, (*shape, len(names), 1)),
     )  # fmt: skip
+    phases = build_phases(
+        names, decision, scan="s", rotation=rotation, reliability=rng.random(shape)
+    )
     crystal_map = export.crystal_map(
-        build_phases(names, decision, scan="s", rotation=rotation, reliability=rng.random(shape)),
-        orientations, crystals, step_nm=step_nm, camera=camera,
-    )  # fmt: skip
+        phases, orientations, build_grains(phases), crystals, step_nm=step_nm, camera=camera
+    )
     paths = {suffix: folder / f"own.{suffix}" for suffix in SUFFIXES}
     for suffix, path in paths.items():
         getattr(export, f"write_{suffix}")(crystal_map, path, camera=camera)

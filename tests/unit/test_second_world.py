@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-import xarray as xr
 from scipy.spatial.transform import Rotation
+from stages import build_phases
 
 from benchmarks import second_camera, second_world, worlds
 from docs.make import worlds as page_of_worlds
@@ -182,15 +182,12 @@ def test_spots_of_a_frame_stand_where_the_truth_says(small_scan):
 
 def answered(truth, decision):
     """What an analysis would say that knows the truth of lattices, and decides so."""
-    posterior = np.eye(3)[np.maximum(decision, 0)] * np.ones((*decision.shape, 1))
-    dims = ("y", "x", "phase")
-    return xr.Dataset(
-        {
-            "decision": (dims[:2], decision), "posterior": (dims, posterior),
-            "rotation": ((*dims, "quaternion"), truth["rotation"].values),
-            "explained": (dims[:2], np.ones(decision.shape)),
-        }
-    )  # fmt: skip
+    return build_phases(
+        worlds.candidates_of("nvpf").names,
+        decision,
+        rotation=truth["rotation"].values,
+        explained=1.0,
+    )
 
 
 def test_a_right_answer_scores_full_and_a_wrong_one_is_counted(small_scan):
@@ -202,6 +199,7 @@ def test_a_right_answer_scores_full_and_a_wrong_one_is_counted(small_scan):
     assert found["wrong"] == found["undecided"] == found["vacuum_missed"] == 0
     assert found["calibration_error"] == pytest.approx(0, abs=1e-12)
     assert found["orientation_deg"] == pytest.approx(0, abs=1e-3)
+    assert found["orientation_sure"] == found["orientation_sure_right"] == 1
     wrong = np.where(right >= 0, (right + 1) % 3, right)
     found = worlds.score([truth], [answered(truth, wrong)], "nvpf")
     assert found["wrong"] == found["positions"] > 0

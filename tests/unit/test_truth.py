@@ -9,7 +9,7 @@ from examples import example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.transform import Rotation
-from stages import build_fractions, build_phases
+from stages import build_fractions, build_grains, build_phases
 
 from phasefront.core.errors import InputError
 from phasefront.diffraction import rotations
@@ -41,6 +41,10 @@ def make_truth(weight, overlap=0, **second):
     )  # fmt: skip
 
 
+def checked(truth, phases, fractions, crystals, **options):
+    return check_scan(truth, phases, build_grains(phases), fractions, crystals, **options)
+
+
 def make_phases(decision, posterior=None, angle_deg=0.0, **given):
     decision = np.asarray(decision)
     if posterior is None:
@@ -68,7 +72,7 @@ def test_known_mistakes(crystals):
     truth = make_truth([[A, A, A, B, B], [BOTH, BOTH, EMPTY, EMPTY, A]],
                        overlap=[[0, 0, 0, 0, 0], [0, 0, 0, 0, 1]])  # fmt: skip
     phases = make_phases([[0, 0, 1, 1, UNDECIDED], [0, 1, VACUUM, 0, VACUUM]], angle_deg=2)
-    found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    found = checked(truth, phases, make_fractions([0.5, 0.5]), crystals)
     json.dumps(found, allow_nan=False)
     assert found["phase_accuracy_decided"] == pytest.approx(3 / 4)
     assert found["phase_accuracy_mixed"] == pytest.approx(1 / 2)
@@ -102,7 +106,7 @@ def test_mixed_positions_are_right_where_there_are_two_phases(crystals):
         [[A, (0.5, 0.5), (0.7, 0.3), B, MOSTLY, BOTH, (0.5, 0.5), (np.nan,) * 2]]
     )  # fmt: skip
     phases = make_phases(decision, share=share)
-    found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    found = checked(truth, phases, make_fractions([0.5, 0.5]), crystals)
     assert found["mixed"] == pytest.approx(5 / 7)
     assert found["undecided"] == 0
     # Of the five, those of a single phase are wrong: one in one grain, one in two grains.
@@ -128,7 +132,7 @@ def test_ion_contents_are_those_of_the_formula_units(crystals):
     found = [[3.1, content + 0.05, 0, 2, np.nan]]
     phases = make_phases([[0, MIXED, MIXED, 1, UNDECIDED]], ion_content=found,
                          ion_content_stderr=[[0.02, 0.03, 1, 0.01, np.nan]])  # fmt: skip
-    check = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    check = checked(truth, phases, make_fractions([0.5, 0.5]), crystals)
     # Five standard errors off, less than two, none; the overlap and the unknown do not count.
     assert check["ion_content_error_rms"] == pytest.approx(
         np.sqrt((0.1**2 + 0.05**2) / 3), abs=1e-6
@@ -160,7 +164,7 @@ def test_a_second_lattice_is_right_where_it_is_the_other_grains(crystals, half_t
     phases = make_phases([[0] * 6], second_rotation=lattices[None],
                          second_phase=[[0, 0, -1, 0, 0, 0]])  # fmt: skip
     phases["rotation"][:] = first
-    found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    found = checked(truth, phases, make_fractions([0.5, 0.5]), crystals)
     assert found["second_lattice_right"] == pytest.approx(2 / 5)
     assert found["second_lattice_found"] == pytest.approx(4 / 5)
     assert found["second_lattice_false"] == 1
@@ -178,13 +182,15 @@ def test_variants_of_a_phase_are_one_lattice(crystals):
     for second_phase, own in (([[0, 0]], 0), ([[1, 1]], 1)):
         phases = make_phases([[0, 1]], second_rotation=lattices, second_phase=second_phase)
         for options, right in (({}, own), (shared, 1)):
-            found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals, **options)
+            found = check_scan(
+                truth, phases, build_grains(phases), make_fractions([0.5, 0.5]), crystals, **options
+            )
             assert found["second_lattice_right"] == right
 
 
 def test_intervals_that_hold_the_truth(crystals):
     truth, phases = make_truth([[A, B]]), make_phases([[0, 1]])
-    found = check_scan(truth, phases, make_fractions([0.55, 0.45]), crystals)
+    found = checked(truth, phases, make_fractions([0.55, 0.45]), crystals)
     assert found["fraction_intervals_covering"] == 1
     assert found["fraction_error_max"] == pytest.approx(0.05)
 
@@ -195,7 +201,9 @@ def test_orientation_is_compared_under_the_phases_own_symmetry(crystals, angle, 
     for number, error in enumerate(expected):
         truth = make_truth([[(1, 0) if number == 0 else (0, 1)]])
         phases = make_phases([[number]], angle_deg=angle)
-        found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+        found = check_scan(
+            truth, phases, build_grains(phases), make_fractions([0.5, 0.5]), crystals
+        )
         assert found["orientation_error_deg_median"] == pytest.approx(error, abs=0.02)
 
 
@@ -204,7 +212,7 @@ def test_half_turns_about_the_beam_are_told(crystals):
     rotation = phases["rotation"].values.copy()
     rotation[0, 1] = rotations.multiply(rotation[0, 1], rotations.HALF_TURN)
     phases = phases.assign(rotation=(phases["rotation"].dims, rotation))
-    found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    found = checked(truth, phases, make_fractions([0.5, 0.5]), crystals)
     assert found["orientation_half_turned"] == pytest.approx(1 / 4)
     assert found["orientation_error_deg_median"] == pytest.approx(0, abs=0.05)
     assert found["orientation_error_deg_p90"] > 10
@@ -212,7 +220,9 @@ def test_half_turns_about_the_beam_are_told(crystals):
 
 def test_nothing_decided(crystals):
     truth, phases = make_truth([[EMPTY, EMPTY]]), make_phases([[VACUUM, VACUUM]])
-    found = check_scan(truth, phases, make_fractions([np.nan, np.nan]), crystals)
+    found = check_scan(
+        truth, phases, build_grains(phases), make_fractions([np.nan, np.nan]), crystals
+    )
     json.dumps(found, allow_nan=False)
     assert found["phase_accuracy_decided"] is None
     assert found["expected_calibration_error"] is None
@@ -227,7 +237,7 @@ def test_bins_of_reliability_hold_what_was_said_and_what_came_true(crystals):
         [[0, 0, 0, 0, 1, VACUUM]], posterior=np.stack([[said], [1 - said]], -1),
         explained=np.ones((1, 6)),
     )  # fmt: skip
-    found = check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    found = checked(truth, phases, make_fractions([0.5, 0.5]), crystals)
     low, near, sure = found["reliability"]["Na3"]
     assert (near["from"], near["to"], near["count"]) == (0.95, 0.99, 3)
     assert near["posterior"] == pytest.approx(0.97)
@@ -286,8 +296,9 @@ def test_confusion_is_told_by_region(crystals):
     rotation[0, 0] = along(crystals[0], (0, 0, 1))
     rotation[0, 1] = rotation[0, 2] = along(crystals[0], (1, 1, 1))
     truth = truth.assign(rotation=(truth["rotation"].dims, rotation))
-    found = check_scan(truth, make_phases([[0, 1, UNDECIDED, VACUUM]]), make_fractions([0.5, 0.5]),
-                       crystals)["confusion_by_zone"]  # fmt: skip
+    phases = make_phases([[0, 1, UNDECIDED, VACUUM]])
+    check = checked(truth, phases, make_fractions([0.5, 0.5]), crystals)
+    found = check["confusion_by_zone"]
     assert list(found) == ["[001]", "[111]"]
     assert found["[001]"]["confusion"]["Na3"]["Na3"] == 1
     assert found["[111]"]["confusion"]["Na3"]["Na2"] == 1
@@ -313,7 +324,7 @@ def test_calibrated_posteriors_have_little_error():
 def test_other_scans_and_phases_are_refused(crystals):
     truth, phases = make_truth([[A, B]]), make_phases([[0], [1]])
     with pytest.raises(InputError, match="positions"):
-        check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+        checked(truth, phases, make_fractions([0.5, 0.5]), crystals)
     phases = make_phases([[0, 1]]).assign_coords(phase=["Na3", "other"])
     with pytest.raises(InputError, match="different phases"):
-        check_scan(truth, phases, make_fractions([0.5, 0.5]), crystals)
+        checked(truth, phases, make_fractions([0.5, 0.5]), crystals)

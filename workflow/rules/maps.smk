@@ -1,7 +1,7 @@
 # Maps of phases and orientations, from other programs and for them: orix, MTEX and others.
 #
-# in:  a .ang, .ctf or .h5 file; phases/<scan>.nc, orientations/<scan>.nc, spots/<scan>.nc
-#      (their step), CIFs
+# in:  a .ang, .ctf or .h5 file; phases/<scan>.nc, orientations/<scan>.nc,
+#      grains/<scan>.nc, CIFs
 # out: phases/<scan>.nc; maps/<scan>.h5, maps/<scan>.ang, maps/<scan>.ctf
 #
 # config:
@@ -15,7 +15,7 @@ rule export_maps:
     input:
         phases=result("phases/{scan}.nc"),
         orientations=result("orientations/{scan}.nc"),
-        spots=result("spots/{scan}.nc"),
+        grains=result("grains/{scan}.nc"),
         cifs=CIFS,
         code=code("export_maps"),
     output:
@@ -33,7 +33,8 @@ rule export_maps:
         camera=stated("scan.{scan}.camera"),
     shell:
         "python scripts/export_maps.py --phases {input.phases}"
-        " --orientations {input.orientations} --spots {input.spots} --cifs {input.cifs:q}"
+        " --orientations {input.orientations} --grains {input.grains}"
+        " --cifs {input.cifs:q}"
         " --names {params.names:q} --camera {params.camera:q}"
         " --h5 {output.h5} --ang {output.ang} --ctf {output.ctf} > {log} 2>&1"
 

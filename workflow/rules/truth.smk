@@ -16,6 +16,7 @@ if PLAN.experiment.virtual:
         input:
             truth=result("truth/{scan}.nc", scan=PLAN.scans.index),
             phases=result("phases/{scan}.nc", scan=PLAN.scans.index),
+            grains=result("grains/{scan}.nc", scan=PLAN.scans.index),
             fractions=result("fractions/{scan}.nc", scan=PLAN.scans.index),
             cifs=PLAN.cifs,
             code=code("check_against_truth"),
@@ -30,7 +31,8 @@ if PLAN.experiment.virtual:
             shared_lattice=stated("material.shared_lattice"),
         shell:
             "python scripts/check_against_truth.py --truth {input.truth}"
-            " --phases {input.phases} --fractions {input.fractions} --cifs {input.cifs:q}"
+            " --phases {input.phases} --grains {input.grains}"
+            " --fractions {input.fractions} --cifs {input.cifs:q}"
             " --names {params.names:q} --shared-lattice {params.shared_lattice:q}"
             " --check {output.check} > {log} 2>&1"
 

@@ -17,6 +17,7 @@ from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable, reflection_table
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.grains import segmentation
+from phasefront.grains.lattices import Lattice
 from phasefront.layouts.phases import MIXED
 
 # Of drawing fates and setting the counts that are expected right, each time by this factor at most;
@@ -94,7 +95,7 @@ def spread(grain: np.ndarray, most: int) -> np.ndarray:
 
 
 def as_phase(
-    scan: ScannedCrystals, chosen: np.ndarray, phase: int, lattices: Sequence[segmentation.Lattice],
+    scan: ScannedCrystals, chosen: np.ndarray, phase: int, lattices: Sequence[Lattice],
     mean: np.ndarray, rng: np.random.Generator,
 ) -> np.ndarray:  # fmt: skip
     """Orientations (n, 4) that the chosen crystals would have as another phase.

@@ -24,7 +24,7 @@ from phasefront.confusion.patterns import ScannedCrystals, as_phase, simulated_p
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.diffraction.candidates import CandidatePhases
-from phasefront.grains import segmentation
+from phasefront.grains.lattices import lattices_of
 from phasefront.layouts.confusion import CONFUSION
 from phasefront.layouts.phases import UNANSWERED
 from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
@@ -85,7 +85,7 @@ def simulate_confusion(
     decided = np.zeros((count, number, number))
     undecided, simulated = np.zeros((count, number)), np.zeros((count, number))
     scan = ScannedCrystals.of(spots, phases, label, templates, candidates.crystals)
-    lattices = segmentation.lattices_of(candidates)
+    lattices = lattices_of(candidates)
     chosen = spread(label[scan.position], positions)
     for phase in range(number if len(scan.fates.ratio) else 0):
         rng = np.random.default_rng([seed, phase])

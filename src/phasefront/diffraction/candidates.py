@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from phasefront.diffraction.crystals import Crystal, read_crystals
+from phasefront.diffraction.parent_lattice import variants
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,15 @@ class CandidatePhases:
     @property
     def names(self) -> list[str]:
         return [crystal.name for crystal in self.crystals]
+
+    @cached_property
+    def variants(self) -> list[np.ndarray]:
+        """Of each phase the turns (n, 4) in its frame that lead to its variants on the lattice that
+        phases share, none first; none alone for a phase with a lattice of its own."""
+        return [
+            np.eye(1, 4) if axes is None else variants(crystal, axes)
+            for crystal, axes in zip(self.crystals, self.parent_axes, strict=True)
+        ]
 
     @property
     def formula_volumes(self) -> list[float]:

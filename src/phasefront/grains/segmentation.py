@@ -8,7 +8,6 @@ position to the next. Neighbours that differ by half a turn are one crystal here
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -18,11 +17,16 @@ from scipy.sparse.csgraph import connected_components
 from phasefront.core import netcdf
 from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
-from phasefront.diffraction.crystals import laue_rotations
-from phasefront.diffraction.parent_lattice import to_parent
-from phasefront.grains import half_turns
+from phasefront.grains import pooling
+from phasefront.grains.lattices import (
+    lattice_orientations,
+    lattices_of,
+    on_lattice,
+    oriented,
+    shown_phase,
+)
 from phasefront.layouts.grains import GRAINS
-from phasefront.layouts.phases import MIXED, UNANSWERED, VACUUM
+from phasefront.layouts.phases import MIXED, UNANSWERED
 
 
 def find_grains(
@@ -32,7 +36,6 @@ def find_grains(
     misorientation_deg: float,
     min_positions: int,
     scan_step_nm: float,
-    half_turn_gap: np.ndarray | None = None,
 ) -> xr.Dataset:
     """Join neighbouring positions of one lattice orientation into grains.
 
@@ -57,16 +60,16 @@ def find_grains(
         Patches of fewer positions are no grain.
     scan_step_nm
         Scan step, nm; NaN where unknown.
-    half_turn_gap
-        (y, x, phase), that of ORIENTATIONS; a map of another program has none.
 
     Returns
     -------
     GRAINS data set; grains are numbered by their first position, row by row. A grain's mean
     rotation is the largest eigenvector of the summed outer products of its quaternions (Markley
     et al., J. Guid. Control Dyn. 30, 1193, 2007), each taken as the symmetric equivalent nearest
-    to the others; of a crystal and its half turn, it is the one that the positions' gaps together
-    speak for (`half_turns`), and where there are none the one found at more positions.
+    to the others; of a crystal and its half turn, it is the one that the positions' log-odds
+    together speak for, and where there are none the one found at more positions. Of the
+    orientations that a position's pattern hardly tells apart, it has the one that it or its grain
+    is surest of (see `pooling`); of a map of another program none is known but the one given.
 
     Raises
     ------
@@ -77,11 +80,9 @@ def find_grains(
     lattices = lattices_of(candidates)
     decision = phases["decision"].values
     rotation, family = lattice_orientations(phases, lattices)
-    gap = np.ones(decision.size)
-    if half_turn_gap is not None:
-        gap = half_turn_gap.reshape(decision.size, -1)[
-            np.arange(decision.size), shown_phase(phases)
-        ]
+    shown = shown_phase(phases)
+    known = pooling.Known.of(phases, oriented(phases, shown))
+    gap = known.half_turn_gap(shown, lattices, misorientation_deg)
     edges = _neighbours(family)
     symmetries = {lattice.family: lattice.symmetry for lattice in lattices}
     angle = _misorientations(rotation, family, edges, symmetries)
@@ -90,10 +91,15 @@ def find_grains(
 
     size = np.bincount(label[label >= 0])
     grain_family = family[_first_positions(label)]
-    mean, spread, gap = _mean_orientations(rotation, label.ravel(), grain_family, symmetries, gap)
+    mean, gap = _mean_orientations(rotation, label.ravel(), grain_family, symmetries, gap)
     turned = _twice_the_same(mean, grain_family, symmetries, misorientation_deg)
-    gap[turned | (half_turn_gap is None)] = np.nan
-    chance = np.where(turned, 0.0, half_turns.probability(gap))
+    gap[turned] = np.nan
+    chance = np.where(turned, 0.0, pooling.half_turn_probability(gap, known.by_other))
+    settled = pooling.settle(known, shown, label.ravel(), mean, chance, candidates, lattices)
+    mean, spread = _settled_means(
+        on_lattice(settled.orientation, shown, lattices), label.ravel(), mean, grain_family,
+        symmetries,
+    )  # fmt: skip
     names = phases["phase"].values
     outline_offset, outline_y, outline_x = _outlines(label, len(size))
     pair, pair_length = _touching(label, edges)
@@ -110,6 +116,10 @@ def find_grains(
             "spread": spread,
             "half_turn_gap": gap,
             "half_turn_probability": chance,
+            "orientation": settled.orientation.reshape(*decision.shape, 4),
+            "orientation_probability": settled.probability.reshape(decision.shape),
+            "axes_probability": settled.axes_probability.reshape(decision.shape),
+            "variant_probability": settled.variant_probability,
             "centroid_y": _centroid(label, 0, size),
             "centroid_x": _centroid(label, 1, size),
             "outline_offset": outline_offset,
@@ -122,7 +132,7 @@ def find_grains(
             "pair_misorientation_turned": _between_grains(
                 rotations.multiply(mean, rotations.HALF_TURN), mean, grain_family, pair, symmetries
             ),
-            "pair_turned_probability": half_turns.either(*chance[pair]),
+            "pair_turned_probability": pooling.either(*chance[pair]),
         },
         {
             "scan": phases.attrs["scan"],
@@ -130,54 +140,6 @@ def find_grains(
             "misorientation_deg": float(misorientation_deg),
         },
     )
-
-
-@dataclass(frozen=True)
-class Lattice:
-    """The lattice a phase is compared as; phases of one family are compared with each other."""
-
-    family: int
-    to_lattice: np.ndarray  # quaternion from the phase's Cartesian frame to the lattice's
-    symmetry: np.ndarray  # (n, 4)
-
-
-def lattices_of(candidates: CandidatePhases) -> list[Lattice]:
-    """The lattice of each phase; raises InputError, see `find_grains`."""
-    crystals, parents = candidates.crystals, candidates.parent_axes
-    if any(parent is not None for parent in parents):
-        shared_symmetry = laue_rotations(candidates.parent_point_group)
-    lattices = []
-    for number, (crystal, parent) in enumerate(zip(crystals, parents, strict=True)):
-        if parent is None:
-            lattices.append(Lattice(number, np.array([1.0, 0, 0, 0]), crystal.symmetry))
-        else:
-            lattices.append(Lattice(len(crystals), to_parent(crystal, parent), shared_symmetry))
-    return lattices
-
-
-def lattice_orientations(
-    phases: xr.Dataset, lattices: Sequence[Lattice]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Orientation (position, 4) of the lattice of each position, and its family, -1 none."""
-    decision = phases["decision"].values.ravel()
-    rotation = phases["rotation"].values.astype("f8").reshape(len(decision), -1, 4)
-    phase = shown_phase(phases)
-    chosen = rotation[np.arange(len(phase)), phase]
-    chosen /= np.linalg.norm(chosen, axis=1, keepdims=True)
-    to_lattice = np.array([lattice.to_lattice for lattice in lattices])
-    family = np.array([lattice.family for lattice in lattices])[phase]
-    nowhere = (decision == VACUUM) | ~np.isfinite(chosen).all(axis=1)
-    chosen = rotations.multiply(to_lattice[phase], chosen)
-    return chosen, np.where(nowhere, -1, family).reshape(phases["decision"].shape)
-
-
-def shown_phase(phases: xr.Dataset) -> np.ndarray:
-    """The phase (position,) under which a position is oriented: decided, or the likeliest."""
-    decision = phases["decision"].values.ravel()
-    posterior = phases["posterior"].values.reshape(len(decision), -1)
-    usable = np.isfinite(phases["rotation"].values.reshape(*posterior.shape, 4)).all(axis=-1)
-    likeliest = np.where(usable, np.nan_to_num(posterior), -1.0).argmax(axis=1)
-    return np.where(decision >= 0, decision, likeliest)
 
 
 def _neighbours(family: np.ndarray) -> np.ndarray:
@@ -247,8 +209,8 @@ def _mean_orientations(
     grain_family: np.ndarray,
     symmetries: dict,
     gap: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean orientation (grain, 4), rms misorientation to it (grain,), degrees, and its mean gap."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean orientation (grain, 4), of positions as found, and its mean gap (grain,)."""
     count = len(grain_family)
     inside = np.flatnonzero(label >= 0)
     grain = label[inside]
@@ -258,14 +220,41 @@ def _mean_orientations(
     for _ in range(2):
         nearest, _, _ = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
         mean = _eigenvector_mean(nearest, grain, count)
-    _, angle, is_turned = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
-    size = np.bincount(grain, minlength=count)
-    speaking_for = np.nan_to_num(gap[inside]) * np.where(is_turned, -1.0, 1.0)
-    mean_gap = np.bincount(grain, speaking_for, minlength=count) / size
-    mostly_turned = mean_gap < 0
+    _, _, is_turned = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
+    sign, telling = np.where(is_turned, -1.0, 1.0), np.isfinite(gap[inside])
+    of_telling = grain[telling]
+    number = np.bincount(of_telling, minlength=count)
+    speaking_for = np.bincount(of_telling, (gap[inside] * sign)[telling], minlength=count)
+    mean_gap = np.divide(speaking_for, number, out=np.full(count, np.nan), where=number > 0)
+    votes = np.bincount(grain, sign, minlength=count)
+    mostly_turned = np.where(number > 0, mean_gap, votes) < 0
     mean[mostly_turned] = rotations.multiply(mean[mostly_turned], rotations.HALF_TURN)
+    return mean, np.abs(mean_gap)
+
+
+def _settled_means(
+    rotation: np.ndarray,
+    label: np.ndarray,
+    mean: np.ndarray,
+    grain_family: np.ndarray,
+    symmetries: dict,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean (grain, 4) of the orientations that positions have now, rotations of their lattices
+    (positions, 4), and rms misorientation to it (grain,), degrees.
+
+    What is still half a turn off does not count: about the zone axis it is not half a turn about
+    the beam, but off by twice the tilt.
+    """
+    inside = np.flatnonzero(label >= 0)
+    grain, count = label[inside], len(mean)
+    nearest, _, is_turned = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
+    kept = ~is_turned
+    counted = np.bincount(grain[kept], minlength=count) > 0
+    mean = np.where(counted[:, None], _eigenvector_mean(nearest[kept], grain[kept], count), mean)
+    _, angle, _ = _reduced(rotation[inside], mean, grain, grain_family, symmetries)
+    size = np.bincount(grain, minlength=count)
     spread = np.sqrt(np.bincount(grain, angle**2, minlength=count) / size)
-    return mean * np.where(mean[:, :1] < 0, -1, 1), spread, np.abs(mean_gap)
+    return mean * np.where(mean[:, :1] < 0, -1, 1), spread
 
 
 def _twice_the_same(

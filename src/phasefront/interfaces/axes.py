@@ -8,7 +8,8 @@ import xarray as xr
 from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.experiment.settings.instruments import Camera
-from phasefront.grains.segmentation import Lattice, lattices_of, nearest_either_way
+from phasefront.grains.lattices import Lattice, lattices_of
+from phasefront.grains.segmentation import nearest_either_way
 from phasefront.maps import frames
 
 _SQUARE = 4  # positions a side; chosen

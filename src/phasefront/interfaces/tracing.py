@@ -20,7 +20,7 @@ from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.experiment.settings.instruments import StatedCamera
-from phasefront.grains.segmentation import Lattice, lattices_of
+from phasefront.grains.lattices import Lattice, lattices_of
 from phasefront.interfaces import axes, segments, shapes
 from phasefront.interfaces.columns import (
     DECISION,

@@ -22,14 +22,38 @@ GRAINS = Layout(
             ("grain",),
             "f4",
             "1",
-            "log-likelihood of a position's spots by which they speak for the orientation against "
-            "its half turn about the beam, mean; NaN unknown, or one by symmetry",
+            "log-odds by which a position speaks for the orientation against its half turn about "
+            "the zone axis, mean; NaN unknown, or one by symmetry",
         ),
         "half_turn_probability": Variable(
             ("grain",),
             "f4",
             "1",
-            "probability that the true orientation is half a turn about the beam off; NaN unknown",
+            "probability that the true orientation is half a turn off; NaN unknown",
+        ),
+        "variant_probability": Variable(
+            ("grain", "phase"),
+            "f4",
+            "1",
+            "probability of the variant in which the grain's positions of the phase lie on the "
+            "shared lattice; 1 where there is no other, NaN unknown or without positions",
+        ),
+        "orientation": Variable(
+            ("y", "x", "quaternion"),
+            "f4",
+            "1",
+            "orientation under the decided or likeliest phase, as the position or its grain "
+            "settles half turn and variant, frame of patterns to crystal",
+        ),
+        "orientation_probability": Variable(
+            Y_X, "f4", "1", "probability that neither half turn nor variant is wrong; NaN unknown"
+        ),
+        "axes_probability": Variable(
+            Y_X,
+            "f4",
+            "1",
+            "probability that the variant is right, which directions in the crystal depend on, "
+            "whatever the half turn; NaN unknown",
         ),
         "centroid_y": Variable(("grain",), "f4", "1", "row of the centroid in positions"),
         "centroid_x": Variable(("grain",), "f4", "1", "column of the centroid in positions"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from phasefront.core.netcdf import Layout, Variable
-from phasefront.layouts.dimensions import PER_PHASE, PHASE_NAME
+from phasefront.layouts.dimensions import PHASE_NAME
 
 ORIENTATIONS = Layout(
     "Best orientations of every phase at every position",
@@ -20,13 +20,6 @@ ORIENTATIONS = Layout(
             "f4",
             "1",
             "natural logarithm of the likelihood of the spots, priors of scale and centre included",
-        ),
-        "half_turn_gap": Variable(
-            PER_PHASE,
-            "f4",
-            "1",
-            "log-likelihood between the best orientation and its half turn about the beam; NaN "
-            "where symmetry makes these one or another phase is far likelier",
         ),
         "score": Variable(
             ("y", "x", "phase", "rank"),

@@ -89,6 +89,20 @@ PHASES = Layout(
             Y_X, "f4", "1", "ions per formula unit, from the cell between those of the phases"
         ),
         "ion_content_stderr": Variable(Y_X, "f4", "1", "its standard error"),
+        "alternative_rotation": Variable(
+            ("y", "x", "alternative", "quaternion"),
+            "f4",
+            "1",
+            "other orientations of the likeliest phase that a pattern hardly tells from the one "
+            "given, likeliest first: variants of the shared lattice, half turns about the zone "
+            "axis, and both; NaN where there is none, or symmetry makes them one",
+        ),
+        "alternative_log_odds": Variable(
+            ("y", "x", "alternative"),
+            "f4",
+            "1",
+            "natural logarithm of the odds of each against the orientation given",
+        ),
         "second_phase": Variable(Y_X, "i1", "1", "likeliest phase of a second lattice, -1 none"),
         "second_rotation": Variable(
             ("y", "x", "quaternion"), "f4", "1", "its orientation, frame to crystal"

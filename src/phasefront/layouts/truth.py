@@ -152,6 +152,9 @@ TRUTH_TABLE = Table(
         "orientation_half_turned": Column(
             "f8", "1", "share of orientations nearer to the truth by half a turn"
         ),
+        "orientation_sure": Column(
+            "f8", "1", "share of orientations that are sure in half turn and variant"
+        ),
         "fraction_intervals_covering": Column(
             "f8", "1", "share of 95 % intervals of area fractions that hold the truth"
         ),
@@ -176,6 +179,9 @@ TRUTH_TABLE = Table(
             "f8", "degree", "median misorientation to the truth"
         ),
         "orientation_error_deg_p90": Column("f8", "degree", "its 90th percentile"),
+        "orientation_error_deg_p90_sure": Column(
+            "f8", "degree", "the same where half turn and variant are sure"
+        ),
         "fraction_error_max": Column("f8", "1", "largest error of an area fraction, 0 to 1"),
         "fraction_error_max_found": Column("f8", "1", "the same before the correction"),
         "fraction_error_max_thickness": Column("f8", "1", "the same of volume fractions"),

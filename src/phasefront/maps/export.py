@@ -51,17 +51,17 @@ _CTF_NO_SOLUTION = 3  # the code of Channel 5 for what was not indexed
 
 
 def crystal_map(
-    phases: xr.Dataset, orientations: xr.Dataset, crystals: Sequence[Crystal], *, step_nm: float,
-    camera: StatedCamera | None,
+    phases: xr.Dataset, orientations: xr.Dataset, grains: xr.Dataset,
+    crystals: Sequence[Crystal], *, step_nm: float, camera: StatedCamera | None,
 ) -> CrystalMap:  # fmt: skip
-    """The decided phase and its orientation at every position, rows first.
+    """The decided phase and its orientation, as grains settle it, at every position, rows first.
 
     Orientations are in the frame of the scan, or of the patterns where `camera` is None. Mixed
     positions have their likeliest phase. Properties, all 0 where not indexed: of the phase's
-    best orientation `score`, `spots` and `half_turn_gap` (correlation, number of spots indexed, and
-    what half a turn about the beam costs in log-likelihood), `posterior` of the phase, its `share`
-    of the crystal there (1 where decided), and `reliability`. Coordinates are in nm, or count
-    positions ("px") where `step_nm` is NaN.
+    best orientation `score` and `spots` (correlation and number of spots indexed), the
+    `orientation_probability` that it is neither half turned nor of another variant, `posterior` of
+    the phase, its `share` of the crystal there (1 where decided), and `reliability`. Coordinates
+    are in nm, or count positions ("px") where `step_nm` is NaN.
 
     Raises
     ------
@@ -83,16 +83,16 @@ def crystal_map(
     indexed = chosen.values.ravel() >= 0
     number = np.where(indexed, chosen.values.ravel() + 1, -1)
     chosen = chosen.clip(min=0)
-    best = orientations[["score", "indexed", "half_turn_gap"]].isel(rank=0)
+    best = orientations[["score", "indexed"]].isel(rank=0)
     properties = {
         "score": best["score"].isel(phase=chosen),
         "spots": best["indexed"].isel(phase=chosen),
-        "half_turn_gap": best["half_turn_gap"].isel(phase=chosen),
+        "orientation_probability": grains["orientation_probability"],
         "posterior": phases["posterior"].isel(phase=chosen),
         "share": phases["share"].isel(phase=chosen),
         "reliability": phases["reliability"],
     }
-    rotation = phases["rotation"].isel(phase=chosen).values.reshape(-1, 4).astype("f8")
+    rotation = grains["orientation"].values.reshape(-1, 4).astype("f8")
     rotation = frames.on_scan(rotation, camera)
     known = np.isfinite(step_nm)
     y, x = np.indices(decision.shape).reshape(2, -1) * (float(step_nm) if known else 1.0)

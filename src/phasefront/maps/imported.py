@@ -65,7 +65,7 @@ def import_map(
     )
     sizes = {
         "y": shape[0], "x": shape[1], "phase": number, "quaternion": 4, "cell_parameter": 6,
-        "other_parameter": 6, "q_axis": 2, "other_q_axis": 2,
+        "other_parameter": 6, "q_axis": 2, "other_q_axis": 2, "alternative": 1,
     }  # fmt: skip
     return netcdf.build(
         PHASES,

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from phasefront.core import netcdf
-from phasefront.diffraction import rotations
+from phasefront.diffraction import zone
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import refine
 from phasefront.diffraction.matching import Matches, match
@@ -77,9 +77,8 @@ def stream_orientations(
     device
         See `matching.match`.
 
-    Half a turn about the beam leaves the zero-order Laue zone as it is (Friedel's law). So the best
-    orientation of a phase is refined half a turn on, too, unless another phase is far likelier;
-    `half_turn_gap` tells what that costs.
+    Half a turn about the zone axis leaves a pattern of one zone as it is (see `zone`). So the best
+    orientation of a phase is refined half a turn on, too, unless another phase is far likelier.
 
     Yields the variables of ORIENTATIONS but for `phase`, some rows at a time. The bytes depend
     neither on how many, nor on the number of threads.
@@ -93,9 +92,7 @@ def stream_orientations(
         last = min(first + rows, ny)
         arrays = Spots.of(spots, slice(first * nx, last * nx))
         matches = match(arrays, library, n_best=n_best + _SPARE, min_spots=min_spots, device=device)
-        found = _refine_and_rank(
-            arrays, matches, library, crystals, table, optics, n_best, distinct_deg
-        )
+        found = _refine_and_rank(arrays, matches, library, table, optics, n_best, distinct_deg)
         yield {
             name: values.reshape(last - first, nx, *values.shape[1:])
             for name, values in found.items()
@@ -103,8 +100,8 @@ def stream_orientations(
 
 
 def _refine_and_rank(
-    arrays: Spots, matches: Matches, library: Library, crystals: Sequence[Crystal],
-    table: ReflectionTable, optics: Optics, n_best: int, distinct_deg: float,
+    arrays: Spots, matches: Matches, library: Library, table: ReflectionTable, optics: Optics,
+    n_best: int, distinct_deg: float,
 ) -> dict[str, np.ndarray]:  # fmt: skip
     """Variables of ORIENTATIONS, positions first."""
     shape = (*matches.score.shape[:2], n_best)
@@ -124,15 +121,11 @@ def _refine_and_rank(
     best = best[refined.log_likelihood[best] >= likeliest[position[best]] - HOPELESS]
     turned = refine(
         arrays, position[best], phase[best],
-        rotations.multiply(refined.rotation[best], rotations.HALF_TURN), table, optics,
-        coarse=False,
+        zone.half_turned(
+            arrays, position[best], phase[best], refined.taken(best), table, optics
+        ),
+        table, optics, coarse=False,
     )  # fmt: skip
-    gap = np.full(shape[:2], np.nan)
-    gap[position[best], phase[best]] = np.where(
-        _are_distinct(phase[best], refined.rotation[best], turned.rotation, crystals, distinct_deg),
-        np.abs(refined.log_likelihood[best] - turned.log_likelihood),
-        np.nan,
-    )
     position = np.concatenate([position, position[best]])
     phase = np.concatenate([phase, phase[best]])
     values = {
@@ -145,7 +138,7 @@ def _refine_and_rank(
     kept = rank >= 0
     for name, array in found.items():
         array[position[kept], phase[kept], rank[kept]] = values[name][kept]
-    return {**found, "half_turn_gap": gap}
+    return found
 
 
 def _worth_refining(score: np.ndarray) -> np.ndarray:
@@ -160,18 +153,6 @@ def _best_of_each(group: np.ndarray, likelihood: np.ndarray) -> np.ndarray:
     """Index of the likeliest candidate of each group of equal numbers."""
     order = np.lexsort((-likelihood, group))
     return order[np.flatnonzero(np.diff(group[order], prepend=-1))]
-
-
-def _are_distinct(
-    phase: np.ndarray, first: np.ndarray, second: np.ndarray, crystals: Sequence[Crystal],
-    distinct_deg: float,
-) -> np.ndarray:  # fmt: skip
-    """Whether orientations (n, 4) of each phase differ by more than `distinct_deg`."""
-    angle = np.empty(len(phase))
-    for index, crystal in enumerate(crystals):
-        own = phase == index
-        angle[own] = rotations.misorientation(first[own], second[own], crystal.symmetry)
-    return angle > distinct_deg
 
 
 def _rank(

@@ -25,6 +25,7 @@ from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import COARSE_DEG, Library
 from phasefront.layouts.phases import PHASES
 from phasefront.phases import kinship, overlaps
+from phasefront.phases.alternatives import Alternatives
 from phasefront.phases.distortion import fit_distortion
 from phasefront.phases.evidence import Evidence, Starts, posterior_of, weigh, weigh_more
 from phasefront.phases.lattices import Lattices, RefinedCells
@@ -108,8 +109,20 @@ def decide_phases(
     lent = kinship.missing_starts(evidence, candidates)
     evidence, starts = weigh_more(evidence, every, starts, lent, table, optics)
     # 3, 4. Where phases promise different intensities and no spot was found, the raw pattern.
-    patterns = RawPatterns.measure(raw, every, evidence, table, optics, distortion)
-    posterior = posterior_of(evidence.log_evidence, patterns.forced_evidence, prior)
+    # The same tells between orientations that a pattern hardly tells apart.
+    alternatives = Alternatives.of(evidence.likeliest, evidence, every, candidates, table, optics)
+    patterns = RawPatterns.measure(
+        raw, every, (evidence, alternatives.open()), table, optics, distortion
+    )
+    forced, forced_of_alternatives = patterns.forced_evidence
+    alternatives = alternatives.weighed(forced_of_alternatives)
+    evidence = alternatives.chosen(evidence)
+    posterior = posterior_of(evidence.log_evidence, forced, prior)
+    alternatives = alternatives.of_others(
+        posterior.argmax(axis=1), False, evidence, every, candidates, table, optics
+    )
+    evidence = alternatives.chosen(evidence)
+    starts = starts.refined(evidence.refined)
     # 5, 6. The likeliest phase's lattice; what it leaves over is indexed by itself. Without those
     # spots the first lattice is weighed, and its cell refined, again.
     first = Lattices.of(every, evidence, posterior, crystals, table, optics)
@@ -120,8 +133,12 @@ def decide_phases(
         pairs, every, first, starts, evidence, candidates, table, optics
     )
     alone, two = every.without(second.claimed), second.phase >= 0
-    forced = np.where(second.turned[:, None], 0.0, patterns.forced_evidence)
-    posterior = posterior_of(evidence.log_evidence, forced, prior)
+    alone_forced = np.where(second.turned[:, None], 0.0, forced)
+    posterior = posterior_of(evidence.log_evidence, alone_forced, prior)
+    alternatives = alternatives.of_others(
+        posterior.argmax(axis=1), two, evidence, alone, candidates, table, optics
+    )
+    evidence = alternatives.chosen(evidence)
     anew = Lattices.of(
         alone, evidence, posterior, crystals, table, optics, two, second.shared[~second.claimed]
     )
@@ -137,7 +154,7 @@ def decide_phases(
     )  # fmt: skip
     return _on_map(
         spots, orientations, candidates, limits, distortion, optics, evidence,
-        patterns, posterior, cell, second, verdict,
+        forced, posterior, cell, second, verdict, alternatives,
     )  # fmt: skip
 
 
@@ -152,18 +169,22 @@ def _cell_errors(candidate: xr.Dataset | None, tolerance: float) -> np.ndarray:
 
 def _on_map(
     spots: xr.Dataset, orientations: xr.Dataset, candidates: CandidatePhases, limits: Limits,
-    distortion: np.ndarray, optics: Optics, evidence: Evidence, patterns: RawPatterns,
+    distortion: np.ndarray, optics: Optics, evidence: Evidence, forced: np.ndarray,
     posterior: np.ndarray, cell: RefinedCells, second: overlaps.Second, verdict: Verdict,
+    alternatives: Alternatives,
 ) -> xr.Dataset:  # fmt: skip
     """PHASES; what rests on spots alone is NaN where there are too few."""
     shape = spots["count"].shape
     everywhere = {
         "rotation": evidence.rotation, "scale_factor": evidence.scale_factor,
         "centre": evidence.centre, "log_evidence": evidence.log_evidence,
-        "forced_evidence": patterns.forced_evidence, "posterior": posterior,
+        "forced_evidence": forced, "posterior": posterior,
         "decision": verdict.decision, "share": verdict.share,
         "second_phase": second.phase, "second_rotation": second.rotation,
         "second_share": verdict.second_share, "second_probability": second.probability,
+        **alternatives.variables(
+            np.where(verdict.decision >= 0, verdict.decision, posterior.argmax(axis=1))
+        ),
     }  # fmt: skip
     few = spots["count"].values.ravel() < limits.min_spots
     for name, values in {"explained": verdict.explained, **cell.variables()}.items():

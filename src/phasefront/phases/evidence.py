@@ -56,6 +56,10 @@ class Starts:
             rotation=np.concatenate([self.rotation, rotation]),
         )  # fmt: skip
 
+    def refined(self, refined: Refined) -> Starts:
+        """These, as they came out."""
+        return replace(self, rotation=refined.rotation)
+
     def taken(self, chosen: np.ndarray) -> Starts:
         return replace(
             self, position=self.position[chosen], phase=self.phase[chosen],
@@ -71,8 +75,14 @@ class Evidence:
     scale_factor: np.ndarray  # (positions, phases)
     centre: np.ndarray  # (positions, phases, 2), 1/angstrom
     log_evidence: np.ndarray  # (positions, phases)
+    phase: np.ndarray  # of every candidate
     refined: Refined  # of every candidate
     best: np.ndarray  # (positions, phases), the candidate; -1 where there is none
+
+    @property
+    def likeliest(self) -> np.ndarray:
+        """Phase (positions,) by the spots, of those that have an orientation where any has."""
+        return np.where(self.best >= 0, self.log_evidence, -np.inf).argmax(axis=1)
 
     @classmethod
     def of(cls, spots: Spots, starts: Starts, refined: Refined, optics: Optics) -> Evidence:
@@ -96,6 +106,7 @@ class Evidence:
             scale_factor=of_best(refined.scale_factor, np.nan),
             centre=of_best(refined.centre, np.nan),
             log_evidence=np.where(found, of_best(refined.log_likelihood, 0.0), strays),
+            phase=starts.phase,
             refined=refined,
             best=best,
         )
@@ -135,10 +146,13 @@ def weigh_again(
     renewed = {
         name: np.where(again.reshape(-1, *[1] * (old.ndim - 1)), new, old)
         for (name, old), new in zip(vars(evidence).items(), vars(anew).values(), strict=True)
-        if name not in ("refined", "best")
+        if name not in ("phase", "refined", "best")
     }
     best = np.where(again[:, None], np.where(anew.best < 0, -1, anew.best + before), evidence.best)
-    return Evidence(**renewed, refined=evidence.refined.joined(anew.refined), best=best)
+    return Evidence(
+        **renewed, phase=np.concatenate([evidence.phase, anew.phase]),
+        refined=evidence.refined.joined(anew.refined), best=best,
+    )  # fmt: skip
 
 
 def posterior_of(

@@ -49,6 +49,7 @@ class Places:
 
 def find_places(
     spots: Spots,
+    phase: np.ndarray,
     refined: Refined,
     best: np.ndarray,
     table: ReflectionTable,
@@ -70,24 +71,25 @@ def find_places(
     near the spots found add up to the spots' intensity.
     """
     parts = [
-        _find_in_block(own, spots, refined, best[own], table, optics, spot_radius)
+        _find_in_block(own, spots, phase, refined, best[own], table, optics, spot_radius)
         for own in np.split(np.arange(len(best)), range(BLOCK, len(best), BLOCK))
     ]
     return Places(*(np.concatenate(values) for values in zip(*parts, strict=True)))
 
 
 def _find_in_block(
-    own, spots, refined, best, table, optics, spot_radius
+    own, spots, phase, refined, best, table, optics, spot_radius
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
     """Fields of `Places` of some positions: what all phases promise there takes memory."""
     known = best >= 0
-    place, phase = np.nonzero(known)
-    promise = promised_reflections(phase, refined.taken(best[known]), table, optics)
+    place, answer = np.nonzero(known)
+    own_best = best[known]
+    promise = promised_reflections(phase[own_best], refined.taken(own_best), table, optics)
     edge = np.searchsorted(place[promise.crystal], np.arange(len(own) + 1))
     room = np.zeros((len(own), _MOST, 2 + best.shape[1]))
     count = np.zeros(len(own), dtype=np.int64)
     arguments = (
-        own, *spots, known, edge, phase[promise.crystal], promise.q, promise.share, spot_radius,
+        own, *spots, known, edge, answer[promise.crystal], promise.q, promise.share, spot_radius,
         room, count,
     )  # fmt: skip
     share_out(_find_all, len(own), *arguments)

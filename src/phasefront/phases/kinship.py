@@ -11,7 +11,7 @@ import numpy as np
 
 from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
-from phasefront.diffraction.parent_lattice import to_parent, variants
+from phasefront.diffraction.parent_lattice import to_parent
 from phasefront.phases.evidence import Evidence
 
 ALIKE_DEG = 3.0  # between orientations that lead to one maximum of the likelihood. Chosen
@@ -22,9 +22,8 @@ def missing_starts(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Position (n,), phase (n,) and rotation (n, 4) of the likeliest phase's orientations under
     those other phases whose own best is another."""
-    likeliest = np.where(evidence.best >= 0, evidence.log_evidence, -np.inf).argmax(axis=1)
     at = np.flatnonzero((evidence.best >= 0).any(axis=1))
-    likeliest = likeliest[at]
+    likeliest = evidence.likeliest[at]
     entry, phase, rotation = lent(likeliest, evidence.rotation[at, likeliest], candidates)
     angle = angles(rotation, evidence.rotation[at[entry], phase], phase, candidates)
     nearest = np.full((len(at), len(candidates.crystals)), np.inf)
@@ -40,10 +39,6 @@ def lent(
     """Orientations that lattices of a phase (n,) and rotation (n, 4) give to the others of their
     parent lattice, in all variants: which lattice's (m,), the other phase (m,), and (m, 4)."""
     shared = [number for number, axes in enumerate(candidates.parent_axes) if axes is not None]
-    turns = {
-        number: variants(candidates.crystals[number], candidates.parent_axes[number])
-        for number in shared
-    }
     parts = [(np.zeros(0, dtype=int), np.zeros(0, dtype=int), np.zeros((0, 4)))]
     for lender in shared:
         at = np.flatnonzero(phase == lender)
@@ -54,7 +49,7 @@ def lent(
             there = to_parent(candidates.crystals[lender], candidates.parent_axes[lender])
             turn = rotations.multiply(to_parent(crystal, parent) * [1, -1, -1, -1], there)
             given = rotations.multiply(
-                turns[other][:, None], rotations.multiply(turn, rotation[at])
+                candidates.variants[other][:, None], rotations.multiply(turn, rotation[at])
             )
             parts += [(at, np.full(len(at), other), one) for one in given]
     entry, other, rotation = (np.concatenate(values) for values in zip(*parts, strict=True))

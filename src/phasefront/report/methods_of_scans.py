@@ -27,6 +27,8 @@ from phasefront.report.wording import (
     with_error,
 )
 
+_SURE = 0.95  # a probability; that which a decision needs where the config does not say another
+
 
 def tell_simulated_scans(jobs: Jobs) -> str:
     thin, thick = jobs.values("virtual.thickness_nm")[0]
@@ -243,10 +245,26 @@ def tell_grains(jobs: Jobs) -> str:
     return (
         f"**Grains.** Neighbouring positions whose lattices are misoriented by at most"
         f" {jobs('settings.misorientation_deg')}°, symmetry and half a turn about the beam allowed"
-        f" for, form a grain, of at least {jobs('settings.min_positions')} positions. Of an"
-        " orientation and its half turn about the beam a grain has the one that its positions speak"
-        " for; how probable the other is, the file of grains says."
+        f" for, form a grain, of at least {jobs('settings.min_positions')} positions. Half a turn"
+        " about the zone axis, and variants of the lattice that phases share, are told by the"
+        " position or by its grain, each with its probability."
+        f"{_told_orientations(jobs.made(GRAINS))} Colours of directions and exported orientations"
+        " depend on the variant; exported orientations and misorientations on the half turn; traces"
+        " of planes, fronts' planes and grains' misorientations on no variant."
     )
+
+
+def _told_orientations(made: Mapping[str, xr.Dataset]) -> str:
+    probability = [
+        found["orientation_probability"].values[found["label"].values >= 0]
+        for found in made.values()
+    ]
+    known = np.concatenate([np.zeros(0), *probability])
+    known = known[np.isfinite(known)]
+    if not known.size:
+        return ""
+    share = 100 * np.mean(known > _SURE)
+    return f" Both are sure (above {_SURE}) at {share:.0f} % of the positions of grains."
 
 
 def tell_directions(jobs: Jobs) -> str:

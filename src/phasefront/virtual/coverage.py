@@ -253,9 +253,8 @@ def _analyse(planned: dict) -> _Analysed:
     oriented = find_orientations(spots, templates, candidates.crystals, **indexing)
     phases = decisions.decide_phases(spots, oriented, templates, candidates, **deciding)
     found = segmentation.find_grains(
-        phases, candidates, scan_step_nm=_STEP_NM,
-        half_turn_gap=oriented["half_turn_gap"].values, **study.grains.model_dump(),
-    )  # fmt: skip
+        phases, candidates, scan_step_nm=_STEP_NM, **study.grains.model_dump()
+    )
     confused = simulation.simulate_confusion(
         spots, phases, found, templates, candidates,
         positions=study.coverage.simulated, orientation_settings=indexing,

@@ -16,18 +16,16 @@ SAME_LATTICE_DEG = 3.0
 
 
 def orientation_errors(
-    truth: xr.Dataset, phases: xr.Dataset, crystals: Sequence[Crystal]
+    truth: xr.Dataset, phases: xr.Dataset, grains: xr.Dataset, crystals: Sequence[Crystal]
 ) -> np.ndarray:
-    """Misorientation to the truth under the decided phase, degrees, as found and half a turn on,
-    (2, y, x); NaN elsewhere."""
+    """Misorientation to the truth under the decided phase, degrees, as grains settle it and half a
+    turn on, (2, y, x); NaN elsewhere."""
     decision = phases["decision"].values
     angle = np.full((2, *decision.shape), np.nan)
     for number, crystal in enumerate(crystals):
         own = decision == number
-        found, true = (
-            rotations.unit(data["rotation"].values[own, number].astype("f8"))
-            for data in (phases, truth)
-        )
+        found = rotations.unit(grains["orientation"].values[own].astype("f8"))
+        true = rotations.unit(truth["rotation"].values[own, number].astype("f8"))
         either = np.stack([found, rotations.multiply(found, rotations.HALF_TURN)])
         angle[:, own] = rotations.misorientation(true, either, crystal.symmetry)
     return angle

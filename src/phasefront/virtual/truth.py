@@ -41,13 +41,14 @@ TRACE = 0.05  # share of a second phase from which a column holds two
 def check_scan(
     truth: xr.Dataset,
     phases: xr.Dataset,
+    grains: xr.Dataset,
     fractions: xr.Dataset,
     crystals: Sequence[Crystal],
     *,
     parents: Sequence[Sequence[Sequence[float]] | None] | None = None,
     parent_point_group: str | None = None,
 ) -> dict:
-    """Compare a scan's PHASES and FRACTIONS with its TRUTH.
+    """Compare a scan's PHASES, GRAINS and FRACTIONS with its TRUTH.
 
     `crystals` are the phases in the order of `phases`; `parents` and `parent_point_group` say what
     lattice they share, as for `grains.find_grains`.
@@ -82,6 +83,8 @@ def check_scan(
       equal width weighted by their positions (Naeini, Cooper and Hauskrecht, AAAI 2015);
     - orientation_error_deg_median, orientation_error_deg_p90: misorientation of the decided phase
       to the truth described as that phase, under its Laue group's rotations, without overlaps;
+      orientation_error_deg_p90_sure: the same where half turn and variant are surer than a
+      decision has to be, and orientation_sure: the share of these positions;
     - orientation_half_turned: share of these positions that come at least 5 degrees nearer to the
       truth by half a turn about the beam, which zero-order Laue zones hardly tell;
     - fraction_error_max: largest error of an area fraction against the scanned area's own, where
@@ -119,7 +122,9 @@ def check_scan(
     mixed = decision == MIXED
     decided = decision >= 0
     right = decision == true_phase
-    angle, turned_angle = orientation_errors(truth, phases, crystals)[:, crystal & ~overlap]
+    angle, turned_angle = orientation_errors(truth, phases, grains, crystals)[:, crystal & ~overlap]
+    sure = grains["orientation_probability"].values[crystal & ~overlap]
+    sure = sure > float(phases.attrs["decide_above"])
     area = weight[crystal].mean(axis=0) if crystal.any() else np.full(len(names), np.nan)
     volume = _thickness_weighted(weight, truth["thickness"].values.astype("f8"))
     weighed = volume if fractions.attrs["molar_weight"] == "thickness" else area
@@ -147,6 +152,7 @@ def check_scan(
         "vacuum_missed": decision[~crystal] != VACUUM,
         "crystal_missed": decision[crystal] == VACUUM,
         "orientation_half_turned": (angle - turned_angle >= 5)[np.isfinite(angle)],
+        "orientation_sure": sure[np.isfinite(angle)],
         "fraction_intervals_covering": (low <= area) & (area <= high),
         "ion_content_covering": np.abs(ion_error) <= NORMAL_95 * ion_stderr,
         "second_lattice_right": second_right[overlap],
@@ -166,6 +172,7 @@ def check_scan(
         ),
         "orientation_error_deg_median": _quantile(angle, 0.5),
         "orientation_error_deg_p90": _quantile(angle, 0.9),
+        "orientation_error_deg_p90_sure": _quantile(angle[sure], 0.9),
         "fraction_error_max": _fraction_error(fractions, "value", "area", area),
         "fraction_error_max_found": _fraction_error(fractions, "found", "area", area),
         "fraction_error_max_thickness": _fraction_error(fractions, "value", "thickness", volume),

@@ -29,7 +29,7 @@ _NO_QUALITY = (*_ANGLES, "x", "y", "phase_id", "id", "is_in_data")
 _MEANINGS = {
     "score": "correlation of the pattern with its template",
     "spots": "number of spots indexed",
-    "half_turn_gap": "what half a turn about the beam costs in log-likelihood",
+    "orientation_probability": "that it is neither half turned nor of another variant",
     "posterior": "of the phase",
     "share": "of the phase in the crystal, 1 where it is alone",
     "reliability": "lead of the best orientation over the next one",

@@ -16,7 +16,7 @@ from phasefront.diffraction.reflections import LEAST_WEIGHT, WEAKEST
 from phasefront.diffraction.spot_lists import observed_window
 from phasefront.experiment.settings.instruments import StatedCamera
 from phasefront.experiment.settings.report import ExploredScan
-from phasefront.grains.segmentation import Lattice, lattices_of
+from phasefront.grains.lattices import Lattice, lattices_of
 from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.interfaces import INTERFACES

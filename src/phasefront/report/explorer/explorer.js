@@ -78,7 +78,7 @@ const OF_POSITION = [
   "log_evidence", "forced_evidence", "reliability", "explained", "cell", "cell_stderr",
   "cell_misfit", "phase_misfit", "axial_ratio", "axial_ratio_stderr", "ion_content",
   "ion_content_stderr", "second_phase", "second_rotation", "second_share", "score",
-  "half_turn_gap", "spot_offset", "spot_qx", "spot_qy", "spot_intensity", "centre_y", "centre_x",
+  "orientation_probability", "spot_offset", "spot_qx", "spot_qy", "spot_intensity", "centre_y", "centre_x",
   "lattice_rotation", "lattice_family", "pattern_position", "pattern_start", "pattern_step",
   ...run.laid.flatMap(map => ["", "_stderr", "_place"].map(part => `laid_${map.stack}${part}`)),
 ];
@@ -174,7 +174,8 @@ const LAYERS = {
   grains: { title: "grains", needs: ["label"], colour: k => rgba(grainColour(shown.label[k])) },
   reliability: values("reliability", "reliability", "1 − next/best score", { ...CRYSTAL, low: 0 }),
   score: ofPhase("score", "match of the template", "normalised correlation", { low: 0 }),
-  half_turn: ofPhase("half_turn_gap", "half turn about the beam", "log-likelihood that it costs", { low: 0, most: 10 }),
+  orientation_probability: values("orientation_probability", "half turn and variant", "probability of being right",
+    { ...CRYSTAL, low: 0, high: 1 }),
   explained: values("explained", "spots explained", "share", { ...CRYSTAL, low: 0, high: 1 }),
   cell_misfit: values("cell_misfit", "misfit of the cell", "standard errors", { ...CRYSTAL, low: 0 }),
   bright_field: values("bright_field", "virtual bright field", "counts", { palette: "greys" }),
@@ -363,7 +364,7 @@ function position(y, x) {
     decision: answerName(shown.decision[k]), code: shown.decision[k], likeliest: likely,
     posterior: named(row("posterior", k)), share: named(row("share", k)),
     log_evidence: named(row("log_evidence", k)), forced_evidence: named(row("forced_evidence", k)),
-    score: named(row("score", k)), half_turn_gap: named(row("half_turn_gap", k)),
+    score: named(row("score", k)), orientation_probability: one("orientation_probability", k),
     reliability: one("reliability", k), explained: one("explained", k),
     cell: row("cell", k), cell_stderr: row("cell_stderr", k),
     cell_misfit: one("cell_misfit", k), phase_misfit: one("phase_misfit", k),
@@ -675,7 +676,6 @@ function writePosition(here) {
   fill("cell", ...facts);
   byId("no-cell").textContent = cell ? `refined as ${run.phases[here.likeliest].label}` : "No cell was refined here.";
   const grain = here.grain >= 0 ? neighbours(here.grain) : [];
-  const turned = here.half_turn_gap ? here.half_turn_gap[run.phases[Math.max(0, here.likeliest)].name] : null;
   fill("facts",
     ...fact("ion content", known(here.ion_content) ? `${withError(here.ion_content, here.ion_content_stderr)} ${run.ion}` : "–"),
     ...fact("axial ratio c/a", withError(here.axial_ratio, here.axial_ratio_stderr)),
@@ -685,9 +685,10 @@ function writePosition(here) {
       ? `${run.phases[here.second_phase].label}, ${percent(here.second_share)} of the amplitude` : "none found"),
     ...fact("spots", here.spots ? `${here.spots.length}, of which ${percent(here.explained)} explained` : "none in this file"),
     ...fact("reliability", fixed(here.reliability, 3)),
-    ...fact("half turn", (known(turned) ? `costs ${fixed(turned, 1)} in log-likelihood here` : "not told by the pattern, or one by symmetry")
+    ...fact("orientation", (known(here.orientation_probability)
+      ? `right in half turn and variant with ${percent(here.orientation_probability)}` : "not known whether half a turn off")
       + (here.grain >= 0 && known(shown.grain_half_turn_probability[here.grain])
-        ? `; the grain is one off with ${percent(shown.grain_half_turn_probability[here.grain])}` : "")),
+        ? `; the grain is half a turn off with ${percent(shown.grain_half_turn_probability[here.grain])}` : "")),
     ...fact("grain", here.grain >= 0 ? `${here.grain}, ${grain.length ? "beside " + grain.map(n => `${n.grain} (${angleWords(n)})`).join(", ") : "no neighbours"}` : "none"));
   byId("facts").append(...fact("interface", frontWords(here.interface)), ...fact("shape of the grain", shapeWords(shapesOf(here.grain))));
   byId("facts").append(...here.laid.flatMap(map => fact(`${map.quantity} by ${map.stack}`, known(map.value)

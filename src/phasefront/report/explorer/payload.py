@@ -15,7 +15,8 @@ from phasefront.diffraction.optics import electron_wavelength
 from phasefront.diffraction.spot_lists import observed_window
 from phasefront.experiment.settings.instruments import Instrument, StatedCamera
 from phasefront.fractions.counting import relative_thickness
-from phasefront.grains import segmentation
+from phasefront.grains.lattices import Lattice, lattice_orientations
+from phasefront.grains.pooling import settled
 from phasefront.maps import frames
 from phasefront.phases.reasons import deciding_rules
 from phasefront.report.explorer.packing import COARSE, Packed, pack
@@ -57,7 +58,7 @@ class ShownScan:
 
 
 def arrays(
-    scan: ShownScan, crystals: Sequence[Crystal], lattices: Sequence[segmentation.Lattice]
+    scan: ShownScan, crystals: Sequence[Crystal], lattices: Sequence[Lattice]
 ) -> dict[str, Packed]:
     """Arrays of a scan by name; (y, x, ...) but for lists of spots and grains.
 
@@ -78,10 +79,14 @@ def arrays(
     if "cell" in found:
         variance = np.diagonal(phases["cell_covariance"].values, axis1=2, axis2=3)
         found["cell_stderr"] = pack(np.sqrt(np.maximum(variance, 0)), "f4", bits=COARSE)
-    found |= _orientation_colours(scan, crystals)
-    rotation, family = segmentation.lattice_orientations(phases, lattices)
+    as_settled = settled(phases, scan.grains)
+    found |= _orientation_colours(scan, as_settled, crystals)
+    rotation, family = lattice_orientations(as_settled, lattices)
     found["lattice_rotation"] = pack(rotation.reshape(*family.shape, 4), "f4")
     found["lattice_family"] = pack(family, "i1")
+    sure = scan.grains["orientation_probability"].values
+    if np.isfinite(sure).any():
+        found["orientation_probability"] = pack(sure, "f4", bits=COARSE)
     found |= {
         f"grain_{name}": pack(scan.grains[name].values, dtype) for name, dtype in _OF_GRAINS.items()
     }
@@ -105,7 +110,6 @@ def _measured(scan: ShownScan) -> dict[str, Packed]:
     if scan.orientations is not None:
         best = scan.orientations.isel(rank=0)
         found["score"] = pack(best["score"].values, "f4", bits=COARSE)
-        found["half_turn_gap"] = pack(scan.orientations["half_turn_gap"].values, "f4", bits=COARSE)
     if scan.spots is not None:
         found["spot_offset"] = pack(scan.spots["offset"].values, "i4")
         found |= {f"spot_{name}": pack(scan.spots[name].values, "f4") for name in ("qx", "qy")}
@@ -128,7 +132,9 @@ def _measured(scan: ShownScan) -> dict[str, Packed]:
     return found
 
 
-def _orientation_colours(scan: ShownScan, crystals: Sequence[Crystal]) -> dict[str, Packed]:
+def _orientation_colours(
+    scan: ShownScan, phases: xr.Dataset, crystals: Sequence[Crystal]
+) -> dict[str, Packed]:
     """Colours (y, x, 3) of the directions x, y and z of the scan, as the printed maps have them."""
     from orix.vector import Vector3d
 
@@ -137,7 +143,7 @@ def _orientation_colours(scan: ShownScan, crystals: Sequence[Crystal]) -> dict[s
     camera = scan.camera if scan.is_own else None
     return {
         f"ipf_{axis}": pack(
-            np.rint(255 * direction_colours(scan.phases, groups, direction, camera=camera)),
+            np.rint(255 * direction_colours(phases, groups, direction, camera=camera)),
             "u1",
         )
         for axis, direction in directions.items()
@@ -192,7 +198,7 @@ def facts_of_scan(scan: ShownScan) -> dict:
     return said
 
 
-def symmetries(lattices: Sequence[segmentation.Lattice]) -> dict[int, list]:
+def symmetries(lattices: Sequence[Lattice]) -> dict[int, list]:
     """Rotations (n, 4) of the lattices, by family, for misorientations."""
     return {lattice.family: np.round(lattice.symmetry, 9).tolist() for lattice in lattices}
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import xarray as xr
 
+from phasefront.grains.pooling import settled
 from phasefront.layouts.phases import MIXED, UNANSWERED, UNDECIDED, UNINDEXED, VACUUM
 from phasefront.maps import frames
 from phasefront.report.figures import style
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from phasefront.experiment.settings.instruments import StatedCamera
 
 _MIXED_HATCH = "//////"
-_SURE_GAP = 10.0  # log-likelihood; past it, how sure one orientation is says nothing more
+_DOUBTFUL_HATCH = "......"
 
 
 @style.styled
@@ -98,6 +99,7 @@ def draw_phase_map_overview(
 @style.styled
 def draw_orientation_map(
     phases: xr.Dataset,
+    grains: xr.Dataset,
     crystals: Mapping[str, object],
     *,
     camera: StatedCamera | None,
@@ -108,7 +110,9 @@ def draw_orientation_map(
 
     Which of them it is stands below. Each decided position takes the colour key of its phase's
     Laue group (orix, TSL), drawn beside. `crystals` maps the names of the phases to crystals
-    (`orix_point_group()`).
+    (`orix_point_group()`). Orientations are those that the grains settle; dots mark positions
+    whose colours would be others if the phase lay on the shared lattice in another variant, which
+    neither they nor their grain tell with the probability that a decision needs.
     """
     import orix.plot  # noqa: F401  registers the projection of the colour keys
     from orix.vector import Vector3d
@@ -117,6 +121,9 @@ def draw_orientation_map(
     groups = {name: crystals[name].orix_point_group().laue for name in names}
     directions = {"x": Vector3d.xvector(), "y": Vector3d.yvector(), "z": Vector3d.zvector()}
     own = is_own(phases)
+    shown = settled(phases, grains)
+    crystal = (phases["decision"] >= 0) | (phases["decision"] == MIXED)
+    doubtful = crystal.values & (grains["axes_probability"].values <= phases.attrs["decide_above"])
     of = "the scan's" if camera else "the camera's" if own else "the file's"
     along = "along the beam" if own else "the file's z"
     words = {"x": f"IPF-X, {of} x", "y": f"IPF-Y, {of} y", "z": f"IPF-Z, {along}"}
@@ -124,7 +131,8 @@ def draw_orientation_map(
     figure = style.page(style.PAGE, max(3.4, style.map_height(shape, columns=3) + 1.7))
     maps, keys = figure.subfigures(2, 1, height_ratios=[style.map_height(shape, columns=3), 1.5])
     for ax, letter, axis in zip(maps.subplots(1, 3), "abc", "xyz", strict=True):
-        ax.imshow(direction_colours(phases, groups, directions[axis], camera=camera))
+        ax.imshow(direction_colours(shown, groups, directions[axis], camera=camera))
+        _draw_hatched(ax, doubtful, _DOUBTFUL_HATCH)
         style.title(ax, letter, words[axis])
         style.scan_axes(ax, scan_step_nm, with_labels=axis == "x")
     draw_keys(keys, groups, labels)
@@ -133,15 +141,18 @@ def draw_orientation_map(
         if own
         else f"directions are those of the file that {phases.attrs['map_by']} wrote"
     )
-    figure.supxlabel(f"{told[:1].upper()}{told[1:]}.", fontsize=7)
+    dotted = " Dotted: another variant of the lattice is not ruled out." if doubtful.any() else ""
+    figure.supxlabel(f"{told[:1].upper()}{told[1:]}.{dotted}", fontsize=7)
     return figure
 
 
 @style.styled
 def draw_reliability(
-    phases: xr.Dataset, orientations: xr.Dataset | None, *, scan_step_nm: float = np.nan
-) -> Figure:
-    """How well positions are matched: reliability, score, indexed spots, and the half-turn gap.
+    phases: xr.Dataset, grains: xr.Dataset, orientations: xr.Dataset | None, *,
+    scan_step_nm: float = np.nan,
+) -> Figure:  # fmt: skip
+    """How well positions are matched: reliability, score, indexed spots, and how sure it is which
+    orientation of those hardly told apart they have.
 
     A map that another program made (`orientations` is None) has none of these. All but the
     reliability are those of the decided phase, or where mixed or undecided of the likeliest one.
@@ -157,7 +168,7 @@ def draw_reliability(
         (phases["reliability"], "reliability", "1 − next/best score"),
         (best["score"], "score", "normalised correlation"),
         (best["indexed"], "indexed spots", "spots per pattern"),
-        (best["half_turn_gap"].clip(max=_SURE_GAP), "half turn", "log-likelihood that it costs"),
+        (grains["orientation_probability"], "half turn and variant", "probability of being right"),
     )
     shape = decision.shape
     figure = style.page(style.PAGE, 2 * style.map_height(shape, columns=2, beside=1.2))
@@ -220,7 +231,6 @@ def is_own(phases: xr.Dataset) -> bool:
 
 def draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> None:
     """The decision of every position, with the boundaries of grains where these are given."""
-    from matplotlib.collections import PolyCollection
     from matplotlib.colors import to_rgb
 
     decision = phases["decision"].values.astype(int)
@@ -231,16 +241,22 @@ def draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> No
     answers |= {index: style.rgb(index) for index in range(phases.sizes["phase"])}
     colours = np.array([to_rgb(answers[value]) for value in range(UNINDEXED, max(answers) + 1)])
     ax.imshow(colours[decision - UNINDEXED])
-    y, x = np.nonzero(decision == MIXED)
+    _draw_hatched(ax, decision == MIXED, _MIXED_HATCH)
+    if grains is not None:
+        _draw_boundaries(ax, phases, grains)
+
+
+def _draw_hatched(ax: Axes, where: np.ndarray, hatch: str) -> None:
+    from matplotlib.collections import PolyCollection
+
+    y, x = np.nonzero(where)
     corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
     ax.add_collection(
         PolyCollection(
             np.stack([x, y], axis=-1)[:, None] + corners, facecolors="none", edgecolors="white",
-            linewidths=0, hatch=_MIXED_HATCH,
+            linewidths=0, hatch=hatch,
         )
     )  # fmt: skip
-    if grains is not None:
-        _draw_boundaries(ax, phases, grains)
 
 
 def _draw_boundaries(ax: Axes, phases: xr.Dataset, grains: xr.Dataset) -> None:

@@ -108,7 +108,7 @@ def see(
     }  # fmt: skip
     sizes = {
         "y": shape[0], "x": shape[1], "phase": count, "quaternion": 4, "q_axis": 2,
-        "other_q_axis": 2, "cell_parameter": 6, "other_parameter": 6,
+        "other_q_axis": 2, "cell_parameter": 6, "other_parameter": 6, "alternative": 1,
     }  # fmt: skip
     return netcdf.build(
         PHASES,
