@@ -318,12 +318,13 @@ def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
     phases, orientations = stages(list(STEMS))
     netcdf.write(phases, tmp_path / "phases.nc", PHASES)
     netcdf.write(orientations, tmp_path / "orientations.nc", ORIENTATIONS)
-    netcdf.write(build_grains(phases), tmp_path / "grains.nc", GRAINS)
+    grains = build_grains(phases)
+    netcdf.write(grains, tmp_path / "grains.nc", GRAINS)
     command = [
         sys.executable, "scripts/export_maps.py", "--phases", tmp_path / "phases.nc",
         "--orientations", tmp_path / "orientations.nc", "--grains", tmp_path / "grains.nc",
         "--cifs", *CIFS.values(),
-        "--names", load(ROOT / "config/demo.yaml").section("material.names"), "--step", "10",
+        "--names", load(ROOT / "config/demo.yaml").section("material.names"),
         "--camera", "null",
     ]  # fmt: skip
     for suffix in SUFFIXES:
@@ -334,7 +335,7 @@ def test_script_writes_the_same_bytes_as_another_process(tmp_path, sodium):
     assert done.returncode == 0, done.stderr
     assert done.stderr == done.stdout == ""
     again = export.crystal_map(
-        phases, orientations, build_grains(phases), sodium, step_nm=10, camera=None
+        phases, orientations, grains, sodium, step_nm=grains.attrs["scan_step_nm"], camera=None
     )
     for path in written(again, tmp_path).values():
         assert path.read_bytes() == (tmp_path / "out" / path.name).read_bytes()

@@ -49,13 +49,17 @@ def test_the_header_s_step_reaches_grains_and_maps(tmp_path, table):
     ):  # fmt: skip
         files[name] = tmp_path / f"{name}.nc"
         netcdf.write(dataset, files[name], layout)
-    given = files | {"cifs": CIFS, "names": json.dumps(NAMES)}
+    given = {"cifs": CIFS, "names": json.dumps(NAMES), "phases": files["phases"]}
     lattice = json.dumps({"axes": [None, None], "point_group": None})
+    grains = tmp_path / "grains.nc"
     run_script(
-        "find_grains", **given | {"shared-lattice": lattice}, settings="{}", step=table,
-        grains=tmp_path / "grains.nc",
+        "find_grains", **given | {"shared-lattice": lattice}, spots=files["spots"], settings="{}",
+        step=table, grains=grains,
     )  # fmt: skip
-    assert netcdf.read(tmp_path / "grains.nc", GRAINS).attrs["scan_step_nm"] == 12.8
+    assert netcdf.read(grains, GRAINS).attrs["scan_step_nm"] == 12.8
     maps = {suffix: tmp_path / f"s.{suffix}" for suffix in ("h5", "ang", "ctf")}
-    run_script("export_maps", **given, camera="null", **maps)
+    run_script(
+        "export_maps", **given, orientations=files["orientations"], grains=grains, camera="null",
+        **maps,
+    )  # fmt: skip
     assert read_map(maps["ctf"]).step_nm == pytest.approx((12.8, 12.8))
