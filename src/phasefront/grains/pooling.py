@@ -28,7 +28,7 @@ from phasefront.grains.lattices import Lattice, shown_phase
 
 # Positions that the mean log-odds of a grain's count for. Likeliest is 2.9 for the variants of 97
 # grains of 11 films with intensities by Bloch waves (2e4 to 3e6 electrons a pattern, seeds other
-# than those reported), and much more for their half turns, of which none was wrong; rounded down.
+# than those reported), and more for half turns, none of which was told wrongly; rounded down.
 POOLED = 2.5
 # Within which orientations are one, or one and half a turn about the beam: half turns about a zone
 # axis are off by twice its tilt, and grains bend. Variants are 60 degrees apart, or more. Chosen.
