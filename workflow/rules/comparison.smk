@@ -30,6 +30,7 @@ rule compare_sources:
         **recorded(comparison="comparison.nc"),
     log:
         logged("compare_sources"),
+    priority: 1  # the notebook waits for it
     conda:
         "../../envs/environment.yaml"
     params:
@@ -63,6 +64,7 @@ rule tabulate_comparison:
         ),
     log:
         logged("tabulate_comparison"),
+    priority: 1  # the explorer waits for it
     conda:
         "../../envs/environment.yaml"
     params:
@@ -86,6 +88,7 @@ rule summarise_run:
         **recorded(summary="summary.json"),
     log:
         logged("summarise_run"),
+    priority: 1  # the notebook waits for it
     conda:
         "../../envs/environment.yaml"
     params:

@@ -49,6 +49,7 @@ rule draw_explorer:
         **recorded(explorer="explorer.html"),
     log:
         logged("draw_explorer"),
+    priority: 1  # long, and waits for much: not last
     conda:
         "../../envs/environment.yaml"
     params:

@@ -23,6 +23,7 @@ rule count_fractions:
         **recorded(fractions="fractions/{scan}.nc"),
     log:
         logged("count_fractions/{scan}"),
+    priority: 1  # the notebook waits for it
     conda:
         "../../envs/environment.yaml"
     params:
@@ -47,6 +48,7 @@ rule pool_fractions:
         **recorded(pooled="states/{state}.nc"),
     log:
         logged("pool_fractions/{state}"),
+    priority: 1  # the notebook waits for it
     conda:
         "../../envs/environment.yaml"
     params:

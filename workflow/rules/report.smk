@@ -77,6 +77,7 @@ rule execute_notebook:
         ),
     log:
         logged("execute_notebook"),
+    priority: 1  # long, and waits for much: not last
     conda:
         "../../envs/environment.yaml"
     params:
