@@ -13,6 +13,7 @@ def describe_scan(job):
     description = descriptions.describe_scan(
         files.open_scan(job.scan, job.layout),
         name=job.name,
+        step_nm=job.step,
         hashing=Hashing(job.scan),
         bright_field_radius_px=job.settings.bright_field_radius_px,
         clock=job.clock,
@@ -23,6 +24,7 @@ def describe_scan(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("scan", "raw scan").parameter("name", "identifier of the scan")
+    job.parameter("step", "scan step in nm; nan: as the file says", type=float, default="nan")
     job.settings("settings", ScanSettings)
     job.settings("layout", ScanLayout, default="{}").settings("clock", ScanClock, default="{}")
     job.output("description", "netCDF file to write")

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,11 +14,8 @@ from phasefront.core import netcdf
 from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.orientations import ORIENTATIONS
 from phasefront.layouts.phases import PHASES
-from phasefront.layouts.scans import SCAN
 from phasefront.layouts.spots import SPOTS
 from phasefront.maps.formats import read_map
-from phasefront.report.jobs import Jobs
-from phasefront.report.methods_of_scans import tell_templates
 
 CIFS = [str(ROOT / f"config/structures/{name}.cif") for name in ("LiFePO4", "FePO4")]
 NAMES = ["LFP", "FP"]
@@ -67,32 +63,3 @@ def test_the_header_s_step_reaches_grains_and_maps(tmp_path, table):
         **maps,
     )  # fmt: skip
     assert read_map(maps["ctf"]).step_nm == pytest.approx((12.8, 12.8))
-
-
-def test_methods_tell_the_step_that_lengths_were_made_with(tmp_path):
-    """Not the header's, which the table calibrates, or has none."""
-    scan = example(
-        SCAN, mean_pattern=np.zeros((4, 5)), bright_field=np.zeros(SHAPE), scan="s",
-        scan_step_nm=np.nan, dtype="uint8",
-    )  # fmt: skip
-    grains = example(GRAINS, label=np.zeros(SHAPE, int), scan="s", scan_step_nm=13.0)
-    made = {}
-    for rule, dataset, layout in (("describe_scan", scan, SCAN), ("find_grains", grains, GRAINS)):
-        path = tmp_path / rule / "s.nc"
-        path.parent.mkdir()
-        netcdf.write(dataset, path, layout)
-        made[rule] = [job(path)]
-    instrument = {"voltage_kv": 200, "precession_deg": 0}
-    made |= {
-        "simulate_templates": [job("astar.nc", names=["LFP"], instrument=instrument)],
-        "simulate_confusion": [job("c.nc", **{"ion-contents": [1]})],
-        "tabulate_comparison": [job("c.csv", ion="Li")],
-    }
-    made["simulate_templates"][0].inputs = [{"role": "cifs", "path": "a.cif"}]
-    told = tell_templates(Jobs(made["simulate_templates"], made))
-    assert "one raw 4D-STEM scan (s: 6 × 8 positions 13 nm apart, patterns of 4 × 5" in told
-
-
-def job(path, **parameters):
-    """A job's record, as far as methods read it."""
-    return SimpleNamespace(parameters=parameters, outputs=[{"path": str(path)}])

@@ -687,6 +687,19 @@ def test_diffuse_is_the_level_between_the_spots_on_any_camera(tmp_path, camera):
     np.testing.assert_allclose(found / found[0, 0], level / level[0, 0], rtol=0.06)
 
 
+def test_the_step_of_a_description_is_the_table_s_before_the_header_s(tmp_path):
+    scan = open_scan(write(tmp_path / "a.hspy", "hspy", patterns()))
+    for table, step in ((np.nan, 5.0), (4.6, 4.6)):
+        described = describe_scan(
+            scan, name="s", hashing=Hashing(scan.path), bright_field_radius_px=2, step_nm=table
+        )
+        assert described.attrs["scan_step_nm"] == pytest.approx(step)
+    with pytest.raises(InputError, match="scan_step_nm"):
+        describe_scan(
+            scan, name="s", hashing=Hashing(scan.path), bright_field_radius_px=2, step_nm=50.0
+        )
+
+
 def test_diffuse_of_a_camera_without_room_for_a_ring(tmp_path):
     data = np.arange(2 * 2 * 2 * 1, dtype="u2").reshape(2, 2, 2, 1) + 1
     described = describe(open_scan(write(tmp_path / "a.hspy", "hspy", data)), radius=0.5)

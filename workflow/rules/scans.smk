@@ -25,7 +25,8 @@ rule describe_scan:
         settings=stated("scans"),
         layout=stated("scan.{scan}.layout"),
         clock=stated("scan.{scan}.clock"),
+        step=stated("scan.{scan}.step"),
     shell:
         "python scripts/describe_scan.py --scan {input.scan:q} --name {wildcards.scan}"
-        " --settings {params.settings:q} --layout {params.layout:q}"
+        " --settings {params.settings:q} --layout {params.layout:q} --step {params.step}"
         " --clock {params.clock:q} --description {output.description} > {log} 2>&1"

@@ -19,9 +19,10 @@ SCAN = Layout(
             Y_X, "f8", "s", "time since the start at which the position began, NaN where not known"
         ),
     },
-    # scan_step is NaN where the file does not say; header is JSON. start and end are ISO 8601, with
-    # the offset where the zone is known, and empty where nothing says them; dwell_s and row_s are
-    # from a position and a row to the next, NaN where not known; clock is what they are from.
+    # scan_step is NaN where neither table nor file says; header is JSON. start and end are ISO
+    # 8601, with the offset where the zone is known, and empty where nothing says them; dwell_s and
+    # row_s are from a position and a row to the next, NaN where not known; clock is what they are
+    # from.
     (
         "scan",
         "file",

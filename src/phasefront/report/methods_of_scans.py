@@ -89,15 +89,10 @@ def tell_templates(jobs: Jobs) -> str:
         for name, content, cif in zip(names, contents, cifs, strict=True)
     ]
     scans = jobs.of("describe_scan").made(SCAN)
-    # A scan's own description has what its header says; the table may say otherwise.
-    steps = {
-        name: float(found.attrs["scan_step_nm"])
-        for name, found in jobs.of("find_grains").made(GRAINS).items()
-    }
     lists = jobs.of("import_peaks").names
     told = []
     if scans:
-        told.append(f"{in_words(len(scans), 'raw 4D-STEM scan')} ({_listed_scans(scans, steps)})")
+        told.append(f"{in_words(len(scans), 'raw 4D-STEM scan')} ({_listed_scans(scans)})")
     if lists:
         told.append(f"Bragg vectors of {listed(lists)} that were found elsewhere")
     return (
@@ -106,12 +101,12 @@ def tell_templates(jobs: Jobs) -> str:
     )
 
 
-def _listed_scans(scans: Mapping[str, xr.Dataset], steps: Mapping[str, float]) -> str:
-    """Names of scans of one size together, with their steps, nm, as the analysis had them."""
+def _listed_scans(scans: Mapping[str, xr.Dataset]) -> str:
+    """Names of scans of one size together."""
     names: dict[str, list[str]] = {}
     for name, scan in sorted(scans.items()):
         rows, columns = (scan.sizes[side] for side in ("y", "x"))
-        step = steps.get(name, np.nan)
+        step = float(scan.attrs["scan_step_nm"])
         size = f"{rows} × {columns} positions"
         size += f" {number(step)} nm apart" if np.isfinite(step) else ", step unknown"
         camera = f"{scan.sizes['ky']} × {scan.sizes['kx']} pixels of {scan.attrs['dtype']}"

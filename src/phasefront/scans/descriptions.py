@@ -18,6 +18,7 @@ from phasefront.core.errors import InputError
 from phasefront.experiment.settings.scans import ScanClock
 from phasefront.layouts.scans import SCAN
 from phasefront.records.digests import Hashing
+from phasefront.scans.files import step_of
 from phasefront.scans.formats.scan import Scan
 from phasefront.scans.timing import position_times
 
@@ -37,6 +38,7 @@ def describe_scan(
     name: str,
     hashing: Hashing,
     bright_field_radius_px: float,
+    step_nm: float = np.nan,
     clock: ScanClock | None = None,
 ) -> xr.Dataset:
     """What a scan is: mean and maximum pattern and virtual images, in one pass over the file.
@@ -53,6 +55,8 @@ def describe_scan(
         Identifier of the scan, kept as attribute `scan`.
     hashing
         Reads the raw file along; its digest is kept as attribute `sha256`.
+    step_nm
+        What the table of scans says of the step, see `files.step_of`.
     clock
         What the table of scans says of its times, see `position_times`.
 
@@ -64,8 +68,9 @@ def describe_scan(
     ------
     InputError
         If values are not finite, or all patterns are one constant, or the file cannot be read, or
-        its times cannot be as file and table say.
+        its step and times cannot be as file and table say.
     """
+    step_nm = step_of(scan, step_nm)
     times = position_times(scan, clock)
     positions, camera = math.prod(scan.shape[:2]), scan.shape[2:]
     distance = _distance_to_beam(scan, radius_px=bright_field_radius_px)
@@ -103,7 +108,7 @@ def describe_scan(
             "file": scan.path.name,
             "sha256": hashing.finish(),
             "dtype": scan.dtype.name,
-            "scan_step_nm": scan.scan_step_nm,
+            "scan_step_nm": step_nm,
             "bright_field_radius_px": float(bright_field_radius_px),
             "header": json.dumps(scan.header, sort_keys=True),
             "start": times.start,

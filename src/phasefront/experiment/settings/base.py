@@ -16,6 +16,9 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 # Spatial frequencies and their errors, 1/A: electrons of 1 MeV see nothing beyond.
 Radius = Annotated[float, Field(gt=0, le=10)]
+# Degrees between directions of templates. A tenth is finer than spots tell, and half a million
+# templates of an orthorhombic phase; over 10 most orientations have none near. Chosen.
+GridStep = Annotated[float, Field(ge=0.1, le=10)]
 Side = Annotated[int, Field(ge=1, le=100_000)]
 Axis = Annotated[list[float], Field(min_length=3, max_length=3)]
 

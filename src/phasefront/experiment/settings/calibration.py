@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
-from phasefront.experiment.settings.base import FilePath, Fraction, Model, Positive
+from phasefront.experiment.settings.base import FilePath, Fraction, GridStep, Model, Positive
 
 
 class Standard(Model):
@@ -31,7 +31,7 @@ class CalibrationSettings(Model):
         " situ series, whose lenses nobody touches",
     )
     patterns: int = Field(250, ge=10, description="patterns, rich in spots, that are fitted")
-    resolution_deg: Positive = Field(
+    resolution_deg: GridStep = Field(
         2.0, description="step of the grid of beam directions they are indexed on"
     )
 

@@ -6,17 +6,13 @@ from typing import Literal
 
 from pydantic import Field
 
-from phasefront.experiment.settings.base import Model, Radius
+from phasefront.experiment.settings.base import GridStep, Model, Radius
 
 
 class OrientationSettings(Model):
     """Indexing against simulated templates."""
 
-    # A tenth of a degree is finer than spots tell, and half a million templates of an orthorhombic
-    # phase; over 10 degrees most orientations have none near. Chosen.
-    resolution_deg: float = Field(
-        2.0, ge=0.1, le=10, description="step of the grid of beam directions"
-    )
+    resolution_deg: GridStep = Field(2.0, description="step of the grid of beam directions")
     max_radius: Radius = Field(1.2, description="largest spatial frequency matched, 1/A")
     n_best: int = Field(2, ge=1, le=10, description="distinct orientations kept per phase")
     min_spots: int = Field(5, ge=3, description="fewer spots than this are not indexed")
