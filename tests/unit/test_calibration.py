@@ -496,6 +496,23 @@ def test_too_few_indexed_patterns_are_an_input_error(crystals):
         fit(*made, crystals)
 
 
+def test_ways_that_meet_lead_where_each_would_have_led_alone(crystals):
+    made = nominal_spots(crystals, np.random.default_rng(3), matrix=np.eye(2), phases=[0])
+    problem = spot_mixture.SpotMixture(*made, crystals, VOLTAGE_KV, PRECESSION_DEG)
+    scales = 1 + np.linspace(-0.02, 0.02, 9)
+    met = problem.explore(scales)
+    assert len(met) < len(scales)
+    starts = [spot_mixture.JointState.start(scale, problem.rotation) for scale in scales]
+    alone = [problem.climb(start, spot_mixture.ROUGH_STEPS) for start in starts]
+    best, _ = problem.best_two(met)
+    of_all, _ = problem.best_two(alone)
+    np.testing.assert_allclose(best.parameters, of_all.parameters, rtol=0, atol=2e-5)
+    # And every place that is apart from others was kept.
+    matrices = np.array([state.parameters[:3] for state in met])
+    for state in alone:
+        assert np.abs(matrices - state.parameters[:3]).max(axis=1).min() < 0.004
+
+
 def test_the_likelihood_climbs_and_its_gradient_is_right(crystals):
     made = nominal_spots(crystals, np.random.default_rng(3), matrix=np.eye(2), phases=[0])
     problem = spot_mixture.SpotMixture(*made, crystals, VOLTAGE_KV, PRECESSION_DEG)

@@ -274,3 +274,13 @@ def test_spectra_never_take_more_than_their_room(share, side):
         at = pixel[y, x]
         for kept, own in ((rows, y), (columns, side - 1 - x)):
             assert abs(kept[at] - own) == np.abs(kept - own).min()
+
+
+@pytest.mark.parametrize("binning", [1, 2, 3])
+def test_a_frame_holds_means_of_whole_bins(binning):
+    counts = np.random.default_rng(1).poisson(20, (4, 20, 21)).astype("u2")
+    cut = patterns.Frame(top=1, left=2, side=18, binning=binning).cut(counts)
+    pixels = 18 // binning
+    whole = counts[:, 1:19, 2:20].reshape(4, pixels, binning, pixels, binning)
+    np.testing.assert_array_equal(cut, whole.mean(axis=(2, 4), dtype="f4"))
+    assert cut.dtype == np.float32

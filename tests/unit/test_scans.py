@@ -700,6 +700,14 @@ def test_the_step_of_a_description_is_the_table_s_before_the_header_s(tmp_path):
         )
 
 
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i4", "f4"])
+def test_diffuse_is_the_same_of_any_kind_of_counts(dtype):
+    counts = np.random.default_rng(2).poisson(9, (2, 3, 50))
+    ring = np.arange(3, 43)
+    expected = np.sort(counts[..., ring], axis=-1)[..., 8:17].mean(axis=-1)
+    np.testing.assert_array_equal(descriptions._diffuse(counts.astype(dtype), ring), expected)
+
+
 def test_diffuse_of_a_camera_without_room_for_a_ring(tmp_path):
     data = np.arange(2 * 2 * 2 * 1, dtype="u2").reshape(2, 2, 2, 1) + 1
     described = describe(open_scan(write(tmp_path / "a.hspy", "hspy", data)), radius=0.5)
