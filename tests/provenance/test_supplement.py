@@ -12,10 +12,12 @@ from importlib import metadata
 from pathlib import Path
 
 import bagit
+import numpy as np
 import pytest
 import requests
 import rocrate
 import xarray as xr
+from examples import example
 from prov.model import (
     ProvActivity,
     ProvAgent,
@@ -33,6 +35,7 @@ from phasefront.audit.verify import verify
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.layouts.chemistry import ION_CONTENT
+from phasefront.layouts.grains import GRAINS
 from phasefront.records.digests import signature
 from phasefront.records.record import record_path
 from phasefront.records.steps import Step
@@ -410,7 +413,14 @@ def templates(name, voltage, precession, **more):
     return dataclasses.replace(step, inputs=[{"role": "cifs", "path": "Na3.cif"}])
 
 
-def test_methods_name_the_values_that_jobs_were_given():
+def test_methods_name_the_values_that_jobs_were_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    label = np.zeros((2, 5), int)
+    sure = np.where(np.arange(10).reshape(2, 5) < 8, 0.99, 0.6)
+    grains = example(GRAINS, label=label, orientation_probability=sure, scan="a")
+    path = Path("results/small/grains/a.nc")
+    path.parent.mkdir(parents=True)
+    netcdf.write(grains, path, GRAINS)
     log = {"log": "charge", "mass_mg": 3.42, "mass_error_mg": 0.03, "irreversible_mah_g": 0.0,
            "irreversible_error_mah_g": 0.0, "leakage_ma": 0.001, "leakage_error_ma": 0.0005,
            "inactive_share": 0.0, "inactive_error": 0.0, "ions_per_electron": 1.0}  # fmt: skip
@@ -445,6 +455,7 @@ def test_methods_name_the_values_that_jobs_were_given():
     assert "3.42 ± 0.03 mg of active material (417.79 g/mol)" in text
     assert "leakage current of 0.001 ± 0.0005 mA" in text and "irreversible" not in text
     assert "of at least 9 positions" in text  # the variant's are not the run's
+    assert "Both are sure (above 0.95) at 80 % of the positions of grains." in text
     assert "0.02 of the positions being taken for outliers" in text
     assert "a thickness of 60 nm" in text
     assert "- numpy 2.4: Harris" in text and "rich" not in text and "- snakemake 9: " in text

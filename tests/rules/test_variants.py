@@ -40,7 +40,7 @@ DEPENDS = {
     "spots/grains-x2.5.nc": ("calibration", "spots"),
     "orientations/grains-x2.5.nc": BEFORE_PHASES,
     "phases/grains-x2.5.nc": (*BEFORE_PHASES, "phases"),
-    "maps/grains-x2.5.ang": (*BEFORE_PHASES, "phases"),
+    "maps/grains-x2.5.ang": BEFORE_FRACTIONS,
     "grains/grains-x2.5.nc": BEFORE_FRACTIONS,
     "fractions/grains-x2.5.nc": (*BEFORE_FRACTIONS, "fractions"),
     "states/x2.5.nc": (*BEFORE_FRACTIONS, "fractions"),

@@ -57,7 +57,7 @@ def crystals(tmp_path_factory):
 def make_crystal(folder, name, cell):
     path = folder / f"{name}.cif"
     # On a special position: a file of orix holds a dataset for each property of each atom.
-    path.write_text(cif_text(name, cell[:6], cell[6], "W", oxygen="0.5 0.5 0.5 1"))
+    path.write_text(cif_text(name, cell[:6], cell[6], "W", oxygen="0.5 0 0 1"))
     return read_crystal(path, name=name)
 
 

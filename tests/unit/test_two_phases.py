@@ -118,3 +118,10 @@ def test_phases_lend_each_other_their_orientation_and_back():
     nearest = np.full(5, np.inf)
     np.minimum.at(nearest, entry[again], angle)
     assert (nearest < 1e-3).all()
+
+
+def test_spots_of_which_no_pattern_has_two_are_told_apart_anywhere():
+    for numbers in ([0, 0, 0], [0, 1, 1]):
+        offset = np.concatenate([[0], np.cumsum(numbers)])
+        x = np.arange(offset[-1], dtype=float)
+        assert pairs.closest(Spots(offset, x, x, np.ones_like(x))) == np.inf

@@ -237,7 +237,8 @@ def closest(spots: Spots) -> float:
     if len(places) < 2:
         return np.inf
     nearest = cKDTree(places).query(places, k=2)[0][:, 1]
-    return float(np.quantile(nearest[nearest < apart], 0.01))
+    within = nearest[nearest < apart]
+    return float(np.quantile(within, 0.01)) if len(within) else np.inf
 
 
 def shared_out(
