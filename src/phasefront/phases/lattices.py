@@ -45,18 +45,16 @@ class Lattices:
         """Of the positions `wanted` (positions,), all where None.
 
         Spots that are `shared` (spots,) with another lattice may be two that are not resolved,
-        between the reflections of both: they tell nothing of the cell. Where there are some, the
-        residual of the others is lowered by two of its standard errors.
+        between the reflections of both. They move the cell towards what both hold together, and
+        tell nothing of how well this lattice fits: that is the residual of the others, refined by
+        themselves, less two of its standard errors.
         """
         phase = posterior.argmax(axis=1)
         best = evidence.best[np.arange(len(phase)), phase]
         position = np.flatnonzero(best >= 0 if wanted is None else (best >= 0) & wanted)
         own = evidence.refined.taken(best[position])
         bases = [cells.strain_basis(crystal) for crystal in crystals]
-        found = cells.refine_cells(
-            spots if shared is None else spots.without(shared), position, phase[position], own,
-            table, optics, bases,
-        )  # fmt: skip
+        found = cells.refine_cells(spots, position, phase[position], own, table, optics, bases)
         assignment = assign(
             spots, position, phase[position], own, table, optics,
             strain=cells.strain_tensors(found.strain, phase[position], bases),
@@ -66,9 +64,13 @@ class Lattices:
         residual = np.full(len(phase), np.inf)
         residual[position] = found.residual
         if shared is not None:
+            apart = cells.refine_cells(
+                spots.without(shared), position, phase[position], own, table, optics, bases
+            )
             # Few may be left; the mean square of n has a standard error of its n^(-1/2).
-            less = np.sqrt(1 + 2 / np.sqrt(np.maximum(found.assigned, 1)))
-            residual[position] /= np.where(spots.tally(shared)[position] > 0, less, 1.0)
+            less = np.sqrt(1 + 2 / np.sqrt(np.maximum(apart.assigned, 1)))
+            some = spots.tally(shared)[position] > 0
+            residual[position] = np.where(some, apart.residual / less, found.residual)
         return cls(
             phase, evidence.rotation[np.arange(len(phase)), phase], position, found, explained,
             residual, spots.tally(explained), spots.numbers,
