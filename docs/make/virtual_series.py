@@ -30,6 +30,8 @@ def page() -> str:
     of_series = {name: check for name, check in checks.items() if name.startswith("charging")}
     right, wrong, every = _decided(of_series)
     others = _decided({name: one for name, one in checks.items() if name not in of_series})
+    found = pd.read_csv(RUN / "series.csv")
+    found = found[(found["series"] == "charging") & found["converts"]]
     truth = xr.load_dataset(RUN / "truth/charging.nc")
     off = truth.attrs["clock_offset_s"] - clock["declared offset (s)"]
     beam = series["control"]["cause"]
@@ -40,10 +42,11 @@ def page() -> str:
 {wrong} wrong; of {others[2]:,} in the other regions {others[0]:,} right and {others[1]} wrong.
 {charging["grains"]["converting"]} of {charging["grains"]["seen"]} grains convert.
 
-{_fronts(truth)}
+{_fronts(found, truth)}
 
-Where a grain begins behind another one or outside the scan (`begin_seen` is 0, as in all of these),
-what is found is when the first place that shows converts; the grain itself began earlier.
+Where a grain begins behind another one or outside the scan (`begin_seen` is 0, as in
+{(~found["begin_seen"]).sum()} of these), what is found is when the first place that shows converts;
+the grain itself began earlier.
 
 The clock is {off:.0f} s off what the table declares; {added:.0f} s ({low:.0f} to {high:.0f}) were
 found.
@@ -65,10 +68,8 @@ def _decided(checks: dict) -> tuple[int, int, int]:
     return right, wrong, total
 
 
-def _fronts(truth: xr.Dataset) -> str:
+def _fronts(found: pd.DataFrame, truth: xr.Dataset) -> str:
     """A line a grain that converts: speed, direction and beginning, and what is true."""
-    found = pd.read_csv(RUN / "series.csv")
-    found = found[(found["series"] == "charging") & found["converts"]]
     label = xr.load_dataset(RUN / "grains/charging-01.nc")["label"].to_numpy()
     rows = []
     for grain in found.to_dict("records"):

@@ -102,12 +102,17 @@ def test_two_phases_of_another_material(shared_data):
         assert max(errors) < 0.5
 
 
-def test_half_a_turn_about_a_zone_axis_is_reported_as_the_other_orientation(templates):
-    """On a zone axis a pattern is the same after half a turn: both orientations must be kept."""
+def along_a_zone():
+    """A crystal, the direction of its [213] and an orientation in which it is along the beam."""
     crystal = CRYSTALS[0]
     zone = np.array([2.0, 1.0, 3.0]) * crystal.cell[:3]
     zone /= np.linalg.norm(zone)
-    rotation = Rotation.from_quat(shortest_rotations(zone[None]), scalar_first=True)[0]
+    return crystal, zone, Rotation.from_quat(shortest_rotations(zone[None]), scalar_first=True)[0]
+
+
+def test_half_a_turn_about_a_zone_axis_is_reported_as_the_other_orientation(templates):
+    """On a zone axis a pattern is the same after half a turn: both orientations must be kept."""
+    crystal, _, rotation = along_a_zone()
     half_turn = rotation * Rotation.from_euler("z", 180, degrees=True)
     assert misorientation_deg(crystal, rotation, half_turn) > 20
     patterns = diffsims_patterns(crystal, Rotation.concatenate([rotation]), number=40)
@@ -174,10 +179,7 @@ def test_half_a_turn_costs_nothing_on_a_zone_axis_and_much_away_from_it(template
 
 def test_a_zone_that_is_tilted_is_found_half_a_turn_on_with_its_tilt(templates):
     """About the beam, half a turn would tilt the zone the other way, and another arc be excited."""
-    crystal = CRYSTALS[0]
-    zone = np.array([2.0, 1.0, 3.0]) * crystal.cell[:3]
-    zone /= np.linalg.norm(zone)
-    on = Rotation.from_quat(shortest_rotations(zone[None]), scalar_first=True)[0]
+    crystal, zone, on = along_a_zone()
     off = on * Rotation.from_euler("x", 1.5, degrees=True)
     other = Rotation.from_rotvec(np.pi * zone) * off
     patterns = diffsims_patterns(crystal, Rotation.concatenate([off]), 30)

@@ -114,7 +114,7 @@ def test_phases_lend_each_other_their_orientation_and_back():
     entry, other, lent = kinship.lent(np.zeros(5, dtype=int), rotation, LFP)
     assert (other == 1).all() and set(entry) == set(range(5))
     again, phase, back = kinship.lent(other, lent, LFP)
-    angle = kinship.angles(back, rotation[entry[again]], phase, LFP)
+    angle = kinship.angles(back, rotation[entry[again]], phase, LFP.crystals)
     nearest = np.full(5, np.inf)
     np.minimum.at(nearest, entry[again], angle)
     assert (nearest < 1e-3).all()

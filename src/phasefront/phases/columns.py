@@ -6,8 +6,9 @@ orientation. It lies as the first does, though, and where that is known few are 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
-from scipy.special import expit
 
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.likelihood import INTENSITY_POWER, Refined, refine, spot_weights
@@ -15,7 +16,6 @@ from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.phases import brightness, kinship, pairs
-from phasefront.phases.evidence import TEMPERATURE
 
 # Spots that only the second phase explains. Chosen: with 3, seven of a thousand single crystals of
 # NVPF at 3e6 electrons a pattern seem to hold a second phase, with 4 three (on seeds of no page).
@@ -37,7 +37,7 @@ def find_pairs(
     many = left.numbers[position[entry]] >= _SPOTS
     entry, other, rotation = entry[many], other[many], rotation[many]
     refined = refine(left, position[entry], other, rotation, table, optics, coarse=False)
-    turned = kinship.angles(refined.rotation, rotation, other, candidates)
+    turned = kinship.angles(refined.rotation, rotation, other, candidates.crystals)
     kept = np.flatnonzero((turned < kinship.ALIKE_DEG) & (refined.indexed >= _SPOTS))
     entry, other, refined = entry[kept], other[kept], refined.taken(kept)
     number = len(entry)
@@ -52,9 +52,9 @@ def find_pairs(
     gain = pairs.likelihood_of_both(density, *weighed)
     gain -= pairs.likelihood_of_places(density[0], *weighed)
     tried = np.bincount(entry, minlength=len(position))[entry]
-    probability = expit(TEMPERATURE * (gain - np.log(pairs.ODDS * np.maximum(tried, 1))))
+    probability = pairs.among(tried, gain)
     only = np.bincount(of_pair[(intensity[1] > 0) & (intensity[0] == 0)], minlength=number)
-    found = pairs.Pairs(found.position, found.phase, found.refined, gain, probability)
+    found = replace(found, gain=gain, probability=probability)
     found = found.taken(np.flatnonzero((only >= _SPOTS) & pairs.sure(probability)))
     return found.taken(found.differ(candidates.crystals, table, optics))
 
@@ -64,7 +64,7 @@ def of_one_grain(found: pairs.Pairs, candidates: CandidatePhases) -> np.ndarray:
     entry, other, rotation = kinship.lent(found.phase[0], found.refined[0].rotation, candidates)
     own = other == found.phase[1, entry]
     entry, other, rotation = entry[own], other[own], rotation[own]
-    angle = kinship.angles(rotation, found.refined[1].rotation[entry], other, candidates)
+    angle = kinship.angles(rotation, found.refined[1].rotation[entry], other, candidates.crystals)
     out = np.zeros(len(found.position), dtype=bool)
     out[entry[angle < kinship.ALIKE_DEG]] = True
     return out

@@ -7,10 +7,13 @@ wrongly. So each is tried where the likeliest lies.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from phasefront.diffraction import rotations
 from phasefront.diffraction.candidates import CandidatePhases
+from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.parent_lattice import to_parent
 from phasefront.phases.evidence import Evidence
 
@@ -25,7 +28,7 @@ def missing_starts(
     at = np.flatnonzero((evidence.best >= 0).any(axis=1))
     likeliest = evidence.likeliest[at]
     entry, phase, rotation = lent(likeliest, evidence.rotation[at, likeliest], candidates)
-    angle = angles(rotation, evidence.rotation[at[entry], phase], phase, candidates)
+    angle = angles(rotation, evidence.rotation[at[entry], phase], phase, candidates.crystals)
     nearest = np.full((len(at), len(candidates.crystals)), np.inf)
     # Where it has no orientation the angle is no number.
     np.minimum.at(nearest, (entry, phase), np.where(np.isnan(angle), np.inf, angle))
@@ -57,11 +60,11 @@ def lent(
 
 
 def angles(
-    one: np.ndarray, other: np.ndarray, phase: np.ndarray, candidates: CandidatePhases
+    one: np.ndarray, other: np.ndarray, phase: np.ndarray, crystals: Sequence[Crystal]
 ) -> np.ndarray:
     """Misorientations (n,), degrees, of orientations (n, 4) of a phase (n,)."""
     out = np.empty(len(phase))
-    for number, crystal in enumerate(candidates.crystals):
+    for number, crystal in enumerate(crystals):
         own = phase == number
         out[own] = rotations.misorientation(one[own], other[own], crystal.symmetry)
     return out

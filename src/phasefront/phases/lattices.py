@@ -8,12 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import ndtr
 
-from phasefront.diffraction import cell_path, cells, rotations
+from phasefront.diffraction import cell_path, cells
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import assign
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
+from phasefront.phases import kinship
 from phasefront.phases.evidence import Evidence
 
 # By definition: a position is mixed where no phase has this share of it.
@@ -64,13 +65,13 @@ class Lattices:
         residual = np.full(len(phase), np.inf)
         residual[position] = found.residual
         if shared is not None:
+            some = np.flatnonzero(spots.tally(shared)[position] > 0)
+            at = position[some]
             apart = cells.refine_cells(
-                spots.without(shared), position, phase[position], own, table, optics, bases
+                spots.without(shared), at, phase[at], own.taken(some), table, optics, bases
             )
             # Few may be left; the mean square of n has a standard error of its n^(-1/2).
-            less = np.sqrt(1 + 2 / np.sqrt(np.maximum(apart.assigned, 1)))
-            some = spots.tally(shared)[position] > 0
-            residual[position] = np.where(some, apart.residual / less, found.residual)
+            residual[at] = apart.residual / np.sqrt(1 + 2 / np.sqrt(np.maximum(apart.assigned, 1)))
         return cls(
             phase, evidence.rotation[np.arange(len(phase)), phase], position, found, explained,
             residual, spots.tally(explained), spots.numbers,
@@ -188,12 +189,7 @@ def _regions(
     other = np.concatenate([grid[:, 1:].ravel(), grid[1:].ravel()])
     alike = counted[one] & counted[other] & (found.phase[one] == found.phase[other])
     one, other = one[alike], other[alike]
-    angle = np.empty(len(one))
-    for phase, crystal in enumerate(crystals):
-        own = found.phase[one] == phase
-        angle[own] = rotations.misorientation(
-            found.rotation[one[own]], found.rotation[other[own]], crystal.symmetry
-        )
+    angle = kinship.angles(found.rotation[one], found.rotation[other], found.phase[one], crystals)
     one, other = one[angle < _ALIKE_DEG], other[angle < _ALIKE_DEG]
     edges = coo_array((np.ones(len(one), dtype=bool), (one, other)), shape=(number, number))
     region = connected_components(edges, directed=False)[1]

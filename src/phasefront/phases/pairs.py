@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.special import expit
 
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import Crystal
@@ -23,6 +24,7 @@ from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
 from phasefront.phases import brightness
+from phasefront.phases.evidence import TEMPERATURE
 
 # Azimuths that the coarse search tells apart; with the templates, the number of chances that strays
 # have to look like a lattice. Chosen; half and double change no decision (docs/constants.md).
@@ -49,6 +51,12 @@ _ROUNDS = 30  # of sharing intensities out: they settle within a hundredth
 def price(library: Library) -> float:
     """Log-likelihood that a lattice must gain for even odds, having been chosen among many."""
     return float(np.log(len(library.rotation) * _AZIMUTHS))
+
+
+def among(tried: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """Probability (n,) of candidates' pairs that gain so much over one lattice, each chosen among
+    so many that were `tried` (n,), at the odds of two lattices."""
+    return expit(TEMPERATURE * (gain - np.log(ODDS * tried)))
 
 
 def sure(probability: np.ndarray) -> np.ndarray:

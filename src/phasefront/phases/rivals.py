@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from scipy.special import expit
 
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import INTENSITY_POWER, Refined, spot_weights
@@ -17,7 +16,7 @@ from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.phases import brightness, pairs
-from phasefront.phases.evidence import TEMPERATURE, Starts
+from phasefront.phases.evidence import Starts
 
 
 def find_pairs(
@@ -72,7 +71,7 @@ def find_pairs(
     found = pairs.Pairs(
         position[one], starts.phase[kept[np.stack([one, other])]],
         (refined.taken(kept[one]), refined.taken(kept[other])), gain,
-        expit(TEMPERATURE * (gain - np.log(pairs.ODDS * tried))),
+        pairs.among(tried, gain),
     )  # fmt: skip
     return found.taken(found.differ(crystals, table, optics))
 
