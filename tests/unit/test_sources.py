@@ -31,6 +31,9 @@ class Tomography(Source):
         value, half = np.mean([d["x"] for d in data]), float(data[0]["half"])
         return np.array([value, value - half, value + half])
 
+    def sampled(self, data):
+        return 5, 0.25
+
     def usable(self, data, material):
         return [d for d in data if not d.attrs["refused"]]
 
@@ -107,7 +110,9 @@ def test_a_further_source_is_in_files_tables_and_sentences(tomography, tmp_path)
     row = table.query("state == 'half' and source == 'tomography' and phase == ''").squeeze()
     assert (row["value"], row["low"]) == (pytest.approx(2.51), pytest.approx(2.49))
     notes = table[table["source"] == "tomography"].groupby("state")["note"].first()
-    assert notes["empty"] == "refused: blurred" and pd.isna(notes["half"]) | (notes["half"] == "")
+    assert notes["empty"] == "refused: blurred"
+    assert notes["half"] == "mean of 5, between which the standard deviation is 0.25"
+    assert pd.isna(notes["all states"]) | (notes["all states"] == "refused: blurred")
     assert {"tomography", "tomography - cycling"} <= set(tables.printed_table(found).columns)
     assert "X-ray CT $-$ charge" in tables.latex_table(found)
 

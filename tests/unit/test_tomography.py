@@ -770,6 +770,17 @@ def test_particles_that_agree_are_no_better_than_their_errors():
     assert value == pytest.approx(2.0)
 
 
+def test_how_many_particles_there_are_and_how_they_differ_is_told():
+    source = Tomography()
+    contents = np.array([1.8, 2.0, 2.2, 2.4])
+    data = [cell(f"p{n}", x, 0.02) for n, x in enumerate(contents)]
+    units, between = source.sampled(data)
+    # Errors of one size: what scatters beyond them is the difference of variances.
+    assert units == 4
+    assert between == pytest.approx(np.sqrt(contents.var(ddof=1) - 0.02**2), rel=1e-3)
+    assert source.sampled([cell(f"p{n}", 2.0, 0.1) for n in range(4)]) == (4, 0.0)
+
+
 def test_two_series_of_a_particle_are_one_particle():
     source = Tomography()
     data = [cell("p0", 1.8, 0.02), cell("p1", 2.0, 0.02), cell("p2", 2.2, 0.02, particle="p1")]

@@ -92,6 +92,8 @@ def compare_sources(
     content = np.full(shape, np.nan)
     fraction = np.full((*shape, len(phases)), np.nan)
     texts = {name: np.full(shape[1:], "", dtype=object) for name in _SAID}
+    units = np.zeros(shape[1:], dtype=int)
+    between = np.full(shape[1:], np.nan)
     loading = {}
     for j, (name, source) in enumerate(sources.items()):
         of_states = {state: given.get(name, {}).get(state, ()) for state in states}
@@ -103,6 +105,7 @@ def compare_sources(
             texts["unexplained"][i, j] = source.unexplained(data, material)
             if usable[state]:
                 content[:, i, j] = source.ion_content(usable[state], state)
+                units[i, j], between[i, j] = source.sampled(usable[state])
                 found = source.fractions(usable[state], state, material)
                 if found is not None:
                     fraction[:, i, j] = found
@@ -132,6 +135,8 @@ def compare_sources(
             **named_ends("ion_content", content),
             **_means(content, fraction, loading),
             **texts,
+            "units": units,
+            "between_units": between,
             **stacked,
         },
         {

@@ -190,11 +190,16 @@ def _rows(comparison: xr.Dataset) -> Iterator[tuple]:
 
 
 def _note(data: Mapping[str, np.ndarray], at: tuple) -> str:
-    """What of a source in some states was left out or refused, and what no phase explains."""
+    """What of a source in some states was left out or refused, what no phase explains, and, of
+    one state, how many units its mean is of and how they differ."""
     left_out = ", ".join(filter(None, data["left_out"][at]))
     notes = [f"left out: {left_out}"] if left_out else []
     notes += [f"refused: {text}" for text in data["refused"][at] if text]
-    return "; ".join([*notes, *filter(None, data["unexplained"][at])])
+    notes += filter(None, data["unexplained"][at])
+    units, between = (np.atleast_1d(data[name][at]) for name in ("units", "between_units"))
+    if len(units) == 1 and units[0]:
+        notes.append(f"mean of {units[0]}, between which the standard deviation is {between[0]:.2g}")
+    return "; ".join(notes)
 
 
 def _rows_of_line(data: Mapping[str, np.ndarray], j: int, pair: str) -> Iterator[tuple]:

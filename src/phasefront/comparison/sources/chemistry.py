@@ -43,6 +43,11 @@ class Chemistry(Source):
             shared_stderr=float(amount @ systematic / amount.sum()),
         )  # fmt: skip
 
+    def sampled(self, data: Sequence[xr.Dataset]) -> tuple[int, float]:
+        units = _units(data)
+        variances = [max(one.variance, _LEAST_ERROR**2) for one in units]
+        return len(units), sample.spread([one.value for one in units], variances)
+
 
 class _Unit(NamedTuple):
     """A grain, or what is taken for one, by all of its maps."""

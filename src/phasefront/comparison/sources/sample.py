@@ -27,13 +27,16 @@ def mean_of_sample(means: Sequence[float], variances: Sequence[float]) -> Interv
     never narrower than without their factor.
     """
     from scipy import stats
-    from statsmodels.stats.meta_analysis import combine_effects
 
-    with np.errstate(divide="ignore"):  # of I squared where all are the same; it is not used
-        found = combine_effects(np.array(means), np.array(variances), method_re="iterated")
+    found = _together(means, variances)
     error = max(found.sd_eff_w_re, found.sd_eff_w_re_hksj)
     half = stats.t.ppf(0.975, len(means) - 1) * error
     return found.mean_effect_re + np.array([0.0, -half, half])
+
+
+def spread(means: Sequence[float], variances: Sequence[float]) -> float:
+    """Standard deviation between units beyond the errors of each, as `mean_of_sample` fits it."""
+    return float(np.sqrt(_together(means, variances).tau2))
 
 
 def weighted_mean(
@@ -64,6 +67,13 @@ def weighted_mean(
         noise = np.bincount(group, share**2 * variance) / of_group**2
         half = max(half, _half(means, of_group, noise))
     return mean + np.hypot(half, NORMAL_95 * shared_stderr) * np.array([0.0, -1.0, 1.0])
+
+
+def _together(means: Sequence[float], variances: Sequence[float]):
+    from statsmodels.stats.meta_analysis import combine_effects
+
+    with np.errstate(divide="ignore"):  # of I squared where all are the same; it is not used
+        return combine_effects(np.array(means), np.array(variances), method_re="iterated")
 
 
 def _half(value: np.ndarray, share: np.ndarray, variance: np.ndarray) -> float:

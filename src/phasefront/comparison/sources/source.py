@@ -72,6 +72,12 @@ class Source(ABC):
         """Data sets that are no result, each with the reason; empty without any."""
         return ""
 
+    def sampled(self, data: Sequence[xr.Dataset]) -> tuple[int, float]:
+        """How many particles or grains the ion content is a mean of, and the standard deviation
+        between them beyond their errors; 0 and NaN where it is of no sample, or that is not told.
+        """
+        return 0, np.nan
+
     def unexplained(self, data: Sequence[xr.Dataset], material: Material) -> str:
         """What data sets show that no phase explains; empty if nothing."""
         return ""

@@ -34,10 +34,17 @@ class Tomography(Measurements):
         return "; ".join(filter(None, (said, few)))
 
     def ion_content(self, data: Sequence[xr.Dataset], state: str) -> Interval:
-        means = [_mean(cells) for cells in _particles(data).values()]
-        return sample.mean_of_sample(
-            [mean for mean, _ in means], [variance for _, variance in means]
-        )
+        return sample.mean_of_sample(*_means(data))
+
+    def sampled(self, data: Sequence[xr.Dataset]) -> tuple[int, float]:
+        means, variances = _means(data)
+        return len(means), sample.spread(means, variances)
+
+
+def _means(data: Sequence[xr.Dataset]) -> tuple[list[float], list[float]]:
+    """Ion contents of particles and their variances."""
+    found = [_mean(cells) for cells in _particles(data).values()]
+    return [mean for mean, _ in found], [variance for _, variance in found]
 
 
 def _particles(data: Sequence[xr.Dataset]) -> dict[str, list[xr.Dataset]]:
