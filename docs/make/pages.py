@@ -9,7 +9,16 @@ import json
 import re
 from pathlib import Path
 
-from docs.make import constants_page, coverage, mechanisms, powder, series, virtual_series, worlds
+from docs.make import (
+    constants_page,
+    coverage,
+    mechanisms,
+    powder,
+    series,
+    tomography,
+    virtual_series,
+    worlds,
+)
 from phasefront.report.wording import markdown_table
 from phasefront.virtual.checks import check_table
 
@@ -207,6 +216,7 @@ if __name__ == "__main__":
         ("mechanisms.md", [mechanisms.STUDY], mechanisms.page),
         ("powder.md", [powder.STUDY], powder.page),
         ("series.md", [series.STUDY], series.page),
+        ("tomography.md", [tomography.STUDY], tomography.page),
         ("virtual_series.md", [virtual_series.SUMMARY], virtual_series.page),
         (
             "constants.md",

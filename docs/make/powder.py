@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
+from docs.make.tables import renewed
 from phasefront.report.wording import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,15 +18,7 @@ _KINDS = {"plain": "grains at random", "oriented": "plates and needles, steep ba
 def page() -> str:
     """The page as it is, with both tables of its measurements."""
     study = json.loads(STUDY.read_text(encoding="utf-8"))
-    text = PAGE.read_text(encoding="utf-8")
-    for start, table in (("|  | patterns", _errors(study)), ("| share of the one", _shares(study))):
-        text, places = re.subn(
-            rf"^{re.escape(start)}.*?\n\n", lambda _, t=table: f"{t}\n\n", text,
-            flags=re.DOTALL | re.MULTILINE,
-        )  # fmt: skip
-        if places != 1:
-            raise ValueError(f"docs/powder.md has {places} tables {start!r}, not one")
-    return text
+    return renewed(PAGE, {"|  | patterns": _errors(study), "| share of the one": _shares(study)})
 
 
 def _errors(study: dict) -> str:

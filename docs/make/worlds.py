@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
+from docs.make.tables import renewed
 from phasefront.report.wording import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,21 +111,18 @@ def page() -> str:
     groups.pop("seconds")
     overlaps = json.loads(OVERLAPS.read_text(encoding="utf-8"))
     checks = json.loads(CHECKS.read_text(encoding="utf-8"))
-    text = PAGE.read_text(encoding="utf-8")
-    for first, table in (
-        (r"\| scans \| number", groups_table(groups)),
-        (r"\| scans \| phase", phases_table(groups)),
-        (r"\| share of the weaker", overlaps_table(overlaps)),
-        (r"\| share of the twin", twins_table(json.loads(TWINS.read_text(encoding="utf-8")))),
-        (r"\| silicon", silicon_table(checks["silicon_001"])),
-        (r"\| thickness, nm", convergence_table(checks["convergence"])),
-    ):
-        text, places = re.subn(
-            rf"{first}.*?\n\n", lambda _, table=table: f"{table}\n\n", text, flags=re.DOTALL
-        )
-        if places != 1:
-            raise ValueError(f"docs/decisions.md has {places} tables of two worlds, not one")
-    return text
+    twins = json.loads(TWINS.read_text(encoding="utf-8"))
+    return renewed(
+        PAGE,
+        {
+            "| scans | number": groups_table(groups),
+            "| scans | phase": phases_table(groups),
+            "| share of the weaker": overlaps_table(overlaps),
+            "| share of the twin": twins_table(twins),
+            "| silicon": silicon_table(checks["silicon_001"]),
+            "| thickness, nm": convergence_table(checks["convergence"]),
+        },
+    )
 
 
 def _number(value: float | None, decimals: int) -> str:
