@@ -61,6 +61,8 @@ PHASES = (
     # Its a is (a - b) / 2 of the common cell: what lies along that a lies along its a + b.
     Phase("nvpf", "Na2V2PO42F3", 45.0, 8, 6),
     Phase("nvpf", "NaV2PO42F3", 0.0, 8, 6),
+    Phase("lfp", "LiFePO4", 0.0, 8, 6),
+    Phase("lfp", "FePO4", 0.0, 8, 6),
 )
 
 

@@ -70,7 +70,9 @@ GROUPS = tuple(
         ("second", {"stop": True, "steady": True}),
     )
     for dose in (DOSES[1:] if kind else DOSES)
-) + tuple(Group("lfp", "first", dose) for dose in DOSES)  # fmt: skip
+) + tuple(
+    Group("lfp", world, dose) for world in ("first", "second") for dose in DOSES
+)  # fmt: skip
 
 
 @cache

@@ -12,6 +12,7 @@ from pathlib import Path
 from docs.make import (
     constants_page,
     coverage,
+    limno,
     mechanisms,
     powder,
     series,
@@ -213,6 +214,7 @@ if __name__ == "__main__":
         ("decisions.md", [DECISIONS], decisions_page),
         ("decisions.md", [worlds.STUDY, worlds.OVERLAPS, worlds.TWINS, worlds.CHECKS], worlds.page),
         ("coverage.md", [coverage.STUDY, coverage.GRAINS], coverage.page),
+        ("limno.md", [limno.STUDY], limno.page),
         ("mechanisms.md", [mechanisms.STUDY], mechanisms.page),
         ("powder.md", [powder.STUDY], powder.page),
         ("series.md", [series.STUDY], series.page),
