@@ -190,11 +190,40 @@ def decisions_page() -> str:
         f"{f' ({named})' if named else ''}."
     )
     page = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
-    written = re.compile(r"\| scan \| accuracy.*?\n\n.*?\n\n", flags=re.DOTALL)
-    page, places = written.subn(lambda _: f"{table}\n\n{sentence}\n\n", page)
-    if places != 1:
-        raise ValueError(f"docs/decisions.md has {places} tables of scans, not one")
+    for first, text in (("scan", f"{table}\n\n{sentence}"), ("sure of", _settled(checks))):
+        written = re.compile(rf"\| {first} \|.*?\n\n.*?\n\n", flags=re.DOTALL)
+        page, places = written.subn(lambda _, text=text: f"{text}\n\n", page)
+        if places != 1:
+            raise ValueError(f"docs/decisions.md has {places} tables of '{first}', not one")
     return page
+
+
+def _settled(checks: dict) -> str:
+    """Grains of all scans by kind and phase; where sure ones are wrong, and how many positions of
+    one grain, decided for one phase, are sure of half turn and variant."""
+    counts: dict[tuple[str, str], list[int]] = {}
+    wrong: dict[str, int] = {}
+    for scan, check in checks.items():
+        for kind, of_phases in check["settled_grains"].items():
+            for phase, found in of_phases.items():
+                row = counts.setdefault((kind, phase), [0, 0, 0])
+                row[:] = [a + b for a, b in zip(row, found.values(), strict=True)]
+                wrong[scan] = wrong.get(scan, 0) + found["wrong"]
+    table = markdown_table(
+        ["sure of", "phase", "grains", "sure", "of these wrong"],
+        [[*key, *map(str, row)] for key, row in counts.items()],
+    )
+    named = ", ".join(f"{number} in {scan}" for scan, number in wrong.items() if number)
+    asked = [check["positions"]["orientation_sure"] for check in checks.values()]
+    sure = sum(
+        round(number * check["orientation_sure"])
+        for number, check in zip(asked, checks.values(), strict=True) if number
+    )  # fmt: skip
+    return (
+        f"{table}\n\n{sum(wrong.values()) or 'None'} of the grains that are called sure"
+        f" {'is' if sum(wrong.values()) < 2 else 'are'} wrong{f' ({named})' if named else ''}."
+        f" Of {sum(asked)} positions {sure} are sure of both."
+    )
 
 
 def _share(value: float | None) -> str:

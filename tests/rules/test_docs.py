@@ -120,8 +120,11 @@ def test_the_page_of_the_benchmark_says_what_was_measured(tmp_path, monkeypatch)
 def test_the_page_of_decisions_says_how_many_are_wrong_and_where(tmp_path, monkeypatch):
     numbers = {name: 0.25 for name, _ in pages.DECISION_COLUMNS.values()}
     bins = [{"from": 0.9, "to": 1.0, "count": 40, "posterior": 0.95, "frequency": 0.9}]
+    grains = {"half turn": {"A": {"grains": 9, "sure": 8, "wrong": 0}}}
+    grains["variant"] = {"A": {"grains": 9, "sure": 6, "wrong": 1}}
     one = numbers | {
-        "phase_accuracy_decided": 0.975, "mixed_found": None, "confidence": bins,
+        "settled_grains": grains, "phase_accuracy_decided": 0.975, "mixed_found": None,
+        "confidence": bins,
         "positions": dict.fromkeys(numbers, 40) | {"mixed_found": 0},
     }  # fmt: skip
     checks = tmp_path / "truth_check.json"
@@ -132,6 +135,10 @@ def test_the_page_of_decisions_says_how_many_are_wrong_and_where(tmp_path, monke
     assert "| all scans | 0.988 | 0.250 |" in page
     assert "Of 80 decided positions of one grain and one phase 1 is wrong (1 in thin).\n" in page
     assert "| thin-1e5" not in page
+    assert "| half turn | A | 18 | 16 | 0 |" in page
+    assert "| variant | A | 18 | 12 | 2 |" in page
+    assert "2 of the grains that are called sure are wrong (1 in thin, 1 in thick)." in page
+    assert " Of 80 positions 20 are sure of both.\n" in page
     checks.write_text(json.dumps({"thick": one | {"phase_accuracy_decided": 1.0}}))
     assert "Of 40 decided positions of one grain and one phase none is wrong.\n" in (
         pages.decisions_page()

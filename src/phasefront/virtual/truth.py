@@ -31,6 +31,7 @@ from phasefront.virtual.reliability import (
     bins,
     expected_calibration_error,
 )
+from phasefront.virtual.settled import HALF_TURNED_DEG, settled_grains
 from phasefront.virtual.zones import zone_regions
 
 # By definition, see above; that of `phases.lattices` is the same.
@@ -87,6 +88,8 @@ def check_scan(
       decision has to be, and orientation_sure: the share of these positions;
     - orientation_half_turned: share of these positions that come at least 5 degrees nearer to the
       truth by half a turn about the beam, which zero-order Laue zones hardly tell;
+    - settled_grains: by kind (half turn, variant) and phase, the grains of which it is a question,
+      how many are sure of it, beyond what a decision needs, and how many of these are wrong;
     - fraction_error_max: largest error of an area fraction against the scanned area's own, where
       each position with a crystal counts once, shared between its phases by thickness;
       fraction_error_max_found: the same before it is unfolded; fraction_error_max_thickness,
@@ -137,9 +140,8 @@ def check_scan(
     ion_error, ion_stderr = _ion_content_errors(weight, phases, fractions)[:, crystal & ~overlap]
     known = np.isfinite(ion_error)
     ion_error, ion_stderr = ion_error[known], ion_stderr[known]
-    second_right = second_lattices_right(
-        truth, phases, lattice_symmetries(crystals, parents, parent_point_group)
-    )
+    symmetries = lattice_symmetries(crystals, parents, parent_point_group)
+    second_right = second_lattices_right(truth, phases, symmetries)
     shares = {
         "phase_accuracy_decided": right[clear & decided],
         "phase_accuracy_overlap": right[overlap & decided],
@@ -151,7 +153,7 @@ def check_scan(
         "mixed_wrong": mixed[clear & ~two_phases],
         "vacuum_missed": decision[~crystal] != VACUUM,
         "crystal_missed": decision[crystal] == VACUUM,
-        "orientation_half_turned": (angle - turned_angle >= 5)[np.isfinite(angle)],
+        "orientation_half_turned": (angle - turned_angle >= HALF_TURNED_DEG)[np.isfinite(angle)],
         "orientation_sure": sure[np.isfinite(angle)],
         "fraction_intervals_covering": (low <= area) & (area <= high),
         "ion_content_covering": np.abs(ion_error) <= NORMAL_95 * ion_stderr,
@@ -178,6 +180,9 @@ def check_scan(
         "fraction_error_max_thickness": _fraction_error(fractions, "value", "thickness", volume),
         "fraction_error_max_molar": _fraction_error(
             fractions, "value", "molar", molar / molar.sum()
+        ),
+        "settled_grains": settled_grains(
+            truth, phases, grains, crystals, symmetries, parents, clear & right
         ),
         "fractions_true": {name: _number(a) for name, a in zip(names, area, strict=True)},
         "confusion": _confusion(true_phase[clear], decision[clear], names),
