@@ -12,8 +12,9 @@ equal area that they amount to, (sum a)^2 / sum a^2. Beforehand
 - partial grains have `_PRIOR_GRAINS` more, whose logarithms scatter by `_PRIOR_SPREAD`.
 
 Which grains are whole is told from what each holds beside its most frequent phase, e: exponential
-in whole grains, uniform in partial ones, with the share of whole ones by expectation maximisation.
-A position more or less of another phase moves that probability a little, so intervals do not jump.
+in whole grains, uniform up to a half in partial ones, with the share of whole ones by expectation
+maximisation. A position more or less of another phase moves that probability a little, so intervals
+do not jump.
 """
 
 from __future__ import annotations
@@ -29,9 +30,15 @@ _STRAY = 0.03
 # Wrong answers are rarer than this times their simulated rate, which is as sure as a factor of two:
 # see `unfolding._RATE_SPREAD`.
 _LARGEST_ERROR_RATE = 2.0
-_EITHER = 0.3  # shapes of the share of whole grains; chosen
-_PRIOR_GRAINS = 1.0  # chosen
-_PRIOR_SPREAD = 0.5  # of the logarithm of a share; chosen
+# Of what is beside the most frequent phase in partial grains: the rarer of two has at most a half.
+_PARTIAL_DENSITY = 2.0
+# Shapes of the share of whole grains; chosen. A larger one makes intervals of a scan of partial
+# grains too wide, by whole ones that it has not shown.
+_EITHER = 0.003
+# Chosen: so few and so much alike that the grains say how they scatter, be it by as little as in a
+# solid solution, and that a single one leaves the fraction open.
+_PRIOR_GRAINS = 0.5
+_PRIOR_SPREAD = 0.1  # of the logarithm of a share
 _ROUNDS = 100  # of expectation maximisation, which ends long before
 _MISSED = 0.05  # what a 95 % interval leaves out
 _FARTHEST = 50.0  # logarithm of what is no longer told from all or nothing
@@ -92,7 +99,7 @@ def whole_probability(
     density = np.exp(-beside / mean) / mean
     share = 0.5
     for _ in range(_ROUNDS):
-        whole = share * density / (share * density + 1 - share)
+        whole = share * density / (share * density + (1 - share) * _PARTIAL_DENSITY)
         share = (weight @ whole + 0.5) / (weight.sum() + 1)
     return whole
 
