@@ -29,7 +29,7 @@ def page() -> str:
             "| share of all": _shares(study["share"]),
             "| phasefront's decision": _against(study["against"]),
             "| likeliest, py4DSTEM's": _groups(study["groups"]),
-            "| decided spinel": _twins(study["two_layered_for_one_spinel"]),
+            "| decided spinel, by": _twins(study["two_layered_for_one_spinel"]),
         },
     )
 
@@ -79,7 +79,7 @@ def _twins(found: dict) -> str:
         ("log_likelihood_two_layered_over_spinel_10_50_90", "+.0f"),
     )
     return markdown_table(
-        ["decided spinel", "positions", "spots explained: spinel / one layered / two layered",
+        ["decided spinel, by py4DSTEM's phase", "positions", "spots explained: spinel / one layered / two layered",
          "spots promised: spinel / two layered",
          "log-likelihood of two layered over spinel, 10 / 50 / 90 %", "two layered likelier"],
         [
