@@ -10,8 +10,9 @@ import textwrap
 import time
 
 import pytest
+from jupyter_client.manager import start_new_kernel
 
-from phasefront.cli.fork_server import forking_python
+from phasefront.cli.fork_server import PYTHON_OF_JOBS, forking_python
 
 TELL = """
     import json, os, sys
@@ -38,8 +39,8 @@ WAIT = """
 
 @pytest.fixture(scope="module")
 def python():
-    with forking_python() as command:
-        yield shlex.split(command)
+    with forking_python() as variables:
+        yield shlex.split(variables[PYTHON_OF_JOBS])
 
 
 def script(folder, text: str):
@@ -128,22 +129,39 @@ def test_many_at_once(python, tmp_path):
 def test_a_long_name_of_the_temporary_folder_does_no_harm(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("long" * 40)))
     (tmp_path / ("long" * 40)).mkdir()
-    with forking_python() as command:
+    with forking_python() as variables:
         done = subprocess.run(
-            [*shlex.split(command), script(tmp_path, "print(6 * 7)")],
+            [*shlex.split(variables[PYTHON_OF_JOBS]), script(tmp_path, "print(6 * 7)")],
             capture_output=True, text=True, check=True,
         )  # fmt: skip
     assert done.stdout == "42\n"
 
 
 def test_without_its_server_python_runs_a_script(tmp_path):
-    with forking_python() as command:
-        client, process = begun(shlex.split(command), tmp_path)
+    with forking_python() as variables:
+        command = shlex.split(variables[PYTHON_OF_JOBS])
+        client, process = begun(command, tmp_path)
     assert ended(process)  # with its server; its client runs it again
     client.terminate()
     client.wait(10)
     done = subprocess.run(
-        [*shlex.split(command), script(tmp_path, "print(signal.SIGINT.value)")],
+        [*command, script(tmp_path, "print(signal.SIGINT.value)")],
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert done.stdout == "2\n"
+
+
+def test_a_kernel_of_jupyter_is_forked_and_ends_with_its_notebook(tmp_path, monkeypatch):
+    with forking_python() as variables:
+        monkeypatch.setenv("JUPYTER_PATH", variables["JUPYTER_PATH"])
+        manager, client = start_new_kernel(kernel_name="python3", cwd=str(tmp_path))
+        told = []
+        client.execute_interactive(
+            "import os, sys; print(os.getpid(), 'netCDF4' in sys.modules, os.getcwd())",
+            output_hook=lambda message: told.append(message["content"].get("text", "")),
+        )
+        process, imported, folder = "".join(told).split()
+        client.stop_channels()
+        manager.shutdown_kernel()
+        assert (imported, folder) == ("True", str(tmp_path))
+        assert ended(int(process))

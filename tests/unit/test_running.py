@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from projects import ROOT
 
-from phasefront.cli import main, running
+from phasefront.cli import running
+from phasefront.cli.fork_server import forking_python
+from phasefront.cli.report import Report
 from phasefront.core.errors import DISK_ERRORS, InputError
 
 COPIES = """
@@ -35,9 +37,13 @@ def run(folder: Path, snakefile: str, shown: io.StringIO | None = None) -> tuple
     shown = io.StringIO() if shown is None else shown
     (folder / "Snakefile").write_text(snakefile)
     (folder / "experiment.yaml").write_text("run: r\n")
-    with chdir(folder), redirect_stderr(shown), running.only_run(Path("results")) as transcript:
-        configs = [Path("experiment.yaml")]
-        status = running.run_workflow(configs, cores=2, transcript=transcript)
+    with (
+        chdir(folder), redirect_stderr(shown), forking_python() as python,
+        running.only_run(Path("results")) as transcript,
+    ):  # fmt: skip
+        status = running.run_workflow(
+            [Path("experiment.yaml")], cores=2, transcript=transcript, python=python
+        )
     return status, shown.getvalue()
 
 
@@ -164,11 +170,11 @@ def test_a_run_ends_with_its_explorer_before_its_report(tmp_path, monkeypatch, c
     results.mkdir(parents=True)
     for name in ("summary.json", "summary.json.prov.json", "report.html"):
         (results / name).touch()
-    assert main._report([], results) == 0
+    assert Report([], results).finish() == 0
     after = ["Report: results/mine/report.html", "Summary: results/mine/summary.json"]
     assert capsys.readouterr().out.splitlines() == after
     (results / "explorer.html").touch()
-    assert main._report([], results) == 0
+    assert Report([], results).finish() == 0
     first = "Explorer: results/mine/explorer.html (every raw pattern: phasefront view mine)"
     assert capsys.readouterr().out.splitlines() == [first, *after]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import importlib
+import importlib.util
 import json
 import os
 import runpy
@@ -51,11 +51,12 @@ def prefix_of_jobs() -> str:
 
 
 @contextmanager
-def forking_python() -> Iterator[str]:
-    """The command of a Python whose libraries are imported when it is to run a script.
+def forking_python() -> Iterator[dict[str, str]]:
+    """Environment variables by which jobs, and notebooks of theirs, get a Python that forks.
 
-    Run with anything else, or after its server has died, it is the Python of this process; so it is
-    where the folder for temporary files has too long a name for a socket.
+    It imports its libraries while the caller goes on. Where a command of a job is no script, or the
+    server has died, it is the Python of this process; so it is everywhere where the folder for
+    temporary files has too long a name for a socket.
     """
     with tempfile.TemporaryDirectory(prefix="phasefront-") as folder:
         address = f"{folder}/forks"
@@ -63,7 +64,7 @@ def forking_python() -> Iterator[str]:
             try:
                 listening.bind(address)
             except OSError:
-                yield shlex.quote(sys.executable)
+                yield {PYTHON_OF_JOBS: shlex.quote(sys.executable)}
                 return
             listening.listen()
             descriptor = listening.fileno()
@@ -72,9 +73,26 @@ def forking_python() -> Iterator[str]:
                 stdin=subprocess.PIPE,
                 pass_fds=[descriptor],
             )
-        client = Path(__file__).with_name("fork_client.py")
-        with server:  # this closes its stdin, and it leaves
-            yield shlex.join([sys.executable, "-IS", str(client), address])
+        client = str(Path(__file__).with_name("fork_client.py"))
+        python = [sys.executable, "-IS", client, address]
+        with server:
+            try:
+                kernels = _kernels(Path(folder), python)
+                yield {PYTHON_OF_JOBS: shlex.join(python), "JUPYTER_PATH": kernels}
+            finally:
+                server.kill()  # no job is left, but it may be importing still
+
+
+def _kernels(folder: Path, python: list[str]) -> str:
+    """Where Jupyter is to look for kernels, that of Python being one that forks."""
+    launcher = importlib.util.find_spec("ipykernel_launcher").origin
+    argv = [*python, launcher, "-f", "{connection_file}"]
+    named = {"argv": argv, "display_name": "Python 3", "language": "python"}
+    own = folder / "kernels/python3"
+    own.mkdir(parents=True)
+    (own / "kernel.json").write_text(json.dumps(named))
+    elsewhere = os.environ.get("JUPYTER_PATH")
+    return os.pathsep.join([str(folder), *([elsewhere] if elsewhere else [])])
 
 
 class _Server:

@@ -10,8 +10,9 @@ import sys
 from pathlib import Path
 
 from phasefront.cli import running
+from phasefront.cli.fork_server import forking_python
+from phasefront.cli.report import Report
 from phasefront.core.errors import InputError, blaming_the_disk
-from phasefront.records.record import SUFFIX
 
 SCHEMAS = Path("workflow/schemas")
 
@@ -140,35 +141,17 @@ def new(**asked) -> int:
 def run(config: list[Path], cores: int) -> int:
     """Fetch, check, run every rule that has work to do, and make the report."""
     running.require_workflow()
-    fetch(config)
-    results = Path("results") / _inspected(config).experiment.run
-    with blaming_the_disk(results), running.only_run(results) as transcript:
-        status = running.run_workflow(config, cores=cores, transcript=transcript)
-        return status or _report(config, results)
-
-
-def _report(config: list[Path], results: Path) -> int:
-    """Make the report where anything is newer than it, and say where explorer and report are."""
-    from phasefront.report.explorer import PAGE
-    from phasefront.report.scripts_in_pages import with_inert_data
-
-    report = results / "report.html"
-    made = max(path.stat().st_mtime for path in results.rglob(f"*{SUFFIX}"))
-    if not report.exists() or report.stat().st_mtime < made:
-        part = report.with_name(".part-report.html")
-        command = running.snakemake(config, "--report", str(part))
-        done = subprocess.run(command, capture_output=True, text=True)
-        if done.returncode:
-            print(done.stderr, file=sys.stderr)
-            return done.returncode
-        part.write_text(with_inert_data(part.read_text(encoding="utf-8")), encoding="utf-8")
-        part.replace(report)
-    explorer = results / PAGE
-    if explorer.exists():
-        print(f"Explorer: {explorer} (every raw pattern: phasefront view {results.name})")
-    print(f"Report: {report}")
-    print(f"Summary: {results / 'summary.json'}")
-    return 0
+    with forking_python() as python:
+        fetch(config)
+        results = Path("results") / _inspected(config).experiment.run
+        report = Report(config, results)
+        with blaming_the_disk(results), running.only_run(results) as transcript:
+            report.part.unlink(missing_ok=True)
+            status = running.run_workflow(
+                config, cores=cores, transcript=transcript, python=python,
+                report=None if report.is_new() else report.part,
+            )  # fmt: skip
+            return status or report.finish()
 
 
 def unlock(config: list[Path]) -> int:

@@ -9,13 +9,12 @@ import re
 import selectors
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
-from phasefront.cli.fork_server import PYTHON_OF_JOBS, forking_python
 from phasefront.core.errors import DISK_ERRORS, InputError
 
 # Of an exception, events tell class and text; the number of a system's error
@@ -58,23 +57,29 @@ def only_run(results: Path) -> Iterator[BinaryIO]:
         yield transcript
 
 
-def run_workflow(configs: list[Path], *, cores: int, transcript: BinaryIO) -> int:
+def run_workflow(
+    configs: list[Path], *, cores: int, transcript: BinaryIO, python: Mapping[str, str],
+    report: Path | None = None,
+) -> int:  # fmt: skip
     """Run all rules that have work to do; Snakemake's own words go to `transcript`.
 
+    `python` are the variables of `fork_server.forking_python`. Where `report` is named, Snakemake
+    writes its report there in the end, which takes another one of its own two seconds longer.
     Returns 0, or 2 where a job refused its input (its sentence is on stderr), or 1. Raises
     InputError where Snakemake's lock is in the way, and OSError where it met one of a disk.
     """
     from snakemake_logger_plugin_phasefront import DESCRIPTOR
 
     command = snakemake(configs, "--cores", str(cores), "--logger", "phasefront")
+    if report:
+        command += ["--report", str(report), "--report-after-run"]
     transcript.truncate(0)
     told = _Told(transcript)
     reading, writing = os.pipe()
     with (
-        forking_python() as python,
         subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[writing],
-            env=os.environ | {DESCRIPTOR: str(writing), PYTHON_OF_JOBS: python},
+            env=os.environ | {DESCRIPTOR: str(writing), **python},
         ) as process,
         os.fdopen(reading, "rb") as events,
     ):  # fmt: skip

@@ -132,13 +132,14 @@ class Job:
             run = record.describe_run(
                 started, script=sys.argv[0], work_seconds=work_seconds, outputs=outputs
             )
+            code_used = _with_unforeseen(code_before)
             records = {
                 output.name: record.compose(
                     script=sys.argv[0],
                     output=output,
                     outputs={one.name: one.path for one in outputs},
                     inputs=used,
-                    code=_with_unforeseen(code_before),
+                    code=code_used,
                     command=_command(),
                     parameters=parameters,
                     run=run,
