@@ -28,7 +28,7 @@ from phasefront.experiment.config import Experiment
 from phasefront.experiment.load import load
 from phasefront.layouts.phases import MIXED, UNANSWERED, VACUUM
 from phasefront.layouts.truth import TRUTH
-from phasefront.virtual.orientation_errors import orientation_errors
+from phasefront.virtual.orientation_errors import orientation_errors, sure_orientations
 from phasefront.virtual.reliability import RELIABILITY_EDGES, bins, expected_calibration_error
 from phasefront.virtual.truth import CLEAR, TRACE
 
@@ -39,7 +39,6 @@ DOSES = (2e4, 1e5, 3e6)  # electrons a pattern
 THICKNESS_NM = (14.0, 48.0)  # of both worlds
 SHAPE = (32, 32)
 STANDARD_ERROR = 0.002  # relative, of scale and ellipse by a standard, as the analysis is told
-SURE = 0.95  # probability from which half turn and variant are: that of a decision
 NEAR_DEG = 5.0  # nearer to the truth than half turns and variants are
 # Seeds of scans, and the ion contents of the first world's, about which its two phases lie.
 SEEDS = {"nvpf": (90101, 90102, 90103), "lfp": (90301, 90302, 90303)}
@@ -231,7 +230,9 @@ def score(truths: Sequence[xr.Dataset], answers: Sequence[xr.Dataset], material:
         for truth, found, settled in zip(truths, answers, grains, strict=True)
     ]
     angle = np.concatenate(angles, axis=1)
-    sure = pooled(grains, "orientation_probability") > SURE
+    sure = np.concatenate(
+        [sure_orientations(*pair).ravel() for pair in zip(answers, grains, strict=True)]
+    )
     crystal, true = weight.sum(axis=1) > 0, weight.argmax(axis=1)
     pure = weight.max(axis=1) >= CLEAR
     single = crystal & ~overlap & (np.sort(weight, axis=1)[:, :-1].sum(axis=1) < TRACE)

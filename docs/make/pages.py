@@ -40,7 +40,7 @@ DECISION_COLUMNS = {
     "overlaps right": ("phase_accuracy_overlap", 3),
     "calibration error": ("expected_calibration_error", 4),
     "orientation, median (degrees)": ("orientation_error_deg_median", 2),
-    "sure of half turn and variant": ("orientation_sure", 3),
+    "orientation sure": ("orientation_sure", 3),
     "90 % of these (degrees)": ("orientation_error_deg_p90_sure", 2),
     "x, rms error": ("ion_content_error_rms", 3),
     "x, 95 % intervals covering": ("ion_content_covering", 3),
@@ -200,7 +200,7 @@ def decisions_page() -> str:
 
 def _settled(checks: dict) -> str:
     """Grains of all scans by kind and phase; where sure ones are wrong, and how many positions of
-    one grain, decided for one phase, are sure of half turn and variant."""
+    one grain, decided for one phase, have a sure orientation."""
     counts: dict[tuple[str, str], list[int]] = {}
     wrong: dict[str, int] = {}
     for scan, check in checks.items():
@@ -222,7 +222,7 @@ def _settled(checks: dict) -> str:
     return (
         f"{table}\n\n{sum(wrong.values()) or 'None'} of the grains that are called sure"
         f" {'is' if sum(wrong.values()) < 2 else 'are'} wrong{f' ({named})' if named else ''}."
-        f" Of {sum(asked)} positions {sure} are sure of both."
+        f" Of {sum(asked)} positions {sure} have a sure orientation."
     )
 
 

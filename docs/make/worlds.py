@@ -24,7 +24,7 @@ COLUMNS = {
     "calibration error": ("calibration_error", 4),
     "orientation, median (degrees)": ("orientation_deg", 2),
     "90 %": ("orientation_p90_deg", 1),
-    "sure of half turn and variant": ("orientation_sure", 3),
+    "orientation sure": ("orientation_sure", 3),
     "of these right": ("orientation_sure_right", 4),
     "90 % of these (degrees)": ("orientation_sure_p90_deg", 2),
     "vacuum not called so": ("vacuum_missed", 3),

@@ -138,7 +138,7 @@ def test_the_page_of_decisions_says_how_many_are_wrong_and_where(tmp_path, monke
     assert "| half turn | A | 18 | 16 | 0 |" in page
     assert "| variant | A | 18 | 12 | 2 |" in page
     assert "2 of the grains that are called sure are wrong (1 in thin, 1 in thick)." in page
-    assert " Of 80 positions 20 are sure of both.\n" in page
+    assert " Of 80 positions 20 have a sure orientation.\n" in page
     checks.write_text(json.dumps({"thick": one | {"phase_accuracy_decided": 1.0}}))
     assert "Of 40 decided positions of one grain and one phase none is wrong.\n" in (
         pages.decisions_page()

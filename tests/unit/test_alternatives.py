@@ -7,10 +7,12 @@ from scipy.spatial.transform import Rotation
 
 from phasefront.diffraction import reflections, rotations, zone
 from phasefront.diffraction.candidates import CandidatePhases
+from phasefront.diffraction.likelihood import Refined
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.templates import shortest_rotations
+from phasefront.phases import brightness
 from phasefront.phases.alternatives import Alternatives
 from phasefront.phases.evidence import TEMPERATURE, Starts, weigh
 
@@ -96,6 +98,34 @@ def test_reflections_of_one_variant_alone_tell_it_along_100():
         found.rotation[0, :2], quaternion(rotation), CRYSTALS[0].symmetry
     )
     np.testing.assert_allclose(angle, [0, 90], atol=0.5)
+
+
+@pytest.mark.parametrize("changed", [False, True])
+def test_intensities_tell_variants_that_promise_the_same_places(changed):
+    """A crystal and its variant have their spots in the same places, to 0.2 %; how bright they
+    are is the crystal's, or, where a and b change places, the variant's."""
+    rotation, _ = tilted(2, (2, 1, 3), 0.3)
+    variant = rotations.multiply(PHASES.variants[2][1], quaternion(rotation))
+    spots, _, evidence = found_of(2, rotation, number=60)
+    lies_so = variant if changed else quaternion(rotation)
+    promised, _ = brightness.expected(
+        spots, np.zeros(1, int), np.array([2]),
+        Refined.placed(lies_so[None], np.ones(1), np.zeros((1, 2))), TABLE, MICROSCOPE,
+    )  # fmt: skip
+    spots = spots._replace(intensity=np.maximum(1e8 * promised, 1.0))
+    found = Alternatives.of(np.array([2]), evidence, spots, PHASES, TABLE, MICROSCOPE)
+    assert (found.bright <= 0).all()
+    bright = found.bright[found.best[0]]
+    axes = rotations.misorientation(found.rotation[0], lies_so, CRYSTALS[2].symmetry) < 1
+    half = (
+        rotations.misorientation(
+            found.rotation[0],
+            rotations.multiply(lies_so, rotations.HALF_TURN),
+            CRYSTALS[2].symmetry,
+        )
+        < 2
+    )  # about the zone axis: off by twice the tilt
+    assert bright[axes].max() > bright[~axes & ~half].max() + 2
 
 
 def test_the_raw_pattern_may_choose_another_orientation():

@@ -218,6 +218,36 @@ def test_half_turns_about_the_beam_are_told(crystals):
     assert found["orientation_error_deg_p90"] > 10
 
 
+def test_grains_that_are_sure_of_half_turn_and_variant_are_counted_and_the_wrong_ones(crystals):
+    """Five grains of two positions: right, of the other variant and sure, of it and unsure, half
+    turned and sure, and right where half turns are no question."""
+    quarter = Rotation.from_euler("z", 90, degrees=True).as_quat(scalar_first=True)
+    variant, half_turned = (
+        rotations.multiply(quarter, START), rotations.multiply(START, rotations.HALF_TURN)
+    )  # fmt: skip
+    lies_so = np.repeat([START, variant, variant, half_turned, START], 2, axis=0)
+    phases = make_phases([[0] * 10], orientation_stderr=[[0.1] * 9 + [0.6]])
+    phases["rotation"][:] = lies_so[None, :, None]
+    grains = build_grains(
+        phases, label=np.repeat(np.arange(5), 2)[None], half_turn_gap=[1, 2, 1, 3, np.nan],
+        half_turn_probability=[0.1, 0.01, 0.2, 0.02, 0.0],
+        variant_probability=np.array([[0.99, 0.97, 0.6, 0.99, 0.99], [np.nan] * 5]).T,
+    )  # fmt: skip
+    parents = [np.eye(3), [[1, 1, 0], [-1, 1, 0], [0, 0, 1]]]
+    found = check_scan(
+        make_truth([[A] * 10]), phases, grains, make_fractions([0.5, 0.5]), crystals,
+        parents=parents, parent_point_group="4/mmm",
+    )  # fmt: skip
+    nothing = {"grains": 0, "sure": 0, "wrong": 0}
+    assert found["settled_grains"] == {
+        "half turn": {"Na3": {"grains": 4, "sure": 2, "wrong": 1}, "Na2": nothing},
+        # The tetragonal phase has no variants.
+        "variant": {"Na3": {"grains": 5, "sure": 4, "wrong": 1}},
+    }
+    # All are probably right; the last has the larger standard error.
+    assert found["orientation_sure"] == pytest.approx(0.9)
+
+
 def test_nothing_decided(crystals):
     truth, phases = make_truth([[EMPTY, EMPTY]]), make_phases([[VACUUM, VACUUM]])
     found = check_scan(

@@ -89,6 +89,13 @@ PHASES = Layout(
             Y_X, "f4", "1", "ions per formula unit, from the cell between those of the phases"
         ),
         "ion_content_stderr": Variable(Y_X, "f4", "1", "its standard error"),
+        "orientation_stderr": Variable(
+            Y_X,
+            "f4",
+            "degree",
+            "standard error of the orientation of the likeliest phase by its spots, rms angle, "
+            "where half turn and variant are right",
+        ),
         "alternative_rotation": Variable(
             ("y", "x", "alternative", "quaternion"),
             "f4",

@@ -59,8 +59,9 @@ def crystal_map(
     Orientations are in the frame of the scan, or of the patterns where `camera` is None. Mixed
     positions have their likeliest phase. Properties, all 0 where not indexed: of the phase's
     best orientation `score` and `spots` (correlation and number of spots indexed), the
-    `orientation_probability` that it is neither half turned nor of another variant, `posterior` of
-    the phase, its `share` of the crystal there (1 where decided), and `reliability`. Coordinates
+    `orientation_probability` that it is neither half turned nor of another variant, its standard
+    error `orientation_stderr` (degrees) if it is neither, `posterior` of the phase, its `share` of
+    the crystal there (1 where decided), and `reliability`. Coordinates
     are in nm, or count positions ("px") where `step_nm` is NaN.
 
     Raises
@@ -88,6 +89,7 @@ def crystal_map(
         "score": best["score"].isel(phase=chosen),
         "spots": best["indexed"].isel(phase=chosen),
         "orientation_probability": grains["orientation_probability"],
+        "orientation_stderr": phases["orientation_stderr"],
         "posterior": phases["posterior"].isel(phase=chosen),
         "share": phases["share"].isel(phase=chosen),
         "reliability": phases["reliability"],

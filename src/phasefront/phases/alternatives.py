@@ -3,9 +3,14 @@
 A phase whose symmetry is lower than that of the lattice it shares may lie on that lattice in
 several variants, such as a and b changed of a pseudo-tetragonal cell: pseudosymmetry. Each of
 these, and the one found, comes again half a turn about the zone axis (`diffraction.zone`). They
-are weighed as phases are, by the spots and by the raw pattern where they promise different
-intensities; upper zones, reflections that one variant has and another lacks, and cells that are
-not quite tetragonal tell them apart, or nothing does.
+are weighed by where spots lie, by how bright they are (`brightness`) and by the raw pattern where
+they promise different intensities; upper zones, reflections that one variant has and another lacks,
+unlike |F|, and cells that are not quite tetragonal tell them apart, or nothing does.
+
+Between phases the likelihood of places is enough, which takes every spot for a draw by |F| and
+visibility. Variants promise spots in the same places: where nearly all of them are found, strong
+and weak, the one that promises more there is always favoured, by the same at all positions of a
+grain. How bright they are contradicts it.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from phasefront.diffraction.likelihood import Refined, refine
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
+from phasefront.phases import brightness
 from phasefront.phases.evidence import TEMPERATURE, Evidence
 
 # Log-odds by the spots past which intensities in the raw pattern are not asked, for the sake of
@@ -34,6 +40,7 @@ class Alternatives:
 
     phase: np.ndarray  # (n,) of every candidate
     refined: Refined  # of every candidate
+    bright: np.ndarray  # (n,) log-likelihood of intensities of every candidate, less that of none
     best: np.ndarray  # (positions, orientations), the candidate; -1 where there is none
     log_odds: np.ndarray  # (positions, orientations) against the likeliest; -inf for none
 
@@ -65,7 +72,11 @@ class Alternatives:
         more = refine(spots, at[entry], own[entry], start, table, optics, coarse=False)
         best[at[entry], column] = len(at) + np.arange(len(entry))
         nothing = np.zeros(best.shape)
-        everyone = cls(np.concatenate([own, own[entry]]), found.joined(more), best, nothing)
+        phases, every = np.concatenate([own, own[entry]]), found.joined(more)
+        bright = brightness.log_likelihood(
+            spots, np.concatenate([at, at[entry]]), phases, every, table, optics, shown=len(at)
+        )
+        everyone = cls(phases, every, bright, best, nothing)
         return everyone.weighed(nothing)._distinct(candidates).weighed(nothing)
 
     def open(self) -> Alternatives:
@@ -94,11 +105,13 @@ class Alternatives:
     def weighed(self, forced: np.ndarray) -> Alternatives:
         """With the log-likelihood (positions, orientations) of intensities in the raw pattern.
 
-        These count as much as the spots, other than between phases: errors of |F| are the same in
-        both orientations. So variants of 97 grains were told best (see `grains.pooling`).
+        These, and how bright spots are, count as much as their places, other than between phases:
+        errors of |F| are the same in both orientations. So variants were told best (see
+        `grains.pooling`).
         """
         known = self.best >= 0
-        worth = TEMPERATURE * (self._of_best(self.refined.log_likelihood) + forced)
+        by_spots = self._of_best(self.refined.log_likelihood + self.bright)
+        worth = TEMPERATURE * (by_spots + forced)
         worth = np.where(known, worth, -np.inf)
         most = worth.max(axis=1, keepdims=True)
         log_odds = np.where(known, worth - np.where(np.isfinite(most), most, 0.0), -np.inf)
@@ -147,6 +160,7 @@ class Alternatives:
         theirs = np.where(anew.best < 0, -1, anew.best + len(self.phase))
         return Alternatives(
             np.concatenate([self.phase, anew.phase]), self.refined.joined(anew.refined),
+            np.concatenate([self.bright, anew.bright]),
             np.where(changed[:, None], theirs, self.best),
             np.where(changed[:, None], anew.log_odds, self.log_odds),
         )  # fmt: skip

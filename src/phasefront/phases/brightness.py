@@ -93,6 +93,26 @@ def surprise(error: np.ndarray) -> np.ndarray:
     return 0.5 * (_FREEDOM + 1) * np.log1p(error**2 / _FREEDOM)
 
 
+def log_likelihood(
+    spots: Spots, position: np.ndarray, phase: np.ndarray, refined: Refined,
+    table: ReflectionTable, optics: Optics, *, shown: int,
+) -> np.ndarray:  # fmt: skip
+    """Of the intensities of spots under each candidate (n,), less that of intensities on the curve.
+
+    The curve is that of the first `shown` candidates. Spots without a reflection are left out: what
+    they cost, places tell (see `diffraction.likelihood`).
+    """
+    number = len(position)
+    promised, _ = expected(spots, position, phase, refined, table, optics)
+    entry, spot = listed(spots, position)
+    known = promised > 0
+    promised, entry, intensity = promised[known], entry[known], spots.intensity[spot[known]]
+    first = entry < shown
+    curve = Curve.fitted(promised[first], intensity[first], entry[first], shown)
+    error, _ = curve.errors(promised, intensity, entry, number)
+    return -np.bincount(entry, surprise(error / curve.scatter), minlength=number)
+
+
 @dataclass(frozen=True)
 class Curve:
     """How a scan's spots brighten with their expected intensity: the strong ones less, for they

@@ -20,7 +20,8 @@ from phasefront.core import netcdf
 from phasefront.diffraction import cell_path
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.diffraction.optics import Optics, distortion_errors
-from phasefront.diffraction.reflections import reflection_table
+from phasefront.diffraction.orientation_errors import orientation_stderr
+from phasefront.diffraction.reflections import ReflectionTable, reflection_table
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import COARSE_DEG, Library
 from phasefront.layouts.phases import PHASES
@@ -143,6 +144,7 @@ def decide_phases(
         alone, evidence, posterior, crystals, table, optics, two, second.shared[~second.claimed]
     )
     first = first.renewed(anew, two, second.claimed)
+    stderr = _orientation_stderr(alone, evidence, posterior, table, optics)
     errors = [_cell_errors((candidate_cells or {}).get(c.name), cell_tolerance) for c in crystals]
     cell = RefinedCells.of(spots["count"].shape, first, crystals, path, errors, mixed_prior)
     # 7. The decision, or none.
@@ -154,8 +156,20 @@ def decide_phases(
     )  # fmt: skip
     return _on_map(
         spots, orientations, candidates, limits, distortion, optics, evidence,
-        forced, posterior, cell, second, verdict, alternatives,
+        forced, posterior, cell, second, verdict, alternatives, stderr,
     )  # fmt: skip
+
+
+def _orientation_stderr(
+    spots: Spots, evidence: Evidence, posterior: np.ndarray, table: ReflectionTable, optics: Optics
+) -> np.ndarray:
+    """Of the likeliest phase at each position, degrees; NaN where it has no orientation."""
+    phase = posterior.argmax(axis=1)
+    best = evidence.best[np.arange(len(phase)), phase]
+    at, out = np.flatnonzero(best >= 0), np.full(len(phase), np.nan)
+    refined = evidence.refined.taken(best[at])
+    out[at] = orientation_stderr(spots, at, phase[at], refined, table, optics)
+    return out
 
 
 def _cell_errors(candidate: xr.Dataset | None, tolerance: float) -> np.ndarray:
@@ -171,13 +185,14 @@ def _on_map(
     spots: xr.Dataset, orientations: xr.Dataset, candidates: CandidatePhases, limits: Limits,
     distortion: np.ndarray, optics: Optics, evidence: Evidence, forced: np.ndarray,
     posterior: np.ndarray, cell: RefinedCells, second: overlaps.Second, verdict: Verdict,
-    alternatives: Alternatives,
+    alternatives: Alternatives, stderr: np.ndarray,
 ) -> xr.Dataset:  # fmt: skip
     """PHASES; what rests on spots alone is NaN where there are too few."""
     shape = spots["count"].shape
     everywhere = {
-        "rotation": evidence.rotation, "scale_factor": evidence.scale_factor,
-        "centre": evidence.centre, "log_evidence": evidence.log_evidence,
+        "rotation": evidence.rotation, "orientation_stderr": stderr,
+        "scale_factor": evidence.scale_factor, "centre": evidence.centre,
+        "log_evidence": evidence.log_evidence,
         "forced_evidence": forced, "posterior": posterior,
         "decision": verdict.decision, "share": verdict.share,
         "second_phase": second.phase, "second_rotation": second.rotation,

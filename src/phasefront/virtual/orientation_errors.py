@@ -15,6 +15,19 @@ from phasefront.diffraction.parent_lattice import to_parent
 SAME_LATTICE_DEG = 3.0
 
 
+# Standard error of an orientation, degrees, up to which it is called sure. Chosen: what 90 % of
+# orientations called sure are to be right to.
+SURE_TO_DEG = 0.5
+
+
+def sure_orientations(phases: xr.Dataset, grains: xr.Dataset) -> np.ndarray:
+    """Whether half turn and variant (y, x) are surer than a decision has to be, and the standard
+    error of the orientation is up to SURE_TO_DEG."""
+    probability = grains["orientation_probability"].values
+    known = phases["orientation_stderr"].values <= SURE_TO_DEG
+    return (probability > float(phases.attrs["decide_above"])) & known
+
+
 def orientation_errors(
     truth: xr.Dataset, phases: xr.Dataset, grains: xr.Dataset, crystals: Sequence[Crystal]
 ) -> np.ndarray:

@@ -24,6 +24,7 @@ from phasefront.virtual.orientation_errors import (
     lattice_symmetries,
     orientation_errors,
     second_lattices_right,
+    sure_orientations,
 )
 from phasefront.virtual.reliability import (
     CALIBRATION_BINS,
@@ -84,8 +85,8 @@ def check_scan(
       equal width weighted by their positions (Naeini, Cooper and Hauskrecht, AAAI 2015);
     - orientation_error_deg_median, orientation_error_deg_p90: misorientation of the decided phase
       to the truth described as that phase, under its Laue group's rotations, without overlaps;
-      orientation_error_deg_p90_sure: the same where half turn and variant are surer than a
-      decision has to be, and orientation_sure: the share of these positions;
+      orientation_error_deg_p90_sure: the same where the orientation is sure, and orientation_sure:
+      the share of these positions (see `orientation_errors.sure_orientations`);
     - orientation_half_turned: share of these positions that come at least 5 degrees nearer to the
       truth by half a turn about the beam, which zero-order Laue zones hardly tell;
     - settled_grains: by kind (half turn, variant) and phase, the grains of which it is a question,
@@ -126,8 +127,7 @@ def check_scan(
     decided = decision >= 0
     right = decision == true_phase
     angle, turned_angle = orientation_errors(truth, phases, grains, crystals)[:, crystal & ~overlap]
-    sure = grains["orientation_probability"].values[crystal & ~overlap]
-    sure = sure > float(phases.attrs["decide_above"])
+    sure = sure_orientations(phases, grains)[crystal & ~overlap]
     area = weight[crystal].mean(axis=0) if crystal.any() else np.full(len(names), np.nan)
     volume = _thickness_weighted(weight, truth["thickness"].values.astype("f8"))
     weighed = volume if fractions.attrs["molar_weight"] == "thickness" else area

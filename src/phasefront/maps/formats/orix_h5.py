@@ -30,6 +30,7 @@ _MEANINGS = {
     "score": "correlation of the pattern with its template",
     "spots": "number of spots indexed",
     "orientation_probability": "that it is neither half turned nor of another variant",
+    "orientation_stderr": "of the orientation if it is neither, degrees",
     "posterior": "of the phase",
     "share": "of the phase in the crystal, 1 where it is alone",
     "reliability": "lead of the best orientation over the next one",
