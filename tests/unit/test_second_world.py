@@ -87,18 +87,24 @@ def test_no_electron_is_made_and_few_are_lost(table):
         diffuse = np.trapezoid(ring * table.diffuse[row], table.radius, axis=1)
         total = table.direct[row] + spots + diffuse
         assert (total < 1.01).all()
-        assert (total > 0.9).all()
+        # Of the densest, LiFePO4, 50 nm throw a ninth beyond the radii that are kept.
+        assert (total > 0.88).all()
         assert (np.diff(table.direct[row]) < 0.01).all()
 
 
-def test_phases_of_a_lattice_lie_as_their_parent_axes_say(table):
-    candidates = worlds.candidates_of("nvpf")
+@pytest.mark.parametrize(
+    ("material", "structures"),
+    [
+        ("nvpf", ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3")),
+        ("lfp", ("LiFePO4", "FePO4")),
+    ],
+)
+def test_phases_of_a_lattice_lie_as_their_parent_axes_say(table, material, structures):
+    candidates = worlds.candidates_of(material)
     parents = [np.array(axes, float) for axes in candidates.parent_axes]
-    for lattice in table.lattices("Na3V2PO42F3"):
+    for lattice in table.lattices(structures[0]):
         frames = []
-        for name, crystal, axes in zip(
-            ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3"), candidates.crystals, parents, strict=True
-        ):
+        for name, crystal, axes in zip(structures, candidates.crystals, parents, strict=True):
             vectors = axes @ np.linalg.inv(crystal.reciprocal).T
             row = table.row(name, lattice, 0)
             frames.append(rotation_of(table, row).inv().apply(vectors))
