@@ -89,7 +89,8 @@ def test_no_electron_is_made_and_few_are_lost(table):
         assert (total < 1.01).all()
         # Of the densest, LiFePO4, 50 nm throw a ninth beyond the radii that are kept.
         assert (total > 0.88).all()
-        assert (np.diff(table.direct[row]) < 0.01).all()
+        # A little comes back to the direct beam where few strong beams interfere (Pendelloesung).
+        assert (np.diff(table.direct[row]) < 0.03).all()
 
 
 @pytest.mark.parametrize(
