@@ -26,8 +26,8 @@ def build_phases(names, decision, *, scan="map", **given):
         PHASES, phase=names, scan=scan,
         **{
             "distortion": np.eye(2), "decide_above": 0.95, "min_explained": 0.5, "max_misfit": 4.0,
-            "position_sigma": 0.003, "orientation_stderr": 0.1, "decision": decision,
-            "share": share, "reliability": 0,
+            "position_sigma": 0.003, "orientation_stderr": 0.1, "over_strays": 50.0,
+            "decision": decision, "share": share, "reliability": 0,
             "posterior": np.eye(count)[np.maximum(decision, 0)],
         } | given,
     )  # fmt: skip

@@ -129,6 +129,29 @@ def test_two_phases_over_each_other_are_mixed_and_shared_by_amplitude(templates,
     assert NAMES[2] in str(phases["phase"].values[2])
 
 
+def test_strays_are_no_crystal(templates):
+    random = np.random.default_rng(41)
+    patterns = []
+    for number in np.repeat([5, 6, 7], 60):
+        radius = np.sqrt(random.uniform(0.15**2, 1.1**2, number))
+        angle = random.uniform(0, 2 * np.pi, number)
+        patterns.append(
+            (radius * np.cos(angle), radius * np.sin(angle), random.uniform(1, 100, number))
+        )
+    spots = spots_of(patterns)
+    orientations = find_orientations(spots, templates, CRYSTALS)
+    # As wide as a coarse camera's list of peaks may have them, so that many are explained.
+    phases = decisions.decide_phases(
+        spots, orientations, templates, CandidatePhases(CRYSTALS), position_sigma=0.015,
+        max_misfit=100.0, decide_above=0.5, max_residual=5.0,
+    )  # fmt: skip
+    explained = phases["explained"].values >= 0.5
+    assert explained.mean() > 0.2
+    assert (phases["over_strays"].values[explained] < np.log(20)).mean() > 0.95
+    # Odds of 20 to 1 let chance have one in 21.
+    assert (phases["decision"].values >= 0).mean() < 2 / 21
+
+
 def test_two_grains_of_one_phase_have_one_phase(templates):
     one = scattered(diffsims_patterns(CRYSTALS[1], Rotation.random(10, random_state=7), 20), seed=8)
     other = scattered(

@@ -33,7 +33,8 @@ def decided_as(count, seed):
 
     cell = SimpleNamespace(mixed=mixed.astype(float), share=between)
     second = SimpleNamespace(phase=second_phase)
-    fits = (misfit <= 4) & ~far
+    strays = np.where(random.random(count) < 0.1, 1.0, 50.0)
+    fits = (misfit <= 4) & ~far & (strays > np.log(20))
     decision, share = verdict._decide(
         posterior, fits, fits & (phase_misfit <= 4), cell, second, second_share,
         second_posterior, 0.95,
@@ -44,7 +45,7 @@ def decided_as(count, seed):
         share=share.reshape(*row, 3), cell_misfit=misfit.reshape(row),
         phase_misfit=phase_misfit.reshape(row), second_phase=second_phase.reshape(row),
         second_share=second_share.reshape(row), second_probability=probability.reshape(row),
-        explained=np.full(row, 0.9),
+        explained=np.full(row, 0.9), over_strays=strays.reshape(row),
         ion_content=content.reshape(row), ion_content_stderr=np.full(row, 0.1),
     )  # fmt: skip
     return phases, far, sure
@@ -59,8 +60,9 @@ def test_the_rule_named_is_the_one_that_stands_against_an_answer():
     region = phases["phase_misfit"].values[0]
     heavy = (phases["second_phase"].values[0] >= 0) & (phases["second_share"].values[0] > 0.25)
     assert set(rule[decision == UNDECIDED]) == {
-        "no_cell", "cell", "pair", "posterior", "region", "second_unsure", "residual",
+        "chance", "no_cell", "cell", "pair", "posterior", "region", "second_unsure", "residual",
     }  # fmt: skip
+    assert (phases["over_strays"].values[0, rule == "chance"] == 1).all()
     assert (misfit[rule == "cell"] > 4).all() and np.isinf(misfit[rule == "no_cell"]).all()
     assert (top[(rule == "posterior") | (rule == "pair")] <= 0.95).all()
     pair = phases["second_probability"].values[0]

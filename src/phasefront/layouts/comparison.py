@@ -47,11 +47,15 @@ COMPARISON = Layout(
             _STATE_SOURCE, "str", "", "what measurements show that no phase explains"
         ),
         "units": Variable(
-            _STATE_SOURCE, "i4", "1",
+            _STATE_SOURCE,
+            "i4",
+            "1",
             "particles or grains that the ion content is a mean of; 0 where it is of no sample",
         ),
         "between_units": Variable(
-            _STATE_SOURCE, "f8", "1",
+            _STATE_SOURCE,
+            "f8",
+            "1",
             "standard deviation of ions per formula unit between them, beyond their errors",
         ),
         **with_ends("difference", _PAIR_STATE, "difference of ions per formula unit"),
@@ -167,8 +171,8 @@ COMPARISON_TABLE = Table(
         "verdict": Column("str", "", "agree, disagree or cannot tell"),
         "note": Column(
             "str", "", "what was left out, because a cell was refined from it; what is no result, "
-            "with the reason; what no phase explains, such as a powder pattern's lines; how many particles or "
-            "grains a mean is of, and the standard deviation between them",
+            "with the reason; what no phase explains, such as a powder pattern's lines; how many "
+            "particles or grains a mean is of, and the standard deviation between them",
         ),
     },
 )  # fmt: skip

@@ -59,6 +59,13 @@ PHASES = Layout(
         ),
         "reliability": Variable(Y_X, "f4", "1", "1 - next best over best score of two phases"),
         "explained": Variable(Y_X, "f4", "1", "share of the spots that one or two lattices index"),
+        "over_strays": Variable(
+            Y_X,
+            "f4",
+            "1",
+            "log-odds of the likeliest phase's lattice against stray spots, of which "
+            "chance gives the best of all orientations as many",
+        ),
         "cell": Variable(
             ("y", "x", "cell_parameter"),
             "f4",

@@ -28,8 +28,16 @@ from phasefront.layouts.phases import PHASES
 from phasefront.phases import kinship, overlaps
 from phasefront.phases.alternatives import Alternatives
 from phasefront.phases.distortion import fit_distortion
-from phasefront.phases.evidence import Evidence, Starts, posterior_of, weigh, weigh_more
+from phasefront.phases.evidence import (
+    Evidence,
+    Starts,
+    of_strays,
+    posterior_of,
+    weigh,
+    weigh_more,
+)
 from phasefront.phases.lattices import Lattices, RefinedCells
+from phasefront.phases.pairs import price
 from phasefront.phases.raw_patterns import RawPatterns
 from phasefront.phases.verdict import Limits, Verdict
 
@@ -79,7 +87,8 @@ def decide_phases(
     min_explained, max_residual
         The lattices must index this share of the spots, otherwise the position is `unindexed`, with
         an rms distance of at most this many standard errors, otherwise it is `undecided`, because
-        what is there may be none of the candidates.
+        what is there may be none of the candidates. Their lattice must be likelier than strays, at
+        odds of `pairs.ODDS`, for having been chosen among all orientations of all phases.
     mixed_prior
         Share of positions, beforehand, whose cell lies anywhere between two phases'.
     cell_tolerance, max_misfit
@@ -127,6 +136,7 @@ def decide_phases(
     # 5, 6. The likeliest phase's lattice; what it leaves over is indexed by itself. Without those
     # spots the first lattice is weighed, and its cell refined, again.
     first = Lattices.of(every, evidence, posterior, crystals, table, optics)
+    over_strays = _over_strays(every, evidence, posterior, library, optics)
     pairs = overlaps.find_pairs(
         every, first, starts, evidence, library, candidates, table, optics, min_spots=min_spots
     )
@@ -152,12 +162,23 @@ def decide_phases(
     verdict = Verdict.of(
         every, alone, posterior, first, cell, second,
         posterior_of(second.log_evidence, 0.0, prior),
-        patterns.find_vacuum(spots, min_spots).ravel(), limits, optics.position_sigma,
+        patterns.find_vacuum(spots, min_spots).ravel(), over_strays, limits,
+        optics.position_sigma,
     )  # fmt: skip
     return _on_map(
         spots, orientations, candidates, limits, distortion, optics, evidence,
-        forced, posterior, cell, second, verdict, alternatives, stderr,
+        forced, posterior, cell, second, verdict, alternatives, stderr, over_strays,
     )  # fmt: skip
+
+
+def _over_strays(
+    spots: Spots, evidence: Evidence, posterior: np.ndarray, library: Library, optics: Optics
+) -> np.ndarray:
+    """Log-odds (positions,) of the likeliest phase's lattice against strays, of which chance gives
+    the best of all templates and azimuths as many (a Bonferroni correction)."""
+    gained = evidence.log_evidence - of_strays(spots.numbers[:, None], optics)
+    likeliest = posterior.argmax(axis=1)
+    return gained[np.arange(len(likeliest)), likeliest] - price(library)
 
 
 def _orientation_stderr(
@@ -185,7 +206,7 @@ def _on_map(
     spots: xr.Dataset, orientations: xr.Dataset, candidates: CandidatePhases, limits: Limits,
     distortion: np.ndarray, optics: Optics, evidence: Evidence, forced: np.ndarray,
     posterior: np.ndarray, cell: RefinedCells, second: overlaps.Second, verdict: Verdict,
-    alternatives: Alternatives, stderr: np.ndarray,
+    alternatives: Alternatives, stderr: np.ndarray, over_strays: np.ndarray,
 ) -> xr.Dataset:  # fmt: skip
     """PHASES; what rests on spots alone is NaN where there are too few."""
     shape = spots["count"].shape
@@ -202,7 +223,8 @@ def _on_map(
         ),
     }  # fmt: skip
     few = spots["count"].values.ravel() < limits.min_spots
-    for name, values in {"explained": verdict.explained, **cell.variables()}.items():
+    of_spots = {"explained": verdict.explained, "over_strays": over_strays, **cell.variables()}
+    for name, values in of_spots.items():
         everywhere[name] = np.where(few.reshape(-1, *[1] * (values.ndim - 1)), np.nan, values)
     return netcdf.build(
         PHASES,

@@ -22,6 +22,12 @@ from phasefront.orientations.indexing import HOPELESS
 TEMPERATURE, FORCED_TEMPERATURE = 0.6, 0.2
 
 
+def of_strays(numbers: np.ndarray, optics: Optics) -> np.ndarray:
+    """Log-likelihood of patterns of so many spots that lie anywhere in the window."""
+    low, high = optics.window
+    return -numbers * np.log(np.pi * (high**2 - low**2))
+
+
 @dataclass(frozen=True)
 class Starts:
     """Orientations to try, one entry each, of all positions and phases."""
@@ -97,10 +103,8 @@ class Evidence:
             out[found] = values[best[found]]
             return out
 
-        count = spots.numbers[:, None]
         # Without an orientation every spot is a stray.
-        low, high = optics.window
-        strays = -count * np.log(np.pi * (high**2 - low**2))
+        strays = of_strays(spots.numbers[:, None], optics)
         return cls(
             rotation=of_best(refined.rotation, np.nan),
             scale_factor=of_best(refined.scale_factor, np.nan),

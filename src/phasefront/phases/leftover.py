@@ -12,6 +12,7 @@ from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.template_library import Library
 from phasefront.phases import pairs
+from phasefront.phases.evidence import of_strays
 
 
 def find_second(
@@ -31,8 +32,7 @@ def find_second(
     has_first[position] = True
     at = np.nonzero(np.isfinite(matches.score) & has_first[:, None, None])
     refined = refine(left, *at[:2], matches.rotation[at], table, optics)
-    low, high = optics.window
-    gain = refined.log_likelihood + left.numbers[at[0]] * np.log(np.pi * (high**2 - low**2))
+    gain = refined.log_likelihood - of_strays(left.numbers[at[0]], optics)
     of_first = np.searchsorted(position, at[0])
     found = pairs.Pairs(
         at[0], np.stack([phase[of_first], at[1]]), (first.taken(of_first), refined), gain,

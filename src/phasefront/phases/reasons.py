@@ -22,6 +22,8 @@ SENTENCES = {
     " scan's empty places.",
     "unexplained": "Of the spots, {explained} belong to lattices of the candidates; an answer needs"
     " {min_explained}.",
+    "chance": "The spots are hardly likelier to be of {phase} than to be strays, of which the best"
+    " of all orientations explains as many by chance.",
     "no_cell": "No cell could be refined from the spots.",
     "cell": "The refined cell lies {cell_misfit} standard errors from the candidates' cells and"
     " from all between them; {max_misfit} are allowed.",
@@ -72,6 +74,7 @@ def deciding_rules(phases: xr.Dataset) -> np.ndarray:
         "vacuum": decision == VACUUM,
         "few": (decision == UNINDEXED) & np.isnan(explained),
         "unexplained": decision == UNINDEXED,
+        "chance": undecided & (phases["over_strays"].values <= np.log(pairs.ODDS)),
         "no_cell": undecided & ~np.isfinite(misfit),
         "cell": undecided & (misfit > limit),
         "pair": unsure & (second < 0) & pairs.possible(phases["second_probability"].values),

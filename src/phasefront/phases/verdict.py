@@ -10,6 +10,7 @@ from phasefront.diffraction.spot_lists import Spots
 from phasefront.layouts.phases import MIXED, UNDECIDED, UNINDEXED, VACUUM
 from phasefront.phases.lattices import CLEAR, Lattices, RefinedCells
 from phasefront.phases.overlaps import Second
+from phasefront.phases.pairs import ODDS
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Verdict:
     def of(
         cls, spots: Spots, alone: Spots, posterior: np.ndarray, first: Lattices,
         cell: RefinedCells, second: Second, second_posterior: np.ndarray, vacuum: np.ndarray,
-        limits: Limits, position_sigma: float,
+        over_strays: np.ndarray, limits: Limits, position_sigma: float,
     ) -> Verdict:  # fmt: skip
         """Decide, where the lattices fit the spots.
 
@@ -48,6 +49,8 @@ class Verdict:
             Of the first and second lattice's phases, (positions, phases).
         vacuum
             Whether a position is empty, (positions,).
+        over_strays
+            Log-odds of the first lattice against strays, (positions,).
         position_sigma
             Standard error of a spot's position, 1/angstrom.
         """
@@ -61,6 +64,7 @@ class Verdict:
         second_share = weight / np.maximum(of_both, 1e-300)
         fits = (
             (explained >= limits.min_explained)
+            & (over_strays > np.log(ODDS))
             & (first.residual <= limits.max_residual * position_sigma * np.sqrt(2))
             & (cell.misfit <= limits.max_misfit)
         )

@@ -198,7 +198,9 @@ def _note(data: Mapping[str, np.ndarray], at: tuple) -> str:
     notes += filter(None, data["unexplained"][at])
     units, between = (np.atleast_1d(data[name][at]) for name in ("units", "between_units"))
     if len(units) == 1 and units[0]:
-        notes.append(f"mean of {units[0]}, between which the standard deviation is {between[0]:.2g}")
+        notes.append(
+            f"mean of {units[0]}, between which the standard deviation is {between[0]:.2g}"
+        )
     return "; ".join(notes)
 
 
