@@ -256,14 +256,16 @@ def parameters_of(axes: np.ndarray) -> np.ndarray:
 
 def propagated(function, strain: np.ndarray, covariance: np.ndarray) -> np.ndarray:
     """Covariance (n, k, k) of what `function` makes, (n, k), of strains (n, 6); first order."""
+    used = np.flatnonzero(covariance.any(axis=(0, 1)))
+    used = used if len(used) else np.arange(covariance.shape[1])
     derivative = np.stack(
         [
             (function(strain + step) - function(strain - step)) / (2 * _STEP)
-            for step in _STEP * np.eye(6)
+            for step in _STEP * np.eye(6)[used]
         ],
         axis=2,
     )
-    return derivative @ covariance @ derivative.transpose(0, 2, 1)
+    return derivative @ covariance[:, used[:, None], used] @ derivative.transpose(0, 2, 1)
 
 
 def pooled_strain(

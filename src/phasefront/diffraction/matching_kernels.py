@@ -16,6 +16,9 @@ ANGLES = 128  # of the fine search, over a full turn: 2.8 degrees
 COARSE_ANGLES = 32
 _LARGEST_WHOLE = 127  # of 8 bits
 _KEPT = 8  # coarse candidates per phase that are searched finely
+# Share of the best coarse candidate's fine score, below which templates near to another are not
+# searched: of a thousand best matches two are lost. Chosen.
+_HOPEFUL = 0.6
 _WINDOW = 16  # angles about the coarse one that the fine search looks at
 # Harmonics times angles, past a full turn, so that every window is in one piece.
 _COSINE, _SINE = (
@@ -152,20 +155,32 @@ def search(
     n_best = scores.shape[2]
     value, chosen = np.empty(_KEPT), np.empty((2, _KEPT), dtype=np.int64)
     found, found_value = np.empty((_KEPT, 4)), np.empty(_KEPT)
+    start, turn = np.empty(_KEPT, dtype=np.int64), np.empty(_KEPT)
     room = np.empty((3, len(ORDERS)), dtype=np.float32)
     for pattern in range(len(harmonics)):
         for phase in range(len(coarse_edge) - 1):
             kept = _best_coarse(
                 score[:, pattern], coarse_edge[phase], coarse_edge[phase + 1], value, chosen
             )
+            # The coarse templates themselves first, which are the first of those near to them.
             for rank in range(kept):
                 mirrored, coarse = chosen[0, rank], chosen[1, rank]
-                start = round(angle[mirrored, pattern, coarse] * ANGLES / COARSE_ANGLES)
-                best, best_angle, best_template = -2.0, 0.0, -1
-                for near in range(near_edge[coarse], near_edge[coarse + 1]):
+                start[rank] = round(angle[mirrored, pattern, coarse] * ANGLES / COARSE_ANGLES)
+                near = near_edge[coarse]
+                found_value[rank], turn[rank] = best_near(
+                    harmonics[pattern], templates[near], unit[near], mirrored, start[rank], room
+                )
+            hopeful = _HOPEFUL * found_value[:kept].max()
+            for rank in range(kept):
+                mirrored, coarse = chosen[0, rank], chosen[1, rank]
+                first = near_edge[coarse]
+                best, best_angle, best_template = found_value[rank], turn[rank], first
+                last = near_edge[coarse + 1] if best >= hopeful else first + 1
+                for near in range(first + 1, last):
                     here, at = best_near(
-                        harmonics[pattern], templates[near], unit[near], mirrored, start, room
-                    )
+                        harmonics[pattern], templates[near], unit[near], mirrored, start[rank],
+                        room,
+                    )  # fmt: skip
                     if here > best:
                         best, best_angle, best_template = here, at, near
                 found_value[rank] = best

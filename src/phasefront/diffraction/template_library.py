@@ -82,7 +82,9 @@ class Library:
             own = np.flatnonzero(templates["phase_index"].values == phase)
             chosen = list(_cover(directions[own], cover))
             nearest = (directions[own] @ directions[own[chosen]].T).argmax(axis=1)
-            near.append(own[np.argsort(nearest, kind="stable")])
+            apart = np.ones(len(own), dtype=bool)
+            apart[chosen] = False  # the coarse one is the first of those nearest to it
+            near.append(own[np.lexsort((apart, nearest))])
             count.append(np.bincount(nearest, minlength=len(chosen)))
             coarse.append(own[chosen])
             coarse_edge.append(coarse_edge[-1] + len(chosen))

@@ -158,9 +158,23 @@ class Curve:
 
 def median_of_each(group: np.ndarray, values: np.ndarray, groups: int) -> np.ndarray:
     """Lower median (groups,) of the values (n,) of each group; NaN where there is none."""
-    order = np.lexsort((values, group))
-    edge = np.searchsorted(group[order], np.arange(groups + 1))
-    count = np.diff(edge)
     out = np.full(groups, np.nan)
-    out[count > 0] = values[order[(edge[:-1] + (count - 1) // 2)[count > 0]]]
+    _fill_medians(values, group, out)
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill_medians(values, group, out):
+    """Fill the lower median of each group's values, where it has any."""
+    edge = np.zeros(len(out) + 1, dtype=np.int64)
+    for one in group:
+        edge[one + 1] += 1
+    edge = np.cumsum(edge)
+    place, ordered = edge.copy(), np.empty(len(values))
+    for i in range(len(values)):
+        ordered[place[group[i]]] = values[i]
+        place[group[i]] += 1
+    for one in range(len(out)):
+        first, last = edge[one], edge[one + 1]
+        if last > first:
+            out[one] = np.sort(ordered[first:last])[(last - first - 1) // 2]

@@ -73,24 +73,37 @@ def find_second(
         at[0], np.stack([phase[of_first], at[1]]), (first.taken(of_first), refined),
         np.zeros(len(at[0])), np.zeros(len(at[0])),
     )  # fmt: skip
+    found = found.taken(_explains(found, spots, too_bright, table, optics) >= min_spots)
     found = found.taken(found.differ(crystals, table, optics))
-    gain = _gain(found, spots, model, too_bright, curve.scatter, table, optics, min_spots)
+    gain = _gain(found, spots, model, too_bright, curve.scatter, table, optics)
     price = np.minimum(pairs.price(library), _price(found, spots, crystals, table, optics))
-    probability = expit(gain - price)
-    found = replace(found, gain=gain, probability=probability)
-    return found.taken(np.flatnonzero(np.isfinite(gain)))
+    return replace(found, gain=gain, probability=expit(gain - price))
+
+
+def _explains(
+    found: pairs.Pairs, spots: Spots, chosen: np.ndarray, table: ReflectionTable, optics: Optics
+) -> np.ndarray:  # fmt: skip
+    """Number (n,) of the `chosen` spots (spots,) at reflections of second lattices."""
+    some = spots.without(~chosen)
+    by_second, _ = brightness.expected(
+        some, found.position, found.phase[1], found.refined[1], table, optics
+    )
+    entry, _ = brightness.listed(some, found.position)
+    return np.bincount(entry[by_second > 0], minlength=len(found.position))
 
 
 def _gain(
     found: pairs.Pairs, spots: Spots, model: np.ndarray, too_bright: np.ndarray, scatter: float,
-    table: ReflectionTable, optics: Optics, min_spots: int,
+    table: ReflectionTable, optics: Optics,
 ) -> np.ndarray:  # fmt: skip
     """Log-likelihood (n,) of intensities under both lattices over that under the first alone, which
-    gives intensities `model` (spots,); what places tell is `leftover`'s and `rivals`'. Minus
-    infinity where the second has less than `min_spots` that are `too_bright`."""
+    gives intensities `model` (spots,); what places tell is `leftover`'s and `rivals`'. The second
+    is as bright as those of its spots tell that are `too_bright`."""
     number = len(found.position)
     entry, spot = brightness.listed(spots, found.position)
-    (_, by_second), _ = found.expected(spots, table, optics)
+    by_second, _ = brightness.expected(
+        spots, found.position, found.phase[1], found.refined[1], table, optics
+    )
     own = spots.intensity[spot]
     used = too_bright[spot] & (by_second > 0)
     level = brightness.median_of_each(
@@ -105,9 +118,7 @@ def _gain(
         return np.bincount(entry[known], brightness.surprise(error), minlength=number)
 
     gain = surprise(model[spot]) - surprise(model[spot] + factor[entry] * by_second)
-    gain = _WEIGHT * (gain - _missing(found, spots, factor, scatter, table, optics))
-    enough = np.bincount(entry[used], minlength=number) >= min_spots
-    return np.where(enough, gain, -np.inf)
+    return _WEIGHT * (gain - _missing(found, spots, factor, scatter, table, optics))
 
 
 def _price(

@@ -43,7 +43,7 @@ _STRAYS = (1.0, 2.0, 4.0, 8.0)  # of strays, times the share that a scan has
 _MERGED = 0.3
 # A lattice with more than this share of a spot's intensity moves it, if it is not resolved. Chosen.
 _MOVED = 0.1
-_PATTERNS = 2048  # about so many show how near spots are told apart; for the sake of time
+_PATTERNS = 512  # about so many show how near spots are told apart; for the sake of time
 _BLOCK = 4096  # pairs whose reflections are in memory at a time
 _ROUNDS = 30  # of sharing intensities out: they settle within a hundredth
 
