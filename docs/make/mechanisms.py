@@ -40,9 +40,9 @@ size is given.
    direction, place, width and their errors; nothing is smoothed. The band of mixed columns along
    a front is as wide as the thickness times the tangent of its tilt: projection is information,
    where the thickness is known.
-2. **Morphology** (`src/phasefront/mechanisms/morphology.py`): a forest of trees looks at domains
+2. **Morphology** (`src/phasefront/mechanisms/morphology.py`): boosted trees look at domains
    of each phase, contacts with the outline, how much likelier a line, a band, a curve or the
-   outline is than one share in all columns, and profiles inwards. It learns from grains of
+   outline is than one share in all columns, and profiles inwards. They learn from grains of
    physics and from drawings alike: one that learned from drawings alone called curved fronts of
    physics a mosaic, and was sure of it.
 3. **Populations** (`population.py`): the Bayes factor of *one by one* (at most 10 % caught)

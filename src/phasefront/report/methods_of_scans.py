@@ -320,7 +320,7 @@ def tell_interfaces(jobs: Jobs) -> str:
 def tell_mechanisms(jobs: Jobs) -> str:
     return (
         "**Mechanisms.** The shape of each grain (front, curved front, band, core, inner nucleus,"
-        " mosaic, uniform, or none of these) was inferred by a random forest from what its"
+        " mosaic, uniform, or none of these) was inferred by boosted trees from what its"
         " interfaces look like, trained on grains of a phase-field model and on drawings and"
         " calibrated on others. Shares of grains caught between both phases have Wilson intervals,"
         " taken back through what is missed; one by one against side by side is a Bayes factor of"
