@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 
 from phasefront.diffraction import reflections, rotations, zone
 from phasefront.diffraction.candidates import CandidatePhases
-from phasefront.diffraction.likelihood import Refined
+from phasefront.diffraction.likelihood import Refined, promised_reflections
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.spot_lists import Spots
@@ -114,8 +114,8 @@ def test_intensities_tell_variants_that_promise_the_same_places(changed):
     )  # fmt: skip
     spots = spots._replace(intensity=np.maximum(1e8 * promised, 1.0))
     found = Alternatives.of(np.array([2]), evidence, spots, PHASES, TABLE, MICROSCOPE)
-    assert (found.bright <= 0).all()
-    bright = found.bright[found.best[0]]
+    assert (found.beyond <= 0).all()
+    bright = found.beyond[found.best[0]]
     axes = rotations.misorientation(found.rotation[0], lies_so, CRYSTALS[2].symmetry) < 1
     half = (
         rotations.misorientation(
@@ -126,6 +126,45 @@ def test_intensities_tell_variants_that_promise_the_same_places(changed):
         < 2
     )  # about the zone axis: off by twice the tilt
     assert bright[axes].max() > bright[~axes & ~half].max() + 2
+
+
+def test_spots_that_a_glide_plane_forbids_tell_less_than_places_have_it():
+    """Along b, Cmc21 has no h0l of odd l, which its variant has: 0kl."""
+    rotation, _ = tilted(2, (0, 1, 0), 0.0)
+    spots, starts, _ = found_of(2, rotation, number=40)
+    variant = rotations.multiply(PHASES.variants[2][1], quaternion(rotation))
+    promise = [
+        promised_reflections(
+            np.array([2]), Refined.placed(one[None], np.ones(1), np.zeros((1, 2))), TABLE,
+            MICROSCOPE,
+        )
+        for one in (quaternion(rotation), variant)
+    ]  # fmt: skip
+    apart = np.linalg.norm(promise[1].q[:, None] - promise[0].q, axis=2).min(axis=1)
+    forbidden = np.where(apart > 0.02, promise[1].share, 0.0).argsort()[-2:]
+    faint = spots._replace(
+        offset=np.array([0, len(spots.qx) + 2]),
+        qx=np.append(spots.qx, promise[1].q[forbidden, 0]),
+        qy=np.append(spots.qy, promise[1].q[forbidden, 1]),
+        intensity=np.append(spots.intensity, np.full(2, spots.intensity.min())),
+    )
+    gaps = []
+    for seen in (spots, faint):
+        evidence = weigh(seen, starts, TABLE, MICROSCOPE)
+        found = Alternatives.of(np.array([2]), evidence, seen, PHASES, TABLE, MICROSCOPE)
+        its = rotations.misorientation(found.rotation[0], variant, CRYSTALS[2].symmetry) < 3
+        places = found.refined.log_likelihood[found.best[0]]
+        others = ~its & (found.best[0] >= 0)
+        gaps.append(
+            [
+                np.max(of[its]) - np.max(of[others])
+                for of in (places, found.log_odds[0] / TEMPERATURE)
+            ]
+        )
+    by_places, by_all = np.diff(gaps, axis=0)[0]
+    assert by_places > 10
+    assert by_all < 0.6 * by_places
+    assert gaps[1][1] < 0
 
 
 def test_the_raw_pattern_may_choose_another_orientation():

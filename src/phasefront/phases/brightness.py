@@ -94,22 +94,19 @@ def surprise(error: np.ndarray) -> np.ndarray:
 
 
 def log_likelihood(
-    spots: Spots, position: np.ndarray, phase: np.ndarray, refined: Refined,
-    table: ReflectionTable, optics: Optics, *, shown: int,
-) -> np.ndarray:  # fmt: skip
-    """Of the intensities of spots under each candidate (n,), less that of intensities on the curve.
+    expected: np.ndarray, intensity: np.ndarray, entry: np.ndarray, number: int, shown: int
+) -> np.ndarray:
+    """Of the intensities of spots under each of `number` candidates, less that of intensities on
+    the curve which the first `shown` of them show; `entry` (m,) says whose a spot is.
 
-    The curve is that of the first `shown` candidates. Spots without a reflection are left out: what
-    they cost, places tell (see `diffraction.likelihood`).
+    Spots without a reflection are left out: places tell what they cost (see
+    `diffraction.likelihood`).
     """
-    number = len(position)
-    promised, _ = expected(spots, position, phase, refined, table, optics)
-    entry, spot = listed(spots, position)
-    known = promised > 0
-    promised, entry, intensity = promised[known], entry[known], spots.intensity[spot[known]]
+    known = expected > 0
+    expected, intensity, entry = expected[known], intensity[known], entry[known]
     first = entry < shown
-    curve = Curve.fitted(promised[first], intensity[first], entry[first], shown)
-    error, _ = curve.errors(promised, intensity, entry, number)
+    curve = Curve.fitted(expected[first], intensity[first], entry[first], shown)
+    error, _ = curve.errors(expected, intensity, entry, number)
     return -np.bincount(entry, surprise(error / curve.scatter), minlength=number)
 
 
