@@ -38,9 +38,9 @@ _EITHER = 0.003
 # Grains of either kind that count as seen when kinds are told apart; chosen, so few that grains
 # which are all alike are taken for one kind.
 _EITHER_SEEN = 0.1
-# Chosen: so few and so much alike that the grains say how they scatter, be it by as little as in a
-# solid solution, and that a single one leaves the fraction open.
-_PRIOR_GRAINS = 0.5
+# Chosen: so few and so much alike that grains say how they scatter, be it by as little as in a
+# solid solution, and so many that one or two leave a fraction no more open than it is.
+_PRIOR_GRAINS = 1.0
 _PRIOR_SPREAD = 0.1  # of the logarithm of a share
 _ROUNDS = 100  # of expectation maximisation, which ends long before
 _MISSED = 0.05  # what a 95 % interval leaves out
