@@ -11,7 +11,7 @@
 # make constants    the constants that were fitted, fitted again, into results/bench/constants.json
 # make mechanisms    what can be told of insertion mechanisms, into results/bench/mechanisms.json
 # make series  in situ series against virtual truth, into results/bench/insitu.json
-# make coverage    do 95 % intervals of fractions hold the truth? 240 virtual scans, into results/demo/coverage.json
+# make coverage    do 95 % intervals of fractions hold the truth? 240 virtual scans in 12 jobs, into results/demo/coverage.json
 # make docs    draw docs/architecture.svg from the code; write the pages of what the last demo and bench found
 # make verify RUN=demo    check every record of a run
 # make slurm   what profiles/slurm needs beside the rest

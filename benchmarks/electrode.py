@@ -74,7 +74,7 @@ def covered(mechanism: str, count: int, scans: int, seed: int) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--scans", type=int, default=60, help="of each share")
-    parser.add_argument("--seed", type=int, default=20231)
+    parser.add_argument("--seed", type=int, default=20271)
     arguments = parser.parse_args()
     rows = []
     for mechanism in (*MECHANISMS, HALF_WHOLE):

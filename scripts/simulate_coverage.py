@@ -1,4 +1,4 @@
-"""Take many small virtual scans of known populations through the analysis, fractions included."""
+"""Take small virtual scans of known populations through the analysis, fractions included."""
 
 from phasefront.experiment.settings.candidates import Candidates
 from phasefront.experiment.settings.coverage import CoverageSettings
@@ -25,8 +25,6 @@ SECTIONS = {
 
 
 def simulate_coverage(job):
-    import os
-
     from phasefront.core import tables
     from phasefront.layouts.coverage import COVERAGE_TABLE
     from phasefront.virtual import coverage
@@ -38,9 +36,7 @@ def simulate_coverage(job):
         intensities=job.intensities,
         seed=job.seed,
     )
-    # The job's share of the machine, as Snakemake names it.
-    processes = int(os.environ.get("OMP_NUM_THREADS", 1))
-    table = coverage.run(study, processes=processes, report=lambda line: print(line, flush=True))
+    table = coverage.run(study, job.part, report=lambda line: print(line, flush=True))
     tables.write(table, job.table, COVERAGE_TABLE)
 
 
@@ -51,6 +47,7 @@ if __name__ == "__main__":
     job.input("templates", "simulated spots of the phases")
     for name, model in SECTIONS.items():
         job.settings(name, model)
+    job.parameter("part", "number of the part of the study", type=int, required=True)
     job.parameter("seed", "seed of grains and noise", type=int, required=True)
     job.output("table", "csv file, a row for each scan, kind of fraction and phase")
     job.run(simulate_coverage)

@@ -6,12 +6,15 @@ from phasefront.records.job import Job
 def study_coverage(job):
     import json
 
+    import pandas as pd
+
     from phasefront.core import tables
     from phasefront.layouts.coverage import COVERAGE_TABLE
     from phasefront.report.figures import coverage, style
     from phasefront.virtual import intervals
 
-    table = tables.read(job.table, COVERAGE_TABLE)
+    table = pd.concat([tables.read(path, COVERAGE_TABLE) for path in job.parts], ignore_index=True)
+    tables.write(table, job.table, COVERAGE_TABLE)
     found = intervals.summarise(table)
     job.summary.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     style.save(coverage.draw_coverage(table, found), job.figure)
@@ -19,7 +22,8 @@ def study_coverage(job):
 
 if __name__ == "__main__":
     job = Job(__doc__)
-    job.input("table", "csv file of simulated scans")
+    job.input("parts", "csv files of simulated scans", many=True)
+    job.output("table", "csv file of all of them")
     job.output("summary", "json file of shares of intervals and mean errors, by group")
     job.output("figure", "PNG of the intervals, of these shares and errors")
     job.run(study_coverage)

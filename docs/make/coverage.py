@@ -61,7 +61,7 @@ Grains are whole (one phase each) or partial, and both kinds have a population o
 (`src/phasefront/fractions/electrode.py` has the priors and formulas). Draws of the electrode's
 fractions are unfolded by draws of the confusion of phases. Tails are not equal: an interval misses
 less on the side where its fraction is near 0 or 1. Nothing in it jumps: 12 pure grains give
-[0.80, 1], and with three mixed positions in 1200 the same to 0.01; a test moves single
+[0.83, 1], and with three mixed positions in 1200 the same to 0.01; a test moves single
 positions and holds all ends to 0.02. It cannot tell a thin shell about every grain from strays in
 whole grains, and is wide there.
 

@@ -195,7 +195,7 @@ def test_partial_equal_grains_give_students_interval():
 
 def test_a_single_partial_grain_leaves_the_fraction_open():
     low, high = ends_of(np.array([[50.0, 50.0]]))
-    assert low[0] < 0.05 and high[0] > 0.95
+    assert low[0] < 0.25 and high[0] > 0.75
 
 
 def test_tails_follow_the_distance_to_the_limits():

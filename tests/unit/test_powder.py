@@ -4,12 +4,14 @@ The patterns come from phasefront.virtual.pattern, which shares no code with the
 """
 
 import dataclasses
+from types import SimpleNamespace
 
 import gemmi
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rietx.optimize import statistics
 
 from benchmarks import powder as independent
 from phasefront.core.errors import InputError
@@ -144,8 +146,33 @@ def test_cells_that_are_off_by_a_third_of_a_percent_are_caught(tmp_path, crystal
     assert np.all(np.abs(error) < 3.0 * result.weight_fraction_esd.to_numpy())
 
 
+def test_shifts_between_models_are_shared_among_phases():
+    two = np.array([[0.003, -0.003]])
+    np.testing.assert_allclose(fits.between_models(two), two.T @ two)
+    three = np.array([[0.004, -0.004, 0.0], [0.001, 0.001, -0.002]])
+    added = fits.between_models(three)
+    np.testing.assert_allclose(added.sum(axis=0), 0, atol=1e-12)
+    assert np.trace(added) == pytest.approx(np.sum(three**2))
+    assert added[2, 2] == pytest.approx((0.002**2 + np.sum(three**2) / 3) / 2)
+    np.testing.assert_array_equal(fits.between_models(np.zeros((2, 1))), 0)
+
+
+def test_residuals_that_are_not_correlated_leave_an_esd_as_it_is():
+    white = np.random.default_rng(5).standard_normal(400_000)
+    factor = statistics.berar_lelann_factor(white)
+
+    def said(factor):
+        result = SimpleNamespace(statistics=SimpleNamespace(esd_inflation=factor))
+        return rietveld.correlation_factor(result)
+
+    assert said(factor) == pytest.approx(1, abs=0.003)
+    assert said(2 * factor) == pytest.approx(2, abs=0.006)
+    assert said(None) == 1
+
+
 def test_same_input_same_numbers_and_published_esd(tmp_path, crystals):
-    """The covariance taken from inside the program gives the e.s.d. that it publishes."""
+    """The covariance taken from inside the program gives the e.s.d. that it publishes, but for what
+    its factor of correlated residuals has where they are not correlated."""
     path = tmp_path / "a.xye"
     simulate(path, crystals, (0.3, 0.4, 0.3), seed=3, two_theta_range=(2.5, 11.0))
     pattern = read_pattern(path)
@@ -159,8 +186,9 @@ def test_same_input_same_numbers_and_published_esd(tmp_path, crystals):
         [row.weight_fraction for row in published], rel=1e-3
     )
     esd = np.sqrt(result.weight_fraction_esd**2 - result.weight_fraction_shift**2)
+    factor = result.attrs["serial_correlation_factor"] / refined.statistics.esd_inflation
     assert esd.to_numpy() == pytest.approx(
-        [row.weight_fraction_stderr for row in published], rel=1e-3
+        [factor * row.weight_fraction_stderr for row in published], rel=1e-3
     )
     assert np.array_equal(result.calculated.to_numpy(), refined.y_calc)
 

@@ -1,8 +1,8 @@
 # Do 95 % intervals of fractions hold the truth in 95 of 100 scans? Many small virtual scans, as lists
-# of spots. Takes minutes and is no part of `all`: ask for study_coverage.
+# of spots, 20 in a job. Takes long and is no part of `all`: ask for study_coverage.
 #
 # in:  Bloch-wave intensities that come with the package, templates/<instrument>.nc, CIFs
-# out: coverage.csv, coverage.json, figures/coverage.png
+# out: coverage/<part>.csv; coverage.csv, coverage.json, figures/coverage.png
 #
 # config:
 #   seed: 1
@@ -25,12 +25,11 @@ if PLAN.experiment.virtual:
             templates=result(f"templates/{PLAN.instruments[0]}.nc"),
             code=code("simulate_coverage"),
         output:
-            **recorded(table="coverage.csv"),
+            **recorded(table="coverage/{part}.csv"),
         log:
-            logged("simulate_coverage"),
+            logged("simulate_coverage/{part}"),
         conda:
             "../../envs/environment.yaml"
-        threads: workflow.resource_settings.cores or 1
         params:
             virtual=stated("virtual"),
             material=stated("material.candidates"),
@@ -49,20 +48,22 @@ if PLAN.experiment.virtual:
             " --instrument {params.instrument:q} --spots {params.spots:q}"
             " --orientations {params.orientations:q} --phases {params.phases:q}"
             " --grains {params.grains:q} --fractions {params.fractions:q}"
-            " --coverage {params.coverage:q} --seed {params.seed}"
+            " --coverage {params.coverage:q} --part {wildcards.part}"
+            " --seed {params.seed}"
             " --table {output.table} > {log} 2>&1"
 
     rule study_coverage:
         input:
-            table=result("coverage.csv"),
+            parts=result("coverage/{part}.csv", part=PLAN.experiment.coverage.parts),
             code=code("study_coverage"),
         output:
-            **recorded(summary="coverage.json"),
+            **recorded(table="coverage.csv", summary="coverage.json"),
             **pictured("figure", "figures/coverage.png", "coverage", "Truth"),
         log:
             logged("study_coverage"),
         conda:
             "../../envs/environment.yaml"
         shell:
-            "python scripts/study_coverage.py --table {input.table:q}"
-            " --summary {output.summary} --figure {output.figure} > {log} 2>&1"
+            "python scripts/study_coverage.py --parts {input.parts:q}"
+            " --table {output.table} --summary {output.summary}"
+            " --figure {output.figure} > {log} 2>&1"

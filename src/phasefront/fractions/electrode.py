@@ -26,7 +26,7 @@ from scipy import special
 
 # Chosen on simulated grains (docs/coverage.md), as the other numbers here were: mean share of other
 # phases in a whole grain, by overlaps at its edge.
-_STRAY = 0.03
+_STRAY = 0.02
 # Wrong answers are rarer than this times their simulated rate, which is as sure as a factor of two:
 # see `unfolding._RATE_SPREAD`.
 _LARGEST_ERROR_RATE = 2.0
@@ -35,9 +35,12 @@ _PARTIAL_DENSITY = 2.0
 # Shapes of the share of whole grains; chosen. A larger one makes intervals of a scan of partial
 # grains too wide, by whole ones that it has not shown.
 _EITHER = 0.003
-# Chosen: so few and so much alike that the grains say how they scatter, be it by as little as in a
-# solid solution, and that a single one leaves the fraction open.
-_PRIOR_GRAINS = 0.5
+# Grains of either kind that count as seen when kinds are told apart; chosen, so few that grains
+# which are all alike are taken for one kind.
+_EITHER_SEEN = 0.1
+# Chosen: so few and so much alike that grains say how they scatter, be it by as little as in a
+# solid solution, and so many that one or two leave a fraction no more open than it is.
+_PRIOR_GRAINS = 1.0
 _PRIOR_SPREAD = 0.1  # of the logarithm of a share
 _ROUNDS = 100  # of expectation maximisation, which ends long before
 _MISSED = 0.05  # what a 95 % interval leaves out
@@ -100,7 +103,7 @@ def whole_probability(
     share = 0.5
     for _ in range(_ROUNDS):
         whole = share * density / (share * density + (1 - share) * _PARTIAL_DENSITY)
-        share = (weight @ whole + 0.5) / (weight.sum() + 1)
+        share = (weight @ whole + _EITHER_SEEN) / (weight.sum() + 2 * _EITHER_SEEN)
     return whole
 
 

@@ -74,15 +74,14 @@ def fit_pattern(
     Returns
     -------
     Dataset of `layouts.POWDER`. Every e.s.d. comes from the full covariance of the last cycle times
-    the goodness of fit, and times the factor of Berar & Lelann, J. Appl. Cryst. 24 (1991) 1, for
-    residuals that are correlated along the pattern. To the fractions' it adds, in squares, how far
-    they shifted when the lines got Gaussian widths, and from one background to the other: no
-    profile is that of the sample, and where lines overlap the difference goes into the fractions,
-    which no covariance knows. `notes` says
-    which phases were held, which could not be told apart and which cells ended at the tolerance,
-    and names lines that no phase explains (`misfits.unexplained_lines`). A fit that is no result
-    (`misfits.why_poor`, `misfits.why_no_better`) has the reason in `refused`, which is empty
-    otherwise, and NaN for fractions, ion content and cells.
+    the goodness of fit, and times `rietveld.correlation_factor`. To the fractions' it adds, in
+    squares, how far they shifted when the lines got Gaussian widths, and from one background to the
+    other: no profile is that of the sample, and where lines overlap the difference goes into the
+    fractions, which no covariance knows. `notes` says which phases were held, which could not be
+    told apart and which cells ended at the tolerance, and names lines that no phase explains
+    (`misfits.unexplained_lines`). A fit that is no result (`misfits.why_poor`,
+    `misfits.why_no_better`) has the reason in `refused`, which is empty otherwise, and NaN for
+    fractions, ion content and cells.
 
     Weight fractions: Hill & Howard, J. Appl. Cryst. 20 (1987) 467, W ~ S (Z M) V. The share of
     formula units follows as S Z V. Where two scales correlate by more than 0.98 the split between
@@ -165,7 +164,7 @@ def fit_pattern(
             "refined_with": f"rietx {result.provenance.package_version}",
             "started_from": "" if start is None else str(start.attrs["pattern"]),
             "iterations": refined.iterations,
-            "serial_correlation_factor": float(result.statistics.esd_inflation or 1.0),
+            "serial_correlation_factor": rietveld.correlation_factor(result),
             "refused": refused,
             "notes": "; ".join(filter(None, [*said, *notes, strange])),
         },
@@ -205,12 +204,8 @@ def _within(pattern: pd.DataFrame, two_theta_range, source) -> pd.DataFrame:
 
 
 def _fractions(scale, covariance, cell, per_cell, pairs: tuple[tuple[Amounts, Amounts], ...]):
-    """Shares of scale * V * per_cell, (phase,), their covariance, and their shift between models.
-
-    No profile is that of the sample, and no polynomial its background. What fractions shift from
-    one model of a pair to the other is taken for a standard error, of all of them together. The
-    shift that is returned is the root of the sum of squares.
-    """
+    """Shares of scale * V * per_cell, (phase,), their covariance, and their shift between models,
+    the root of what `between_models` adds to the variance."""
     share, spread = shares(scale, covariance, per_cell * _volumes(cell))
     spread = spread + _undetermined(share, covariance)
 
@@ -219,7 +214,21 @@ def _fractions(scale, covariance, cell, per_cell, pairs: tuple[tuple[Amounts, Am
         return amount / amount.sum()
 
     shifts = np.array([of(second) - of(first) for first, second in pairs])
-    return share, spread + shifts.T @ shifts, np.sqrt(np.sum(shifts**2, axis=0))
+    added = between_models(shifts)
+    return share, spread + added, np.sqrt(np.diag(added))
+
+
+def between_models(shifts: np.ndarray) -> np.ndarray:
+    """Covariance of shares (phase, phase) for their shifts (pair, phase) between pairs of models.
+
+    No profile is that of the sample, and no polynomial its background, so a shift is taken for a
+    standard error. One may be small by chance: half the variance is the share's own, half that of
+    shares that all scatter alike and add up to 1 (chosen; of two phases both are the same).
+    """
+    phases = shifts.shape[1]
+    alike = np.eye(phases) - 1 / phases
+    alike *= np.sum(shifts**2) / max(phases - 1, 1)
+    return (shifts.T @ shifts + alike) / 2
 
 
 def _volumes(cell) -> np.ndarray:

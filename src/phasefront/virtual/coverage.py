@@ -14,8 +14,9 @@ size, so the fraction of the population is what the fractions of a scan are draw
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,10 @@ import pandas as pd
 import xarray as xr
 
 from phasefront.confusion import simulation
-from phasefront.core import netcdf, threads
+from phasefront.core import netcdf
 from phasefront.diffraction.candidates import CandidatePhases
 from phasefront.experiment.settings.candidates import Candidates
-from phasefront.experiment.settings.coverage import CoverageSettings
+from phasefront.experiment.settings.coverage import SCANS_IN_A_PART, CoverageSettings
 from phasefront.experiment.settings.fractions import FractionSettings
 from phasefront.experiment.settings.grains import GrainSettings
 from phasefront.experiment.settings.instruments import Instrument
@@ -92,66 +93,39 @@ def plan_scans(settings: CoverageSettings, contents: Sequence[float], seed: int)
 
 
 def run(
-    study: Study, *, processes: int = 1, report: Callable[[str], None] = lambda line: None
+    study: Study, part: int, *, report: Callable[[str], None] = lambda line: None
 ) -> pd.DataFrame:
-    """One row for each scan, kind of fraction and phase.
+    """One row for each scan of a part of the plan, kind of fraction and phase.
 
     Columns: those of `plan_scans`; kind; phase; role (rich or poor in ions, or absent);
     the fraction of the population and of the scanned area; found and unfolded; low and
     high; share of the crystal that is undecided; effective grains. `report`
-    gets a line now and then. The result does not depend on the number of processes.
+    gets a line after each scan. A part has `SCANS_IN_A_PART` scans, whatever others do.
     """
+    prepared = _prepare(study)
     plan = plan_scans(study.coverage, study.material.ion_contents, study.seed)
+    plan = plan.iloc[part * SCANS_IN_A_PART : (part + 1) * SCANS_IN_A_PART]
+    shape, thickness = study.coverage.shape, study.virtual.thickness_nm
+    area_of = cache(lambda model, grains: covered_area(model, grains, shape, thickness, study.seed))
     rows, started = [], time.monotonic()
-    for number, of_scan in enumerate(_each(study, plan, processes), start=1):
-        rows.extend(of_scan)
-        if number % max(1, len(plan) // 12) == 0 or number == len(plan):
-            report(f"{number} of {len(plan)} scans, {time.monotonic() - started:.0f} s")
+    for number, one in enumerate(plan.to_dict("records"), start=1):
+        curve = area_of(one["insertion_model"], one["grains"])
+        rows.extend(_rows(prepared, one, _analyse(prepared, one), curve))
+        report(f"{number} of {len(plan)} scans, {time.monotonic() - started:.0f} s")
     return pd.DataFrame(rows)
-
-
-def _each(study: Study, plan: pd.DataFrame, processes: int) -> Iterator[list[dict]]:
-    """What `_run_scan` says of each scan, in the order of the plan."""
-    populations = [
-        (model, count)
-        for model in particles.INSERTION_MODELS
-        for count in sorted(set(study.coverage.grains))
-    ]
-    planned = plan.to_dict("records")
-    if processes == 1:
-        _begin(study)
-        curves = dict(zip(populations, map(_covered_area, populations), strict=True))
-        yield from (_run_scan(one, curves[_population(one)]) for one in planned)
-        return
-    from concurrent.futures import ProcessPoolExecutor
-    from multiprocessing import get_context
-
-    # Spawned, because numba's threads do not survive a fork.
-    with ProcessPoolExecutor(processes, get_context("spawn"), _begin, (study,)) as pool:
-        curves = dict(zip(populations, pool.map(_covered_area, populations), strict=True))
-        yield from pool.map(_run_scan, planned, [curves[_population(one)] for one in planned])
-
-
-def _population(planned: dict) -> tuple[str, int]:
-    return planned["insertion_model"], planned["grains"]
 
 
 @dataclass(frozen=True)
 class _Prepared:
-    """What a process keeps from scan to scan."""
+    """What is the same for all scans."""
 
     study: Study
     candidates: CandidatePhases
     templates: xr.Dataset
 
 
-_prepared: _Prepared
-
-
-def _begin(study: Study) -> None:
-    """Prepare this process, whose share of the machine is one thread."""
-    global _prepared
-    _prepared = _Prepared(
+def _prepare(study: Study) -> _Prepared:
+    return _Prepared(
         study,
         CandidatePhases.read(
             study.cifs,
@@ -163,13 +137,6 @@ def _begin(study: Study) -> None:
         ),
         netcdf.read(study.templates, TEMPLATES),
     )
-    threads.keep_to_one()
-
-
-def _covered_area(population: tuple[str, int]) -> np.ndarray:
-    model, count = population
-    study = _prepared.study
-    return covered_area(model, count, study.coverage.shape, study.virtual.thickness_nm, study.seed)
 
 
 def covered_area(
@@ -204,10 +171,6 @@ def covered_area(
     return covered / area
 
 
-def _run_scan(planned: dict, curve: np.ndarray) -> list[dict]:
-    return _rows(planned, _analyse(planned), curve)
-
-
 @dataclass(frozen=True)
 class _Analysed:
     """A scan's truth, and what the analysis makes of it up to its fractions."""
@@ -220,9 +183,9 @@ class _Analysed:
     confusion: xr.Dataset
 
 
-def _analyse(planned: dict) -> _Analysed:
+def _analyse(prepared: _Prepared, planned: dict) -> _Analysed:
     """Simulate a scan and take it through the run's own steps with the run's own settings."""
-    study, candidates, templates = _prepared.study, _prepared.candidates, _prepared.templates
+    study, candidates, templates = prepared.study, prepared.candidates, prepared.templates
     material = study.material
     grown = specimen.make_specimen(
         scan=f"scan {planned['scan']}",
@@ -270,14 +233,14 @@ _COLUMNS = {
 }  # fmt: skip
 
 
-def _rows(planned: dict, analysed: _Analysed, curve: np.ndarray) -> list[dict]:
+def _rows(prepared: _Prepared, planned: dict, analysed: _Analysed, curve: np.ndarray) -> list[dict]:
     """What the scan's fractions are and should be."""
-    study, material = _prepared.study, _prepared.study.material
+    study, material = prepared.study, prepared.study.material
     grown, truth = analysed.grown, analysed.truth
     found = estimation.phase_fractions(
         analysed.phases, analysed.grains, analysed.confusion, diffuse=analysed.diffuse,
         ion_contents=material.ion_contents,
-        formula_volumes=_prepared.candidates.formula_volumes,
+        formula_volumes=prepared.candidates.formula_volumes,
         thickness_exponent=study.fractions.thickness_exponent, draws=study.fractions.draws,
         seed=planned["seed"],
     )  # fmt: skip

@@ -8,6 +8,8 @@ from pydantic import Field
 
 from phasefront.experiment.settings.base import Model, Range, Side
 
+SCANS_IN_A_PART = 20  # that one job simulates; chosen
+
 
 class CoverageSettings(Model):
     """Virtual scans on which the intervals of fractions are put to the test."""
@@ -26,3 +28,8 @@ class CoverageSettings(Model):
     simulated: int = Field(
         200, ge=1, description="positions of each phase that tell a scan's confusion of phases"
     )
+
+    @property
+    def parts(self) -> list[str]:
+        """Numbers of the parts that are simulated in a job each, from 0."""
+        return [str(part) for part in range(-(-self.scans // SCANS_IN_A_PART))]
