@@ -79,7 +79,8 @@ def _twins(found: dict) -> str:
         ("log_likelihood_two_layered_over_spinel_10_50_90", "+.0f"),
     )
     return markdown_table(
-        ["decided spinel, by py4DSTEM's phase", "positions", "spots explained: spinel / one layered / two layered",
+        ["decided spinel, by py4DSTEM's phase", "positions",
+         "spots explained: spinel / one layered / two layered",
          "spots promised: spinel / two layered",
          "log-likelihood of two layered over spinel, 10 / 50 / 90 %", "two layered likelier"],
         [
