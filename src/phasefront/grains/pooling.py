@@ -144,7 +144,8 @@ def weighed(
         Probabilities of the variants (variants,), and that the grain is half a turn off.
 
     Where a position found what its grain says, the surer of them counts, because the position is
-    part of the grain. Where not, the grain is the prior in Bayes' rule.
+    part of the grain; its own log-odds then count for 1 / POOLED, as the largest of many are large
+    by chance. Where not, the grain is the prior in Bayes' rule.
     """
     prior = np.concatenate([(1.0 - half_turn) * variant, half_turn * variant])
     posterior = np.where(label >= 0, own * prior[label], 0.0)
@@ -153,12 +154,14 @@ def weighed(
     best, axes = prior.argmax(), np.where(label >= 0, label % len(variant), -1)
     agree = label[:, 0] == best
     index = np.where(agree, 0, posterior.argmax(axis=1))[:, None]
+    modest = own ** (1.0 / POOLED)
+    modest /= modest.sum(axis=1, keepdims=True)
     probability = np.where(
-        agree, np.maximum(own[:, 0], prior[best]),
+        agree, np.maximum(modest[:, 0], prior[best]),
         np.take_along_axis(posterior, index, axis=1)[:, 0],
     )  # fmt: skip
     chosen = np.take_along_axis(axes, index, axis=1)
-    alone, together = (np.where(axes == chosen, p, 0.0).sum(axis=1) for p in (own, posterior))
+    alone, together = (np.where(axes == chosen, p, 0.0).sum(axis=1) for p in (modest, posterior))
     agree = (axes[:, 0] == best) & (chosen[:, 0] == best)
     of_axes = np.where(agree, np.maximum(alone, variant.max()), together)
     return index[:, 0], probability, np.maximum(of_axes, probability)
