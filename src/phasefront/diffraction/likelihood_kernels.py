@@ -437,6 +437,32 @@ def inform(nuisance, pairs, terms, sigma, work, belonging, information):
             information[b, a] = information[a, b]
 
 
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def errors_all(
+    begin, end, offset, qx, qy, weight, position, phase, rotation, nuisance, first, rows, terms,
+    out,
+):  # fmt: skip
+    gradient, information, sigma = np.empty(6), np.empty((6, 6)), terms.position_sigma
+    for i in range(begin, end):
+        spots = slice(offset[position[i]], offset[position[i] + 1])
+        x, y = qx[spots], qy[spots]
+        matrix, own = matrix_of(rotation[i]), (first[phase[i]], first[phase[i] + 1])
+        shown = reflections_shown(matrix, rows, own, terms, 0.0)
+        placed = places_of(matrix, nuisance[i], shown)
+        pairs = near_pairs(x, y, placed, _FAR * sigma)
+        work, belonging = np.empty((5, shown.shape[1])), np.empty(len(pairs[0]))
+        expanded(
+            x, y, weight[spots], matrix, nuisance[i], shown, pairs, terms, sigma, work, belonging,
+            gradient,
+        )  # fmt: skip
+        inform(nuisance[i], pairs, terms, sigma, work, belonging, information)
+        # A tilt that nothing fixes is uncertain by its own prior: a radian.
+        for a in range(3):
+            information[a, a] += 1.0
+        covariance = np.linalg.inv(information)
+        out[i] = math.sqrt(covariance[0, 0] + covariance[1, 1] + covariance[2, 2])
+
+
 @numba.njit(cache=True, error_model="numpy")
 def _damped_step(information, gradient, damping, lower, step):
     """Solve (information + damping diagonal) step = gradient by Cholesky's method; what that gains

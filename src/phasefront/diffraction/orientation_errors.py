@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
-import numba
 import numpy as np
 
 from phasefront.core.threads import share_out
@@ -13,8 +10,6 @@ from phasefront.diffraction.likelihood import INTENSITY_POWER, Refined, spot_wei
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
-
-_FAR = 7.0  # errors of a spot's position beyond which no reflection counts for it
 
 
 def orientation_stderr(
@@ -34,31 +29,5 @@ def orientation_stderr(
         np.ascontiguousarray(np.c_[np.log(refined.scale_factor), refined.centre]),
         table.first, table.rows, optics.terms(), out,
     )  # fmt: skip
-    share_out(_all_errors, len(position), *arguments)
+    share_out(kernels.errors_all, len(position), *arguments)
     return np.degrees(out)
-
-
-@numba.njit(cache=True, nogil=True, error_model="numpy")
-def _all_errors(
-    begin, end, offset, qx, qy, weight, position, phase, rotation, nuisance, first, rows, terms,
-    out,
-):  # fmt: skip
-    gradient, information, sigma = np.empty(6), np.empty((6, 6)), terms.position_sigma
-    for i in range(begin, end):
-        spots = slice(offset[position[i]], offset[position[i] + 1])
-        x, y = qx[spots], qy[spots]
-        matrix, own = kernels.matrix_of(rotation[i]), (first[phase[i]], first[phase[i] + 1])
-        shown = kernels.reflections_shown(matrix, rows, own, terms, 0.0)
-        placed = kernels.places_of(matrix, nuisance[i], shown)
-        pairs = kernels.near_pairs(x, y, placed, _FAR * sigma)
-        work, belonging = np.empty((5, shown.shape[1])), np.empty(len(pairs[0]))
-        kernels.expanded(
-            x, y, weight[spots], matrix, nuisance[i], shown, pairs, terms, sigma, work, belonging,
-            gradient,
-        )  # fmt: skip
-        kernels.inform(nuisance[i], pairs, terms, sigma, work, belonging, information)
-        # A tilt that nothing fixes is uncertain by its own prior: a radian.
-        for a in range(3):
-            information[a, a] += 1.0
-        covariance = np.linalg.inv(information)
-        out[i] = math.sqrt(covariance[0, 0] + covariance[1, 1] + covariance[2, 2])
