@@ -30,6 +30,8 @@ TESTS := $(BIN)/pytest --numprocesses $(CORES) --maxprocesses 8 --dist loadfile 
 RESOLVE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-annotate --no-header
 
+UV := $(BIN)/uv pip install --quiet --system-certs --python .venv
+
 READY := .venv/.ready
 PY4DSTEM := .venv-py4dstem
 ABTEM := .venv-abtem
@@ -121,9 +123,9 @@ $(READY): envs/lock.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	sed -n '/^uv==/,/[^\\]$$/p' envs/lock.txt > .venv/uv.txt
 	$(BIN)/pip install --quiet --require-hashes --requirement .venv/uv.txt
-	$(BIN)/uv pip install --quiet --system-certs --require-hashes --requirement envs/lock.txt --python .venv || \
-		$(BIN)/pip install --quiet --require-hashes --requirement envs/lock.txt
-	$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .
+	{ $(UV) --require-hashes --requirement envs/lock.txt && $(UV) --no-deps --no-build-isolation --editable .; } || { \
+		$(BIN)/pip install --quiet --require-hashes --requirement envs/lock.txt && \
+		$(BIN)/pip install --quiet --no-deps --no-build-isolation --editable .; }
 	$(BIN)/phasefront compile config/demo.yaml
 	@touch $@
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -18,8 +19,8 @@ def compile_kernels(config: str | Path) -> None:
 
     numba keeps what it compiled beside the source files, so later runs start at once. A compiler
     uses one processor: one process starts from patterns, another from lists of spots, and the first
-    finds what the second has compiled. The machine is told from the config of an experiment with a
-    virtual section. Raises InputError where it has none.
+    finds what the second has compiled, orix among it. The machine is told from the config of an
+    experiment with a virtual section. Raises InputError where it has none.
     """
     from phasefront.core.errors import InputError
     from phasefront.experiment.load import load
@@ -104,6 +105,9 @@ def _index(crystals, templates, spots, raw=None) -> None:
     from phasefront.phases import decisions
 
     orientations = find_orientations(spots, templates, crystals)
+    # Importing it compiles it. Here it comes after what a calibration needs first, and before its
+    # scatter of grains needs this.
+    importlib.import_module("orix.quaternion.symmetry")
     candidates = CandidatePhases(crystals)
     phases = decisions.decide_phases(spots, orientations, templates, candidates, raw=raw)
     grains = segmentation.find_grains(

@@ -9,6 +9,7 @@ lengths are in positions; the angle of a front is that of its normal, towards th
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 
@@ -156,10 +157,7 @@ def integrated(
     size = max(np.ptp(x), np.ptp(y), 4.0)
     guess = {ANGLE: 2.0 / size, CURVATURE: 4.0 / size**2, WIDTH: 1.0, FIRST: 0.5, SECOND: 0.5}
     axes = list(axes)
-    count = _PLACES[len(axes)]
-    unit = np.linspace(-_REACH, _REACH, count)
-    grid = np.stack(np.meshgrid(*[unit] * len(axes), indexing="ij"), axis=-1)
-    grid = grid.reshape(-1, len(axes))
+    grid = _grid(len(axes))
     centre = start.copy()
     spread = np.diag([guess[axis] for axis in axes])
     best, highest = centre.copy(), -np.inf
@@ -193,6 +191,14 @@ def integrated(
     parameters[axes] = mean
     full[np.ix_(axes, axes)] = covariance
     return Fit(parameters, full, pivot, inverted, highest)
+
+
+@cache
+def _grid(parameters: int) -> np.ndarray:
+    """Places (place, parameter) along the axes of a covariance, in standard deviations."""
+    unit = np.linspace(-_REACH, _REACH, _PLACES[parameters])
+    grid = np.stack(np.meshgrid(*[unit] * parameters, indexing="ij"), axis=-1)
+    return grid.reshape(-1, parameters)
 
 
 def _log_likelihoods(table, x, y, fronts, inverted) -> np.ndarray:

@@ -154,6 +154,10 @@ class _Reader:
         self.own_lattice, self.fields, self.lattices = own_lattice, fields, lattices
         self.min_positions, self.outliers = min_positions, outliers
         self.amount = _amounts(phases, grains)
+        # (y, x), and their errors, where the position was decided.
+        decided = phases["share"].notnull().all("phase").values
+        self.content = np.where(decided, phases["ion_content"].values.astype("f8"), np.nan)
+        self.content_error = phases["ion_content_stderr"].values.astype("f8")
 
     def grain(self, number: int) -> dict:
         """What INTERFACES says of a grain, and its lists of segments, facets and rows."""
@@ -255,10 +259,7 @@ class _Reader:
         }  # fmt: skip
 
     def _profile(self, inside: np.ndarray, depth: np.ndarray, side: np.ndarray) -> list[tuple]:
-        decided = self.phases["share"].notnull().all("phase").values[inside]
-        content = self.phases["ion_content"].values[inside].astype("f8")
-        error = self.phases["ion_content_stderr"].values[inside].astype("f8")
-        return depth_profile(depth, side, np.where(decided, content, np.nan), error)
+        return depth_profile(depth, side, self.content[inside], self.content_error[inside])
 
 
 def _fitted(columns: Columns, depth: np.ndarray) -> tuple[dict[Shape, Fit], np.ndarray]:

@@ -247,16 +247,16 @@ def draw_decision(ax: Axes, phases: xr.Dataset, grains: xr.Dataset | None) -> No
 
 
 def _draw_hatched(ax: Axes, where: np.ndarray, hatch: str) -> None:
-    from matplotlib.collections import PolyCollection
+    from matplotlib.patches import PathPatch
+    from matplotlib.path import Path
 
     y, x = np.nonzero(where)
+    if not len(y):
+        return
     corners = np.array([(-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5)])
-    ax.add_collection(
-        PolyCollection(
-            np.stack([x, y], axis=-1)[:, None] + corners, facecolors="none", edgecolors="white",
-            linewidths=0, hatch=hatch,
-        )
-    )  # fmt: skip
+    # In one path: a hatch is drawn over the whole picture for each.
+    squares = Path.make_compound_path_from_polys(np.stack([x, y], axis=-1)[:, None] + corners)
+    ax.add_patch(PathPatch(squares, facecolor="none", edgecolor="white", linewidth=0, hatch=hatch))
 
 
 def _draw_boundaries(ax: Axes, phases: xr.Dataset, grains: xr.Dataset) -> None:
