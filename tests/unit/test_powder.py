@@ -4,14 +4,12 @@ The patterns come from phasefront.virtual.pattern, which shares no code with the
 """
 
 import dataclasses
-from types import SimpleNamespace
 
 import gemmi
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from rietx.optimize import statistics
 
 from benchmarks import powder as independent
 from phasefront.core.errors import InputError
@@ -157,22 +155,8 @@ def test_shifts_between_models_are_shared_among_phases():
     np.testing.assert_array_equal(fits.between_models(np.zeros((2, 1))), 0)
 
 
-def test_residuals_that_are_not_correlated_leave_an_esd_as_it_is():
-    white = np.random.default_rng(5).standard_normal(400_000)
-    factor = statistics.berar_lelann_factor(white)
-
-    def said(factor):
-        result = SimpleNamespace(statistics=SimpleNamespace(esd_inflation=factor))
-        return rietveld.correlation_factor(result)
-
-    assert said(factor) == pytest.approx(1, abs=0.003)
-    assert said(2 * factor) == pytest.approx(2, abs=0.006)
-    assert said(None) == 1
-
-
 def test_same_input_same_numbers_and_published_esd(tmp_path, crystals):
-    """The covariance taken from inside the program gives the e.s.d. that it publishes, but for what
-    its factor of correlated residuals has where they are not correlated."""
+    """The covariance taken from inside the program gives the e.s.d. that it publishes."""
     path = tmp_path / "a.xye"
     simulate(path, crystals, (0.3, 0.4, 0.3), seed=3, two_theta_range=(2.5, 11.0))
     pattern = read_pattern(path)
@@ -186,9 +170,8 @@ def test_same_input_same_numbers_and_published_esd(tmp_path, crystals):
         [row.weight_fraction for row in published], rel=1e-3
     )
     esd = np.sqrt(result.weight_fraction_esd**2 - result.weight_fraction_shift**2)
-    factor = result.attrs["serial_correlation_factor"] / refined.statistics.esd_inflation
     assert esd.to_numpy() == pytest.approx(
-        [factor * row.weight_fraction_stderr for row in published], rel=1e-3
+        [row.weight_fraction_stderr for row in published], rel=1e-3
     )
     assert np.array_equal(result.calculated.to_numpy(), refined.y_calc)
 

@@ -134,7 +134,7 @@ def _partial_mean(rng: np.random.Generator, composition: np.ndarray, weight: np.
     chi_squared = 2 * _gamma(rng, freedom / 2)
     off = (np.sqrt(count) * relative + prior) / np.sqrt(chi_squared * np.maximum(count, 1))
     off = np.where(seen, np.clip(off, -_FARTHEST, _FARTHEST), 0.0)
-    drawn = mean * np.exp(off - off.max(axis=1, keepdims=True))
+    drawn = mean * np.where(off > 0, 1 + off, np.exp(off))
     return np.where(total > 0, normalised(drawn), any_mean)
 
 

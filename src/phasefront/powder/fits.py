@@ -74,10 +74,11 @@ def fit_pattern(
     Returns
     -------
     Dataset of `layouts.POWDER`. Every e.s.d. comes from the full covariance of the last cycle times
-    the goodness of fit, and times `rietveld.correlation_factor`. To the fractions' it adds, in
-    squares, how far they shifted when the lines got Gaussian widths, and from one background to the
-    other: no profile is that of the sample, and where lines overlap the difference goes into the
-    fractions, which no covariance knows. `notes` says which phases were held, which could not be
+    the goodness of fit, and times the factor of Berar & Lelann, J. Appl. Cryst. 24 (1991) 1, for
+    residuals that are correlated along the pattern. To the fractions' it adds, in squares, how far
+    they shifted when the lines got Gaussian widths, and from one background to the other: no
+    profile is that of the sample, and where lines overlap the difference goes into the fractions,
+    which no covariance knows. `notes` says which phases were held, which could not be
     told apart and which cells ended at the tolerance, and names lines that no phase explains
     (`misfits.unexplained_lines`). A fit that is no result (`misfits.why_poor`,
     `misfits.why_no_better`) has the reason in `refused`, which is empty otherwise, and NaN for
@@ -164,7 +165,7 @@ def fit_pattern(
             "refined_with": f"rietx {result.provenance.package_version}",
             "started_from": "" if start is None else str(start.attrs["pattern"]),
             "iterations": refined.iterations,
-            "serial_correlation_factor": rietveld.correlation_factor(result),
+            "serial_correlation_factor": float(result.statistics.esd_inflation or 1.0),
             "refused": refused,
             "notes": "; ".join(filter(None, [*said, *notes, strange])),
         },

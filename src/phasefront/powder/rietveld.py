@@ -26,9 +26,6 @@ _TEXTURE_ORDER = 4
 _TEXTURED = 10.0
 # Terms of the other background that is tried, over those of the first; chosen.
 _MORE_BACKGROUND = 1.5
-# What the factor of Berar & Lelann, J. Appl. Cryst. 24 (1991) 1, amounts to where residuals are
-# not correlated at all: the root of E[S''] / E[S] of independent normal ones, by quadrature.
-_UNCORRELATED = 1.2694**0.5
 # All that is refined in the end but preferred orientation, whose names follow.
 _REFINED = (
     "phases.*.scale", "instrument.background.*", "phases.*.cell.*", "instrument.zero_shift",
@@ -284,17 +281,6 @@ def asymmetric_unit(crystal) -> pd.DataFrame:
     return atoms.iloc[kept]
 
 
-def correlation_factor(result) -> float:
-    """By what an e.s.d. is larger for residuals that are correlated along the pattern, 1 or more:
-    the factor of Berar & Lelann over what it amounts to for those that are not."""
-    return max((result.statistics.esd_inflation or 1.0) / _UNCORRELATED, 1.0)
-
-
-def _over_published(result) -> float:
-    """E.s.d. over those that rietx publishes, which have the whole factor."""
-    return correlation_factor(result) / (result.statistics.esd_inflation or 1.0)
-
-
 def cells_of(result, crystals) -> tuple[np.ndarray, np.ndarray]:
     """Cells and e.s.d. (phase, 6): 0 where symmetry fixes a parameter, NaN if a phase was held."""
     rows = {row.path: row for row in result.parameters}
@@ -306,7 +292,7 @@ def cells_of(result, crystals) -> tuple[np.ndarray, np.ndarray]:
         for column, row in enumerate(found):
             if row is not None:
                 cell[phase, column] = row.value
-                esd[phase, column] = (row.stderr or 0.0) * _over_published(result)
+                esd[phase, column] = row.stderr if row.stderr is not None else 0.0
         if not refined:
             esd[phase] = np.nan
     return cell, esd
@@ -322,8 +308,7 @@ def scales(refinement, result, phases: int) -> tuple[np.ndarray, np.ndarray]:
     covariance = np.full((phases, phases), np.nan)
     if deviation is not None:
         covariance = table.physical_covariance(theta, deviation, correlation, paths)
-    scale = np.array([values[path] for path in paths])
-    return scale, np.asarray(covariance) * _over_published(result) ** 2
+    return np.array([values[path] for path in paths]), np.asarray(covariance)
 
 
 def contributions(refinement, two_theta) -> np.ndarray:
