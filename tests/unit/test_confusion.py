@@ -138,13 +138,16 @@ def test_rates_are_those_of_scans_of_each_phase(templates, dose, sigma):
         share = np.nansum(phases["share"].values[own], axis=0) / own.sum()
         undecided = (phases["decision"].values[own] == UNDECIDED).mean()
         truth[phase] = share.sum() - share[phase], undecided
+    of_scans = []
     for scan in scans:
         found = simulation.simulate_confusion(*scan, positions=600, seed=3)
         decided, undecided = rates(found)
         wrong = decided.sum(axis=1) - np.diag(decided)
         np.testing.assert_allclose(wrong.mean(), truth[:, 0].mean(), atol=0.015)
-        # Sixteen grains, of which some fail as a whole, tell it to within a factor of two.
-        assert 0.5 < undecided.mean() / truth[:, 1].mean() < 2
+        of_scans.append(undecided.mean())
+    # A grain that fails as a whole in the variant that was drawn is a third of what one scan of
+    # sixteen tells; the three together tell it to within a factor of two.
+    assert 0.5 < np.mean(of_scans) / truth[:, 1].mean() < 2
 
 
 def test_phases_of_one_cell_and_nearly_one_structure_are_confused():
