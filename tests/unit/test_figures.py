@@ -511,10 +511,11 @@ def test_unindexed_positions_have_a_grey_of_their_own_and_a_name():
 def test_mixed_positions_are_hatched_and_named_in_the_legend():
     phases = make_phases()
     figure = maps.draw_phase_map(phases)
-    (hatched,) = figure.axes[0].collections
+    (hatched,) = figure.axes[0].patches
     assert hatched.get_hatch()
     mixed = np.argwhere(phases["decision"].values == MIXED)
-    centres = [path.vertices[:4].mean(axis=0)[::-1] for path in hatched.get_paths()]
+    squares = hatched.get_path().to_polygons(closed_only=False)
+    centres = [square[:4].mean(axis=0)[::-1] for square in squares]
     np.testing.assert_allclose(centres, mixed)
     assert "mixed" in [text.get_text() for text in figure.legends[0].texts]
 
