@@ -1,5 +1,7 @@
 """Standard errors of orientations: as far off as refined ones are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from kinematic import CRYSTALS, quaternion
@@ -56,3 +58,16 @@ def test_without_a_spot_that_is_its_own_nothing_fixes_an_orientation():
     )  # fmt: skip
     one = np.zeros(1, int)
     assert orientation_stderr(spots, one, one, nowhere, TABLE, MICROSCOPE) > 20
+
+
+@pytest.mark.parametrize("spots", [[], [(0.105, 0.0)]])
+def test_a_lattice_that_shows_nothing_fixes_no_orientation(spots):
+    qx, qy = np.reshape(spots, (-1, 2)).T.copy()
+    narrow = replace(MICROSCOPE, precession_deg=0.0, window=(0.1, 0.11))
+    lies_so = Refined.placed(
+        quaternion(Rotation.from_euler("zyx", [20, 31, 47], degrees=True))[None], np.ones(1),
+        np.zeros((1, 2)),
+    )  # fmt: skip
+    one, pattern = np.zeros(1, int), Spots(np.array([0, len(qx)]), qx, qy, np.ones(len(qx)))
+    stderr = orientation_stderr(pattern, one, one, lies_so, TABLE, narrow)
+    assert stderr == pytest.approx(np.degrees(np.sqrt(3)))

@@ -456,7 +456,10 @@ def errors_all(
             gradient,
         )  # fmt: skip
         inform(nuisance[i], pairs, terms, sigma, work, belonging, information)
-        # A tilt that nothing fixes is uncertain by its own prior: a radian.
+        # A tilt that nothing fixes is uncertain by its own prior: a radian. A lattice that shows no
+        # reflection in the window fixes nothing.
+        if not np.isfinite(information).all():
+            information[:] = np.eye(6) * np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
         for a in range(3):
             information[a, a] += 1.0
         covariance = np.linalg.inv(information)
