@@ -255,7 +255,7 @@ def test_position_is_the_maximum_of_the_filter_response():
     whole = kernels.fill_patch(
         rows[0], plan.valid, True, plan.reach, 42, 100, level, 0.0, 0.0, room
     )  # fmt: skip
-    down, across, _ = kernels.locate(room, whole, sigma, 0.0, 0.0, kernels.filter_room(sigma))
+    down, across, _ = kernels.locate(room, whole, sigma, kernels.filter_room(sigma))
     py, px = 42 + down, 100 + across
     # The kernel leaves out the filter's tails beyond three sigma.
     assert np.hypot(py - best.x[0], px - best.x[1]) < 0.05

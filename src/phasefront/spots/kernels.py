@@ -39,7 +39,7 @@ FRAME_INNER = 3.0  # frame of the local background, half widths
 FRAME_OUTER = 7.0
 TILE = 4.0  # width of a ring quarter in which noise is measured
 _SMOOTH = 5  # rings either side that a ring's level is smoothed over by a parabola, at most
-_SMOOTH_CELLS = 125  # where these hold fewer cells, in the camera's corners, by a line over more
+_SMOOTH_CELLS = 250  # where these hold fewer cells, in the camera's corners, by a line over more
 
 CLIP = 2.5  # standard deviations above the local background that still count for it
 STEPS_TOGETHER = 2.5  # grey steps at one place that still count for noise
@@ -106,38 +106,35 @@ def background_and_noise(rows, cy, cx, taps, valid, weight, beam_radius, sigma):
     of the Poisson number that is as skew as the noise. `rows` are as `load` fills them.
 
     Cells of the grid are less apart than the filter is wide, and tell the same of the background as
-    their neighbours. So rings and noise take every other row of it, frames every other cell, too.
+    their neighbours. So frames take every other cell either way.
     """
     step, peak = rows.shape[0], taps[taps.size // 2] ** 2
     filtered = _filter(rows, taps, weight)
     radius, tile, outside, rings, tiles = _rings(weight, cy, cx, step, beam_radius, sigma)
-    half, half_outside = filtered[::2].copy(), outside[::2].copy()
-    level = _ring_medians(half, radius[::2].copy(), half_outside, rings)
-    of_rings = _at_rings(filtered, radius, outside, level)
-    some, some_filtered = _every_other(outside), _every_other(filtered)
-    some_rings, some_tile = _every_other(of_rings), _every_other(tile)
-    some_above = some_filtered - some_rings
+    level = _ring_medians(filtered, radius, outside, rings)
+    above = _above_rings(filtered, radius, outside, level)
+    here, beside = _on_grid(rows, valid, taps.size // 2, weight.shape)
+    some_filtered, some_above = _every_other(filtered), _every_other(above)
+    some_tile, some = _every_other(tile), _every_other(outside)
     unit = _sparse_unit(rows, valid, taps.size // 2, cy, cx, beam_radius)
     inner, outer = _frame(some_filtered, some, unit, 2 * step, sigma)
     together = _ELECTRONS_TOGETHER * unit * peak
     ceiling = np.empty(some.shape, np.float32)
     local = np.zeros(some.shape, np.float32)
-    typical = _median_absolute(some_above, some)
+    typical = _median_absolute(some_above, local, some, 1)
     ceiling[:] = together if unit > 0 else CLIP * MAD * typical
     _frame_mean(some_above, ceiling, some, inner, outer, local)
     if unit > 0:
         unit = max(unit, _variance_over_mean(rows, taps.size // 2, some_above, ceiling, some))
         together = _ELECTRONS_TOGETHER * unit * peak
-    here, beside = _on_grid(rows, valid, taps.size // 2, half.shape)
-    stands = half - (of_rings[::2] + _across(local, half.shape[1]))
     of_tile, gain, skew = _noise(
-        here, beside, half, stands, tile[::2].copy(), tiles, half_outside, taps
+        here, beside, filtered, above, _between(local, weight.shape), tile, tiles, outside, taps
     )
     variance = _at_tiles(of_tile, some_tile)
     factor = 1.0
     for _ in range(PASSES):
         if unit > 0:
-            _poisson_variance(some_rings, local, some, unit, taps, variance)
+            _poisson_variance(some_filtered, some_above, local, some, unit, taps, variance)
         else:
             factor = _structure(some_above, local, variance, some)
         _ceiling(local, variance, factor, together, ceiling)
@@ -145,7 +142,7 @@ def background_and_noise(rows, cy, cx, taps, valid, weight, beam_radius, sigma):
     everywhere = _between(local, weight.shape)
     if unit > 0:
         of_all = np.empty(weight.shape, np.float32)
-        _poisson_variance(of_rings, everywhere, outside, unit, taps, of_all)
+        _poisson_variance(filtered, above, everywhere, outside, unit, taps, of_all)
         gain = skew = unit
     else:
         factor = _structure(some_above, local, variance, some)
@@ -154,7 +151,7 @@ def background_and_noise(rows, cy, cx, taps, valid, weight, beam_radius, sigma):
         # Where single electrons are counted all is Poisson's.
         _structure_of_rings(some_above, local, variance, some_tile, some, factor, of_tile)
         of_all = _at_tiles(of_tile, tile)
-    _add(of_rings.ravel(), everywhere.ravel())
+    _add(filtered.ravel(), above.ravel(), everywhere.ravel())
     return everywhere, of_all, gain, skew, filtered, outside
 
 
@@ -171,26 +168,19 @@ def _every_other(values):
 
 
 @njit(cache=True)
-def _across(values, wide):
-    """Values of all cells of every other row, linear between those of every other cell."""
-    rows, columns = values.shape
-    given = values.ravel()
-    out = np.empty((rows, wide), np.float32)
-    flat, half = out.ravel(), np.float32(0.5)
-    for j in range(rows):
-        own, there, last = _at(j * wide), _at(j * columns), _at(columns - 1)
-        for i in range(columns):
-            flat[own + _at(i) * _at(2)] = given[there + _at(i)]
-        for i in range(wide // 2):
-            following = given[there + min(_at(i) + _at(1), last)]
-            flat[own + _at(i) * _at(2) + _at(1)] = half * (given[there + _at(i)] + following)
-    return out
-
-
-@njit(cache=True)
 def _between(values, shape):
     """Values of all cells, linear between those of every other."""
-    flat, half, rows = _across(values, shape[1]).ravel(), np.float32(0.5), values.shape[0]
+    rows, columns = values.shape
+    given = values.ravel()
+    across = np.empty((rows, shape[1]), np.float32)
+    flat, half = across.ravel(), np.float32(0.5)
+    for j in range(rows):
+        own, there, last = _at(j * shape[1]), _at(j * columns), _at(columns - 1)
+        for i in range(columns):
+            flat[own + _at(i) * _at(2)] = given[there + _at(i)]
+        for i in range(shape[1] // 2):
+            following = given[there + min(_at(i) + _at(1), last)]
+            flat[own + _at(i) * _at(2) + _at(1)] = half * (given[there + _at(i)] + following)
     out = np.empty(shape, np.float32)
     every = out.ravel()
     for j in range(shape[0]):
@@ -212,10 +202,10 @@ def _at_tiles(of_tile, tile):
 
 
 @njit(cache=True)
-def _add(of_rings, local):
+def _add(filtered, above, local):
     """Turn the background in the frames, `local`, into that of the filtered pattern."""
     for i in range(local.size):
-        local[i] += of_rings[i]
+        local[i] += filtered[i] - above[i]
 
 
 @njit(cache=True)
@@ -276,16 +266,14 @@ def _add_four(values, at, tap, out):
 
 @njit(cache=True)
 def _on_grid(rows, valid, reach, shape):
-    """Pixels of every other row of the grid, and those beside them to the right, NaN where there is
-    none."""
-    step, _, pitch = rows.shape
+    """Pixels of the grid, and those beside them to the right, NaN where there is none."""
+    step, height, pitch = rows.shape
     here, beside = np.empty(shape, np.float32), np.empty(shape, np.float32)
     flat, one, other, usable = rows.ravel(), here.ravel(), beside.ravel(), valid.ravel()
     last, nan = _at(valid.shape[1] - 1), np.float32(np.nan)
-    around = (reach + step - 1) // step
     for j in range(shape[0]):
-        own, pixel = _at(j * shape[1]), _at((around + 2 * j) * pitch + reach)
-        of_valid = _at(2 * j * step * valid.shape[1])
+        own, pixel = _at(j * shape[1]), _at((height - shape[0]) // 2 * pitch + j * pitch + reach)
+        of_valid = _at(j * step * valid.shape[1])
         for i in range(shape[1]):
             x = _at(i) * _at(step)
             one[own + _at(i)] = flat[pixel + x]
@@ -448,8 +436,8 @@ def _sum_between(values, low, high):
 
 
 @njit(cache=True)
-def _at_rings(filtered, radius, outside, level):
-    """Level of the rings at each cell, by cubics between rings; the filtered pattern in the beam.
+def _above_rings(filtered, radius, outside, level):
+    """Filtered pattern less the ring level, by cubics between rings; 0 in the beam.
 
     The cubics have the slope between a ring's neighbours at each ring (Catmull and Rom, 1974).
     """
@@ -462,25 +450,27 @@ def _at_rings(filtered, radius, outside, level):
         slope[b] = 0.5 * (r - p)
         bend[b] = 0.5 * (2 * p - 5 * q + 4 * r - s)
         twist[b] = 0.5 * (3 * (q - r) + s - p)
-    out = np.empty(filtered.shape, np.float32)
-    into, flat, cells, chosen = out.ravel(), filtered.ravel(), radius.ravel(), outside.ravel()
-    for i in range(into.size):
+    above = np.empty(filtered.shape, np.float32)
+    out, flat, cells, chosen = above.ravel(), filtered.ravel(), radius.ravel(), outside.ravel()
+    for i in range(out.size):
         at = max(cells[i] - np.float32(0.5), np.float32(0))
         b = np.uint32(at)
         t = at - np.float32(b)
-        value = one[b] + t * (slope[b] + t * (bend[b] + t * twist[b]))
-        into[i] = value if chosen[i] else flat[i]
-    return out
+        value = flat[i] - (one[b] + t * (slope[b] + t * (bend[b] + t * twist[b])))
+        out[i] = value if chosen[i] else np.float32(0)
+    return above
 
 
 @njit(cache=True)
-def _median_absolute(values, chosen):
-    """Median of the values without their sign over chosen cells."""
-    absolute = np.empty(values.size + 1, np.float32)
-    flat, used, n = values.ravel(), chosen.ravel(), 0
-    for i in range(flat.size):
-        absolute[_at(n)] = abs(flat[i])
-        n += used[i]
+def _median_absolute(above, local, chosen, apart):
+    """Median distance of `above` from `local` over chosen cells, some `apart` either way."""
+    absolute = np.empty(above.size + 1, np.float32)
+    high, level, used, n = above.ravel(), local.ravel(), chosen.ravel(), 0
+    for j in range(0, above.shape[0], apart):
+        for i in range(0, above.shape[1], apart):
+            cell = _at(j * above.shape[1] + i)
+            absolute[n] = abs(high[cell] - level[cell])
+            n += used[cell]
     return _select(absolute[:n], n // 2) if n > 0 else 0.0
 
 
@@ -493,8 +483,6 @@ def _sparse_unit(rows, valid, reach, cy, cx, beam_radius):
         counts = _nonzero(row, valid[y], (y - cy) ** 2 - beam_radius**2, cx)
         found += counts[0]
         used += counts[1]
-        if 2 * step * found > valid.size + valid.shape[1] * step:
-            return 0.0  # whatever the other rows hold
     if found == 0 or 2 * found > used:
         return 0.0
     nonzero = np.empty(found, np.float32)
@@ -625,9 +613,9 @@ def _sum_four(one, two, three, four, out):
 
 
 @njit(cache=True)
-def _noise(here, beside, filtered, stands, tile, tiles, outside, taps):
-    """Variance of the filtered pattern, which `stands` so far above the background, in each tile if
-    pixels were independent, counts per electron, and skew.
+def _noise(here, beside, filtered, above, local, tile, tiles, outside, taps):
+    """Variance of the filtered pattern in each tile if pixels were independent, counts per
+    electron, and skew.
 
     The gain is the slope of the pixels' variance against their mean, 0 if it does not rise; the
     skew is their third cumulant over the second, which is the gain of a Poisson number, too.
@@ -635,7 +623,7 @@ def _noise(here, beside, filtered, stands, tile, tiles, outside, taps):
     shared = _shared(taps)
     centre = taps[taps.size // 2] ** 2
     squares, change, grey, mean, samples, skew = _tile_scatter(
-        here, beside, filtered, stands, tile, tiles, outside, centre
+        here, beside, filtered, above, local, tile, tiles, outside, centre
     )
     pixel = squares / (1 - 2 * centre + shared)
     of_tile = np.empty(tiles)
@@ -669,34 +657,34 @@ def _shared(taps):
 
 
 @njit(cache=True)
-def _poisson_variance(of_rings, local, outside, unit, taps, variance):
+def _poisson_variance(filtered, above, local, outside, unit, taps, variance):
     """Variance where single electrons are counted; a quarter of the mean where there are none."""
     floor = 0.0
-    for j in range(local.shape[0]):
-        for i in range(local.shape[1]):
-            variance[j, i] = of_rings[j, i] + local[j, i]
+    for j in range(filtered.shape[0]):
+        for i in range(filtered.shape[1]):
+            variance[j, i] = filtered[j, i] - above[j, i] + local[j, i]
             floor += variance[j, i] if outside[j, i] else 0.0
     floor *= 0.25 / max(outside.sum(), 1)
     scale = unit * _shared(taps)
-    for j in range(local.shape[0]):
-        for i in range(local.shape[1]):
+    for j in range(filtered.shape[0]):
+        for i in range(filtered.shape[1]):
             variance[j, i] = scale * max(variance[j, i], floor)
 
 
 @njit(cache=True)
-def _tile_scatter(here, beside, filtered, stands, tile, tiles, outside, peak):
+def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, peak):
     """Per quarter of a ring, away from spots: mean square distance of pixels from the filtered
     pattern, half that of neighbours from each other, the smallest grey step, mean, samples; and of
     all the sum of cubes over that of squares."""
-    limit = 3 * MAD * _median_absolute(stands, outside)
+    limit = 3 * MAD * _median_absolute(above, local, outside, 2)
     # Where most of a pattern is one grey, the few pixels off by a step are the noise.
     together = np.float32(STEPS_TOGETHER * peak)
     limit = max(limit, together * _smallest_step(here, beside, outside, limit / together))
     parts, cube = np.empty((4, here.size), np.float32), np.empty(here.size, np.float32)
     change = np.empty(here.size, np.float32)
     _fill_parts(
-        here.ravel(), beside.ravel(), filtered.ravel(), stands.ravel(), outside.ravel(),
-        np.float32(limit), parts, cube, change,
+        here.ravel(), beside.ravel(), filtered.ravel(), above.ravel(), local.ravel(),
+        outside.ravel(), np.float32(limit), parts, cube, change,
     )  # fmt: skip
     sums, least = _sums_of_tiles(parts, change, tile.ravel(), tiles)
     pairs = np.floor(sums[:, 3] / _PAIR)
@@ -715,7 +703,7 @@ def _tile_scatter(here, beside, filtered, stands, tile, tiles, outside, peak):
 
 
 @njit(cache=True)
-def _fill_parts(here, beside, filtered, stands, outside, limit, parts, cube, change):
+def _fill_parts(here, beside, filtered, above, local, outside, limit, parts, cube, change):
     """What each cell adds to its tile, 0 where it stands out by more than `limit`: the square of
     the pixel's distance from the filtered pattern, half of that from the pixel beside, the filtered
     pattern, and one, and _PAIR for a pixel beside. The cube of the distance, and the change if it
@@ -724,7 +712,7 @@ def _fill_parts(here, beside, filtered, stands, outside, limit, parts, cube, cha
     n, nothing, one, pair = cube.size, np.float32(0), np.float32(1), np.float32(_PAIR)
     square, half_square, level, used = parts[0], parts[1], parts[2], parts[3]
     for i in range(n):
-        used[i] = one if outside[i] & (stands[i] < limit) else nothing
+        used[i] = one if outside[i] & (above[i] - local[i] < limit) else nothing
     for i in range(n):
         away = used[i] * (here[i] - filtered[i])
         square[i] = away * away
@@ -942,8 +930,7 @@ def _collect(rows, filtered, background, variance, noise, gain, skew, valid, out
         local = float(variance[j, i] * noise[j, i])
         back, slope_y, slope_x = _plane(background, outside, j, i, step)
         whole = fill_patch(rows, valid, every, reach, y, x, back, slope_y, slope_x, room)
-        down, across = _summit(response, outside, j, i, step)
-        down, across, height = locate(room, whole, sigma, down, across, work)
+        down, across, height = locate(room, whole, sigma, work)
         py, px = y + down, x + across
         if not _inside(py, px, valid.shape, y, x, sigma, spot_radius):
             continue
@@ -974,8 +961,7 @@ def _standing(response, variance, noise, outside, candidate):
     high, scatter, share, chosen = (
         response.ravel(), variance.ravel(), noise.ravel(), outside.ravel()
     )  # fmt: skip
-    size = high.size
-    excess = np.empty(size, np.float32)
+    excess = np.empty(high.size, np.float32)
     for i in range(high.size):
         strong = high[i] * high[i] - squared * (scatter[i] * share[i])
         excess[i] = strong if chosen[i] & (high[i] > np.float32(0)) else np.float32(-1)
@@ -985,18 +971,11 @@ def _standing(response, variance, noise, outside, candidate):
         own = j * columns + 1
         _drop_lower(high[own - columns - 1 :], high[own - 1 :], high[own + columns - 1 :],
                     excess[own : own + columns - 2])  # fmt: skip
-    # Few are left: eight cells are looked at together.
-    left = np.zeros((size + 7) // 8 * 8, np.uint8)
-    for i in range(size):
-        left[i] = excess[i] >= np.float32(0)
-    cells, n = np.empty(size, np.int32), 0
-    eights = left.view(np.uint64)
-    for k in range(eights.size):
-        if eights[k] != 0:
-            for i in range(8 * k, 8 * k + 8):
-                if left[i]:
-                    cells[n] = i
-                    n += 1
+    # Written always and counted or not, so that the loop needs no branch.
+    cells, n = np.empty(high.size + 1, np.int32), 0
+    for i in range(high.size):
+        cells[_at(n)] = i
+        n += excess[i] >= np.float32(0)
     return cells[:n]
 
 
@@ -1046,20 +1025,6 @@ def _plane(background, outside, j, i, step):
 
 
 @njit(cache=True)
-def _summit(response, outside, j, i, step):
-    """Where parabolas through a maximum and its neighbours have theirs, in pixels from it; 0 where
-    a neighbour is missing."""
-    down, across, here = 0.0, 0.0, response[j, i]
-    if 0 < j < response.shape[0] - 1 and outside[j - 1, i] and outside[j + 1, i]:
-        before, after = response[j - 1, i], response[j + 1, i]
-        down = 0.5 * step * (after - before) / max(2 * here - before - after, 1e-30)
-    if 0 < i < response.shape[1] - 1 and outside[j, i - 1] and outside[j, i + 1]:
-        before, after = response[j, i - 1], response[j, i + 1]
-        across = 0.5 * step * (after - before) / max(2 * here - before - after, 1e-30)
-    return down, across
-
-
-@njit(cache=True)
 def patch_room(sigma):
     """Room for a spot's surroundings, to be filled by `fill_patch`: counts above the background,
     and 1 where a pixel can be used; right of them and below zeros, for `locate`."""
@@ -1100,9 +1065,9 @@ def fill_patch(rows, valid, every, reach, y, x, back, slope_y, slope_x, room):
 
 
 @njit(cache=True)
-def locate(room, whole, sigma, py, px, work):
-    """Maximum of the Gaussian filter's response, from a place (py, px) off the middle of a filled
-    patch, and its height: fixed point of weighted centroids.
+def locate(room, whole, sigma, work):
+    """Maximum of the Gaussian filter's response, from the middle of a filled patch, and its height:
+    fixed point of weighted centroids.
 
     For a spot as wide as the filter each centroid goes half the way, so steps are doubled. One that
     leaves the patch is not followed. `whole`: all of the patch can be used; `work`: see
@@ -1115,7 +1080,7 @@ def locate(room, whole, sigma, py, px, work):
     moment, of_columns, of_moments = work[3], work[4], work[5]
     counts = room.ravel()
     shrink = math.exp(-1 / sigma**2)
-    height = 0.0
+    py, px, height = 0.0, 0.0, 0.0
     for _ in range(8):
         v0, u0 = round(py) - reach, round(px) - reach
         if max(abs(v0 + reach), abs(u0 + reach)) + reach > half:

@@ -31,12 +31,9 @@ def background_and_noise(pattern, cy, cx, plan, beam_radius):
     quarter = 2 * (y > cy) + (x > cx)
     tile = 4 * (radius / (TILE * sigma)).astype(int) + quarter
     outside = (radius >= beam_radius) & (plan.weight > 0)
-    # Rings and noise are of every other row, frames of every other cell, too.
-    rows, every_other = slice(None, None, 2), (slice(None, None, 2), slice(None, None, 2))
-    half, used, ring = outside[rows], filtered[rows], ring[rows]
 
-    samples = np.bincount(ring[half], minlength=int(radius.max() / width) + 2)
-    raw = np.array([_upper_median(used[half & (ring == b)]) for b in range(len(samples))])
+    samples = np.bincount(ring[outside], minlength=ring.max() + 2)
+    raw = np.array([_upper_median(filtered[outside & (ring == b)]) for b in range(len(samples))])
     level = smooth_outwards(raw, samples.astype(float))
     at = np.maximum(radius / width - 0.5, 0)
     first = at.astype(int)
@@ -45,30 +42,29 @@ def background_and_noise(pattern, cy, cx, plan, beam_radius):
     between = q + 0.5 * t * (r - p + t * (2 * p - 5 * q + 4 * r - s + t * (3 * (q - r) + s - p)))
     above = np.where(outside, filtered - between, 0)
 
+    # Frames are of every other cell either way.
+    every_other = (slice(None, None, 2), slice(None, None, 2))
     some, high, tile_of = (values[every_other] for values in (outside, above, tile))
     inner = int(FRAME_INNER * sigma / (2 * step) + 0.5)
     outer = max(inner + 1, int(FRAME_OUTER * sigma / (2 * step)))
     ceiling = np.full(high.shape, CLIP * MAD * _upper_median(np.abs(high[some])))
     local = _frame_mean_numpy(high, some & (high < ceiling), inner, outer)
-    stands = (above - _between(local, above.shape))[rows]
+    stands = above - _between(local, above.shape)
 
-    here = pattern[:: 2 * step, ::step]
-    valid, beside = (
-        np.pad(values, ((0, 0), (0, 1)))[:: 2 * step, 1::step][:, : here.shape[1]]
-        for values in (plan.valid, pattern)
-    )
-    change = np.abs(here - beside)
-    steps = change[half & valid & (change > 0)]
-    limit = 3 * MAD * _upper_median(np.abs(stands[half]))
+    valid = np.pad(plan.valid, ((0, 0), (0, 1)))[::step, 1::step][:, : filtered.shape[1]]
+    beside = np.pad(pattern, ((0, 0), (0, 1)))[::step, 1::step][:, : filtered.shape[1]]
+    change = np.abs(pattern[::step, ::step] - beside)
+    steps = change[outside & valid & (change > 0)]
+    limit = 3 * MAD * _upper_median(np.abs(stands[every_other][some]))
     limit = max(limit, STEPS_TOGETHER * plan.taps.max() ** 2 * steps.min())
-    quiet = half & (stands < limit)
+    quiet = outside & (stands < limit)
     pair = quiet & valid
     tiles = 4 * (tile.max() // 4 + 1)
     near = [slice(max(4 * (t // 4) - 4, 0), 4 * (t // 4) + 8) for t in range(tiles)]
 
     def leaning(values, used):
-        total = np.bincount(tile[rows][used], values[used], tiles)
-        number = np.bincount(tile[rows][used], minlength=tiles)
+        total = np.bincount(tile[used], values[used], tiles)
+        number = np.bincount(tile[used], minlength=tiles)
         around = [
             total[n].sum() / number[n].sum() if number[n].any() else total.sum() / number.sum()
             for n in near
@@ -76,12 +72,11 @@ def background_and_noise(pattern, cy, cx, plan, beam_radius):
         return (total + LEAN * np.array(around)) / (number + LEAN)
 
     shared = np.sum(plan.taps**2) ** 2
-    pixel = leaning((here - filtered[rows]) ** 2, quiet) / (1 - 2 * plan.taps.max() ** 2 + shared)
+    pixel = leaning((pattern[::step, ::step] - filtered) ** 2, quiet) / (
+        1 - 2 * plan.taps.max() ** 2 + shared
+    )
     smallest = np.array(
-        [
-            np.min(change[pair & (tile[rows] == t) & (change > 0)], initial=np.inf)
-            for t in range(tiles)
-        ]
+        [np.min(change[pair & (tile == t) & (change > 0)], initial=np.inf) for t in range(tiles)]
     )
     grey = np.array([smallest[n].min() for n in near])
     grey = np.where(np.isfinite(grey), grey, 0)
