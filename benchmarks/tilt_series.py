@@ -1,6 +1,6 @@
 """Ion contents by cells of virtual tilt series, beside the truth: errors, intervals, refusals.
 
-    python -m benchmarks.tilt_series --repeats 240    # ten minutes on one core
+    python -m benchmarks.tilt_series --repeats 320    # ten minutes on one core
 
 Results go to results/bench/tilt_series.json, of which `make docs` writes the table.
 """
@@ -177,9 +177,15 @@ def main(repeats: int, seed: int) -> None:
         encoding="utf-8",
     )
     for material, rows in result.items():
-        heads = [material, *next(iter(rows.values()))]
-        lines = [[name, *(f"{v:.3f}" for v in row.values())] for name, row in rows.items()]
-        print(markdown_table(heads, lines))
+        print(table(material, rows))
+
+
+def table(material: str, rows: dict[str, dict[str, float]]) -> str:
+    """A line a row of ROWS, in markdown."""
+    return markdown_table(
+        [material, *next(iter(rows.values()))],
+        [[name, *(f"{value:.3f}" for value in row.values())] for name, row in rows.items()],
+    )
 
 
 if __name__ == "__main__":

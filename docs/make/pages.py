@@ -6,7 +6,6 @@ A page is written where its results are there; the others stay as they are.
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 
 from docs.make import (
@@ -20,6 +19,7 @@ from docs.make import (
     virtual_series,
     worlds,
 )
+from docs.make.tables import renewed
 from phasefront.report.wording import markdown_table
 from phasefront.virtual.checks import check_table
 
@@ -189,13 +189,8 @@ def decisions_page() -> str:
         f" {sum(wrong.values()) or 'none'} {'is' if sum(wrong.values()) < 2 else 'are'} wrong"
         f"{f' ({named})' if named else ''}."
     )
-    page = (ROOT / "docs/decisions.md").read_text(encoding="utf-8")
-    for first, text in (("scan", f"{table}\n\n{sentence}"), ("sure of", _settled(checks))):
-        written = re.compile(rf"\| {first} \|.*?\n\n.*?\n\n", flags=re.DOTALL)
-        page, places = written.subn(lambda _, text=text: f"{text}\n\n", page)
-        if places != 1:
-            raise ValueError(f"docs/decisions.md has {places} tables of '{first}', not one")
-    return page
+    written = {"| scan |": f"{table}\n\n{sentence}", "| sure of |": _settled(checks)}
+    return renewed(ROOT / "docs/decisions.md", written, paragraphs=2)
 
 
 def _settled(checks: dict) -> str:

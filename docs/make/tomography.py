@@ -5,22 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from benchmarks import tilt_series
 from docs.make.tables import renewed
-from phasefront.report.wording import markdown_table
 
 ROOT = Path(__file__).resolve().parents[2]
-STUDY = ROOT / "results/bench/tilt_series.json"
+STUDY = tilt_series.RESULT
 PAGE = ROOT / "docs/tomography.md"
 
 
 def page() -> str:
     """The page as it is, with a table for each material."""
     materials = json.loads(STUDY.read_text(encoding="utf-8"))["rows"]
-    return renewed(PAGE, {f"| {name} | told": _table(name, of) for name, of in materials.items()})
-
-
-def _table(material: str, rows: dict) -> str:
-    heads = [material, *next(iter(rows.values()))]
-    return markdown_table(
-        heads, [[name, *(f"{value:.3f}" for value in row.values())] for name, row in rows.items()]
+    return renewed(
+        PAGE, {f"| {name} | told": tilt_series.table(name, of) for name, of in materials.items()}
     )

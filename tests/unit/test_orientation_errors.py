@@ -17,6 +17,8 @@ from phasefront.diffraction.spot_lists import Spots
 MICROSCOPE = Optics(200.0, 0.8, (0.1, 1.15), position_sigma=0.003)
 TABLE = reflection_table(CRYSTALS, max_radius=1.15)
 PATTERNS = 150
+ROTATION = Rotation.from_euler("zyx", [20, 31, 47], degrees=True)
+LIES_SO = Refined.placed(quaternion(ROTATION)[None], np.ones(1), np.zeros((1, 2)))
 
 
 def drawn(phase, rotation, number, seed):
@@ -40,7 +42,7 @@ def drawn(phase, rotation, number, seed):
 
 @pytest.mark.parametrize(("phase", "number"), [(0, 40), (2, 40), (1, 15)])
 def test_refined_orientations_are_off_by_their_standard_errors(phase, number):
-    rotation = Rotation.from_euler("zyx", [20, 31, 47], degrees=True)
+    rotation = ROTATION
     spots = drawn(phase, rotation, number, seed=phase)
     every, phases = np.arange(PATTERNS), np.full(PATTERNS, phase)
     start = np.tile(quaternion(rotation), (PATTERNS, 1))
@@ -52,22 +54,14 @@ def test_refined_orientations_are_off_by_their_standard_errors(phase, number):
 
 def test_without_a_spot_that_is_its_own_nothing_fixes_an_orientation():
     spots = Spots(np.array([0, 1]), np.array([1.0]), np.array([0.02]), np.ones(1))
-    nowhere = Refined.placed(
-        quaternion(Rotation.from_euler("zyx", [20, 31, 47], degrees=True))[None], np.ones(1),
-        np.zeros((1, 2)),
-    )  # fmt: skip
     one = np.zeros(1, int)
-    assert orientation_stderr(spots, one, one, nowhere, TABLE, MICROSCOPE) > 20
+    assert orientation_stderr(spots, one, one, LIES_SO, TABLE, MICROSCOPE) > 20
 
 
 @pytest.mark.parametrize("spots", [[], [(0.105, 0.0)]])
 def test_a_lattice_that_shows_nothing_fixes_no_orientation(spots):
     qx, qy = np.reshape(spots, (-1, 2)).T.copy()
     narrow = replace(MICROSCOPE, precession_deg=0.0, window=(0.1, 0.11))
-    lies_so = Refined.placed(
-        quaternion(Rotation.from_euler("zyx", [20, 31, 47], degrees=True))[None], np.ones(1),
-        np.zeros((1, 2)),
-    )  # fmt: skip
     one, pattern = np.zeros(1, int), Spots(np.array([0, len(qx)]), qx, qy, np.ones(len(qx)))
-    stderr = orientation_stderr(pattern, one, one, lies_so, TABLE, narrow)
+    stderr = orientation_stderr(pattern, one, one, LIES_SO, TABLE, narrow)
     assert stderr == pytest.approx(np.degrees(np.sqrt(3)))

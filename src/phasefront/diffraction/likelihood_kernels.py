@@ -458,10 +458,10 @@ def errors_all(
         inform(nuisance[i], pairs, terms, sigma, work, belonging, information)
         # A tilt that nothing fixes is uncertain by its own prior: a radian. A lattice that shows no
         # reflection in the window fixes nothing.
-        if not np.isfinite(information).all():
-            information[:] = np.eye(6) * np.array([0.0, 0.0, 0.0, 1.0, 1.0, 1.0])
         for a in range(3):
             information[a, a] += 1.0
+        if not np.isfinite(information).all():
+            information[:] = np.eye(6)
         covariance = np.linalg.inv(information)
         out[i] = math.sqrt(covariance[0, 0] + covariance[1, 1] + covariance[2, 2])
 

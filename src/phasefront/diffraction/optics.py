@@ -59,6 +59,12 @@ class Optics:
         """Relativistic wavelength in angstrom."""
         return electron_wavelength(self.voltage_kv)
 
+    @property
+    def area(self) -> float:
+        """Of the window, angstrom^-2."""
+        low, high = self.window
+        return np.pi * (high**2 - low**2)
+
     def terms(self) -> Terms:
         """The same in the form that the kernels take."""
         return Terms(

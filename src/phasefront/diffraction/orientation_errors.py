@@ -19,7 +19,7 @@ def orientation_stderr(
     """Standard errors (n,) of the orientations of candidates, degrees: rms angle to the truth.
 
     From Fisher's information of the likelihood (see `likelihood.refine`) of rotation, scale and
-    centre together, where each candidate lies; infinite where its spots do not fix it.
+    centre together, where each candidate lies; a radian about each axis that its spots do not fix.
     """
     out = np.empty(len(position))
     arguments = (

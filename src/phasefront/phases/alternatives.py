@@ -208,8 +208,7 @@ def _beyond_places(
     # Variants of one half turn are of one lattice: where one has a reflection, all may have light.
     most, of = np.zeros(2 * len(spots.qx)), 2 * spot + turned[entry]
     np.maximum.at(most, of, density)
-    low, high = optics.window
-    stray = optics.stray_share / (1 - optics.stray_share) / (np.pi * (high**2 - low**2))
+    stray = optics.stray_share / (1 - optics.stray_share) / optics.area
     mended = np.log((stray + np.maximum(density, _DOUBLE * most[of])) / (stray + density))
     mended *= spot_weights(spots, INTENSITY_POWER)[spot]
     return bright + np.bincount(entry, mended, minlength=len(position))

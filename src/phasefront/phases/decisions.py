@@ -186,7 +186,7 @@ def _orientation_stderr(
 ) -> np.ndarray:
     """Of the likeliest phase at each position, degrees; NaN where it has no orientation."""
     phase = posterior.argmax(axis=1)
-    best = evidence.best[np.arange(len(phase)), phase]
+    best = evidence.best_of(phase)
     at, out = np.flatnonzero(best >= 0), np.full(len(phase), np.nan)
     refined = evidence.refined.taken(best[at])
     out[at] = orientation_stderr(spots, at, phase[at], refined, table, optics)

@@ -24,8 +24,7 @@ TEMPERATURE, FORCED_TEMPERATURE = 0.6, 0.2
 
 def of_strays(numbers: np.ndarray, optics: Optics) -> np.ndarray:
     """Log-likelihood of patterns of so many spots that lie anywhere in the window."""
-    low, high = optics.window
-    return -numbers * np.log(np.pi * (high**2 - low**2))
+    return -numbers * np.log(optics.area)
 
 
 @dataclass(frozen=True)
@@ -89,6 +88,10 @@ class Evidence:
     def likeliest(self) -> np.ndarray:
         """Phase (positions,) by the spots, of those that have an orientation where any has."""
         return np.where(self.best >= 0, self.log_evidence, -np.inf).argmax(axis=1)
+
+    def best_of(self, phase: np.ndarray) -> np.ndarray:
+        """Best candidate (positions,) of one phase (positions,) at each; -1 where there is none."""
+        return self.best[np.arange(len(phase)), phase]
 
     @classmethod
     def of(cls, spots: Spots, starts: Starts, refined: Refined, optics: Optics) -> Evidence:

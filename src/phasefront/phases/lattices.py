@@ -51,7 +51,7 @@ class Lattices:
         themselves, less two of its standard errors.
         """
         phase = posterior.argmax(axis=1)
-        best = evidence.best[np.arange(len(phase)), phase]
+        best = evidence.best_of(phase)
         position = np.flatnonzero(best >= 0 if wanted is None else (best >= 0) & wanted)
         own = evidence.refined.taken(best[position])
         bases = [cells.strain_basis(crystal) for crystal in crystals]

@@ -42,7 +42,7 @@ def find_pairs(
 ) -> Pairs:  # fmt: skip
     """All pairs of lattices, where either is worth a thought; the other ways are for where spots
     left over give no second lattice for sure."""
-    best = evidence.best[np.arange(len(first.phase)), first.phase]
+    best = evidence.best_of(first.phase)
     crystals = candidates.crystals
 
     def lattices(at: np.ndarray):

@@ -214,11 +214,9 @@ def likelihood_of_places(
     is, and what the spot counts. Where many spots are no lattice's, strays are no surprise, and a
     second lattice that explains some gains less.
     """
-    low, high = optics.window
-    area = np.pi * (high**2 - low**2)
 
     def likelihood(stray: float) -> np.ndarray:
-        value = weight * np.log((1 - stray) * density + stray / area)
+        value = weight * np.log((1 - stray) * density + stray / optics.area)
         return np.bincount(entry, value, minlength=number)
 
     return np.max([likelihood(optics.stray_share * factor) for factor in _STRAYS], axis=0)
