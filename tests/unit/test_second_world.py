@@ -87,8 +87,8 @@ def test_no_electron_is_made_and_few_are_lost(table):
         diffuse = np.trapezoid(ring * table.diffuse[row], table.radius, axis=1)
         total = table.direct[row] + spots + diffuse
         assert (total < 1.01).all()
-        # Of the olivines, the densest, 50 nm throw a ninth beyond the radii that are kept, and where
-        # few strong beams interfere a little comes back to the direct one (Pendelloesung).
+        # Of the olivines, the densest, 50 nm throw a ninth beyond the radii that are kept, and
+        # where few strong beams interfere a little comes back to the direct one (Pendelloesung).
         olivine = table.structures[table.phase[row]] in ("LiFePO4", "FePO4")
         least, back = (0.88, 0.03) if olivine else (0.9, 0.01)
         assert (total > least).all()
