@@ -52,7 +52,7 @@ def find_centres(
 @njit(nogil=True, cache=True)
 def _centres_of_disks(patterns, row, column, radius, mask, centres):
     for i in range(len(patterns)):
-        centres[i] = _centre_of_disk(patterns[i], row, column, radius, mask)
+        centres[i, 0], centres[i, 1] = _centre_of_disk(patterns[i], row, column, radius, mask)
 
 
 @njit(cache=True)
@@ -71,7 +71,7 @@ def _centre_of_disk(pattern, row, column, radius, mask):  # pragma: no cover - c
                     level += pattern[v, u]
                     pixels += 1
         if pixels == 0 or level <= 0:
-            return np.array([np.nan, np.nan])
+            return np.nan, np.nan
         low, high = 0.3 * level / pixels, 0.9 * level / pixels
         for v in range(max(int(y - reach), 0), min(int(y + reach) + 2, ny)):
             for u in range(max(int(x - reach), 0), min(int(x + reach) + 2, nx)):
@@ -81,15 +81,15 @@ def _centre_of_disk(pattern, row, column, radius, mask):  # pragma: no cover - c
                     sum_y += w * (v - y)
                     sum_x += w * (u - x)
         if total <= 0:
-            return np.array([np.nan, np.nan])
+            return np.nan, np.nan
         dy, dx = sum_y / total, sum_x / total
         y += dy
         x += dx
         if y < 0 or x < 0 or y > ny - 1 or x > nx - 1:
-            return np.array([np.nan, np.nan])
+            return np.nan, np.nan
         if turn > 3 and max(abs(dy), abs(dx)) < _STILL:
             break
-    return np.array([y, x])
+    return y, x
 
 
 def fit_surface(

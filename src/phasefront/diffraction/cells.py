@@ -176,7 +176,7 @@ def normal_equations(
         strained = to_frame + to_frame @ np.ascontiguousarray(tensor[candidate])
         by_strain = np.empty((6, 3, 3))
         for k in range(6):
-            by_strain[k] = to_frame @ np.ascontiguousarray(basis[candidate, k])
+            np.dot(to_frame, np.ascontiguousarray(basis[candidate, k]), by_strain[k])
         along = np.zeros((2, _FIXED + 6))
         along[0, 4] = along[1, 5] = 1.0
         for spot in range(edge[candidate], edge[candidate + 1]):

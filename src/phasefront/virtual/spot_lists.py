@@ -193,7 +193,10 @@ def _find_maxima(
                     number += 1
         if total + own > len(peaks):
             longer = np.empty((2 * (total + own), 3))
-            longer[:total] = peaks[:total]
+            # An array into part of one would have numba compile the words of its errors.
+            for k in range(total):
+                for part in range(3):
+                    longer[k, part] = peaks[k, part]
             peaks = longer
         first = total
         for start in np.argsort(-spots[:number, 2]):
