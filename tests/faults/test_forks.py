@@ -151,6 +151,28 @@ def test_without_its_server_python_runs_a_script(tmp_path):
     assert done.stdout == "2\n"
 
 
+def test_a_run_that_is_killed_leaves_no_folder(tmp_path):
+    text = """
+        import time
+        from phasefront.cli.fork_server import forking_python
+        with forking_python():
+            print("ready", flush=True)
+            time.sleep(600)
+    """
+    run = subprocess.Popen(
+        [sys.executable, script(tmp_path, text)], stdout=subprocess.PIPE,
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+    )  # fmt: skip
+    run.stdout.readline()
+    assert len(list(tmp_path.glob("phasefront-*"))) == 1
+    run.kill()
+    run.communicate()
+    latest = time.monotonic() + 60  # the server imports its libraries first
+    while list(tmp_path.glob("phasefront-*")) and time.monotonic() < latest:
+        time.sleep(0.01)
+    assert not list(tmp_path.glob("phasefront-*"))
+
+
 def test_a_kernel_of_jupyter_is_forked_and_ends_with_its_notebook(tmp_path, monkeypatch):
     with forking_python() as variables:
         monkeypatch.setenv("JUPYTER_PATH", variables["JUPYTER_PATH"])

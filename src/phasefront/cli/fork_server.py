@@ -18,6 +18,7 @@ import os
 import runpy
 import selectors
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -115,6 +116,8 @@ class _Server:
         while True:
             for key, _ in self._waiting.select():
                 if key.fileobj == self._alive:
+                    # Whoever was to delete the folder of the socket was killed.
+                    shutil.rmtree(Path(self._listening.getsockname()).parent, ignore_errors=True)
                     sys.exit()
                 elif key.fileobj == self._woken:
                     os.read(self._woken, 1 << 12)
