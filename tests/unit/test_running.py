@@ -38,11 +38,11 @@ def run(folder: Path, snakefile: str, shown: io.StringIO | None = None) -> tuple
     (folder / "Snakefile").write_text(snakefile)
     (folder / "experiment.yaml").write_text("run: r\n")
     with (
-        chdir(folder), redirect_stderr(shown), forking_python() as python,
-        running.only_run(Path("results")) as transcript,
+        chdir(folder), redirect_stderr(shown), running.waiting_snakemake() as snakemake,
+        forking_python() as python, running.only_run(Path("results")) as transcript,
     ):  # fmt: skip
         status = running.run_workflow(
-            [Path("experiment.yaml")], cores=2, transcript=transcript, python=python
+            [Path("experiment.yaml")], snakemake, cores=2, transcript=transcript, python=python
         )
     return status, shown.getvalue()
 

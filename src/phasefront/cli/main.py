@@ -141,14 +141,17 @@ def new(**asked) -> int:
 def run(config: list[Path], cores: int) -> int:
     """Fetch, check, run every rule that has work to do, and make the report."""
     running.require_workflow()
-    with forking_python() as python:
+    with running.waiting_snakemake() as snakemake:
         fetch(config)
         results = Path("results") / _inspected(config).experiment.run
         report = Report(config, results)
-        with blaming_the_disk(results), running.only_run(results) as transcript:
+        with (
+            forking_python() as python, blaming_the_disk(results),
+            running.only_run(results) as transcript,
+        ):  # fmt: skip
             report.part.unlink(missing_ok=True)
             status = running.run_workflow(
-                config, cores=cores, transcript=transcript, python=python,
+                config, snakemake, cores=cores, transcript=transcript, python=python,
                 report=None if report.is_new() else report.part,
             )  # fmt: skip
             return status or report.finish()

@@ -25,7 +25,11 @@ _EXIT_STATUS = re.compile(r"returned non-zero exit status (\d+)")
 
 def snakemake(configs: Iterable[Path], *options: str) -> list[str]:
     """The command that runs Snakemake on an experiment."""
-    return [sys.executable, "-m", "snakemake", "--configfile", *map(str, configs), *options]
+    return [sys.executable, "-m", "snakemake", *_arguments(configs, *options)]
+
+
+def _arguments(configs: Iterable[Path], *options: str) -> list[str]:
+    return ["--configfile", *map(str, configs), *options]
 
 
 def require_workflow() -> None:
@@ -57,9 +61,47 @@ def only_run(results: Path) -> Iterator[BinaryIO]:
         yield transcript
 
 
+@contextmanager
+def waiting_snakemake() -> Iterator[Waiting]:
+    """Snakemake, which imports itself while the caller checks what it is to run."""
+    from snakemake_logger_plugin_phasefront import DESCRIPTOR
+
+    reading, writing = os.pipe()
+    with (
+        os.fdopen(reading, "rb") as events,
+        subprocess.Popen(
+            [sys.executable, "-m", "phasefront.cli.waiting_snakemake"], stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[writing],
+            env=os.environ | {DESCRIPTOR: str(writing)},
+        ) as process,
+    ):  # fmt: skip
+        os.close(writing)
+        try:
+            yield Waiting(process, events)
+        finally:
+            if not process.stdin.closed:  # it was told nothing
+                process.kill()
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A process of `waiting_snakemake`, and what comes of its events."""
+
+    process: subprocess.Popen
+    events: BinaryIO
+
+    def run(self, configs: list[Path], *options: str, python: Mapping[str, str]) -> None:
+        """Have it begin. If it has ended, its words say why."""
+        told = {"arguments": _arguments(configs, *options), "environment": dict(python)}
+        with suppress(BrokenPipeError):
+            self.process.stdin.write(json.dumps(told).encode())
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
+
+
 def run_workflow(
-    configs: list[Path], *, cores: int, transcript: BinaryIO, python: Mapping[str, str],
-    report: Path | None = None,
+    configs: list[Path], snakemake: Waiting, *, cores: int, transcript: BinaryIO,
+    python: Mapping[str, str], report: Path | None = None,
 ) -> int:  # fmt: skip
     """Run all rules that have work to do; Snakemake's own words go to `transcript`.
 
@@ -68,29 +110,20 @@ def run_workflow(
     Returns 0, or 2 where a job refused its input (its sentence is on stderr), or 1. Raises
     InputError where Snakemake's lock is in the way, and OSError where it met one of a disk.
     """
-    from snakemake_logger_plugin_phasefront import DESCRIPTOR
-
-    command = snakemake(configs, "--cores", str(cores), "--logger", "phasefront")
+    options = ["--cores", str(cores), "--logger", "phasefront"]
     if report:
-        command += ["--report", str(report), "--report-after-run"]
+        options += ["--report", str(report), "--report-after-run"]
     transcript.truncate(0)
-    told = _Told(transcript)
-    reading, writing = os.pipe()
-    with (
-        subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pass_fds=[writing],
-            env=os.environ | {DESCRIPTOR: str(writing), **python},
-        ) as process,
-        os.fdopen(reading, "rb") as events,
-    ):  # fmt: skip
-        os.close(writing)
-        try:
-            _show_progress(told.listen(events, process.stdout))
-        except KeyboardInterrupt:
-            events.close()
-            process.communicate()  # it got the signal too, and ends its jobs and frees the folder
-            raise
-    if process.returncode == 0:
+    told, process = _Told(transcript), snakemake.process
+    snakemake.run(configs, *options, python=python)
+    try:
+        _show_progress(told.listen(snakemake.events, process.stdout))
+    except KeyboardInterrupt:
+        snakemake.events.close()
+        process.stdout.read()  # it got the signal too, and ends its jobs and frees the folder
+        process.wait()
+        raise
+    if process.wait() == 0:
         return 0
     if error := told.disk_error():
         raise error
