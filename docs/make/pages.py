@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 from docs.make import (
+    assumptions,
     constants_page,
     coverage,
     limno,
@@ -237,6 +238,7 @@ if __name__ == "__main__":
         ("speed.md", [BENCH], speed_page),
         ("decisions.md", [DECISIONS], decisions_page),
         ("decisions.md", [worlds.STUDY, worlds.OVERLAPS, worlds.TWINS, worlds.CHECKS], worlds.page),
+        ("assumptions.md", [assumptions.STUDY], assumptions.page),
         ("coverage.md", [coverage.STUDY, coverage.GRAINS], coverage.page),
         ("limno.md", [limno.STUDY], limno.page),
         ("mechanisms.md", [mechanisms.STUDY], mechanisms.page),
