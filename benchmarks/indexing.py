@@ -48,12 +48,13 @@ class Comparison:
     threads: int = THREADS
 
 
-MAIN = Comparison("lfp", 2.0, {PHASEFRONT: 256, PYXEM: 16, PYXEM_ALL: 8, PY4DSTEM: 3})
+# A scan of 128 x 128 positions; of the others what takes them as long, so that no start counts.
+MAIN = Comparison("lfp", 2.0, {PHASEFRONT: 1024, PYXEM: 32, PYXEM_ALL: 8, PY4DSTEM: 3})
 OTHERS = {
-    "one_degree": Comparison("lfp", 1.0, {PHASEFRONT: 256, PYXEM: 4, PYXEM_ALL: 2, PY4DSTEM: 1}),
-    "nvpf": Comparison("nvpf", 2.0, {PHASEFRONT: 256, PYXEM: 16, PYXEM_ALL: 8, PY4DSTEM: 3}),
+    "one_degree": Comparison("lfp", 1.0, {PHASEFRONT: 1024, PYXEM: 8, PYXEM_ALL: 2, PY4DSTEM: 1}),
+    "nvpf": Comparison("nvpf", 2.0, {PHASEFRONT: 1024, PYXEM: 32, PYXEM_ALL: 8, PY4DSTEM: 3}),
 }
-_ALONE = {PHASEFRONT: 64}
+_ALONE = {PHASEFRONT: 256}
 SCALING = {
     "templates": [Comparison("lfp", step, _ALONE) for step in (4.0, 3.0, 2.0, 1.5, 1.0)],
     "phases": [Comparison("nvpf", 2.0, _ALONE, phases=count) for count in (1, 2, 3)],
