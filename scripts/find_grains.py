@@ -11,14 +11,10 @@ def find_grains(job):
     from phasefront.grains import segmentation
     from phasefront.layouts.grains import GRAINS
     from phasefront.layouts.phases import PHASES
-    from phasefront.layouts.spots import SPOTS
 
-    step = job.step
-    if job.spots:  # where the table has no step, the header may
-        with netcdf.opened(job.spots[0], SPOTS) as spots:
-            step = spots.attrs["scan_step_nm"]
+    phases = netcdf.read(job.phases, PHASES)
     found = segmentation.find_grains(
-        netcdf.read(job.phases, PHASES),
+        phases,
         CandidatePhases.read(
             job.cifs,
             job.names,
@@ -27,7 +23,7 @@ def find_grains(job):
         ),
         misorientation_deg=job.settings.misorientation_deg,
         min_positions=job.settings.min_positions,
-        scan_step_nm=step,
+        scan_step_nm=phases.attrs["scan_step_nm"],
     )
     netcdf.write(found, job.grains, GRAINS)
 
@@ -35,9 +31,7 @@ def find_grains(job):
 if __name__ == "__main__":
     job = Job(__doc__)
     job.input("phases", "phase of every position")
-    job.input("spots", "spots, which have the step by the header, too; a map has none", many=True)
     job.input("cifs", "CIFs, in the order of the phases", many=True)
-    job.parameter("step", "scan step in nm, nan where unknown", type=float)
     job.settings("names", list[str]).settings("shared-lattice", SharedLattice)
     job.settings("settings", GrainSettings)
     job.output("grains", "netCDF file to write")

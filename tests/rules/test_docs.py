@@ -81,25 +81,30 @@ def test_commands_of_pages_are_there(page):
 
 def test_the_page_of_the_benchmark_says_what_was_measured(tmp_path, monkeypatch):
     bench = tmp_path / "indexing.json"
-    bench.write_text(
-        json.dumps(
-            {
-                "patterns_per_s": {"ours": 3000.4, "theirs": 1.25},
-                "phase_accuracy": {"ours": 1.0, "theirs": 0.875},
-                "orientation_error_deg": {
-                    "ours": {"median": 0.08, "p90": 0.18}, "theirs": {"median": 1.2, "p90": 88.0}
-                },
-                "peak_memory_mb": {"ours": 454.2, "theirs": 1082.0},
-                "ratio_pyxem": 36.4, "ratio_py4dstem": None,
-            }
-        )
-    )  # fmt: skip
+    measured = {
+        "phases": ["LFP", "FP"], "resolution_deg": 2.0, "patterns": {"ours": 16384, "theirs": 512},
+        "patterns_per_s": {"ours": 3000.4, "theirs": 1.25},
+        "phase_accuracy": {"ours": 1.0, "theirs": 0.875},
+        "orientation_error_deg": {
+            "ours": {"median": 0.08, "p90": 0.18}, "theirs": {"median": 1.2, "p90": 88.0}
+        },
+        "peak_memory_mb": {"ours": 454.2, "theirs": 1082.0},
+        "ratio_pyxem": 36.4, "ratio_py4dstem": None,
+    }  # fmt: skip
+    finer = measured | {"resolution_deg": 1.0, "ratio_pyxem": 105.8}
+    machine = {"cores": 2, "cpu": "some processor", "load_average": [0.21, 0, 0]}
+    bench.write_text(json.dumps(measured | {"settings": {"finer": finer}, "machine": machine}))
     monkeypatch.setattr(pages, "BENCH", bench)
     whole_run = tmp_path / "run.json"
     monkeypatch.setattr(pages, "WHOLE_RUN", whole_run)
     page = pages.speed_page()
-    assert "| theirs | 1.2 | 0.875 | 1.20° / 88.00° | 1082 MB |" in page
-    assert page.endswith("phasefront is 36 times as fast as pyxem's default.\n")
+    assert "| LFP / FP at 2° | theirs | 512 | 1.2 | 0.875 | 1.20° / 88.00° | 1082 MB |" in page
+    assert "| LFP / FP at 1° | ours | 16384 | 3000 |" in page
+    assert "on 2 cores of some processor (load 0.2 at the start)" in page
+    assert page.endswith(
+        "phasefront is, on LFP / FP at 2°: 36 times as fast as pyxem's default; LFP / FP at 1°: "
+        "106 times as fast as pyxem's default.\n"
+    )
     rule = {"jobs": 2, "wall_s": 7.04, "work_s": 5.0, "peak_memory_mb": 426.4}
     run = {"wall_s": 168.2, "cpu_s": 242.0, "positions_per_s": 390.6, "rules": {"find_spots": rule}}
     whole_run.write_text(

@@ -99,6 +99,17 @@ def test_what_does_not_fit_is_refused(tmp_path, crystals, given_too, sentence):
     assert sentence in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("in_file", "in_table", "step"),
+    [(10.0, np.nan, 10.0), (10.0, 10.05, 10.05), (np.nan, 7.0, 7.0)],
+)
+@pytest.mark.parametrize("kind", ["ang", "ctf"])
+def test_the_step_is_the_tables_else_the_files(tmp_path, crystals, kind, in_file, in_table, step):
+    paths, *_ = exported(tmp_path, crystals, shape=(3, 4), seed=3, step_nm=in_file)
+    found = import_map(read_map(paths[kind]), crystals, name="s", scan_step_nm=in_table)
+    assert found.attrs["scan_step_nm"] == pytest.approx(step, rel=1e-6)
+
+
 def test_phases_may_change_names(tmp_path, crystals):
     paths, phase, _ = exported(tmp_path, crystals, shape=(3, 4), seed=4, step_nm=10.0)
     renamed = [make_crystal(tmp_path, f"{c.name}Phase", CELLS[c.name]) for c in crystals]

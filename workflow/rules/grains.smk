@@ -1,6 +1,6 @@
 # Grains: contiguous positions of one crystal orientation.
 #
-# in:  phases/<scan>.nc, spots/<scan>.nc (their step), CIFs
+# in:  phases/<scan>.nc, CIFs
 # out: grains/<scan>.nc
 #
 # config:
@@ -13,7 +13,6 @@
 rule find_grains:
     input:
         phases=result("phases/{scan}.nc"),
-        spots=of_patterns("spots/{scan}.nc"),
         cifs=CIFS,
         code=code("find_grains"),
     output:
@@ -27,10 +26,7 @@ rule find_grains:
         settings=stated("grains"),
         names=stated("material.names"),
         shared_lattice=stated("material.shared_lattice"),
-        step=stated("scan.{scan}.step"),
     shell:
-        "python scripts/find_grains.py --phases {input.phases} --spots {input.spots}"
-        " --cifs {input.cifs:q}"
+        "python scripts/find_grains.py --phases {input.phases} --cifs {input.cifs:q}"
         " --names {params.names:q} --shared-lattice {params.shared_lattice:q}"
-        " --settings {params.settings:q} --step {params.step}"
-        " --grains {output.grains} > {log} 2>&1"
+        " --settings {params.settings:q} --grains {output.grains} > {log} 2>&1"

@@ -209,8 +209,6 @@ def _map(plan: Plan, name: str) -> str:
     shape = " x ".join(map(str, decision.shape))
     own, given = found.step_nm[1], plan.step_of(name)
     step = _beside("step", own, given, "nm", "the table")
-    if math.isnan(given) and not math.isnan(own):
-        step += " in it, BUT none in the table, from which lengths are taken"
     return (
         f"map {name} by {found.program}, {shape} positions: {', '.join(counted)}, undecided"
         f" {(decision == UNDECIDED).sum()}, not indexed {(decision == UNINDEXED).sum()};"

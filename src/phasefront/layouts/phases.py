@@ -131,5 +131,6 @@ PHASES = Layout(
         ),
     },
     # map_by names the program whose map it is, "" where decided here; then there are limits.
-    ("scan", "map_by", "decide_above", "min_explained", "max_misfit"),
+    # scan_step_nm is NaN where neither table nor file has it.
+    ("scan", "scan_step_nm", "map_by", "decide_above", "min_explained", "max_misfit"),
 )

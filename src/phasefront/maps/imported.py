@@ -42,7 +42,7 @@ def import_map(
         Qualities of the file, each with the least value that a decision needs; what has less is
         undecided, and so is what has none.
     scan_step_nm
-        What the table says, NaN where it does not.
+        What the table says, NaN where it does not; then the file's own counts.
 
     Returns a PHASES dataset. Positions that the file says are not indexed are `unindexed`: it does
     not tell them from vacuum. Posterior, evidence, cells, ion contents and second lattices are
@@ -51,7 +51,7 @@ def import_map(
     Raises InputError for phases that are not the candidates, a quality that the map does not have,
     and a step that is not the table's.
     """
-    _check_step(found, scan_step_nm)
+    step_nm = _step(found, scan_step_nm)
     names = [crystal.name for crystal in crystals]
     phase, rotation = relabelled(found, match_phases(found, names, crystals, given))
     decision = np.where(phase >= 0, phase, UNINDEXED)
@@ -78,8 +78,8 @@ def import_map(
             "second_phase": np.full(shape, -1),
         },
         {
-            "scan": name, "map_by": found.program, "decide_above": np.nan,
-            "min_explained": np.nan, "max_misfit": np.nan,
+            "scan": name, "scan_step_nm": step_nm, "map_by": found.program,
+            "decide_above": np.nan, "min_explained": np.nan, "max_misfit": np.nan,
         },
     )  # fmt: skip
 
@@ -97,8 +97,12 @@ def _is_sure(found: OrientationMap, least: Mapping[str, float]) -> np.ndarray:
     return sure
 
 
-def _check_step(found: OrientationMap, scan_step_nm: float) -> None:
-    """Refuse a step along x or y that the table contradicts, and positions that are not square."""
+def _step(found: OrientationMap, scan_step_nm: float) -> float:
+    """The table's step, else the file's, nm; NaN where neither has one.
+
+    Raises InputError for a step along x or y that the table contradicts, and for positions that are
+    not square.
+    """
     rows, columns = found.step_nm
     if abs(rows - columns) > _SAME_STEP * columns:
         raise InputError(
@@ -112,3 +116,6 @@ def _check_step(found: OrientationMap, scan_step_nm: float) -> None:
                 f" {scan_step_nm:g} nm", field="scan_step_nm",
                 remedy="correct the table, or leave it out there if the file is right",
             )  # fmt: skip
+    if not np.isnan(scan_step_nm):
+        return scan_step_nm
+    return rows if np.isnan(columns) else columns

@@ -240,6 +240,7 @@ def _on_map(
         },
         {
             "scan": spots.attrs["scan"],
+            "scan_step_nm": spots.attrs["scan_step_nm"],
             "map_by": "",
             "decide_above": float(limits.decide_above),
             "min_explained": float(limits.min_explained),

@@ -114,7 +114,7 @@ def see(
         PHASES,
         netcdf.unknown(PHASES, sizes) | known | content,
         {
-            "scan": "seen", "map_by": "", "decide_above": 0.95, "min_explained": 0.5,
-            "max_misfit": 4.0,
+            "scan": "seen", "scan_step_nm": np.nan, "map_by": "", "decide_above": 0.95,
+            "min_explained": 0.5, "max_misfit": 4.0,
         },
     )  # fmt: skip
