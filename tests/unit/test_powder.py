@@ -16,7 +16,7 @@ from phasefront.core.errors import InputError
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.layouts.powder import POWDER
 from phasefront.powder import fits, rietveld
-from phasefront.powder.files import read_pattern
+from phasefront.powder.files import NothingFound, read_pattern
 from phasefront.powder.fits import fit_pattern
 from phasefront.virtual.pattern import simulate_pattern
 
@@ -174,6 +174,22 @@ def test_same_input_same_numbers_and_published_esd(tmp_path, crystals):
         [row.weight_fraction_stderr for row in published], rel=1e-3
     )
     assert np.array_equal(result.calculated.to_numpy(), refined.y_calc)
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_a_fit_takes_the_threads_that_its_job_has(tmp_path, crystals, monkeypatch, number):
+    from rietx.model.compiled import n_threads
+
+    monkeypatch.setenv("OMP_NUM_THREADS", str(number))
+    path = tmp_path / "a.xye"
+    simulate(path, crystals, (0.3, 0.4, 0.3), seed=3, two_theta_range=(2.5, 11.0))
+    empty = read_pattern(path).assign(intensity=0.0)
+    with pytest.raises(NothingFound):
+        fit_pattern(
+            empty, crystals, name="a", wavelength=WAVELENGTH, ion_contents=ION_CONTENTS,
+            formula_units=FORMULA_UNITS,
+        )  # fmt: skip
+    assert n_threads() == number
 
 
 def test_phases_that_cannot_be_told_apart_get_an_esd_that_says_so(tmp_path, crystals):

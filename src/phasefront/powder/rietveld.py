@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from phasefront.core import threads
 from phasefront.core.errors import InputError
 from phasefront.powder.files import NothingFound
 
@@ -105,6 +107,7 @@ def refine(pattern, crystals, *, wavelength, background_terms, guess, cell_toler
     from rietx.schemas.instrument import BackgroundChebyshev
     from threadpoolctl import threadpool_limits
 
+    os.environ["RIETX_COMPILED_THREADS"] = str(threads.available())  # else it takes up to eight
     if not pattern["intensity"].any():
         raise _nothing_found(source)
     instrument = rietx.Instrument.debye_scherrer(wavelength, polarization=_POLARISATION)
