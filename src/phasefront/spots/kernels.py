@@ -54,10 +54,13 @@ _GAUSSIAN_ABOVE = 1e4  # electrons under the filter; above, Poisson is Gaussian
 _CANDIDATE = 0.75  # of the threshold, for maxima on the grid, before the exact height is known
 _EXACT = {"nsz", "reassoc"}  # for sums that are the same in any order
 _LANES = 16  # numbers that a processor treats at once, or a multiple of that
+_PARTS = 4  # neighbours whose places in a ring are counted apart
+_MAGNITUDE = np.int32(0x7FFFFFFF)  # bits of a float32 but for the sign
+_INFINITE = np.int32(0x7F800000)  # bits of infinity
+_LEAST_REACH = 1e-20  # of a search, in counts; it doubles
 _PAIR = 4096.0  # counts of two kinds in one number: more than a tile has cells in a column
 # Indices that are not negative: none need be looked for that count from the end.
 _at = np.uint64
-_ANY_ORDER = {"nnan", "nsz"}  # for the smallest and the largest of numbers that are all finite
 
 
 @njit(nogil=True, cache=True)
@@ -318,26 +321,107 @@ def _rings(weight, cy, cx, step, beam_radius, sigma):
 def _ring_medians(filtered, radius, outside, bins):
     """Median of the filtered pattern in each ring, smoothed."""
     flat, cells, chosen = filtered.ravel(), radius.ravel(), outside.ravel()
-    ring = np.empty(flat.size, np.int32)
+    part = np.empty(flat.size, np.int32)
     for i in range(flat.size):
-        # The last ring is for the cells of none.
-        ring[i] = np.int32(cells[i]) if chosen[i] else np.int32(bins)
-    fill = np.zeros(bins + 2, np.int32)
+        # The last ring is for the cells of none. Each has parts, for neighbours would wait for each
+        # other's place.
+        ring = np.int32(cells[i]) if chosen[i] else np.int32(bins)
+        part[i] = ring * np.int32(_PARTS) + np.int32(i % _PARTS)
+    fill = np.zeros(_PARTS * (bins + 1), np.int32)
     for i in range(flat.size):
-        fill[_at(ring[i] + 1)] += 1
-    samples = fill[1 : bins + 1].astype(np.float64)
-    start = np.cumsum(fill)
-    place = start.copy()
-    values = np.empty(flat.size, np.float32)
+        fill[_at(part[i])] += 1
+    # Each ring begins at a multiple of _LANES, and infinite numbers fill it up.
+    start, number = np.zeros(bins + 2, np.int32), np.empty(bins + 1, np.int32)
+    for b in range(bins + 1):
+        end = start[b]
+        for k in range(_PARTS * b, _PARTS * (b + 1)):
+            amount = fill[k]
+            fill[k] = end
+            end += amount
+        number[b] = end - start[b]
+        start[b + 1] = start[b] + (number[b] + _LANES - 1) // _LANES * _LANES
+    values = np.full(start[bins + 1], np.float32(np.inf))
     for i in range(flat.size):
-        b = _at(ring[i])
-        values[_at(place[b])] = flat[i]
-        place[b] += 1
-    raw = np.zeros(bins)
-    for b in range(bins):
-        if samples[b] > 0:
-            raw[b] = _select(values[start[b] : start[b + 1]], (start[b + 1] - start[b]) // 2)
-    return smooth_outwards(raw, samples)
+        k = _at(part[i])
+        values[_at(fill[k])] = flat[i]
+        fill[k] += 1
+    return smooth_outwards(_medians(values, start, number[:bins]), number[:bins].astype(np.float64))
+
+
+@njit(cache=True)
+def _medians(values, start, number):
+    """Upper median of each group, of `number` from `start` on, infinite ones after them up to the
+    next; 0 of nothing.
+
+    All are sought at once, as `_select` does: a processor counts in one group while it waits for
+    another's number.
+    """
+    groups = number.size
+    # Of each group the bracket's ends, and how many values are up to them.
+    edge, upto = np.zeros(2 * groups, np.float32), np.zeros(2 * groups, np.int32)
+    _ranges(values, start, edge)
+    middle, counted = np.empty(groups, np.float32), np.empty(groups, np.int32)
+    active, n = np.empty(groups + 1, np.int32), 0
+    for b in range(groups):
+        upto[2 * b] = _count(values[start[b] : start[b + 1]], edge[2 * b])
+        upto[2 * b + 1] = number[b]
+        active[n] = b
+        n += (upto[2 * b] <= number[b] // 2) & (number[b] - upto[2 * b] > 1)
+    uniform, half = np.float32(1), np.float32(0.5)
+    while n > 0:
+        for a in range(n):
+            b, own = active[a], _at(2 * active[a])
+            below, left = upto[own], upto[own + _at(1)] - upto[own]
+            share = (np.float32(number[b] // 2 - below) + half) / np.float32(left)
+            share = half + uniform * (share - half)
+            middle[a] = edge[own] + share * (edge[own + _at(1)] - edge[own])
+        for a in range(n):
+            b = active[a]
+            counted[a] = _count(values[start[b] : start[b + 1]], middle[a])
+        last, n = n, 0
+        # Without a branch, which none could foresee.
+        for a in range(last):
+            b, own = active[a], _at(2 * active[a])
+            low, high, below, above = edge[own], edge[own + _at(1)], upto[own], upto[own + _at(1)]
+            more = counted[a] > number[b] // 2
+            edge[own + _at(more)], upto[own + _at(more)] = middle[a], counted[a]
+            left = counted[a] - below if more else above - counted[a]
+            active[n] = b
+            # Where nothing lies between the ends all that are left are equal.
+            n += (left > 1) & ((low < middle[a]) & (middle[a] < high) | (uniform > 0))
+        uniform = np.float32(1) - uniform
+    out = np.zeros(groups)
+    for b in range(groups):
+        own = 2 * b
+        if number[b] > 0 and upto[own] > number[b] // 2:
+            out[b] = edge[own]
+        elif upto[own + 1] - upto[own] == 1:
+            out[b] = _sum_between(values[start[b] : start[b + 1]], edge[own], edge[own + 1])
+        elif number[b] > 0:
+            out[b] = edge[own + 1]
+    return out
+
+
+@njit(cache=True)
+def _ranges(values, start, edge):
+    """Fill the smallest of each group, and the largest that is finite, in turn."""
+    # Floats are in the order of their bits as integers, the negative ones in the reverse.
+    bits, keys = values.view(np.int32), edge.view(np.int32)
+    for b in range(start.size - 2):
+        if start[b] < start[b + 1]:
+            keys[2 * b], keys[2 * b + 1] = _range(bits[start[b] : start[b + 1]])
+    for k in range(keys.size):
+        keys[k] ^= (keys[k] >> np.int32(31)) & _MAGNITUDE
+
+
+@njit(cache=True)
+def _range(bits):
+    least, low, high = ~_MAGNITUDE, _MAGNITUDE, ~_MAGNITUDE
+    for i in range(bits.size):
+        key = bits[i] ^ ((bits[i] >> np.int32(31)) & _MAGNITUDE)
+        low = min(low, key)
+        high = max(high, key if key < _INFINITE else least)
+    return low, high
 
 
 @njit(cache=True, error_model="numpy")
@@ -389,14 +473,33 @@ def smooth_outwards(raw, samples):
 
 
 @njit(cache=True)
-def _select(values, k):
-    """k-th smallest: bisection between values, by counts of those below, which are vectorised."""
-    low, high = _range(values)
-    below, upto = _count(values, low), values.size
-    if below > k:
-        return float(low)
+def _select(values, k, guess, reach):
+    """k-th smallest of some values, after which infinite ones fill up a multiple of _LANES; sought
+    from a guess on, at first `reach` away, which is above 0.
+
+    Brackets it by counts of the values below, which are vectorised: where it would be if they were
+    uniform within the bracket, and in the bracket's middle, in turn.
+    """
+    low = high = np.float32(guess)
+    step = np.float32(max(reach, _LEAST_REACH))
+    below = upto = _count(values, low)
+    while below > k:
+        high, upto = low, below
+        low -= step
+        step *= np.float32(2)
+        below = _count(values, low)
+    while upto <= k:
+        low, below = high, upto
+        high += step
+        step *= np.float32(2)
+        upto = _count(values, high)
+    uniform = True
     while upto - below > 1:
         middle = np.float32(0.5) * (low + high)
+        if uniform:
+            share = (np.float32(k - below) + np.float32(0.5)) / np.float32(upto - below)
+            at = low + share * (high - low)
+            middle = at if low < at < high else middle
         if not low < middle < high:
             return float(high)
         number = _count(values, middle)
@@ -404,17 +507,17 @@ def _select(values, k):
             high, upto = middle, number
         else:
             low, below = middle, number
+        uniform = not uniform
     return float(_sum_between(values, low, high))
 
 
-@njit(cache=True, fastmath=_ANY_ORDER)
-def _range(values):
-    """Smallest and largest."""
-    low = high = values[0]
-    for i in range(values.size):
-        low = values[i] if values[i] < low else low
-        high = values[i] if values[i] > high else high
-    return low, high
+@njit(cache=True)
+def _median(values, number):
+    """The upper median of the first ones; what follows, _LANES at least, is lost."""
+    whole = (number + _LANES - 1) // _LANES * _LANES
+    values[number:whole] = np.inf
+    guess = float(values[0])
+    return _select(values[:whole], number // 2, guess, 0.5 * abs(guess))
 
 
 @njit(cache=True, fastmath=_EXACT)
@@ -442,21 +545,29 @@ def _above_rings(filtered, radius, outside, level):
     The cubics have the slope between a ring's neighbours at each ring (Catmull and Rom, 1974).
     """
     last = level.size - 1
-    one, slope, bend, twist = np.empty((4, level.size), np.float32)
+    table = np.empty((level.size, 4), np.float32)
     for b in range(level.size):
         p, q = level[max(b - 1, 0)], level[b]
         r, s = level[min(b + 1, last)], level[min(b + 2, last)]
-        one[b] = q
-        slope[b] = 0.5 * (r - p)
-        bend[b] = 0.5 * (2 * p - 5 * q + 4 * r - s)
-        twist[b] = 0.5 * (3 * (q - r) + s - p)
+        table[b, 0] = q
+        table[b, 1] = 0.5 * (r - p)
+        table[b, 2] = 0.5 * (2 * p - 5 * q + 4 * r - s)
+        table[b, 3] = 0.5 * (3 * (q - r) + s - p)
     above = np.empty(filtered.shape, np.float32)
     out, flat, cells, chosen = above.ravel(), filtered.ravel(), radius.ravel(), outside.ravel()
+    # Each cell's cubic is copied first, four numbers at once, so that what follows is vectorised.
+    cubic, given = np.empty(4 * out.size, np.float32), table.ravel()
+    for i in range(out.size):
+        own = _at(i) * _at(4)
+        of = _at(np.uint32(max(cells[i] - np.float32(0.5), np.float32(0)))) * _at(4)
+        p, q, r, s = given[of], given[of + _at(1)], given[of + _at(2)], given[of + _at(3)]
+        cubic[own], cubic[own + _at(1)] = p, q
+        cubic[own + _at(2)], cubic[own + _at(3)] = r, s
     for i in range(out.size):
         at = max(cells[i] - np.float32(0.5), np.float32(0))
-        b = np.uint32(at)
-        t = at - np.float32(b)
-        value = flat[i] - (one[b] + t * (slope[b] + t * (bend[b] + t * twist[b])))
+        t, own = at - np.float32(np.uint32(at)), _at(i) * _at(4)
+        curved = cubic[own + _at(2)] + t * cubic[own + _at(3)]
+        value = flat[i] - (cubic[own] + t * (cubic[own + _at(1)] + t * curved))
         out[i] = value if chosen[i] else np.float32(0)
     return above
 
@@ -464,14 +575,14 @@ def _above_rings(filtered, radius, outside, level):
 @njit(cache=True)
 def _median_absolute(above, local, chosen, apart):
     """Median distance of `above` from `local` over chosen cells, some `apart` either way."""
-    absolute = np.empty(above.size + 1, np.float32)
+    absolute = np.empty(above.size + _LANES, np.float32)
     high, level, used, n = above.ravel(), local.ravel(), chosen.ravel(), 0
     for j in range(0, above.shape[0], apart):
         for i in range(0, above.shape[1], apart):
             cell = _at(j * above.shape[1] + i)
             absolute[n] = abs(high[cell] - level[cell])
             n += used[cell]
-    return _select(absolute[:n], n // 2) if n > 0 else 0.0
+    return _median(absolute, n) if n > 0 else 0.0
 
 
 @njit(cache=True)
@@ -485,7 +596,7 @@ def _sparse_unit(rows, valid, reach, cy, cx, beam_radius):
         used += counts[1]
     if found == 0 or 2 * found > used:
         return 0.0
-    nonzero = np.empty(found, np.float32)
+    nonzero = np.empty(found + _LANES, np.float32)
     found = 0
     for y in range(0, valid.shape[0], step):
         row = _row(rows, y, reach, valid.shape[1])
@@ -494,7 +605,7 @@ def _sparse_unit(rows, valid, reach, cy, cx, beam_radius):
             if far and valid[y, x] and row[x] != 0:
                 nonzero[found] = row[x]
                 found += 1
-    return max(_select(nonzero[:found], found // 2), 0.0)
+    return max(_median(nonzero, found), 0.0)
 
 
 @njit(cache=True)
@@ -830,7 +941,7 @@ def _structure(above, local, variance, outside):
 
     From the cells below the background: those above hold weak spots too.
     """
-    below = np.empty(above.size + 1, np.float32)
+    below = np.empty(above.size + _LANES, np.float32)
     high, level, scatter, used, n = (
         above.ravel(), local.ravel(), variance.ravel(), outside.ravel(), 0
     )  # fmt: skip
@@ -841,7 +952,7 @@ def _structure(above, local, variance, outside):
         n += (depth > 0) & used[i] & (scatter[i] > 0)
     if n == 0:
         return 1.0
-    return max(1.0, MAD**2 * _select(below[:n], n // 2))
+    return max(1.0, MAD**2 * _median(below, n))
 
 
 @njit(cache=True)
