@@ -54,6 +54,7 @@ _GAUSSIAN_ABOVE = 1e4  # electrons under the filter; above, Poisson is Gaussian
 _CANDIDATE = 0.75  # of the threshold, for maxima on the grid, before the exact height is known
 _EXACT = {"nsz", "reassoc"}  # for sums that are the same in any order
 _LANES = 16  # numbers that a processor treats at once, or a multiple of that
+_ROWS = 8  # of the grid, filtered at a time: what they need is in a core's nearest cache
 _PARTS = 4  # neighbours whose places in a ring are counted apart
 _MAGNITUDE = np.int32(0x7FFFFFFF)  # bits of a float32 but for the sign
 _INFINITE = np.int32(0x7F800000)  # bits of infinity
@@ -90,12 +91,12 @@ def _row(rows, y, reach, columns):
 
 # Each function is compiled again within whatever calls it: fewer levels are ready sooner.
 @njit(nogil=True, cache=True)
-def find_in_stack(stack, centres, taps, valid, weight, noise, threshold, beam_radius, spot_radius,
-                  count, table):  # fmt: skip
+def find_in_stack(stack, centres, taps, valid, paired, weight, noise, threshold, beam_radius,
+                  spot_radius, count, table):  # fmt: skip
     for i in range(stack.shape[0]):
         cy, cx = centres[i, 0], centres[i, 1]
         background, variance, gain, skew, filtered, outside = background_and_noise(
-            stack[i], cy, cx, taps, valid, weight, beam_radius, 0.5 * spot_radius
+            stack[i], cy, cx, taps, valid, paired, weight, beam_radius, 0.5 * spot_radius
         )
         count[i] = _collect(
             stack[i], filtered, background, variance, noise, gain, skew, valid, outside, cy, cx,
@@ -104,9 +105,10 @@ def find_in_stack(stack, centres, taps, valid, weight, noise, threshold, beam_ra
 
 
 @njit(cache=True)
-def background_and_noise(rows, cy, cx, taps, valid, weight, beam_radius, sigma):
+def background_and_noise(rows, cy, cx, taps, valid, paired, weight, beam_radius, sigma):
     """Background and variance of the filtered pattern on the grid, counts per electron, and those
-    of the Poisson number that is as skew as the noise. `rows` are as `load` fills them.
+    of the Poisson number that is as skew as the noise. `rows` are as `load` fills them; `paired`
+    is 1 where the pixel right of a cell's can be used.
 
     Cells of the grid are less apart than the filter is wide, and tell the same of the background as
     their neighbours. So frames take every other cell either way.
@@ -116,7 +118,7 @@ def background_and_noise(rows, cy, cx, taps, valid, weight, beam_radius, sigma):
     radius, tile, outside, rings, tiles = _rings(weight, cy, cx, step, beam_radius, sigma)
     level = _ring_medians(filtered, radius, outside, rings)
     above = _above_rings(filtered, radius, outside, level)
-    here, beside = _on_grid(rows, valid, taps.size // 2, weight.shape)
+    here, beside = _on_grid(rows, taps.size // 2, weight.shape)
     some_filtered, some_above = _every_other(filtered), _every_other(above)
     some_tile, some = _every_other(tile), _every_other(outside)
     unit = _sparse_unit(rows, valid, taps.size // 2, cy, cx, beam_radius)
@@ -124,15 +126,17 @@ def background_and_noise(rows, cy, cx, taps, valid, weight, beam_radius, sigma):
     together = _ELECTRONS_TOGETHER * unit * peak
     ceiling = np.empty(some.shape, np.float32)
     local = np.zeros(some.shape, np.float32)
-    typical = _median_absolute(some_above, local, some, 1)
+    typical = _median_absolute(some_above, local, some)
     ceiling[:] = together if unit > 0 else CLIP * MAD * typical
     _frame_mean(some_above, ceiling, some, inner, outer, local)
     if unit > 0:
         unit = max(unit, _variance_over_mean(rows, taps.size // 2, some_above, ceiling, some))
         together = _ELECTRONS_TOGETHER * unit * peak
+    away = MAD * _median_absolute(some_above, local, some)
     of_tile, gain, skew = _noise(
-        here, beside, filtered, above, _between(local, weight.shape), tile, tiles, outside, taps
-    )
+        here, beside, filtered, above, _between(local, weight.shape), tile, tiles, outside, paired,
+        away, taps,
+    )  # fmt: skip
     variance = _at_tiles(of_tile, some_tile)
     factor = 1.0
     for _ in range(PASSES):
@@ -198,9 +202,9 @@ def _between(values, shape):
 def _at_tiles(of_tile, tile):
     """What each cell has of its tile."""
     out = np.empty(tile.shape, np.float32)
-    flat, tiles = out.ravel(), tile.ravel()
+    flat, tiles, given = out.ravel(), tile.ravel(), of_tile.astype(np.float32)
     for i in range(flat.size):
-        flat[i] = of_tile[_at(tiles[i])]
+        flat[i] = given[_at(tiles[i])]
     return out
 
 
@@ -224,38 +228,56 @@ def _ceiling(local, variance, factor, together, ceiling):
 def _filter(rows, taps, weight):
     """Normalised separable Gaussian at every step-th pixel; masked pixels are 0 in `rows`.
 
-    The columns are sorted by their place within a step as the rows are.
+    The columns are sorted by their place within a step as the rows are. Some rows are finished at a
+    time, for the cache's sake.
     """
     step, height, pitch = rows.shape
-    cells = weight.shape[0]
+    cells, columns = weight.shape
     around, per_row = (height - cells) // 2, pitch // step
-    down, total = np.zeros(cells * pitch, np.float32), np.zeros(cells * per_row, np.float32)
-    at = np.empty(4, np.int64)
-    tap = np.empty(4, np.float32)
-    for first in range(0, taps.size, 4):
-        for k in range(4):
-            off = min(first + k, taps.size - 1) - taps.size // 2
-            at[k] = (off % step * height + around + off // step) * pitch
-            tap[k] = taps[first + k] if first + k < taps.size else np.float32(0)
-        _add_four(rows.ravel(), at, tap, down)
-    places = np.zeros((step, total.size + per_row), np.float32)
-    for place in range(step):
-        of_place, start, apart = places[place], _at(place), _at(step)
-        for i in range(total.size):
-            of_place[i] = down[_at(i) * apart + start]
-    for first in range(0, taps.size, 4):
-        for k in range(4):
-            off = min(first + k, taps.size - 1)
-            at[k] = off % step * (total.size + per_row) + off // step
-            tap[k] = taps[first + k] if first + k < taps.size else np.float32(0)
-        _add_four(places.ravel(), at, tap, total)
+    down, total = np.empty(_ROWS * pitch, np.float32), np.empty(_ROWS * per_row, np.float32)
+    length = total.size + per_row
+    places = np.zeros((step, length), np.float32)
+    fours = (taps.size + 3) // 4
+    tap = np.zeros(4 * fours, np.float32)
+    from_row, from_column = np.empty(4 * fours, np.int64), np.empty(4 * fours, np.int64)
+    for k in range(4 * fours):
+        off = min(k, taps.size - 1)
+        from_column[k] = off % step * length + off // step
+        off -= taps.size // 2
+        from_row[k] = (off % step * height + around + off // step) * pitch
+        if k < taps.size:
+            tap[k] = taps[k]
     out = np.empty(weight.shape, np.float32)
-    flat, weights = out.ravel(), weight.ravel()
-    for j in range(cells):
-        here, there = _at(j * weight.shape[1]), _at(j * per_row)
-        for i in range(weight.shape[1]):
-            flat[here + _at(i)] = total[there + _at(i)] * weights[here + _at(i)]
+    flat, weights, given = out.ravel(), weight.ravel(), rows.ravel()
+    for first in range(0, cells, _ROWS):
+        number = min(_ROWS, cells - first)
+        own_down, own_total = down[: number * pitch], total[: number * per_row]
+        own_down[:], own_total[:] = 0, 0
+        for four in range(0, 4 * fours, 4):
+            _add_four(given[first * pitch :], from_row[four:], tap[four:], own_down)
+        _split(own_down, places)
+        for four in range(0, 4 * fours, 4):
+            _add_four(places.ravel(), from_column[four:], tap[four:], own_total)
+        for j in range(number):
+            here, there = _at((first + j) * columns), _at(j * per_row)
+            for i in range(columns):
+                flat[here + _at(i)] = own_total[there + _at(i)] * weights[here + _at(i)]
     return out
+
+
+@njit(cache=True)
+def _split(values, places):
+    """Sort values by their place within a step."""
+    step = places.shape[0]
+    if step == 2:  # a number that the compiler knows gives vector instructions
+        one, other = places[0], places[1]
+        for i in range(values.size // 2):
+            one[i], other[i] = values[_at(2) * _at(i)], values[_at(2) * _at(i) + _at(1)]
+        return
+    for place in range(step):
+        of_place = places[place]
+        for i in range(values.size // step):
+            of_place[i] = values[_at(i) * _at(step) + _at(place)]
 
 
 @njit(cache=True)
@@ -268,20 +290,23 @@ def _add_four(values, at, tap, out):
 
 
 @njit(cache=True)
-def _on_grid(rows, valid, reach, shape):
-    """Pixels of the grid, and those beside them to the right, NaN where there is none."""
+def _on_grid(rows, reach, shape):
+    """Pixels of the grid, and those beside them to the right."""
     step, height, pitch = rows.shape
     here, beside = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    flat, one, other, usable = rows.ravel(), here.ravel(), beside.ravel(), valid.ravel()
-    last, nan = _at(valid.shape[1] - 1), np.float32(np.nan)
+    flat, one, other = rows.ravel(), here.ravel(), beside.ravel()
     for j in range(shape[0]):
-        own, pixel = _at(j * shape[1]), _at((height - shape[0]) // 2 * pitch + j * pitch + reach)
-        of_valid = _at(j * step * valid.shape[1])
+        own, pixel = _at(j * shape[1]), _at(((height - shape[0]) // 2 + j) * pitch + reach)
+        if step == 2:  # a number that the compiler knows gives vector instructions
+            for i in range(shape[1]):
+                from_pixel = pixel + _at(i) * _at(2)
+                a, b = flat[from_pixel], flat[from_pixel + _at(1)]
+                one[own + _at(i)], other[own + _at(i)] = a, b
+            continue
         for i in range(shape[1]):
-            x = _at(i) * _at(step)
-            one[own + _at(i)] = flat[pixel + x]
-            known = usable[of_valid + min(x + _at(1), last)] & (x < last)
-            other[own + _at(i)] = flat[pixel + x + _at(1)] if known else nan
+            from_pixel = pixel + _at(i) * _at(step)
+            one[own + _at(i)] = flat[from_pixel]
+            other[own + _at(i)] = flat[from_pixel + _at(1)]
     return here, beside
 
 
@@ -573,15 +598,13 @@ def _above_rings(filtered, radius, outside, level):
 
 
 @njit(cache=True)
-def _median_absolute(above, local, chosen, apart):
-    """Median distance of `above` from `local` over chosen cells, some `apart` either way."""
+def _median_absolute(above, local, chosen):
+    """Median distance of `above` from `local` over chosen cells."""
     absolute = np.empty(above.size + _LANES, np.float32)
     high, level, used, n = above.ravel(), local.ravel(), chosen.ravel(), 0
-    for j in range(0, above.shape[0], apart):
-        for i in range(0, above.shape[1], apart):
-            cell = _at(j * above.shape[1] + i)
-            absolute[n] = abs(high[cell] - level[cell])
-            n += used[cell]
+    for i in range(high.size):
+        absolute[_at(n)] = abs(high[i] - level[i])
+        n += used[i]
     return _median(absolute, n) if n > 0 else 0.0
 
 
@@ -724,9 +747,9 @@ def _sum_four(one, two, three, four, out):
 
 
 @njit(cache=True)
-def _noise(here, beside, filtered, above, local, tile, tiles, outside, taps):
+def _noise(here, beside, filtered, above, local, tile, tiles, outside, paired, away, taps):
     """Variance of the filtered pattern in each tile if pixels were independent, counts per
-    electron, and skew.
+    electron, and skew. `away`: standard deviation of `above` from `local`.
 
     The gain is the slope of the pixels' variance against their mean, 0 if it does not rise; the
     skew is their third cumulant over the second, which is the gain of a Poisson number, too.
@@ -734,7 +757,7 @@ def _noise(here, beside, filtered, above, local, tile, tiles, outside, taps):
     shared = _shared(taps)
     centre = taps[taps.size // 2] ** 2
     squares, change, grey, mean, samples, skew = _tile_scatter(
-        here, beside, filtered, above, local, tile, tiles, outside, centre
+        here, beside, filtered, above, local, tile, tiles, outside, paired, away, centre
     )
     pixel = squares / (1 - 2 * centre + shared)
     of_tile = np.empty(tiles)
@@ -783,19 +806,21 @@ def _poisson_variance(filtered, above, local, outside, unit, taps, variance):
 
 
 @njit(cache=True)
-def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, peak):
+def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, paired, away, peak):
     """Per quarter of a ring, away from spots: mean square distance of pixels from the filtered
     pattern, half that of neighbours from each other, the smallest grey step, mean, samples; and of
     all the sum of cubes over that of squares."""
-    limit = 3 * MAD * _median_absolute(above, local, outside, 2)
+    limit = 3 * away
     # Where most of a pattern is one grey, the few pixels off by a step are the noise.
     together = np.float32(STEPS_TOGETHER * peak)
-    limit = max(limit, together * _smallest_step(here, beside, outside, limit / together))
-    parts, cube = np.empty((4, here.size), np.float32), np.empty(here.size, np.float32)
+    limit = max(
+        limit, together * _smallest_step(here, beside, outside, paired, limit / together)
+    )
+    parts, cube = np.empty(4 * here.size, np.float32), np.empty(here.size, np.float32)
     change = np.empty(here.size, np.float32)
     _fill_parts(
         here.ravel(), beside.ravel(), filtered.ravel(), above.ravel(), local.ravel(),
-        outside.ravel(), np.float32(limit), parts, cube, change,
+        outside.ravel(), paired.ravel(), np.float32(limit), parts, cube, change,
     )  # fmt: skip
     sums, least = _sums_of_tiles(parts, change, tile.ravel(), tiles)
     pairs = np.floor(sums[:, 3] / _PAIR)
@@ -803,9 +828,9 @@ def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, pe
     mean, samples = sums[:, 2].copy(), sums[:, 3] - _PAIR * pairs
     grey = np.zeros(tiles)
     for one in range(tiles):
-        smallest, first = np.inf, 4 * (one // 4)
-        for other in range(max(first - 4, 0), min(first + 8, tiles)):
-            smallest = min(smallest, least[other])
+        ring = one // 4
+        smallest = min(least[max(ring - 1, 0)], least[ring])
+        smallest = min(smallest, least[min(ring + 1, least.size - 1)])
         if smallest < np.inf:
             grey[one] = smallest
         mean[one] /= max(samples[one], 1.0)
@@ -814,60 +839,60 @@ def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, pe
 
 
 @njit(cache=True)
-def _fill_parts(here, beside, filtered, above, local, outside, limit, parts, cube, change):
+def _fill_parts(here, beside, filtered, above, local, outside, paired, limit, parts, cube, change):
     """What each cell adds to its tile, 0 where it stands out by more than `limit`: the square of
     the pixel's distance from the filtered pattern, half of that from the pixel beside, the filtered
-    pattern, and one, and _PAIR for a pixel beside. The cube of the distance, and the change if it
-    is not 0, else infinite."""
+    pattern, and one, and _PAIR for a pixel beside. The cube of the distance, and the change if it is not 0, else
+    infinite."""
     # Small loops over few arrays each, so that the compiler turns them into vector instructions.
-    n, nothing, one, pair = cube.size, np.float32(0), np.float32(1), np.float32(_PAIR)
-    square, half_square, level, used = parts[0], parts[1], parts[2], parts[3]
+    n, nothing, one, half, pair = (
+        cube.size, np.float32(0), np.float32(1), np.float32(0.5), np.float32(_PAIR)
+    )  # fmt: skip
+    used = np.empty(n, np.float32)
     for i in range(n):
         used[i] = one if outside[i] & (above[i] - local[i] < limit) else nothing
     for i in range(n):
+        change[i] = used[i] * paired[i] * abs(here[i] - beside[i])
+    for i in range(n):
         away = used[i] * (here[i] - filtered[i])
-        square[i] = away * away
+        cube[i] = away * away * away
     for i in range(n):
-        cube[i] = square[i] * (here[i] - filtered[i])
+        own = _at(i) * _at(4)
+        away = used[i] * (here[i] - filtered[i])
+        parts[own] = away * away
+        parts[own + _at(1)] = half * change[i] * change[i]
+        parts[own + _at(2)] = used[i] * filtered[i]
+        parts[own + _at(3)] = used[i] + pair * used[i] * paired[i]
     for i in range(n):
-        level[i] = used[i] * filtered[i]
-    for i in range(n):
-        off = abs(here[i] - beside[i])
-        change[i] = off if off >= nothing else -one  # there may be no pixel beside, but NaN
-    for i in range(n):
-        off = used[i] * max(change[i], nothing)
-        half_square[i] = np.float32(0.5) * off * off
-    for i in range(n):
-        known = change[i] >= nothing
-        change[i] = change[i] if used[i] * change[i] > nothing else np.float32(np.inf)
-        used[i] += pair * used[i] if known else nothing
+        change[i] = change[i] if change[i] > nothing else np.float32(np.inf)
 
 
 @njit(cache=True)
 def _sums_of_tiles(parts, change, tile, tiles):
-    """Sums (tiles, 4) of the cells' parts (4, cells), and the smallest change."""
+    """Sums (tiles, 4) of the cells' parts (cells * 4), and the smallest change in each ring of
+    tiles."""
     # Each of _APART columns has its own sums: neighbours would wait for each other's.
-    apart = np.zeros(_APART * tiles * 4, np.float32)
-    smallest = np.full(_APART * tiles, np.float32(np.inf))
-    first, second, third, fourth = parts[0], parts[1], parts[2], parts[3]
+    apart = np.zeros((_APART, 4 * tiles), np.float32)
+    flat = apart.ravel()
     for i in range(change.size):
-        into = _at(4 * (i % _APART * tiles + tile[i]))
+        into, own = _at(4 * (i % _APART * tiles + tile[i])), _at(i) * _at(4)
         # All are read before any is written, so that the compiler makes one of the four.
-        a, b, c, d = first[i], second[i], third[i], fourth[i]
-        p, q = apart[into], apart[into + _at(1)]
-        r, s = apart[into + _at(2)], apart[into + _at(3)]
-        apart[into], apart[into + _at(1)] = p + a, q + b
-        apart[into + _at(2)], apart[into + _at(3)] = r + c, s + d
+        a, b, c, d = parts[own], parts[own + _at(1)], parts[own + _at(2)], parts[own + _at(3)]
+        p, q = flat[into], flat[into + _at(1)]
+        r, s = flat[into + _at(2)], flat[into + _at(3)]
+        flat[into], flat[into + _at(1)] = p + a, q + b
+        flat[into + _at(2)], flat[into + _at(3)] = r + c, s + d
+    smallest = np.full(tiles // 4, np.float32(np.inf))
     for i in range(change.size):
-        own = _at(i % _APART * tiles + tile[i])
-        smallest[own] = change[i] if change[i] < smallest[own] else smallest[own]
-    sums, least = np.zeros((tiles, 4)), np.full(tiles, np.inf)
+        # Seldom so, once some were looked at.
+        if change[i] < smallest[_at(tile[i] >> 2)]:
+            smallest[_at(tile[i] >> 2)] = change[i]
+    sums = np.zeros(4 * tiles)
     for part in range(_APART):
-        for one in range(tiles):
-            for k in range(4):
-                sums[one, k] += apart[4 * (part * tiles + one) + k]
-            least[one] = min(least[one], smallest[part * tiles + one])
-    return sums, least
+        of_part = apart[part]
+        for k in range(sums.size):
+            sums[k] += of_part[k]
+    return sums.reshape(tiles, 4), smallest.astype(np.float64)
 
 
 @njit(cache=True)
@@ -884,13 +909,13 @@ def _folded(values):
 
 
 @njit(cache=True)
-def _smallest_step(here, beside, outside, least):
+def _smallest_step(here, beside, outside, paired, least):
     """Smallest change other than 0 from a pixel of the grid to the one beside it, or the first that
     is not above `least`; 0 without any."""
     smallest = np.inf
     for j in range(outside.shape[0]):
         for i in range(outside.shape[1]):
-            change = abs(here[j, i] - beside[j, i])
+            change = paired[j, i] * abs(here[j, i] - beside[j, i])
             if outside[j, i] and 0 < change < smallest:
                 smallest = change
                 if change <= least:
@@ -904,14 +929,14 @@ def _leaning(total, samples):
     is not left alone."""
     mean = np.empty(total.size)
     overall = total.sum() / max(samples.sum(), 1.0)
-    for one in range(total.size):
-        first = 4 * (one // 4)
-        around, number = 0.0, 0.0
-        for other in range(max(first - 4, 0), min(first + 8, total.size)):
-            around += total[other]
-            number += samples[other]
-        around = around / number if number > 0 else overall
-        mean[one] = (total[one] + LEAN * around) / (samples[one] + LEAN)
+    rings = total.size // 4
+    ring, number = total.reshape(rings, 4).sum(1), samples.reshape(rings, 4).sum(1)
+    for one in range(rings):
+        around = slice(max(one - 1, 0), one + 2)
+        near = number[around].sum()
+        lean = LEAN * (ring[around].sum() / near if near > 0 else overall)
+        for k in range(4 * one, 4 * one + 4):
+            mean[k] = (total[k] + lean) / (samples[k] + LEAN)
     return mean
 
 
