@@ -1173,17 +1173,18 @@ def fill_patch(rows, valid, every, reach, y, x, back, slope_y, slope_x, room):
     """Fill `room` with what lies about pixel (y, x), less a plane, 0 where nothing can be used;
     whether all can. If so, the ones are not filled in. `every`: all pixels of the camera can."""
     side, pitch, step = room.shape[1] - 3, room.shape[2], rows.shape[0]
-    half = side // 2
-    around = (reach + step - 1) // step
+    half, top = side // 2, max(y - side // 2, 0)
+    place, line = top % step, (reach + step - 1) // step + top // step
     first, last = max(x - half, 0), min(x + half + 1, valid.shape[1])
     known, slope = 0, np.float32(slope_x)
     counts, usable, into = rows.ravel(), valid.ravel(), room.ravel()
-    for v in range(max(y - half, 0), min(y + half + 1, valid.shape[0])):
-        row = _at((v % step * rows.shape[1] + around + v // step) * rows.shape[2] + reach + first)
+    for v in range(top, min(y + half + 1, valid.shape[0])):
+        row = _at((place * rows.shape[1] + line) * rows.shape[2] + reach + first)
+        place, line = (place + 1, line) if place + 1 < step else (0, line + 1)
         own, to = _at(v * valid.shape[1] + first), _at((v - y + half) * pitch + first - x + half)
         flat = np.float32(back + slope_y * (v - y) + slope_x * (first - x))
-        for k in range(last - first):
-            into[to + _at(k)] = counts[row + _at(k)] - (flat + slope * np.float32(k))
+        for k in range(np.int32(last - first)):
+            into[to + _at(k)] = counts[row + _at(k)] - (flat + slope * np.float32(np.int32(k)))
         if every:
             known += last - first
             continue
@@ -1214,18 +1215,15 @@ def locate(room, whole, sigma, work):
     # Columns are summed up first, several at once, and past the filter's edge with weights of 0.
     down, arm, across = work[0], work[1], work[2]
     moment, of_columns, of_moments = work[3], work[4], work[5]
-    counts = room.ravel()
-    shrink = math.exp(-1 / sigma**2)
+    counts, taps = room.ravel(), work[6]
+    precision = 1 / sigma**2
     py, px, height = 0.0, 0.0, 0.0
     for _ in range(8):
         v0, u0 = round(py) - reach, round(px) - reach
         if max(abs(v0 + reach), abs(u0 + reach)) + reach > half:
             break
-        weights = _gaussian(v0 - py, sigma, shrink, width, down)
-        weights *= _gaussian(u0 - px, sigma, shrink, width, across)
-        for k in range(width):
-            moment[k] = across[k] * np.float32(u0 + k - px)
-            arm[k] = down[k] * np.float32(v0 + k - py)
+        weights = _gaussian(v0 + reach - py, precision, taps, reach, down, arm)
+        weights *= _gaussian(u0 + reach - px, precision, taps, reach, across, moment)
         first = (half + v0) * room.shape[2] + half + u0
         _sum_columns(counts, first, room.shape[2], width, down, arm, of_columns, of_moments)
         total, sum_x, sum_y = _three_sums(of_columns, of_moments, across, moment)
@@ -1250,9 +1248,14 @@ def locate(room, whole, sigma, work):
 
 @njit(cache=True)
 def filter_room(sigma):
-    """Room for `locate`: rows of the filter's weights and of sums, and zeros after them."""
-    width = 2 * math.ceil(REACH * sigma) + 1
-    return np.zeros((6, (width + _LANES - 1) // _LANES * _LANES), np.float32)
+    """Room for `locate`: rows of the filter's weights and of sums, and the Gaussian of a spot in
+    the middle of a pixel, with zeros after them."""
+    reach = math.ceil(REACH * sigma)
+    width = 2 * reach + 1
+    room = np.zeros((7, (width + _LANES - 1) // _LANES * _LANES), np.float32)
+    for k in range(width):
+        room[6, k] = math.exp(-0.5 * ((k - reach) / sigma) ** 2)
+    return room
 
 
 @njit(cache=True)
@@ -1288,17 +1291,26 @@ def _three_sums(above, moments, across, arm):
 
 
 @njit(cache=True)
-def _gaussian(first, sigma, shrink, number, out):
-    """Fill a Gaussian at `first` and the places one, two, ... pixels on, and return its sum; by
-    products, not exponentials. `shrink` is exp(-1 / sigma^2)."""
-    value = math.exp(-0.5 * (first / sigma) ** 2)
-    ratio = math.exp(-(first + 0.5) / sigma**2)
-    total = 0.0
-    for k in range(number):
-        out[k] = value
-        total += value
-        value *= ratio
-        ratio *= shrink
+def _gaussian(off, precision, taps, reach, out, moment):
+    """Fill a Gaussian about the middle of 2 reach + 1 pixels less `off`, times a constant, and its
+    products with the distance; return its sum. `precision` is 1 / sigma^2.
+
+    exp(-(k + off)^2 / 2 sigma^2) is the one in the middle, `taps`, times exp(-off / sigma^2)^k.
+    """
+    growth = math.exp(-off * precision)
+    shrink, upper, lower = 1 / growth, 1.0, 1.0
+    middle, own = _at(reach), np.float32(off)
+    out[middle] = taps[middle]
+    moment[middle] = taps[middle] * own
+    total = float(taps[middle])
+    for k in range(1, reach + 1):
+        upper *= growth
+        lower *= shrink
+        right, left = middle + _at(k), middle - _at(k)
+        a, b = taps[right] * np.float32(upper), taps[left] * np.float32(lower)
+        out[right], out[left] = a, b
+        moment[right], moment[left] = a * (np.float32(k) + own), b * (own - np.float32(k))
+        total += a + b
     return total
 
 
