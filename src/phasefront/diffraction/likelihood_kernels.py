@@ -334,8 +334,8 @@ def expanded(
 ):  # fmt: skip
     """Log-likelihood with priors; fills its gradient.
 
-    Parameters: rotation about the frame's x, y, z; log scale; centre x, y. `work` (ROWS, reflections)
-    and `densities` (pairs,) are room to work in; `inform` needs what is left there.
+    Parameters: rotation about the frame's x, y, z; log scale; centre x, y. `work` (ROWS,
+    reflections) and `densities` (pairs,) are room to work in; `inform` needs what is left there.
     """
     scale = math.exp(nuisance[0])
     # Small loops over few rows each, so that the compiler turns them into vector instructions.
@@ -399,8 +399,8 @@ def expanded(
 def inform(nuisance, pairs, terms, sigma, work, belonging, information):
     """Fill a positive matrix near minus the Hessian of the likelihood that was `expanded` last.
 
-    It left the reflections' places, shares and slopes in `work` (ROWS, reflections), and how far each
-    pair belongs together in `belonging` (pairs,).
+    It left the reflections' places, shares and slopes in `work` (ROWS, reflections), and how far
+    each pair belongs together in `belonging` (pairs,).
     """
     scale, precision = math.exp(nuisance[0]), 1.0 / (sigma * sigma)
     total, mean_x, mean_y = _means(work)

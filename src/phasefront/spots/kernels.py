@@ -441,6 +441,7 @@ def _ranges(values, start, edge):
 
 @njit(cache=True)
 def _range(bits):
+    """The same of some numbers' bits, as integers in the numbers' order."""
     least, low, high = ~_MAGNITUDE, _MAGNITUDE, ~_MAGNITUDE
     for i in range(bits.size):
         key = bits[i] ^ ((bits[i] >> np.int32(31)) & _MAGNITUDE)
@@ -813,9 +814,7 @@ def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, pa
     limit = 3 * away
     # Where most of a pattern is one grey, the few pixels off by a step are the noise.
     together = np.float32(STEPS_TOGETHER * peak)
-    limit = max(
-        limit, together * _smallest_step(here, beside, outside, paired, limit / together)
-    )
+    limit = max(limit, together * _smallest_step(here, beside, outside, paired, limit / together))
     parts, cube = np.empty(4 * here.size, np.float32), np.empty(here.size, np.float32)
     change = np.empty(here.size, np.float32)
     _fill_parts(
@@ -842,8 +841,8 @@ def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, pa
 def _fill_parts(here, beside, filtered, above, local, outside, paired, limit, parts, cube, change):
     """What each cell adds to its tile, 0 where it stands out by more than `limit`: the square of
     the pixel's distance from the filtered pattern, half of that from the pixel beside, the filtered
-    pattern, and one, and _PAIR for a pixel beside. The cube of the distance, and the change if it is not 0, else
-    infinite."""
+    pattern, and one, and _PAIR for a pixel beside. The cube of the distance, and the change if it
+    is not 0, else infinite."""
     # Small loops over few arrays each, so that the compiler turns them into vector instructions.
     n, nothing, one, half, pair = (
         cube.size, np.float32(0), np.float32(1), np.float32(0.5), np.float32(_PAIR)
