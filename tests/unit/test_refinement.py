@@ -101,7 +101,8 @@ def expansion(spots, rotation, nuisance):
     pairs = likelihood_kernels.near_pairs(
         spots.qx, spots.qy, likelihood_kernels.places_of(matrix, nuisance, shown), 0.05
     )
-    weight, work, densities = np.ones(len(spots.qx)), np.empty_like(shown), np.empty(len(pairs[0]))
+    weight, densities = np.ones(len(spots.qx)), np.empty(len(pairs[0]))
+    work = np.empty((likelihood_kernels.ROWS, shown.shape[1]))
     gradient, information = np.empty(6), np.empty((6, 6))
     value = likelihood_kernels.expanded(
         spots.qx, spots.qy, weight, matrix, nuisance, shown, pairs, terms, 0.005, work, densities,

@@ -231,7 +231,7 @@ def test_background_and_noise_agree_with_plain_numpy():
         rows = plan.room(1)
         kernels.load(pattern[None], plan.valid, plan.reach, rows)
         background, variance, _, _, _, outside = kernels.background_and_noise(
-            rows[0], *CENTRE, plan.taps, plan.valid, plan.weight, 9.0, spot_radius / 2
+            rows[0], *CENTRE, plan.taps, plan.valid, plan.paired, plan.weight, 9.0, spot_radius / 2
         )
         plain = plain_numpy.background_and_noise(pattern, *CENTRE, plan, 9.0)
         np.testing.assert_allclose(background[outside], plain[0][outside], rtol=1e-4)

@@ -25,6 +25,8 @@ _STRIPS = 32  # of a pattern, in which reflections near a spot are looked up
 
 # Rows of a table of reflections: the components of g come first.
 X, Y, Z, LENGTH, AMPLITUDE = range(5)
+# Rows of the room for an expansion: places X, Y, Z, then these; the shares of those in the window.
+SHARE, SLOPE, INSIDE, ROWS = 3, 4, 5, 6
 # Columns of what a refinement gives; the quaternion comes first, the centre's x and y last.
 SCALE, LOG_LIKELIHOOD, SCORE, RESIDUAL, INDEXED, CENTRE, COLUMNS = 4, 5, 6, 7, 8, 9, 11
 
@@ -71,7 +73,7 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, own, terms, coarse, o
     first, steps, reach = (2.2 * sigma, 6, _REACH) if coarse else (2.0 * sigma, 3, _NEAR)
     shown = reflections_shown(matrix, rows, own, terms, reach + _NEAR)
     pairs = near_pairs(qx, qy, places_of(matrix, nuisance, shown), _FAR * first)
-    work, densities = np.empty((5, shown.shape[1])), np.empty(len(pairs[0]))
+    work, densities = np.empty((ROWS, shown.shape[1])), np.empty(len(pairs[0]))
     value = 0.0
     for width, least in ((first, _FIRST_GAIN), (sigma, _GAIN)):
         if width == sigma:
@@ -79,7 +81,7 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, own, terms, coarse, o
             before, shown = shown.shape[1], _columns(shown, kept)
             placed = places_of(matrix, nuisance, shown)
             pairs = _nearer(qx, qy, placed, pairs, kept, before, _FAR * sigma)
-            work = np.empty((5, shown.shape[1]))
+            work = np.empty((ROWS, shown.shape[1]))
         value = expanded(
             qx, qy, weight, matrix, nuisance, shown, pairs, terms, width, work, densities, gradient
         )
@@ -180,7 +182,7 @@ def places_of(matrix, nuisance, shown):
     scale = math.exp(nuisance[0])
     placed = np.empty((3, shown.shape[1]))
     for axis in range(3):
-        _along(matrix, shown, axis, placed[axis])
+        _along(matrix, shown, axis, placed)
     placed[0] = nuisance[1] + scale * placed[0]
     placed[1] = nuisance[2] + scale * placed[1]
     return placed
@@ -272,49 +274,57 @@ def visibility_of(error, length, terms):
     return visible, slope
 
 
+# Rows are reached by their number, not passed by themselves: each would be counted as in use.
 @numba.njit(cache=True, error_model="numpy")
-def _shares(z, length, strength, terms, share, slope):
+def _shares(placed, shown, terms, work):
     """Fill |F| times visibility of each reflection, and its logarithm's slope in the error."""
-    for i in range(len(length)):
-        error = 0.5 * terms.wavelength * length[i] * length[i] - z[i]
-        visible, slope[i] = visibility_of(error, length[i], terms)
-        share[i] = strength[i] * visible
+    for i in range(shown.shape[1]):
+        length = shown[LENGTH, i]
+        error = 0.5 * terms.wavelength * length * length - placed[Z, i]
+        visible, work[SLOPE, i] = visibility_of(error, length, terms)
+        work[SHARE, i] = shown[AMPLITUDE, i] * visible
 
 
 @numba.njit(cache=True, error_model="numpy")
 def _along(matrix, shown, axis, out):
-    """Fill the component of each reflection along an axis of the frame."""
+    """Fill the component of each reflection along an axis of the frame, in the row of that axis."""
     a, b, c = matrix[0, axis], matrix[1, axis], matrix[2, axis]
-    gx, gy, gz = shown[X], shown[Y], shown[Z]
     for i in range(shown.shape[1]):
-        out[i] = a * gx[i] + b * gy[i] + c * gz[i]
+        out[axis, i] = a * shown[X, i] + b * shown[Y, i] + c * shown[Z, i]
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _means(x, y, share, slope, inner, outer):
+def _keep_inside(work, inner, outer):
+    """Fill the share of each reflection that lies in the window, 0 of the others: by itself, for
+    no processor foresees which do."""
+    for i in range(work.shape[1]):
+        radius = work[X, i] * work[X, i] + work[Y, i] * work[Y, i]
+        work[INSIDE, i] = work[SHARE, i] if (radius > inner) & (radius < outer) else 0.0
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _means(work):
     """Sums over the reflections in the window: of the shares, and of their derivatives by a turn
     about x and about y."""
     total, mean_x, mean_y = 0.0, 0.0, 0.0
-    for i in range(x.size):
-        radius = x[i] * x[i] + y[i] * y[i]
-        counted = share[i] if (radius > inner) & (radius < outer) else 0.0
-        total += counted
-        mean_x -= counted * slope[i] * y[i]
-        mean_y += counted * slope[i] * x[i]
+    for i in range(work.shape[1]):
+        steep = work[INSIDE, i] * work[SLOPE, i]
+        total += work[INSIDE, i]
+        mean_x -= steep * work[Y, i]
+        mean_y += steep * work[X, i]
     return total, mean_x, mean_y
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _squares(x, y, share, slope, inner, outer):
+def _squares(work):
     """The same of products of the logarithms' derivatives, each times the share."""
     square_xx, square_xy, square_yy = 0.0, 0.0, 0.0
-    for i in range(x.size):
-        radius = x[i] * x[i] + y[i] * y[i]
-        counted = share[i] if (radius > inner) & (radius < outer) else 0.0
-        along_x, along_y = -slope[i] * y[i], slope[i] * x[i]
-        square_xx += counted * along_x * along_x
-        square_xy += counted * along_x * along_y
-        square_yy += counted * along_y * along_y
+    for i in range(work.shape[1]):
+        inside = work[INSIDE, i]
+        along_x, along_y = -work[SLOPE, i] * work[Y, i], work[SLOPE, i] * work[X, i]
+        square_xx += inside * along_x * along_x
+        square_xy += inside * along_x * along_y
+        square_yy += inside * along_y * along_y
     return square_xx, square_xy, square_yy
 
 
@@ -324,18 +334,17 @@ def expanded(
 ):  # fmt: skip
     """Log-likelihood with priors; fills its gradient.
 
-    Parameters: rotation about the frame's x, y, z; log scale; centre x, y. `work` (5, reflections)
-    and `densities` (pairs,) are room to work in; `inform` needs what is left there.
+    Parameters: rotation about the frame's x, y, z; log scale; centre x, y. `work` (ROWS,
+    reflections) and `densities` (pairs,) are room to work in; `inform` needs what is left there.
     """
     scale = math.exp(nuisance[0])
-    # Small loops over few arrays each, so that the compiler turns them into vector instructions.
-    x, y, z, share, slope = work[0], work[1], work[2], work[3], work[4]
-    _along(matrix, shown, 0, x)
-    _along(matrix, shown, 1, y)
-    _along(matrix, shown, 2, z)
-    _shares(z, shown[LENGTH], shown[AMPLITUDE], terms, share, slope)
+    # Small loops over few rows each, so that the compiler turns them into vector instructions.
+    for axis in range(3):
+        _along(matrix, shown, axis, work)
+    _shares(work, shown, terms, work)
     inner, outer = terms.inner**2, terms.outer**2
-    total, mean_x, mean_y = _means(x, y, share, slope, inner, outer)
+    _keep_inside(work, inner, outer)
+    total, mean_x, mean_y = _means(work)
     stray = terms.stray_share / (math.pi * (outer - inner))
     peak = (1.0 - terms.stray_share) / (2.0 * math.pi * sigma * sigma * total)
     precision = 1.0 / (sigma * sigma)
@@ -348,10 +357,10 @@ def expanded(
         belongs = 0.0
         for pair in range(edge[spot], edge[spot + 1]):
             i = of_pair[pair]
-            off_x = qx[spot] - nuisance[1] - scale * x[i]
-            off_y = qy[spot] - nuisance[2] - scale * y[i]
+            off_x = qx[spot] - nuisance[1] - scale * work[X, i]
+            off_y = qy[spot] - nuisance[2] - scale * work[Y, i]
             densities[pair] = (
-                share[i] * peak * math.exp(-0.5 * precision * (off_x * off_x + off_y * off_y))
+                work[SHARE, i] * peak * math.exp(-0.5 * precision * (off_x * off_x + off_y * off_y))
             )
             belongs += densities[pair]
         density = stray + belongs
@@ -359,7 +368,7 @@ def expanded(
         factor = weight[spot] / density
         for pair in range(edge[spot], edge[spot + 1]):
             i = of_pair[pair]
-            a, b, c = scale * z[i], scale * y[i], scale * x[i]
+            a, b, c = scale * work[Z, i], scale * work[Y, i], scale * work[X, i]
             off_x = qx[spot] - nuisance[1] - c
             off_y = qy[spot] - nuisance[2] - b
             t = factor * densities[pair]
@@ -371,8 +380,8 @@ def expanded(
             turn_y += t * a * off_x
             turn_z += t * (c * off_y - b * off_x)
             stretch += t * (c * off_x + b * off_y)
-            tilt_x -= t * slope[i] * y[i]
-            tilt_y += t * slope[i] * x[i]
+            tilt_x -= t * work[SLOPE, i] * work[Y, i]
+            tilt_y += t * work[SLOPE, i] * work[X, i]
     gradient[0] = precision * turn_x + tilt_x - n * mean_x / total
     gradient[1] = precision * turn_y + tilt_y - n * mean_y / total
     gradient[2] = precision * turn_z
@@ -390,21 +399,19 @@ def expanded(
 def inform(nuisance, pairs, terms, sigma, work, belonging, information):
     """Fill a positive matrix near minus the Hessian of the likelihood that was `expanded` last.
 
-    It left the reflections' places, shares and slopes in `work` (5, reflections), and how far each
-    pair belongs together in `belonging` (pairs,).
+    It left the reflections' places, shares and slopes in `work` (ROWS, reflections), and how far
+    each pair belongs together in `belonging` (pairs,).
     """
     scale, precision = math.exp(nuisance[0]), 1.0 / (sigma * sigma)
-    x, y, z, share, slope = work[0], work[1], work[2], work[3], work[4]
-    inner, outer = terms.inner**2, terms.outer**2
-    total, mean_x, mean_y = _means(x, y, share, slope, inner, outer)
-    square_xx, square_xy, square_yy = _squares(x, y, share, slope, inner, outer)
+    total, mean_x, mean_y = _means(work)
+    square_xx, square_xy, square_yy = _squares(work)
     mean_x /= total
     mean_y /= total
     n = n_a = n_b = n_c = n_aa = n_ab = n_ac = n_bc = 0.0
     of_pair, _ = pairs
     for pair in range(len(of_pair)):
         i, t = of_pair[pair], belonging[pair]
-        a, b, c = scale * z[i], scale * y[i], scale * x[i]
+        a, b, c = scale * work[Z, i], scale * work[Y, i], scale * work[X, i]
         n += t
         n_a += t * a
         n_b += t * b
@@ -450,7 +457,7 @@ def errors_all(
         shown = reflections_shown(matrix, rows, own, terms, 0.0)
         placed = places_of(matrix, nuisance[i], shown)
         pairs = near_pairs(x, y, placed, _FAR * sigma)
-        work, belonging = np.empty((5, shown.shape[1])), np.empty(len(pairs[0]))
+        work, belonging = np.empty((ROWS, shown.shape[1])), np.empty(len(pairs[0]))
         expanded(
             x, y, weight[spots], matrix, nuisance[i], shown, pairs, terms, sigma, work, belonging,
             gradient,
@@ -583,9 +590,9 @@ def _correlation(qx, qy, amplitude, pairs, shown, placed, terms, work):
     sum(w_j v_g k(d_jg)) / sqrt(sum w^2 sum v^2) over pairs, with a Gaussian k <= 1 of twice the
     spots' position error, lies in 0 to 1 by the inequality of Cauchy and Schwarz.
     """
-    x, y, z = placed[0], placed[1], placed[2]
-    share, slope = work[3], work[4]
-    _shares(z, shown[LENGTH], shown[AMPLITUDE], terms, share, slope)
+    x, y = placed[0], placed[1]
+    _shares(placed, shown, terms, work)
+    share = work[SHARE]
     norm = _sum_inside(x, y, share, terms.inner**2, terms.outer**2)
     of_pair, edge = pairs
     precision = 0.25 / terms.position_sigma**2
@@ -717,8 +724,8 @@ def _promised(rotation, scale, centre, rows, own, terms):
     kept = _excited(matrix, rows, own, terms, 0.0)
     shown = _columns(rows, kept)
     placed = places_of(matrix, np.array([math.log(scale), centre[0], centre[1]]), shown)
-    share, slope = np.empty(shown.shape[1]), np.empty(shown.shape[1])
+    work = np.empty((ROWS, shown.shape[1]))
     # The excitation does not know of scale and centre.
-    _along(matrix, shown, 2, placed[2])
-    _shares(placed[2], shown[LENGTH], shown[AMPLITUDE], terms, share, slope)
-    return placed, share, kept
+    _along(matrix, shown, Z, placed)
+    _shares(placed, shown, terms, work)
+    return placed, work[SHARE], kept

@@ -92,8 +92,8 @@ def find_pixel_spots(
             rows = room[: own.stop - own.start]
             load(counts[own], plan.valid, plan.reach, rows)
             find_in_stack(
-                rows, centres[own], plan.taps, plan.valid, plan.weight, plan.noise, plan.threshold,
-                float(beam_radius), float(spot_radius), count[own], table[own],
+                rows, centres[own], plan.taps, plan.valid, plan.paired, plan.weight, plan.noise,
+                plan.threshold, float(beam_radius), float(spot_radius), count[own], table[own],
             )  # fmt: skip
 
     share_out(find, len(counts))
@@ -133,6 +133,9 @@ class Plan:
         # much that raises the variance.
         weight = np.where(usable, 1 / np.maximum(seen, 0.5), 0)
         noise = np.where(usable, squares * weight**2 / np.sum(taps**2) ** 2, 1)
+        # 1 where the pixel right of a cell's can be used.
+        beside = np.pad(self.valid[:, 1:], ((0, 0), (0, 1)))
+        self.paired = np.ascontiguousarray(beside[:: self.step, :: self.step], dtype=np.float32)
         self.weight = np.ascontiguousarray(weight[:: self.step, :: self.step], dtype=np.float32)
         self.noise = np.ascontiguousarray(noise[:: self.step, :: self.step], dtype=np.float32)
         self.threshold = detection_threshold(

@@ -54,10 +54,14 @@ _GAUSSIAN_ABOVE = 1e4  # electrons under the filter; above, Poisson is Gaussian
 _CANDIDATE = 0.75  # of the threshold, for maxima on the grid, before the exact height is known
 _EXACT = {"nsz", "reassoc"}  # for sums that are the same in any order
 _LANES = 16  # numbers that a processor treats at once, or a multiple of that
+_ROWS = 8  # of the grid, filtered at a time: what they need is in a core's nearest cache
+_PARTS = 4  # neighbours whose places in a ring are counted apart
+_MAGNITUDE = np.int32(0x7FFFFFFF)  # bits of a float32 but for the sign
+_INFINITE = np.int32(0x7F800000)  # bits of infinity
+_LEAST_REACH = 1e-20  # of a search, in counts; it doubles
 _PAIR = 4096.0  # counts of two kinds in one number: more than a tile has cells in a column
 # Indices that are not negative: none need be looked for that count from the end.
 _at = np.uint64
-_ANY_ORDER = {"nnan", "nsz"}  # for the smallest and the largest of numbers that are all finite
 
 
 @njit(nogil=True, cache=True)
@@ -87,12 +91,12 @@ def _row(rows, y, reach, columns):
 
 # Each function is compiled again within whatever calls it: fewer levels are ready sooner.
 @njit(nogil=True, cache=True)
-def find_in_stack(stack, centres, taps, valid, weight, noise, threshold, beam_radius, spot_radius,
-                  count, table):  # fmt: skip
+def find_in_stack(stack, centres, taps, valid, paired, weight, noise, threshold, beam_radius,
+                  spot_radius, count, table):  # fmt: skip
     for i in range(stack.shape[0]):
         cy, cx = centres[i, 0], centres[i, 1]
         background, variance, gain, skew, filtered, outside = background_and_noise(
-            stack[i], cy, cx, taps, valid, weight, beam_radius, 0.5 * spot_radius
+            stack[i], cy, cx, taps, valid, paired, weight, beam_radius, 0.5 * spot_radius
         )
         count[i] = _collect(
             stack[i], filtered, background, variance, noise, gain, skew, valid, outside, cy, cx,
@@ -101,9 +105,10 @@ def find_in_stack(stack, centres, taps, valid, weight, noise, threshold, beam_ra
 
 
 @njit(cache=True)
-def background_and_noise(rows, cy, cx, taps, valid, weight, beam_radius, sigma):
+def background_and_noise(rows, cy, cx, taps, valid, paired, weight, beam_radius, sigma):
     """Background and variance of the filtered pattern on the grid, counts per electron, and those
-    of the Poisson number that is as skew as the noise. `rows` are as `load` fills them.
+    of the Poisson number that is as skew as the noise. `rows` are as `load` fills them; `paired`
+    is 1 where the pixel right of a cell's can be used.
 
     Cells of the grid are less apart than the filter is wide, and tell the same of the background as
     their neighbours. So frames take every other cell either way.
@@ -113,7 +118,7 @@ def background_and_noise(rows, cy, cx, taps, valid, weight, beam_radius, sigma):
     radius, tile, outside, rings, tiles = _rings(weight, cy, cx, step, beam_radius, sigma)
     level = _ring_medians(filtered, radius, outside, rings)
     above = _above_rings(filtered, radius, outside, level)
-    here, beside = _on_grid(rows, valid, taps.size // 2, weight.shape)
+    here, beside = _on_grid(rows, taps.size // 2, weight.shape)
     some_filtered, some_above = _every_other(filtered), _every_other(above)
     some_tile, some = _every_other(tile), _every_other(outside)
     unit = _sparse_unit(rows, valid, taps.size // 2, cy, cx, beam_radius)
@@ -121,15 +126,17 @@ def background_and_noise(rows, cy, cx, taps, valid, weight, beam_radius, sigma):
     together = _ELECTRONS_TOGETHER * unit * peak
     ceiling = np.empty(some.shape, np.float32)
     local = np.zeros(some.shape, np.float32)
-    typical = _median_absolute(some_above, local, some, 1)
+    typical = _median_absolute(some_above, local, some)
     ceiling[:] = together if unit > 0 else CLIP * MAD * typical
     _frame_mean(some_above, ceiling, some, inner, outer, local)
     if unit > 0:
         unit = max(unit, _variance_over_mean(rows, taps.size // 2, some_above, ceiling, some))
         together = _ELECTRONS_TOGETHER * unit * peak
+    away = MAD * _median_absolute(some_above, local, some)
     of_tile, gain, skew = _noise(
-        here, beside, filtered, above, _between(local, weight.shape), tile, tiles, outside, taps
-    )
+        here, beside, filtered, above, _between(local, weight.shape), tile, tiles, outside, paired,
+        away, taps,
+    )  # fmt: skip
     variance = _at_tiles(of_tile, some_tile)
     factor = 1.0
     for _ in range(PASSES):
@@ -195,9 +202,9 @@ def _between(values, shape):
 def _at_tiles(of_tile, tile):
     """What each cell has of its tile."""
     out = np.empty(tile.shape, np.float32)
-    flat, tiles = out.ravel(), tile.ravel()
+    flat, tiles, given = out.ravel(), tile.ravel(), of_tile.astype(np.float32)
     for i in range(flat.size):
-        flat[i] = of_tile[_at(tiles[i])]
+        flat[i] = given[_at(tiles[i])]
     return out
 
 
@@ -221,38 +228,56 @@ def _ceiling(local, variance, factor, together, ceiling):
 def _filter(rows, taps, weight):
     """Normalised separable Gaussian at every step-th pixel; masked pixels are 0 in `rows`.
 
-    The columns are sorted by their place within a step as the rows are.
+    The columns are sorted by their place within a step as the rows are. Some rows are finished at a
+    time, for the cache's sake.
     """
     step, height, pitch = rows.shape
-    cells = weight.shape[0]
+    cells, columns = weight.shape
     around, per_row = (height - cells) // 2, pitch // step
-    down, total = np.zeros(cells * pitch, np.float32), np.zeros(cells * per_row, np.float32)
-    at = np.empty(4, np.int64)
-    tap = np.empty(4, np.float32)
-    for first in range(0, taps.size, 4):
-        for k in range(4):
-            off = min(first + k, taps.size - 1) - taps.size // 2
-            at[k] = (off % step * height + around + off // step) * pitch
-            tap[k] = taps[first + k] if first + k < taps.size else np.float32(0)
-        _add_four(rows.ravel(), at, tap, down)
-    places = np.zeros((step, total.size + per_row), np.float32)
-    for place in range(step):
-        of_place, start, apart = places[place], _at(place), _at(step)
-        for i in range(total.size):
-            of_place[i] = down[_at(i) * apart + start]
-    for first in range(0, taps.size, 4):
-        for k in range(4):
-            off = min(first + k, taps.size - 1)
-            at[k] = off % step * (total.size + per_row) + off // step
-            tap[k] = taps[first + k] if first + k < taps.size else np.float32(0)
-        _add_four(places.ravel(), at, tap, total)
+    down, total = np.empty(_ROWS * pitch, np.float32), np.empty(_ROWS * per_row, np.float32)
+    length = total.size + per_row
+    places = np.zeros((step, length), np.float32)
+    fours = (taps.size + 3) // 4
+    tap = np.zeros(4 * fours, np.float32)
+    from_row, from_column = np.empty(4 * fours, np.int64), np.empty(4 * fours, np.int64)
+    for k in range(4 * fours):
+        off = min(k, taps.size - 1)
+        from_column[k] = off % step * length + off // step
+        off -= taps.size // 2
+        from_row[k] = (off % step * height + around + off // step) * pitch
+        if k < taps.size:
+            tap[k] = taps[k]
     out = np.empty(weight.shape, np.float32)
-    flat, weights = out.ravel(), weight.ravel()
-    for j in range(cells):
-        here, there = _at(j * weight.shape[1]), _at(j * per_row)
-        for i in range(weight.shape[1]):
-            flat[here + _at(i)] = total[there + _at(i)] * weights[here + _at(i)]
+    flat, weights, given = out.ravel(), weight.ravel(), rows.ravel()
+    for first in range(0, cells, _ROWS):
+        number = min(_ROWS, cells - first)
+        own_down, own_total = down[: number * pitch], total[: number * per_row]
+        own_down[:], own_total[:] = 0, 0
+        for four in range(0, 4 * fours, 4):
+            _add_four(given[first * pitch :], from_row[four:], tap[four:], own_down)
+        _split(own_down, places)
+        for four in range(0, 4 * fours, 4):
+            _add_four(places.ravel(), from_column[four:], tap[four:], own_total)
+        for j in range(number):
+            here, there = _at((first + j) * columns), _at(j * per_row)
+            for i in range(columns):
+                flat[here + _at(i)] = own_total[there + _at(i)] * weights[here + _at(i)]
     return out
+
+
+@njit(cache=True)
+def _split(values, places):
+    """Sort values by their place within a step."""
+    step = places.shape[0]
+    if step == 2:  # a number that the compiler knows gives vector instructions
+        one, other = places[0], places[1]
+        for i in range(values.size // 2):
+            one[i], other[i] = values[_at(2) * _at(i)], values[_at(2) * _at(i) + _at(1)]
+        return
+    for place in range(step):
+        of_place = places[place]
+        for i in range(values.size // step):
+            of_place[i] = values[_at(i) * _at(step) + _at(place)]
 
 
 @njit(cache=True)
@@ -265,20 +290,23 @@ def _add_four(values, at, tap, out):
 
 
 @njit(cache=True)
-def _on_grid(rows, valid, reach, shape):
-    """Pixels of the grid, and those beside them to the right, NaN where there is none."""
+def _on_grid(rows, reach, shape):
+    """Pixels of the grid, and those beside them to the right."""
     step, height, pitch = rows.shape
     here, beside = np.empty(shape, np.float32), np.empty(shape, np.float32)
-    flat, one, other, usable = rows.ravel(), here.ravel(), beside.ravel(), valid.ravel()
-    last, nan = _at(valid.shape[1] - 1), np.float32(np.nan)
+    flat, one, other = rows.ravel(), here.ravel(), beside.ravel()
     for j in range(shape[0]):
-        own, pixel = _at(j * shape[1]), _at((height - shape[0]) // 2 * pitch + j * pitch + reach)
-        of_valid = _at(j * step * valid.shape[1])
+        own, pixel = _at(j * shape[1]), _at(((height - shape[0]) // 2 + j) * pitch + reach)
+        if step == 2:  # a number that the compiler knows gives vector instructions
+            for i in range(shape[1]):
+                from_pixel = pixel + _at(i) * _at(2)
+                a, b = flat[from_pixel], flat[from_pixel + _at(1)]
+                one[own + _at(i)], other[own + _at(i)] = a, b
+            continue
         for i in range(shape[1]):
-            x = _at(i) * _at(step)
-            one[own + _at(i)] = flat[pixel + x]
-            known = usable[of_valid + min(x + _at(1), last)] & (x < last)
-            other[own + _at(i)] = flat[pixel + x + _at(1)] if known else nan
+            from_pixel = pixel + _at(i) * _at(step)
+            one[own + _at(i)] = flat[from_pixel]
+            other[own + _at(i)] = flat[from_pixel + _at(1)]
     return here, beside
 
 
@@ -318,26 +346,108 @@ def _rings(weight, cy, cx, step, beam_radius, sigma):
 def _ring_medians(filtered, radius, outside, bins):
     """Median of the filtered pattern in each ring, smoothed."""
     flat, cells, chosen = filtered.ravel(), radius.ravel(), outside.ravel()
-    ring = np.empty(flat.size, np.int32)
+    part = np.empty(flat.size, np.int32)
     for i in range(flat.size):
-        # The last ring is for the cells of none.
-        ring[i] = np.int32(cells[i]) if chosen[i] else np.int32(bins)
-    fill = np.zeros(bins + 2, np.int32)
+        # The last ring is for the cells of none. Each has parts, for neighbours would wait for each
+        # other's place.
+        ring = np.int32(cells[i]) if chosen[i] else np.int32(bins)
+        part[i] = ring * np.int32(_PARTS) + np.int32(i % _PARTS)
+    fill = np.zeros(_PARTS * (bins + 1), np.int32)
     for i in range(flat.size):
-        fill[_at(ring[i] + 1)] += 1
-    samples = fill[1 : bins + 1].astype(np.float64)
-    start = np.cumsum(fill)
-    place = start.copy()
-    values = np.empty(flat.size, np.float32)
+        fill[_at(part[i])] += 1
+    # Each ring begins at a multiple of _LANES, and infinite numbers fill it up.
+    start, number = np.zeros(bins + 2, np.int32), np.empty(bins + 1, np.int32)
+    for b in range(bins + 1):
+        end = start[b]
+        for k in range(_PARTS * b, _PARTS * (b + 1)):
+            amount = fill[k]
+            fill[k] = end
+            end += amount
+        number[b] = end - start[b]
+        start[b + 1] = start[b] + (number[b] + _LANES - 1) // _LANES * _LANES
+    values = np.full(start[bins + 1], np.float32(np.inf))
     for i in range(flat.size):
-        b = _at(ring[i])
-        values[_at(place[b])] = flat[i]
-        place[b] += 1
-    raw = np.zeros(bins)
-    for b in range(bins):
-        if samples[b] > 0:
-            raw[b] = _select(values[start[b] : start[b + 1]], (start[b + 1] - start[b]) // 2)
-    return smooth_outwards(raw, samples)
+        k = _at(part[i])
+        values[_at(fill[k])] = flat[i]
+        fill[k] += 1
+    return smooth_outwards(_medians(values, start, number[:bins]), number[:bins].astype(np.float64))
+
+
+@njit(cache=True)
+def _medians(values, start, number):
+    """Upper median of each group, of `number` from `start` on, infinite ones after them up to the
+    next; 0 of nothing.
+
+    All are sought at once, as `_select` does: a processor counts in one group while it waits for
+    another's number.
+    """
+    groups = number.size
+    # Of each group the bracket's ends, and how many values are up to them.
+    edge, upto = np.zeros(2 * groups, np.float32), np.zeros(2 * groups, np.int32)
+    _ranges(values, start, edge)
+    middle, counted = np.empty(groups, np.float32), np.empty(groups, np.int32)
+    active, n = np.empty(groups + 1, np.int32), 0
+    for b in range(groups):
+        upto[2 * b] = _count(values[start[b] : start[b + 1]], edge[2 * b])
+        upto[2 * b + 1] = number[b]
+        active[n] = b
+        n += (upto[2 * b] <= number[b] // 2) & (number[b] - upto[2 * b] > 1)
+    uniform, half = np.float32(1), np.float32(0.5)
+    while n > 0:
+        for a in range(n):
+            b, own = active[a], _at(2 * active[a])
+            below, left = upto[own], upto[own + _at(1)] - upto[own]
+            share = (np.float32(number[b] // 2 - below) + half) / np.float32(left)
+            share = half + uniform * (share - half)
+            middle[a] = edge[own] + share * (edge[own + _at(1)] - edge[own])
+        for a in range(n):
+            b = active[a]
+            counted[a] = _count(values[start[b] : start[b + 1]], middle[a])
+        last, n = n, 0
+        # Without a branch, which none could foresee.
+        for a in range(last):
+            b, own = active[a], _at(2 * active[a])
+            low, high, below, above = edge[own], edge[own + _at(1)], upto[own], upto[own + _at(1)]
+            more = counted[a] > number[b] // 2
+            edge[own + _at(more)], upto[own + _at(more)] = middle[a], counted[a]
+            left = counted[a] - below if more else above - counted[a]
+            active[n] = b
+            # Where nothing lies between the ends all that are left are equal.
+            n += (left > 1) & ((low < middle[a]) & (middle[a] < high) | (uniform > 0))
+        uniform = np.float32(1) - uniform
+    out = np.zeros(groups)
+    for b in range(groups):
+        own = 2 * b
+        if number[b] > 0 and upto[own] > number[b] // 2:
+            out[b] = edge[own]
+        elif upto[own + 1] - upto[own] == 1:
+            out[b] = _sum_between(values[start[b] : start[b + 1]], edge[own], edge[own + 1])
+        elif number[b] > 0:
+            out[b] = edge[own + 1]
+    return out
+
+
+@njit(cache=True)
+def _ranges(values, start, edge):
+    """Fill the smallest of each group, and the largest that is finite, in turn."""
+    # Floats are in the order of their bits as integers, the negative ones in the reverse.
+    bits, keys = values.view(np.int32), edge.view(np.int32)
+    for b in range(start.size - 2):
+        if start[b] < start[b + 1]:
+            keys[2 * b], keys[2 * b + 1] = _range(bits[start[b] : start[b + 1]])
+    for k in range(keys.size):
+        keys[k] ^= (keys[k] >> np.int32(31)) & _MAGNITUDE
+
+
+@njit(cache=True)
+def _range(bits):
+    """The same of some numbers' bits, as integers in the numbers' order."""
+    least, low, high = ~_MAGNITUDE, _MAGNITUDE, ~_MAGNITUDE
+    for i in range(bits.size):
+        key = bits[i] ^ ((bits[i] >> np.int32(31)) & _MAGNITUDE)
+        low = min(low, key)
+        high = max(high, key if key < _INFINITE else least)
+    return low, high
 
 
 @njit(cache=True, error_model="numpy")
@@ -389,14 +499,33 @@ def smooth_outwards(raw, samples):
 
 
 @njit(cache=True)
-def _select(values, k):
-    """k-th smallest: bisection between values, by counts of those below, which are vectorised."""
-    low, high = _range(values)
-    below, upto = _count(values, low), values.size
-    if below > k:
-        return float(low)
+def _select(values, k, guess, reach):
+    """k-th smallest of some values, after which infinite ones fill up a multiple of _LANES; sought
+    from a guess on, at first `reach` away, which is above 0.
+
+    Brackets it by counts of the values below, which are vectorised: where it would be if they were
+    uniform within the bracket, and in the bracket's middle, in turn.
+    """
+    low = high = np.float32(guess)
+    step = np.float32(max(reach, _LEAST_REACH))
+    below = upto = _count(values, low)
+    while below > k:
+        high, upto = low, below
+        low -= step
+        step *= np.float32(2)
+        below = _count(values, low)
+    while upto <= k:
+        low, below = high, upto
+        high += step
+        step *= np.float32(2)
+        upto = _count(values, high)
+    uniform = True
     while upto - below > 1:
         middle = np.float32(0.5) * (low + high)
+        if uniform:
+            share = (np.float32(k - below) + np.float32(0.5)) / np.float32(upto - below)
+            at = low + share * (high - low)
+            middle = at if low < at < high else middle
         if not low < middle < high:
             return float(high)
         number = _count(values, middle)
@@ -404,17 +533,17 @@ def _select(values, k):
             high, upto = middle, number
         else:
             low, below = middle, number
+        uniform = not uniform
     return float(_sum_between(values, low, high))
 
 
-@njit(cache=True, fastmath=_ANY_ORDER)
-def _range(values):
-    """Smallest and largest."""
-    low = high = values[0]
-    for i in range(values.size):
-        low = values[i] if values[i] < low else low
-        high = values[i] if values[i] > high else high
-    return low, high
+@njit(cache=True)
+def _median(values, number):
+    """The upper median of the first ones; what follows, _LANES at least, is lost."""
+    whole = (number + _LANES - 1) // _LANES * _LANES
+    values[number:whole] = np.inf
+    guess = float(values[0])
+    return _select(values[:whole], number // 2, guess, 0.5 * abs(guess))
 
 
 @njit(cache=True, fastmath=_EXACT)
@@ -442,36 +571,42 @@ def _above_rings(filtered, radius, outside, level):
     The cubics have the slope between a ring's neighbours at each ring (Catmull and Rom, 1974).
     """
     last = level.size - 1
-    one, slope, bend, twist = np.empty((4, level.size), np.float32)
+    table = np.empty((level.size, 4), np.float32)
     for b in range(level.size):
         p, q = level[max(b - 1, 0)], level[b]
         r, s = level[min(b + 1, last)], level[min(b + 2, last)]
-        one[b] = q
-        slope[b] = 0.5 * (r - p)
-        bend[b] = 0.5 * (2 * p - 5 * q + 4 * r - s)
-        twist[b] = 0.5 * (3 * (q - r) + s - p)
+        table[b, 0] = q
+        table[b, 1] = 0.5 * (r - p)
+        table[b, 2] = 0.5 * (2 * p - 5 * q + 4 * r - s)
+        table[b, 3] = 0.5 * (3 * (q - r) + s - p)
     above = np.empty(filtered.shape, np.float32)
     out, flat, cells, chosen = above.ravel(), filtered.ravel(), radius.ravel(), outside.ravel()
+    # Each cell's cubic is copied first, four numbers at once, so that what follows is vectorised.
+    cubic, given = np.empty(4 * out.size, np.float32), table.ravel()
+    for i in range(out.size):
+        own = _at(i) * _at(4)
+        of = _at(np.uint32(max(cells[i] - np.float32(0.5), np.float32(0)))) * _at(4)
+        p, q, r, s = given[of], given[of + _at(1)], given[of + _at(2)], given[of + _at(3)]
+        cubic[own], cubic[own + _at(1)] = p, q
+        cubic[own + _at(2)], cubic[own + _at(3)] = r, s
     for i in range(out.size):
         at = max(cells[i] - np.float32(0.5), np.float32(0))
-        b = np.uint32(at)
-        t = at - np.float32(b)
-        value = flat[i] - (one[b] + t * (slope[b] + t * (bend[b] + t * twist[b])))
+        t, own = at - np.float32(np.uint32(at)), _at(i) * _at(4)
+        curved = cubic[own + _at(2)] + t * cubic[own + _at(3)]
+        value = flat[i] - (cubic[own] + t * (cubic[own + _at(1)] + t * curved))
         out[i] = value if chosen[i] else np.float32(0)
     return above
 
 
 @njit(cache=True)
-def _median_absolute(above, local, chosen, apart):
-    """Median distance of `above` from `local` over chosen cells, some `apart` either way."""
-    absolute = np.empty(above.size + 1, np.float32)
+def _median_absolute(above, local, chosen):
+    """Median distance of `above` from `local` over chosen cells."""
+    absolute = np.empty(above.size + _LANES, np.float32)
     high, level, used, n = above.ravel(), local.ravel(), chosen.ravel(), 0
-    for j in range(0, above.shape[0], apart):
-        for i in range(0, above.shape[1], apart):
-            cell = _at(j * above.shape[1] + i)
-            absolute[n] = abs(high[cell] - level[cell])
-            n += used[cell]
-    return _select(absolute[:n], n // 2) if n > 0 else 0.0
+    for i in range(high.size):
+        absolute[_at(n)] = abs(high[i] - level[i])
+        n += used[i]
+    return _median(absolute, n) if n > 0 else 0.0
 
 
 @njit(cache=True)
@@ -485,7 +620,7 @@ def _sparse_unit(rows, valid, reach, cy, cx, beam_radius):
         used += counts[1]
     if found == 0 or 2 * found > used:
         return 0.0
-    nonzero = np.empty(found, np.float32)
+    nonzero = np.empty(found + _LANES, np.float32)
     found = 0
     for y in range(0, valid.shape[0], step):
         row = _row(rows, y, reach, valid.shape[1])
@@ -494,7 +629,7 @@ def _sparse_unit(rows, valid, reach, cy, cx, beam_radius):
             if far and valid[y, x] and row[x] != 0:
                 nonzero[found] = row[x]
                 found += 1
-    return max(_select(nonzero[:found], found // 2), 0.0)
+    return max(_median(nonzero, found), 0.0)
 
 
 @njit(cache=True)
@@ -613,9 +748,9 @@ def _sum_four(one, two, three, four, out):
 
 
 @njit(cache=True)
-def _noise(here, beside, filtered, above, local, tile, tiles, outside, taps):
+def _noise(here, beside, filtered, above, local, tile, tiles, outside, paired, away, taps):
     """Variance of the filtered pattern in each tile if pixels were independent, counts per
-    electron, and skew.
+    electron, and skew. `away`: standard deviation of `above` from `local`.
 
     The gain is the slope of the pixels' variance against their mean, 0 if it does not rise; the
     skew is their third cumulant over the second, which is the gain of a Poisson number, too.
@@ -623,7 +758,7 @@ def _noise(here, beside, filtered, above, local, tile, tiles, outside, taps):
     shared = _shared(taps)
     centre = taps[taps.size // 2] ** 2
     squares, change, grey, mean, samples, skew = _tile_scatter(
-        here, beside, filtered, above, local, tile, tiles, outside, centre
+        here, beside, filtered, above, local, tile, tiles, outside, paired, away, centre
     )
     pixel = squares / (1 - 2 * centre + shared)
     of_tile = np.empty(tiles)
@@ -672,19 +807,19 @@ def _poisson_variance(filtered, above, local, outside, unit, taps, variance):
 
 
 @njit(cache=True)
-def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, peak):
+def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, paired, away, peak):
     """Per quarter of a ring, away from spots: mean square distance of pixels from the filtered
     pattern, half that of neighbours from each other, the smallest grey step, mean, samples; and of
     all the sum of cubes over that of squares."""
-    limit = 3 * MAD * _median_absolute(above, local, outside, 2)
+    limit = 3 * away
     # Where most of a pattern is one grey, the few pixels off by a step are the noise.
     together = np.float32(STEPS_TOGETHER * peak)
-    limit = max(limit, together * _smallest_step(here, beside, outside, limit / together))
-    parts, cube = np.empty((4, here.size), np.float32), np.empty(here.size, np.float32)
+    limit = max(limit, together * _smallest_step(here, beside, outside, paired, limit / together))
+    parts, cube = np.empty(4 * here.size, np.float32), np.empty(here.size, np.float32)
     change = np.empty(here.size, np.float32)
     _fill_parts(
         here.ravel(), beside.ravel(), filtered.ravel(), above.ravel(), local.ravel(),
-        outside.ravel(), np.float32(limit), parts, cube, change,
+        outside.ravel(), paired.ravel(), np.float32(limit), parts, cube, change,
     )  # fmt: skip
     sums, least = _sums_of_tiles(parts, change, tile.ravel(), tiles)
     pairs = np.floor(sums[:, 3] / _PAIR)
@@ -692,9 +827,9 @@ def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, pe
     mean, samples = sums[:, 2].copy(), sums[:, 3] - _PAIR * pairs
     grey = np.zeros(tiles)
     for one in range(tiles):
-        smallest, first = np.inf, 4 * (one // 4)
-        for other in range(max(first - 4, 0), min(first + 8, tiles)):
-            smallest = min(smallest, least[other])
+        ring = one // 4
+        smallest = min(least[max(ring - 1, 0)], least[ring])
+        smallest = min(smallest, least[min(ring + 1, least.size - 1)])
         if smallest < np.inf:
             grey[one] = smallest
         mean[one] /= max(samples[one], 1.0)
@@ -703,60 +838,60 @@ def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, pe
 
 
 @njit(cache=True)
-def _fill_parts(here, beside, filtered, above, local, outside, limit, parts, cube, change):
+def _fill_parts(here, beside, filtered, above, local, outside, paired, limit, parts, cube, change):
     """What each cell adds to its tile, 0 where it stands out by more than `limit`: the square of
     the pixel's distance from the filtered pattern, half of that from the pixel beside, the filtered
     pattern, and one, and _PAIR for a pixel beside. The cube of the distance, and the change if it
     is not 0, else infinite."""
     # Small loops over few arrays each, so that the compiler turns them into vector instructions.
-    n, nothing, one, pair = cube.size, np.float32(0), np.float32(1), np.float32(_PAIR)
-    square, half_square, level, used = parts[0], parts[1], parts[2], parts[3]
+    n, nothing, one, half, pair = (
+        cube.size, np.float32(0), np.float32(1), np.float32(0.5), np.float32(_PAIR)
+    )  # fmt: skip
+    used = np.empty(n, np.float32)
     for i in range(n):
         used[i] = one if outside[i] & (above[i] - local[i] < limit) else nothing
     for i in range(n):
+        change[i] = used[i] * paired[i] * abs(here[i] - beside[i])
+    for i in range(n):
         away = used[i] * (here[i] - filtered[i])
-        square[i] = away * away
+        cube[i] = away * away * away
     for i in range(n):
-        cube[i] = square[i] * (here[i] - filtered[i])
+        own = _at(i) * _at(4)
+        away = used[i] * (here[i] - filtered[i])
+        parts[own] = away * away
+        parts[own + _at(1)] = half * change[i] * change[i]
+        parts[own + _at(2)] = used[i] * filtered[i]
+        parts[own + _at(3)] = used[i] + pair * used[i] * paired[i]
     for i in range(n):
-        level[i] = used[i] * filtered[i]
-    for i in range(n):
-        off = abs(here[i] - beside[i])
-        change[i] = off if off >= nothing else -one  # there may be no pixel beside, but NaN
-    for i in range(n):
-        off = used[i] * max(change[i], nothing)
-        half_square[i] = np.float32(0.5) * off * off
-    for i in range(n):
-        known = change[i] >= nothing
-        change[i] = change[i] if used[i] * change[i] > nothing else np.float32(np.inf)
-        used[i] += pair * used[i] if known else nothing
+        change[i] = change[i] if change[i] > nothing else np.float32(np.inf)
 
 
 @njit(cache=True)
 def _sums_of_tiles(parts, change, tile, tiles):
-    """Sums (tiles, 4) of the cells' parts (4, cells), and the smallest change."""
+    """Sums (tiles, 4) of the cells' parts (cells * 4), and the smallest change in each ring of
+    tiles."""
     # Each of _APART columns has its own sums: neighbours would wait for each other's.
-    apart = np.zeros(_APART * tiles * 4, np.float32)
-    smallest = np.full(_APART * tiles, np.float32(np.inf))
-    first, second, third, fourth = parts[0], parts[1], parts[2], parts[3]
+    apart = np.zeros((_APART, 4 * tiles), np.float32)
+    flat = apart.ravel()
     for i in range(change.size):
-        into = _at(4 * (i % _APART * tiles + tile[i]))
+        into, own = _at(4 * (i % _APART * tiles + tile[i])), _at(i) * _at(4)
         # All are read before any is written, so that the compiler makes one of the four.
-        a, b, c, d = first[i], second[i], third[i], fourth[i]
-        p, q = apart[into], apart[into + _at(1)]
-        r, s = apart[into + _at(2)], apart[into + _at(3)]
-        apart[into], apart[into + _at(1)] = p + a, q + b
-        apart[into + _at(2)], apart[into + _at(3)] = r + c, s + d
+        a, b, c, d = parts[own], parts[own + _at(1)], parts[own + _at(2)], parts[own + _at(3)]
+        p, q = flat[into], flat[into + _at(1)]
+        r, s = flat[into + _at(2)], flat[into + _at(3)]
+        flat[into], flat[into + _at(1)] = p + a, q + b
+        flat[into + _at(2)], flat[into + _at(3)] = r + c, s + d
+    smallest = np.full(tiles // 4, np.float32(np.inf))
     for i in range(change.size):
-        own = _at(i % _APART * tiles + tile[i])
-        smallest[own] = change[i] if change[i] < smallest[own] else smallest[own]
-    sums, least = np.zeros((tiles, 4)), np.full(tiles, np.inf)
+        # Seldom so, once some were looked at.
+        if change[i] < smallest[_at(tile[i] >> 2)]:
+            smallest[_at(tile[i] >> 2)] = change[i]
+    sums = np.zeros(4 * tiles)
     for part in range(_APART):
-        for one in range(tiles):
-            for k in range(4):
-                sums[one, k] += apart[4 * (part * tiles + one) + k]
-            least[one] = min(least[one], smallest[part * tiles + one])
-    return sums, least
+        of_part = apart[part]
+        for k in range(sums.size):
+            sums[k] += of_part[k]
+    return sums.reshape(tiles, 4), smallest.astype(np.float64)
 
 
 @njit(cache=True)
@@ -773,13 +908,13 @@ def _folded(values):
 
 
 @njit(cache=True)
-def _smallest_step(here, beside, outside, least):
+def _smallest_step(here, beside, outside, paired, least):
     """Smallest change other than 0 from a pixel of the grid to the one beside it, or the first that
     is not above `least`; 0 without any."""
     smallest = np.inf
     for j in range(outside.shape[0]):
         for i in range(outside.shape[1]):
-            change = abs(here[j, i] - beside[j, i])
+            change = paired[j, i] * abs(here[j, i] - beside[j, i])
             if outside[j, i] and 0 < change < smallest:
                 smallest = change
                 if change <= least:
@@ -793,14 +928,14 @@ def _leaning(total, samples):
     is not left alone."""
     mean = np.empty(total.size)
     overall = total.sum() / max(samples.sum(), 1.0)
-    for one in range(total.size):
-        first = 4 * (one // 4)
-        around, number = 0.0, 0.0
-        for other in range(max(first - 4, 0), min(first + 8, total.size)):
-            around += total[other]
-            number += samples[other]
-        around = around / number if number > 0 else overall
-        mean[one] = (total[one] + LEAN * around) / (samples[one] + LEAN)
+    rings = total.size // 4
+    ring, number = total.reshape(rings, 4).sum(1), samples.reshape(rings, 4).sum(1)
+    for one in range(rings):
+        around = slice(max(one - 1, 0), one + 2)
+        near = number[around].sum()
+        lean = LEAN * (ring[around].sum() / near if near > 0 else overall)
+        for k in range(4 * one, 4 * one + 4):
+            mean[k] = (total[k] + lean) / (samples[k] + LEAN)
     return mean
 
 
@@ -830,7 +965,7 @@ def _structure(above, local, variance, outside):
 
     From the cells below the background: those above hold weak spots too.
     """
-    below = np.empty(above.size + 1, np.float32)
+    below = np.empty(above.size + _LANES, np.float32)
     high, level, scatter, used, n = (
         above.ravel(), local.ravel(), variance.ravel(), outside.ravel(), 0
     )  # fmt: skip
@@ -841,7 +976,7 @@ def _structure(above, local, variance, outside):
         n += (depth > 0) & used[i] & (scatter[i] > 0)
     if n == 0:
         return 1.0
-    return max(1.0, MAD**2 * _select(below[:n], n // 2))
+    return max(1.0, MAD**2 * _median(below, n))
 
 
 @njit(cache=True)
@@ -1037,17 +1172,18 @@ def fill_patch(rows, valid, every, reach, y, x, back, slope_y, slope_x, room):
     """Fill `room` with what lies about pixel (y, x), less a plane, 0 where nothing can be used;
     whether all can. If so, the ones are not filled in. `every`: all pixels of the camera can."""
     side, pitch, step = room.shape[1] - 3, room.shape[2], rows.shape[0]
-    half = side // 2
-    around = (reach + step - 1) // step
+    half, top = side // 2, max(y - side // 2, 0)
+    place, line = top % step, (reach + step - 1) // step + top // step
     first, last = max(x - half, 0), min(x + half + 1, valid.shape[1])
     known, slope = 0, np.float32(slope_x)
     counts, usable, into = rows.ravel(), valid.ravel(), room.ravel()
-    for v in range(max(y - half, 0), min(y + half + 1, valid.shape[0])):
-        row = _at((v % step * rows.shape[1] + around + v // step) * rows.shape[2] + reach + first)
+    for v in range(top, min(y + half + 1, valid.shape[0])):
+        row = _at((place * rows.shape[1] + line) * rows.shape[2] + reach + first)
+        place, line = (place + 1, line) if place + 1 < step else (0, line + 1)
         own, to = _at(v * valid.shape[1] + first), _at((v - y + half) * pitch + first - x + half)
         flat = np.float32(back + slope_y * (v - y) + slope_x * (first - x))
-        for k in range(last - first):
-            into[to + _at(k)] = counts[row + _at(k)] - (flat + slope * np.float32(k))
+        for k in range(np.int32(last - first)):
+            into[to + _at(k)] = counts[row + _at(k)] - (flat + slope * np.float32(np.int32(k)))
         if every:
             known += last - first
             continue
@@ -1078,18 +1214,15 @@ def locate(room, whole, sigma, work):
     # Columns are summed up first, several at once, and past the filter's edge with weights of 0.
     down, arm, across = work[0], work[1], work[2]
     moment, of_columns, of_moments = work[3], work[4], work[5]
-    counts = room.ravel()
-    shrink = math.exp(-1 / sigma**2)
+    counts, taps = room.ravel(), work[6]
+    precision = 1 / sigma**2
     py, px, height = 0.0, 0.0, 0.0
     for _ in range(8):
         v0, u0 = round(py) - reach, round(px) - reach
         if max(abs(v0 + reach), abs(u0 + reach)) + reach > half:
             break
-        weights = _gaussian(v0 - py, sigma, shrink, width, down)
-        weights *= _gaussian(u0 - px, sigma, shrink, width, across)
-        for k in range(width):
-            moment[k] = across[k] * np.float32(u0 + k - px)
-            arm[k] = down[k] * np.float32(v0 + k - py)
+        weights = _gaussian(v0 + reach - py, precision, taps, reach, down, arm)
+        weights *= _gaussian(u0 + reach - px, precision, taps, reach, across, moment)
         first = (half + v0) * room.shape[2] + half + u0
         _sum_columns(counts, first, room.shape[2], width, down, arm, of_columns, of_moments)
         total, sum_x, sum_y = _three_sums(of_columns, of_moments, across, moment)
@@ -1114,9 +1247,14 @@ def locate(room, whole, sigma, work):
 
 @njit(cache=True)
 def filter_room(sigma):
-    """Room for `locate`: rows of the filter's weights and of sums, and zeros after them."""
-    width = 2 * math.ceil(REACH * sigma) + 1
-    return np.zeros((6, (width + _LANES - 1) // _LANES * _LANES), np.float32)
+    """Room for `locate`: rows of the filter's weights and of sums, and the Gaussian of a spot in
+    the middle of a pixel, with zeros after them."""
+    reach = math.ceil(REACH * sigma)
+    width = 2 * reach + 1
+    room = np.zeros((7, (width + _LANES - 1) // _LANES * _LANES), np.float32)
+    for k in range(width):
+        room[6, k] = math.exp(-0.5 * ((k - reach) / sigma) ** 2)
+    return room
 
 
 @njit(cache=True)
@@ -1152,17 +1290,26 @@ def _three_sums(above, moments, across, arm):
 
 
 @njit(cache=True)
-def _gaussian(first, sigma, shrink, number, out):
-    """Fill a Gaussian at `first` and the places one, two, ... pixels on, and return its sum; by
-    products, not exponentials. `shrink` is exp(-1 / sigma^2)."""
-    value = math.exp(-0.5 * (first / sigma) ** 2)
-    ratio = math.exp(-(first + 0.5) / sigma**2)
-    total = 0.0
-    for k in range(number):
-        out[k] = value
-        total += value
-        value *= ratio
-        ratio *= shrink
+def _gaussian(off, precision, taps, reach, out, moment):
+    """Fill a Gaussian about the middle of 2 reach + 1 pixels less `off`, times a constant, and its
+    products with the distance; return its sum. `precision` is 1 / sigma^2.
+
+    exp(-(k + off)^2 / 2 sigma^2) is the one in the middle, `taps`, times exp(-off / sigma^2)^k.
+    """
+    growth = math.exp(-off * precision)
+    shrink, upper, lower = 1 / growth, 1.0, 1.0
+    middle, own = _at(reach), np.float32(off)
+    out[middle] = taps[middle]
+    moment[middle] = taps[middle] * own
+    total = float(taps[middle])
+    for k in range(1, reach + 1):
+        upper *= growth
+        lower *= shrink
+        right, left = middle + _at(k), middle - _at(k)
+        a, b = taps[right] * np.float32(upper), taps[left] * np.float32(lower)
+        out[right], out[left] = a, b
+        moment[right], moment[left] = a * (np.float32(k) + own), b * (own - np.float32(k))
+        total += a + b
     return total
 
 
