@@ -1202,11 +1202,14 @@ def fill_patch(rows, valid, every, reach, y, x, back, slope_y, slope_x, room):
 
 @njit(cache=True)
 def locate(room, whole, sigma, work):
-    """Maximum of the Gaussian filter's response, from the middle of a filled patch, and its height:
-    fixed point of weighted centroids.
+    """Place of a spot as wide as the filter, from the middle of a filled patch, by least squares,
+    and the filter's response there.
 
-    For a spot as wide as the filter each centroid goes half the way, so steps are doubled. One that
-    leaves the patch is not followed. `whole`: all of the patch can be used; `work`: see
+    With the weights g of a Gaussian, and 1 or 0 for what can be used, m, these are least where
+    (sum m c g)^2 / (sum m g^2) is largest: where the centroid of the counts c, weighted by g, is
+    that of what can be used, weighted by g^2. Of a whole patch the second is the middle, and the
+    place the maximum of the response. A centroid goes half the way to a spot, so steps are doubled.
+    One that leaves the patch is not followed. `whole`: all of the patch can be used; `work`: see
     `filter_room`.
     """
     half, reach = (room.shape[1] - 3) // 2, math.ceil(REACH * sigma)
@@ -1228,13 +1231,19 @@ def locate(room, whole, sigma, work):
         total, sum_x, sum_y = _three_sums(of_columns, of_moments, across, moment)
         if total <= 0:
             return py, px, 0.0
+        move_y, move_x = 2 * sum_y / total, 2 * sum_x / total
         if not whole:
-            weights = 0.0
+            weights, squares, back_y, back_x = 0.0, 0.0, 0.0, 0.0
             for v in range(width):
                 for u in range(width):
-                    weights += down[v] * across[u] * room[1, half + v0 + v, half + u0 + u]
+                    share = down[v] * across[u] * room[1, half + v0 + v, half + u0 + u]
+                    weights += share
+                    squares += share * down[v] * across[u]
+                    back_y += share * arm[v] * across[u]
+                    back_x += share * down[v] * moment[u]
+            move_y -= 2 * back_y / squares
+            move_x -= 2 * back_x / squares
         height = total / weights
-        move_y, move_x = 2 * sum_y / total, 2 * sum_x / total
         length = math.sqrt(move_y**2 + move_x**2)
         shorten = min(1.0, sigma / max(length, 1e-30))
         py += shorten * move_y
