@@ -388,7 +388,7 @@ def _medians(values, start, number):
     middle, counted = np.empty(groups, np.float32), np.empty(groups, np.int32)
     active, n = np.empty(groups + 1, np.int32), 0
     for b in range(groups):
-        upto[2 * b] = _count(values[start[b] : start[b + 1]], edge[2 * b])
+        upto[2 * b] = _count(values, start[b], start[b + 1], edge[2 * b])
         upto[2 * b + 1] = number[b]
         active[n] = b
         n += (upto[2 * b] <= number[b] // 2) & (number[b] - upto[2 * b] > 1)
@@ -402,7 +402,7 @@ def _medians(values, start, number):
             middle[a] = edge[own] + share * (edge[own + _at(1)] - edge[own])
         for a in range(n):
             b = active[a]
-            counted[a] = _count(values[start[b] : start[b + 1]], middle[a])
+            counted[a] = _count(values, start[b], start[b + 1], middle[a])
         last, n = n, 0
         # Without a branch, which none could foresee.
         for a in range(last):
@@ -421,7 +421,7 @@ def _medians(values, start, number):
         if number[b] > 0 and upto[own] > number[b] // 2:
             out[b] = edge[own]
         elif upto[own + 1] - upto[own] == 1:
-            out[b] = _sum_between(values[start[b] : start[b + 1]], edge[own], edge[own + 1])
+            out[b] = _sum_between(values, start[b], start[b + 1], edge[own], edge[own + 1])
         elif number[b] > 0:
             out[b] = edge[own + 1]
     return out
@@ -508,17 +508,17 @@ def _select(values, k, guess, reach):
     """
     low = high = np.float32(guess)
     step = np.float32(max(reach, _LEAST_REACH))
-    below = upto = _count(values, low)
+    below = upto = _count(values, 0, values.size, low)
     while below > k:
         high, upto = low, below
         low -= step
         step *= np.float32(2)
-        below = _count(values, low)
+        below = _count(values, 0, values.size, low)
     while upto <= k:
         low, below = high, upto
         high += step
         step *= np.float32(2)
-        upto = _count(values, high)
+        upto = _count(values, 0, values.size, high)
     uniform = True
     while upto - below > 1:
         middle = np.float32(0.5) * (low + high)
@@ -528,13 +528,13 @@ def _select(values, k, guess, reach):
             middle = at if low < at < high else middle
         if not low < middle < high:
             return float(high)
-        number = _count(values, middle)
+        number = _count(values, 0, values.size, middle)
         if number > k:
             high, upto = middle, number
         else:
             low, below = middle, number
         uniform = not uniform
-    return float(_sum_between(values, low, high))
+    return float(_sum_between(values, 0, values.size, low, high))
 
 
 @njit(cache=True)
@@ -547,20 +547,21 @@ def _median(values, number):
 
 
 @njit(cache=True, fastmath=_EXACT)
-def _count(values, most):
-    """Number of values up to `most`; exact up to 2^24."""
-    number = np.float32(0)
-    for i in range(values.size):
-        number += np.float32(1) if values[i] <= most else np.float32(0)
+def _count(values, first, last, most):
+    """Number of values from the first to before the last up to `most`; exact up to 2^24."""
+    number, start = np.float32(0), _at(first)
+    for i in range(last - first):
+        number += np.float32(1) if values[start + _at(i)] <= most else np.float32(0)
     return int(number)
 
 
 @njit(cache=True, fastmath=_EXACT)
-def _sum_between(values, low, high):
-    """The one value above `low` and up to `high`, as a sum."""
-    total = np.float32(0)
-    for i in range(values.size):
-        total += values[i] if (values[i] > low) & (values[i] <= high) else np.float32(0)
+def _sum_between(values, first, last, low, high):
+    """The one value above `low` and up to `high` of those, as a sum."""
+    total, start = np.float32(0), _at(first)
+    for i in range(last - first):
+        value = values[start + _at(i)]
+        total += value if (value > low) & (value <= high) else np.float32(0)
     return total
 
 
@@ -618,6 +619,8 @@ def _sparse_unit(rows, valid, reach, cy, cx, beam_radius):
         counts = _nonzero(row, valid[y], (y - cy) ** 2 - beam_radius**2, cx)
         found += counts[0]
         used += counts[1]
+        if 2 * found > valid.size // step + valid.shape[1]:
+            return 0.0  # whatever the other rows hold
     if found == 0 or 2 * found > used:
         return 0.0
     nonzero = np.empty(found + _LANES, np.float32)
