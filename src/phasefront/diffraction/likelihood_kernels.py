@@ -62,7 +62,7 @@ def refine_all(
         )  # fmt: skip
 
 
-@numba.njit(cache=True, error_model="numpy")
+@numba.njit(cache=True, error_model="numpy", inline="always")
 def _refine_one(qx, qy, weight, amplitude, rotation, rows, own, terms, coarse, out):
     sigma = terms.position_sigma
     matrix, trial_matrix = matrix_of(rotation), np.empty((3, 3))
@@ -108,12 +108,14 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, own, terms, coarse, o
             else:
                 damping *= 8.0
     placed = places_of(matrix, nuisance, shown)
-    out[:4] = quaternion_of(matrix)
+    quaternion = quaternion_of(matrix)
+    for k in range(4):
+        out[k] = quaternion[k]
     out[SCALE] = math.exp(nuisance[0])
     out[LOG_LIKELIHOOD] = value
     out[SCORE] = _correlation(qx, qy, amplitude, pairs, shown, placed, terms, work)
     out[RESIDUAL], out[INDEXED] = _residual(qx, qy, pairs, shown, placed, terms)
-    out[CENTRE:] = nuisance[1:]
+    out[CENTRE], out[CENTRE + 1] = nuisance[1], nuisance[2]
 
 
 @numba.njit(cache=True, error_model="numpy")
@@ -183,8 +185,11 @@ def places_of(matrix, nuisance, shown):
     placed = np.empty((3, shown.shape[1]))
     for axis in range(3):
         _along(matrix, shown, axis, placed)
-    placed[0] = nuisance[1] + scale * placed[0]
-    placed[1] = nuisance[2] + scale * placed[1]
+    x, y = placed[0], placed[1]
+    # Number by number: an array into part of one would have numba compile the words of its errors.
+    for i in range(x.size):
+        x[i] = nuisance[1] + scale * x[i]
+        y[i] = nuisance[2] + scale * y[i]
     return placed
 
 
@@ -202,7 +207,8 @@ def near_pairs(qx, qy, placed, reach):
         # Room for all, so that the loop below needs no branch.
         if count + len(x) >= len(found):
             larger = np.empty(2 * (count + len(x)), dtype=np.int64)
-            larger[:count] = found[:count]
+            for k in range(count):
+                larger[k] = found[k]
             found = larger
         for place in range(edge_of_strip[first], edge_of_strip[last + 1]):
             i = order[place]
@@ -536,7 +542,9 @@ def turn_by(matrix, step, out):
     """Fill the orientation after the crystal is turned by step[:3] about the frame's axes."""
     angle = math.sqrt(step[0] ** 2 + step[1] ** 2 + step[2] ** 2)
     if angle < 1e-15:
-        out[:] = matrix
+        for row in range(3):
+            for column in range(3):
+                out[row, column] = matrix[row, column]
         return
     # The spots turn by R, the orientation, frame to crystal, by its inverse on the right: each row
     # v becomes R v = v cos + (u x v) sin + u (u . v) (1 - cos).

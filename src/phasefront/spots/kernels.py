@@ -89,7 +89,8 @@ def _row(rows, y, reach, columns):
     return rows[y % step, (reach + step - 1) // step + y // step, reach : reach + columns]
 
 
-# Each function is compiled again within whatever calls it: fewer levels are ready sooner.
+# Each function is compiled again within whatever calls it: fewer levels are ready sooner, and what
+# has one caller and is long is compiled in it alone ("always").
 @njit(nogil=True, cache=True)
 def find_in_stack(stack, centres, taps, valid, paired, weight, noise, threshold, beam_radius,
                   spot_radius, count, table):  # fmt: skip
@@ -104,7 +105,7 @@ def find_in_stack(stack, centres, taps, valid, paired, weight, noise, threshold,
         )  # fmt: skip
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def background_and_noise(rows, cy, cx, taps, valid, paired, weight, beam_radius, sigma):
     """Background and variance of the filtered pattern on the grid, counts per electron, and those
     of the Poisson number that is as skew as the noise. `rows` are as `load` fills them; `paired`
@@ -1051,7 +1052,7 @@ def significance_of(height, variance, gain, area):
     return math.sqrt(max(electrons * area * (tau * ratio - series), 0.0))
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _collect(rows, filtered, background, variance, noise, gain, skew, valid, outside, cy, cx, reach,
              threshold, beam_radius, spot_radius, table):  # fmt: skip
     sigma, step = 0.5 * spot_radius, rows.shape[0]
@@ -1358,15 +1359,19 @@ def _keep(table, found, px, py, intensity, error, significance, spot_radius):
     kept = 0
     for k in range(found):
         if (table[k, 0] - px) ** 2 + (table[k, 1] - py) ** 2 >= spot_radius**2:
-            if kept < k:
-                table[kept] = table[k]
+            # Number by number: an array into part of one would have numba compile the words of
+            # its errors.
+            for part in range(5):
+                table[kept, part] = table[k, part]
             kept += 1
     if kept == table.shape[0]:
         weakest = np.argmin(table[:kept, 4])
         if table[weakest, 4] >= significance:
             return kept
-        table[weakest : kept - 1] = table[weakest + 1 : kept].copy()
         kept -= 1
+        for k in range(weakest, kept):
+            for part in range(5):
+                table[k, part] = table[k + 1, part]
     table[kept, 0] = px
     table[kept, 1] = py
     table[kept, 2] = intensity
