@@ -60,6 +60,22 @@ def test_a_level_that_moves_while_the_scan_runs_is_followed(slope, lost):
     assert called[~crystal].mean() > 0.95
 
 
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("sway", [1.5, 2.0, 2.5])
+def test_a_level_is_found_again_after_rows_without_an_empty_place(sway, seed):
+    """The beam's place moves a liquid's level to and fro: the slope of some rows once led away
+    over the crystals and never back, and half of the empty places were lost."""
+    shape = (32, 32)
+    rows, columns = np.indices(shape)
+    rng = np.random.default_rng(seed)
+    crystal = (rows >= 8) & (rows < 18) | (columns < 20)
+    count = np.where(crystal, rng.poisson(20, shape) + MIN_SPOTS, rng.poisson(0.1, shape))
+    level = 49 + sway * np.sin(2 * np.pi * (columns / 24 + rows / 9)) + rng.normal(0, 0.3, shape)
+    called = found(count, np.repeat((level + 28 * crystal)[..., None], 4, axis=-1))
+    assert not called[crystal].any()
+    assert called[~crystal & (count < 2)].mean() > 0.97
+
+
 def test_a_drop_of_liquid_is_no_vacuum():
     liquid = ~LEFT & (np.arange(SHAPE[0])[:, None] < 8)
     count, level = scan(np.random.default_rng(4), crystal=LEFT, liquid=liquid)

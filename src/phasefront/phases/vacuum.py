@@ -168,7 +168,9 @@ def _along_rows(level: np.ndarray, quiet: np.ndarray, lowest: float, most: float
     """Vacuum's level (y,) in each row, followed from the row where most positions show the lowest.
 
     A row's is what its positions without spots show within `most` of where the rows before lead,
-    and just that where none do. A level that nowhere is further off than that is the lowest.
+    or, after rows without such positions, over which a slope leads astray, within `most` of the
+    lowest; and just the first where none do. A level that nowhere is further off than that is the
+    lowest.
     """
     shows = quiet & (np.abs(level - lowest) <= most)
     start = int(shows.sum(axis=1).argmax())
@@ -179,10 +181,13 @@ def _along_rows(level: np.ndarray, quiet: np.ndarray, lowest: float, most: float
             (first, from_level), (last, to_level) = known[0], known[-1]
             slope = (to_level - from_level) / (last - first) if last != first else 0.0
             expected = to_level + slope * (row - last)
-            own = level[row][quiet[row] & (np.abs(level[row] - expected) <= most)]
-            found[row] = np.median(own) if len(own) >= _FEWEST else expected
-            if len(own) >= _FEWEST:
-                known = [*known[-_LEADING + 1 :], (row, found[row])]
+            found[row] = expected
+            for at in (expected, lowest) if abs(row - last) > 1 else (expected,):
+                own = level[row][quiet[row] & (np.abs(level[row] - at) <= most)]
+                if len(own) >= _FEWEST:
+                    found[row] = np.median(own)
+                    known = [*known[-_LEADING + 1 :], (row, found[row])]
+                    break
     return found if np.abs(found - lowest).max() > most else np.full(len(level), lowest)
 
 
