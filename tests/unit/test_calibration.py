@@ -81,7 +81,7 @@ def test_pixels_that_cannot_be_used_do_not_move_the_beam(hidden):
     patterns[:, ~mask] = 0
     offset = descan.find_centres(patterns, (47.0, 49.0), radius=radius, mask=mask) - true
     assert np.abs(offset.mean(axis=0)).max() < 0.02
-    assert np.abs(offset).max() < 0.05
+    assert np.abs(offset).max() < 0.07
 
 
 def test_a_pattern_without_a_beam_has_no_centre():
