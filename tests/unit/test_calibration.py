@@ -67,23 +67,6 @@ def test_centres_of_disks_whether_saturated_or_faint(counts, limit, error):
     assert np.abs(offset.mean(axis=0)).max() < error
 
 
-@pytest.mark.parametrize(
-    "hidden",
-    [[(47, 53)], [(43, 46)], [(47, 49)], [(47, 53), (47, 54)], [(k, 54) for k in range(30, 65)]],
-    ids=["edge", "slant", "middle", "two", "column"],
-)
-def test_pixels_that_cannot_be_used_do_not_move_the_beam(hidden):
-    shape, radius = (96, 96), 6.0
-    true = np.array([47.0, 49.0]) + np.random.default_rng(1).uniform(-0.5, 0.5, (40, 2))
-    patterns = np.array([500 * disk(shape, *at, radius) for at in true])
-    mask = np.ones(shape, bool)
-    mask[tuple(np.transpose(hidden))] = False
-    patterns[:, ~mask] = 0
-    offset = descan.find_centres(patterns, (47.0, 49.0), radius=radius, mask=mask) - true
-    assert np.abs(offset.mean(axis=0)).max() < 0.02
-    assert np.abs(offset).max() < 0.07
-
-
 def test_a_pattern_without_a_beam_has_no_centre():
     empty = np.zeros((1, 64, 64))
     mask = np.ones((64, 64), bool)

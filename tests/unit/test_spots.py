@@ -136,15 +136,14 @@ def test_position_has_no_bias_at_any_place_within_a_pixel():
     base = halo()
     patterns = np.array([base + 5000 * gaussian_spot(base.shape, *at, 1.2) for at in places])
     found = find(patterns, spot_radius=2.4, beam_radius=9.0)
-    off = np.array([nearest(found, number, *at)[:2] for number, at in enumerate(places)])
+    off = np.array([nearest(found, number, *at) for number, at in enumerate(places)])
     assert np.abs(off).max() < 0.02
 
 
 def nearest(found, number, x, y):
-    """Offset (x, y) of the nearest spot of a pattern, and its intensity."""
     part = slice(found.offset[number], found.offset[number + 1])
-    here = np.stack([found.x[part] - x, found.y[part] - y, found.intensity[part]])
-    return here[:, np.hypot(*here[:2]).argmin()]
+    here = np.stack([found.x[part] - x, found.y[part] - y])
+    return here[:, np.hypot(*here).argmin()]
 
 
 @pytest.mark.parametrize(
@@ -163,12 +162,9 @@ def test_pixels_that_cannot_be_used_do_not_move_a_spot(hidden):
         mask[40 + row, 100 + column] = False
     patterns[:, ~mask] = 0
     found = find(patterns, spot_radius=2.6, beam_radius=9.0, mask=mask)
-    near = np.array([nearest(found, number, *at) for number, at in enumerate(places)])
-    assert np.abs(near[:, :2]).max() < 0.025
-    assert np.abs(near[:, :2].mean(axis=0)).max() < 0.015
-    # What the aperture holds of a whole one.
-    assert near[:, 2].mean() == pytest.approx(0.955 * 5000, rel=0.03)
-    assert near[:, 2].std() < 0.05 * 5000
+    off = np.array([nearest(found, number, *at) for number, at in enumerate(places)])
+    assert np.abs(off).max() < 0.025
+    assert np.abs(off.mean(axis=0)).max() < 0.015
 
 
 def test_the_edge_of_the_camera_does_not_move_a_spot():
@@ -177,9 +173,8 @@ def test_the_edge_of_the_camera_does_not_move_a_spot():
     base = halo()
     patterns = np.array([base + 5000 * gaussian_spot(base.shape, *at, 1.3) for at in places])
     found = find(patterns, spot_radius=2.6, beam_radius=9.0)
-    near = np.array([nearest(found, number, *at) for number, at in enumerate(places)])
-    assert np.abs(near[:, :2]).max() < 0.025
-    assert near[:, 2].mean() == pytest.approx(0.955 * 5000, rel=0.03)
+    off = np.array([nearest(found, number, *at) for number, at in enumerate(places)])
+    assert np.abs(off).max() < 0.025
 
 
 @pytest.mark.parametrize(

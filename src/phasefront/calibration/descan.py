@@ -36,8 +36,7 @@ def find_centres(
         Of the direct beam's disk, pixels.
 
     The disk is cut between three and nine tenths of its own mean level, so neither saturation nor
-    contrast inside the disk matters, and its centroid is taken in a window that follows it. A pixel
-    that cannot be used has the counts of the place across the centre, for a disk is symmetric.
+    contrast inside the disk matters, and its centroid is taken in a window that follows it.
     """
     centres = np.empty((len(patterns), 2))
     disk = float(start[0]), float(start[1]), float(radius), np.ascontiguousarray(mask, dtype=bool)
@@ -76,13 +75,8 @@ def _centre_of_disk(pattern, row, column, radius, mask):  # pragma: no cover - c
         low, high = 0.3 * level / pixels, 0.9 * level / pixels
         for v in range(max(int(y - reach), 0), min(int(y + reach) + 2, ny)):
             for u in range(max(int(x - reach), 0), min(int(x + reach) + 2, nx)):
-                if (v - y) ** 2 + (u - x) ** 2 <= reach**2:
-                    count = (
-                        pattern[v, u]
-                        if mask[v, u]
-                        else _between(pattern, mask, 2 * y - v, 2 * x - u)
-                    )
-                    w = min(max((count - low) / (high - low), 0.0), 1.0)
+                if mask[v, u] and (v - y) ** 2 + (u - x) ** 2 <= reach**2:
+                    w = min(max((pattern[v, u] - low) / (high - low), 0.0), 1.0)
                     total += w
                     sum_y += w * (v - y)
                     sum_x += w * (u - x)
@@ -96,23 +90,6 @@ def _centre_of_disk(pattern, row, column, radius, mask):  # pragma: no cover - c
         if turn > 3 and max(abs(dy), abs(dx)) < _STILL:
             break
     return y, x
-
-
-@njit(cache=True)
-def _between(pattern, mask, y, x):  # pragma: no cover - compiled
-    """Counts at a place, linear between four pixels; 0 where one cannot be used."""
-    v, u = math.floor(y), math.floor(x)
-    down, across = y - v, x - u
-    total = 0.0
-    for j in range(2):
-        for i in range(2):
-            if not (
-                0 <= v + j < mask.shape[0] and 0 <= u + i < mask.shape[1] and mask[v + j, u + i]
-            ):
-                return 0.0
-            part = (down if j else 1 - down) * (across if i else 1 - across)
-            total += part * pattern[v + j, u + i]
-    return total
 
 
 def fit_surface(

@@ -1332,28 +1332,21 @@ def _integrate(room, whole, down, across, back, spot_radius, pixel_variance, gai
     variance.
 
     The variance adds the background's noise, the error of its level in the frame, and the spot's
-    own counting noise. What a Gaussian spot has on pixels that cannot be used is made up for.
+    own counting noise.
     """
     half, radius = (room.shape[1] - 3) // 2, 1.25 * spot_radius
     reach = math.ceil(radius)
-    total, pixels, seen, of_spot = 0.0, 0.0, 0.0, 0.0
+    total, pixels = 0.0, 0.0
     for v in range(round(down) - reach, round(down) + reach + 1):
         rest = radius**2 - (v - down) ** 2
         for u in range(round(across) - reach, round(across) + reach + 1):
             if (u - across) ** 2 <= rest:
                 total += room[0, v + half, u + half]
-                if whole:
-                    pixels += 1.0
-                    continue
-                share = math.exp(-2 * ((v - down) ** 2 + (u - across) ** 2) / spot_radius**2)
-                of_spot += share
-                seen += share * room[1, v + half, u + half]
-                pixels += room[1, v + half, u + half]
+                pixels += 1.0 if whole else room[1, v + half, u + half]
     frame = (FRAME_OUTER**2 - FRAME_INNER**2) * spot_radius**2
     per_electron = gain if gain > 0 else pixel_variance / max(back, 1e-30)
     variance = pixels * pixel_variance * (1 + pixels / frame) + per_electron * max(total, 0.0)
-    part = 1.0 if whole else max(seen / of_spot, 1e-3)
-    return total / part, variance / part**2
+    return total, variance
 
 
 @njit(cache=True)
