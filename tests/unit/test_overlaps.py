@@ -111,6 +111,7 @@ def test_two_phases_over_each_other_are_mixed_and_shared_by_amplitude(templates,
     spots, of_first, _ = overlapping
     orientations = find_orientations(spots, templates, CRYSTALS)
     phases = decisions.decide_phases(spots, orientations, templates, CandidatePhases(CRYSTALS))
+    assert phases.attrs["scan_step_nm"] == spots.attrs["scan_step_nm"] > 0
     decision, second = phases["decision"].values[0], phases["second_phase"].values[0]
     assert (second >= 0).mean() > 0.7
     mixed = decision == MIXED

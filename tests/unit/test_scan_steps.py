@@ -14,7 +14,6 @@ from phasefront.core import netcdf
 from phasefront.layouts.grains import GRAINS
 from phasefront.layouts.orientations import ORIENTATIONS
 from phasefront.layouts.phases import PHASES
-from phasefront.layouts.spots import SPOTS
 from phasefront.maps.formats import read_map
 
 CIFS = [str(ROOT / f"config/structures/{name}.cif") for name in ("LiFePO4", "FePO4")]
@@ -31,21 +30,20 @@ def run_script(name, **arguments):
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("table", ["nan", "12.8"])
-def test_the_header_s_step_reaches_grains_and_maps(tmp_path, table):
-    """A table that leaves the step out has none; the spots have what the header says."""
+def test_the_step_reaches_grains_and_maps(tmp_path):
+    """The phases have what the table says, or the header."""
     rotation = np.zeros((*SHAPE, 2, 4))
     rotation[..., 0] = 1
-    phases = build_phases(NAMES, np.zeros(SHAPE, int), scan="s", rotation=rotation)
+    phases = build_phases(
+        NAMES, np.zeros(SHAPE, int), scan="s", rotation=rotation, scan_step_nm=12.8
+    )
     orientations = example(
         ORIENTATIONS, phase=NAMES, rotation=rotation[:, :, :, None], scan="s",
         score=np.ones((*SHAPE, 2, 1)), indexed=np.full((*SHAPE, 2, 1), 9),
     )  # fmt: skip
-    spots = example(SPOTS, count=np.zeros(SHAPE, int), scan="s", scan_step_nm=12.8)
     files = {}
     for name, dataset, layout in (
-        ("phases", phases, PHASES), ("orientations", orientations, ORIENTATIONS),
-        ("spots", spots, SPOTS),
+        ("phases", phases, PHASES), ("orientations", orientations, ORIENTATIONS)
     ):  # fmt: skip
         files[name] = tmp_path / f"{name}.nc"
         netcdf.write(dataset, files[name], layout)
@@ -53,8 +51,7 @@ def test_the_header_s_step_reaches_grains_and_maps(tmp_path, table):
     lattice = json.dumps({"axes": [None, None], "point_group": None})
     grains = tmp_path / "grains.nc"
     run_script(
-        "find_grains", **given | {"shared-lattice": lattice}, spots=files["spots"], settings="{}",
-        step=table, grains=grains,
+        "find_grains", **given | {"shared-lattice": lattice}, settings="{}", grains=grains
     )  # fmt: skip
     assert netcdf.read(grains, GRAINS).attrs["scan_step_nm"] == 12.8
     maps = {suffix: tmp_path / f"s.{suffix}" for suffix in ("h5", "ang", "ctf")}
