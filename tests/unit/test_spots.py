@@ -429,6 +429,13 @@ def test_the_type_of_the_counts_does_not_matter():
         np.testing.assert_array_equal(found.intensity, plain.intensity)
 
 
+@pytest.mark.parametrize("unit", [1e36, 1e39])
+def test_counts_whose_squares_are_no_numbers_come_to_an_end(unit):
+    counts = unit * np.random.default_rng(1).poisson(3, (1, 144, 144))
+    with np.errstate(all="ignore"):
+        assert len(find(counts, spot_radius=2.7, beam_radius=6.0).x) == 0
+
+
 def test_patterns_without_anything_have_no_spots():
     empty = np.zeros((2, 144, 144), np.uint8)
     assert len(find(empty, spot_radius=3.0, beam_radius=9.0).x) == 0

@@ -508,14 +508,15 @@ def _select(values, k, guess, reach):
     uniform within the bracket, and in the bracket's middle, in turn.
     """
     low = high = np.float32(guess)
-    step = np.float32(max(reach, _LEAST_REACH))
+    step, most = np.float32(max(reach, _LEAST_REACH)), np.float32(np.inf)
+    # What is no number is on no side of an end: then it runs to infinity, and stays there.
     below = upto = _count(values, 0, values.size, low)
-    while below > k:
+    while below > k and low > -most:
         high, upto = low, below
         low -= step
         step *= np.float32(2)
         below = _count(values, 0, values.size, low)
-    while upto <= k:
+    while upto <= k and high < most:
         low, below = high, upto
         high += step
         step *= np.float32(2)
