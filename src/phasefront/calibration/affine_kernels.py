@@ -91,7 +91,8 @@ def predict(rotation, g, amplitude, rows, parameters, wavelength, precession, wi
             table[n, _SLOPE] = -error / width2
             total += table[n, _WEIGHT]
             n += 1
-    table[:n, _WEIGHT] /= max(total, 1e-30)
+    for row in range(n):
+        table[row, _WEIGHT] /= max(total, 1e-30)
     return table[:n]
 
 

@@ -474,7 +474,9 @@ def errors_all(
         for a in range(3):
             information[a, a] += 1.0
         if not np.isfinite(information).all():
-            information[:] = np.eye(6)
+            information[:] = 0.0
+            for a in range(6):
+                information[a, a] = 1.0
         covariance = np.linalg.inv(information)
         out[i] = math.sqrt(covariance[0, 0] + covariance[1, 1] + covariance[2, 2])
 
@@ -560,7 +562,8 @@ def turn_by(matrix, step, out):
 
 @numba.njit(cache=True)
 def matrix_of(quaternion):
-    w, x, y, z = quaternion / math.sqrt(np.sum(quaternion * quaternion))
+    w, x, y, z = quaternion
+    w, x, y, z = quaternion / math.sqrt(w * w + x * x + y * y + z * z)
     return np.array(
         [
             [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
@@ -587,7 +590,7 @@ def quaternion_of(matrix):
         q[1 + i] = 1 + m[i, i] - m[j, j] - m[k, k]
         q[1 + j] = m[j, i] + m[i, j]
         q[1 + k] = m[k, i] + m[i, k]
-    q /= math.sqrt(np.sum(q * q))
+    q /= math.sqrt(q[0] * q[0] + q[1] * q[1] + q[2] * q[2] + q[3] * q[3])
     return q if q[0] >= 0 else -q
 
 

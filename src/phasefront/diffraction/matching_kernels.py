@@ -142,8 +142,10 @@ def largest(odd_real, even_real, odd_imaginary, even_imaginary, score, angle):
                     larger = value > best[i]
                     at[i] = here if larger else at[i]
                     best[i] = value if larger else best[i]
-            score[mirrored, pattern] = best
-            angle[mirrored, pattern] = at
+            # Number by number: an array into part of one has numba compile the words of its errors.
+            for i in range(templates):
+                score[mirrored, pattern, i] = best[i]
+                angle[mirrored, pattern, i] = at[i]
 
 
 @numba.njit(cache=True, nogil=True)
@@ -170,7 +172,9 @@ def search(
                 found_value[rank], turn[rank] = best_near(
                     harmonics[pattern], templates[near], unit[near], mirrored, start[rank], room
                 )
-            hopeful = _HOPEFUL * found_value[:kept].max()
+            hopeful = -np.inf
+            for rank in range(kept):
+                hopeful = max(hopeful, _HOPEFUL * found_value[rank])
             for rank in range(kept):
                 mirrored, coarse = chosen[0, rank], chosen[1, rank]
                 first = near_edge[coarse]
@@ -197,7 +201,8 @@ def search(
                 for other in order[:place]:
                     new = new and cosine_half_angle(found[index], found[other], operators) < apart
                 if new:
-                    quaternions[pattern, phase, taken] = found[index]
+                    for k in range(4):
+                        quaternions[pattern, phase, taken, k] = found[index, k]
                     scores[pattern, phase, taken] = found_value[index]
                     taken += 1
 

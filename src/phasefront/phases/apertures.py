@@ -83,7 +83,9 @@ def _measure_one(pattern, cx, cy, radius, mask):
                 count[octant] += 1
                 total[octant] += value
                 squares[octant] += value * value
-    around = count.sum()
+    around = 0.0
+    for octant in range(_OCTANTS):
+        around += count[octant]
     if 2 * inside < whole or around < 2 * inside:
         return np.nan, np.nan
     level, variance, of_level = _background(count, total, squares)
@@ -105,8 +107,10 @@ def _background(count, total, squares):
             if scatter[known] > 0:
                 step = min(step, math.sqrt(scatter[known]))
             known += 1
-    level = np.median(mean[:known])
-    each = count.sum() / known
+    level = _median(mean[:known])
+    each = 0.0
+    for k in range(_OCTANTS):
+        each += count[k] / known
     variance, most = 0.0, level
     for _ in range(2):
         within, number = 0.0, 0
@@ -117,5 +121,18 @@ def _background(count, total, squares):
         variance = within / (number * each)
         error = math.sqrt(variance / each) if variance > 0 or step == np.inf else step / each
         most = level + _OFF * error
-    spread = _TO_SIGMA * np.median(np.abs(mean[:known] - level))
+    spread = _TO_SIGMA * _median(np.abs(mean[:known] - level))
     return level, variance, 0.5 * math.pi * max(variance / each, spread * spread) / known
+
+
+@numba.njit(cache=True)
+def _median(values):
+    """NumPy's, of a few values, which takes numba as long to compile as all the rest here."""
+    ordered = np.empty(len(values))
+    for i in range(len(values)):
+        place = i
+        while place > 0 and ordered[place - 1] > values[i]:
+            ordered[place] = ordered[place - 1]
+            place -= 1
+        ordered[place] = values[i]
+    return 0.5 * (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2])

@@ -124,7 +124,7 @@ def _find_in_pattern(qx, qy, intensity, known, phase, promised, share, radius, r
     for i in range(len(x)):
         strongest[phase[i]] = max(strongest[phase[i]], counts[i])
     kept = 0
-    for i in np.argsort(-counts, kind="mergesort"):
+    for i in np.argsort(-counts):
         if kept == len(room) or counts[i] < _PROMISED * strongest[phase[i]]:
             continue
         if _near(x[i], y[i], qx, qy, radius) or _near(
@@ -185,7 +185,9 @@ def _counts(qx, qy, intensity, phases, phase, x, y, share, radius):
             )
             promised += near
             found += intensity[spot] if near > 0 else 0.0
-        counts[begin:end] *= found / promised if promised > 0 else 0.0
+        factor = found / promised if promised > 0 else 0.0
+        for i in range(begin, end):
+            counts[i] *= factor
     return counts
 
 

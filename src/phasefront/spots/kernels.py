@@ -799,12 +799,13 @@ def _shared(taps):
 @njit(cache=True)
 def _poisson_variance(filtered, above, local, outside, unit, taps, variance):
     """Variance where single electrons are counted; a quarter of the mean where there are none."""
-    floor = 0.0
+    floor, number = 0.0, 0
     for j in range(filtered.shape[0]):
         for i in range(filtered.shape[1]):
             variance[j, i] = filtered[j, i] - above[j, i] + local[j, i]
             floor += variance[j, i] if outside[j, i] else 0.0
-    floor *= 0.25 / max(outside.sum(), 1)
+            number += outside[j, i]
+    floor *= 0.25 / max(number, 1)
     scale = unit * _shared(taps)
     for j in range(filtered.shape[0]):
         for i in range(filtered.shape[1]):
@@ -827,18 +828,19 @@ def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, pa
         outside.ravel(), paired.ravel(), np.float32(limit), parts, cube, change,
     )  # fmt: skip
     sums, least = _sums_of_tiles(parts, change, tile.ravel(), tiles)
-    pairs = np.floor(sums[:, 3] / _PAIR)
-    total, change_of = sums[:, 0].copy(), sums[:, 1].copy()
-    mean, samples = sums[:, 2].copy(), sums[:, 3] - _PAIR * pairs
-    grey = np.zeros(tiles)
+    total, change_of, mean = sums[:, 0].copy(), sums[:, 1].copy(), sums[:, 2].copy()
+    pairs, samples, grey, squares = np.empty(tiles), np.empty(tiles), np.zeros(tiles), 0.0
     for one in range(tiles):
         ring = one // 4
+        squares += total[one]
+        pairs[one] = math.floor(sums[one, 3] / _PAIR)
+        samples[one] = sums[one, 3] - _PAIR * pairs[one]
         smallest = min(least[max(ring - 1, 0)], least[ring])
         smallest = min(smallest, least[min(ring + 1, least.size - 1)])
         if smallest < np.inf:
             grey[one] = smallest
         mean[one] /= max(samples[one], 1.0)
-    skew = max(_folded(cube), 0.0) / max(total.sum(), 1e-30)
+    skew = max(_folded(cube), 0.0) / max(squares, 1e-30)
     return _leaning(total, samples), _leaning(change_of, pairs), grey, mean, samples, skew
 
 
@@ -932,16 +934,23 @@ def _leaning(total, samples):
     """Mean in each tile, leaning on the same ring and the next ones, so that a tile of few samples
     is not left alone."""
     mean = np.empty(total.size)
-    overall = total.sum() / max(samples.sum(), 1.0)
-    rings = total.size // 4
-    ring, number = total.reshape(rings, 4).sum(1), samples.reshape(rings, 4).sum(1)
-    for one in range(rings):
-        around = slice(max(one - 1, 0), one + 2)
-        near = number[around].sum()
-        lean = LEAN * (ring[around].sum() / near if near > 0 else overall)
-        for k in range(4 * one, 4 * one + 4):
+    whole, number = _sums_within(total, samples, 0, total.size)
+    overall = whole / max(number, 1.0)
+    for first in range(0, total.size, 4):
+        near, number = _sums_within(total, samples, max(first - 4, 0), min(first + 8, total.size))
+        lean = LEAN * (near / number if number > 0 else overall)
+        for k in range(first, first + 4):
             mean[k] = (total[k] + lean) / (samples[k] + LEAN)
     return mean
+
+
+@njit(cache=True)
+def _sums_within(total, samples, first, last):
+    one, other = 0.0, 0.0
+    for k in range(first, last):
+        one += total[k]
+        other += samples[k]
+    return one, other
 
 
 @njit(cache=True)
@@ -1002,10 +1011,13 @@ def _structure_of_rings(above, local, variance, tile, outside, factor, of_tile):
         own, below = _at(i % _APART * rings + (flat[i] >> 2)), share[i] >= nothing
         squares[own] += share[i] if below else nothing
         samples[own] += below
-    sums, numbers = squares.reshape(_APART, rings).sum(0), samples.reshape(_APART, rings).sum(0)
-    of_ring = np.maximum((sums + LEAN * factor) / (numbers + LEAN), 1.0)
-    for one in range(of_tile.size):
-        of_tile[one] *= of_ring[one // 4]
+    for ring in range(rings):
+        total, number = LEAN * factor, float(LEAN)
+        for own in range(ring, squares.size, rings):
+            total += squares[own]
+            number += samples[own]
+        for one in range(4 * ring, 4 * ring + 4):
+            of_tile[one] *= max(total / number, 1.0)
 
 
 @njit(cache=True, error_model="numpy")
