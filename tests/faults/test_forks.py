@@ -126,6 +126,24 @@ def test_many_at_once(python, tmp_path):
     assert [client.wait(60) for client in clients] == list(range(30))
 
 
+@pytest.mark.parametrize("status", (None, 0, 3, "a sentence"))
+def test_what_a_script_leaves_to_its_end_is_done(tmp_path, status):
+    text = f"""
+        import atexit, sys, threading, time
+        atexit.register(print, "at exit", end="")
+        threading.Thread(target=lambda: [time.sleep(0.3), print("thread", end=", ")]).start()
+        sys.exit({status!r})
+    """
+    with forking_python() as variables:
+        done = subprocess.run(
+            [*shlex.split(variables[PYTHON_OF_JOBS]), script(tmp_path, text)],
+            capture_output=True, text=True,
+        )  # fmt: skip
+    assert done.stdout == "thread, at exit"
+    wanted = (1, f"{status}\n") if isinstance(status, str) else (status or 0, "")
+    assert (done.returncode, done.stderr) == wanted
+
+
 def test_a_long_name_of_the_temporary_folder_does_no_harm(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / ("long" * 40)))
     (tmp_path / ("long" * 40)).mkdir()

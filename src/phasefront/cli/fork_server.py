@@ -10,6 +10,7 @@ so that no job has it among its modules.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import gc
 import importlib.util
@@ -38,6 +39,7 @@ _LIBRARIES = (
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of prctl(2)
 # Environment variable with the command that is `python` to jobs.
 PYTHON_OF_JOBS = "PHASEFRONT_PYTHON"
+_ended: list[int] = []  # status of the script that this process ran, once that has come to its end
 
 
 def prefix_of_jobs() -> str:
@@ -205,8 +207,28 @@ def _limit_threads() -> None:
         threadpool_limits(int(threads))
 
 
+def _do(script: str) -> None:
+    """Run a script as Python does, but for the end: to take all modules apart takes longer than
+    many a job, and is of no use."""
+    try:
+        runpy.run_path(script, run_name="__main__")
+        _ended.append(0)
+    except SystemExit as asked:
+        if isinstance(asked.code, int):
+            _ended.append(asked.code)
+        raise
+
+
+def _leave() -> None:
+    if _ended:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(*_ended)
+
+
 if __name__ == "__main__":
+    atexit.register(_leave)  # before all others, so it is called after them
     server = _Server(socket.socket(fileno=int(sys.argv[1])), sys.stdin.fileno())
     _import_libraries()
     gc.freeze()  # its pages stay shared
-    runpy.run_path(server.serve()["arguments"][0], run_name="__main__")
+    _do(server.serve()["arguments"][0])
