@@ -40,12 +40,9 @@ def simulate_templates(
         directions = beam_directions(crystal, resolution_deg)
         quaternions = shortest_rotations(directions)
         _, g, strength = crystal.reflections(1.0 / max_radius)
-        for quaternion in quaternions:
+        for matrix in rotations.matrices(quaternions):
             qx, qy, intensity = _visible_spots(
-                g @ rotations.matrices(quaternion),
-                strength,
-                electron_wavelength(voltage_kv),
-                precession_deg,
+                g @ matrix, strength, electron_wavelength(voltage_kv), precession_deg
             )
             for name, values in (("qx", qx), ("qy", qy), ("intensity", intensity)):
                 spots[name].append(values)
