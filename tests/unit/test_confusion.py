@@ -194,7 +194,7 @@ def test_threads_do_not_matter_and_the_seed_does(good, monkeypatch):
 def test_the_total_counts_of_a_position_are_the_scan_s(good):
     spots, phases, found, templates, _ = good
     scan = patterns.ScannedCrystals.of(
-        spots, phases, found["label"].values.ravel(), templates, CRYSTALS
+        spots, phases, found["label"].values.ravel(), templates, CRYSTALS, asked=1500
     )
     every = np.arange(len(scan.position))
     lattices = lattices_of(CANDIDATES)
@@ -220,7 +220,7 @@ def test_the_total_counts_of_a_position_are_the_scan_s(good):
 def test_orientations_are_those_of_the_grain_up_to_a_variant(good):
     spots, phases, found, templates, _ = good
     scan = patterns.ScannedCrystals.of(
-        spots, phases, found["label"].values.ravel(), templates, CRYSTALS
+        spots, phases, found["label"].values.ravel(), templates, CRYSTALS, asked=1500
     )
     lattices = lattices_of(CANDIDATES)
     every, mean = np.arange(len(scan.position)), found["rotation"].values
@@ -307,6 +307,26 @@ def test_chosen_positions_are_spread_over_the_grains(grain, most):
         len(grain)
     )
     assert len(chosen) == len(grain) if len(grain) <= most else (np.abs(share) <= 1).all()
+    several = np.bincount(grain[patterns.spread(grain, most, 5)], minlength=10)
+    enough = several >= np.minimum(5, np.bincount(grain, minlength=10))
+    assert enough.all() or ((enough | (several == 0)).all() and several.sum() <= most + 10)
+
+
+def test_of_a_large_scan_some_crystals_show_what_becomes_of_reflections(good, monkeypatch):
+    spots, phases, found, templates, _ = good
+
+    def read():
+        label = found["label"].values.ravel()
+        return patterns.ScannedCrystals.of(spots, phases, label, templates, CRYSTALS, asked=40)
+
+    whole = read()
+    monkeypatch.setattr(patterns, "_SHOWN", 80)
+    some = read()
+    assert 80 <= len(some.position) < 0.6 * len(whole.position)
+    np.testing.assert_array_equal(some.position[some.asked], whole.position[whole.asked])
+    assert some.fates.common == pytest.approx(whole.fates.common, abs=0.1)
+    missed = [(one.fates.ratio == 0).mean() for one in (some, whole)]
+    assert missed[0] == pytest.approx(missed[1], abs=0.05)
 
 
 def test_a_scan_without_grains_has_none(good):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -23,6 +24,9 @@ from phasefront.layouts.phases import MIXED
 # Of drawing fates and setting the counts that are expected right, each time by this factor at most;
 # chosen, not measured.
 _ROUNDS, _LARGEST_STEP = 3, 2.0
+# Crystals of a scan that show what becomes of reflections, and how many of a grain do at least,
+# for errors that its positions share. Chosen: they have some hundred thousand reflections.
+_SHOWN, _OF_GRAIN = 1 << 14, 20
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class ScannedCrystals:
     """The crystals of a scan, one entry each, and what became of their reflections."""
 
     position: np.ndarray  # (n,) of the map, ascending
+    asked: np.ndarray  # (m,) indices of the crystals to be simulated, evenly spread, ascending
     grain: np.ndarray  # (n,)
     phase: np.ndarray  # (n,) decided, or likeliest
     refined: Refined
@@ -45,11 +50,12 @@ class ScannedCrystals:
     @classmethod
     def of(
         cls, spots: xr.Dataset, phases: xr.Dataset, label: np.ndarray, templates: xr.Dataset,
-        crystals: Sequence[Crystal],
+        crystals: Sequence[Crystal], *, asked: int,
     ) -> ScannedCrystals:  # fmt: skip
         """From SPOTS, PHASES and TEMPLATES of a scan; `label` (positions,): grain, -1 for none.
 
-        Positions with a second lattice, and those of no grain or orientation, are left out.
+        Positions with a second lattice, and those of no grain or orientation, are left out. Of many
+        crystals only some are taken: about as many as are `asked` for, and what shows fates.
         """
         optics = Optics.of(templates, spots, position_sigma=phases["position_sigma"].item())
         table = reflection_table(crystals, max_radius=optics.window[1])
@@ -65,6 +71,9 @@ class ScannedCrystals:
         )
         single = (label >= 0) & (phases["second_phase"].values.ravel() < 0)
         position = np.flatnonzero(single & np.isfinite(rotation).all(axis=1))
+        chosen = spread(label[position], asked)
+        taken = np.union1d(chosen, spread(label[position], _SHOWN, _OF_GRAIN))
+        position, chosen = position[taken], np.searchsorted(taken, chosen)
         told = decision[position] != MIXED
         phase = phase[position]
         refined = Refined.placed(
@@ -77,19 +86,22 @@ class ScannedCrystals:
             told if told.any() else ~told,
         )  # fmt: skip
         return cls(
-            position, label[position], phase, refined, strength, strays, arrays, variance, fates,
-            table, optics, distortion,
+            position, chosen, label[position], phase, refined, strength, strays, arrays, variance,
+            fates, table, optics, distortion,
         )  # fmt: skip
 
 
-def spread(grain: np.ndarray, most: int) -> np.ndarray:
-    """At most about `most` of the crystals (n,), of each grain the same share, evenly spread."""
+def spread(grain: np.ndarray, most: int, least: int = 0) -> np.ndarray:
+    """At most about `most` of the crystals (n,), of each grain the same share, evenly spread.
+
+    One at least of each grain; or `least` of it, and then of some grains where all are too many.
+    """
     if len(grain) <= most:
         return np.arange(len(grain))
-    chosen = []
-    for number in np.unique(grain):
-        own = np.flatnonzero(grain == number)
-        wanted = max(1, round(most * len(own) / len(grain)))
+    chosen, order = [], np.argsort(grain, kind="stable")
+    grains = np.split(order, np.flatnonzero(np.diff(grain[order])) + 1)
+    for own in grains[:: max(1, math.ceil(least * len(grains) / most))]:
+        wanted = min(max(1, least, round(most * len(own) / len(grain))), len(own))
         chosen.append(own[((np.arange(wanted) + 0.5) * len(own) / wanted).astype(int)])
     return np.sort(np.concatenate(chosen))
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from phasefront.confusion.patterns import ScannedCrystals, as_phase, simulated_patterns, spread
+from phasefront.confusion.patterns import ScannedCrystals, as_phase, simulated_patterns
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.diffraction.candidates import CandidatePhases
@@ -84,9 +84,9 @@ def simulate_confusion(
     count, number = len(found_grains["size"]), len(candidates.crystals)
     decided = np.zeros((count, number, number))
     undecided, simulated = np.zeros((count, number)), np.zeros((count, number))
-    scan = ScannedCrystals.of(spots, phases, label, templates, candidates.crystals)
+    scan = ScannedCrystals.of(spots, phases, label, templates, candidates.crystals, asked=positions)
     lattices = lattices_of(candidates)
-    chosen = spread(label[scan.position], positions)
+    chosen = scan.asked
     for phase in range(number if len(scan.fates.ratio) else 0):
         rng = np.random.default_rng([seed, phase])
         rotation = as_phase(scan, chosen, phase, lattices, found_grains["rotation"].values, rng)
