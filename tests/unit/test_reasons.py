@@ -48,17 +48,17 @@ def decided_as(count, seed):
         explained=np.full(row, 0.9), over_strays=strays.reshape(row),
         ion_content=content.reshape(row), ion_content_stderr=np.full(row, 0.1),
     )  # fmt: skip
-    return phases, far, sure
+    return phases, far, sure, mixed
 
 
 def test_the_rule_named_is_the_one_that_stands_against_an_answer():
-    phases, far, sure = decided_as(20_000, 1)
+    phases, far, sure, between = decided_as(20_000, 1)
     rule = np.array(reasons.RULES)[reasons.deciding_rules(phases)[0]]
     decision = phases["decision"].values[0]
     misfit = phases["cell_misfit"].values[0]
     top = phases["posterior"].values[0].max(axis=-1)
     region = phases["phase_misfit"].values[0]
-    heavy = (phases["second_phase"].values[0] >= 0) & (phases["second_share"].values[0] > 0.25)
+    two = phases["second_phase"].values[0] >= 0
     assert set(rule[decision == UNDECIDED]) == {
         "chance", "no_cell", "cell", "pair", "posterior", "region", "second_unsure", "residual",
     }  # fmt: skip
@@ -71,12 +71,13 @@ def test_the_rule_named_is_the_one_that_stands_against_an_answer():
     assert (pair[alone] <= 1 / 21).all()
     assert (region[rule == "region"] > 4).all() and (top[rule == "region"] > 0.95).all()
     # What is left over is what PHASES does not hold.
-    assert far[rule == "residual"].all()
-    assert (far | ~sure)[rule == "second_unsure"].all() and heavy[rule == "second_unsure"].all()
+    assert far[rule == "residual"].all() and not two[rule == "residual"].any()
+    assert (far | ~sure | between)[rule == "second_unsure"].all()
+    assert two[rule == "second_unsure"].all()
 
 
 def test_answers_of_two_lattices_say_which_counts():
-    phases, _, _ = decided_as(20_000, 2)
+    phases, _, _, between = decided_as(20_000, 2)
     rule = np.array(reasons.RULES)[reasons.deciding_rules(phases)[0]]
     decision, second = phases["decision"].values[0], phases["second_phase"].values[0]
     likeliest = phases["posterior"].values[0].argmax(axis=-1)
@@ -90,6 +91,8 @@ def test_answers_of_two_lattices_say_which_counts():
         likeliest[strong] != second[strong]
     ).all()
     assert (phases["share"].values[0][strong].max(axis=-1) == 1).all()
+    # A cell between two phases is never made one of them by a second lattice.
+    assert not between[(decision >= 0) & (second >= 0)].any()
     weak = rule == "second_weak"
     assert (second[weak] != decision[weak]).all() and (share[weak] <= 1 - CLEAR).all()
 

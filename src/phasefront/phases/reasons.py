@@ -33,8 +33,9 @@ SENTENCES = {
     " more than {decide_above}.",
     "region": "The mean cell of the region around lies {phase_misfit} standard errors from that of"
     " {phase}; {max_misfit} are allowed.",
-    "second_unsure": "A second lattice takes {second_share} of the amplitude, and either its phase"
-    " is not sure or spots lie farther from their places than errors allow.",
+    "second_unsure": "A second lattice takes {second_share} of the amplitude, and its phase is not"
+    " sure, or the first one's cell lies between two phases, or spots lie farther from their places"
+    " than errors allow.",
     "residual": "The spots lie farther from the places that {phase} gives them than errors allow.",
     "two_lattices": "Two lattices lie over each other, {phase} and {second}; the second takes"
     " {second_share} of the amplitude.",
@@ -80,7 +81,7 @@ def deciding_rules(phases: xr.Dataset) -> np.ndarray:
         "pair": unsure & (second < 0) & pairs.possible(phases["second_probability"].values),
         "posterior": unsure,
         "region": undecided & ~(phases["phase_misfit"].values <= limit),
-        "second_unsure": undecided & two & weighty,
+        "second_unsure": undecided & two,
         "residual": undecided,
         "two_lattices": (decision == MIXED) & two & weighty,
         "between": decision == MIXED,
