@@ -20,6 +20,7 @@ def decided_as(count, seed):
     misfit = np.where(random.random(count) < 0.2, 9.0, 1.0)
     misfit[random.random(count) < 0.05] = np.inf
     phase_misfit = np.where(random.random(count) < 0.2, 9.0, 1.0)
+    phase_misfit[random.random(count) < 0.05] = np.inf
     far = random.random(count) < 0.2  # spots lie too far from their places
     second_phase = np.where(random.random(count) < 0.5, -1, random.integers(0, 3, count))
     second_share = np.where(second_phase >= 0, random.random(count), 0.0)
@@ -60,7 +61,8 @@ def test_the_rule_named_is_the_one_that_stands_against_an_answer():
     region = phases["phase_misfit"].values[0]
     two = phases["second_phase"].values[0] >= 0
     assert set(rule[decision == UNDECIDED]) == {
-        "chance", "no_cell", "cell", "pair", "posterior", "region", "second_unsure", "residual",
+        "chance", "no_cell", "cell", "pair", "posterior", "foreign", "region",
+        "second_unsure", "residual",
     }  # fmt: skip
     assert (phases["over_strays"].values[0, rule == "chance"] == 1).all()
     assert (misfit[rule == "cell"] > 4).all() and np.isinf(misfit[rule == "no_cell"]).all()
@@ -69,6 +71,7 @@ def test_the_rule_named_is_the_one_that_stands_against_an_answer():
     assert (pair[rule == "pair"] > 1 / 21).all()
     alone = (rule == "posterior") & (phases["second_phase"].values[0] < 0)
     assert (pair[alone] <= 1 / 21).all()
+    assert np.isinf(region[rule == "foreign"]).all() and np.isfinite(region[rule == "region"]).all()
     assert (region[rule == "region"] > 4).all() and (top[rule == "region"] > 0.95).all()
     # What is left over is what PHASES does not hold.
     assert far[rule == "residual"].all() and not two[rule == "residual"].any()

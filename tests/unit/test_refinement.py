@@ -245,7 +245,10 @@ def distorted():
         information, right = likelihood.distortion_equations(
             spots.undistorted(removed), position, phase, found, np.ones(40), TABLE, MICROSCOPE
         )
-        return common_distortion(information, right, position, removed, np.array(errors))
+        whole, covariance = common_distortion(
+            information, right, position, removed, np.array(errors)
+        )
+        return whole, np.sqrt(covariance[0, 0])
 
     return of
 

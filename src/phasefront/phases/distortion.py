@@ -39,8 +39,9 @@ _ALIKE_DEG = 5.0  # between orientations of one grain, as `lattices._ALIKE_DEG`
 def fit_distortion(
     spots: Spots, starts: Starts, table: ReflectionTable, optics: Optics,
     crystals: Sequence[Crystal], errors: np.ndarray, prior: Sequence[float] | None,
-) -> tuple[np.ndarray, Optics]:  # fmt: skip
-    """Scale and ellipse (2, 2) of the scan beyond its calibration, and the errors that remain.
+) -> tuple[np.ndarray, np.ndarray, Optics]:  # fmt: skip
+    """Scale and ellipse (2, 2) of the scan beyond its calibration, and the errors that remain: of
+    scale, stretch and shear, covariance (3, 3), and of a pattern's spots.
 
     `errors` (3,) are those of the calibration: of scale, stretch and shear, relative.
 
@@ -63,14 +64,14 @@ def fit_distortion(
         )
         is_open = left >= _ROUNDS
         grain = None if is_open else _grains(starts, evidence, posterior, crystals)
-        rest, scale_stderr = common_distortion(information, right, grain, distortion, errors)
+        rest, covariance = common_distortion(information, right, grain, distortion, errors)
         # Symmetric: the rotation in a product of two stretches is an orientation's business.
         distortion = 0.5 * (rest @ distortion + distortion @ rest)
         if is_open:
             continue
         now = replace(
             optics,
-            scale_sigma=math.hypot(scale_stderr, LOCAL_SCALE_SIGMA),
+            scale_sigma=math.hypot(math.sqrt(covariance[0, 0]), LOCAL_SCALE_SIGMA),
             position_sigma=_position_sigma(
                 freed,
                 starts,
@@ -82,15 +83,15 @@ def fit_distortion(
                 optics.position_sigma,
             ),
         )
-    return distortion, now
+    return distortion, covariance, now
 
 
 def common_distortion(
     information: np.ndarray, right: np.ndarray, grain: np.ndarray | None, removed: np.ndarray,
     errors: np.ndarray,
-) -> tuple[np.ndarray, float]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Symmetric matrix (2, 2) that takes true spatial frequencies to those of a scan's spots as
-    they are now, and the relative standard error of the scan's scale.
+    they are now, and the covariance (3, 3) of the scan's scale, stretch and shear.
 
     Parameters
     ----------
@@ -131,10 +132,9 @@ def common_distortion(
         square = beyond**2 + np.diag(covariance)
         variance = np.where(errors > 0, (_FREEDOM * errors**2 + square) / (_FREEDOM + 1), 0.0)
     scale, stretch, shear = expected + beyond
-    return (
-        np.array([[1 + scale + stretch, shear], [shear, 1 + scale - stretch]]),
-        float(np.sqrt(max(covariance[0, 0], 0.0))),
-    )
+    # Symmetric to the last digit.
+    covariance = 0.5 * (covariance + covariance.T)
+    return np.array([[1 + scale + stretch, shear], [shear, 1 + scale - stretch]]), covariance
 
 
 def _grains(

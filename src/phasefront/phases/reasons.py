@@ -31,6 +31,8 @@ SENTENCES = {
     " alone cannot be told.",
     "posterior": "The likeliest phase, {phase}, has the posterior {posterior}; a decision needs"
     " more than {decide_above}.",
+    "foreign": "Regions of this scan that are likeliest {phase} show other cells than its own, and"
+    " what the region around shows is likelier one of these.",
     "region": "The mean cell of the region around lies {phase_misfit} standard errors from that of"
     " {phase}; {max_misfit} are allowed.",
     "second_unsure": "A second lattice takes {second_share} of the amplitude, and its phase is not"
@@ -80,6 +82,7 @@ def deciding_rules(phases: xr.Dataset) -> np.ndarray:
         "cell": undecided & (misfit > limit),
         "pair": unsure & (second < 0) & pairs.possible(phases["second_probability"].values),
         "posterior": unsure,
+        "foreign": undecided & np.isposinf(phases["phase_misfit"].values),
         "region": undecided & ~(phases["phase_misfit"].values <= limit),
         "second_unsure": undecided & two,
         "residual": undecided,
