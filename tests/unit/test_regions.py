@@ -25,7 +25,7 @@ def regions(centres, blind, seed=0):
 def test_all_regions_of_a_phase_that_is_there_fit(seed):
     blind = np.arange(20) % 3 == 0
     mean, covariance = regions(np.zeros((20, 3)), blind, seed)
-    assert _foreign(mean, covariance, np.full(20, 30)).max() < 0.1
+    assert _foreign(mean, covariance, np.full(20, 30), ERRORS).max() < 0.1
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -36,15 +36,22 @@ def test_regions_of_a_missing_phase_are_foreign_be_they_blind_or_lucky(seed):
     mean, covariance = regions(OTHER + random.normal(0, 0.006, (20, 3)), blind, seed)
     mean[1] = 0.7 * OTHER * [0.3, 0.2, 0.1]
     mean[blind, 2] = 0.0
-    foreign = _foreign(mean, covariance, np.full(20, 30))
+    foreign = _foreign(mean, covariance, np.full(20, 30), ERRORS)
     assert (foreign[2:] > 0.9).mean() > 0.8
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_candidates_own_cell_may_be_off_for_all_regions(seed):
+    off = np.array([0.001, -0.002, 0.003])
+    mean, covariance = regions(np.tile(off, (20, 1)), np.zeros(20, dtype=bool), seed)
+    assert _foreign(mean, covariance, np.full(20, 30), ERRORS).max() < 0.5
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_neighbours_of_a_missing_phase_are_kept(seed):
     centres = np.where(np.arange(20)[:, None] < 10, 0.0, OTHER)
     mean, covariance = regions(centres, np.zeros(20, dtype=bool), seed)
-    foreign = _foreign(mean, covariance, np.full(20, 30))
+    foreign = _foreign(mean, covariance, np.full(20, 30), ERRORS)
     assert foreign[:10].max() < 0.5 < 0.99 < foreign[10:].min()
 
 
