@@ -42,7 +42,7 @@ CONSTANTS = (
     "phases.distortion._RICH", "phases.distortion._SURE", "phases.distortion._ROUNDS",
     "phases.distortion._MARGIN", "phases.forced._MOST", "phases.forced._DOUBLE_ODDS",
     "phases.forced._DOUBLE_SHARE", "phases.forced._EXTINCT_ODDS", "phases.forced._UNSEEN_SHARE",
-    "phases.lattices._ALIKE_DEG", "phases.lattices._BLIND", "phases.pairs._AZIMUTHS",
+    "phases.lattices._ALIKE_DEG", "phases.distortion._OPEN_ROUNDS", "phases.pairs._AZIMUTHS",
     "phases.pairs.ODDS", "phases.vacuum._CELL", "phases.vacuum._ZONES",
     "phases.vacuum._MARGIN", "phases.vacuum._NOISE", "phases.vacuum._OF_CRYSTALS",
     "phases.vacuum._FEW_CRYSTALS", "phases.vacuum._DRIFT", "phases.vacuum._MOST_SPOTTED",

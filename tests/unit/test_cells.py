@@ -160,10 +160,12 @@ def test_normal_equations_are_those_of_a_plain_least_squares_fit():
         return grown * vectors[:2] + (centre[candidate] + parameters[4:6])[:, None]
 
     information, gradient, squares = np.zeros((3, 12, 12)), np.zeros((3, 12)), np.zeros((3, 2))
+    shared = np.zeros((3, 12, 3))
     cells.normal_equations(
         0, 3, edge, *q, g, matrix, scale, centre, tensor, basis, sigma, information, gradient,
-        squares,
+        squares, shared,
     )  # fmt: skip
+    moves = [[[1, 0], [0, 1]], [[1, 0], [0, -1]], [[0, 1], [1, 0]]]  # scale, stretch, shear
     for candidate in range(3):
         residual = q[:, edge[candidate] : edge[candidate + 1]] - placed(candidate, np.zeros(12))
         square = (residual**2).sum(axis=0)
@@ -176,6 +178,26 @@ def test_normal_equations_are_those_of_a_plain_least_squares_fit():
         expected = np.einsum("adm,dm,m->a", jacobian, residual, weight)
         np.testing.assert_allclose(gradient[candidate], expected, rtol=1e-5, atol=1e-3)
         np.testing.assert_allclose(squares[candidate], [square.sum(), (weight * square).sum()])
+        plain = placed(candidate, np.zeros(12)) - centre[candidate][:, None]
+        expected = np.einsum("adm,kde,em,m->ak", jacobian, moves, plain, weight)
+        np.testing.assert_allclose(shared[candidate], expected, rtol=1e-5, atol=1e-3)
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_a_strain_answers_to_a_wrong_scale_and_ellipse_as_it_says(part):
+    crystal = CRYSTALS[0]
+    orientations = Rotation.random(12, random_state=11)
+    spots = patterns_of(crystal, orientations, sigma=0.0)
+    size = 2e-4
+    wrong = np.eye(2) + size * np.array(
+        [[[1, 0], [0, 1]], [[1, 0], [0, -1]], [[0, 1], [1, 0]]][part]
+    )
+    qx, qy = wrong @ [spots.qx, spots.qy]
+    before = refined_cells(crystal, spots, orientations)
+    after = refined_cells(crystal, spots._replace(qx=qx, qy=qy), orientations)
+    expected = size * before.response[:, :, part]
+    np.testing.assert_allclose(after.strain - before.strain, expected, atol=0.1 * size)
+    assert np.abs(expected).max() > 0.5 * size
 
 
 def test_strays_hardly_move_a_cell():

@@ -20,6 +20,7 @@ def decided_as(count, seed):
     misfit = np.where(random.random(count) < 0.2, 9.0, 1.0)
     misfit[random.random(count) < 0.05] = np.inf
     phase_misfit = np.where(random.random(count) < 0.2, 9.0, 1.0)
+    phase_misfit[random.random(count) < 0.05] = np.inf
     far = random.random(count) < 0.2  # spots lie too far from their places
     second_phase = np.where(random.random(count) < 0.5, -1, random.integers(0, 3, count))
     second_share = np.where(second_phase >= 0, random.random(count), 0.0)
@@ -48,19 +49,20 @@ def decided_as(count, seed):
         explained=np.full(row, 0.9), over_strays=strays.reshape(row),
         ion_content=content.reshape(row), ion_content_stderr=np.full(row, 0.1),
     )  # fmt: skip
-    return phases, far, sure
+    return phases, far, sure, mixed
 
 
 def test_the_rule_named_is_the_one_that_stands_against_an_answer():
-    phases, far, sure = decided_as(20_000, 1)
+    phases, far, sure, between = decided_as(20_000, 1)
     rule = np.array(reasons.RULES)[reasons.deciding_rules(phases)[0]]
     decision = phases["decision"].values[0]
     misfit = phases["cell_misfit"].values[0]
     top = phases["posterior"].values[0].max(axis=-1)
     region = phases["phase_misfit"].values[0]
-    heavy = (phases["second_phase"].values[0] >= 0) & (phases["second_share"].values[0] > 0.25)
+    two = phases["second_phase"].values[0] >= 0
     assert set(rule[decision == UNDECIDED]) == {
-        "chance", "no_cell", "cell", "pair", "posterior", "region", "second_unsure", "residual",
+        "chance", "no_cell", "cell", "pair", "posterior", "foreign", "region",
+        "second_unsure", "residual",
     }  # fmt: skip
     assert (phases["over_strays"].values[0, rule == "chance"] == 1).all()
     assert (misfit[rule == "cell"] > 4).all() and np.isinf(misfit[rule == "no_cell"]).all()
@@ -69,14 +71,16 @@ def test_the_rule_named_is_the_one_that_stands_against_an_answer():
     assert (pair[rule == "pair"] > 1 / 21).all()
     alone = (rule == "posterior") & (phases["second_phase"].values[0] < 0)
     assert (pair[alone] <= 1 / 21).all()
+    assert np.isinf(region[rule == "foreign"]).all() and np.isfinite(region[rule == "region"]).all()
     assert (region[rule == "region"] > 4).all() and (top[rule == "region"] > 0.95).all()
     # What is left over is what PHASES does not hold.
-    assert far[rule == "residual"].all()
-    assert (far | ~sure)[rule == "second_unsure"].all() and heavy[rule == "second_unsure"].all()
+    assert far[rule == "residual"].all() and not two[rule == "residual"].any()
+    assert (far | ~sure | between)[rule == "second_unsure"].all()
+    assert two[rule == "second_unsure"].all()
 
 
 def test_answers_of_two_lattices_say_which_counts():
-    phases, _, _ = decided_as(20_000, 2)
+    phases, _, _, between = decided_as(20_000, 2)
     rule = np.array(reasons.RULES)[reasons.deciding_rules(phases)[0]]
     decision, second = phases["decision"].values[0], phases["second_phase"].values[0]
     likeliest = phases["posterior"].values[0].argmax(axis=-1)
@@ -90,6 +94,8 @@ def test_answers_of_two_lattices_say_which_counts():
         likeliest[strong] != second[strong]
     ).all()
     assert (phases["share"].values[0][strong].max(axis=-1) == 1).all()
+    # A cell between two phases is never made one of them by a second lattice.
+    assert not between[(decision >= 0) & (second >= 0)].any()
     weak = rule == "second_weak"
     assert (second[weak] != decision[weak]).all() and (share[weak] <= 1 - CLEAR).all()
 

@@ -19,6 +19,7 @@ from phasefront.diffraction.likelihood import refine
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.spot_lists import Spots
+from phasefront.phases.distortion import common_distortion
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -241,10 +242,13 @@ def distorted():
     found = refine(spots, position, phase, quaternion(rotations), TABLE, MICROSCOPE, coarse=False)
 
     def of(errors, removed=NONE):
-        return likelihood.common_distortion(
-            spots.undistorted(removed), position, phase, found, np.ones(40), TABLE, MICROSCOPE,
-            removed=removed, errors=np.array(errors),
-        )  # fmt: skip
+        information, right = likelihood.distortion_equations(
+            spots.undistorted(removed), position, phase, found, np.ones(40), TABLE, MICROSCOPE
+        )
+        whole, covariance = common_distortion(
+            information, right, position, removed, np.array(errors)
+        )
+        return whole, np.sqrt(covariance[0, 0])
 
     return of
 
@@ -252,8 +256,9 @@ def distorted():
 def test_common_distortion_is_found_from_many_patterns(distorted):
     distortion, scale_stderr = distorted([0.01, 0.01, 0.01])
     np.testing.assert_allclose(distortion, TRUTH, atol=2e-4)
-    # 5e-3 1/angstrom over the frequencies of all spots.
-    assert 1e-4 < scale_stderr < 1e-3
+    # Between the 1e-3 1/angstrom that spots are off, over the frequencies of all, and the 5e-3 that
+    # are expected of them.
+    assert 2e-5 < scale_stderr < 1e-3
 
 
 def test_a_distortion_is_as_far_from_none_as_its_errors_allow(distorted):

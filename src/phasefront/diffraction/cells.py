@@ -49,6 +49,9 @@ class Cells:
     covariance: np.ndarray  # (n, 6, 6) of the strain, priors included
     residual: np.ndarray  # (n,) rms distance of the spots from the strained lattice, 1/angstrom
     assigned: np.ndarray  # (n,) number of spots that it rests on
+    # (n, 6, 3): what the strain would change by under scale, stretch and shear of the spots by one,
+    # which all patterns of a scan share (see `likelihood.distortion_equations`).
+    response: np.ndarray
 
 
 def strain_basis(crystal: Crystal) -> np.ndarray:
@@ -110,7 +113,7 @@ def refine_cells(
     if not len(position):
         work(0, 0)
     share_out(work, len(position), share=_BLOCK)
-    return Cells(*(np.concatenate([parts[at][k] for at in sorted(parts)]) for k in range(4)))
+    return Cells(*(np.concatenate([parts[at][k] for at in sorted(parts)]) for k in range(5)))
 
 
 def _refine_block(spots, position, phase, refined, table, optics, bases):
@@ -135,11 +138,12 @@ def _refine_block(spots, position, phase, refined, table, optics, bases):
         assignment = assign(spots, position, phase, now, table, optics, strain=tensor)
         edge = np.searchsorted(assignment.candidate, np.arange(n + 1))
         information, gradient = np.zeros((n, _FIXED + 6, _FIXED + 6)), np.zeros((n, _FIXED + 6))
-        squares = np.zeros((n, 2))
+        squares, shared = np.zeros((n, 2)), np.zeros((n, _FIXED + 6, 3))
         arguments = (
             edge, spots.qx[assignment.spot], spots.qy[assignment.spot],
             table.g[:, assignment.reflection], rotations.matrices(rotation), scale, centre,
             tensor, own, optics.position_sigma, information, gradient, squares,
+            shared,
         )  # fmt: skip
         share_out(normal_equations, n, *arguments)
         information += prior
@@ -151,21 +155,23 @@ def _refine_block(spots, position, phase, refined, table, optics, bases):
     count = np.diff(edge)
     # Of the residuals before the last step, which no longer moves them.
     chi_squared = squares[:, 1] / np.maximum(2 * count - 3, 1)
-    covariance = np.linalg.inv(information)[:, _FIXED:, _FIXED:]
+    inverse = np.linalg.inv(information)
+    response, covariance = (inverse @ shared)[:, _FIXED:], inverse[:, _FIXED:, _FIXED:]
     covariance *= np.maximum(chi_squared, 1.0)[:, None, None]
     unused = ~own.any(axis=(2, 3))
     covariance[unused] = 0.0
     covariance.transpose(0, 2, 1)[unused] = 0.0
-    return strain, covariance, np.sqrt(squares[:, 0] / np.maximum(count, 1)), count
+    return strain, covariance, np.sqrt(squares[:, 0] / np.maximum(count, 1)), count, response
 
 
 @numba.njit(cache=True, nogil=True)
 def normal_equations(
     begin, end, edge, qx, qy, g, matrix, scale, centre, tensor, basis, sigma,
-    information, gradient, squares,
+    information, gradient, squares, shared,
 ):  # fmt: skip
     """Fill information (n, 12, 12) and gradient (n, 12) of candidates, summed over their spots, and
-    sums (n, 2) of the squared distances, plain and weighted.
+    sums (n, 2) of the squared distances, plain and weighted; and the gradients (n, 12, 3) of spots
+    that scale, stretch and shear of one move.
 
     `edge` (n + 1,): where each candidate's spots begin in `qx`, `qy` and `g` (3, m), the reflection
     of each. Parameters: turn about the frame's axes, log scale, centre, coefficients of the strain.
@@ -199,6 +205,9 @@ def normal_equations(
             squares[candidate, 1] += weight * square
             for a in range(_FIXED + 6):
                 gradient[candidate, a] += weight * (along[0, a] * off_x + along[1, a] * off_y)
+                shared[candidate, a, 0] += weight * (along[0, a] * x + along[1, a] * y)
+                shared[candidate, a, 1] += weight * (along[0, a] * x - along[1, a] * y)
+                shared[candidate, a, 2] += weight * (along[0, a] * y + along[1, a] * x)
                 for b in range(a + 1):
                     information[candidate, a, b] += weight * (
                         along[0, a] * along[0, b] + along[1, a] * along[1, b]

@@ -215,7 +215,7 @@ def place(
     return np.einsum("mij,mi->mj", rotations.matrices(rotation)[assignment.candidate], g)
 
 
-def common_distortion(
+def distortion_equations(
     spots: Spots,
     position: np.ndarray,
     phase: np.ndarray,
@@ -223,43 +223,31 @@ def common_distortion(
     weight: np.ndarray,
     table: ReflectionTable,
     optics: Optics,
-    *,
-    removed: np.ndarray,
-    errors: np.ndarray,
-) -> tuple[np.ndarray, float]:
-    """Symmetric matrix (2, 2) that takes true spatial frequencies to a scan's, by least squares,
-    and the relative standard error of its scale, spots being independent.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Normal equations of a scan's scale, stretch and shear beyond those that spots were freed of:
+    information (n, 3, 3) and right-hand side (n, 3) of each candidate, its spots independent.
 
     Each candidate, with its `weight`, sets the spots it indexes against where its reflections lie.
-    Scale, stretch and shear differ from none by `errors` (3,) beforehand, of which `removed`
-    (2, 2) has been taken from the spots already.
+    The symmetric matrix ((1 + scale + stretch, shear), (shear, 1 + scale - stretch)) takes true
+    spatial frequencies to the scan's.
     """
     assignment = assign(spots, position, phase, refined, table, optics)
     x, y, _ = place(assignment, refined.rotation, table).T
     off_x = spots.qx[assignment.spot] - refined.centre[assignment.candidate, 0] - x
     off_y = spots.qy[assignment.spot] - refined.centre[assignment.candidate, 1] - y
-    sums = np.array(
+    sums = np.zeros((len(position), 6))
+    parts = np.array(
         [
             x * x + y * y, x * x - y * y, 2 * x * y,
             x * off_x + y * off_y, x * off_x - y * off_y, y * off_x + x * off_y,
         ]
     )  # fmt: skip
-    weight = weight[assignment.candidate] / optics.position_sigma**2
-    square, difference, product, *right = sums @ weight
-    information = np.array(
-        [[square, difference, product], [difference, square, 0.0], [product, 0.0, square]]
-    )
-    expected = -np.array(
-        [0.5 * np.trace(removed) - 1, 0.5 * (removed[0, 0] - removed[1, 1]), removed[0, 1]]
-    )
-    # The inverse of the information and the prior's, which may be infinite.
-    before = np.diag(errors**2)
-    covariance = np.linalg.solve(np.eye(3) + before @ information, before)
-    scale, stretch, shear = expected + covariance @ (right - information @ expected)
-    return (
-        np.array([[1 + scale + stretch, shear], [shear, 1 + scale - stretch]]),
-        float(np.sqrt(covariance[0, 0])),
-    )
+    np.add.at(sums, assignment.candidate, parts.T)
+    sums *= (weight / optics.position_sigma**2)[:, None]
+    square, difference, product = sums[:, :3].T
+    none = np.zeros(len(position))
+    rows = [[square, difference, product], [difference, square, none], [product, none, square]]
+    return np.moveaxis(np.array(rows), -1, 0), sums[:, 3:]
 
 
 def spot_weights(spots: Spots, power: float) -> np.ndarray:

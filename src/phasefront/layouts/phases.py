@@ -86,7 +86,8 @@ PHASES = Layout(
             "f4",
             "1",
             "standard errors that the mean cell of the position's region, neighbours of one phase "
-            "and orientation, is off the phase's own; 0 between phases",
+            "and orientation, is off the phase's own; inf where it is likelier one of the scan's "
+            "cells that are not the phase's; 0 between phases",
         ),
         "axial_ratio": Variable(
             Y_X, "f4", "1", "c over the mean of a and b of the lattice that phases share"

@@ -111,7 +111,7 @@ def decide_phases(
     measured, starts = Spots.of(spots), Starts.of(orientations)
 
     # 1, 2. Scale and ellipse of the scan; then each candidate phase at each position.
-    distortion, optics = fit_distortion(
+    distortion, distortion_covariance, optics = fit_distortion(
         measured, starts, table, optics, crystals, distortion_errors(spots), prior
     )
     every = measured.undistorted(distortion)
@@ -156,7 +156,9 @@ def decide_phases(
     first = first.renewed(anew, two, second.claimed)
     stderr = _orientation_stderr(alone, evidence, posterior, table, optics)
     errors = [_cell_errors((candidate_cells or {}).get(c.name), cell_tolerance) for c in crystals]
-    cell = RefinedCells.of(spots["count"].shape, first, crystals, path, errors, mixed_prior)
+    cell = RefinedCells.of(
+        spots["count"].shape, first, crystals, path, errors, distortion_covariance, mixed_prior
+    )
     # 7. The decision, or none.
     posterior = pairs.best().doubted(posterior)
     verdict = Verdict.of(

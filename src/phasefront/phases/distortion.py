@@ -8,15 +8,19 @@ from dataclasses import replace
 
 import numpy as np
 
-from phasefront.diffraction import cells
+from phasefront.calibration.grain_scatter import covariance_by_grain
+from phasefront.diffraction import cells, rotations
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.likelihood import Refined, common_distortion
+from phasefront.diffraction.likelihood import Refined, distortion_equations
 from phasefront.diffraction.optics import LOCAL_SCALE_SIGMA, Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
-from phasefront.phases.evidence import Starts, posterior_of, weigh
+from phasefront.phases.evidence import Evidence, Starts, posterior_of, weigh
 
-_ROUNDS = 3  # of deciding and refining the distortion; half and double: docs/constants.md
+# Rounds of deciding and refining the distortion: by all spots alike, which leads out of a wrong
+# calibration; then as far as grains agree. Chosen; half and double of the second:
+# docs/constants.md.
+_OPEN_ROUNDS, _ROUNDS = 3, 3
 # Positions, evenly spread, on which the distortion is refined, and in all rounds but the last that
 # start it off; for the sake of time.
 _SAMPLE, _FEW = 1024, 256
@@ -26,13 +30,18 @@ _SURE, _RICH = 0.9, 8
 # On that error: weak spots have a larger one than most. Chosen; half and double leave more
 # undecided (docs/constants.md).
 _MARGIN = 1.2
+# Degrees of freedom of Student's t, as is usual where they are not fitted, and of finding its
+# variance (a fixed point, near which it is after a few).
+_FREEDOM, _STEPS = 4.0, 30
+_ALIKE_DEG = 5.0  # between orientations of one grain, as `lattices._ALIKE_DEG`
 
 
 def fit_distortion(
     spots: Spots, starts: Starts, table: ReflectionTable, optics: Optics,
     crystals: Sequence[Crystal], errors: np.ndarray, prior: Sequence[float] | None,
-) -> tuple[np.ndarray, Optics]:  # fmt: skip
-    """Scale and ellipse (2, 2) of the scan beyond its calibration, and the errors that remain.
+) -> tuple[np.ndarray, np.ndarray, Optics]:  # fmt: skip
+    """Scale and ellipse (2, 2) of the scan beyond its calibration, and the errors that remain: of
+    scale, stretch and shear, covariance (3, 3), and of a pattern's spots.
 
     `errors` (3,) are those of the calibration: of scale, stretch and shear, relative.
 
@@ -42,7 +51,7 @@ def fit_distortion(
     """
     distortion = np.eye(2)
     every, now = starts, optics
-    for left in reversed(range(_ROUNDS)):
+    for left in reversed(range(_OPEN_ROUNDS + _ROUNDS)):
         starts = every.sampled(_FEW if left else _SAMPLE)
         freed = spots.undistorted(distortion)
         evidence = weigh(freed, starts, table, now)
@@ -50,15 +59,19 @@ def fit_distortion(
         found = evidence.best >= 0
         weight = np.zeros(len(starts.position))
         weight[evidence.best[found]] = posterior[found]
-        rest, scale_stderr = common_distortion(
-            freed, starts.position, starts.phase, evidence.refined, weight, table, now,
-            removed=distortion, errors=errors,
-        )  # fmt: skip
+        information, right = distortion_equations(
+            freed, starts.position, starts.phase, evidence.refined, weight, table, now
+        )
+        is_open = left >= _ROUNDS
+        grain = None if is_open else _grains(starts, evidence, posterior, crystals)
+        rest, covariance = common_distortion(information, right, grain, distortion, errors)
         # Symmetric: the rotation in a product of two stretches is an orientation's business.
         distortion = 0.5 * (rest @ distortion + distortion @ rest)
+        if is_open:
+            continue
         now = replace(
             optics,
-            scale_sigma=math.hypot(scale_stderr, LOCAL_SCALE_SIGMA),
+            scale_sigma=math.hypot(math.sqrt(covariance[0, 0]), LOCAL_SCALE_SIGMA),
             position_sigma=_position_sigma(
                 freed,
                 starts,
@@ -70,7 +83,77 @@ def fit_distortion(
                 optics.position_sigma,
             ),
         )
-    return distortion, now
+    return distortion, covariance, now
+
+
+def common_distortion(
+    information: np.ndarray, right: np.ndarray, grain: np.ndarray | None, removed: np.ndarray,
+    errors: np.ndarray,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """Symmetric matrix (2, 2) that takes true spatial frequencies to those of a scan's spots as
+    they are now, and the covariance (3, 3) of the scan's scale, stretch and shear.
+
+    Parameters
+    ----------
+    information, right
+        `likelihood.distortion_equations`.
+    grain
+        Number (n,), from 0, of the grain that each candidate is of; None where spots are taken for
+        independent of each other.
+    removed
+        What has been taken from the spots already, (2, 2).
+    errors
+        Of scale, stretch and shear (3,): standard errors of the calibration.
+
+    What spots ask for is as sure as grains agree about it (`covariance_by_grain`): those of a phase
+    that is missing from the candidates ask for another ellipse in every orientation, those of a
+    wrong calibration for the same. The calibration's errors are taken for those of Student's t
+    (Lange, Little and Taylor, JASA 84, 881, 1989), so that it gives way where all grains contradict
+    it, and stands where they do not agree.
+    """
+    expected = -np.array(
+        [0.5 * np.trace(removed) - 1, 0.5 * (removed[0, 0] - removed[1, 1]), removed[0, 1]]
+    )
+    # As much as the cell of a phase may be off; spots tell more, where there are any.
+    ignorance = np.eye(3) / cells.CELL_SIGMA**2
+    total = information.sum(axis=0) + ignorance
+    asked = np.linalg.solve(total, right.sum(axis=0) + ignorance @ expected)
+    if grain is None or not len(grain):
+        spread = np.linalg.inv(total)
+    else:
+        score = right - information @ asked
+        spread = covariance_by_grain(information, score, grain, ignorance)
+    variance = errors**2
+    for _ in range(_STEPS):
+        # How much of what is asked for is believed: nothing where the calibration has no error.
+        gain = np.linalg.solve(np.diag(variance) + spread, np.diag(variance)).T
+        beyond = gain @ (asked - expected)
+        covariance = np.diag(variance) - gain @ np.diag(variance)
+        square = beyond**2 + np.diag(covariance)
+        variance = np.where(errors > 0, (_FREEDOM * errors**2 + square) / (_FREEDOM + 1), 0.0)
+    scale, stretch, shear = expected + beyond
+    # Symmetric to the last digit.
+    covariance = 0.5 * (covariance + covariance.T)
+    return np.array([[1 + scale + stretch, shear], [shear, 1 + scale - stretch]]), covariance
+
+
+def _grains(
+    starts: Starts, evidence: Evidence, posterior: np.ndarray, crystals: Sequence[Crystal]
+) -> np.ndarray:
+    """Number of the grain of each start's position, by the orientation of its likeliest phase."""
+    phase = np.where(evidence.best >= 0, posterior, -1.0).argmax(axis=1)
+    rotation = evidence.rotation[np.arange(len(phase)), phase]
+    grain = np.full(len(phase), -1)
+    number = 0
+    for own, crystal in enumerate(crystals):
+        left = np.flatnonzero((phase == own) & np.isfinite(rotation[:, 0]))
+        while len(left):
+            angle = rotations.misorientation(rotation[left], rotation[left[:1]], crystal.symmetry)
+            near = angle < _ALIKE_DEG
+            near[0] = True
+            grain[left[near]] = number
+            number, left = number + 1, left[~near]
+    return np.unique(grain[starts.position], return_inverse=True)[1]
 
 
 def _position_sigma(

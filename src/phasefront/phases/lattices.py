@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import expit, ndtr
 
 from phasefront.diffraction import cell_path, cells
 from phasefront.diffraction.crystals import Crystal
@@ -21,7 +21,13 @@ from phasefront.phases.evidence import Evidence
 CLEAR = 0.75
 # Chosen; half and double of both change no decision (docs/constants.md).
 _ALIKE_DEG = 5.0  # misorientation within which neighbours are one lattice
-_BLIND = 0.005  # standard error of a strain above which a region does not show the whole cell
+# Steps of finding the cells that are not their phase's, at most, and by how much (relative) the
+# scatter of these changes in the last; least share of them, so that logarithms stay finite.
+_STEPS, _CHANGE, _LEAST = 100, 1e-3, 1e-6
+# Such cells scatter by so many standard errors of the candidate's own at least: what that is off by
+# is the same for all regions of the phase. Chosen on scans of other seeds than those reported,
+# where 1.5 to 4 do about the same.
+_FAR = 2.0
 
 
 @dataclass(frozen=True)
@@ -113,14 +119,17 @@ class RefinedCells:
     ion_content_stderr: np.ndarray
     mixed: np.ndarray  # (positions,) probability that no phase has the share CLEAR
     share: np.ndarray  # (positions, phases)
-    phase_misfit: np.ndarray  # (positions,) see `_phase_misfit`; 0 between phases
+    # (positions,) see `_phase_misfit`; 0 between phases
+    phase_misfit: np.ndarray
 
     @classmethod
     def of(
         cls, shape: tuple[int, int], found: Lattices, crystals: Sequence[Crystal],
-        path: cell_path.Path | None, errors: Sequence[np.ndarray], mixed_prior: float,
+        path: cell_path.Path | None, errors: Sequence[np.ndarray],
+        distortion_covariance: np.ndarray, mixed_prior: float,
     ) -> RefinedCells:  # fmt: skip
-        """`errors` (6, 6) are those of each candidate's own cell, as strains."""
+        """`errors` (6, 6) are those of each candidate's own cell, as strains, and
+        `distortion_covariance` (3, 3) that of the scan's scale, stretch and shear."""
         positions = len(found.phase)
         out = cls(
             np.full((positions, 6), np.nan), np.full((positions, 6, 6), np.nan),
@@ -132,7 +141,12 @@ class RefinedCells:
             at = found.position[own]
             if not own.any():
                 continue
-            strain, covariance = found.cells.strain[own], found.cells.covariance[own]
+            strain = found.cells.strain[own]
+            # That of the scale is in each pattern's.
+            ellipse = found.cells.response[own][:, :, 1:]
+            covariance = found.cells.covariance[own] + _through(
+                ellipse, distortion_covariance[1:, 1:]
+            )
             out.parameters[at] = cells.cell_parameters(crystal, strain)
             out.covariance[at] = cells.propagated(
                 lambda strain, crystal=crystal: cells.cell_parameters(crystal, strain), strain,
@@ -160,6 +174,7 @@ class RefinedCells:
             out.phase_misfit[found.position[own]] = _phase_misfit(
                 region[found.position[own]], found.cells.strain[own, :used],
                 found.cells.covariance[own, :used, :used], errors[phase][:used, :used],
+                found.cells.response[own, :used], distortion_covariance,
             )  # fmt: skip
         return out
 
@@ -197,23 +212,74 @@ def _regions(
 
 
 def _phase_misfit(
-    region: np.ndarray, strain: np.ndarray, covariance: np.ndarray, errors: np.ndarray
-) -> np.ndarray:
-    """Standard errors, with that of the CIF, that the mean cell of each position's region is off
-    its phase's (n,).
+    region: np.ndarray, strain: np.ndarray, covariance: np.ndarray, errors: np.ndarray,
+    response: np.ndarray, distortion_covariance: np.ndarray,
+) -> np.ndarray:  # fmt: skip
+    """Standard errors, with those of the CIF and of the scan's scale and ellipse, that the mean
+    cell of each position's region is off its phase's (n,).
 
     One position tells little of a phase that is missing and has a cell near a candidate's; a region
-    tells more. One whose direction does not show the whole cell takes the misfit that half of the
-    positions in all other regions of the phase exceed, where that is larger.
+    tells more, and all regions together tell more still: infinite where a region is likelier one of
+    those whose cells are not the phase's (see `_foreign`), and fits by chance, or because its
+    direction does not show the whole cell.
     """
     _, region, size = np.unique(region, return_inverse=True, return_counts=True)
+    if not len(size):
+        return np.zeros(0)
     mean, spread = cells.pooled_strain(region, strain, covariance)
-    misfit = _chi(mean, spread + errors)
-    blind = np.linalg.eigvalsh(spread)[:, -1] > _BLIND**2
-    if blind.any() and not blind.all():
-        typical = np.median(np.repeat(misfit[~blind], size[~blind]))
-        misfit[blind] = np.maximum(misfit[blind], typical)
+    # Scale and ellipse are the same for all positions; the mean does not make them surer.
+    moved = [cells.pooled_strain(region, one, covariance)[0] for one in np.moveaxis(response, 2, 0)]
+    spread = spread + errors + _through(np.stack(moved, axis=2), distortion_covariance)
+    misfit = np.where(_foreign(mean, spread, size, errors) > 0.5, np.inf, _chi(mean, spread))
     return misfit[region]
+
+
+def _foreign(
+    mean: np.ndarray, covariance: np.ndarray, size: np.ndarray, errors: np.ndarray
+) -> np.ndarray:
+    """Probability (regions,) that a region's cell is not its phase's.
+
+    Mean strains (regions, m) with covariances (regions, m, m) of regions of so many positions are
+    drawn from a mixture: of none, and of strains that scatter normally, as those do that a missing
+    phase shows from various directions. Share and scatter are the likeliest ones (expectation and
+    maximisation; each position counts), the scatter no smaller than _FAR times the `errors` (m, m)
+    of the phase's own cell: all regions may be off by these.
+    """
+    scatter, share = cells.CELL_SIGMA**2 * np.eye(mean.shape[1]), 0.5
+    plain = _log_density(mean, covariance)
+    for _ in range(_STEPS):
+        wide = covariance + scatter
+        odds = _log_density(mean, wide) - plain
+        foreign = expit(odds + np.log(share) - np.log1p(-share))
+        weight = foreign * size
+        share = np.clip(weight.sum() / size.sum(), _LEAST, 1 - _LEAST)
+        gain = np.linalg.solve(wide, np.broadcast_to(scatter, wide.shape)).transpose(0, 2, 1)
+        own = np.einsum("nij,nj->ni", gain, mean)
+        square = own[:, :, None] * own[:, None, :] + scatter - gain @ scatter
+        before, total = scatter, max(weight.sum(), _LEAST)
+        scatter = _at_least(np.einsum("n,nij->ij", weight, square) / total, _FAR**2 * errors)
+        if np.linalg.norm(scatter - before) < _CHANGE * np.linalg.norm(before):
+            break
+    return foreign
+
+
+def _at_least(covariance: np.ndarray, least: np.ndarray) -> np.ndarray:
+    """A covariance (m, m) that is nowhere smaller than another."""
+    root = np.linalg.cholesky(least)
+    whitened = np.linalg.solve(root, np.linalg.solve(root, covariance).T)
+    value, vector = np.linalg.eigh(whitened)
+    side = root @ vector
+    return (side * np.maximum(value, 1.0)) @ side.T
+
+
+def _through(response: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Covariance (n, m, m) of what answers with `response` (n, m, k) to what has `covariance`."""
+    return response @ covariance @ response.transpose(0, 2, 1)
+
+
+def _log_density(strain: np.ndarray, covariance: np.ndarray) -> np.ndarray:
+    """Of strains (n, m) under none with these covariances (n, m, m), less a constant."""
+    return -0.5 * (_chi(strain, covariance) ** 2 + np.linalg.slogdet(covariance)[1])
 
 
 def _chi(strain: np.ndarray, covariance: np.ndarray) -> np.ndarray:

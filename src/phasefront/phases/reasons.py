@@ -31,10 +31,13 @@ SENTENCES = {
     " alone cannot be told.",
     "posterior": "The likeliest phase, {phase}, has the posterior {posterior}; a decision needs"
     " more than {decide_above}.",
+    "foreign": "Regions of this scan that are likeliest {phase} show other cells than its own, and"
+    " what the region around shows is likelier one of these.",
     "region": "The mean cell of the region around lies {phase_misfit} standard errors from that of"
     " {phase}; {max_misfit} are allowed.",
-    "second_unsure": "A second lattice takes {second_share} of the amplitude, and either its phase"
-    " is not sure or spots lie farther from their places than errors allow.",
+    "second_unsure": "A second lattice takes {second_share} of the amplitude, and its phase is not"
+    " sure, or the first one's cell lies between two phases, or spots lie farther from their places"
+    " than errors allow.",
     "residual": "The spots lie farther from the places that {phase} gives them than errors allow.",
     "two_lattices": "Two lattices lie over each other, {phase} and {second}; the second takes"
     " {second_share} of the amplitude.",
@@ -79,8 +82,9 @@ def deciding_rules(phases: xr.Dataset) -> np.ndarray:
         "cell": undecided & (misfit > limit),
         "pair": unsure & (second < 0) & pairs.possible(phases["second_probability"].values),
         "posterior": unsure,
+        "foreign": undecided & np.isposinf(phases["phase_misfit"].values),
         "region": undecided & ~(phases["phase_misfit"].values <= limit),
-        "second_unsure": undecided & two & weighty,
+        "second_unsure": undecided & two,
         "residual": undecided,
         "two_lattices": (decision == MIXED) & two & weighty,
         "between": decision == MIXED,

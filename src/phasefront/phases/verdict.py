@@ -88,7 +88,9 @@ def _decide(
 
     One lattice: its phase, if sure and if its cell `fits_phase` (positions,); mixed, if the cell
     lies between two phases. Two lattices: their phase, if it is the same for sure; mixed, if they
-    are of two phases for sure; the first one's alone, if the second is weak.
+    are of two phases for sure; the first one's alone, if the second is weak. Where the first one's
+    cell lies between two phases, a second lattice does not make one of them clear: that cell may be
+    of a phase that is no candidate, and none of it is asked for its region's mean.
     """
     every, one_of = np.arange(len(posterior)), np.eye(posterior.shape[1])
     phase = posterior.argmax(axis=1)
@@ -103,7 +105,9 @@ def _decide(
     both = two & sure_of_second
     weight = np.where(both, second_share, 0.0)[:, None]
     share = (1 - weight) * share + weight * one_of[second.phase]
-    mixed = np.where(two, share.max(axis=1) < CLEAR, mixed)
+    clear = share.max(axis=1) >= CLEAR
+    known &= ~(two & mixed & clear)
+    mixed = np.where(two, ~clear, mixed)
     decision = np.where(mixed, MIXED, share.argmax(axis=1))
     # What is decided counts whole; what is mixed, by its shares.
     share = np.where(mixed[:, None], share, one_of[share.argmax(axis=1)])
