@@ -111,6 +111,25 @@ def test_hot_and_dead_pixels_are_masked():
     assert mask.sum() == mask.size - 2
 
 
+def test_a_hot_pixel_under_spots_is_masked_and_a_narrow_beam_that_sways_is_not():
+    rng = np.random.default_rng(5)
+    y, x = np.indices((48, 48))
+    swaying = 24 + rng.uniform(-0.5, 0.5, (60, 2))
+    patterns = np.array(
+        [
+            20 + 4000 * np.exp(-((y - row) ** 2 + (x - column) ** 2) / (2 * 0.7**2))
+            for row, column in swaying
+        ]
+    )
+    for pattern in patterns[rng.random(60) < 0.5]:
+        pattern += 3000 * np.exp(-((y - 11) ** 2 + (x - 13) ** 2) / (2 * 1.5**2))
+    patterns = rng.poisson(patterns).astype(float)
+    patterns[:, 10, 12] += 300
+    patterns[:, 0, 30] += 300
+    mask = beam.usable_pixels(patterns.mean(axis=0), (24, 24), patterns=patterns)
+    np.testing.assert_array_equal(np.argwhere(~mask), [[0, 30], [10, 12]])
+
+
 def test_the_surface_follows_descan_and_ignores_outliers():
     rng = np.random.default_rng(1)
     y, x = np.mgrid[0:1:30j, 0:1:40j]

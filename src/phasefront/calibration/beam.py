@@ -13,6 +13,7 @@ from phasefront.calibration import friedel
 # Shares of a ring's level in the mean and in the low pattern: sure shadow, and what belongs to it.
 _DARK, _LOW_DARK = (0.4, 0.7), (0.6, 0.8)
 _NEAR_BEAM = 12.0  # pixels
+_SHARP = 3.0  # times as far above its surroundings as a neighbour is a pixel that is hot; chosen
 
 
 class Beam(NamedTuple):
@@ -105,7 +106,7 @@ def usable_pixels(
     mean_pattern: np.ndarray,
     centre: tuple[float, float],
     *,
-    low_pattern: np.ndarray | None = None,
+    patterns: np.ndarray | None = None,
     hidden: bool = False,
 ) -> np.ndarray:
     """Mask (ky, kx) without a beam stop's shadow and without hot or dead pixels.
@@ -116,9 +117,9 @@ def usable_pixels(
         Mean counts over positions spread over the scan, (ky, kx).
     centre
         Row and column of the direct beam.
-    low_pattern
-        A low quantile of the counts over these positions, (ky, kx): spots of few grains are not in
-        it. The mean where None.
+    patterns
+        Some of these (n, ky, kx). Spots of few grains are not in the low quantile of their counts,
+        the low pattern, which is the mean where None.
     hidden
         Whether the stop covers the direct beam. The background then rises inwards under it.
 
@@ -126,12 +127,13 @@ def usable_pixels(
     its median in the low pattern, 30 pixels or more, and what is connected to that and below 0.7
     and 0.8; it reaches the camera's edge or the beam. A hot pixel stands three times as far above
     the median around it as its second highest neighbour, which no spot as wide as a pixel does, a
-    dead one is a tenth of the median.
+    dead one is a tenth of the median. Where spots of crystals lie over a hot pixel it does so in
+    the low pattern, and in most of the patterns as far above its highest neighbour.
     """
     from scipy import ndimage
 
     pattern = np.asarray(mean_pattern, dtype=float)
-    low = pattern if low_pattern is None else np.asarray(low_pattern, dtype=float)
+    low = pattern if patterns is None else _low(patterns)
     y, x = np.indices(pattern.shape)
     radius = np.hypot(y - centre[0], x - centre[1])
     ring = radius.astype(int) // 2
@@ -148,14 +150,40 @@ def usable_pixels(
     shadow = ndimage.binary_dilation(shadow, iterations=2)
     neighbours = np.ones((3, 3), bool)
     neighbours[1, 1] = False
-    hot = np.ones(pattern.shape, bool)
-    for counts in (pattern, low):
+    sharp = []
+    for counts in (low, pattern):
         around = ndimage.median_filter(counts, 5)
         highest = ndimage.rank_filter(counts, -2, footprint=neighbours)
-        sharp = counts - around > 3 * (highest - around)
-        hot &= sharp & (counts - highest > 10 * scatter)
+        stands_out = counts - around > _SHARP * (highest - around)
+        sharp.append(stands_out & (counts - highest > 10 * scatter))
+    hot, in_mean = sharp
+    if patterns is not None:
+        covered = np.argwhere(hot & ~in_mean)
+        in_mean[tuple(covered.T)] = _stand_out(patterns, covered)
+    hot &= in_mean
     dead = (pattern < 0.1 * smooth) & (smooth - pattern > 10 * scatter)
     return ~(shadow | hot | dead)
+
+
+def _low(patterns: np.ndarray) -> np.ndarray:
+    """The 10 % quantile of patterns (n, ky, kx): what all have, without the spots of some."""
+    place = len(patterns) // 10
+    return np.partition(patterns, place, axis=0)[place].astype(float)
+
+
+def _stand_out(patterns: np.ndarray, pixels: np.ndarray) -> np.ndarray:
+    """Whether pixels (m, 2) stand out from all around them in most patterns (n, ky, kx)."""
+    step = np.arange(-2, 3)
+    rows, columns = (
+        last - np.abs(last - np.abs(at[:, None] + step))  # mirrored at the edges
+        for at, last in zip(pixels.T, np.subtract(patterns.shape[1:], 1), strict=True)
+    )
+    patch = patterns[:, rows[:, :, None], columns[:, None, :]].astype(float)
+    around = np.median(patch, axis=(2, 3))
+    here = patch[:, :, 2, 2].copy()
+    patch[:, :, 2, 2] = -np.inf
+    highest = patch[:, :, 1:4, 1:4].max(axis=(2, 3))
+    return np.mean(here - around > _SHARP * (highest - around), axis=0) > 0.5
 
 
 def _ring_level(counts, ring, quantile: float, hidden: bool) -> np.ndarray:

@@ -46,7 +46,7 @@ class Geometry:
     def measure(cls, scan, wanted: int, *, everywhere: bool = True) -> Geometry:
         """Of a scan, of which `wanted` patterns are kept; or, not `everywhere`, of these alone,
         which does not read the rest."""
-        mean, low = _overview(scan)
+        mean, patterns = _overview(scan)
         if mean.max() <= mean.min():
             raise InputError(
                 scan.path, f"every pixel of the mean pattern is {mean.max():g}",
@@ -54,11 +54,11 @@ class Geometry:
             )  # fmt: skip
         found = beam.find_beam(mean)
         start = (found.row, found.column)
-        mask = beam.usable_pixels(mean, start, low_pattern=low, hidden=found.hidden)
+        mask = beam.usable_pixels(mean, start, patterns=patterns, hidden=found.hidden)
         if not found.hidden and beam.is_seen_through(mask, found):
             found = beam.covered(mean)
         if found.hidden:
-            return cls._of_hidden(scan, found, mean, low, wanted, everywhere)
+            return cls._of_hidden(scan, found, mean, patterns, wanted, everywhere)
         measured, sample, places = _centres_and_sample(
             scan, lambda _, flat: descan.find_centres(flat, start, radius=found.radius, mask=mask),
             wanted, everywhere,
@@ -69,14 +69,14 @@ class Geometry:
         if geometry.scatter() > _LOOSE:
             # What was followed may be the rim of a stop; pairs of spots agree better then.
             try:
-                return cls._of_hidden(scan, beam.covered(mean), mean, low, wanted, everywhere)
+                return cls._of_hidden(scan, beam.covered(mean), mean, patterns, wanted, everywhere)
             except InputError:
                 return geometry
         return geometry
 
     @classmethod
     def _of_hidden(
-        cls, scan, found: beam.Beam, mean, low, wanted: int, everywhere: bool
+        cls, scan, found: beam.Beam, mean, patterns, wanted: int, everywhere: bool
     ) -> Geometry:
         """Centres from Friedel pairs, on a sample first: the surface through these starts the rest.
 
@@ -84,12 +84,12 @@ class Geometry:
         """
         shape = (*scan.shape[:2], 2)
         sample, places = _sample(scan, wanted)
-        mask = beam.usable_pixels(mean, found[:2], low_pattern=low, hidden=True)
+        mask = beam.usable_pixels(mean, found[:2], patterns=patterns, hidden=True)
         voted = friedel.vote_centres(
             sample, found[:2], spot_radius=_HIDDEN_SPOT, beam_radius=2 * _HIDDEN_SPOT, mask=mask
         )
         found = beam.likeliest(mean, np.concatenate([[found[:2]], voted]))
-        mask = beam.usable_pixels(mean, found[:2], low_pattern=low, hidden=True)
+        mask = beam.usable_pixels(mean, found[:2], patterns=patterns, hidden=True)
         start = np.broadcast_to(found[:2], shape)
         for reach in _HIDDEN_REACHES:
             at = start.reshape(-1, 2)[places]
@@ -171,8 +171,7 @@ class Geometry:
 
 
 def _overview(scan) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over rows spread evenly over the scan, and the 10 % quantile of patterns spread over
-    these: what all of them have, without the spots of some."""
+    """Mean over rows spread evenly over the scan, and patterns (n, ky, kx) spread over these."""
     rows = sample_rows(scan.shape[0])
     pixels = scan.shape[2] * scan.shape[3] * scan.dtype.itemsize
     columns = min(scan.shape[1], max(1, min(_OVERVIEW, _SAMPLE_BYTES // pixels) // len(rows)))
@@ -183,9 +182,7 @@ def _overview(scan) -> tuple[np.ndarray, np.ndarray]:
         detection.require_finite(block, slice(row, row + 1), scan.path)
         total += block[0].mean(axis=0, dtype=float)
         kept.append(block[0, chosen])
-    kept = np.concatenate(kept)
-    place = len(kept) // 10
-    return total / len(rows), np.partition(kept, place, axis=0)[place].astype(float)
+    return total / len(rows), np.concatenate(kept)
 
 
 def _centres_and_sample(scan, find, wanted, everywhere):
