@@ -130,6 +130,13 @@ def test_a_hot_pixel_under_spots_is_masked_and_a_narrow_beam_that_sways_is_not()
     np.testing.assert_array_equal(np.argwhere(~mask), [[0, 30], [10, 12]])
 
 
+def test_where_no_spot_covers_a_hot_pixel_the_mean_tells():
+    patterns = np.random.default_rng(6).poisson(20.0, (40, 48, 48)).astype(float)
+    patterns[:, 10, 12] += 300
+    mask = beam.usable_pixels(patterns.mean(axis=0), (24, 24), patterns=patterns)
+    np.testing.assert_array_equal(np.argwhere(~mask), [[10, 12]])
+
+
 def test_the_surface_follows_descan_and_ignores_outliers():
     rng = np.random.default_rng(1)
     y, x = np.mgrid[0:1:30j, 0:1:40j]

@@ -76,6 +76,20 @@ def test_a_level_is_found_again_after_rows_without_an_empty_place(sway, seed):
     assert called[~crystal & (count < 2)].mean() > 0.97
 
 
+def test_a_level_that_moves_faster_over_rows_without_an_empty_place_is_found_again():
+    """Contamination grew while the first crystals were scanned: the slope of the rows before did
+    not lead to the level after them, and four in five of the empty places were lost."""
+    shape = (32, 32)
+    rows, columns = np.indices(shape)
+    rng = np.random.default_rng(3)
+    crystal = (rows >= 4) & (rows < 8) | (columns < 20)
+    count = np.where(crystal, rng.poisson(20, shape) + MIN_SPOTS, rng.poisson(0.1, shape))
+    level = 49 + 0.9 * np.maximum(rows - 3, 0) + rng.normal(0, 0.3, shape)
+    called = found(count, np.repeat((level + 28 * crystal)[..., None], 4, axis=-1))
+    assert not called[crystal].any()
+    assert called[~crystal & (count < 2)].mean() > 0.97
+
+
 def test_a_drop_of_liquid_is_no_vacuum():
     liquid = ~LEFT & (np.arange(SHAPE[0])[:, None] < 8)
     count, level = scan(np.random.default_rng(4), crystal=LEFT, liquid=liquid)

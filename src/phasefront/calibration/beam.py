@@ -157,8 +157,8 @@ def usable_pixels(
         stands_out = counts - around > _SHARP * (highest - around)
         sharp.append(stands_out & (counts - highest > 10 * scatter))
     hot, in_mean = sharp
-    if patterns is not None:
-        covered = np.argwhere(hot & ~in_mean)
+    covered = np.argwhere(hot & ~in_mean)
+    if patterns is not None and len(covered):
         in_mean[tuple(covered.T)] = _stand_out(patterns, covered)
     hot &= in_mean
     dead = (pattern < 0.1 * smooth) & (smooth - pattern > 10 * scatter)

@@ -169,8 +169,8 @@ def _along_rows(level: np.ndarray, quiet: np.ndarray, lowest: float, most: float
 
     A row's is what its positions without spots show within `most` of where the rows before lead,
     or, after rows without such positions, over which a slope leads astray, within `most` of the
-    lowest; and just the first where none do. A level that nowhere is further off than that is the
-    lowest.
+    lowest, or else the lowest that many show within `most` for each row since; and just where the
+    rows before lead where none do. A level that nowhere is further off than `most` is the lowest.
     """
     shows = quiet & (np.abs(level - lowest) <= most)
     start = int(shows.sum(axis=1).argmax())
@@ -182,8 +182,12 @@ def _along_rows(level: np.ndarray, quiet: np.ndarray, lowest: float, most: float
             slope = (to_level - from_level) / (last - first) if last != first else 0.0
             expected = to_level + slope * (row - last)
             found[row] = expected
-            for at in (expected, lowest) if abs(row - last) > 1 else (expected,):
-                own = level[row][quiet[row] & (np.abs(level[row] - at) <= most)]
+            gap = max(abs(row - last), 1)
+            near = ((expected, most), (lowest, most), (expected, gap * most))
+            for at, width in near if gap > 1 else near[:1]:
+                own = level[row][quiet[row] & (np.abs(level[row] - at) <= width)]
+                if width > most and len(own):
+                    own = own[np.abs(own - _lowest_group(own, most)) <= most]
                 if len(own) >= _FEWEST:
                     found[row] = np.median(own)
                     known = [*known[-_LEADING + 1 :], (row, found[row])]
