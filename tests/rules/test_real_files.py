@@ -225,6 +225,8 @@ def test_the_lithium_manganese_oxide_particle(fresh_project, tmp_path, shared_da
     decision = phases["decision"].values
     names = list(phases["phase"].values)
     assert (decision >= 0).sum() == scan["decided"]
+    second = phases["second_phase"].values >= 0
+    assert np.isfinite(phases["second_rotation"].values[second]).all()
     # The core: the middle half of the field, rows and columns.
     rows, columns = (slice(size // 4, 3 * size // 4) for size in decision.shape)
     core = np.bincount(decision[rows, columns][decision[rows, columns] >= 0], minlength=3)

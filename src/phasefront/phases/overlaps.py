@@ -102,7 +102,7 @@ def settle(
     seconds = tried.taken(besides[0]).joined(at, pairs.phase[1], pairs.refined[1].rotation)
     found = weigh(spots.without(only_first), seconds, table, optics)
     phase, rotation = np.full(len(two), -1), np.full((len(two), 4), np.nan)
-    phase[at] = found.log_evidence[at].argmax(axis=1)
+    phase[at] = found.likeliest[at]  # of those with an orientation: strays may be likelier
     rotation[at] = found.rotation[at, phase[at]]
     second = Second(
         phase, rotation, found.log_evidence, claimed, np.where(two[spots.owner], of.part, 0.0),
