@@ -158,7 +158,7 @@ def usable_pixels(
         sharp.append(stands_out & (counts - highest > 10 * scatter))
     hot, in_mean = sharp
     covered = np.argwhere(hot & ~in_mean)
-    if patterns is not None and len(covered):
+    if len(covered):  # none without patterns, whose low pattern is the mean
         in_mean[tuple(covered.T)] = _stand_out(patterns, covered)
     hot &= in_mean
     dead = (pattern < 0.1 * smooth) & (smooth - pattern > 10 * scatter)

@@ -19,7 +19,7 @@ from phasefront.phases.evidence import Evidence
 
 # By definition: a position is mixed where no phase has this share of it.
 CLEAR = 0.75
-# Chosen; half and double of both change no decision (docs/constants.md).
+# Chosen; half and double change no decision (docs/constants.md).
 _ALIKE_DEG = 5.0  # misorientation within which neighbours are one lattice
 # Steps of finding the cells that are not their phase's, at most, and by how much (relative) the
 # scatter of these changes in the last; least share of them, so that logarithms stay finite.
@@ -119,8 +119,7 @@ class RefinedCells:
     ion_content_stderr: np.ndarray
     mixed: np.ndarray  # (positions,) probability that no phase has the share CLEAR
     share: np.ndarray  # (positions, phases)
-    # (positions,) see `_phase_misfit`; 0 between phases
-    phase_misfit: np.ndarray
+    phase_misfit: np.ndarray  # (positions,) see `_phase_misfit`; 0 between phases
 
     @classmethod
     def of(
