@@ -295,25 +295,34 @@ def test_position_is_the_maximum_of_the_filter_response():
 
 
 @settings(max_examples=20, deadline=None)
-@given(st.floats(0.003, 30.0), st.floats(0.5, 12.0).filter(lambda z: z > 0.5), st.floats(0.5, 4.0))
-def test_significance_is_the_saddlepoint_of_filtered_poisson_noise(electrons, ratio, gain):
+@given(
+    st.floats(0.003, 30.0),
+    st.floats(0.5, 12.0).filter(lambda z: z > 0.5),
+    st.floats(0.5, 4.0),
+    st.sampled_from([0.0, 0.1, 1.0]),
+)
+def test_significance_is_the_saddlepoint_of_filtered_noise(electrons, ratio, gain, read_noise):
     # K(t) and the solution of K'(t) = H by quadrature and root finding, as in the docstring.
     area, sigma2 = 30.0, 30.0 / (4 * np.pi)
     peak = 2 / area
-    height = ratio * np.sqrt(electrons / area)
+    variance = electrons + read_noise**2  # of a pixel, in squared electrons
+    height = ratio * np.sqrt(variance / area)
     r = np.linspace(0, 9 * np.sqrt(sigma2), 4001)
     weight = peak * np.exp(-0.5 * r**2 / sigma2)
 
     def cumulant(t):
-        return np.trapezoid(electrons * np.expm1(t * weight) * 2 * np.pi * r, r)
+        single = np.trapezoid(electrons * np.expm1(t * weight) * 2 * np.pi * r, r)
+        return single + 0.5 * read_noise**2 / area * t**2
 
     def slope(t):
-        return np.trapezoid(electrons * weight * np.exp(t * weight) * 2 * np.pi * r, r)
+        single = np.trapezoid(electrons * weight * np.exp(t * weight) * 2 * np.pi * r, r)
+        return single + read_noise**2 / area * t
 
     target = electrons + height
     t = optimize.brentq(lambda t: slope(t) - target, 0, 60 / peak)
     expected = np.sqrt(2 * (t * target - cumulant(t)))
-    found = kernels.significance_of(gain * height, gain**2 * electrons / area, gain, area)
+    single = (gain, (gain * read_noise) ** 2, 0.0)
+    found = kernels.significance_of(gain * height, gain**2 * variance / area, single, area)
     assert found == pytest.approx(expected, rel=2e-3, abs=2e-3)
 
 
@@ -510,6 +519,18 @@ def test_noise_of_any_camera_makes_no_more_spots_than_stated(electrons, camera):
     patterns = stored(rng, np.broadcast_to(background, (40, 144, 144)), **camera)
     found = find(patterns, spot_radius=3.4, beam_radius=12.0)
     assert len(found.x) <= stats.poisson.ppf(0.999, 1.5 * 0.1 * len(patterns))
+
+
+@pytest.mark.parametrize("electrons", [0.003, 0.03, 0.1, 0.3, 3.0])
+@pytest.mark.parametrize("spot_radius", [2.2, 4.0])
+def test_electrons_that_differ_over_read_noise_make_no_spots(electrons, spot_radius):
+    # Three times the read noise each, with a standard deviation of 0.63 of themselves.
+    rng = np.random.default_rng(64)
+    number = rng.poisson(electrons, (60, 144, 144))
+    patterns = 12 * rng.gamma(np.maximum(number / 0.4, 1e-9), 0.4) * (number > 0)
+    patterns = np.rint(patterns + rng.normal(60, 4, patterns.shape))
+    found = find(patterns.astype(np.uint16), spot_radius=spot_radius, beam_radius=8.0)
+    assert len(found.x) <= stats.poisson.ppf(0.999, 3 * 0.1 * len(patterns))
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ The method, in the order of the kernel:
 4. A spot is a local maximum whose significance exceeds a threshold that noise alone passes
    `false_alarms` times a pattern: the expected number of maxima of a smooth Gaussian field (Adler,
    The Geometry of Random Fields, 1981; Worsley et al., J. Cereb. Blood Flow Metab. 12, 900, 1992).
-   The significance allows for the skewness of few electrons; it is the plain ratio to the noise
-   where they are many.
+   The significance allows for the tails of few electrons, each of which may stand out of the
+   camera's own noise; it is the plain ratio to the noise where they are many.
 5. The position is the maximum of the continuous filter response, reached by weighted centroids.
 """
 
@@ -48,6 +48,12 @@ _FRAME_ELECTRONS = 60  # wanted in the frame
 PASSES = 2  # of the local background, each leaving out what stands above the last
 MAD = 1.4826  # standard deviation over median absolute deviation, Gaussian
 LEAN = 60.0  # samples that a tile's neighbours weigh in its noise
+_KURTOTIC = 5.0  # standard errors of an excess of fourth powers that shows single electrons
+STANDS = 2.0  # standard deviations of a cell that stands out
+# The same of one that a single pixel makes stand out: less than a spot, which stands out by 4.7 in
+# 20,000 pixels and by 4 in 1000.
+SPIKE = 4.0
+_LEAST_SHARE = 0.25  # of a pattern's mean number of these, the fewest that any place may have
 SHADOW = 10.0  # times the usual variance, the most that a cell below the background shows
 _APART = 8  # cells between two that are counted one after the other
 _GAUSSIAN_ABOVE = 1e4  # electrons under the filter; above, Poisson is Gaussian
@@ -96,20 +102,20 @@ def find_in_stack(stack, centres, taps, valid, paired, weight, noise, threshold,
                   spot_radius, count, table):  # fmt: skip
     for i in range(stack.shape[0]):
         cy, cx = centres[i, 0], centres[i, 1]
-        background, variance, gain, skew, filtered, outside = background_and_noise(
+        background, variance, gain, single, filtered, outside = background_and_noise(
             stack[i], cy, cx, taps, valid, paired, weight, beam_radius, 0.5 * spot_radius
         )
         count[i] = _collect(
-            stack[i], filtered, background, variance, noise, gain, skew, valid, outside, cy, cx,
+            stack[i], filtered, background, variance, noise, gain, single, valid, outside, cy, cx,
             taps.size // 2, threshold, beam_radius, spot_radius, table[i],
         )  # fmt: skip
 
 
 @njit(cache=True, inline="always")
 def background_and_noise(rows, cy, cx, taps, valid, paired, weight, beam_radius, sigma):
-    """Background and variance of the filtered pattern on the grid, counts per electron, and those
-    of the Poisson number that is as skew as the noise. `rows` are as `load` fills them; `paired`
-    is 1 where the pixel right of a cell's can be used.
+    """Background and variance of the filtered pattern on the grid, counts per electron, and the
+    single electrons in the noise (see `_electrons`). `rows` are as `load` fills them; `paired` is 1
+    where the pixel right of a cell's can be used.
 
     Cells of the grid are less apart than the filter is wide, and tell the same of the background as
     their neighbours. So frames take every other cell either way.
@@ -134,12 +140,14 @@ def background_and_noise(rows, cy, cx, taps, valid, paired, weight, beam_radius,
         unit = max(unit, _variance_over_mean(rows, taps.size // 2, some_above, ceiling, some))
         together = _ELECTRONS_TOGETHER * unit * peak
     away = MAD * _median_absolute(some_above, local, some)
-    of_tile, gain, skew = _noise(
+    of_tile, gain, single = _noise(
         here, beside, filtered, above, _between(local, weight.shape), tile, tiles, outside, paired,
         away, taps,
     )  # fmt: skip
     variance = _at_tiles(of_tile, some_tile)
     factor = 1.0
+    if unit <= 0 and single[2] > 0:
+        together = _ELECTRONS_TOGETHER * single[0] * peak
     for _ in range(PASSES):
         if unit > 0:
             _poisson_variance(some_filtered, some_above, local, some, unit, taps, variance)
@@ -151,16 +159,16 @@ def background_and_noise(rows, cy, cx, taps, valid, paired, weight, beam_radius,
     if unit > 0:
         of_all = np.empty(weight.shape, np.float32)
         _poisson_variance(filtered, above, everywhere, outside, unit, taps, of_all)
-        gain = skew = unit
+        gain, single = unit, (unit, 0.0, 0.0)
     else:
         factor = _structure(some_above, local, variance, some)
         # Pixels that rise together, under a blur, are one large electron.
-        skew = max(gain, factor * skew)
+        single = (max(gain, factor * single[0]), single[1], single[2])
         # Where single electrons are counted all is Poisson's.
         _structure_of_rings(some_above, local, variance, some_tile, some, factor, of_tile)
         of_all = _at_tiles(of_tile, tile)
     _add(filtered.ravel(), above.ravel(), everywhere.ravel())
-    return everywhere, of_all, gain, skew, filtered, outside
+    return everywhere, of_all, gain, single, filtered, outside
 
 
 @njit(cache=True)
@@ -755,21 +763,20 @@ def _sum_four(one, two, three, four, out):
 @njit(cache=True)
 def _noise(here, beside, filtered, above, local, tile, tiles, outside, paired, away, taps):
     """Variance of the filtered pattern in each tile if pixels were independent, counts per
-    electron, and skew. `away`: standard deviation of `above` from `local`.
+    electron, and single electrons. `away`: standard deviation of `above` from `local`.
 
-    The gain is the slope of the pixels' variance against their mean, 0 if it does not rise; the
-    skew is their third cumulant over the second, which is the gain of a Poisson number, too.
+    The gain is the slope of the pixels' variance against their mean, 0 if it does not rise.
     """
     shared = _shared(taps)
     centre = taps[taps.size // 2] ** 2
-    squares, change, grey, mean, samples, skew = _tile_scatter(
-        here, beside, filtered, above, local, tile, tiles, outside, paired, away, centre
+    squares, change, grey, mean, samples, single = _tile_scatter(
+        here, beside, filtered, above, local, tile, tiles, outside, paired, away, taps
     )
     pixel = squares / (1 - 2 * centre + shared)
     of_tile = np.empty(tiles)
     for one in range(tiles):
         of_tile[one] = shared * pixel[one] + _rounding(grey[one], change[one])
-    return of_tile, _slope(mean, pixel, samples), skew
+    return of_tile, _slope(mean, pixel, samples), single
 
 
 @njit(cache=True)
@@ -813,26 +820,28 @@ def _poisson_variance(filtered, above, local, outside, unit, taps, variance):
 
 
 @njit(cache=True)
-def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, paired, away, peak):
+def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, paired, away, taps):
     """Per quarter of a ring, away from spots: mean square distance of pixels from the filtered
     pattern, half that of neighbours from each other, the smallest grey step, mean, samples; and of
-    all the sum of cubes over that of squares."""
-    limit = 3 * away
+    all the single electrons."""
+    peak = taps[taps.size // 2] ** 2
+    limit, spike = STANDS * away, SPIKE * away / peak
     # Where most of a pattern is one grey, the few pixels off by a step are the noise.
     together = np.float32(STEPS_TOGETHER * peak)
-    limit = max(limit, together * _smallest_step(here, beside, outside, paired, limit / together))
+    of_steps = together * _smallest_step(here, beside, outside, paired, limit / together)
+    limit, spike = max(limit, of_steps), max(spike, of_steps / peak)
     parts, cube = np.empty(4 * here.size, np.float32), np.empty(here.size, np.float32)
-    change = np.empty(here.size, np.float32)
+    change, fourth = np.empty(here.size, np.float32), np.empty(here.size, np.float32)
     _fill_parts(
         here.ravel(), beside.ravel(), filtered.ravel(), above.ravel(), local.ravel(),
-        outside.ravel(), paired.ravel(), np.float32(limit), parts, cube, change,
+        outside.ravel(), paired.ravel(), np.float32(limit), np.float32(peak), np.float32(spike),
+        parts, cube, fourth, change,
     )  # fmt: skip
     sums, least = _sums_of_tiles(parts, change, tile.ravel(), tiles)
     total, change_of, mean = sums[:, 0].copy(), sums[:, 1].copy(), sums[:, 2].copy()
-    pairs, samples, grey, squares = np.empty(tiles), np.empty(tiles), np.zeros(tiles), 0.0
+    pairs, samples, grey = np.empty(tiles), np.empty(tiles), np.zeros(tiles)
     for one in range(tiles):
         ring = one // 4
-        squares += total[one]
         pairs[one] = math.floor(sums[one, 3] / _PAIR)
         samples[one] = sums[one, 3] - _PAIR * pairs[one]
         smallest = min(least[max(ring - 1, 0)], least[ring])
@@ -840,28 +849,86 @@ def _tile_scatter(here, beside, filtered, above, local, tile, tiles, outside, pa
         if smallest < np.inf:
             grey[one] = smallest
         mean[one] /= max(samples[one], 1.0)
-    skew = max(_folded(cube), 0.0) / max(squares, 1e-30)
-    return _leaning(total, samples), _leaning(change_of, pairs), grey, mean, samples, skew
+    squares = _leaning(total, samples, LEAN)
+    size, steady, fewest, excess = _electrons(
+        squares, samples, _folded(cube), _folded(fourth), taps
+    )
+    if fewest > 0:
+        # Few electrons say less of the variance than as many samples of Gaussian noise do.
+        squares = _leaning(total, samples, LEAN * (1 + 0.5 * excess))
+    return squares, _leaning(change_of, pairs, LEAN), grey, mean, samples, (size, steady, fewest)
 
 
 @njit(cache=True)
-def _fill_parts(here, beside, filtered, above, local, outside, paired, limit, parts, cube, change):
+def _electrons(squares, samples, cubes, fourths, taps):
+    """Counts of one electron, the variance of a pixel that is not electrons', the fewest electrons
+    in a pixel anywhere, and the excess of fourth powers, in squared variances.
+
+    Noise is a Poisson number of electrons and Gaussian noise beside them, with the second, third
+    and fourth cumulants of the pixels' distances from the filtered pattern, which hold less of a
+    pixel than it has: (1 - w0)^k less or plus the powers of all other weights w. Where the fourth
+    shows nothing that the third does not tell there is no Gaussian noise, and the electron is as
+    large as the third wants it.
+
+    squares: mean squares of tiles; cubes, fourths: sums over all samples.
+    """
+    centre, two, three, four = taps[taps.size // 2] ** 2, 0.0, 0.0, 0.0
+    for tap in taps:
+        two += tap**2
+        three += tap**3
+        four += tap**4
+    kept_two = (1 - centre) ** 2 + two**2 - centre**2
+    kept_three = (1 - centre) ** 3 - three**2 + centre**3
+    kept_four = (1 - centre) ** 4 + four**2 - centre**4
+    number, second, of_noise, error = 0.0, 0.0, 0.0, 0.0
+    for one in range(squares.size):
+        number += samples[one]
+        second += samples[one] * squares[one]
+        of_noise += 3 * samples[one] * squares[one] ** 2
+        error += 24 * samples[one] * squares[one] ** 4
+    if number == 0 or second <= 0:
+        return 0.0, 0.0, 0.0, 0.0
+    third, fourth = max(cubes, 0.0) / kept_three, (fourths - of_noise) / kept_four
+    second /= kept_two
+    beyond = fourth - third**2 / second
+    if third <= 0 or beyond <= _KURTOTIC * math.sqrt(error) / kept_four:
+        return third / second, 0.0, 0.0, 0.0
+    size = fourth / third
+    # What stands out by itself is a sharp spot rather.
+    if size**2 * centre**2 * number > SPIKE**2 * two**2 * second:
+        return third / second, 0.0, 0.0, 0.0
+    fewest = _LEAST_SHARE * third / size**3 / number
+    steady = (second - third / size) / number
+    return size, max(steady, 0.0), fewest, fourth * number / second**2
+
+
+@njit(cache=True)
+def _fill_parts(here, beside, filtered, above, local, outside, paired, limit, peak, spike, parts,
+                cube, fourth, change):  # fmt: skip
     """What each cell adds to its tile, 0 where it stands out by more than `limit`: the square of
     the pixel's distance from the filtered pattern, half of that from the pixel beside, the filtered
-    pattern, and one, and _PAIR for a pixel beside. The cube of the distance, and the change if it
-    is not 0, else infinite."""
+    pattern, and one, and _PAIR for a pixel beside. The third and fourth power of the distance, and
+    the change if it is not 0, else infinite.
+
+    A pixel has no say in whether its cell stands out, which its neighbours tell: without large
+    electrons the noise would be too small. But one that stands out by `spike` does by itself.
+    `peak`: the filter's weight of the pixel itself."""
     # Small loops over few arrays each, so that the compiler turns them into vector instructions.
     n, nothing, one, half, pair = (
         cube.size, np.float32(0), np.float32(1), np.float32(0.5), np.float32(_PAIR)
     )  # fmt: skip
     used = np.empty(n, np.float32)
     for i in range(n):
-        used[i] = one if outside[i] & (above[i] - local[i] < limit) else nothing
+        stands = above[i] - local[i]
+        away = here[i] - filtered[i]
+        without = stands - peak * (away + stands)
+        used[i] = one if outside[i] & (without < limit) & (away < spike) else nothing
     for i in range(n):
         change[i] = used[i] * paired[i] * abs(here[i] - beside[i])
     for i in range(n):
         away = used[i] * (here[i] - filtered[i])
         cube[i] = away * away * away
+        fourth[i] = away * away * away * away
     for i in range(n):
         own = _at(i) * _at(4)
         away = used[i] * (here[i] - filtered[i])
@@ -930,17 +997,19 @@ def _smallest_step(here, beside, outside, paired, least):
 
 
 @njit(cache=True)
-def _leaning(total, samples):
-    """Mean in each tile, leaning on the same ring and the next ones, so that a tile of few samples
-    is not left alone."""
+def _leaning(total, samples, weight):
+    """Mean in each tile, leaning on the same ring and the next ones, which weigh some samples, so
+    that a tile of few is not left alone."""
     mean = np.empty(total.size)
     whole, number = _sums_within(total, samples, 0, total.size)
     overall = whole / max(number, 1.0)
     for first in range(0, total.size, 4):
         near, number = _sums_within(total, samples, max(first - 4, 0), min(first + 8, total.size))
-        lean = LEAN * (near / number if number > 0 else overall)
+        # All others are as many as the samples that are wanted beyond the usual.
+        more = max(weight - LEAN, 0.0)
+        lean = weight * ((near + more * overall) / (number + more) if number > 0 else overall)
         for k in range(first, first + 4):
-            mean[k] = (total[k] + lean) / (samples[k] + LEAN)
+            mean[k] = (total[k] + lean) / (samples[k] + weight)
     return mean
 
 
@@ -1031,28 +1100,35 @@ def _depths(above, local, variance, outside, most, share):
 
 
 @njit(cache=True)
-def significance_of(height, variance, gain, area):
+def significance_of(height, variance, single, area):
     """Standard deviations that `height` stands above the background.
 
-    Each pixel's background is taken for a Poisson number times `gain`, shifted so that its variance
-    is variance * area; `area` is 4 pi sigma^2 of the filter. The cumulants of the filter's response
-    are then known, and the signed root of the saddlepoint exponent, 2 (t H - K(t)) with K'(t) = H,
-    has nearly Gaussian tails (Daniels, Ann. Math. Stat. 25, 631, 1954), however few the electrons.
+    Each pixel's background is taken for a Poisson number of electrons and Gaussian noise, shifted,
+    with `single` as `_electrons` tells it and a variance of variance * area; `area` is 4 pi sigma^2
+    of the filter. The cumulants of the filter's response are then known, and the signed root of the
+    saddlepoint exponent, 2 (t H - K(t)) with K'(t) = H, has nearly Gaussian tails (Daniels, Ann.
+    Math. Stat. 25, 631, 1954), however few the electrons.
     """
     if variance <= 0:
         return 0.0
     plain = height / math.sqrt(variance)
-    if gain <= 0 or plain <= 0:
+    size, steady, fewest = single
+    if size <= 0 or plain <= 0:
         return plain
-    electrons = variance * area / gain**2  # of the background in a pixel
-    if electrons * area > _GAUSSIAN_ABOVE:
+    # In a pixel: electrons, and the variance of the rest, in squared electrons.
+    whole = variance * area / size**2
+    electrons = min(max(whole - steady / size**2, fewest), whole)
+    rest, excess = whole - electrons, height / size
+    if electrons <= 0 or whole * area > _GAUSSIAN_ABOVE:
         return plain
-    # K(t) = electrons (area / 2) sum_k tau^k / (k k!), tau = t times the filter's peak.
-    ratio = 1 + height / (gain * electrons)
-    tau = min(2 * (ratio - 1), 1 + math.log(ratio) * 1.5)
+    # K(t) = area / 2 (electrons sum_k tau^k / (k k!) + rest tau^2 / 4), tau = t times the filter's
+    # peak. K' rises and is convex: Newton's steps from above stay there.
+    tau = 2 * excess / whole
+    tau = min(tau, 1 + 1.5 * math.log1p(excess / electrons))
     for _ in range(50):
-        value = math.expm1(tau) / tau - ratio
-        move = value / ((math.exp(tau) * (tau - 1) + 1) / tau**2)
+        value = electrons * (math.expm1(tau) / tau - 1) + 0.5 * rest * tau - excess
+        slope = electrons * (math.exp(tau) * (tau - 1) + 1) / tau**2 + 0.5 * rest
+        move = value / slope
         tau = max(tau - move, 0.1 * tau)
         if abs(move) < 1e-9 * tau:
             break
@@ -1062,12 +1138,13 @@ def significance_of(height, variance, gain, area):
         series += term / k
         if k > tau and term < 1e-12 * series:
             break
-    return math.sqrt(max(electrons * area * (tau * ratio - series), 0.0))
+    exponent = tau * (electrons + excess) - electrons * series - 0.25 * rest * tau**2
+    return math.sqrt(max(area * exponent, 0.0))
 
 
 @njit(cache=True, inline="always")
-def _collect(rows, filtered, background, variance, noise, gain, skew, valid, outside, cy, cx, reach,
-             threshold, beam_radius, spot_radius, table):  # fmt: skip
+def _collect(rows, filtered, background, variance, noise, gain, single, valid, outside, cy, cx,
+             reach, threshold, beam_radius, spot_radius, table):  # fmt: skip
     sigma, step = 0.5 * spot_radius, rows.shape[0]
     area = math.pi * spot_radius**2  # 4 pi sigma^2, independent pixels under the filter
     nearest = (beam_radius + sigma) ** 2
@@ -1086,7 +1163,7 @@ def _collect(rows, filtered, background, variance, noise, gain, skew, valid, out
         py, px = y + down, x + across
         if not _inside(py, px, valid.shape, y, x, sigma, spot_radius):
             continue
-        significance = significance_of(height, local, skew, area)
+        significance = significance_of(height, local, single, area)
         if significance < threshold:
             continue
         back += slope_y * down + slope_x * across

@@ -14,6 +14,8 @@ from phasefront.spots.kernels import (
     MAD,
     PASSES,
     SHADOW,
+    SPIKE,
+    STANDS,
     STEPS_TOGETHER,
     TILE,
     smooth_outwards,
@@ -55,9 +57,11 @@ def background_and_noise(pattern, cy, cx, plan, beam_radius):
     beside = np.pad(pattern, ((0, 0), (0, 1)))[::step, 1::step][:, : filtered.shape[1]]
     change = np.abs(pattern[::step, ::step] - beside)
     steps = change[outside & valid & (change > 0)]
-    limit = 3 * MAD * _upper_median(np.abs(stands[every_other][some]))
-    limit = max(limit, STEPS_TOGETHER * plan.taps.max() ** 2 * steps.min())
-    quiet = outside & (stands < limit)
+    scatter, peak = MAD * _upper_median(np.abs(stands[every_other][some])), plan.taps.max() ** 2
+    limit = max(STANDS * scatter, STEPS_TOGETHER * peak * steps.min())
+    spike = max(SPIKE * scatter / peak, STEPS_TOGETHER * steps.min())
+    away = pattern[::step, ::step] - filtered
+    quiet = outside & (stands - peak * (away + stands) < limit) & (away < spike)
     pair = quiet & valid
     tiles = 4 * (tile.max() // 4 + 1)
     near = [slice(max(4 * (t // 4) - 4, 0), 4 * (t // 4) + 8) for t in range(tiles)]
@@ -72,9 +76,7 @@ def background_and_noise(pattern, cy, cx, plan, beam_radius):
         return (total + LEAN * np.array(around)) / (number + LEAN)
 
     shared = np.sum(plan.taps**2) ** 2
-    pixel = leaning((pattern[::step, ::step] - filtered) ** 2, quiet) / (
-        1 - 2 * plan.taps.max() ** 2 + shared
-    )
+    pixel = leaning(away**2, quiet) / (1 - 2 * peak + shared)
     smallest = np.array(
         [np.min(change[pair & (tile == t) & (change > 0)], initial=np.inf) for t in range(tiles)]
     )
