@@ -21,6 +21,7 @@ def calibrated(task: Task, rows: int, columns: int):
             "ellipse_ratio": 1.0, "ellipse_ratio_stderr": 0.0, "ellipse_angle": 0.0,
             "probe_radius": task.probe_radius, "spot_radius": task.spot_radius,
             "beam_radius": task.beam_radius, "mask": np.ones(task.camera),
+            "empty_level": 0.0, "empty_reach": 0.0, "electron": 0.0,
             "outward_shift": 0.0, "outward_shift_stderr": 0.0, "bin_y": [0], "bin_x": [0],
             "residual_y": [[0.0]], "residual_x": [[0.0]], "residual_count": [[0]],
         },

@@ -14,6 +14,7 @@ from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.spots import SPOTS
 from phasefront.scans import files
 from phasefront.spots import detection, kernels, plain_numpy, vectors
+from phasefront.spots.electrons import AS_COUNTED, empty_pixels
 
 CENTRE = (70.3, 73.8)
 
@@ -262,9 +263,17 @@ def test_background_and_noise_agree_with_plain_numpy():
     for spot_radius in (2.0, 3.2, 7.0):
         plan = detection.Plan(pattern.shape, spot_radius, mask, 0.1)
         rows = plan.room(1)
-        kernels.load(pattern[None], plan.valid, plan.reach, rows)
+        kernels.load(pattern[None], plan.valid, AS_COUNTED, plan.reach, rows)
         background, variance, _, _, _, outside = kernels.background_and_noise(
-            rows[0], *CENTRE, plan.taps, plan.valid, plan.paired, plan.weight, 9.0, spot_radius / 2
+            rows[0],
+            *CENTRE,
+            0.0,
+            plan.taps,
+            plan.valid,
+            plan.paired,
+            plan.weight,
+            9.0,
+            spot_radius / 2,
         )
         plain = plain_numpy.background_and_noise(pattern, *CENTRE, plan, 9.0)
         np.testing.assert_allclose(background[outside], plain[0][outside], rtol=1e-4)
@@ -284,7 +293,7 @@ def test_position_is_the_maximum_of_the_filter_response():
     best = optimize.minimize(response, [42, 100], method="Nelder-Mead", options={"xatol": 1e-4})
     plan = detection.Plan(pattern.shape, 2 * sigma, None, 0.1)
     rows, room = plan.room(1), kernels.patch_room(sigma)
-    kernels.load(pattern[None].astype(np.float32), plan.valid, plan.reach, rows)
+    kernels.load(pattern[None].astype(np.float32), plan.valid, AS_COUNTED, plan.reach, rows)
     whole = kernels.fill_patch(
         rows[0], plan.valid, True, plan.reach, 42, 100, level, 0.0, 0.0, room
     )  # fmt: skip
@@ -344,6 +353,7 @@ def calibration_of(shape, *, camera=(144, 144), scale=0.01, outward=0.0):
         CALIBRATION, centre_y=CENTRE[0] + 0.1 * y, centre_x=CENTRE[1] - 0.2 * x, affine=affine,
         affine_stderr=0.0, scale=scale, scale_stderr=0.0, probe_radius=5.0, spot_radius=3.0,
         beam_radius=9.0, ky=camera[0], kx=camera[1], outward_shift=outward, scan="v",
+        empty_level=0.0, empty_reach=0.0, electron=0.0,
     )  # fmt: skip
 
 
@@ -552,6 +562,71 @@ def test_spots_are_found_between_grey_steps(electrons, flux, camera):
     for x, y in places:
         assert np.sum(np.hypot(found.x - x, found.y - y) < 1.0) == 6
     assert len(found.x) <= 6 * 10 + 3
+
+
+def analog(rng, expected, *, read, spread=0.0, blur=0.0, level=0.0):
+    """What a camera shows that does not count: a unit for each electron, or so, blurred."""
+    number = rng.poisson(expected)
+    counts = np.where(
+        number > 0, rng.gamma(np.maximum(number / max(spread, 1e-3), 1e-9), max(spread, 1e-3)), 0
+    )
+    return ndimage.gaussian_filter(counts, (0, blur, blur)) + rng.normal(
+        level, read, expected.shape
+    )
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    st.floats(2e-3, 0.03),
+    st.sampled_from([(0.01, 0, 0.6), (0.02, 0, 0.5), (0.02, 0.05, 0), (0.06, 0, 0)]),
+    st.floats(1.5, 4.5), st.floats(-50, 1e4),
+)  # fmt: skip
+def test_single_electrons_of_a_camera_that_does_not_count_are_no_spots(
+    electrons, camera, spot_radius, level
+):
+    rng = np.random.default_rng(65)
+    read, spread, blur = camera
+    expected = np.broadcast_to(electrons, (64, 144, 144))
+    patterns = analog(rng, expected, read=read, spread=spread, blur=blur, level=level)
+    usable = np.ones((144, 144), bool)
+    empty = empty_pixels(patterns, usable)
+    assert abs(empty.level - level) < read
+    assert 3.5 * read < empty.reach < 8 * read
+    assert 0.8 < empty.electron < 1.2
+    found = find(patterns, spot_radius=spot_radius, beam_radius=8.0, empty=empty, false_alarms=0.2)
+    assert len(found.x) <= stats.poisson.ppf(0.999, 2 * 0.2 * len(patterns))
+
+
+def test_spots_are_found_among_the_single_electrons_of_a_camera_that_does_not_count():
+    rng = np.random.default_rng(66)
+    places = scattered(rng, (144, 144), 12, margin=16, apart=17, free=24)
+    expected = halo(flat=0.01, height=0.3, beam=50.0)
+    expected = expected + sum(20 * gaussian_spot(expected.shape, x, y, 1.2) for x, y in places)
+    patterns = analog(
+        rng, np.broadcast_to(expected, (64, 144, 144)), read=0.02, blur=0.5, level=3.0
+    )
+    away = np.hypot(*(np.indices((144, 144)) - np.reshape(CENTRE, (2, 1, 1)))) > 15
+    empty = empty_pixels(patterns, away)
+    assert empty.reach > 0
+    found = find(patterns, spot_radius=2.6, beam_radius=10.0, empty=empty)
+    hit = sum(np.sum(np.hypot(found.x - x, found.y - y) < 1.0) for x, y in places)
+    assert hit > 0.98 * 12 * 64
+    assert len(found.x) - hit < 0.4 * 64
+
+
+@pytest.mark.parametrize("width", [0.3, 0.6, 1.2])
+@pytest.mark.parametrize(("electrons", "read"), [(0.0, 1.0), (3.0, 0.0), (30.0, 3.0)])
+@pytest.mark.parametrize("strength", [2.0, 20.0, 200.0])
+def test_spots_are_not_taken_for_single_electrons(width, electrons, read, strength):
+    rng = np.random.default_rng(67)
+    shape = (96, 96)
+    noise = np.sqrt(electrons + read**2)
+    expected = np.full((64, *shape), electrons)
+    for pattern in expected:
+        for x, y in rng.uniform(4, 91, (30, 2)):
+            pattern += strength * noise * rng.exponential() * gaussian_spot(shape, x, y, width)
+    patterns = rng.poisson(expected) + rng.normal(0, read, expected.shape)
+    assert empty_pixels(patterns, np.ones(shape, bool)) == AS_COUNTED
 
 
 def test_a_liquids_ring_is_background():

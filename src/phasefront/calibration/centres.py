@@ -13,6 +13,7 @@ from phasefront.calibration.solution import binned, dataset, error_within, widen
 from phasefront.core.errors import InputError
 from phasefront.scans.descriptions import sample_rows
 from phasefront.spots import detection
+from phasefront.spots.electrons import Empty, empty_pixels
 
 _SAMPLE_BYTES = 128 * 2**20  # of patterns held at once to fit scale and ellipse; for memory's sake
 # Patterns of which a low quantile is taken: a tenth of them is 25, so that no single one decides.
@@ -24,6 +25,7 @@ _HIDDEN_SPOT = 3.0  # of a spot in pixels, before it is measured
 _HIDDEN_REACHES = (6.0, 3.0, 2.0)
 _LEAST_CENTRES = 3  # patterns that show it then
 _MOST_SCATTER = 0.08  # of their centres about the surface, in spot radii
+_SWAY = 10.0  # pixels that descan may move the beam
 _LOOSE = 0.5  # pixels that centres of a beam that is seen scatter at most
 
 
@@ -38,6 +40,7 @@ class Geometry:
     spot_radius: float
     beam_radius: float
     mask: np.ndarray
+    empty: Empty
     sample: np.ndarray  # patterns spread over the scan
     sample_centres: np.ndarray
     centre_from: str  # in words
@@ -55,28 +58,30 @@ class Geometry:
         found = beam.find_beam(mean)
         start = (found.row, found.column)
         mask = beam.usable_pixels(mean, start, patterns=patterns, hidden=found.hidden)
+        empty = empty_pixels(patterns, mask & _beyond(found, mask.shape))
         if not found.hidden and beam.is_seen_through(mask, found):
             found = beam.covered(mean)
         if found.hidden:
-            return cls._of_hidden(scan, found, mean, patterns, wanted, everywhere)
+            return cls._of_hidden(scan, found, mean, patterns, empty, wanted, everywhere)
         measured, sample, places = _centres_and_sample(
             scan, lambda _, flat: descan.find_centres(flat, start, radius=found.radius, mask=mask),
             wanted, everywhere,
         )  # fmt: skip
         if not np.isfinite(measured).any():
             measured = np.broadcast_to(np.array(start), measured.shape)
-        geometry = cls._of_centres(measured, sample, places, found.radius, mask)
+        geometry = cls._of_centres(measured, sample, places, found.radius, mask, empty)
         if geometry.scatter() > _LOOSE:
             # What was followed may be the rim of a stop; pairs of spots agree better then.
             try:
-                return cls._of_hidden(scan, beam.covered(mean), mean, patterns, wanted, everywhere)
+                hidden = beam.covered(mean)
+                return cls._of_hidden(scan, hidden, mean, patterns, empty, wanted, everywhere)
             except InputError:
                 return geometry
         return geometry
 
     @classmethod
     def _of_hidden(
-        cls, scan, found: beam.Beam, mean, patterns, wanted: int, everywhere: bool
+        cls, scan, found: beam.Beam, mean, patterns, empty: Empty, wanted: int, everywhere: bool
     ) -> Geometry:
         """Centres from Friedel pairs, on a sample first: the surface through these starts the rest.
 
@@ -86,18 +91,20 @@ class Geometry:
         sample, places = _sample(scan, wanted)
         mask = beam.usable_pixels(mean, found[:2], patterns=patterns, hidden=True)
         voted = friedel.vote_centres(
-            sample, found[:2], spot_radius=_HIDDEN_SPOT, beam_radius=2 * _HIDDEN_SPOT, mask=mask
-        )
+            sample, found[:2], spot_radius=_HIDDEN_SPOT, beam_radius=2 * _HIDDEN_SPOT, mask=mask,
+            empty=empty,
+        )  # fmt: skip
         found = beam.likeliest(mean, np.concatenate([[found[:2]], voted]))
         mask = beam.usable_pixels(mean, found[:2], patterns=patterns, hidden=True)
         start = np.broadcast_to(found[:2], shape)
         for reach in _HIDDEN_REACHES:
             at = start.reshape(-1, 2)[places]
             spot_radius = radii.measure_spot_radius(
-                *_few(sample, at), probe_radius=found.radius, mask=mask
+                *_few(sample, at), probe_radius=found.radius, mask=mask, empty=empty
             )
             sizes = {
-                "spot_radius": spot_radius, "beam_radius": found.radius + spot_radius, "mask": mask
+                "spot_radius": spot_radius, "beam_radius": found.radius + spot_radius,
+                "mask": mask, "empty": empty,
             }  # fmt: skip
             measured = np.full((scan.shape[0] * scan.shape[1], 2), np.nan)
             measured[places] = friedel.find_centres(sample, at, reach=reach, **sizes)
@@ -118,7 +125,7 @@ class Geometry:
             wanted,
             everywhere,
         )
-        geometry = cls._of_centres(measured, sample, places, found.radius, mask, seen=False)
+        geometry = cls._of_centres(measured, sample, places, found.radius, mask, empty, seen=False)
         if not geometry.scatter() < _MOST_SCATTER * geometry.spot_radius:
             raise InputError(
                 scan.path, "the direct beam is hidden, and pairs of spots of different patterns "
@@ -128,19 +135,24 @@ class Geometry:
         return geometry
 
     @classmethod
-    def _of_centres(cls, measured, sample, places, probe_radius, mask, seen=True) -> Geometry:
+    def _of_centres(
+        cls, measured, sample, places, probe_radius, mask, empty: Empty, seen=True
+    ) -> Geometry:
         # Centres of single pairs are too few and too rough to be followed one by one.
         centres, residual, stderr = descan.fit_surface(
             measured, radius=probe_radius if seen else math.inf
         )
         at = centres.reshape(-1, 2)[places]
         few, at_few = _few(sample, at)
-        spot_radius = radii.measure_spot_radius(few, at_few, probe_radius=probe_radius, mask=mask)
+        spot_radius = radii.measure_spot_radius(
+            few, at_few, probe_radius=probe_radius, mask=mask, empty=empty
+        )
         beam_radius = radii.measure_beam_radius(
             few, at_few, probe_radius=probe_radius, spot_radius=spot_radius, mask=mask
         )
         return cls(
-            centres, residual, stderr, probe_radius, spot_radius, beam_radius, mask, sample, at,
+            centres, residual, stderr, probe_radius, spot_radius, beam_radius, mask, empty,
+            sample, at,
             "direct beam" if seen else "Friedel pairs of spots, the beam being hidden",
         )  # fmt: skip
 
@@ -166,8 +178,15 @@ class Geometry:
             attributes=attributes | {"centre_from": self.centre_from},
             centres=self.centres + shift[::-1], residual=self.residual,
             error=math.sqrt(self.stderr**2 + shift_variance), probe_radius=self.probe_radius,
-            spot_radius=self.spot_radius, beam_radius=self.beam_radius, mask=self.mask, **fitted,
+            spot_radius=self.spot_radius, beam_radius=self.beam_radius, mask=self.mask,
+            empty=self.empty, **fitted,
         )  # fmt: skip
+
+
+def _beyond(found: beam.Beam, shape) -> np.ndarray:
+    """Pixels (ky, kx) that the direct beam does not reach, wherever descan takes it."""
+    y, x = np.indices(shape)
+    return np.hypot(y - found.row, x - found.column) > 2 * found.radius + _SWAY
 
 
 def _overview(scan) -> tuple[np.ndarray, np.ndarray]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from phasefront.spots import detection
+from phasefront.spots.electrons import Empty
 
 # All chosen on virtual scans with stops and bars, of other seeds than docs/assumptions.md reports.
 _LEAST_PAIRS = 3
@@ -82,6 +83,7 @@ def vote_centres(
     spot_radius: float,
     beam_radius: float,
     mask: np.ndarray,
+    empty: Empty,
 ) -> np.ndarray:
     """Rows and columns (3, 2) where most pairs of spots of all patterns have their middle.
 
@@ -93,7 +95,12 @@ def vote_centres(
 
     at_start = np.tile(np.asarray(start, float), (len(patterns), 1))
     found = detection.find_pixel_spots(
-        patterns, at_start, spot_radius=spot_radius, beam_radius=beam_radius, mask=mask
+        patterns,
+        at_start,
+        spot_radius=spot_radius,
+        beam_radius=beam_radius,
+        mask=mask,
+        empty=empty,
     )
     middle = (np.array(mask.shape) - 1) / 2
     edges = [np.arange(-_REACH * n, _REACH * n + _STEP, _STEP) for n in mask.shape]
@@ -129,6 +136,7 @@ def find_centres(
     spot_radius: float,
     beam_radius: float,
     mask: np.ndarray,
+    empty: Empty,
     reach: float,
 ) -> np.ndarray:
     """Row and column (n, 2) of the hidden beam: the median middle of Friedel pairs of spots.
@@ -147,13 +155,15 @@ def find_centres(
         Of a spot, and of the disk in which none are looked for, pixels.
     mask
         True where a pixel can be used, (ky, kx).
+    empty
+        What pixels show without an electron.
 
     Returns
     -------
     NaN where fewer than three pairs are found, or the pairs do not agree.
     """
     found = detection.find_pixel_spots(
-        patterns, start, spot_radius=spot_radius, beam_radius=beam_radius, mask=mask
+        patterns, start, spot_radius=spot_radius, beam_radius=beam_radius, mask=mask, empty=empty
     )
     centres = np.full((len(patterns), 2), np.nan)
     for i, (first, last) in enumerate(zip(found.offset[:-1], found.offset[1:], strict=True)):

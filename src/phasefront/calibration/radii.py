@@ -7,14 +7,16 @@ import math
 import numpy as np
 
 from phasefront.spots import detection
+from phasefront.spots.electrons import Empty
 
 _NARROWEST = 1 / math.sqrt(12)  # pixels, the standard deviation of a pixel itself
 _START_RADIUS = 4.0  # of a spot in pixels, before it is measured; chosen, and refined
 
 
 def measure_spot_radius(
-    patterns: np.ndarray, centres: np.ndarray, *, probe_radius: float, mask: np.ndarray
-) -> float:
+    patterns: np.ndarray, centres: np.ndarray, *, probe_radius: float, mask: np.ndarray,
+    empty: Empty,
+) -> float:  # fmt: skip
     """Twice the rms width of the strong spots, pixels: a disk's radius, two sigma of a Gaussian.
 
     The width is measured under a Gaussian weight as wide as the last estimate and corrected for it
@@ -25,8 +27,9 @@ def measure_spot_radius(
     patterns = np.asarray(patterns, dtype=np.float32)
     for _ in range(4):
         found = detection.find_pixel_spots(
-            patterns, centres, spot_radius=radius, beam_radius=probe_radius + radius, mask=mask
-        )
+            patterns, centres, spot_radius=radius, beam_radius=probe_radius + radius, mask=mask,
+            empty=empty,
+        )  # fmt: skip
         if not found.significance.size:
             return probe_radius
         strong = found.significance >= max(12.0, float(np.median(found.significance)))

@@ -10,6 +10,7 @@ import xarray as xr
 from phasefront.calibration.ellipse import propagate, ratio_of, scale_of, shape_of
 from phasefront.core import netcdf
 from phasefront.layouts.calibration import CALIBRATION
+from phasefront.spots.electrons import AS_COUNTED
 
 
 def binned(place, residual, camera: tuple[int, int], weight=None) -> dict:
@@ -37,7 +38,7 @@ def binned(place, residual, camera: tuple[int, int], weight=None) -> dict:
 
 def dataset(
     *, affine, affine_covariance, centres, residual, error, probe_radius, spot_radius, beam_radius,
-    mask, attributes, residuals, outward=0.0, outward_stderr=math.nan,
+    mask, attributes, residuals, empty=AS_COUNTED, outward=0.0, outward_stderr=math.nan,
 ) -> xr.Dataset:  # fmt: skip
     """CALIBRATION of an affine map (2, 2), the covariance of its xx, xy and yy, and the rest.
 
@@ -63,6 +64,9 @@ def dataset(
             "spot_radius": spot_radius,
             "beam_radius": beam_radius,
             "mask": mask,
+            "empty_level": empty.level,
+            "empty_reach": empty.reach,
+            "electron": empty.electron,
             "outward_shift": outward,
             "outward_shift_stderr": outward_stderr,
             **residuals,

@@ -33,6 +33,19 @@ CALIBRATION = Layout(
         "spot_radius": Variable((), "f8", "pixel", "twice the rms width of a Bragg spot"),
         "beam_radius": Variable((), "f8", "pixel", "no spots are looked for inside it"),
         "mask": Variable(("ky", "kx"), "i1", "1", "1 where a pixel of the camera can be used"),
+        "empty_level": Variable(
+            (),
+            "f8",
+            "count",
+            "what a pixel shows that no electron hit, of a camera that shows "
+            "single electrons over its own noise; 0 of others",
+        ),
+        "empty_reach": Variable(
+            (), "f8", "count", "how far noise takes such a pixel, which spots are found without"
+        ),
+        "electron": Variable(
+            (), "f8", "count", "what one electron adds to all pixels that it hits, of such a camera"
+        ),
         "outward_shift": Variable(
             (),
             "f8",

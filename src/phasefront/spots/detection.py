@@ -9,6 +9,7 @@ import numpy as np
 
 from phasefront.core.errors import InputError
 from phasefront.core.threads import share_out
+from phasefront.spots.electrons import AS_COUNTED, Empty
 from phasefront.spots.kernels import MAX_SPOTS, REACH, find_in_stack, load
 
 # Patterns are loaded so many pixels at a time, half a megabyte, which a core's cache holds; chosen.
@@ -56,6 +57,7 @@ def find_pixel_spots(
     beam_radius: float,
     mask: np.ndarray | None = None,
     false_alarms: float = 0.1,
+    empty: Empty = AS_COUNTED,
 ) -> PixelSpots:
     """Spots of a stack of patterns, in pixels.
 
@@ -73,6 +75,8 @@ def find_pixel_spots(
         True where a pixel can be used, (ky, kx); all by default.
     false_alarms
         Number of spots per pattern that noise alone may make.
+    empty
+        What pixels show without an electron, of a camera that shows single ones.
 
     Returns
     -------
@@ -90,10 +94,11 @@ def find_pixel_spots(
         for first in range(begin, end, together):
             own = slice(first, min(first + together, end))
             rows = room[: own.stop - own.start]
-            load(counts[own], plan.valid, plan.reach, rows)
+            load(counts[own], plan.valid, tuple(empty), plan.reach, rows)
             find_in_stack(
-                rows, centres[own], plan.taps, plan.valid, plan.paired, plan.weight, plan.noise,
-                plan.threshold, float(beam_radius), float(spot_radius), count[own], table[own],
+                rows, centres[own], empty.electron, plan.taps, plan.valid, plan.paired,
+                plan.weight, plan.noise, plan.threshold, float(beam_radius), float(spot_radius),
+                count[own], table[own],
             )  # fmt: skip
 
     share_out(find, len(counts))

@@ -71,21 +71,23 @@ _at = np.uint64
 
 
 @njit(nogil=True, cache=True)
-def load(counts, valid, reach, rows):
+def load(counts, valid, empty, reach, rows):
     """Fill rows (patterns, step, height, pitch), float32, with counts of any type, 0 where they
-    cannot be used.
+    cannot be used, and for pixels that are `empty` (see `electrons.Empty`).
 
     Rows of a pattern are sorted by their place within a step, so that what a tap of the filter
     multiplies is contiguous in many of them at once. Around a camera are zeros, as far as the
     filter reaches, which are left as they are. All else is compiled for float32 alone: for each
     type it takes long.
     """
+    level, noise = np.float32(empty[0]), np.float32(empty[1])
     for i in range(counts.shape[0]):
         for y in range(counts.shape[1]):
             row = _row(rows[i], y, reach, counts.shape[2])
             for x in range(row.size):
-                count = np.float32(counts[i, y, x])
-                row[x] = count if valid[y, x] else np.float32(0)
+                count = np.float32(counts[i, y, x]) - level
+                hit = valid[y, x] & ((count > noise) | (noise == 0))
+                row[x] = count if hit else np.float32(0)
 
 
 @njit(cache=True)
@@ -98,12 +100,21 @@ def _row(rows, y, reach, columns):
 # Each function is compiled again within whatever calls it: fewer levels are ready sooner, and what
 # has one caller and is long is compiled in it alone ("always").
 @njit(nogil=True, cache=True)
-def find_in_stack(stack, centres, taps, valid, paired, weight, noise, threshold, beam_radius,
-                  spot_radius, count, table):  # fmt: skip
+def find_in_stack(stack, centres, electron, taps, valid, paired, weight, noise, threshold,
+                  beam_radius, spot_radius, count, table):  # fmt: skip
     for i in range(stack.shape[0]):
         cy, cx = centres[i, 0], centres[i, 1]
         background, variance, gain, single, filtered, outside = background_and_noise(
-            stack[i], cy, cx, taps, valid, paired, weight, beam_radius, 0.5 * spot_radius
+            stack[i],
+            cy,
+            cx,
+            electron,
+            taps,
+            valid,
+            paired,
+            weight,
+            beam_radius,
+            0.5 * spot_radius,
         )
         count[i] = _collect(
             stack[i], filtered, background, variance, noise, gain, single, valid, outside, cy, cx,
@@ -112,9 +123,10 @@ def find_in_stack(stack, centres, taps, valid, paired, weight, noise, threshold,
 
 
 @njit(cache=True, inline="always")
-def background_and_noise(rows, cy, cx, taps, valid, paired, weight, beam_radius, sigma):
+def background_and_noise(rows, cy, cx, electron, taps, valid, paired, weight, beam_radius, sigma):
     """Background and variance of the filtered pattern on the grid, counts per electron, and the
-    single electrons in the noise (see `_electrons`). `rows` are as `load` fills them; `paired` is 1
+    single electrons in the noise (see `_electrons`). `rows` are as `load` fills them; `electron`:
+    counts of one electron in all pixels that it hits, 0 where this is not known; `paired` is 1
     where the pixel right of a cell's can be used.
 
     Cells of the grid are less apart than the filter is wide, and tell the same of the background as
@@ -129,6 +141,8 @@ def background_and_noise(rows, cy, cx, taps, valid, paired, weight, beam_radius,
     some_filtered, some_above = _every_other(filtered), _every_other(above)
     some_tile, some = _every_other(tile), _every_other(outside)
     unit = _sparse_unit(rows, valid, taps.size // 2, cy, cx, beam_radius)
+    if unit > 0:
+        unit = max(unit, electron)
     inner, outer = _frame(some_filtered, some, unit, 2 * step, sigma)
     together = _ELECTRONS_TOGETHER * unit * peak
     ceiling = np.empty(some.shape, np.float32)
@@ -136,8 +150,11 @@ def background_and_noise(rows, cy, cx, taps, valid, paired, weight, beam_radius,
     typical = _median_absolute(some_above, local, some)
     ceiling[:] = together if unit > 0 else CLIP * MAD * typical
     _frame_mean(some_above, ceiling, some, inner, outer, local)
+    largest = unit
     if unit > 0:
-        unit = max(unit, _variance_over_mean(rows, taps.size // 2, some_above, ceiling, some))
+        per_electron, of_skew = _of_scatter(rows, taps.size // 2, some_above, ceiling, some)
+        unit = max(unit, per_electron)
+        largest = max(unit, of_skew)
         together = _ELECTRONS_TOGETHER * unit * peak
     away = MAD * _median_absolute(some_above, local, some)
     of_tile, gain, single = _noise(
@@ -159,7 +176,7 @@ def background_and_noise(rows, cy, cx, taps, valid, paired, weight, beam_radius,
     if unit > 0:
         of_all = np.empty(weight.shape, np.float32)
         _poisson_variance(filtered, above, everywhere, outside, unit, taps, of_all)
-        gain, single = unit, (unit, 0.0, 0.0)
+        gain, single = unit, (largest, 0.0, 0.0)
     else:
         factor = _structure(some_above, local, variance, some)
         # Pixels that rise together, under a blur, are one large electron.
@@ -646,15 +663,17 @@ def _sparse_unit(rows, valid, reach, cy, cx, beam_radius):
 
 
 @njit(cache=True)
-def _variance_over_mean(rows, reach, above, ceiling, outside):
-    """Counts per electron that the pixels' scatter shows where nothing stands out; 0 without any.
+def _of_scatter(rows, reach, above, ceiling, outside):
+    """Counts per electron that the pixels' scatter shows where nothing stands out, and the size of
+    an electron that their skewness does, larger where electrons differ; 0 without any.
 
-    The median of those that are not 0 says too little where read noise makes more of them. Of every
-    cell there are all pixels of a row, up to the next cell.
+    These are the second cumulant over the first and the third over the second. The median of pixels
+    that are not 0 says too little where read noise makes more of them. Of every cell there are all
+    pixels of a row, up to the next cell.
     """
     step, height, _ = rows.shape
     first = (height + 1 - 2 * above.shape[0]) // 2
-    total, squares, number = 0.0, 0.0, 0
+    total, squares, cubes, number = 0.0, 0.0, 0.0, 0
     for j in range(above.shape[0]):
         for i in range(above.shape[1]):
             if outside[j, i] and above[j, i] < ceiling[j, i]:
@@ -663,8 +682,14 @@ def _variance_over_mean(rows, reach, above, ceiling, outside):
                     value = np.float64(rows[0, first + 2 * j, x])
                     total += value
                     squares += value**2
+                    cubes += value**3
                     number += 1
-    return squares / total - total / number if total > 0 else 0.0
+    if total <= 0:
+        return 0.0, 0.0
+    mean, square, cube = total / number, squares / number, cubes / number
+    variance = square - mean**2
+    third = cube - 3 * mean * square + 2 * mean**3
+    return variance / mean, third / variance if variance > 0 else 0.0
 
 
 @njit(cache=True, fastmath=_EXACT)
