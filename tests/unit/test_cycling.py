@@ -409,7 +409,7 @@ def test_missing_log(tmp_path):
 def test_truncated_binary_logs(shared_data, tmp_path, name):
     content = shared_data(f"cycling/{name}").read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) // 3])
-    with pytest.raises(InputError, match="not a readable"):
+    with pytest.raises(InputError, match=r"not a readable|it was cut"):
         read_log(tmp_path / name)
 
 
