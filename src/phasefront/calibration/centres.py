@@ -170,8 +170,8 @@ class Geometry:
         )  # fmt: skip
 
 
-def _overview(scan) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over rows spread evenly over the scan, and patterns (n, ky, kx) spread over these."""
+def _overview(scan) -> tuple[np.ndarray, beam.Overview]:
+    """Mean over rows spread evenly over the scan, and patterns spread over these."""
     rows = sample_rows(scan.shape[0])
     pixels = scan.shape[2] * scan.shape[3] * scan.dtype.itemsize
     columns = min(scan.shape[1], max(1, min(_OVERVIEW, _SAMPLE_BYTES // pixels) // len(rows)))
@@ -182,7 +182,7 @@ def _overview(scan) -> tuple[np.ndarray, np.ndarray]:
         detection.require_finite(block, slice(row, row + 1), scan.path)
         total += block[0].mean(axis=0, dtype=float)
         kept.append(block[0, chosen])
-    return total / len(rows), np.concatenate(kept)
+    return total / len(rows), beam.Overview(np.concatenate(kept))
 
 
 def _centres_and_sample(scan, find, wanted, everywhere):
