@@ -85,7 +85,7 @@ def matrix(scale, stretch, shear):
 def test_a_calibration_that_gave_way_is_told(wrong, words):
     text = contradiction(matrix(*wrong), np.full(3, 3e-4))
     assert all(word in text for word in words)
-    assert "missing from the candidates" in text and "calibrate the scan again" in text
+    assert "where a phase is missing" in text and "calibrate the scan again" in text
     assert ("a scale" in text, "an ellipse" in text) == (wrong[0] != 0, any(wrong[1:]))
 
 

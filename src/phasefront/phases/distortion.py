@@ -171,8 +171,8 @@ def contradiction(distortion: np.ndarray, errors: np.ndarray) -> str:
         return ""
     return (
         f"its grains agree on {' and on '.join(told)}, and these were used: the calibration is"
-        " wrong, or a phase of other cell is missing from the candidates; calibrate the scan"
-        " again, or add the phase"
+        " wrong, or the candidates' cells are, as where a phase is missing from them; calibrate"
+        " the scan again, or correct the candidates"
     )
 
 
