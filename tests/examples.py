@@ -21,7 +21,7 @@ MADE_UP = {"second_phase": -1, "label": -1, "mask": 1, "kind": ["area", "thickne
 TEXTS = (
     "scan", "file", "method", "dtype", "sha256", "header", "log", "warnings", "pattern", "state",
     "refined_with", "refused", "map_by", "molar_weight", "started", "started_from", "start",
-    "end", "clock", "insertion_model", "verdict",
+    "end", "clock", "insertion_model", "verdict", "notes",
 )  # fmt: skip
 
 

@@ -35,12 +35,14 @@ from phasefront.audit.verify import verify
 from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.layouts.chemistry import ION_CONTENT
+from phasefront.layouts.fractions import FRACTIONS
 from phasefront.layouts.grains import GRAINS
 from phasefront.records.digests import signature
 from phasefront.records.record import record_path
 from phasefront.records.steps import Step
 from phasefront.report import methods, wording
 from phasefront.report.jobs import Jobs
+from phasefront.report.methods_of_scans import tell_phases
 from phasefront.report.methods_of_sources import tell_comparison
 
 FIND = '''
@@ -489,6 +491,22 @@ def test_methods_claim_only_what_was_there(monkeypatch, rules, said, weight, thi
     assert ("of the volume (thickness being taken" in text) == thickness
     assert ("taken as constant" in text) != thickness
     assert ("GSAS-II 5" in text) == bool(rules)
+
+
+def test_methods_name_scans_whose_calibration_gave_way(monkeypatch):
+    made = {
+        "s1": example(FRACTIONS, scan="s1", notes="its grains agree on a scale"),
+        "s2": example(FRACTIONS, scan="s2"),
+    }
+    monkeypatch.setattr(netcdf, "read", lambda path, _: made[Path(path).stem])
+    limits = {"decide_above": 0.95, "min_explained": 0.5, "max_residual": 1.1, "max_misfit": 4.0,
+              "cell_tolerance": 0.002, "mixed_prior": 0.2, "min_spots": 5}  # fmt: skip
+    steps = {
+        "decide_phases": [made_by("decide_phases", "phases/s1.nc", settings=limits)],
+        "count_fractions": [made_by("count_fractions", f"fractions/{one}.nc") for one in made],
+    }
+    text = tell_phases(Jobs(steps["decide_phases"], steps))
+    assert " Of scan s1: its grains agree on a scale." in text and "Of scan s2" not in text
 
 
 @pytest.mark.parametrize("quantity", [ION_CONTENT, "mean valence"])

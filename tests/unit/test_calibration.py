@@ -126,14 +126,14 @@ def test_a_hot_pixel_under_spots_is_masked_and_a_narrow_beam_that_sways_is_not()
     patterns = rng.poisson(patterns).astype(float)
     patterns[:, 10, 12] += 300
     patterns[:, 0, 30] += 300
-    mask = beam.usable_pixels(patterns.mean(axis=0), (24, 24), patterns=patterns)
+    mask = beam.usable_pixels(patterns.mean(axis=0), (24, 24), patterns=beam.Overview(patterns))
     np.testing.assert_array_equal(np.argwhere(~mask), [[0, 30], [10, 12]])
 
 
 def test_where_no_spot_covers_a_hot_pixel_the_mean_tells():
     patterns = np.random.default_rng(6).poisson(20.0, (40, 48, 48)).astype(float)
     patterns[:, 10, 12] += 300
-    mask = beam.usable_pixels(patterns.mean(axis=0), (24, 24), patterns=patterns)
+    mask = beam.usable_pixels(patterns.mean(axis=0), (24, 24), patterns=beam.Overview(patterns))
     np.testing.assert_array_equal(np.argwhere(~mask), [[10, 12]])
 
 

@@ -194,7 +194,7 @@ def test_summary_is_the_agreed_json():
     assert full["fractions"] == {"stem": None, "powder": None}
     assert found["scans"] == [
         {"scan": "s1", "patterns": 100, "decided": 65, "mixed": 5, "undecided": 16, "unindexed": 4,
-         "vacuum": 10, "seconds": 12.5}
+         "vacuum": 10, "seconds": 12.5, "notes": []}
     ]  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sources import compare, make_cycling, make_fractions, make_powder
 
+from phasefront.fractions.pooling import pool_state
 from phasefront.report import conclusions, tables
 
 STATES = ("x3.0", "x2.5", "x2.0", "x1.5", "x1.0")
@@ -187,6 +188,27 @@ def test_patterns_that_were_refused_are_named_and_do_not_count():
     assert notes["half"] == "refused: p1: R_wp is 0.69"
     assert notes["both"] == f"refused: p1: R_wp is 0.69; {line}"
     assert table[(table["state"] == "half") & (table["source"] == "powder")]["value"].isna().all()
+
+
+def test_a_scan_whose_calibration_gave_way_is_named():
+    """In table, text and summary, each scan of a state by its name."""
+    counted = make_fractions()
+    counted = counted.fillna({"formula_volume": 100.0, "unit_amount": 1.0})
+    scans = {name: counted.assign_attrs(scan=name) for name in ("s1", "s2", "s3")}
+    scans["s2"].attrs["notes"] = "its grains agree on a scale"
+    states = {"one": ["s1"], "two": ["s2"], "both": ["s1", "s2"]}
+    pooled = {
+        state: pool_state(state, [scans[name] for name in names], seed=1)
+        for state, names in states.items()
+    }
+    compared = compare(states=tuple(states), stem=pooled)
+    written = conclusions.summary(compared, scans, run="r", seconds={})
+    text = "s2: its grains agree on a scale"
+    assert written["conclusions"]["unexplained"] == [text, text]
+    assert f"Scan {text}." in written["conclusions"]["sentence"]
+    assert [scan["notes"] for scan in written["scans"]] == [[], [scans["s2"].attrs["notes"]], []]
+    notes = tables.comparison_table(compared).query("source == 'stem'").groupby("state")["note"]
+    assert [text in note for note in notes.first()[list(states)]] == [False, True, True]
 
 
 def test_the_mass_of_a_log_is_one_error_in_all_its_states():

@@ -4,8 +4,9 @@ import warnings
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from phasefront.core import netcdf
@@ -14,7 +15,7 @@ from phasefront.cycling.analysis import analyse_log, tidy_table
 from phasefront.cycling.ion_content import FARADAY_MAH_MOL, ion_content
 from phasefront.cycling.logs import STEP_TYPES, capacity_difference, read_log
 from phasefront.cycling.plateaus import differential_capacity, find_plateaus
-from phasefront.cycling.states import locate_state
+from phasefront.cycling.states import locate_state, locate_states
 from phasefront.layouts.cycling import CYCLING
 
 MAP = {"time": ("t", "h"), "voltage": ("E", "V"), "current": ("I", "A")}
@@ -409,7 +410,7 @@ def test_missing_log(tmp_path):
 def test_truncated_binary_logs(shared_data, tmp_path, name):
     content = shared_data(f"cycling/{name}").read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) // 3])
-    with pytest.raises(InputError, match="not a readable"):
+    with pytest.raises(InputError, match=r"not a readable|it was cut"):
         read_log(tmp_path / name)
 
 
@@ -702,6 +703,43 @@ def test_states_are_found(charge_rest_discharge, place, hours):
 def test_states_that_the_log_does_not_reach(charge_rest_discharge, place, message):
     with pytest.raises(InputError, match=message):
         locate_state(charge_rest_discharge, state="here", mass_mg=5.0, **place)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "hours"),
+    [
+        ({"rest": 1}, {"rest": 1}, 13),
+        ({"rest": 1}, {"time_h": 13.0001}, 13),
+        ({"fraction": 1}, {"capacity_mah_g": 100}, 11),
+        ({"fraction": 0, "half_cycle": 1}, {"rest": 1}, 13),
+    ],
+)
+def test_two_states_at_one_moment_are_refused(charge_rest_discharge, one, other, hours):
+    """In the order in which the config has them; a third state lies elsewhere."""
+    states = [{"state": "b", **one}, {"state": "elsewhere", "rest": 0}, {"state": "a", **other}]
+    with pytest.raises(InputError, match=f"states: states b and a are both at {hours} h; correct"):
+        locate_states(charge_rest_discharge, states, 5.0)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    first=st.floats(0, 1.99),
+    later=st.floats(-1e-3, 1e-3),
+    spacing=st.sampled_from([0.1, 60.0, 3e3]),
+)
+def test_states_a_second_or_a_record_apart_are_two(first, later, spacing):
+    time = np.arange(0, 7200 + spacing, spacing)
+    log = pd.DataFrame({"time_s": time, "step_type": "charge", "half_cycle": 0})
+    log.attrs["source"] = "log"
+    second = max(first + later, 0.0)
+    apart, near = 3600 * abs(second - first), min(1.0, spacing)
+    assume(abs(apart - near) > 1e-6)
+    states = [{"state": "a", "time_h": first}, {"state": "b", "time_h": second}]
+    if apart > near:
+        assert locate_states(log, states, None) == pytest.approx([3600 * first, 3600 * second])
+    else:
+        with pytest.raises(InputError, match="states a and b are both at"):
+            locate_states(log, states, None)
 
 
 def test_voltage_is_not_sought_in_a_rest(make_log):

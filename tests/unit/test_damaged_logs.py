@@ -96,6 +96,25 @@ def test_what_a_parser_says_of_a_damaged_file_is_one_line(tmp_path, shared_data,
     assert not caplog.records
 
 
+@pytest.mark.parametrize("records", [1, 2, 100, 400])
+def test_a_neware_log_that_was_cut_between_records_is_refused(tmp_path, shared_data, records):
+    content = shared_data("cycling/neware.nda").read_bytes()
+    path = tmp_path / "cut.nda"
+    path.write_bytes(content[: -86 * records])
+    size = len(content)
+    text = f"reach to byte {size} by its header, the file to {size - 86 * records}; copy"
+    with pytest.raises(InputError, match=text):
+        read_log(path)
+
+
+def test_a_neware_log_whose_header_has_no_length_is_read(tmp_path, shared_data):
+    content = bytearray(shared_data("cycling/neware.nda").read_bytes()[:-86])
+    content[68:72] = bytes(4)
+    path = tmp_path / "open.nda"
+    path.write_bytes(content)
+    assert len(read_log(path)) == 438
+
+
 def test_a_csv_of_another_program_asks_for_a_column_map(tmp_path):
     """Its first lines are no header, so that the table has more columns than these."""
     path = tmp_path / "export.csv"

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from phasefront.phases.distortion import common_distortion
+from phasefront.phases.distortion import common_distortion, contradiction
 
 NONE, GRAINS, PATTERNS = np.eye(2), 12, 20
 # Of one pattern: 20 spots at 0.7 1/angstrom with errors of 0.0025 1/angstrom.
@@ -67,6 +67,45 @@ def test_what_was_removed_before_does_not_matter(share, error, scatter, seed):
     rest, again = common_distortion(information, left, grain, removed, errors)
     np.testing.assert_allclose(parts(rest) + before, parts(whole), atol=1e-7)
     np.testing.assert_allclose(again, covariance, atol=1e-3 * covariance.max())
+
+
+def matrix(scale, stretch, shear):
+    return np.array([[1 + scale + stretch, shear], [shear, 1 + scale - stretch]])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ((0.01, 0, 0), ["a scale 0.99 % smaller", "(33 of the"]),
+        ((-0.01, 0, 0), ["a scale 1 % larger", "(33 of the"]),
+        ((0, 0.003, -0.004), ["axes differ by 1 % more", "(17 of the"]),
+        ((0.002, 0.0016, 0), ["a scale 0.2 % smaller", "axes differ by 0.32 % more"]),
+    ],
+)
+def test_a_calibration_that_gave_way_is_told(wrong, words):
+    text = contradiction(matrix(*wrong), np.full(3, 3e-4))
+    assert all(word in text for word in words)
+    assert "where a phase is missing" in text and "calibrate the scan again" in text
+    assert ("a scale" in text, "an ellipse" in text) == (wrong[0] != 0, any(wrong[1:]))
+
+
+@pytest.mark.parametrize("error", [3e-4, 3e-3])
+def test_a_calibration_within_its_errors_is_not(error):
+    assert not contradiction(matrix(4 * error, 2 * error, -3 * error), np.full(3, error))
+
+
+def test_neither_is_one_without_errors_which_never_gives_way():
+    equations = asked_by(np.tile([0.01, 0.0, 0.0], (GRAINS, 1)))
+    found, _ = common_distortion(*equations, NONE, np.zeros(3))
+    assert not contradiction(found, np.zeros(3))
+
+
+@settings(max_examples=30, deadline=None)
+@given(share=st.floats(-0.02, 0.02), error=st.floats(1e-4, 1e-2))
+def test_what_is_told_of_a_scale_hangs_on_its_size_in_stated_errors_alone(share, error):
+    assume(abs(abs(share / error) - 5) > 1e-6)
+    told = contradiction(matrix(share, 0, 0), np.full(3, error))
+    assert bool(told) == (abs(share / error) > 5)
 
 
 def test_without_spots_nothing_is_asked_for():

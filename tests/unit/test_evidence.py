@@ -14,6 +14,7 @@ from phasefront.diffraction.cells import strain_basis
 from phasefront.diffraction.crystals import read_crystal
 from phasefront.diffraction.templates import simulate_templates
 from phasefront.layouts.phases import MIXED, PHASES, UNDECIDED, VACUUM
+from phasefront.layouts.spots import DISTORTION_ERRORS
 from phasefront.orientations.indexing import find_orientations
 from phasefront.phases import decisions, evidence
 from phasefront.scans import files
@@ -121,6 +122,20 @@ def test_distortion_and_error_of_the_spots_are_those_of_the_scan(nvpf):
     expected = [[1.003, 0.002], [0.002, 0.998]]
     np.testing.assert_allclose(phases["distortion"], expected, atol=1e-3)
     assert 0.0012 < phases["position_sigma"].item() < 0.0025
+
+
+def test_a_scan_says_that_its_calibration_gave_way(nvpf):
+    """Nothing within the stated errors (0.3 %); a scale 1 % off, of which 0.03 % is stated."""
+    assert nvpf[3].attrs["notes"] == ""
+    spots, _, _ = dynamical_scan(list(NAMES), 150, seed=4)
+    phases = decide(
+        spots.assign(
+            qx=1.01 * spots["qx"], qy=1.01 * spots["qy"],
+            **dict.fromkeys(DISTORTION_ERRORS, spots["scale_stderr"] / 10),
+        ),
+        CRYSTALS,
+    )  # fmt: skip
+    assert "a scale 1 % smaller than its calibration's" in phases.attrs["notes"]
 
 
 def test_a_phase_left_out_stays_mostly_undecided():

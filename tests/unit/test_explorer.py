@@ -21,7 +21,7 @@ from phasefront.layouts.chemistry import SPECTRA
 from phasefront.layouts.correlation import CORRELATION
 from phasefront.layouts.phases import MIXED, UNDECIDED, VACUUM
 from phasefront.layouts.registration import ACCEPTED, REGISTRATION
-from phasefront.report.explorer import charts, page, patterns, payload, spectra
+from phasefront.report.explorer import assembly, charts, page, patterns, payload, spectra
 from phasefront.report.explorer.laid import LaidMaps
 from phasefront.report.explorer.packing import FINE, pack, rounded
 
@@ -192,6 +192,14 @@ def test_the_page_asks_for_nothing_from_elsewhere():
     for name in ("explorer.js", "explorer.css", "page.py"):
         found = re.findall(r"https?://[^\s\"'`]+", (folder / name).read_text(encoding="utf-8"))
         assert [address for address in found if "www.w3.org" not in address] == []
+
+
+@pytest.mark.parametrize("notes", ["", "its grains agree on a scale"])
+def test_the_page_says_where_a_calibration_gave_way(notes):
+    shown = SimpleNamespace(phases=build_phases(["A"], [[0]], notes=notes))
+    said = assembly._notes("directions are the camera's", shown, None)
+    assert said[0].startswith("Directions are the camera's. ")
+    assert said[1:] == (["Its grains agree on a scale."] if notes else [])
 
 
 def test_the_page_has_laid_maps_of_their_scan_and_none_that_were_not_accepted(tmp_path):

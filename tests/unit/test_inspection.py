@@ -118,6 +118,14 @@ def test_check_says_where_each_state_is_or_that_it_is_not_on_the_log(folder):
     assert "state x3.0: time_h = 2.5 is not reached, the log has 2 h" in lines()[LOG]
 
 
+def test_two_states_at_one_moment_of_a_log_are_refused(folder):
+    """As when a line of the config was copied, and its place was not changed."""
+    config = yaml.safe_load((folder / "mine.yaml").read_text())
+    config["states"].append(config["states"][0] | {"name": "x2.5"})
+    (folder / "mine.yaml").write_text(yaml.safe_dump(config))
+    assert "states x3.0 and x2.5 are both at 2 h; correct where one of them is" in lines()[LOG]
+
+
 def test_a_pattern_in_which_no_phase_has_a_line_is_refused(folder):
     """Of small angles: spacings of 22 angstrom and more."""
     rows = "".join(f"{a:.4f} 1000 31.6\n" for a in np.arange(0.5, 1.07, 0.001))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +25,19 @@ class Beam(NamedTuple):
     column: float
     radius: float
     hidden: bool = False
+
+
+@dataclass(frozen=True)
+class Overview:
+    """Some patterns of a scan, spread over it: `counts` (n, ky, kx)."""
+
+    counts: np.ndarray
+
+    @cached_property
+    def low(self) -> np.ndarray:
+        """The 10 % quantile of each pixel: what all have, without the spots of some."""
+        place = len(self.counts) // 10
+        return np.partition(self.counts, place, axis=0)[place].astype(float)
 
 
 def find_beam(pattern: np.ndarray) -> Beam:
@@ -106,7 +121,7 @@ def usable_pixels(
     mean_pattern: np.ndarray,
     centre: tuple[float, float],
     *,
-    patterns: np.ndarray | None = None,
+    patterns: Overview | None = None,
     hidden: bool = False,
 ) -> np.ndarray:
     """Mask (ky, kx) without a beam stop's shadow and without hot or dead pixels.
@@ -118,8 +133,8 @@ def usable_pixels(
     centre
         Row and column of the direct beam.
     patterns
-        Some of these (n, ky, kx). Spots of few grains are not in the low quantile of their counts,
-        the low pattern, which is the mean where None.
+        Some of these. Spots of few grains are not in the low quantile of their counts, the low
+        pattern, which is the mean where None.
     hidden
         Whether the stop covers the direct beam. The background then rises inwards under it.
 
@@ -133,7 +148,7 @@ def usable_pixels(
     from scipy import ndimage
 
     pattern = np.asarray(mean_pattern, dtype=float)
-    low = pattern if patterns is None else _low(patterns)
+    low = pattern if patterns is None else patterns.low
     y, x = np.indices(pattern.shape)
     radius = np.hypot(y - centre[0], x - centre[1])
     ring = radius.astype(int) // 2
@@ -159,16 +174,10 @@ def usable_pixels(
     hot, in_mean = sharp
     covered = np.argwhere(hot & ~in_mean)
     if len(covered):  # none without patterns, whose low pattern is the mean
-        in_mean[tuple(covered.T)] = _stand_out(patterns, covered)
+        in_mean[tuple(covered.T)] = _stand_out(patterns.counts, covered)
     hot &= in_mean
     dead = (pattern < 0.1 * smooth) & (smooth - pattern > 10 * scatter)
     return ~(shadow | hot | dead)
-
-
-def _low(patterns: np.ndarray) -> np.ndarray:
-    """The 10 % quantile of patterns (n, ky, kx): what all have, without the spots of some."""
-    place = len(patterns) // 10
-    return np.partition(patterns, place, axis=0)[place].astype(float)
 
 
 def _stand_out(patterns: np.ndarray, pixels: np.ndarray) -> np.ndarray:

@@ -58,7 +58,7 @@ class Geometry:
         found = beam.find_beam(mean)
         start = (found.row, found.column)
         mask = beam.usable_pixels(mean, start, patterns=patterns, hidden=found.hidden)
-        empty = empty_pixels(patterns, mask & _beyond(found, mask.shape))
+        empty = empty_pixels(patterns.counts, mask & _beyond(found, mask.shape))
         if not found.hidden and beam.is_seen_through(mask, found):
             found = beam.covered(mean)
         if found.hidden:
@@ -189,8 +189,8 @@ def _beyond(found: beam.Beam, shape) -> np.ndarray:
     return np.hypot(y - found.row, x - found.column) > 2 * found.radius + _SWAY
 
 
-def _overview(scan) -> tuple[np.ndarray, np.ndarray]:
-    """Mean over rows spread evenly over the scan, and patterns (n, ky, kx) spread over these."""
+def _overview(scan) -> tuple[np.ndarray, beam.Overview]:
+    """Mean over rows spread evenly over the scan, and patterns spread over these."""
     rows = sample_rows(scan.shape[0])
     pixels = scan.shape[2] * scan.shape[3] * scan.dtype.itemsize
     columns = min(scan.shape[1], max(1, min(_OVERVIEW, _SAMPLE_BYTES // pixels) // len(rows)))
@@ -201,7 +201,7 @@ def _overview(scan) -> tuple[np.ndarray, np.ndarray]:
         detection.require_finite(block, slice(row, row + 1), scan.path)
         total += block[0].mean(axis=0, dtype=float)
         kept.append(block[0, chosen])
-    return total / len(rows), np.concatenate(kept)
+    return total / len(rows), beam.Overview(np.concatenate(kept))
 
 
 def _centres_and_sample(scan, find, wanted, everywhere):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from phasefront.experiment import values
 
 if TYPE_CHECKING:
@@ -40,24 +38,21 @@ def tell_log(plan: Plan, name: str) -> str:
         table="the table of logs",
     )  # fmt: skip
     begun = f"begun {began.text or 'at an unknown time'} ({began.source})"
-    states = [
-        _tell_state(log, state.moment(), row.mass_mg)
-        for state in plan.experiment.states
-        if state.log == name
-    ]
-    return "; ".join([described, begun, *log.attrs["warnings"], *states])
+    states = [state.moment() for state in plan.experiment.states if state.log == name]
+    told = _tell_states(log, states, row.mass_mg)
+    return "; ".join([described, begun, *log.attrs["warnings"], *told])
 
 
-def _tell_state(log: pd.DataFrame, moment: dict, mass_mg: float | None) -> str:
+def _tell_states(log: pd.DataFrame, states: list[dict], mass_mg: float | None) -> list[str]:
     from phasefront.cycling.analysis import at_moments
-    from phasefront.cycling.states import locate_state
+    from phasefront.cycling.states import locate_states
 
-    at = locate_state(log, mass_mg=mass_mg, **moment)
+    moments = locate_states(log, states, mass_mg)
     time, volts = log["time_s"].to_numpy(), log["voltage_V"].to_numpy()
-    return (
-        f"state {moment['state']} at {(at - time[0]) / 3600:.4g} h,"
-        f" {float(at_moments(np.array(at), time, volts)):.4g} V"
-    )
+    return [
+        f"state {state['state']} at {(at - time[0]) / 3600:.4g} h, {volt:.4g} V"
+        for state, at, volt in zip(states, moments, at_moments(moments, time, volts), strict=True)
+    ]
 
 
 def describe_log(

@@ -9,7 +9,6 @@ import pandas as pd
 import xarray as xr
 
 from phasefront.core import netcdf
-from phasefront.core.errors import InputError
 from phasefront.core.moments import Stamp
 from phasefront.cycling.ion_content import ion_content, source_of
 from phasefront.cycling.logs import (
@@ -21,7 +20,7 @@ from phasefront.cycling.logs import (
     half_cycle_charge,
 )
 from phasefront.cycling.plateaus import differential_capacity, find_plateaus
-from phasefront.cycling.states import LOCATORS, locate_state
+from phasefront.cycling.states import locate_states
 from phasefront.layouts.cycling import CYCLING
 
 LEAST_SWING = 0.02  # of the ions at the start; less is no charge or discharge of an electrode
@@ -53,7 +52,7 @@ def analyse_log(
     name
         The log's name in the experiment.
     states
-        `{"state": name, ...}` with further keys as in `locate_state`, one each.
+        As in `locate_states`.
     mass_mg
         Active mass; None where it is not known.
     started
@@ -64,10 +63,10 @@ def analyse_log(
     Raises
     ------
     InputError
-        As `ion_content` and `locate_state` do.
+        As `ion_content` and `locate_states` do.
     """
     contents = _contents(log, mass_mg, content)
-    moments = np.array([_locate(log, state, mass_mg) for state in states], dtype="f8")
+    moments = locate_states(log, states, mass_mg)
     time = log["time_s"].to_numpy()
     grams = np.nan if mass_mg is None else 1e-3 * mass_mg
     capacity = log["capacity_mAh"] / grams
@@ -196,14 +195,3 @@ def at_moments(moments: np.ndarray, time: np.ndarray, values: np.ndarray) -> np.
         exact, 0.0, (moments - time[before]) / np.where(exact, 1.0, time[after] - time[before])
     )
     return values[before] + part * (values[after] - values[before])
-
-
-def _locate(log: pd.DataFrame, state: Mapping, mass_mg: float | None) -> float:
-    unknown = set(state) - {"state", "half_cycle", *LOCATORS}
-    if "state" not in state or unknown:
-        raise InputError(
-            source_of(log), f"a state needs the key 'state' and none of {sorted(unknown)}",
-            field=f"state {state.get('state', '')}".strip(),
-            remedy=f"give its name and one of {', '.join(LOCATORS)}",
-        )  # fmt: skip
-    return locate_state(log, mass_mg=mass_mg, **state)

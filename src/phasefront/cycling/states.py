@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+
 import numpy as np
 import pandas as pd
 
@@ -13,6 +16,54 @@ from phasefront.cycling.logs import REST
 
 # Named as in the config, since messages name them.
 LOCATORS = ("time_h", "capacity_mah_g", "voltage_v", "fraction", "rest")
+# Seconds within which two states are at one moment, of logs whose records are further apart: so
+# much rounding of hours or charges makes of one place that is said in two ways. Chosen.
+_ONE_MOMENT_S = 1.0
+
+
+def locate_states(
+    log: pd.DataFrame, states: Sequence[Mapping], mass_mg: float | None
+) -> np.ndarray:
+    """Moments (n,) of the states of a log, s; see `locate_state`.
+
+    Parameters
+    ----------
+    log, mass_mg
+        As in `locate_state`.
+    states
+        `{"state": name, ...}` with further keys as in `locate_state`, one each.
+
+    Raises
+    ------
+    InputError
+        As `locate_state` does, for an unknown key, and for two states at one moment: the charge
+        would count there twice, in all likelihood for a row that was copied.
+    """
+    moments = np.array([_locate(log, state, mass_mg) for state in states], dtype="f8")
+    time = log["time_s"].to_numpy()
+    order = np.argsort(moments, kind="stable")
+    near = min(_ONE_MOMENT_S, float(np.median(np.diff(time)))) if len(time) > 1 else 0.0
+    for one, other in pairwise(order):
+        if moments[other] - moments[one] <= near:
+            names = " and ".join(states[k]["state"] for k in sorted((one, other)))
+            hours = (moments[one] - time[0]) / 3600
+            raise InputError(
+                source_of(log), f"states {names} are both at {hours:.6g} h", field="states",
+                remedy="correct where one of them is, or give what was measured at one moment one"
+                " state",
+            )  # fmt: skip
+    return moments
+
+
+def _locate(log: pd.DataFrame, state: Mapping, mass_mg: float | None) -> float:
+    unknown = set(state) - {"state", "half_cycle", *LOCATORS}
+    if "state" not in state or unknown:
+        raise InputError(
+            source_of(log), f"a state needs the key 'state' and none of {sorted(unknown)}",
+            field=f"state {state.get('state', '')}".strip(),
+            remedy=f"give its name and one of {', '.join(LOCATORS)}",
+        )  # fmt: skip
+    return locate_state(log, mass_mg=mass_mg, **state)
 
 
 def locate_state(

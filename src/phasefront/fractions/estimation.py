@@ -132,6 +132,7 @@ def phase_fractions(
             "scan": phases.attrs["scan"],
             "scan_step_nm": float(grains.attrs["scan_step_nm"]),
             "decide_above": float(phases.attrs["decide_above"]),
+            "notes": phases.attrs["notes"],
         },
     )
 

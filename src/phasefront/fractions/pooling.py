@@ -82,6 +82,7 @@ def pool_fractions(scans: Sequence[xr.Dataset], *, seed: int = 0) -> xr.Dataset:
             "scan": _BETWEEN_SCANS.join(scan.attrs["scan"] for scan in scans),
             "scan_step_nm": float(first.attrs["scan_step_nm"]),
             "decide_above": float(first.attrs["decide_above"]),
+            "notes": _notes(scans),
         },
     )
 
@@ -94,4 +95,10 @@ def scans_of(fractions: xr.Dataset) -> list[str]:
 def pool_state(state: str, scans: Sequence[xr.Dataset], *, seed: int) -> xr.Dataset:
     """STATE_FRACTIONS of a state from the FRACTIONS of its scans; see `pool_fractions`."""
     pooled = pool_fractions(scans, seed=seed)
-    return pooled.assign_attrs(title=STATE_FRACTIONS.title, state=state)
+    return pooled.assign_attrs(title=STATE_FRACTIONS.title, state=state, notes=_notes(scans))
+
+
+def _notes(scans: Sequence[xr.Dataset]) -> str:
+    """Those of scans, each after its name."""
+    noted = [scan for scan in scans if scan.attrs["notes"]]
+    return "; ".join(f"{scan.attrs['scan']}: {scan.attrs['notes']}" for scan in noted)

@@ -44,7 +44,10 @@ COMPARISON = Layout(
             _STATE_SOURCE, "str", "", "measurements that are no result, each with the reason"
         ),
         "unexplained": Variable(
-            _STATE_SOURCE, "str", "", "what measurements show that no phase explains"
+            _STATE_SOURCE,
+            "str",
+            "",
+            "what measurements show that phases or calibration do not explain",
         ),
         "units": Variable(
             _STATE_SOURCE,

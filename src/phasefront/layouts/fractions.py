@@ -87,8 +87,9 @@ FRACTIONS = Layout(
         "phase_ion_content": Variable(("phase",), "f8", "1", "ions per formula unit of the phase"),
     },
     # Scans of one state are pooled with their positions weighted by scan_step_nm squared.
-    # molar_weight says what molar fractions weigh positions by: thickness or area.
-    ("scan", "scan_step_nm", "molar_weight", "decide_above"),
+    # molar_weight says what molar fractions weigh positions by: thickness or area. notes are those
+    # of PHASES, of several scans each after its name.
+    ("scan", "scan_step_nm", "molar_weight", "decide_above", "notes"),
 )
 STATE_FRACTIONS = dataclasses.replace(
     FRACTIONS,

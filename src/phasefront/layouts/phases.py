@@ -132,6 +132,7 @@ PHASES = Layout(
         ),
     },
     # map_by names the program whose map it is, "" where decided here; then there are limits.
+    # notes are what the scan's reader has to know of it, "" where there is nothing.
     # scan_step_nm is NaN where neither table nor file has it.
-    ("scan", "scan_step_nm", "map_by", "decide_above", "min_explained", "max_misfit"),
+    ("scan", "scan_step_nm", "map_by", "decide_above", "min_explained", "max_misfit", "notes"),
 )

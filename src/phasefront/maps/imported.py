@@ -79,7 +79,7 @@ def import_map(
         },
         {
             "scan": name, "scan_step_nm": step_nm, "map_by": found.program,
-            "decide_above": np.nan, "min_explained": np.nan, "max_misfit": np.nan,
+            "decide_above": np.nan, "min_explained": np.nan, "max_misfit": np.nan, "notes": "",
         },
     )  # fmt: skip
 

@@ -27,7 +27,7 @@ from phasefront.diffraction.template_library import COARSE_DEG, Library
 from phasefront.layouts.phases import PHASES
 from phasefront.phases import kinship, overlaps
 from phasefront.phases.alternatives import Alternatives
-from phasefront.phases.distortion import fit_distortion
+from phasefront.phases.distortion import contradiction, fit_distortion
 from phasefront.phases.evidence import (
     Evidence,
     Starts,
@@ -101,7 +101,8 @@ def decide_phases(
     candidate_cells
         CANDIDATE_CELL datasets of those phases whose cell has other errors than `cell_tolerance`.
 
-    Returns a PHASES dataset. Reliability is 1 - next best / best score of two phases.
+    Returns a PHASES dataset; `notes` says where the scan's grains contradict its calibration.
+    Reliability is 1 - next best / best score of two phases.
     """
     crystals, path = candidates.crystals, cell_path.Path.of(candidates)
     library = Library.prepare(templates, crystals, COARSE_DEG)
@@ -247,6 +248,7 @@ def _on_map(
             "decide_above": float(limits.decide_above),
             "min_explained": float(limits.min_explained),
             "max_misfit": float(limits.max_misfit),
+            "notes": contradiction(distortion, distortion_errors(spots)),
         },
     )
 

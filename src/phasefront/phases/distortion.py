@@ -34,6 +34,9 @@ _MARGIN = 1.2
 # variance (a fixed point, near which it is after a few).
 _FREEDOM, _STEPS = 4.0, 30
 _ALIKE_DEG = 5.0  # between orientations of one grain, as `lattices._ALIKE_DEG`
+# Stated errors of the calibration beyond which a scan's own scale or ellipse is told. Chosen: of
+# Student's t with `_FREEDOM` they are passed in one of 130; in the demo's scans none passes one.
+_TOLD = 5.0
 
 
 def fit_distortion(
@@ -111,9 +114,7 @@ def common_distortion(
     (Lange, Little and Taylor, JASA 84, 881, 1989), so that it gives way where all grains contradict
     it, and stands where they do not agree.
     """
-    expected = -np.array(
-        [0.5 * np.trace(removed) - 1, 0.5 * (removed[0, 0] - removed[1, 1]), removed[0, 1]]
-    )
+    expected = -_parts(removed)
     # As much as the cell of a phase may be off; spots tell more, where there are any.
     ignorance = np.eye(3) / cells.CELL_SIGMA**2
     total = information.sum(axis=0) + ignorance
@@ -135,6 +136,55 @@ def common_distortion(
     # Symmetric to the last digit.
     covariance = 0.5 * (covariance + covariance.T)
     return np.array([[1 + scale + stretch, shear], [shear, 1 + scale - stretch]]), covariance
+
+
+def contradiction(distortion: np.ndarray, errors: np.ndarray) -> str:
+    """What a user is told of a scan whose grains contradict its calibration; empty otherwise.
+
+    Parameters
+    ----------
+    distortion
+        Matrix (2, 2) of `fit_distortion`, from true spatial frequencies to those as calibrated.
+    errors
+        Of scale, stretch and shear (3,), relative: standard errors that the calibration states.
+    """
+    scale, stretch, shear = _parts(distortion)
+    # Without an error nothing gives way, and what is left is rounding.
+    scale_off, *ellipse_off = np.divide(
+        (scale, stretch, shear), errors, out=np.zeros(3), where=errors > 0
+    )
+    told = []
+    if abs(scale_off) > _TOLD:
+        # Frequencies too large by as much are those of pixels that were taken for too large.
+        own = 1 / (1 + scale) - 1
+        told.append(
+            f"a scale {100 * abs(own):.2g} % {'larger' if own > 0 else 'smaller'} than its"
+            f" calibration's ({abs(scale_off):.0f} of the standard errors that it states)"
+        )
+    if (off := math.hypot(*ellipse_off)) > _TOLD:
+        longer, shorter = 1 + scale + math.hypot(stretch, shear) * np.array([1, -1])
+        told.append(
+            f"an ellipse whose axes differ by {100 * (longer / shorter - 1):.2g} % more than its"
+            f" calibration says ({off:.0f} of the standard errors that it states)"
+        )
+    if not told:
+        return ""
+    return (
+        f"its grains agree on {' and on '.join(told)}, and these were used: the calibration is"
+        " wrong, or the candidates' cells are, as where a phase is missing from them; calibrate"
+        " the scan again, or correct the candidates"
+    )
+
+
+def _parts(distortion: np.ndarray) -> np.ndarray:
+    """Scale beyond 1, stretch and shear (3,) of a symmetric matrix (2, 2)."""
+    return np.array(
+        [
+            0.5 * np.trace(distortion) - 1,
+            0.5 * (distortion[0, 0] - distortion[1, 1]),
+            distortion[0, 1],
+        ]
+    )
 
 
 def _grains(

@@ -38,7 +38,8 @@ formula unit, and `fractions` are shares of the formula units, 0 to 1, of each s
 `value` between `low` and `high`, the ends of its 95 % interval. `conclusions` has for each pair of
 sources the mean `difference` of ion content (first minus second), `intercept` and `slope` of the
 line through the states, p-values, and a sentence. `scans` counts the positions of each scan as
-`fractions.csv` does; `seconds` is how long its analysis took."""
+`fractions.csv` does; `seconds` is how long its analysis took; `notes` say where its grains
+contradicted its calibration."""
 
 
 def explain(files: set[str]) -> str:

@@ -94,9 +94,9 @@ def summary(
     -------
     `{"run", "explorer", "states": [{"state", "x": {source: V}, "fractions": {source: {phase: V}}}],
     "conclusions", "scans": [{"scan", "patterns", "decided", "mixed", "undecided",
-    "unindexed", "vacuum", "seconds"}]}` with V = `{"value", "low", "high"}`, or None where there is
-    no such source, and the conclusions of `conclude`. Fractions are those of sources that see
-    phases.
+    "unindexed", "vacuum", "seconds", "notes": [text]}]}` with V = `{"value", "low", "high"}`, or
+    None where there is no such source, and the conclusions of `conclude`. Fractions are those of
+    sources that see phases.
     """
     sources = [str(source) for source in comparison["source"].to_numpy()]
     seeing = [source for source in sources if registry.named(source).sees_phases]
@@ -123,6 +123,7 @@ def summary(
             "scan": scan,
             **{name: int(found[name]) for name in counts},
             "seconds": seconds.get(scan),
+            "notes": [found.attrs["notes"]] if found.attrs["notes"] else [],
         }
         for scan, found in fractions.items()
     ]

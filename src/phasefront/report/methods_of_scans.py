@@ -194,6 +194,11 @@ def tell_phases(jobs: Jobs) -> str:
         for name, found, grains in _fractions_and_grains(jobs)
     ]
     counted = f"\n\n{markdown_table(['scan', *_COUNTS, 'grains'], rows)}" if rows else ""
+    noted = "".join(
+        f" Of scan {name}: {found.attrs['notes']}."
+        for name, found, _ in _fractions_and_grains(jobs)
+        if found.attrs["notes"]
+    )
     return (
         "**Phases.** Under each candidate, orientation, scale and centre of a pattern were refined"
         " again; its log-evidence is the log-likelihood of the measured spots under all reflections"
@@ -209,7 +214,7 @@ def tell_phases(jobs: Jobs) -> str:
         f" mixed (prior share {jobs('settings.mixed_prior')}), with a share for each; those of"
         f" fewer than {jobs('settings.min_spots')} spots as vacuum where the raw pattern's level"
         " between the spots is that of the scan's empty places, else as unindexed, like those most"
-        f" of whose spots no lattice explains; all others were left undecided.{counted}"
+        f" of whose spots no lattice explains; all others were left undecided.{noted}{counted}"
     )
 
 

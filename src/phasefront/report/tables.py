@@ -66,7 +66,7 @@ def comparison_table(comparison: xr.Dataset) -> pd.DataFrame:
     there a pair also has its limits of agreement, and slope and intercept of its line. z_score,
     equivalence_p and verdict stand in the rows of pairs; p of fractions is adjusted for their
     number, that of ion contents is not, and that of the slope is of the line 1:1. Notes name
-    what of a source was left out or refused, and what no phase explains.
+    what of a source was left out or refused, and what no phase or calibration explains.
     """
     return pd.DataFrame(_rows(comparison), columns=list(_COLUMNS))
 

@@ -79,7 +79,7 @@ class Source(ABC):
         return 0, np.nan
 
     def unexplained(self, data: Sequence[xr.Dataset], material: Material) -> str:
-        """What data sets show that no phase explains; empty if nothing."""
+        """What data sets show that phases or calibration do not explain; empty if nothing."""
         return ""
 
 

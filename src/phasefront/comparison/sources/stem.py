@@ -26,3 +26,6 @@ class Stem(Source):
         (fractions,) = data
         molar = fractions.sel(kind="molar")
         return np.stack([molar[name].to_numpy() for name in ("value", "low", "high")])
+
+    def unexplained(self, data: Sequence[xr.Dataset], material: Material) -> str:
+        return "; ".join(fractions.attrs["notes"] for fractions in data)

@@ -32,6 +32,11 @@ _CONTROL = {
 }
 # Byte of a .nda file that holds its version, and the version of those with local times.
 _VERSION_AT, _LOCAL_VERSION = 14, 29
+# Up to this version a header says where records begin and how many bytes they take, in two
+# integers of 4 bytes from byte 64 on, or 32 in old ones (as fastnda 1.3 has it for the first; a
+# file of version 29 bears the second out). Of later versions no header has been seen.
+_LAST_WITH_LENGTH, _RECORDS_AT, _OLD_RECORDS_AT = 29, 64, 32
+_OLD_HEADERS = (*range(1, 12), 25, 27)
 # The absolute clock of a log is a computer's: it may have been put forward or back by an hour.
 _CLOCK_CHANGE_S = 3700.0
 
@@ -42,9 +47,12 @@ def read(path: Path) -> pd.DataFrame:
     Raises
     ------
     InputError
-        The file cannot be read, or lasts longer than its absolute times allow.
+        The file cannot be read, is shorter than its header says, or lasts longer than its absolute
+        times allow.
     """
     import fastnda
+
+    _refuse_cut(path)
 
     def load():
         with (
@@ -97,9 +105,32 @@ def _is_local(path: Path) -> bool:
 
     fastnda counts their seconds as if that were UTC.
     """
+    return _version(path) == _LOCAL_VERSION
+
+
+def _refuse_cut(path: Path) -> None:
+    """Refuse a .nda file that ends before its records do: fastnda takes as many as there are."""
+    version = _version(path)
+    if not 1 <= version <= _LAST_WITH_LENGTH:
+        return
+    at = _OLD_RECORDS_AT if version in _OLD_HEADERS else _RECORDS_AT
+    with path.open("rb") as file:
+        file.seek(at)
+        begin, length = np.frombuffer(file.read(8).ljust(8, b"\0"), "<u4").tolist()
+    size = path.stat().st_size
+    if begin and length and begin + length > size:
+        raise InputError(
+            path, f"its records reach to byte {begin + length} by its header, the file to {size}",
+            remedy="copy the file again: it was cut",
+        )  # fmt: skip
+
+
+def _version(path: Path) -> int:
+    """Of a .nda file; 0 of another."""
     with path.open("rb") as file:
         start = file.read(_VERSION_AT + 1)
-    return path.suffix.lower() == ".nda" and start[_VERSION_AT] == _LOCAL_VERSION
+    is_nda = path.suffix.lower() == ".nda" and start.startswith(b"NEWARE")
+    return start[_VERSION_AT] if is_nda and len(start) > _VERSION_AT else 0
 
 
 def _started(seconds: float, path: Path) -> moments.Stamp:

@@ -33,6 +33,7 @@ from phasefront.report.explorer.page import Run, ScanPart, count
 from phasefront.report.explorer.patterns import Embedded
 from phasefront.report.explorer.payload import ShownScan
 from phasefront.report.figures import orientation_colours, style
+from phasefront.report.wording import first_upper
 from phasefront.scans.files import open_scan
 
 _ROUNDING = (
@@ -191,8 +192,10 @@ def _pattern_note(row: ExploredScan, scan: ShownScan, run: str) -> str:
 
 
 def _notes(directions: str, scan: ShownScan, embedded: Embedded | None) -> list[str]:
-    notes = [f"{directions[:1].upper()}{directions[1:]}. IPF colours of a crystal and of its half"
+    notes = [f"{first_upper(directions)}. IPF colours of a crystal and of its half"
              " turn about the beam differ, and a pattern hardly tells these."]  # fmt: skip
+    if scan.phases.attrs["notes"]:
+        notes.append(f"{first_upper(scan.phases.attrs['notes'])}.")
     if embedded is not None:
         number, total = len(embedded.position), scan.phases["decision"].size
         notes.append(

@@ -115,6 +115,6 @@ def see(
         netcdf.unknown(PHASES, sizes) | known | content,
         {
             "scan": "seen", "scan_step_nm": np.nan, "map_by": "", "decide_above": 0.95,
-            "min_explained": 0.5, "max_misfit": 4.0,
+            "min_explained": 0.5, "max_misfit": 4.0, "notes": "",
         },
     )  # fmt: skip
