@@ -73,6 +73,8 @@ def find_second(
         at[0], np.stack([phase[of_first], at[1]]), (first.taken(of_first), refined),
         np.zeros(len(at[0])), np.zeros(len(at[0])),
     )  # fmt: skip
+    # Most have too few of them indexed, and what a lattice promises is among what it may index.
+    found = found.taken(refined.indexed >= min_spots)
     found = found.taken(_explains(found, spots, too_bright, table, optics) >= min_spots)
     found = found.taken(found.differ(crystals, table, optics))
     gain = _gain(found, spots, model, too_bright, curve.scatter, table, optics)
