@@ -301,3 +301,16 @@ def test_quaternion_and_matrix_are_inverse():
 def test_window_of_a_scan_without_spots():
     spots = example_spots(np.zeros((1, 1)), [], [])
     assert spot_lists.observed_window(spots) == (0.0, 1.0)
+
+
+def test_candidates_that_index_too_few_spots_are_given_up():
+    truth = Rotation.random(random_state=2)
+    spots = drawn_spots(truth, number=12, sigma=0.001, seed=2)
+    starts = Rotation.concatenate([truth, Rotation.random(300, random_state=3)])
+    whole, short = refined(spots, starts), refined(spots, starts, least=7)
+    given_up = np.isnan(short.log_likelihood)
+    assert 30 < given_up.sum() < 300
+    assert (whole.indexed[given_up] < 7).all()
+    assert (short.indexed[given_up] == 0).all()
+    for name, values in vars(short.taken(~given_up)).items():
+        np.testing.assert_array_equal(values, getattr(whole, name)[~given_up])

@@ -65,6 +65,7 @@ def refine(
     *,
     intensity_power: float = INTENSITY_POWER,
     coarse: bool = True,
+    least: int = 0,
 ) -> Refined:
     """Climb from each candidate orientation to the nearest maximum of the likelihood.
 
@@ -76,6 +77,9 @@ def refine(
         Spots count by this power of their intensity, normalised to a mean of one.
     coarse
         Start with a wide position error, for starts that are off by the step of a template grid.
+    least
+        Candidates that cannot come to index so many spots are given up: of these `indexed` is 0,
+        all else NaN.
 
     Rotation (3), scale (1) and centre (2) are refined together by quasi-Newton steps, from Fisher's
     information on (see `likelihood_kernels.learn`); scale and centre have Gaussian priors. The work
@@ -86,7 +90,7 @@ def refine(
     arguments = (
         spots.offset, spots.qx, spots.qy, weight, np.sqrt(weight),
         *_in_rows(position, phase, np.asarray(rotation, dtype=np.float64)), table.first,
-        table.rows, optics.terms(), coarse, out,
+        table.rows, optics.terms(), coarse, least, out,
     )  # fmt: skip
     share_out(kernels.refine_all, len(position), *arguments)
     return Refined(

@@ -51,19 +51,20 @@ class Terms(NamedTuple):
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def refine_all(
     begin, end, offset, qx, qy, weight, amplitude, position, phase, rotation, first, rows, terms,
-    coarse, out,
+    coarse, least, out,
 ):  # fmt: skip
+    """Fill what each refinement gives (n, COLUMNS); only INDEXED, too few, of those given up."""
     for candidate in range(begin, end):
         start, stop = offset[position[candidate]], offset[position[candidate] + 1]
         own = (first[phase[candidate]], first[phase[candidate] + 1])
         _refine_one(
             qx[start:stop], qy[start:stop], weight[start:stop], amplitude[start:stop],
-            rotation[candidate], rows, own, terms, coarse, out[candidate],
+            rotation[candidate], rows, own, terms, coarse, least, out[candidate],
         )  # fmt: skip
 
 
 @numba.njit(cache=True, error_model="numpy", inline="always")
-def _refine_one(qx, qy, weight, amplitude, rotation, rows, own, terms, coarse, out):
+def _refine_one(qx, qy, weight, amplitude, rotation, rows, own, terms, coarse, least, out):
     sigma = terms.position_sigma
     matrix, trial_matrix = matrix_of(rotation), np.empty((3, 3))
     # Log scale and centre; the rotation is carried by the matrix.
@@ -75,13 +76,17 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, own, terms, coarse, o
     pairs = near_pairs(qx, qy, places_of(matrix, nuisance, shown), _FAR * first)
     work, densities = np.empty((ROWS, shown.shape[1])), np.empty(len(pairs[0]))
     value = 0.0
-    for width, least in ((first, _FIRST_GAIN), (sigma, _GAIN)):
+    for width, gain in ((first, _FIRST_GAIN), (sigma, _GAIN)):
         if width == sigma:
             kept, steps = _still_excited(matrix, shown, terms, _NEAR), 12
             before, shown = shown.shape[1], _columns(shown, kept)
             placed = places_of(matrix, nuisance, shown)
             pairs = _nearer(qx, qy, placed, pairs, kept, before, _FAR * sigma)
             work = np.empty((ROWS, shown.shape[1]))
+        # Spots without a reflection nearby are never indexed.
+        if _have_any(pairs) < least:
+            out[INDEXED] = 0
+            return
         value = expanded(
             qx, qy, weight, matrix, nuisance, shown, pairs, terms, width, work, densities, gradient
         )
@@ -89,7 +94,7 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, own, terms, coarse, o
         damping = 1e-3
         for _ in range(steps):
             # What the expansion promises; no more is to be had near a maximum.
-            if _damped_step(information, gradient, damping, lower, step) < least:
+            if _damped_step(information, gradient, damping, lower, step) < gain:
                 break
             turn_by(matrix, step, trial_matrix)
             for a in range(3):
@@ -235,6 +240,16 @@ def _nearer(qx, qy, placed, pairs, kept, before, reach):
                 count += 1
         found_edge[spot + 1] = count
     return found[:count], found_edge
+
+
+@numba.njit(cache=True, error_model="numpy")
+def _have_any(pairs):
+    """How many spots have a reflection nearby."""
+    _, edge = pairs
+    number = 0
+    for spot in range(len(edge) - 1):
+        number += edge[spot + 1] > edge[spot]
+    return number
 
 
 @numba.njit(cache=True, error_model="numpy")

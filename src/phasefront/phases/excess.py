@@ -67,7 +67,7 @@ def find_second(
     left = rest.without(~too_bright)
     matches = match(left, library, n_best=2, min_spots=min_spots)
     at = np.nonzero(np.isfinite(matches.score))
-    refined = refine(left, *at[:2], matches.rotation[at], table, optics)
+    refined = refine(left, *at[:2], matches.rotation[at], table, optics, least=min_spots)
     of_first = np.searchsorted(position, at[0])
     found = pairs.Pairs(
         at[0], np.stack([phase[of_first], at[1]]), (first.taken(of_first), refined),
