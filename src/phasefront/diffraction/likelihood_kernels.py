@@ -376,12 +376,16 @@ def expanded(
     stray = terms.stray_share / (math.pi * (outer - inner))
     peak = (1.0 - terms.stray_share) / (2.0 * math.pi * sigma * sigma * total)
     precision = 1.0 / (sigma * sigma)
-    value = 0.0
+    value, of_stray = 0.0, math.log(stray)
     # Sums over pairs, each weighted by its share of its spot: of the offset (o), and of the offset
     # times a reflection's derivatives, a = scale z, b = scale y, c = scale x.
     n = o_x = o_y = turn_x = turn_y = turn_z = stretch = tilt_x = tilt_y = 0.0
     of_pair, edge = pairs
     for spot in range(len(qx)):
+        # Of many spots no reflection is near, and logarithms take long.
+        if edge[spot + 1] == edge[spot]:
+            value += weight[spot] * of_stray
+            continue
         belongs = 0.0
         for pair in range(edge[spot], edge[spot + 1]):
             i = of_pair[pair]
