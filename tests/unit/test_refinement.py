@@ -201,7 +201,9 @@ def test_refinement_finds_the_orientation_again():
         rotation = Rotation.random(random_state=seed)
         start = rotation * Rotation.from_rotvec(rng.normal(0, 0.012, 3))
         found = refined(
-            drawn_spots(rotation, sigma=0.0015, seed=seed), Rotation.concatenate([start])
+            drawn_spots(rotation, sigma=0.0015, seed=seed),
+            Rotation.concatenate([start]),
+            scored=True,
         )
         back = Rotation.from_quat(found.rotation[0], scalar_first=True)
         errors.append(np.degrees((back.inv() * rotation).magnitude()))

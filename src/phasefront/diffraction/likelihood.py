@@ -66,6 +66,7 @@ def refine(
     intensity_power: float = INTENSITY_POWER,
     coarse: bool = True,
     least: int = 0,
+    scored: bool = False,
 ) -> Refined:
     """Climb from each candidate orientation to the nearest maximum of the likelihood.
 
@@ -80,6 +81,8 @@ def refine(
     least
         Candidates that cannot come to index so many spots are given up: of these `indexed` is 0,
         all else NaN.
+    scored
+        Whether to work out the score, too, which is NaN otherwise.
 
     Rotation (3), scale (1) and centre (2) are refined together by quasi-Newton steps, from Fisher's
     information on (see `likelihood_kernels.learn`); scale and centre have Gaussian priors. The work
@@ -90,7 +93,7 @@ def refine(
     arguments = (
         spots.offset, spots.qx, spots.qy, weight, np.sqrt(weight),
         *_in_rows(position, phase, np.asarray(rotation, dtype=np.float64)), table.first,
-        table.rows, optics.terms(), coarse, least, out,
+        table.rows, optics.terms(), coarse, least, scored, out,
     )  # fmt: skip
     share_out(kernels.refine_all, len(position), *arguments)
     return Refined(

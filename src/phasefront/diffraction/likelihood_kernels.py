@@ -58,7 +58,7 @@ class Terms(NamedTuple):
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def refine_all(
     begin, end, offset, qx, qy, weight, amplitude, position, phase, rotation, first, rows, terms,
-    coarse, least, out,
+    coarse, least, scored, out,
 ):  # fmt: skip
     """Fill what each refinement gives (n, COLUMNS); only INDEXED, too few, of those given up."""
     for candidate in range(begin, end):
@@ -66,12 +66,14 @@ def refine_all(
         own = (first[phase[candidate]], first[phase[candidate] + 1])
         _refine_one(
             qx[start:stop], qy[start:stop], weight[start:stop], amplitude[start:stop],
-            rotation[candidate], rows, own, terms, coarse, least, out[candidate],
+            rotation[candidate], rows, own, terms, coarse, least, scored, out[candidate],
         )  # fmt: skip
 
 
 @numba.njit(cache=True, error_model="numpy", inline="always")
-def _refine_one(qx, qy, weight, amplitude, rotation, rows, own, terms, coarse, least, out):
+def _refine_one(
+    qx, qy, weight, amplitude, rotation, rows, own, terms, coarse, least, scored, out
+):  # fmt: skip
     sigma = terms.position_sigma
     matrix, trial_matrix = matrix_of(rotation), np.empty((3, 3))
     # Log scale and centre; the rotation is carried by the matrix.
@@ -125,7 +127,8 @@ def _refine_one(qx, qy, weight, amplitude, rotation, rows, own, terms, coarse, l
         out[k] = quaternion[k]
     out[SCALE] = math.exp(nuisance[0])
     out[LOG_LIKELIHOOD] = value
-    out[SCORE] = _correlation(qx, qy, amplitude, pairs, shown, placed, terms, work)
+    if scored:
+        out[SCORE] = _correlation(qx, qy, amplitude, pairs, shown, placed, terms, work)
     out[RESIDUAL], out[INDEXED] = _residual(qx, qy, pairs, shown, placed, terms)
     out[CENTRE], out[CENTRE + 1] = nuisance[1], nuisance[2]
 
