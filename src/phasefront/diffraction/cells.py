@@ -180,6 +180,7 @@ def normal_equations(
     sums (n, 2) of the squared distances, plain and weighted; and the gradients (n, 12, 3) of spots
     that scale, stretch and shear of one move.
 
+    Strains past the last of a phase's basis are left out: theirs are 0.
     `edge` (n + 1,): where each candidate's spots begin in `qx`, `qy` and `g` (3, m), the reflection
     of each. Parameters: turn about the frame's axes, log scale, centre, coefficients of the strain.
     """
@@ -187,10 +188,12 @@ def normal_equations(
         # q = to_frame (1 + strain) g; its derivative by each coefficient of the strain.
         to_frame = math.exp(scale[candidate]) * np.ascontiguousarray(matrix[candidate].T)
         strained = to_frame + to_frame @ np.ascontiguousarray(tensor[candidate])
-        by_strain = np.empty((6, 3, 3))
+        by_strain, used = np.zeros((6, 3, 3)), _FIXED
         for k in range(6):
-            np.dot(to_frame, np.ascontiguousarray(basis[candidate, k]), by_strain[k])
-        along = np.zeros((2, _FIXED + 6))
+            if basis[candidate, k].any():
+                np.dot(to_frame, np.ascontiguousarray(basis[candidate, k]), by_strain[k])
+                used = _FIXED + k + 1
+        along = np.zeros((2, used))
         along[0, 4] = along[1, 5] = 1.0
         for spot in range(edge[candidate], edge[candidate + 1]):
             g0, g1, g2 = g[0, spot], g[1, spot], g[2, spot]
@@ -200,7 +203,7 @@ def normal_equations(
             # Turned by small angles w about the frame's axes, q moves by w x q.
             along[0, 1], along[0, 2], along[0, 3] = z, -y, x
             along[1, 0], along[1, 2], along[1, 3] = -z, x, y
-            for k in range(6):
+            for k in range(used - _FIXED):
                 for axis in range(2):
                     one, two, three = by_strain[k, axis]
                     along[axis, _FIXED + k] = one * g0 + two * g1 + three * g2
@@ -210,7 +213,7 @@ def normal_equations(
             weight = (_FREEDOM + 2) / (_FREEDOM * sigma * sigma + square)
             squares[candidate, 0] += square
             squares[candidate, 1] += weight * square
-            for a in range(_FIXED + 6):
+            for a in range(used):
                 gradient[candidate, a] += weight * (along[0, a] * off_x + along[1, a] * off_y)
                 shared[candidate, a, 0] += weight * (along[0, a] * x + along[1, a] * y)
                 shared[candidate, a, 1] += weight * (along[0, a] * x - along[1, a] * y)
@@ -219,7 +222,7 @@ def normal_equations(
                     information[candidate, a, b] += weight * (
                         along[0, a] * along[0, b] + along[1, a] * along[1, b]
                     )
-        for a in range(_FIXED + 6):
+        for a in range(used):
             for b in range(a):
                 information[candidate, b, a] = information[candidate, a, b]
 
