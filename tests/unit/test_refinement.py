@@ -201,7 +201,9 @@ def test_refinement_finds_the_orientation_again():
         rotation = Rotation.random(random_state=seed)
         start = rotation * Rotation.from_rotvec(rng.normal(0, 0.012, 3))
         found = refined(
-            drawn_spots(rotation, sigma=0.0015, seed=seed), Rotation.concatenate([start])
+            drawn_spots(rotation, sigma=0.0015, seed=seed),
+            Rotation.concatenate([start]),
+            scored=True,
         )
         back = Rotation.from_quat(found.rotation[0], scalar_first=True)
         errors.append(np.degrees((back.inv() * rotation).magnitude()))
@@ -301,3 +303,44 @@ def test_quaternion_and_matrix_are_inverse():
 def test_window_of_a_scan_without_spots():
     spots = example_spots(np.zeros((1, 1)), [], [])
     assert spot_lists.observed_window(spots) == (0.0, 1.0)
+
+
+def test_candidates_that_index_too_few_spots_are_given_up():
+    truth = Rotation.random(random_state=2)
+    spots = drawn_spots(truth, number=12, sigma=0.001, seed=2)
+    starts = Rotation.concatenate([truth, Rotation.random(300, random_state=3)])
+    whole, short = refined(spots, starts), refined(spots, starts, least=7)
+    given_up = np.isnan(short.log_likelihood)
+    assert 30 < given_up.sum() < 300
+    assert (whole.indexed[given_up] < 7).all()
+    assert (short.indexed[given_up] == 0).all()
+    for name, values in vars(short.taken(~given_up)).items():
+        np.testing.assert_array_equal(values, getattr(whole, name)[~given_up])
+
+
+def test_reflections_kept_nearby_are_assigned_as_those_looked_up():
+    truth = Rotation.random(40, random_state=5)
+    patterns = [drawn_spots(one, sigma=0.001, seed=seed) for seed, one in enumerate(truth)]
+    edge = np.cumsum([0] + [len(one.qx) for one in patterns])
+    spots = Spots(edge, *(np.concatenate(v) for v in list(zip(*patterns, strict=True))[1:]))
+    position, phase = np.arange(40), np.zeros(40, dtype=int)
+    nearby, rng = likelihood.Nearby.of(spots, position), np.random.default_rng(6)
+    looked_up, assigned = [], []
+    # Little, then further than what is kept holds for, then back.
+    for size in (0.0, 0.001, 0.003, 0.03, 0.03, 0.001):
+        turn = Rotation.from_rotvec(rng.normal(0, size, (40, 3)))
+        placed = likelihood.Refined.placed(
+            quaternion(truth * turn), np.exp(rng.normal(0, size, 40)), rng.normal(0, size, (40, 2))
+        )
+        strain = rng.normal(0, size, (40, 3, 3))
+        candidates = spots, position, phase, placed, TABLE, MICROSCOPE
+        plain = likelihood.assign(*candidates, strain=strain)
+        before = nearby.anchor.copy()
+        kept = likelihood.assign(*candidates, strain=strain, nearby=nearby)
+        for one, other in zip(vars(plain).values(), vars(kept).values(), strict=True):
+            np.testing.assert_array_equal(one, other)
+        looked_up.append((before != nearby.anchor).any(axis=1).sum())
+        assigned.append(len(plain.spot))
+    assert looked_up[0] == looked_up[3] == 40
+    assert looked_up[1] == 0
+    assert min(assigned) > 40

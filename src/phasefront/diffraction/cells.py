@@ -17,7 +17,7 @@ import numpy as np
 from phasefront.core.threads import share_out
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.likelihood import Refined, assign
+from phasefront.diffraction.likelihood import Nearby, Refined, assign
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
@@ -86,6 +86,7 @@ def refine_cells(
     table: ReflectionTable,
     optics: Optics,
     bases: Sequence[np.ndarray],
+    nearby: Nearby | None = None,
 ) -> Cells:
     """Strain of each candidate's cell by least squares on the spots that it indexes.
 
@@ -95,6 +96,8 @@ def refine_cells(
         (n,), (n,) and n entries: the candidates.
     bases
         `strain_basis` of each phase.
+    nearby
+        Of the same spots and positions, if they are assigned again.
 
     Rotation, scale and centre are refined along with the strain; scale and centre within the errors
     of `optics`. What a pattern does not show, such as the axis along the beam, therefore keeps
@@ -103,12 +106,14 @@ def refine_cells(
     chi squared per degree of freedom, where that is above one.
     """
     parts: dict[int, tuple[np.ndarray, ...]] = {}
+    nearby = nearby or Nearby.of(spots, position)
 
     def work(begin: int, end: int) -> None:
         own = np.arange(begin, end)
         parts[begin] = _refine_block(
-            spots, position[own], phase[own], refined.taken(own), table, optics, bases
-        )
+            spots, position[own], phase[own], refined.taken(own), table, optics, bases,
+            nearby.part(begin, end),
+        )  # fmt: skip
 
     if not len(position):
         work(0, 0)
@@ -116,7 +121,7 @@ def refine_cells(
     return Cells(*(np.concatenate([parts[at][k] for at in sorted(parts)]) for k in range(5)))
 
 
-def _refine_block(spots, position, phase, refined, table, optics, bases):
+def _refine_block(spots, position, phase, refined, table, optics, bases, nearby):
     n = len(position)
     own = _padded(bases)[phase]
     rotation = refined.rotation / np.linalg.norm(refined.rotation, axis=1, keepdims=True)
@@ -135,7 +140,9 @@ def _refine_block(spots, position, phase, refined, table, optics, bases):
     for _ in range(_ROUNDS):
         now = Refined.placed(rotation, np.exp(scale), centre)
         tensor = np.einsum("nk,nkij->nij", strain, own)
-        assignment = assign(spots, position, phase, now, table, optics, strain=tensor)
+        assignment = assign(
+            spots, position, phase, now, table, optics, strain=tensor, nearby=nearby
+        )
         edge = np.searchsorted(assignment.candidate, np.arange(n + 1))
         information, gradient = np.zeros((n, _FIXED + 6, _FIXED + 6)), np.zeros((n, _FIXED + 6))
         squares, shared = np.zeros((n, 2)), np.zeros((n, _FIXED + 6, 3))
@@ -173,6 +180,7 @@ def normal_equations(
     sums (n, 2) of the squared distances, plain and weighted; and the gradients (n, 12, 3) of spots
     that scale, stretch and shear of one move.
 
+    Strains past the last of a phase's basis are left out: theirs are 0.
     `edge` (n + 1,): where each candidate's spots begin in `qx`, `qy` and `g` (3, m), the reflection
     of each. Parameters: turn about the frame's axes, log scale, centre, coefficients of the strain.
     """
@@ -180,10 +188,12 @@ def normal_equations(
         # q = to_frame (1 + strain) g; its derivative by each coefficient of the strain.
         to_frame = math.exp(scale[candidate]) * np.ascontiguousarray(matrix[candidate].T)
         strained = to_frame + to_frame @ np.ascontiguousarray(tensor[candidate])
-        by_strain = np.empty((6, 3, 3))
+        by_strain, used = np.zeros((6, 3, 3)), _FIXED
         for k in range(6):
-            np.dot(to_frame, np.ascontiguousarray(basis[candidate, k]), by_strain[k])
-        along = np.zeros((2, _FIXED + 6))
+            if basis[candidate, k].any():
+                np.dot(to_frame, np.ascontiguousarray(basis[candidate, k]), by_strain[k])
+                used = _FIXED + k + 1
+        along = np.zeros((2, used))
         along[0, 4] = along[1, 5] = 1.0
         for spot in range(edge[candidate], edge[candidate + 1]):
             g0, g1, g2 = g[0, spot], g[1, spot], g[2, spot]
@@ -193,7 +203,7 @@ def normal_equations(
             # Turned by small angles w about the frame's axes, q moves by w x q.
             along[0, 1], along[0, 2], along[0, 3] = z, -y, x
             along[1, 0], along[1, 2], along[1, 3] = -z, x, y
-            for k in range(6):
+            for k in range(used - _FIXED):
                 for axis in range(2):
                     one, two, three = by_strain[k, axis]
                     along[axis, _FIXED + k] = one * g0 + two * g1 + three * g2
@@ -203,7 +213,7 @@ def normal_equations(
             weight = (_FREEDOM + 2) / (_FREEDOM * sigma * sigma + square)
             squares[candidate, 0] += square
             squares[candidate, 1] += weight * square
-            for a in range(_FIXED + 6):
+            for a in range(used):
                 gradient[candidate, a] += weight * (along[0, a] * off_x + along[1, a] * off_y)
                 shared[candidate, a, 0] += weight * (along[0, a] * x + along[1, a] * y)
                 shared[candidate, a, 1] += weight * (along[0, a] * x - along[1, a] * y)
@@ -212,7 +222,7 @@ def normal_equations(
                     information[candidate, a, b] += weight * (
                         along[0, a] * along[0, b] + along[1, a] * along[1, b]
                     )
-        for a in range(_FIXED + 6):
+        for a in range(used):
             for b in range(a):
                 information[candidate, b, a] = information[candidate, a, b]
 

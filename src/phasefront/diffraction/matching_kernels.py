@@ -352,3 +352,24 @@ def rank_distinct(
                 rank[index] = kept
                 kept += 1
         start = stop
+
+
+@numba.njit(cache=True)
+def group_alike(rotation, symmetry, cosine, group):
+    """Fill the group (n,), from 0 on, of each orientation (n, 4); returns their number.
+
+    The first orientation that is in none has in its group all others in none that are nearer to it
+    than twice the angle with this cosine, under the symmetry.
+    """
+    group[:] = -1
+    number = 0
+    for first in range(len(rotation)):
+        if group[first] >= 0:
+            continue
+        group[first] = number
+        for other in range(first + 1, len(rotation)):
+            if group[other] < 0:
+                nearest = cosine_half_angle(rotation[first], rotation[other], symmetry)
+                group[other] = number if nearest > cosine else -1
+        number += 1
+    return number

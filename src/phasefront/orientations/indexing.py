@@ -114,7 +114,7 @@ def _refine_and_rank(
     }
     at = np.nonzero(_worth_refining(matches.score))
     position, phase = at[:2]
-    refined = refine(arrays, position, phase, matches.rotation[at], table, optics)
+    refined = refine(arrays, position, phase, matches.rotation[at], table, optics, scored=True)
     best = _best_of_each(position * shape[1] + phase, refined.log_likelihood)
     likeliest = np.full(shape[0], -np.inf)
     np.maximum.at(likeliest, position, refined.log_likelihood)
@@ -124,7 +124,7 @@ def _refine_and_rank(
         zone.half_turned(
             arrays, position[best], phase[best], refined.taken(best), table, optics
         ),
-        table, optics, coarse=False,
+        table, optics, coarse=False, scored=True,
     )  # fmt: skip
     position = np.concatenate([position, position[best]])
     phase = np.concatenate([phase, phase[best]])

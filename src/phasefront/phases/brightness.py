@@ -72,17 +72,33 @@ def _expect_all(
 ):  # fmt: skip
     precision = 1.0 / (sigma * sigma)
     near, far = precision * within * within, 49.0
+    most = max(near, far)
     for i in range(begin, end):
-        first = offset[position[i]]
+        start, first = of_promise[i], offset[position[i]]
+        number = of_promise[i + 1] - start
+        # Copies in one piece, and room for indices.
+        x, y = (
+            promised[start : start + number, 0].copy(),
+            promised[start : start + number, 1].copy(),
+        )
+        nearby, squares = np.empty(number + 1, dtype=np.int64), np.empty(number)
         for spot in range(first, offset[position[i] + 1]):
+            own_x, own_y = qx[spot], qy[spot]
+            for k in range(number):
+                off_x, off_y = x[k] - own_x, y[k] - own_y
+                squares[k] = precision * (off_x * off_x + off_y * off_y)
+            # Written always and counted or not, so that the loop needs no branch.
+            count = 0
+            for k in range(number):
+                nearby[np.uint64(count)] = k
+                count += squares[k] < most
             intensity, density = 0.0, 0.0
-            for k in range(of_promise[i], of_promise[i + 1]):
-                off_x, off_y = promised[k, 0] - qx[spot], promised[k, 1] - qy[spot]
-                square = precision * (off_x * off_x + off_y * off_y)
-                if square < near:
-                    intensity += share[k] * share[k]
-                if square < far:
-                    density += share[k] * math.exp(-0.5 * square)
+            for k in nearby[:count]:
+                part = share[start + k]
+                if squares[k] < near:
+                    intensity += part * part
+                if squares[k] < far:
+                    density += part * math.exp(-0.5 * squares[k])
             at = edge[i] + spot - first
             out[at, 0] = intensity
             out[at, 1] = density * precision / (2.0 * math.pi)

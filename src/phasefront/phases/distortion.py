@@ -9,9 +9,10 @@ from dataclasses import replace
 import numpy as np
 
 from phasefront.calibration.grain_scatter import covariance_by_grain
-from phasefront.diffraction import cells, rotations
+from phasefront.diffraction import cells
 from phasefront.diffraction.crystals import Crystal
 from phasefront.diffraction.likelihood import Refined, distortion_equations
+from phasefront.diffraction.matching_kernels import group_alike
 from phasefront.diffraction.optics import LOCAL_SCALE_SIGMA, Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
@@ -33,10 +34,11 @@ _MARGIN = 1.2
 # Degrees of freedom of Student's t, as is usual where they are not fitted, and of finding its
 # variance (a fixed point, near which it is after a few).
 _FREEDOM, _STEPS = 4.0, 30
-_ALIKE_DEG = 5.0  # between orientations of one grain, as `lattices._ALIKE_DEG`
 # Stated errors of the calibration beyond which a scan's own scale or ellipse is told. Chosen: of
 # Student's t with `_FREEDOM` they are passed in one of 130; in the demo's scans none passes one.
 _TOLD = 5.0
+# Of half the angle between orientations of one grain, as `lattices._ALIKE_DEG`.
+_ALIKE_COSINE = math.cos(math.radians(0.5 * 5.0))
 
 
 def fit_distortion(
@@ -196,13 +198,11 @@ def _grains(
     grain = np.full(len(phase), -1)
     number = 0
     for own, crystal in enumerate(crystals):
-        left = np.flatnonzero((phase == own) & np.isfinite(rotation[:, 0]))
-        while len(left):
-            angle = rotations.misorientation(rotation[left], rotation[left[:1]], crystal.symmetry)
-            near = angle < _ALIKE_DEG
-            near[0] = True
-            grain[left[near]] = number
-            number, left = number + 1, left[~near]
+        at = np.flatnonzero((phase == own) & np.isfinite(rotation[:, 0]))
+        group = np.empty(len(at), dtype=np.int64)
+        found = group_alike(rotation[at], crystal.symmetry, _ALIKE_COSINE, group)
+        grain[at] = number + group
+        number += found
     return np.unique(grain[starts.position], return_inverse=True)[1]
 
 

@@ -67,12 +67,14 @@ def find_second(
     left = rest.without(~too_bright)
     matches = match(left, library, n_best=2, min_spots=min_spots)
     at = np.nonzero(np.isfinite(matches.score))
-    refined = refine(left, *at[:2], matches.rotation[at], table, optics)
+    refined = refine(left, *at[:2], matches.rotation[at], table, optics, least=min_spots)
     of_first = np.searchsorted(position, at[0])
     found = pairs.Pairs(
         at[0], np.stack([phase[of_first], at[1]]), (first.taken(of_first), refined),
         np.zeros(len(at[0])), np.zeros(len(at[0])),
     )  # fmt: skip
+    # Most have too few of them indexed, and what a lattice promises is among what it may index.
+    found = found.taken(refined.indexed >= min_spots)
     found = found.taken(_explains(found, spots, too_bright, table, optics) >= min_spots)
     found = found.taken(found.differ(crystals, table, optics))
     gain = _gain(found, spots, model, too_bright, curve.scatter, table, optics)

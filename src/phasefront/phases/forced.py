@@ -34,8 +34,7 @@ _DOUBLE_ODDS, _DOUBLE_SHARE, _EXTINCT_ODDS = 0.2, 0.3, 0.1
 # ones were found. Fitted on Bloch-wave patterns, see `evidence`; half and double
 # change 0.4 % of the decisions (docs/constants.md).
 _UNSEEN_SHARE = 0.25
-# For what is the same in any order, of numbers that are none of them NaN.
-_EXACT = {"nnan", "nsz", "reassoc"}
+_STRIPS = 64  # of a pattern, at most, in which what is near a place is looked for
 
 
 @dataclass(frozen=True)
@@ -116,27 +115,32 @@ def _find_all(
 def _find_in_pattern(qx, qy, intensity, known, phase, promised, share, radius, room):
     """Fill rows (x, y, counts of each phase) of `room`, strongest first; returns their number."""
     phases = len(known)
-    # Copies in one piece, and room for indices.
-    x, y = promised[:, 0].copy(), promised[:, 1].copy()
-    near = np.empty(len(x) + 1, np.int64)
-    counts = _counts(qx, qy, intensity, phases, phase, x, y, share, radius)
+    order, edge, low, width = _strips(promised, radius)
+    x, y, share, phase = promised[order, 0], promised[order, 1], share[order], phase[order]
+    taken, near = np.zeros(len(x), np.bool_), np.empty(len(x) + 1, np.int64)
+    counts = _counts(qx, qy, intensity, phases, phase, x, y, share, radius, edge, low, width, taken)
     strongest = np.zeros(phases)
     for i in range(len(x)):
         strongest[phase[i]] = max(strongest[phase[i]], counts[i])
+    # Most promise too little or are near a spot: the others alone are put in order.
+    eligible, number = np.empty(len(x) + 1, np.int64), 0
+    for i in range(len(x)):
+        eligible[number] = i
+        number += counts[i] >= _PROMISED * strongest[phase[i]] and not taken[i]
+    eligible = eligible[:number]
     kept = 0
-    for i in np.argsort(-counts):
-        if kept == len(room) or counts[i] < _PROMISED * strongest[phase[i]]:
-            continue
-        if _near(x[i], y[i], qx, qy, radius) or _near(
-            x[i], y[i], room[:kept, 0], room[:kept, 1], radius
-        ):
+    for i in eligible[np.argsort(-counts[eligible])]:
+        if kept == len(room):
+            break
+        if taken[i]:
             continue
         room[kept] = 0.0
         room[kept, 0], room[kept, 1] = x[i], y[i]
         # A neighbour's light falls into the aperture too, the less the farther it is. Written
         # always and counted or not, so that the loop needs no branch.
+        first, last = _around(x[i], 2, edge, low, width)
         number = 0
-        for j in range(len(x)):
+        for j in range(first, last):
             near[number] = j
             number += (x[i] - x[j]) ** 2 + (y[i] - y[j]) ** 2 < 4 * radius * radius
         for j in near[:number]:
@@ -146,48 +150,64 @@ def _find_in_pattern(qx, qy, intensity, known, phase, promised, share, radius, r
         for p in range(phases):
             if known[p]:
                 least, most = min(least, room[kept, 2 + p]), max(most, room[kept, 2 + p])
-        kept += least < _ABSENT * most
+        if least < _ABSENT * most:
+            kept += 1
+            for j in near[:number]:
+                taken[j] |= (x[i] - x[j]) ** 2 + (y[i] - y[j]) ** 2 < radius * radius
     return kept
 
 
 @numba.njit(cache=True)
-def _near(x, y, others_x, others_y, radius):
-    for other in range(len(others_x)):
-        if (x - others_x[other]) ** 2 + (y - others_y[other]) ** 2 < radius * radius:
-            return True
-    return False
-
-
-@numba.njit(cache=True, fastmath=_EXACT)
-def _largest_near(x, y, share, here_x, here_y, most):
-    """Largest share of the places whose squared distance is below `most`; 0 without any."""
-    largest = 0.0
-    for i in range(len(x)):
-        square = (x[i] - here_x) ** 2 + (y[i] - here_y) ** 2
-        value = share[i] if square < most else 0.0
-        largest = value if value > largest else largest
-    return largest
+def _strips(promised, radius):
+    """Order of places (n, 2) by strips of x, where each strip begins in it, the first one's edge
+    and their width, at least `radius`: what is near a place lies in its strip or next to it."""
+    low, high = np.inf, -np.inf
+    for i in range(len(promised)):
+        low, high = min(low, promised[i, 0]), max(high, promised[i, 0])
+    if not len(promised):
+        low = high = 0.0
+    width = max(radius, (high - low) / _STRIPS)
+    edge = np.zeros(_STRIPS + 2, np.int64)
+    strip, order = np.empty(len(promised), np.int64), np.empty(len(promised), np.int64)
+    for i in range(len(promised)):
+        strip[i] = min(int((promised[i, 0] - low) / width), _STRIPS - 1)
+        edge[strip[i] + 2] += 1
+    for k in range(1, len(edge)):
+        edge[k] += edge[k - 1]
+    for i in range(len(promised)):
+        order[edge[strip[i] + 1]] = i
+        edge[strip[i] + 1] += 1
+    return order, edge[:-1], low, width
 
 
 @numba.njit(cache=True)
-def _counts(qx, qy, intensity, phases, phase, x, y, share, radius):
-    """Counts of the reflections promised: their shares of what makes up for the spots near them."""
+def _around(x, reach, edge, low, width):
+    """First and past the last of the places in the strip of `x` and so many on either side."""
+    strip = math.floor((x - low) / width)
+    first, last = max(strip - reach, 0), min(strip + reach + 1, _STRIPS)
+    return edge[min(first, _STRIPS)], edge[max(last, 0)]
+
+
+@numba.njit(cache=True)
+def _counts(
+    qx, qy, intensity, phases, phase, x, y, share, radius, edge, low, width, taken
+):  # fmt: skip
+    """Counts of the reflections promised: their shares of what makes up for the spots near them;
+    these are marked as `taken` (n,)."""
+    found, promised, largest = np.zeros(phases), np.zeros(phases), np.empty(phases)
+    for spot in range(len(qx)):
+        largest[:] = 0.0
+        first, last = _around(qx[spot], 1, edge, low, width)
+        for i in range(first, last):
+            if (x[i] - qx[spot]) ** 2 + (y[i] - qy[spot]) ** 2 < radius * radius:
+                largest[phase[i]] = max(largest[phase[i]], share[i])
+                taken[i] = True
+        for p in range(phases):
+            promised[p] += largest[p]
+            found[p] += intensity[spot] if largest[p] > 0 else 0.0
     counts = share.copy()
-    end = 0
-    for p in range(phases):
-        begin = end
-        while end < len(x) and phase[end] == p:
-            end += 1
-        found, promised = 0.0, 0.0
-        for spot in range(len(qx)):
-            near = _largest_near(
-                x[begin:end], y[begin:end], share[begin:end], qx[spot], qy[spot], radius * radius
-            )
-            promised += near
-            found += intensity[spot] if near > 0 else 0.0
-        factor = found / promised if promised > 0 else 0.0
-        for i in range(begin, end):
-            counts[i] *= factor
+    for i in range(len(x)):
+        counts[i] *= found[phase[i]] / promised[phase[i]] if promised[phase[i]] > 0 else 0.0
     return counts
 
 

@@ -31,7 +31,7 @@ def find_second(
     has_first = np.zeros(len(spots.numbers), dtype=bool)
     has_first[position] = True
     at = np.nonzero(np.isfinite(matches.score) & has_first[:, None, None])
-    refined = refine(left, *at[:2], matches.rotation[at], table, optics)
+    refined = refine(left, *at[:2], matches.rotation[at], table, optics, least=min_spots)
     gain = refined.log_likelihood - of_strays(left.numbers[at[0]], optics)
     of_first = np.searchsorted(position, at[0])
     found = pairs.Pairs(
