@@ -292,7 +292,8 @@ def pooled_strain(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean strain (regions, m) over the positions of each region, and its covariance.
 
-    `region` (n,), counted from 0, of strains (n, m) with covariances (n, m, m). The mean has the
+    `region` (n,), counted from 0, of strains (n, m) with covariances (n, m, m); of several strains
+    (n, m, k) that have the same ones, the means are (regions, m, k). The mean has the
     least variance; what is known beforehand (`CELL_SIGMA`) counts once for a region, not once for
     each of its positions.
     """
@@ -304,7 +305,7 @@ def pooled_strain(
     seen = np.einsum("nij,nj,nkj->nik", vector, np.maximum(value, 0.0), vector)
     information = np.zeros((number, used, used))
     np.add.at(information, region, seen)
-    weighted = np.zeros((number, used))
-    np.add.at(weighted, region, np.einsum("nij,nj->ni", precision, strain))
+    weighted = np.zeros((number, *strain.shape[1:]))
+    np.add.at(weighted, region, np.einsum("nij,nj...->ni...", precision, strain))
     spread = np.linalg.inv(information + known)
-    return np.einsum("nij,nj->ni", spread, weighted), spread
+    return np.einsum("nij,nj...->ni...", spread, weighted), spread

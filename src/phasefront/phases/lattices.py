@@ -228,10 +228,11 @@ def _phase_misfit(
     _, region, size = np.unique(region, return_inverse=True, return_counts=True)
     if not len(size):
         return np.zeros(0)
-    mean, spread = cells.pooled_strain(region, strain, covariance)
+    every = np.concatenate([strain[:, :, None], response], axis=2)
+    pooled, spread = cells.pooled_strain(region, every, covariance)
+    mean, moved = pooled[:, :, 0], pooled[:, :, 1:]
     # Scale and ellipse are the same for all positions; the mean does not make them surer.
-    moved = [cells.pooled_strain(region, one, covariance)[0] for one in np.moveaxis(response, 2, 0)]
-    spread = spread + errors + _through(np.stack(moved, axis=2), distortion_covariance)
+    spread = spread + errors + _through(moved, distortion_covariance)
     misfit = np.where(_foreign(mean, spread, size, errors) > 0.5, np.inf, _chi(mean, spread))
     return misfit[region]
 
