@@ -704,7 +704,7 @@ def assign_all(
     are, if spots are to be assigned `again`.
     """
     slack, turned = (_SLACK * terms.position_sigma, _TURNED) if again else (0.0, 0.0)
-    longest, faded = 0.0, 4.0 * math.pi / terms.steepness
+    longest = 0.0
     for i in range(rows.shape[1]):
         longest = max(longest, rows[LENGTH, i])
     here, nuisance = np.empty(ANCHOR), np.empty(3)
@@ -740,14 +740,14 @@ def assign_all(
             for pair in range(own_edge[spot], own_edge[spot + 1]):
                 i = room[pair]
                 square = _distance(
-                    x[spot], y[spot], i, matrix, own_scale, nuisance, own_strain, rows, terms, faded
+                    x[spot], y[spot], i, matrix, own_scale, nuisance, own_strain, rows, terms
                 )
                 if square < nearest:
                     into[spot], nearest = i, square
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _distance(x, y, i, matrix, scale, nuisance, strain, rows, terms, faded):
+def _distance(x, y, i, matrix, scale, nuisance, strain, rows, terms):
     """Squared distance from a spot to one of the reflections after a strain, infinite where that is
     not excited before it, or is not what a spot is after it (see `_nearest`)."""
     gx, gy, gz, length = rows[X, i], rows[Y, i], rows[Z, i], rows[LENGTH, i]
@@ -763,7 +763,7 @@ def _distance(x, y, i, matrix, scale, nuisance, strain, rows, terms, faded):
     length = math.sqrt(gx * gx + gy * gy + gz * gz)
     z = matrix[0, 2] * gx + matrix[1, 2] * gy + matrix[2, 2] * gz
     error = abs(0.5 * terms.wavelength * length * length - z)
-    if error >= faded + length * terms.precession:
+    if error >= 4.0 * math.pi / terms.steepness + length * terms.precession:
         return np.inf
     off_x = scale * (matrix[0, 0] * gx + matrix[1, 0] * gy + matrix[2, 0] * gz) + nuisance[1] - x
     off_y = scale * (matrix[0, 1] * gx + matrix[1, 1] * gy + matrix[2, 1] * gz) + nuisance[2] - y
@@ -777,9 +777,7 @@ def _look_up(qx, qy, matrix, nuisance, strain, rows, own, terms, turn, reach):
     kept = _excited(matrix, rows, own, terms, turn)
     shown = _strained(_columns(rows, kept), strain)
     of_pair, edge = near_pairs(qx, qy, places_of(matrix, nuisance, shown), reach)
-    for pair in range(len(of_pair)):
-        of_pair[pair] = kept[of_pair[pair]]
-    return of_pair, edge
+    return kept[of_pair], edge
 
 
 @numba.njit(cache=True, error_model="numpy")
