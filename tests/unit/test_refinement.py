@@ -316,31 +316,3 @@ def test_candidates_that_index_too_few_spots_are_given_up():
     assert (short.indexed[given_up] == 0).all()
     for name, values in vars(short.taken(~given_up)).items():
         np.testing.assert_array_equal(values, getattr(whole, name)[~given_up])
-
-
-def test_reflections_kept_nearby_are_assigned_as_those_looked_up():
-    truth = Rotation.random(40, random_state=5)
-    patterns = [drawn_spots(one, sigma=0.001, seed=seed) for seed, one in enumerate(truth)]
-    edge = np.cumsum([0] + [len(one.qx) for one in patterns])
-    spots = Spots(edge, *(np.concatenate(v) for v in list(zip(*patterns, strict=True))[1:]))
-    position, phase = np.arange(40), np.zeros(40, dtype=int)
-    nearby, rng = likelihood.Nearby.of(spots, position), np.random.default_rng(6)
-    looked_up, assigned = [], []
-    # Little, then further than what is kept holds for, then back.
-    for size in (0.0, 0.001, 0.003, 0.03, 0.03, 0.001):
-        turn = Rotation.from_rotvec(rng.normal(0, size, (40, 3)))
-        placed = likelihood.Refined.placed(
-            quaternion(truth * turn), np.exp(rng.normal(0, size, 40)), rng.normal(0, size, (40, 2))
-        )
-        strain = rng.normal(0, size, (40, 3, 3))
-        candidates = spots, position, phase, placed, TABLE, MICROSCOPE
-        plain = likelihood.assign(*candidates, strain=strain)
-        before = nearby.anchor.copy()
-        kept = likelihood.assign(*candidates, strain=strain, nearby=nearby)
-        for one, other in zip(vars(plain).values(), vars(kept).values(), strict=True):
-            np.testing.assert_array_equal(one, other)
-        looked_up.append((before != nearby.anchor).any(axis=1).sum())
-        assigned.append(len(plain.spot))
-    assert looked_up[0] == looked_up[3] == 40
-    assert looked_up[1] == 0
-    assert min(assigned) > 40

@@ -17,7 +17,7 @@ import numpy as np
 from phasefront.core.threads import share_out
 from phasefront.diffraction import rotations
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.likelihood import Nearby, Refined, assign
+from phasefront.diffraction.likelihood import Refined, assign
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
@@ -86,7 +86,6 @@ def refine_cells(
     table: ReflectionTable,
     optics: Optics,
     bases: Sequence[np.ndarray],
-    nearby: Nearby | None = None,
 ) -> Cells:
     """Strain of each candidate's cell by least squares on the spots that it indexes.
 
@@ -96,8 +95,6 @@ def refine_cells(
         (n,), (n,) and n entries: the candidates.
     bases
         `strain_basis` of each phase.
-    nearby
-        Of the same spots and positions, if they are assigned again.
 
     Rotation, scale and centre are refined along with the strain; scale and centre within the errors
     of `optics`. What a pattern does not show, such as the axis along the beam, therefore keeps
@@ -106,14 +103,12 @@ def refine_cells(
     chi squared per degree of freedom, where that is above one.
     """
     parts: dict[int, tuple[np.ndarray, ...]] = {}
-    nearby = nearby or Nearby.of(spots, position)
 
     def work(begin: int, end: int) -> None:
         own = np.arange(begin, end)
         parts[begin] = _refine_block(
-            spots, position[own], phase[own], refined.taken(own), table, optics, bases,
-            nearby.part(begin, end),
-        )  # fmt: skip
+            spots, position[own], phase[own], refined.taken(own), table, optics, bases
+        )
 
     if not len(position):
         work(0, 0)
@@ -121,7 +116,7 @@ def refine_cells(
     return Cells(*(np.concatenate([parts[at][k] for at in sorted(parts)]) for k in range(5)))
 
 
-def _refine_block(spots, position, phase, refined, table, optics, bases, nearby):
+def _refine_block(spots, position, phase, refined, table, optics, bases):
     n = len(position)
     own = _padded(bases)[phase]
     rotation = refined.rotation / np.linalg.norm(refined.rotation, axis=1, keepdims=True)
@@ -140,9 +135,7 @@ def _refine_block(spots, position, phase, refined, table, optics, bases, nearby)
     for _ in range(_ROUNDS):
         now = Refined.placed(rotation, np.exp(scale), centre)
         tensor = np.einsum("nk,nkij->nij", strain, own)
-        assignment = assign(
-            spots, position, phase, now, table, optics, strain=tensor, nearby=nearby
-        )
+        assignment = assign(spots, position, phase, now, table, optics, strain=tensor)
         edge = np.searchsorted(assignment.candidate, np.arange(n + 1))
         information, gradient = np.zeros((n, _FIXED + 6, _FIXED + 6)), np.zeros((n, _FIXED + 6))
         squares, shared = np.zeros((n, 2)), np.zeros((n, _FIXED + 6, 3))

@@ -161,36 +161,6 @@ def promised_reflections(
 
 
 @dataclass(frozen=True)
-class Nearby:
-    """Reflections near the spots of candidates, which `assign` keeps as long as these hardly move:
-    to look them up takes most of its time."""
-
-    edge: np.ndarray  # (n + 1,): where each candidate's spots begin
-    anchor: np.ndarray  # the others: see `likelihood_kernels.assign_all`
-    near: np.ndarray
-    near_edge: np.ndarray
-
-    @classmethod
-    def of(cls, spots: Spots, position: np.ndarray, *, kept: bool = True) -> Nearby:
-        """None as yet, of candidates at positions (n,); with room to be `kept` in."""
-        edge = np.concatenate([[0], np.cumsum(spots.numbers[position])])
-        return cls(
-            edge, np.full((len(position), kernels.ANCHOR), np.nan),
-            np.empty(kernels.NEAR * edge[-1] if kept else 0, dtype=np.int64),
-            np.zeros(edge[-1] + len(position), dtype=np.int64),
-        )  # fmt: skip
-
-    def part(self, begin: int, end: int) -> Nearby:
-        """Those of some candidates, kept together with these."""
-        first, last = self.edge[begin], self.edge[end]
-        return Nearby(
-            self.edge[begin : end + 1] - first, self.anchor[begin:end],
-            self.near[kernels.NEAR * first : kernels.NEAR * last],
-            self.near_edge[first + begin : last + end],
-        )  # fmt: skip
-
-
-@dataclass(frozen=True)
 class Assignment:
     """Which reflection each spot of a candidate is; spots that are none are left out."""
 
@@ -208,7 +178,6 @@ def assign(
     optics: Optics,
     *,
     strain: np.ndarray | None = None,
-    nearby: Nearby | None = None,
 ) -> Assignment:
     """Nearest excited reflection of each spot, within three standard errors of its position.
 
@@ -218,22 +187,17 @@ def assign(
         (n,), (n,) and n entries: the candidates.
     strain
         (n, 3, 3): each reciprocal lattice is taken as (1 + strain) g, in the crystal's axes.
-    nearby
-        Of the same spots and positions, if they are assigned more than once.
     """
     if strain is None:
         strain = np.zeros((len(position), 3, 3))
-    again = nearby is not None
-    nearby = nearby or Nearby.of(spots, position, kept=False)
-    edge = nearby.edge
+    edge = np.concatenate([[0], np.cumsum(spots.numbers[position])])
     reflection = np.empty(edge[-1], dtype=np.int64)
     arguments = (
         spots.offset, spots.qx, spots.qy,
         *_in_rows(
             position, phase, refined.rotation, refined.centre, refined.scale_factor, strain
         ),
-        table.first, table.rows, optics.terms(), edge, again, nearby.anchor, nearby.near,
-        nearby.near_edge, reflection,
+        table.first, table.rows, optics.terms(), edge, reflection,
     )  # fmt: skip
     share_out(kernels.assign_all, len(position), *arguments)
     candidate = np.repeat(np.arange(len(position)), np.diff(edge))

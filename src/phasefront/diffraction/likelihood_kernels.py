@@ -21,13 +21,6 @@ _GAIN, _FIRST_GAIN = 0.01, 0.2
 _FAR = 7.0  # errors of a spot's position beyond which no reflection counts for it
 # Excitation error, 1/angstrom, from which a reflection does not show: twice the width of a rel-rod.
 _MARGIN = 0.02
-# A strain moves a reflection by less than a turn of the same size, radian, which the excitation of
-# assigned ones is widened by.
-_STRAINED = 0.03
-# How far a crystal may turn, radian, and its reflections move, in errors of a spot's position,
-# before those near a spot are looked up again. Chosen, for the sake of time.
-_TURNED, _SLACK = 0.02, 2.0
-NEAR, ANCHOR = 2, 20  # room for reflections a spot; numbers that say where a lattice lay
 _STRIPS = 32  # of a pattern, in which reflections near a spot are looked up
 
 # Rows of a table of reflections: the components of g come first.
@@ -694,116 +687,27 @@ def _residual(qx, qy, pairs, shown, placed, terms):
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def assign_all(
     begin, end, offset, qx, qy, position, phase, rotation, centre, scale, strain, first, rows,
-    terms, edge, again, anchor, near, near_edge, reflection,
+    terms, edge, reflection,
 ):  # fmt: skip
-    """Fill the column of each candidate's reflection for each of its spots, -1 for none.
-
-    Where each lay when reflections near its spots were last looked up is in `anchor` (n, ANCHOR),
-    NaN if never; these reflections in `near` (NEAR * spots,), and in `near_edge` (spots + n,) where
-    each spot's begin. They are looked up again where it has moved too far from there; a few more
-    are, if spots are to be assigned `again`.
-    """
-    slack, turned = (_SLACK * terms.position_sigma, _TURNED) if again else (0.0, 0.0)
-    longest = 0.0
-    for i in range(rows.shape[1]):
-        longest = max(longest, rows[LENGTH, i])
-    here, nuisance = np.empty(ANCHOR), np.empty(3)
+    """Fill the column of each candidate's reflection for each of its spots, -1 for none."""
     for candidate in range(begin, end):
         start, stop = offset[position[candidate]], offset[position[candidate] + 1]
-        x, y = qx[start:stop], qy[start:stop]
+        own = (first[phase[candidate]], first[phase[candidate] + 1])
         matrix = matrix_of(rotation[candidate])
-        nuisance[0] = math.log(scale[candidate])
-        nuisance[1], nuisance[2] = centre[candidate, 0], centre[candidate, 1]
-        _fill_anchor(matrix, nuisance, strain[candidate], here)
-        room = near[NEAR * edge[candidate] : NEAR * edge[candidate + 1]]
-        own_edge = near_edge[edge[candidate] + candidate : edge[candidate + 1] + candidate + 1]
-        if not _is_near(here, anchor[candidate], longest, slack):
-            own = (first[phase[candidate]], first[phase[candidate] + 1])
-            reach = 3.0 * terms.position_sigma + slack
-            found, found_edge = _look_up(
-                x, y, matrix, nuisance, strain[candidate], rows, own, terms, _STRAINED + turned,
-                reach,
-            )  # fmt: skip
-            # Number by number, as in `places_of`.
-            for k in range(ANCHOR):
-                anchor[candidate, k] = here[k] if len(found) <= len(room) else np.nan
-            for k in range(len(found_edge)):
-                own_edge[k] = found_edge[k]
-            for k in range(min(len(found), len(room))):
-                room[k] = found[k]
-            if len(found) > len(room):
-                room = found
-        into = reflection[edge[candidate] : edge[candidate + 1]]
-        own_strain, own_scale = strain[candidate], math.exp(nuisance[0])
+        # A strain moves a reflection by less than a turn of the same size.
+        kept = _excited(matrix, rows, own, terms, 0.03)
+        shown = _strained(_columns(rows, kept), strain[candidate])
+        nuisance = np.array(
+            [math.log(scale[candidate]), centre[candidate, 0], centre[candidate, 1]]
+        )
+        placed = places_of(matrix, nuisance, shown)
+        of_pair, pair_edge = near_pairs(
+            qx[start:stop], qy[start:stop], placed, 3.0 * terms.position_sigma
+        )
         for spot in range(stop - start):
-            into[spot], nearest = -1, 9.0 * terms.position_sigma**2
-            for pair in range(own_edge[spot], own_edge[spot + 1]):
-                i = room[pair]
-                square = _distance(
-                    x[spot], y[spot], i, matrix, own_scale, nuisance, own_strain, rows, terms
-                )
-                if square < nearest:
-                    into[spot], nearest = i, square
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _distance(x, y, i, matrix, scale, nuisance, strain, rows, terms):
-    """Squared distance from a spot to one of the reflections after a strain, infinite where that is
-    not excited before it, or is not what a spot is after it (see `_nearest`)."""
-    gx, gy, gz, length = rows[X, i], rows[Y, i], rows[Z, i], rows[LENGTH, i]
-    z = matrix[0, 2] * gx + matrix[1, 2] * gy + matrix[2, 2] * gz
-    error = abs(0.5 * terms.wavelength * length * length - z)
-    if error - length * (_STRAINED + terms.precession) >= _MARGIN:
-        return np.inf
-    gx, gy, gz = (
-        gx + strain[0, 0] * gx + strain[0, 1] * gy + strain[0, 2] * gz,
-        gy + strain[1, 0] * gx + strain[1, 1] * gy + strain[1, 2] * gz,
-        gz + strain[2, 0] * gx + strain[2, 1] * gy + strain[2, 2] * gz,
-    )
-    length = math.sqrt(gx * gx + gy * gy + gz * gz)
-    z = matrix[0, 2] * gx + matrix[1, 2] * gy + matrix[2, 2] * gz
-    error = abs(0.5 * terms.wavelength * length * length - z)
-    if error >= 4.0 * math.pi / terms.steepness + length * terms.precession:
-        return np.inf
-    off_x = scale * (matrix[0, 0] * gx + matrix[1, 0] * gy + matrix[2, 0] * gz) + nuisance[1] - x
-    off_y = scale * (matrix[0, 1] * gx + matrix[1, 1] * gy + matrix[2, 1] * gz) + nuisance[2] - y
-    return off_x * off_x + off_y * off_y
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _look_up(qx, qy, matrix, nuisance, strain, rows, own, terms, turn, reach):
-    """Columns of reflections within `reach` of each spot, that a turn of up to `turn` (radian) may
-    excite, spot by spot, and where each spot's begin."""
-    kept = _excited(matrix, rows, own, terms, turn)
-    shown = _strained(_columns(rows, kept), strain)
-    of_pair, edge = near_pairs(qx, qy, places_of(matrix, nuisance, shown), reach)
-    return kept[of_pair], edge
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _fill_anchor(matrix, nuisance, strain, here):
-    """Fill the orientation's matrix, then that from a reflection to its place, then the centre."""
-    scale = math.exp(nuisance[0])
-    for axis in range(3):
-        for j in range(3):
-            here[3 * axis + j] = matrix[j, axis]
-            strained = matrix[j, axis]
-            for k in range(3):
-                strained += matrix[k, axis] * strain[k, j]
-            here[9 + 3 * axis + j] = scale * strained
-    here[18], here[19] = nuisance[1], nuisance[2]
-
-
-@numba.njit(cache=True, error_model="numpy")
-def _is_near(here, anchor, longest, slack):
-    """Whether what was looked up at an anchor holds: a matrix moves a vector by no more than the
-    root of its squared elements."""
-    turned, moved = 0.0, 0.0
-    for k in range(9):
-        turned += (here[k] - anchor[k]) ** 2
-        moved += (here[9 + k] - anchor[9 + k]) ** 2
-    shift = math.hypot(here[18] - anchor[18], here[19] - anchor[19])
-    return math.sqrt(turned) < _TURNED and longest * math.sqrt(moved) + shift < slack
+            of_spot = of_pair[pair_edge[spot] : pair_edge[spot + 1]]
+            chosen, _ = _nearest(qx[start + spot], qy[start + spot], of_spot, shown, placed, terms)
+            reflection[edge[candidate] + spot] = kept[chosen] if chosen >= 0 else -1
 
 
 @numba.njit(cache=True, error_model="numpy")

@@ -10,7 +10,7 @@ from scipy.special import expit, ndtr
 
 from phasefront.diffraction import cell_path, cells
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.likelihood import Nearby, assign
+from phasefront.diffraction.likelihood import assign
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
@@ -61,13 +61,10 @@ class Lattices:
         position = np.flatnonzero(best >= 0 if wanted is None else (best >= 0) & wanted)
         own = evidence.refined.taken(best[position])
         bases = [cells.strain_basis(crystal) for crystal in crystals]
-        nearby = Nearby.of(spots, position)
-        found = cells.refine_cells(
-            spots, position, phase[position], own, table, optics, bases, nearby
-        )
+        found = cells.refine_cells(spots, position, phase[position], own, table, optics, bases)
         assignment = assign(
             spots, position, phase[position], own, table, optics,
-            strain=cells.strain_tensors(found.strain, phase[position], bases), nearby=nearby,
+            strain=cells.strain_tensors(found.strain, phase[position], bases),
         )  # fmt: skip
         explained = np.zeros(len(spots.qx), dtype=bool)
         explained[assignment.spot] = True
