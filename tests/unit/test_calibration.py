@@ -29,7 +29,7 @@ from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.orientations import ORIENTATIONS
 from phasefront.scans import files
 from phasefront.spots import vectors
-from phasefront.spots.electrons import AS_COUNTED
+from phasefront.spots.dark import as_counted
 
 STRUCTURES = ("Na3V2PO42F3", "Na2V2PO42F3", "NaV2PO42F3")
 VOLTAGE_KV, PRECESSION_DEG = 200.0, 0.8
@@ -110,6 +110,22 @@ def test_hot_and_dead_pixels_are_masked():
     assert not mask[10, 12]
     assert not mask[50, 40]
     assert mask.sum() == mask.size - 2
+
+
+def test_pixels_that_do_not_change_are_masked_whatever_the_camera_adds():
+    rng = np.random.default_rng(7)
+    patterns = rng.poisson(np.broadcast_to(20 * (1 + halo((64, 64), 32, 32)), (200, 64, 64))) + 60.0
+    patterns[:, 10, 12] = 60
+    patterns[:, :, 50] = 60 + rng.normal(0, 1, (200, 64))
+    overview = beam.Overview(patterns)
+    mask = beam.usable_pixels(patterns.mean(axis=0), (32, 32), patterns=overview)
+    assert not mask[10, 12]
+    assert not mask[:, 50].any()
+    assert mask.sum() == mask.size - 65
+    # Of few electrons, seldom two in a pixel, none is.
+    for electrons in (0.002, 0.02, 0.1, 0.2):
+        sparse = beam.Overview(rng.poisson(electrons, (200, 64, 64)))
+        assert sparse.unmoved.sum() < 2
 
 
 def test_a_hot_pixel_under_spots_is_masked_and_a_narrow_beam_that_sways_is_not():
@@ -221,7 +237,7 @@ def test_the_spots_own_size_is_measured_beside_a_larger_beam(sigma, probe):
     centres = np.tile([72.0, 72.0], (4, 1))
     mask = np.ones(shape, bool)
     found = radii.measure_spot_radius(
-        patterns, centres, probe_radius=probe, mask=mask, empty=AS_COUNTED
+        patterns, centres, probe_radius=probe, mask=mask, dark=as_counted(shape)
     )
     assert found == pytest.approx(2 * sigma, rel=0.08)
     reach = radii.measure_beam_radius(

@@ -14,8 +14,9 @@ from phasefront.layouts.calibration import CALIBRATION
 from phasefront.layouts.spots import SPOTS
 from phasefront.scans import files
 from phasefront.spots import detection, kernels, plain_numpy, vectors
-from phasefront.spots.electrons import AS_COUNTED, empty_pixels
+from phasefront.spots.dark import measure_dark
 
+DARK = (np.zeros(144, np.float32), np.zeros(144, np.float32), 0.0)  # of a camera that counts
 CENTRE = (70.3, 73.8)
 
 
@@ -263,7 +264,7 @@ def test_background_and_noise_agree_with_plain_numpy():
     for spot_radius in (2.0, 3.2, 7.0):
         plan = detection.Plan(pattern.shape, spot_radius, mask, 0.1)
         rows = plan.room(1)
-        kernels.load(pattern[None], plan.valid, AS_COUNTED, plan.reach, rows)
+        kernels.load(pattern[None], plan.valid, *DARK, plan.reach, rows)
         background, variance, _, _, _, outside = kernels.background_and_noise(
             rows[0],
             *CENTRE,
@@ -293,7 +294,7 @@ def test_position_is_the_maximum_of_the_filter_response():
     best = optimize.minimize(response, [42, 100], method="Nelder-Mead", options={"xatol": 1e-4})
     plan = detection.Plan(pattern.shape, 2 * sigma, None, 0.1)
     rows, room = plan.room(1), kernels.patch_room(sigma)
-    kernels.load(pattern[None].astype(np.float32), plan.valid, AS_COUNTED, plan.reach, rows)
+    kernels.load(pattern[None].astype(np.float32), plan.valid, *DARK, plan.reach, rows)
     whole = kernels.fill_patch(
         rows[0], plan.valid, True, plan.reach, 42, 100, level, 0.0, 0.0, room
     )  # fmt: skip
@@ -353,7 +354,7 @@ def calibration_of(shape, *, camera=(144, 144), scale=0.01, outward=0.0):
         CALIBRATION, centre_y=CENTRE[0] + 0.1 * y, centre_x=CENTRE[1] - 0.2 * x, affine=affine,
         affine_stderr=0.0, scale=scale, scale_stderr=0.0, probe_radius=5.0, spot_radius=3.0,
         beam_radius=9.0, ky=camera[0], kx=camera[1], outward_shift=outward, scan="v",
-        empty_level=0.0, empty_reach=0.0, electron=0.0,
+        dark_rows=0.0, dark_columns=0.0, dark_reach=0.0, electron=0.0,
     )  # fmt: skip
 
 
@@ -589,11 +590,11 @@ def test_single_electrons_of_a_camera_that_does_not_count_are_no_spots(
     expected = np.broadcast_to(electrons, (64, 144, 144))
     patterns = analog(rng, expected, read=read, spread=spread, blur=blur, level=level)
     usable = np.ones((144, 144), bool)
-    empty = empty_pixels(patterns, usable)
-    assert abs(empty.level - level) < read
-    assert 3.5 * read < empty.reach < 8 * read
-    assert 0.8 < empty.electron < 1.2
-    found = find(patterns, spot_radius=spot_radius, beam_radius=8.0, empty=empty, false_alarms=0.2)
+    dark = measure_dark(patterns, patterns.mean(axis=0), usable)
+    assert abs(np.median(dark.rows) - level) < read
+    assert 3.5 * read < dark.reach < 8 * read
+    assert 0.8 < dark.electron < 1.2
+    found = find(patterns, spot_radius=spot_radius, beam_radius=8.0, dark=dark, false_alarms=0.2)
     assert len(found.x) <= stats.poisson.ppf(0.999, 2 * 0.2 * len(patterns))
 
 
@@ -606,9 +607,9 @@ def test_spots_are_found_among_the_single_electrons_of_a_camera_that_does_not_co
         rng, np.broadcast_to(expected, (64, 144, 144)), read=0.02, blur=0.5, level=3.0
     )
     away = np.hypot(*(np.indices((144, 144)) - np.reshape(CENTRE, (2, 1, 1)))) > 15
-    empty = empty_pixels(patterns, away)
-    assert empty.reach > 0
-    found = find(patterns, spot_radius=2.6, beam_radius=10.0, empty=empty)
+    dark = measure_dark(patterns, patterns.mean(axis=0), away)
+    assert dark.reach > 0
+    found = find(patterns, spot_radius=2.6, beam_radius=10.0, dark=dark)
     hit = sum(np.sum(np.hypot(found.x - x, found.y - y) < 1.5) for x, y in places)
     assert hit > 0.98 * 12 * 64
     assert len(found.x) - hit < 0.4 * 64
@@ -626,7 +627,27 @@ def test_spots_are_not_taken_for_single_electrons(width, electrons, read, streng
         for x, y in rng.uniform(4, 91, (30, 2)):
             pattern += strength * noise * rng.exponential() * gaussian_spot(shape, x, y, width)
     patterns = rng.poisson(expected) + rng.normal(0, read, expected.shape)
-    assert empty_pixels(patterns, np.ones(shape, bool)) == AS_COUNTED
+    assert measure_dark(patterns, patterns.mean(axis=0), np.ones(shape, bool)).reach == 0
+
+
+def test_rows_and_columns_that_stand_off_make_no_spots():
+    rng = np.random.default_rng(68)
+    expected = np.broadcast_to(halo(flat=1.0, height=4.0, beam=100.0), (120, 144, 144))
+    patterns = rng.poisson(expected) + rng.normal(40, 1.5, expected.shape)
+    rows, columns = np.zeros((2, 144))
+    rows[[20, 21, 90]] = 1.5, 2.0, -3.0
+    columns[[33, 34, 110, 111]] = 2.0, 2.0, 1.5, 2.0
+    patterns += rows[:, None] + columns
+    away = np.hypot(*(np.indices((144, 144)) - np.reshape(CENTRE, (2, 1, 1)))) > 15
+    dark = measure_dark(patterns, patterns.mean(axis=0), away)
+    assert np.abs(dark.rows - rows).max() < 0.1
+    assert np.abs(dark.columns - columns).max() < 0.1
+    assert np.count_nonzero(dark.rows) + np.count_nonzero(dark.columns) == 7
+    plain, corrected = (
+        find(patterns, spot_radius=3.0, beam_radius=10.0, dark=one) for one in (None, dark)
+    )
+    assert len(plain.x) > 100
+    assert len(corrected.x) <= stats.poisson.ppf(0.999, 1.5 * 0.1 * len(patterns))
 
 
 def test_a_liquids_ring_is_background():

@@ -15,6 +15,9 @@ from phasefront.calibration import friedel
 # Shares of a ring's level in the mean and in the low pattern: sure shadow, and what belongs to it.
 _DARK, _LOW_DARK = (0.4, 0.7), (0.6, 0.8)
 _NEAR_BEAM = 12.0  # pixels
+# Of the scatter around, that of a dead pixel, and how far off four in ten neighbours are where it
+# is known; patterns that tell it, up to twice as many. Chosen.
+_UNMOVED, _ALIKE, _PATTERNS_TO_SCATTER = 0.5, 0.12, 100
 _SHARP = 3.0  # times as far above its surroundings as a neighbour is a pixel that is hot; chosen
 
 
@@ -38,6 +41,27 @@ class Overview:
         """The 10 % quantile of each pixel: what all have, without the spots of some."""
         place = len(self.counts) // 10
         return np.partition(self.counts, place, axis=0)[place].astype(float)
+
+    @property
+    def unmoved(self) -> np.ndarray:
+        """Pixels that scatter far less from pattern to pattern than those around them do: dead
+        ones, whatever the camera adds to all pixels; and rows and columns of which a quarter is."""
+        from scipy import ndimage
+
+        if len(self.counts) < _PATTERNS_TO_SCATTER:
+            return np.zeros(self.counts.shape[1:], bool)
+        # Without the quarter that moves most: spots of crystals differ from pixel to pixel.
+        some = self.counts[:: len(self.counts) // _PATTERNS_TO_SCATTER]
+        most = 3 * len(some) // 4
+        moved = np.abs(some - np.median(some, axis=0).astype(np.float32))
+        scatter = np.partition(moved, most, axis=0)[:most].mean(axis=0)
+        around = ndimage.median_filter(scatter, 5)
+        # Of few electrons a pixel may see none by chance, and its neighbours differ as much.
+        lower, upper = (ndimage.percentile_filter(scatter, share, 7) for share in (30, 70))
+        alike = (lower > (1 - _ALIKE) * around) & (upper < (1 + _ALIKE) * around)
+        dead = (scatter < _UNMOVED * around) & alike
+        rows, columns = (dead.mean(axis=axis, keepdims=True) > 0.25 for axis in (1, 0))
+        return dead | rows | columns
 
 
 def find_beam(pattern: np.ndarray) -> Beam:
@@ -142,8 +166,9 @@ def usable_pixels(
     its median in the low pattern, 30 pixels or more, and what is connected to that and below 0.7
     and 0.8; it reaches the camera's edge or the beam. A hot pixel stands three times as far above
     the median around it as its second highest neighbour, which no spot as wide as a pixel does, a
-    dead one is a tenth of the median. Where spots of crystals lie over a hot pixel it does so in
-    the low pattern, and in most of the patterns as far above its highest neighbour.
+    dead one is a tenth of the median or does not change from pattern to pattern. Where spots of
+    crystals lie over a hot pixel it does so in the low pattern, and in most of the patterns as far
+    above its highest neighbour.
     """
     from scipy import ndimage
 
@@ -177,6 +202,8 @@ def usable_pixels(
         in_mean[tuple(covered.T)] = _stand_out(patterns.counts, covered)
     hot &= in_mean
     dead = (pattern < 0.1 * smooth) & (smooth - pattern > 10 * scatter)
+    if patterns is not None:
+        dead |= patterns.unmoved
     return ~(shadow | hot | dead)
 
 

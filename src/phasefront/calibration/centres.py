@@ -13,7 +13,7 @@ from phasefront.calibration.solution import binned, dataset, error_within, widen
 from phasefront.core.errors import InputError
 from phasefront.scans.descriptions import sample_rows
 from phasefront.spots import detection
-from phasefront.spots.electrons import Empty, empty_pixels
+from phasefront.spots.dark import Dark, measure_dark
 
 _SAMPLE_BYTES = 128 * 2**20  # of patterns held at once to fit scale and ellipse; for memory's sake
 # Patterns of which a low quantile is taken: a tenth of them is 25, so that no single one decides.
@@ -40,7 +40,7 @@ class Geometry:
     spot_radius: float
     beam_radius: float
     mask: np.ndarray
-    empty: Empty
+    dark: Dark
     sample: np.ndarray  # patterns spread over the scan
     sample_centres: np.ndarray
     centre_from: str  # in words
@@ -58,30 +58,30 @@ class Geometry:
         found = beam.find_beam(mean)
         start = (found.row, found.column)
         mask = beam.usable_pixels(mean, start, patterns=patterns, hidden=found.hidden)
-        empty = empty_pixels(patterns.counts, mask & _beyond(found, mask.shape))
+        dark = measure_dark(patterns.counts, mean, mask & _beyond(found, mask.shape))
         if not found.hidden and beam.is_seen_through(mask, found):
             found = beam.covered(mean)
         if found.hidden:
-            return cls._of_hidden(scan, found, mean, patterns, empty, wanted, everywhere)
+            return cls._of_hidden(scan, found, mean, patterns, dark, wanted, everywhere)
         measured, sample, places = _centres_and_sample(
             scan, lambda _, flat: descan.find_centres(flat, start, radius=found.radius, mask=mask),
             wanted, everywhere,
         )  # fmt: skip
         if not np.isfinite(measured).any():
             measured = np.broadcast_to(np.array(start), measured.shape)
-        geometry = cls._of_centres(measured, sample, places, found.radius, mask, empty)
+        geometry = cls._of_centres(measured, sample, places, found.radius, mask, dark)
         if geometry.scatter() > _LOOSE:
             # What was followed may be the rim of a stop; pairs of spots agree better then.
             try:
                 hidden = beam.covered(mean)
-                return cls._of_hidden(scan, hidden, mean, patterns, empty, wanted, everywhere)
+                return cls._of_hidden(scan, hidden, mean, patterns, dark, wanted, everywhere)
             except InputError:
                 return geometry
         return geometry
 
     @classmethod
     def _of_hidden(
-        cls, scan, found: beam.Beam, mean, patterns, empty: Empty, wanted: int, everywhere: bool
+        cls, scan, found: beam.Beam, mean, patterns, dark: Dark, wanted: int, everywhere: bool
     ) -> Geometry:
         """Centres from Friedel pairs, on a sample first: the surface through these starts the rest.
 
@@ -92,7 +92,7 @@ class Geometry:
         mask = beam.usable_pixels(mean, found[:2], patterns=patterns, hidden=True)
         voted = friedel.vote_centres(
             sample, found[:2], spot_radius=_HIDDEN_SPOT, beam_radius=2 * _HIDDEN_SPOT, mask=mask,
-            empty=empty,
+            dark=dark,
         )  # fmt: skip
         found = beam.likeliest(mean, np.concatenate([[found[:2]], voted]))
         mask = beam.usable_pixels(mean, found[:2], patterns=patterns, hidden=True)
@@ -100,11 +100,11 @@ class Geometry:
         for reach in _HIDDEN_REACHES:
             at = start.reshape(-1, 2)[places]
             spot_radius = radii.measure_spot_radius(
-                *_few(sample, at), probe_radius=found.radius, mask=mask, empty=empty
+                *_few(sample, at), probe_radius=found.radius, mask=mask, dark=dark
             )
             sizes = {
                 "spot_radius": spot_radius, "beam_radius": found.radius + spot_radius,
-                "mask": mask, "empty": empty,
+                "mask": mask, "dark": dark,
             }  # fmt: skip
             measured = np.full((scan.shape[0] * scan.shape[1], 2), np.nan)
             measured[places] = friedel.find_centres(sample, at, reach=reach, **sizes)
@@ -125,7 +125,7 @@ class Geometry:
             wanted,
             everywhere,
         )
-        geometry = cls._of_centres(measured, sample, places, found.radius, mask, empty, seen=False)
+        geometry = cls._of_centres(measured, sample, places, found.radius, mask, dark, seen=False)
         if not geometry.scatter() < _MOST_SCATTER * geometry.spot_radius:
             raise InputError(
                 scan.path, "the direct beam is hidden, and pairs of spots of different patterns "
@@ -136,7 +136,7 @@ class Geometry:
 
     @classmethod
     def _of_centres(
-        cls, measured, sample, places, probe_radius, mask, empty: Empty, seen=True
+        cls, measured, sample, places, probe_radius, mask, dark: Dark, seen=True
     ) -> Geometry:
         # Centres of single pairs are too few and too rough to be followed one by one.
         centres, residual, stderr = descan.fit_surface(
@@ -145,13 +145,13 @@ class Geometry:
         at = centres.reshape(-1, 2)[places]
         few, at_few = _few(sample, at)
         spot_radius = radii.measure_spot_radius(
-            few, at_few, probe_radius=probe_radius, mask=mask, empty=empty
+            few, at_few, probe_radius=probe_radius, mask=mask, dark=dark
         )
         beam_radius = radii.measure_beam_radius(
             few, at_few, probe_radius=probe_radius, spot_radius=spot_radius, mask=mask
         )
         return cls(
-            centres, residual, stderr, probe_radius, spot_radius, beam_radius, mask, empty,
+            centres, residual, stderr, probe_radius, spot_radius, beam_radius, mask, dark,
             sample, at,
             "direct beam" if seen else "Friedel pairs of spots, the beam being hidden",
         )  # fmt: skip
@@ -179,7 +179,7 @@ class Geometry:
             centres=self.centres + shift[::-1], residual=self.residual,
             error=math.sqrt(self.stderr**2 + shift_variance), probe_radius=self.probe_radius,
             spot_radius=self.spot_radius, beam_radius=self.beam_radius, mask=self.mask,
-            empty=self.empty, **fitted,
+            dark=self.dark, **fitted,
         )  # fmt: skip
 
 

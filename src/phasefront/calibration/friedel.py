@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from phasefront.spots import detection
-from phasefront.spots.electrons import Empty
+from phasefront.spots.dark import Dark
 
 # All chosen on virtual scans with stops and bars, of other seeds than docs/assumptions.md reports.
 _LEAST_PAIRS = 3
@@ -83,7 +83,7 @@ def vote_centres(
     spot_radius: float,
     beam_radius: float,
     mask: np.ndarray,
-    empty: Empty,
+    dark: Dark,
 ) -> np.ndarray:
     """Rows and columns (3, 2) where most pairs of spots of all patterns have their middle.
 
@@ -100,7 +100,7 @@ def vote_centres(
         spot_radius=spot_radius,
         beam_radius=beam_radius,
         mask=mask,
-        empty=empty,
+        dark=dark,
     )
     middle = (np.array(mask.shape) - 1) / 2
     edges = [np.arange(-_REACH * n, _REACH * n + _STEP, _STEP) for n in mask.shape]
@@ -136,7 +136,7 @@ def find_centres(
     spot_radius: float,
     beam_radius: float,
     mask: np.ndarray,
-    empty: Empty,
+    dark: Dark,
     reach: float,
 ) -> np.ndarray:
     """Row and column (n, 2) of the hidden beam: the median middle of Friedel pairs of spots.
@@ -155,7 +155,7 @@ def find_centres(
         Of a spot, and of the disk in which none are looked for, pixels.
     mask
         True where a pixel can be used, (ky, kx).
-    empty
+    dark
         What pixels show without an electron.
 
     Returns
@@ -163,7 +163,7 @@ def find_centres(
     NaN where fewer than three pairs are found, or the pairs do not agree.
     """
     found = detection.find_pixel_spots(
-        patterns, start, spot_radius=spot_radius, beam_radius=beam_radius, mask=mask, empty=empty
+        patterns, start, spot_radius=spot_radius, beam_radius=beam_radius, mask=mask, dark=dark
     )
     centres = np.full((len(patterns), 2), np.nan)
     for i, (first, last) in enumerate(zip(found.offset[:-1], found.offset[1:], strict=True)):

@@ -154,7 +154,7 @@ def sampled_spots(
     found = detection.find_pixel_spots(
         geometry.sample, geometry.sample_centres, spot_radius=geometry.spot_radius,
         beam_radius=geometry.beam_radius, mask=geometry.mask, false_alarms=false_alarms,
-        empty=geometry.empty,
+        dark=geometry.dark,
     )  # fmt: skip
     centres = geometry.sample_centres
     of = np.repeat(np.arange(len(centres)), np.diff(found.offset))

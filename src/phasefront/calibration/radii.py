@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from phasefront.spots import detection
-from phasefront.spots.electrons import Empty
+from phasefront.spots.dark import Dark
 
 _NARROWEST = 1 / math.sqrt(12)  # pixels, the standard deviation of a pixel itself
 _START_RADIUS = 4.0  # of a spot in pixels, before it is measured; chosen, and refined
@@ -15,7 +15,7 @@ _START_RADIUS = 4.0  # of a spot in pixels, before it is measured; chosen, and r
 
 def measure_spot_radius(
     patterns: np.ndarray, centres: np.ndarray, *, probe_radius: float, mask: np.ndarray,
-    empty: Empty,
+    dark: Dark,
 ) -> float:  # fmt: skip
     """Twice the rms width of the strong spots, pixels: a disk's radius, two sigma of a Gaussian.
 
@@ -28,7 +28,7 @@ def measure_spot_radius(
     for _ in range(4):
         found = detection.find_pixel_spots(
             patterns, centres, spot_radius=radius, beam_radius=probe_radius + radius, mask=mask,
-            empty=empty,
+            dark=dark,
         )  # fmt: skip
         if not found.significance.size:
             return probe_radius

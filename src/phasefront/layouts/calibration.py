@@ -33,15 +33,21 @@ CALIBRATION = Layout(
         "spot_radius": Variable((), "f8", "pixel", "twice the rms width of a Bragg spot"),
         "beam_radius": Variable((), "f8", "pixel", "no spots are looked for inside it"),
         "mask": Variable(("ky", "kx"), "i1", "1", "1 where a pixel of the camera can be used"),
-        "empty_level": Variable(
+        "dark_rows": Variable(
+            ("ky",),
+            "f4",
+            "count",
+            "what a pixel shows without an electron, with dark_columns, as "
+            "far as the scan tells: how rows stand off from those beside them, and the level of a "
+            "camera that shows single electrons",
+        ),
+        "dark_columns": Variable(("kx",), "f4", "count", "how columns stand off"),
+        "dark_reach": Variable(
             (),
             "f8",
             "count",
-            "what a pixel shows that no electron hit, of a camera that shows "
-            "single electrons over its own noise; 0 of others",
-        ),
-        "empty_reach": Variable(
-            (), "f8", "count", "how far noise takes such a pixel, which spots are found without"
+            "how far noise takes a pixel from there, up to which it is empty, of "
+            "a camera that shows single electrons; else 0",
         ),
         "electron": Variable(
             (), "f8", "count", "what one electron adds to all pixels that it hits, of such a camera"

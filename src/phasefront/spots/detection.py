@@ -9,7 +9,7 @@ import numpy as np
 
 from phasefront.core.errors import InputError
 from phasefront.core.threads import share_out
-from phasefront.spots.electrons import AS_COUNTED, Empty
+from phasefront.spots.dark import Dark, as_counted
 from phasefront.spots.kernels import MAX_SPOTS, REACH, find_in_stack, load
 
 # Patterns are loaded so many pixels at a time, half a megabyte, which a core's cache holds; chosen.
@@ -57,7 +57,7 @@ def find_pixel_spots(
     beam_radius: float,
     mask: np.ndarray | None = None,
     false_alarms: float = 0.1,
-    empty: Empty = AS_COUNTED,
+    dark: Dark | None = None,
 ) -> PixelSpots:
     """Spots of a stack of patterns, in pixels.
 
@@ -75,14 +75,16 @@ def find_pixel_spots(
         True where a pixel can be used, (ky, kx); all by default.
     false_alarms
         Number of spots per pattern that noise alone may make.
-    empty
-        What pixels show without an electron, of a camera that shows single ones.
+    dark
+        What pixels show without an electron; the counts are taken as they are by default.
 
     Returns
     -------
     Spots sorted by row of the grid. Independent of the number of threads.
     """
     plan = Plan(patterns.shape[1:], spot_radius, mask, false_alarms)
+    dark = as_counted(patterns.shape[1:]) if dark is None else dark
+    dark_frame = tuple(np.asarray(part, np.float32) for part in (dark.rows, dark.columns))
     counts = np.ascontiguousarray(patterns, dtype=patterns.dtype.newbyteorder("="))
     centres = np.ascontiguousarray(centres, dtype=np.float64)
     together = max(1, _LOADED // math.prod(counts.shape[1:]))
@@ -94,9 +96,9 @@ def find_pixel_spots(
         for first in range(begin, end, together):
             own = slice(first, min(first + together, end))
             rows = room[: own.stop - own.start]
-            load(counts[own], plan.valid, tuple(empty), plan.reach, rows)
+            load(counts[own], plan.valid, *dark_frame, dark.reach, plan.reach, rows)
             find_in_stack(
-                rows, centres[own], empty.electron, plan.taps, plan.valid, plan.paired,
+                rows, centres[own], dark.electron, plan.taps, plan.valid, plan.paired,
                 plan.weight, plan.noise, plan.threshold, float(beam_radius), float(spot_radius),
                 count[own], table[own],
             )  # fmt: skip

@@ -71,21 +71,22 @@ _at = np.uint64
 
 
 @njit(nogil=True, cache=True)
-def load(counts, valid, empty, reach, rows):
-    """Fill rows (patterns, step, height, pitch), float32, with counts of any type, 0 where they
-    cannot be used, and for pixels that are `empty` (see `electrons.Empty`).
+def load(counts, valid, dark_rows, dark_columns, dark_reach, reach, rows):
+    """Fill rows (patterns, step, height, pitch), float32, with counts of any type less what pixels
+    show without an electron (see `dark.Dark`), 0 where they cannot be used or no electron is.
 
     Rows of a pattern are sorted by their place within a step, so that what a tap of the filter
     multiplies is contiguous in many of them at once. Around a camera are zeros, as far as the
     filter reaches, which are left as they are. All else is compiled for float32 alone: for each
     type it takes long.
     """
-    level, noise = np.float32(empty[0]), np.float32(empty[1])
+    noise = np.float32(dark_reach)
     for i in range(counts.shape[0]):
         for y in range(counts.shape[1]):
             row = _row(rows[i], y, reach, counts.shape[2])
+            level = dark_rows[y]
             for x in range(row.size):
-                count = np.float32(counts[i, y, x]) - level
+                count = np.float32(counts[i, y, x]) - (level + dark_columns[x])
                 hit = valid[y, x] & ((count > noise) | (noise == 0))
                 row[x] = count if hit else np.float32(0)
 

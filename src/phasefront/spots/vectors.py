@@ -12,8 +12,8 @@ from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.core.threads import ahead
 from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
+from phasefront.spots.dark import Dark
 from phasefront.spots.detection import PixelSpots, find_pixel_spots, require_finite
-from phasefront.spots.electrons import Empty
 
 
 def find_spots(
@@ -90,9 +90,10 @@ def stream_spots(
     mask = calibration["mask"].values.astype(bool)
     spot_radius = float(calibration["spot_radius"])
     beam_radius = float(calibration["beam_radius"])
-    empty = Empty(
-        *(float(calibration[name]) for name in ("empty_level", "empty_reach", "electron"))
-    )
+    dark = Dark(
+        calibration["dark_rows"].values, calibration["dark_columns"].values,
+        float(calibration["dark_reach"]), float(calibration["electron"]),
+    )  # fmt: skip
     total = 0
     for rows, patterns in ahead(blocks):
         if patterns.shape[1:] != (centres.shape[1], *mask.shape) or rows.stop > len(centres):
@@ -105,7 +106,7 @@ def stream_spots(
         at = centres[rows].reshape(-1, 2)
         found = find_pixel_spots(
             patterns.reshape(-1, *patterns.shape[2:]), at, spot_radius=spot_radius,
-            beam_radius=beam_radius, mask=mask, false_alarms=false_alarms, empty=empty,
+            beam_radius=beam_radius, mask=mask, false_alarms=false_alarms, dark=dark,
         )  # fmt: skip
         count, vectors = _to_frequencies(found, at, calibration, max_radius)
         edges = total + np.cumsum(count)
