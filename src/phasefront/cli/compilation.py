@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -19,8 +18,12 @@ def compile_kernels(config: str | Path) -> None:
 
     numba keeps what it compiled beside the source files, so later runs start at once. A compiler
     uses one processor: one process starts from patterns, another from lists of spots, and the first
-    finds what the second has compiled, orix among it. The machine is told from the config of an
-    experiment with a virtual section. Raises InputError where it has none.
+    finds what the second has compiled. The machine is told from the config of an experiment with a
+    virtual section. Raises InputError where it has none.
+
+    orix's functions are generalised ufuncs, of which numba keeps two parts in two files: where two
+    processes compile them at once, one's part calls the other's, which is not there, and every
+    later import of orix fails. So the one that starts from patterns waits for the other's.
     """
     from phasefront.core.errors import InputError
     from phasefront.experiment.load import load
@@ -30,21 +33,32 @@ def compile_kernels(config: str | Path) -> None:
             config, "it has no virtual section, whose scan would be compiled for", field="virtual",
             remedy="name one that has, as config/demo.yaml",
         )  # fmt: skip
-    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    pool = ProcessPoolExecutor(2, context, initializer=_share, initargs=(context.Event(),))
+    with pool:
         for work in [pool.submit(part, str(config)) for part in (_from_spots, _from_patterns)]:
             work.result()
+
+
+def _share(orix_is_compiled) -> None:
+    global _orix_is_compiled
+    _orix_is_compiled = orix_is_compiled
 
 
 def _from_spots(config: str) -> None:
     from phasefront.virtual import spot_lists
 
-    _, specimen, crystals, templates = _small(config)
-    spots, _ = spot_lists.simulate_spots(specimen, scale=_SCALE, dose=_DOSE, seed=1)
-    _index(crystals, templates, spots)
+    try:
+        _, specimen, crystals, templates = _small(config)
+        spots, _ = spot_lists.simulate_spots(specimen, scale=_SCALE, dose=_DOSE, seed=1)
+        _index(crystals, templates, spots)
+    finally:
+        _orix_is_compiled.set()
 
 
 def _from_patterns(config: str) -> None:
     from phasefront.calibration import geometry
+    from phasefront.calibration.centres import Geometry
     from phasefront.records.digests import Hashing
     from phasefront.scans import descriptions, files
     from phasefront.spots import vectors
@@ -58,6 +72,8 @@ def _from_patterns(config: str) -> None:
         descriptions.describe_scan(
             scan, name="small", hashing=Hashing(path), bright_field_radius_px=8
         )
+        Geometry.measure(scan, 40)  # without orix
+        _orix_is_compiled.wait()
         calibrated = geometry.calibrate(
             scan, name="small", crystals=crystals, templates=templates, scale_nominal=scale,
             patterns=40,
@@ -105,12 +121,20 @@ def _index(crystals, templates, spots, raw=None) -> None:
     from phasefront.phases import decisions
 
     orientations = find_orientations(spots, templates, crystals)
-    # Importing it compiles it. Here it comes after what a calibration needs first, and before its
-    # scatter of grains needs this.
-    importlib.import_module("orix.quaternion.symmetry")
+    _compile_orix()
     candidates = CandidatePhases(crystals)
     phases = decisions.decide_phases(spots, orientations, templates, candidates, raw=raw)
     grains = segmentation.find_grains(
         phases, candidates, misorientation_deg=5, min_positions=10, scan_step_nm=10
     )
     tracing.trace_interfaces(phases, grains, candidates)
+
+
+def _compile_orix() -> None:
+    """All generalised ufuncs of orix, after what a calibration needs first."""
+    from orix.quaternion import Quaternion
+    from orix.vector import Vector3d
+
+    one = Quaternion.identity()
+    _ = one * one, one.conj, one * Vector3d.xvector()
+    _orix_is_compiled.set()
