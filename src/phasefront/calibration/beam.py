@@ -53,8 +53,11 @@ class Overview:
         # Without the quarter that moves most: spots of crystals differ from pixel to pixel.
         some = self.counts[:: len(self.counts) // _PATTERNS_TO_SCATTER]
         most = 3 * len(some) // 4
-        moved = np.abs(some - np.median(some, axis=0).astype(np.float32))
-        scatter = np.partition(moved, most, axis=0)[:most].mean(axis=0)
+        scatter = np.empty(some.shape[1:], np.float32)
+        for row in range(len(scatter)):  # one by one, for memory's sake
+            own = some[:, row].astype(np.float32)
+            moved = np.abs(own - np.median(own, axis=0))
+            scatter[row] = np.partition(moved, most, axis=0)[:most].mean(axis=0)
         around = ndimage.median_filter(scatter, 5)
         # Of few electrons a pixel may see none by chance, and its neighbours differ as much.
         lower, upper = (ndimage.percentile_filter(scatter, share, 7) for share in (30, 70))

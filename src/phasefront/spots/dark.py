@@ -53,18 +53,21 @@ def measure_dark(patterns: np.ndarray, mean: np.ndarray, usable: np.ndarray) -> 
     usable
         True where a pixel counts, (ky, kx): not in the direct beam, nor hot.
     """
-    few = patterns[:: max(1, len(patterns) // _PATTERNS)].astype(float)
+    few = patterns[:: -(-len(patterns) // _PATTERNS)].astype(np.float32)
     if not usable.any():
         return as_counted(mean.shape)
     scatter = float(np.median(few.std(axis=0)[usable]))
     dark = Dark(_offsets(mean, usable, scatter), _offsets(mean.T, usable.T, scatter))
-    few -= dark.rows[:, None] + dark.columns
-    counts = few[:, usable]
+    few -= (dark.rows[:, None] + dark.columns).astype(np.float32)
+    counts = few[:, usable].astype(float)
     level = float(np.median(counts))
     noise = 1.4826 * float(np.median(np.abs(counts - level)))
     if noise == 0:
         return dark
-    above = np.where(usable, few - level, 0) / noise
+    above = few
+    above -= np.float32(level)
+    above /= np.float32(noise)
+    above[:, ~usable] = 0
     pattern, row, column = np.nonzero(above[:, 2:-2, 2:-2] >= _STANDS_OUT)
     # A pixel and two around it either way, of which the inner ones hold an electron alone.
     y, x = np.indices((5, 5))
