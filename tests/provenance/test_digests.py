@@ -97,7 +97,8 @@ def edit_in_place(path):
 
 def replace(path):
     other = path.with_name("other")
-    other.write_bytes(path.read_bytes()[:-1] + b"x")
+    *kept, last = path.read_bytes()
+    other.write_bytes(bytes([*kept, last ^ 1]))
     os.utime(other, ns=(path.stat().st_atime_ns, path.stat().st_mtime_ns))
     other.replace(path)
 

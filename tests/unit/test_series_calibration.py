@@ -150,7 +150,12 @@ def test_a_scan_whose_spots_ask_for_another_scale_keeps_its_series(scans, shared
     assert float(found["scale"]) == pytest.approx(1.004 * ellipse.scale_of(scans[1]), rel=1.5e-3)
 
 
-def test_a_series_without_spots_is_refused(scans, candidates):
+def test_a_series_whose_spots_lie_anywhere_is_refused(scans, candidates, monkeypatch):
+    def anywhere(*_, **__):
+        places = np.random.default_rng(1).uniform(-1, 1, (2, 400))
+        return spots_dataset(np.full(20, 20), *places, *np.ones((2, 400)), 0.01)
+
+    monkeypatch.setattr(series, "sampled_spots", anywhere)
     with pytest.raises(InputError, match="charging"):
         series.calibrate_series(
             "charging", {"dark": scans[0]["dark"]}, scale_nominal=0.0175, scale_search=0.02,
@@ -158,13 +163,9 @@ def test_a_series_without_spots_is_refused(scans, candidates):
         )  # fmt: skip
 
 
-def test_a_series_of_empty_scans_has_its_nominal_scale(scans, candidates, monkeypatch):
-    def none(*_, **__):
-        return spots_dataset(np.empty(0, int), *[np.empty(0)] * 4, 0.01)
-
-    monkeypatch.setattr(series, "sampled_spots", none)
+def test_a_series_of_dark_scans_has_its_nominal_scale(scans, candidates):
     shared = series.calibrate_series(
-        "empty", scans[0], scale_nominal=0.0175, scale_search=0.02, patterns=25,
+        "empty", {"dark": scans[0]["dark"]}, scale_nominal=0.0175, scale_search=0.02, patterns=25,
         false_alarms=0.1, **candidates,
     )  # fmt: skip
     assert shared.attrs["method"].startswith("nominal scale: 0 patterns")
