@@ -42,7 +42,7 @@ class Overview:
         place = len(self.counts) // 10
         return np.partition(self.counts, place, axis=0)[place].astype(float)
 
-    @property
+    @cached_property
     def unmoved(self) -> np.ndarray:
         """Pixels that scatter far less from pattern to pattern than those around them do: dead
         ones, whatever the camera adds to all pixels; and rows and columns of which a quarter is."""

@@ -13,6 +13,7 @@ import xarray as xr
 from phasefront.calibration import beam, solution
 from phasefront.calibration.ellipse import scale_of
 from phasefront.core.errors import InputError
+from phasefront.spots.dark import as_counted
 
 # Chosen: what they must give is tested on made pictures (any nominal scale within the range ends at
 # the true one, one beyond it is refused) and on a gold grating's (docs/calibration.md).
@@ -101,7 +102,8 @@ def calibrate_rings(
         centres=np.array([[[row, column]]]), residual=np.zeros((1, 1)),
         error=math.sqrt(0.5 * (covariance[0, 0] + covariance[1, 1])),
         probe_radius=probe_radius, spot_radius=probe_radius, beam_radius=2 * probe_radius,
-        mask=mask, residuals=problem.radial_residuals(fit.x, image.shape),
+        mask=mask, dark=as_counted(mask.shape),
+        residuals=problem.radial_residuals(fit.x, image.shape),
         attributes={
             "scan": name, "method": f"rings of a standard, {len(d_spacings)} spacings",
             "spots_used": 0, "residual_rms": float(np.sqrt(np.mean(problem.residual(fit.x) ** 2))),

@@ -10,7 +10,6 @@ import xarray as xr
 from phasefront.calibration.ellipse import propagate, ratio_of, scale_of, shape_of
 from phasefront.core import netcdf
 from phasefront.layouts.calibration import CALIBRATION
-from phasefront.spots.dark import as_counted
 
 
 def binned(place, residual, camera: tuple[int, int], weight=None) -> dict:
@@ -38,14 +37,13 @@ def binned(place, residual, camera: tuple[int, int], weight=None) -> dict:
 
 def dataset(
     *, affine, affine_covariance, centres, residual, error, probe_radius, spot_radius, beam_radius,
-    mask, attributes, residuals, dark=None, outward=0.0, outward_stderr=math.nan,
+    mask, dark, attributes, residuals, outward=0.0, outward_stderr=math.nan,
 ) -> xr.Dataset:  # fmt: skip
     """CALIBRATION of an affine map (2, 2), the covariance of its xx, xy and yy, and the rest.
 
     `residuals` as `binned` gives them; `error` is that of a centre, pixels.
     """
     scale, ratio, angle = shape_of(affine)
-    dark = as_counted(mask.shape) if dark is None else dark
     xx, xy, yy = np.sqrt(np.diag(affine_covariance))
     return netcdf.build(
         CALIBRATION,

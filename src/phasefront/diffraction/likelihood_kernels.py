@@ -86,7 +86,7 @@ def _refine_one(
             pairs = _nearer(qx, qy, placed, pairs, kept, before, _FAR * sigma)
             work = np.empty((ROWS, shown.shape[1]))
         # Spots without a reflection nearby are never indexed.
-        if _have_any(pairs) < least:
+        if _number_near(pairs) < least:
             out[INDEXED] = 0
             return
         value = expanded(
@@ -246,7 +246,7 @@ def _nearer(qx, qy, placed, pairs, kept, before, reach):
 
 
 @numba.njit(cache=True, error_model="numpy")
-def _have_any(pairs):
+def _number_near(pairs):
     """How many spots have a reflection nearby."""
     _, edge = pairs
     number = 0

@@ -64,14 +64,14 @@ def measure_dark(patterns: np.ndarray, mean: np.ndarray, usable: np.ndarray) -> 
     noise = 1.4826 * float(np.median(np.abs(counts - level)))
     if noise == 0:
         return dark
-    above = few
-    above -= np.float32(level)
-    above /= np.float32(noise)
-    above[:, ~usable] = 0
-    pattern, row, column = np.nonzero(above[:, 2:-2, 2:-2] >= _STANDS_OUT)
+    # From here on in standard deviations above an empty pixel.
+    few -= np.float32(level)
+    few /= np.float32(noise)
+    few[:, ~usable] = 0
+    pattern, row, column = np.nonzero(few[:, 2:-2, 2:-2] >= _STANDS_OUT)
     # A pixel and two around it either way, of which the inner ones hold an electron alone.
     y, x = np.indices((5, 5))
-    patch = above[pattern[:, None, None], row[:, None, None] + y, column[:, None, None] + x]
+    patch = few[pattern[:, None, None], row[:, None, None] + y, column[:, None, None] + x]
     inside = (np.abs(y - 2) < 2) & (np.abs(x - 2) < 2)
     alone = (patch[:, ~inside] < _REACH).all(axis=1)
     patch = patch[alone & (patch[:, inside].max(axis=1) == patch[:, 2, 2])]
