@@ -62,7 +62,7 @@ def test_correlation_is_that_of_a_plain_fourier_sum(library):
     harmonics = transformed(library, diffsims_patterns(CRYSTALS[0], octant_rotations()[:4]))
     plain = harmonics[:, :, 0] + 1j * harmonics[:, :, 1]
     score, angle = Correlator(library.real, library.imaginary)(harmonics)
-    lower = template_library.COARSE_ORDERS - 1
+    lower = matching_kernels.COARSE_ORDERS - 1
     room = np.empty((3, len(matching_kernels.ORDERS)), dtype=np.float32)
     for pattern in range(4):
         for mirrored in range(2):
@@ -78,7 +78,7 @@ def test_correlation_is_that_of_a_plain_fourier_sum(library):
                     * 2
                     * np.pi
                 )
-                turned = np.exp(1j * np.outer(grid, template_library.COARSE_ORDERS))
+                turned = np.exp(1j * np.outer(grid, matching_kernels.COARSE_ORDERS))
                 expected = 2 * (turned @ product[lower]).real
                 assert score[mirrored, pattern, coarse] == pytest.approx(expected.max(), abs=1e-5)
                 at = angle[mirrored, pattern, coarse]
@@ -97,7 +97,7 @@ def test_correlation_is_that_of_a_plain_fourier_sum(library):
 def coarse_template(library, coarse):
     """The template, of those near a coarse one, whose harmonics the matrix products hold."""
     near = range(library.near_edge[coarse], library.near_edge[coarse + 1])
-    real = unpacked(library, np.array(near))[:, :, 0, template_library.COARSE_ORDERS - 1]
+    real = unpacked(library, np.array(near))[:, :, 0, matching_kernels.COARSE_ORDERS - 1]
     same = (real == library.real[..., coarse].T).all(axis=(1, 2))
     return near[int(np.flatnonzero(same)[0])]
 
@@ -131,6 +131,18 @@ def test_products_in_any_array_namespace_give_what_the_kernels_give(library, xp)
         library.search(harmonics, plain_score, plain_angle, 2),
     )
     np.testing.assert_allclose(best[1], plain_best[1], atol=1e-5)
+
+
+def test_the_fine_search_finds_the_better_half_turn_by_itself(library):
+    """Even harmonics leave it open which half of a turn a coarse angle means."""
+    harmonics = transformed(library, diffsims_patterns(CRYSTALS[1], octant_rotations()))
+    score, angle = Correlator(library.real, library.imaginary)(harmonics)
+    half = matching_kernels.COARSE_ANGLES // 2
+    assert angle.max() < half
+    rotation, scores = library.search(harmonics, score, angle, 3)
+    turned, scores_turned = library.search(harmonics, score, angle + half, 3)
+    np.testing.assert_allclose(scores, scores_turned, atol=1e-6)
+    np.testing.assert_allclose(rotation, turned, atol=1e-5)
 
 
 def test_without_a_gpu_one_sentence_says_so(library, monkeypatch):

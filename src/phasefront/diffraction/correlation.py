@@ -7,17 +7,15 @@ import math
 import numpy as np
 
 from phasefront.core.errors import InputError
-from phasefront.diffraction.matching_kernels import COARSE_ANGLES, largest
+from phasefront.diffraction.matching_kernels import (
+    CHUNK,
+    COARSE_ANGLES,
+    COARSE_ORDERS,
+    largest,
+)
 
-# The coarse search takes the lower harmonics, and treats odd and even ones apart: half a turn
-# changes the sign of odd ones only.
-_ODD_ORDERS, _EVEN_ORDERS = np.arange(1, 13, 2), np.arange(2, 13, 2)
-COARSE_ORDERS = np.concatenate([_ODD_ORDERS, _EVEN_ORDERS])
-# Rows of all matrix products: real and imaginary part of each harmonic, the odd ones first.
-ROWS, _ODD_ROWS = 2 * len(COARSE_ORDERS), 2 * len(_ODD_ORDERS)
 BATCH = 16  # patterns in one matrix product; a constant, so that bytes never depend on threads
 SHARE = 16 * BATCH  # patterns that a thread takes at a time
-_CHUNK = 128  # templates in one matrix product: what comes out stays in the core's cache
 
 
 class Correlator:
@@ -31,36 +29,31 @@ class Correlator:
     batch = BATCH
 
     def __init__(self, real: np.ndarray, imaginary: np.ndarray) -> None:
-        size = 2 * BATCH * _CHUNK
-        self._real, self._imaginary = real, imaginary
-        self._product = np.empty(len(COARSE_ORDERS) * size, dtype=np.float32)
-        self._sums = np.empty((2, 2, COARSE_ANGLES // 2 * size // 2), dtype=np.float32)
+        self._parts = real, imaginary
+        self._room = np.empty((2, len(COARSE_ORDERS) * 2 * BATCH * CHUNK), dtype=np.float32)
 
     def __call__(self, harmonics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores and angles' indices (2, patterns, coarse), plain templates first, then mirrored.
 
-        `harmonics` (patterns, shells, 2, harmonics).
+        `harmonics` (patterns, shells, 2, harmonics). The angle is within half a turn: the other
+        half is as good.
         """
         factors = coarse_factors(harmonics)
-        shape = (2, len(harmonics), self._real.shape[2])
+        shape = (2, len(harmonics), self._parts[0].shape[2])
         score, angle = np.empty(shape, dtype=np.float32), np.empty(shape, dtype=np.int32)
-        for first in range(0, shape[2], _CHUNK):
-            chunk = slice(first, min(first + _CHUNK, shape[2]))
-            of_real = self._synthesise(factors, self._real[..., chunk], _OF_REAL, 0)
-            of_imaginary = self._synthesise(factors, self._imaginary[..., chunk], _OF_IMAGINARY, 1)
-            largest(*of_real, *of_imaginary, score[..., chunk], angle[..., chunk])
+        for first in range(0, shape[2], CHUNK):
+            chunk = slice(first, min(first + CHUNK, shape[2]))
+            products = [
+                self._product(factors, part[..., chunk], room)
+                for part, room in zip(self._parts, self._room, strict=True)
+            ]
+            largest(*products, score[..., chunk], angle[..., chunk])
         return score, angle
 
-    def _synthesise(self, factors, part, synthesis, which: int) -> list[np.ndarray]:
-        """Sums (angles, patterns times templates) of the odd and of the even harmonics."""
+    @staticmethod
+    def _product(factors: np.ndarray, part: np.ndarray, room: np.ndarray) -> np.ndarray:
         shape = (*factors.shape[:2], part.shape[2])
-        product = self._product[: math.prod(shape)].reshape(shape)
-        np.matmul(factors, part, out=product)
-        rows, sums = product.reshape(ROWS, -1), []
-        for parity, own in enumerate((rows[:_ODD_ROWS], rows[_ODD_ROWS:])):
-            out = self._sums[which, parity, : COARSE_ANGLES // 2 * rows.shape[1]]
-            sums.append(np.matmul(synthesis[parity], own, out=out.reshape(-1, rows.shape[1])))
-        return sums
+        return np.matmul(factors, part, out=room[: math.prod(shape)].reshape(shape))
 
 
 class ArrayCorrelator:
@@ -74,29 +67,25 @@ class ArrayCorrelator:
 
     def __init__(self, real: np.ndarray, imaginary: np.ndarray, xp, device=None) -> None:
         self._xp, self._device = xp, device
-        self._parts = [
-            (self._array(part), [self._array(rows) for rows in synthesis])
-            for part, synthesis in (
-                (real, _OF_REAL), (imaginary, _OF_IMAGINARY)
-            )
-        ]  # fmt: skip
+        self._parts = [self._array(part) for part in (real, imaginary)]
+        turns = 2 * np.pi / COARSE_ANGLES * np.outer(np.arange(COARSE_ANGLES // 2), COARSE_ORDERS)
+        self._cosine, self._sine = (
+            self._array(2 * f(turns).astype(np.float32)) for f in (np.cos, np.sin)
+        )
 
     def __call__(self, harmonics: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `Correlator.__call__`."""
-        xp, factors, half = self._xp, self._array(coarse_factors(harmonics)), COARSE_ANGLES // 2
-        sums = []
-        for part, (of_odd, of_even) in self._parts:
-            product = xp.reshape(xp.matmul(factors, part), (ROWS, -1))
-            sums += [of_odd @ product[:_ODD_ROWS, :], of_even @ product[_ODD_ROWS:, :]]
-        odd_real, even_real, odd_imaginary, even_imaginary = sums
+        """See `Correlator.__call__`; for the formula `matching_kernels.largest`."""
+        xp, factors = self._xp, self._array(coarse_factors(harmonics))
+        products = [
+            xp.reshape(xp.matmul(factors, part), (len(COARSE_ORDERS), 2, -1))
+            for part in self._parts
+        ]
+        (a, c), (d, b) = ((both[:, 0, :], both[:, 1, :]) for both in products)
         scores, angles = [], []
         for sign in (1.0, -1.0):
-            odd = odd_real + sign * odd_imaginary
-            value = even_real + sign * even_imaginary + xp.abs(odd)
-            row = xp.argmax(value, axis=0)
-            here = xp.take_along_axis(odd, row[None, :], axis=0)[0, :]
+            value = self._cosine @ (a + sign * b) + self._sine @ (sign * d - c)
             scores.append(self._numpy(xp.max(value, axis=0)))
-            angles.append(self._numpy(xp.where(here >= 0, row, row + half)))
+            angles.append(self._numpy(xp.argmax(value, axis=0)))
         shape = (2, len(harmonics), -1)
         return (
             np.stack(scores).reshape(shape).astype(np.float32),
@@ -142,22 +131,3 @@ def find_accelerator() -> tuple:
         "orientations", "neither CuPy nor PyTorch finds a GPU", field="device",
         remedy="install one of them for this machine's GPU, or set device: cpu",
     )  # fmt: skip
-
-
-def synthesis(orders: np.ndarray, *, of_real: bool) -> np.ndarray:
-    """Rows: angles of half a turn; columns: real and imaginary part of a pattern's harmonics.
-
-    With P of a pattern and T of a template, the correlation at an angle is 2 Re sum P conj(T)
-    exp(i k angle), with T in place of conj(T) where the template is mirrored: 2 sum
-    (Pr Tr cos - Pi Tr sin) +- (Pi Ti cos + Pr Ti sin).
-    """
-    angles = 2 * np.pi / COARSE_ANGLES * np.arange(COARSE_ANGLES // 2)
-    cosine, sine = np.cos(np.outer(angles, orders)), np.sin(np.outer(angles, orders))
-    columns = np.stack([cosine, -sine] if of_real else [sine, cosine], axis=2)
-    return 2 * columns.reshape(len(angles), -1).astype(np.float32)
-
-
-_OF_REAL, _OF_IMAGINARY = (
-    tuple(synthesis(orders, of_real=of_real) for orders in (_ODD_ORDERS, _EVEN_ORDERS))
-    for of_real in (True, False)
-)

@@ -11,14 +11,9 @@ import xarray as xr
 
 from phasefront.core.threads import share_out
 from phasefront.diffraction import rotations
-from phasefront.diffraction.correlation import (
-    COARSE_ORDERS,
-    ROWS,
-    ArrayCorrelator,
-    find_accelerator,
-)
+from phasefront.diffraction.correlation import ArrayCorrelator, find_accelerator
 from phasefront.diffraction.crystals import Crystal
-from phasefront.diffraction.matching_kernels import COARSE_ANGLES, ORDERS, pack, search, transform
+from phasefront.diffraction.matching_kernels import COARSE_ORDERS, ORDERS, pack, search, transform
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.diffraction.templates import MIN_RADIUS
 
@@ -111,8 +106,7 @@ class Library:
     @property
     def operations(self) -> int:
         """Floating-point operations of the matrix products for one pattern."""
-        sums = ROWS * (len(self.shells) + COARSE_ANGLES // 2)
-        return 2 * 2 * sums * int(self.coarse_edge[-1])
+        return 2 * 4 * len(COARSE_ORDERS) * len(self.shells) * int(self.coarse_edge[-1])
 
     def transform(
         self, spots: Spots, amplitude: np.ndarray, chosen: np.ndarray, size: int
