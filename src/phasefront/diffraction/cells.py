@@ -177,16 +177,22 @@ def normal_equations(
     `edge` (n + 1,): where each candidate's spots begin in `qx`, `qy` and `g` (3, m), the reflection
     of each. Parameters: turn about the frame's axes, log scale, centre, coefficients of the strain.
     """
+    to_frame, strained, by_strain = np.empty((3, 3)), np.empty((3, 3)), np.empty((6, 3, 3))
+    room = np.zeros((2, _FIXED + 6))
     for candidate in range(begin, end):
         # q = to_frame (1 + strain) g; its derivative by each coefficient of the strain.
-        to_frame = math.exp(scale[candidate]) * np.ascontiguousarray(matrix[candidate].T)
-        strained = to_frame + to_frame @ np.ascontiguousarray(tensor[candidate])
-        by_strain, used = np.zeros((6, 3, 3)), _FIXED
+        factor = math.exp(scale[candidate])
+        for i in range(3):
+            for j in range(3):
+                to_frame[i, j] = factor * matrix[candidate, j, i]
+        _multiply(to_frame, tensor[candidate], strained)
+        strained += to_frame
+        used = _FIXED
         for k in range(6):
             if basis[candidate, k].any():
-                np.dot(to_frame, np.ascontiguousarray(basis[candidate, k]), by_strain[k])
                 used = _FIXED + k + 1
-        along = np.zeros((2, used))
+            _multiply(to_frame, basis[candidate, k], by_strain[k])
+        along = room[:, :used]
         along[0, 4] = along[1, 5] = 1.0
         for spot in range(edge[candidate], edge[candidate + 1]):
             g0, g1, g2 = g[0, spot], g[1, spot], g[2, spot]
@@ -218,6 +224,16 @@ def normal_equations(
         for a in range(used):
             for b in range(a):
                 information[candidate, b, a] = information[candidate, a, b]
+
+
+@numba.njit(cache=True)
+def _multiply(first, second, out):
+    """Product of two matrices (3, 3): BLAS takes longer to begin."""
+    for i in range(3):
+        for j in range(3):
+            out[i, j] = (
+                first[i, 0] * second[0, j] + first[i, 1] * second[1, j] + first[i, 2] * second[2, j]
+            )
 
 
 def _turned(rotation, turn):
