@@ -43,6 +43,28 @@ def test_where_all_is_crystal_nothing_is_vacuum(lost):
     assert found(count, level).mean() < 0.01
 
 
+@pytest.mark.parametrize("rate", [0.3, 0.8, 1.3, 2.0])
+def test_where_noise_makes_more_spots_than_were_asked_for_vacuum_is_found(rate):
+    """Once none was found where a quarter of the empty places had three spots of noise."""
+    rng = np.random.default_rng(5)
+    count, level = scan(rng, crystal=LEFT)
+    count[~LEFT] = rng.poisson(rate, (~LEFT).sum())
+    called = found(count, level)
+    assert not called[LEFT].any()
+    few = ~LEFT & (count < MIN_SPOTS)
+    assert called[few].mean() > 0.98
+
+
+@pytest.mark.parametrize("share", [0.1, 0.2, 0.4])
+def test_crystals_of_few_spots_are_no_noise(share):
+    rng = np.random.default_rng(6)
+    count, level = scan(rng, crystal=LEFT)
+    faint = ~LEFT & (rng.uniform(size=SHAPE) < share)
+    count[faint] = rng.integers(3, MIN_SPOTS, faint.sum())
+    called = found(count, level)
+    assert not called[faint | LEFT].any()
+
+
 def test_where_nothing_is_crystal_all_is_vacuum():
     count, level = scan(np.random.default_rng(3), crystal=np.zeros(SHAPE, bool))
     level += np.linspace(0, 0.8, SHAPE[1])[:, None]  # the beam's current drifts

@@ -23,6 +23,9 @@ _OF_CRYSTALS = 0.2
 _FEW_CRYSTALS = 0.01  # of the positions; fewer do not tell what crystals add
 _DRIFT = 0.1  # of the level, where no crystals tell
 _MOST_SPOTTED = 0.25  # of the positions at vacuum's level may have spots
+# Positions that tell how many spots noise makes, and how many times more often than by chance there
+# may be several. Chosen.
+_TELLING, _MORE_OFTEN = 30, 2.0
 _FEWEST = 3  # positions at vacuum's level in a row that tell where it is there
 _LEADING = 8  # rows that tell where the level goes
 
@@ -124,17 +127,52 @@ def find_vacuum(
     of what crystals add to it. That level may move from row to row while the scan runs:
     contamination grows on a film, the beam's current drifts. Where a quarter of the positions of
     that background, or more, have spots, or where crystals add nothing to it, it does not tell, and
-    nothing is vacuum.
+    nothing is vacuum. Noise may make more spots than were asked for: how many, the positions of
+    that background say.
     """
     from scipy import stats
 
-    most = min(int(stats.poisson.ppf(_SURE, false_alarms)), min_spots - 1)
+    def most_of(rate: float) -> int:
+        return min(int(stats.poisson.ppf(_SURE, rate)), min_spots - 1)
+
+    most = most_of(false_alarms)
+    near, tells = _near_vacuum(count, level, most, min_spots)
+    most = max(most, most_of(_rate(count[near], most, min_spots)))
+    near, tells = _near_vacuum(count, level, most, min_spots)
+    crystals = _crystals(count, most, min_spots)
+    known = crystals.mean() >= _FEW_CRYSTALS
+    if not tells or (known and (count[near] > most).mean() > _MOST_SPOTTED):
+        return np.zeros(count.shape, bool)
+    return (count <= most) & near
+
+
+def _rate(count: np.ndarray, most: int, min_spots: int) -> float:
+    """Spots that noise makes in a pattern, by the share of patterns (n,) of vacuum's background
+    without any; 0 where more have several than chance gives: crystals with few spots."""
+    from scipy import stats
+
+    few = count[count < min_spots]
+    if len(few) < _TELLING:
+        return 0.0
+    rate = -np.log(max(np.mean(few == 0), 1 / len(few)))
+    by_chance = stats.poisson.sf(most, rate) - stats.poisson.sf(min_spots - 1, rate)
+    return float(rate) if np.mean(few > most) <= _MORE_OFTEN * by_chance else 0.0
+
+
+def _crystals(count: np.ndarray, most: int, min_spots: int) -> np.ndarray:
+    """Positions (y, x) that show a crystal for sure, or spots at least, where these are few."""
+    crystal = count >= min_spots
+    return crystal if crystal.mean() >= _FEW_CRYSTALS else count > most
+
+
+def _near_vacuum(
+    count: np.ndarray, level: np.ndarray, most: int, min_spots: int
+) -> tuple[np.ndarray, bool]:
+    """Positions (y, x) of vacuum's background, and whether that tells vacuum from crystals."""
     quiet = count <= most
     if not quiet.any():
-        return quiet
-    crystal = count >= min_spots
-    if crystal.mean() < _FEW_CRYSTALS:
-        crystal = count > most
+        return quiet, False
+    crystal = _crystals(count, most, min_spots)
     known = crystal.mean() >= _FEW_CRYSTALS
     near, tells = np.ones(count.shape, bool), not known
     for zone in np.moveaxis(level, -1, 0):
@@ -146,9 +184,7 @@ def find_vacuum(
         tells |= added > noise
         room = _OF_CRYSTALS * added if known else _DRIFT * np.abs(vacuum)
         near &= zone <= vacuum + np.maximum(noise, room)
-    if not tells or (known and (count[near] > most).mean() > _MOST_SPOTTED):
-        return np.zeros(count.shape, bool)
-    return quiet & near
+    return near, tells
 
 
 def _scatter(level: np.ndarray, quiet: np.ndarray) -> float:
