@@ -261,13 +261,15 @@ def test_background_and_noise_agree_with_plain_numpy():
     mask = np.ones(expected.shape, bool)
     mask[60:80, 100:] = False
     pattern = np.where(mask, rng.poisson(expected), 0).astype(np.float32)
-    for spot_radius in (2.0, 3.2, 7.0):
+    metrics = detection.ROUND, (1.05, 0.1, (1 + 0.1**2) / 1.05), detection.ROUND
+    for spot_radius, metric in zip((2.0, 3.2, 7.0), metrics, strict=True):
         plan = detection.Plan(pattern.shape, spot_radius, mask, 0.1)
         rows = plan.room(1)
         kernels.load(pattern[None], plan.valid, *DARK, plan.reach, rows)
         background, variance, _, _, _, outside = kernels.background_and_noise(
             rows[0],
             *CENTRE,
+            np.array(metric),
             0.0,
             plan.taps,
             plan.valid,
@@ -276,7 +278,7 @@ def test_background_and_noise_agree_with_plain_numpy():
             9.0,
             spot_radius / 2,
         )
-        plain = plain_numpy.background_and_noise(pattern, *CENTRE, plan, 9.0)
+        plain = plain_numpy.background_and_noise(pattern, *CENTRE, metric, plan, 9.0)
         np.testing.assert_allclose(background[outside], plain[0][outside], rtol=1e-4)
         np.testing.assert_allclose(variance[outside], plain[1][outside], rtol=1e-3)
 
@@ -659,3 +661,23 @@ def test_a_liquids_ring_is_background():
         patterns = rng.poisson(np.broadcast_to(halo(flat=100.0) + ring, (30, 144, 144)))
         found = find(patterns.astype(np.uint16), spot_radius=3.0, beam_radius=9.0)
         assert len(found.x) <= stats.poisson.ppf(0.999, 1.5 * 0.1 * len(patterns))
+
+
+@pytest.mark.parametrize("angle_deg", [0, 30, 100])
+def test_a_ring_on_a_camera_that_shows_ellipses_is_background(angle_deg):
+    rng = np.random.default_rng(64)
+    turn = np.deg2rad(angle_deg)
+    axis = np.array([np.sin(turn), np.cos(turn)])  # long axis, as row and column
+    along = np.outer(axis, axis)
+    inverse = along / 1.04 + 1.04 * (np.eye(2) - along)  # of a camera 8 % out of round
+    metric = inverse @ inverse
+    away = np.indices((144, 144)) - np.reshape(CENTRE, (2, 1, 1))
+    radius = np.sqrt(np.einsum("iyx,ij,jyx->yx", away, metric, away))
+    ring = 3000 * np.exp(-0.5 * ((radius - 35) / 6) ** 2)
+    patterns = rng.poisson(np.broadcast_to(100.0 + ring, (30, 144, 144))).astype(np.uint16)
+    metrics = detection.ROUND, (metric[0, 0], metric[0, 1], metric[1, 1])
+    round_rings, ellipses = (
+        find(patterns, spot_radius=3.0, beam_radius=9.0, metric=one) for one in metrics
+    )
+    assert len(round_rings.x) > 60
+    assert len(ellipses.x) <= stats.poisson.ppf(0.999, 1.5 * 0.1 * len(patterns))

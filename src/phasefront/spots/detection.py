@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +18,7 @@ _LOADED = 1 << 17
 # Largest step of the grid, sigma of a spot. A maximum half a step off in x and y keeps
 # exp(-2 0.75^2 / 4), three quarters, of the response: see `kernels._CANDIDATE`.
 _CELL = 1.5
+ROUND = (1.0, 0.0, 1.0)  # metric of a camera that shows rings as circles
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def find_pixel_spots(
     mask: np.ndarray | None = None,
     false_alarms: float = 0.1,
     dark: Dark | None = None,
+    metric: Sequence[float] = ROUND,
 ) -> PixelSpots:
     """Spots of a stack of patterns, in pixels.
 
@@ -77,6 +80,9 @@ def find_pixel_spots(
         Number of spots per pattern that noise alone may make.
     dark
         What pixels show without an electron; the counts are taken as they are by default.
+    metric
+        Of rings on the camera (yy, yx, xx): their radius is the square root of
+        yy dy^2 + 2 yx dy dx + xx dx^2, in pixels; round ones by default.
 
     Returns
     -------
@@ -87,6 +93,7 @@ def find_pixel_spots(
     dark_frame = tuple(np.asarray(part, np.float32) for part in (dark.rows, dark.columns))
     counts = np.ascontiguousarray(patterns, dtype=patterns.dtype.newbyteorder("="))
     centres = np.ascontiguousarray(centres, dtype=np.float64)
+    metric = np.asarray(metric, dtype=np.float64)
     together = max(1, _LOADED // math.prod(counts.shape[1:]))
     count = np.zeros(len(counts), np.int64)
     table = np.empty((len(counts), MAX_SPOTS, 5), np.float32)
@@ -98,7 +105,7 @@ def find_pixel_spots(
             rows = room[: own.stop - own.start]
             load(counts[own], plan.valid, *dark_frame, dark.reach, plan.reach, rows)
             find_in_stack(
-                rows, centres[own], dark.electron, plan.taps, plan.valid, plan.paired,
+                rows, centres[own], metric, dark.electron, plan.taps, plan.valid, plan.paired,
                 plan.weight, plan.noise, plan.threshold, float(beam_radius), float(spot_radius),
                 count[own], table[own],
             )  # fmt: skip

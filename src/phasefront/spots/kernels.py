@@ -104,7 +104,7 @@ def _row(rows, y, reach, columns):
 # Each function is compiled again within whatever calls it: fewer levels are ready sooner, and what
 # has one caller and is long is compiled in it alone ("always").
 @njit(nogil=True, cache=True)
-def find_in_stack(stack, centres, electron, taps, valid, paired, weight, noise, threshold,
+def find_in_stack(stack, centres, metric, electron, taps, valid, paired, weight, noise, threshold,
                   beam_radius, spot_radius, count, table):  # fmt: skip
     for i in range(stack.shape[0]):
         cy, cx = centres[i, 0], centres[i, 1]
@@ -112,6 +112,7 @@ def find_in_stack(stack, centres, electron, taps, valid, paired, weight, noise, 
             stack[i],
             cy,
             cx,
+            metric,
             electron,
             taps,
             valid,
@@ -127,9 +128,12 @@ def find_in_stack(stack, centres, electron, taps, valid, paired, weight, noise, 
 
 
 @njit(cache=True, inline="always")
-def background_and_noise(rows, cy, cx, electron, taps, valid, paired, weight, beam_radius, sigma):
+def background_and_noise(
+    rows, cy, cx, metric, electron, taps, valid, paired, weight, beam_radius, sigma
+):
     """Background and variance of the filtered pattern on the grid, counts per electron, and the
-    single electrons in the noise (see `_electrons`). `rows` are as `load` fills them; `electron`:
+    single electrons in the noise (see `_electrons`). `rows` are as `load` fills them; `metric`
+    (yy, yx, xx): of distances from the beam on a camera that shows rings as ellipses; `electron`:
     counts of one electron in all pixels that it hits, 0 where this is not known; `paired` is 1
     where the pixel right of a cell's can be used.
 
@@ -138,7 +142,7 @@ def background_and_noise(rows, cy, cx, electron, taps, valid, paired, weight, be
     """
     step, peak = rows.shape[0], taps[taps.size // 2] ** 2
     filtered = _filter(rows, taps, weight)
-    radius, tile, outside, rings, tiles = _rings(weight, cy, cx, step, beam_radius, sigma)
+    radius, tile, outside, rings, tiles = _rings(weight, cy, cx, metric, step, beam_radius, sigma)
     level = _ring_medians(filtered, radius, outside, rings)
     above = _above_rings(filtered, radius, outside, level)
     here, beside = _on_grid(rows, taps.size // 2, weight.shape)
@@ -341,11 +345,11 @@ def _on_grid(rows, reach, shape):
 
 
 @njit(cache=True)
-def _rings(weight, cy, cx, step, beam_radius, sigma):
+def _rings(weight, cy, cx, metric, step, beam_radius, sigma):
     """Ring as a real number, quarter of a wide ring, and validity outside the beam of each cell;
     and how many rings and quarters there may be.
 
-    Rings are half a step wide, a pixel at least.
+    Rings are half a step wide, a pixel at least; see `background_and_noise` for `metric`.
     """
     radius = np.empty(weight.shape, np.float32)
     tile = np.empty(weight.shape, np.int32)
@@ -355,18 +359,20 @@ def _rings(weight, cy, cx, step, beam_radius, sigma):
     beam_radius = np.float32(beam_radius)
     across = (np.arange(weight.shape[1]) * step - cx).astype(np.float32)
     right = (across > 0).astype(np.int32)
+    yy, yx, xx = np.float32(metric[0]), np.float32(2 * metric[1]), np.float32(metric[2])
     for j in range(weight.shape[0]):
         dy = np.float32(j * step - cy)
-        dy2 = dy * dy
+        along, askew = yy * dy * dy, yx * dy
         lower = np.int32(2 if dy > 0 else 0)
         for i in range(weight.shape[1]):
-            r = np.sqrt(dy2 + across[i] * across[i])
+            r = np.sqrt(along + (askew + xx * across[i]) * across[i])
             radius[j, i] = r * inverse
             tile[j, i] = 4 * np.int32(r * inverse_tile) + lower + right[i]
             outside[j, i] = (r >= beam_radius) & (weight[j, i] > 0)
     far_y = max(cy, (weight.shape[0] - 1) * step - cy)
     far_x = max(cx, (weight.shape[1] - 1) * step - cx)
-    farthest = 1e-3 + math.sqrt(far_y**2 + far_x**2)  # and a little, against rounding
+    # At most the corner's distance; and a little, against rounding.
+    farthest = 1e-3 + math.sqrt(yy * far_y**2 + abs(yx) * far_y * far_x + xx * far_x**2)
     return (
         radius, tile, outside, int(farthest * inverse) + 2, 4 * (int(farthest * inverse_tile) + 1)
     )  # fmt: skip

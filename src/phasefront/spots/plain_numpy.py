@@ -22,12 +22,13 @@ from phasefront.spots.kernels import (
 )
 
 
-def background_and_noise(pattern, cy, cx, plan, beam_radius):
+def background_and_noise(pattern, cy, cx, metric, plan, beam_radius):
     """Background and variance as `kernels.background_and_noise` has them of many electrons."""
     step, sigma = plan.step, plan.sigma
     filtered = separable(np.where(plan.valid, pattern, 0), plan.taps)[::step, ::step] * plan.weight
     y, x = np.indices(filtered.shape) * step
-    radius = np.hypot(y - cy, x - cx)
+    yy, yx, xx = metric
+    radius = np.sqrt(yy * (y - cy) ** 2 + 2 * yx * (y - cy) * (x - cx) + xx * (x - cx) ** 2)
     width = max(1.0, 0.5 * step)
     ring = (radius / width).astype(int)
     quarter = 2 * (y > cy) + (x > cx)

@@ -94,6 +94,9 @@ def stream_spots(
         calibration["dark_rows"].values, calibration["dark_columns"].values,
         float(calibration["dark_reach"]), float(calibration["electron"]),
     )  # fmt: skip
+    # Rings are circles of 1/angstrom; of the scale's pixels here.
+    (xx, xy), (_, yy) = calibration["affine"].values.T @ calibration["affine"].values
+    metric = np.array([yy, xy, xx]) / float(calibration["scale"]) ** 2
     total = 0
     for rows, patterns in ahead(blocks):
         if patterns.shape[1:] != (centres.shape[1], *mask.shape) or rows.stop > len(centres):
@@ -107,6 +110,7 @@ def stream_spots(
         found = find_pixel_spots(
             patterns.reshape(-1, *patterns.shape[2:]), at, spot_radius=spot_radius,
             beam_radius=beam_radius, mask=mask, false_alarms=false_alarms, dark=dark,
+            metric=metric,
         )  # fmt: skip
         count, vectors = _to_frequencies(found, at, calibration, max_radius)
         edges = total + np.cumsum(count)
