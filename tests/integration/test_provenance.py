@@ -151,6 +151,7 @@ def test_a_table_that_names_another_raw_file_breaks_records(finished_project, tm
     assert f"'results/small/{names[1]}' is not what the virtual run makes" in done.stderr
 
 
+@pytest.mark.slow
 def test_any_output_that_is_gone_with_its_record_is_missed(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "copy")
     unmissed = []

@@ -174,6 +174,7 @@ def test_the_syntax_tree_finds_what_a_person_finds():
     assert scripts_that_run("phasefront.experiment.plan", ROOT) == set()
 
 
+@pytest.mark.slow
 def test_the_notebook_runs_again_with_what_it_imports():
     cells = json.loads((ROOT / "notebooks/experiment.ipynb").read_text())["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
@@ -349,6 +350,7 @@ def edited_in_parts(finished_project, tmp_path_factory):
     return planning(project)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", [BESIDE, INSIDE])
 def test_an_edited_part_of_a_scan_reruns_the_rules_that_read_the_scan(edited_in_parts, part):
     planned = edited_in_parts(part, lambda text: text + b"edited")
@@ -392,6 +394,7 @@ def test_touched_files_rerun_nothing(finished_project, tmp_path):
     assert project.planned(options=("--cores", "7")) == {}
 
 
+@pytest.mark.slow
 def test_a_scan_too_large_for_snakemake_to_hash_may_be_touched(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "large")
     without_truth(project)
@@ -409,6 +412,7 @@ def test_a_scan_too_large_for_snakemake_to_hash_may_be_touched(finished_project,
     assert project.planned(options=until) == {"describe_scan": 1}
 
 
+@pytest.mark.slow
 def test_a_change_behind_an_old_time_stamp_stops_a_run(finished_project, tmp_path):
     project = finished_project.copy(tmp_path / "hidden")
     structure = project.folder / "config/structures/Na2V2PO42F3.cif"

@@ -159,6 +159,7 @@ def wheres(project, path: str, typed: str) -> list[str]:
     return [one.place.where for one in number.trace(project.folder / path, typed).traces]
 
 
+@pytest.mark.slow
 def test_a_number_is_traced_to_one_scan(counted):
     """States share phases, and a fraction could as well be in any of the files."""
     done = counted.phasefront("explain", SUMS, "--number", "0.286")

@@ -17,6 +17,7 @@ NOTE = "results/mini/grains-x3.0/note.txt"
 SUMMARY = "results/mini/summary.json"
 
 
+@pytest.mark.slow
 def test_a_finished_run_holds_from_any_folder(made, tmp_path):
     copy = tmp_path / "unpacked"
     shutil.copytree(made.folder, copy)

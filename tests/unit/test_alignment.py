@@ -77,6 +77,7 @@ def drawn(seed, shape=(64, 64)):
     return first, second, there.reshape(2, *shape), region
 
 
+@pytest.mark.slow
 def test_positions_are_found_to_a_third_of_a_step_and_errors_say_so():
     off, inside = [], []
     for seed in range(20):

@@ -61,6 +61,7 @@ def test_a_band_tells_its_front_to_a_part_of_the_way_between_places(angle, onwar
     assert abs((found.direction[0] - angle + 180) % 360 - 180) < 1.5
 
 
+@pytest.mark.slow
 @settings(max_examples=6, deadline=None)
 @given(seed=st.integers(0, 1000), angle=st.floats(0, 360))
 def test_contents_tell_where_a_front_is_whichever_way_it_goes(seed, angle):
@@ -71,6 +72,7 @@ def test_contents_tell_where_a_front_is_whichever_way_it_goes(seed, angle):
     assert by_contents.ahead.min() == 0
 
 
+@pytest.mark.slow
 def test_scans_that_lie_turned_on_the_first_turn_no_front():
     off = []
     for seed in range(3):
@@ -81,6 +83,7 @@ def test_scans_that_lie_turned_on_the_first_turn_no_front():
     assert np.abs(off).max() < 0.25  # were all read at the first scan's places: 0.3 to 0.9
 
 
+@pytest.mark.slow
 def test_a_first_scan_that_may_lean_widens_directions_alone():
     _, firm = made(2, angle=30)
     _, leaning = made(2, angle=30, shear=0.01)
@@ -90,6 +93,7 @@ def test_a_first_scan_that_may_lean_widens_directions_alone():
     assert np.ptp(leaning.start) < 1.1 * np.ptp(firm.start)
 
 
+@pytest.mark.slow
 def test_a_clock_that_is_off_while_the_current_flows_is_in_the_intervals():
     _, right = made(3, angle=70)
     _, late = made(3, angle=70, off=15.0)
@@ -112,6 +116,7 @@ def test_misread_places_hardly_move_it():
     assert found.start[0] == pytest.approx(FIRST, abs=20)
 
 
+@pytest.mark.slow
 def test_scans_that_lie_badly_on_the_first_widen_its_interval():
     _, still = made(5, angle=30)
     _, shaken = made(5, angle=30, shaken=0.5)

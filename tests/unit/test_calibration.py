@@ -665,6 +665,7 @@ def picture_of_rings(rng, matrix, shape=(128, 128), row=62.3, column=65.8):
     return rng.poisson(image)
 
 
+@pytest.mark.slow
 def test_rings_give_back_their_geometry():
     rng = np.random.default_rng(0)
     matrix = 0.0202 * distortion(1.0, 1.03, 60.0)
@@ -718,6 +719,7 @@ def test_a_standards_scale_does_not_depend_on_the_nominal_one():
             rings.calibrate_rings(image, d_spacings=GOLD, scale_nominal=true * off, name="made")
 
 
+@pytest.mark.slow
 def test_a_picture_without_rings_gives_no_scale():
     rng = np.random.default_rng(2)
     y, x = np.indices((128, 128))

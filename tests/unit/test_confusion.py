@@ -98,6 +98,7 @@ def rates(found):
     return whole["decided"].values / count[:, None], whole["undecided"].values / count
 
 
+@pytest.mark.slow
 def test_good_patterns_of_each_phase_are_told_apart(good, simulated):
     CONFUSION.check(simulated, "confusion")
     decided, undecided = rates(simulated)

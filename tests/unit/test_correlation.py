@@ -151,6 +151,7 @@ def test_a_slope_is_not_flattened_by_errors_of_the_predictor():
     assert 0.3 < pull.std() < 1.4
 
 
+@pytest.mark.slow
 def test_thin_edges_that_are_noisier_are_not_taken_for_likeness_of_neighbours():
     """Pixels far apart differ by more than near ones there, and are independent all the same."""
     rng = np.random.default_rng(8)
@@ -261,6 +262,7 @@ def test_chemistry_of_another_field_does_not_agree(agreeing):
     assert verdict.answer != "agree"
 
 
+@pytest.mark.slow
 def test_unrelated_maps_that_both_follow_thickness_are_told_from_related_ones():
     """Fronts of directions drawn anew; thickness is in both, and what it explains is taken off."""
     chances = []

@@ -759,6 +759,7 @@ def test_miller_indices_bear_bars_and_are_set_apart_where_two_digits_occur():
 ANSWERS = {"undecided": UNDECIDED, "vacuum": VACUUM, "mixed": MIXED, "one phase": 1}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
 @pytest.mark.parametrize("shape", [(1, 1), (1, 40), (6, 1)])
 def test_maps_of_any_shape_with_one_answer_everywhere_are_drawn(shape, answer):

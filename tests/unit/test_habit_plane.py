@@ -118,6 +118,7 @@ def test_fronts_of_one_grain_count_as_one():
     assert found.grains == 5
 
 
+@pytest.mark.slow
 def test_ten_grains_find_the_plane_within_five_degrees():
     """A fifth of the grains astray, traces good to 2 degrees; and 95 % regions hold it."""
     errors, held = [], []

@@ -181,6 +181,7 @@ def test_a_full_grain_that_should_take_more_is_refused():
         rest(grains, Energy(OMEGA, 4.0), np.full((1, 8, 8), 0.9), 1e9, current=5.0)
 
 
+@pytest.mark.slow
 def test_a_run_that_would_not_end_is_refused():
     # The longest step is so long that no number of short ones comes up to it.
     moments = simulate(

@@ -105,6 +105,7 @@ def share_of(found, name):
     return [float(found[f"proportion{end}"].values[0, at]) for end in ("", "_low", "_high")]
 
 
+@pytest.mark.slow
 def test_fronts_of_one_plane_are_side_by_side_and_their_plane_is_found(fronts):
     assert fronts["verdict"].item() == "concurrent"
     assert fronts["grains"].item() == fronts["caught_grains"].item() == 12
@@ -148,6 +149,7 @@ def test_whole_grains_alone_of_both_phases_are_a_population():
     assert wording.summary(found)["fields"][0]["proportions"] == {}
 
 
+@pytest.mark.slow
 def test_the_direction_of_charge_parts_cores_from_inner_nuclei():
     scan = made(["core"] * 6, 7, radius=10.0)
     into, out = (inferred({"s": scan}, directions=d) for d in (Direction.IN, Direction.OUT))
@@ -170,6 +172,7 @@ def test_states_beside_a_field_have_no_population():
     assert wording.summary(found)["fields"] == []
 
 
+@pytest.mark.slow
 def test_near_the_ends_of_a_field_no_verdict_is_given():
     found = inferred({"s": made(["rich"] * 14 + ["poor"], 4)})
     assert found["population_converted"].item() > 0.9
@@ -309,6 +312,7 @@ def test_any_interfaces_have_a_valid_file(seed, count):
     assert np.isfinite(found["posterior"].values).all()
 
 
+@pytest.mark.slow
 def test_an_experiment_of_one_phase_has_a_valid_file(tmp_path):
     found = inferred({"s": made(["rich"] * 4, 1)}, fields=[])
     netcdf.write(found, tmp_path / "mechanisms.nc", MECHANISMS)

@@ -124,6 +124,7 @@ def test_the_page_says_what_the_study_found(papers, tmp_path, monkeypatch):
         assert said in page, said
 
 
+@pytest.mark.slow
 def test_effects_are_seldom_seen_where_there_are_none():
     (row,) = populations.covariates(5, [30], 12)
     assert row["found_of_none"] <= 0.25

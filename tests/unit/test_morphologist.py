@@ -225,6 +225,7 @@ def test_calibration_error_is_the_mean_gap_between_confidence_and_truth():
     assert study.reliability(right, right * 0.5 + 0.25)["ece"] == pytest.approx(0.25)
 
 
+@pytest.mark.slow
 def test_a_population_of_one_morphology_is_called_by_it(morphologist, learned):
     here = learned["regime"].values[learned["snapshot_regime"].values] == "drawn, others"
     drawn = learned.isel(snapshot=here)

@@ -111,6 +111,7 @@ GROWING = Layout(
 )
 
 
+@pytest.mark.slow
 @given(st.lists(st.integers(0, 200), min_size=1, max_size=6))
 def test_what_is_written_in_parts_is_what_is_written_at_once(numbers):
     parts = [
@@ -145,6 +146,7 @@ def test_damage_inside_a_file_is_told_when_it_is_read(tmp_path):
         netcdf.read(path, LAYOUT)
 
 
+@pytest.mark.slow
 def test_bytes_written_in_parts_are_the_same_in_every_process(tmp_path):
     """Dimensions must not follow the order of a set, which differs between processes."""
     program = (

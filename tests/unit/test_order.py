@@ -46,6 +46,7 @@ def test_states_of_charge_are_not_taken_for_an_effect():
     assert abs(found.log_odds[0]) < 1.0
 
 
+@pytest.mark.slow
 def test_no_effect_is_seldom_called_one():
     smallest = []
     for seed in range(40):
@@ -58,6 +59,7 @@ def test_no_effect_is_seldom_called_one():
     assert np.sum(np.array(smallest) <= 0.05) <= 6
 
 
+@pytest.mark.slow
 def test_the_smallest_detectable_effect_is_detected_four_times_in_five():
     rng = np.random.default_rng(4)
     converted, _, state = grains(rng, 60, 0.0, states=1)

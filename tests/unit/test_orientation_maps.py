@@ -118,6 +118,7 @@ def same(first, second):
 # What phasefront and orix write
 
 
+@pytest.mark.slow
 @FEW
 @given(ny=SIDES, nx=SIDES, seed=SEEDS, count=st.integers(1, 6), step=st.floats(0.5, 50))
 def test_what_phasefront_exports_comes_back(tmp_path, crystals, ny, nx, seed, count, step):

@@ -93,6 +93,7 @@ def test_draws_carry_what_all_positions_of_a_map_share():
     np.testing.assert_allclose(found.value[ROUND], field[ROUND])
 
 
+@pytest.mark.slow
 def test_an_axis_that_one_map_is_off_along_is_within_its_interval():
     """Where chemistry is the surer, its offset turns the gradient: intervals must hold that."""
     held = {True: [], False: []}
@@ -139,6 +140,7 @@ def test_a_core_has_no_axis():
     assert found.anisotropy[0] < 0.2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["rough", "blurred", "smooth"])
 def test_maps_without_any_axis_are_as_likely_as_chance_has_it(kind):
     """Smooth fields have one gradient across a small grain, whatever made them."""

@@ -91,6 +91,7 @@ def asked(monkeypatch, *arguments):
 GRAINS = ["--grains", "8", "--diameter", "100", "--step", "5"]
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_so_many_grains_tell(monkeypatch, capsys):
     assert asked(monkeypatch, *GRAINS, "--grains", "12", "--x", "0.5", "0.95") == 0
     said = capsys.readouterr().out

@@ -155,6 +155,7 @@ def test_shifts_between_models_are_shared_among_phases():
     np.testing.assert_array_equal(fits.between_models(np.zeros((2, 1))), 0)
 
 
+@pytest.mark.slow
 def test_same_input_same_numbers_and_published_esd(tmp_path, crystals):
     """The covariance taken from inside the program gives the e.s.d. that it publishes."""
     path = tmp_path / "a.xye"
@@ -192,6 +193,7 @@ def test_a_fit_takes_the_threads_that_its_job_has(tmp_path, crystals, monkeypatc
     assert n_threads() == number
 
 
+@pytest.mark.slow
 def test_phases_that_cannot_be_told_apart_get_an_esd_that_says_so(tmp_path, crystals):
     path = tmp_path / "twice.xye"
     simulate(path, crystals, (1.0, 0.0, 0.0), seed=4, two_theta_range=(2.5, 11.0))
@@ -215,6 +217,7 @@ def test_too_short_a_range_and_unseen_phases_are_refused(tmp_path, crystals):
         fit(empty, crystals)
 
 
+@pytest.mark.slow
 def test_a_fit_starts_from_the_one_before(tmp_path, crystals):
     """Two states of one sample: the second starts from the first, and finds the same."""
     paths = [tmp_path / f"{number}.xye" for number in range(2)]

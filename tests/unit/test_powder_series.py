@@ -232,6 +232,7 @@ def fitted(measured):
     return fit(measured)
 
 
+@pytest.mark.slow
 def test_each_fit_is_that_of_the_pattern_alone(measured, fitted):
     alone = fit_pattern(
         read_pattern(measured[3], wavelength=virtual.WAVELENGTH), virtual.crystals(), name="x",

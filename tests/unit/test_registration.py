@@ -123,6 +123,7 @@ def test_small_grains_share_a_contrast_curve_with_what_lies_beside():
     assert groups[0, 0] != groups[13, 13] == groups[19, 0]
 
 
+@pytest.mark.slow
 def test_a_virtual_map_is_laid_within_a_quarter_of_its_pixel(pair, laid):
     assert laid.status == Status.ACCEPTED, laid.why
     assert laid.mirrored == pair.mirrored == laid.best.mirrored()
@@ -137,12 +138,14 @@ def test_draws_are_as_far_off_as_the_truth(pair, laid):
     assert 0.4 < off(pair, laid.best) / spread < 2.0
 
 
+@pytest.mark.slow
 def test_the_same_images_are_laid_the_same_to_the_last_bit(pair, laid):
     again = lay(pair.moving, pair.fixed, pair.label)
     np.testing.assert_array_equal(again.best.row_start, laid.best.row_start)
     np.testing.assert_array_equal(again.draws[-1].row_start, laid.draws[-1].row_start)
 
 
+@pytest.mark.slow
 def test_images_of_two_specimens_are_not_accepted(pair):
     other = make_pair(SEED + 1)
     found = lay(other.moving, pair.fixed, pair.label)
@@ -150,6 +153,7 @@ def test_images_of_two_specimens_are_not_accepted(pair):
     assert found.why
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("correlation", [None, 0.0], ids=["the fit leaves the scan", "no start"])
 def test_a_map_like_nothing_on_the_scan_is_refused_and_its_file_says_why(
     tmp_path, monkeypatch, correlation
@@ -175,6 +179,7 @@ def test_a_map_like_nothing_on_the_scan_is_refused_and_its_file_says_why(
     assert answer == "cannot tell" and found.why in why
 
 
+@pytest.mark.slow
 def test_a_heap_that_is_its_own_mirror_image_is_undecided():
     fixed = dome((80, 80), 15.0, squeeze=1.4, seed=1)
     moving = dome((32, 30), 40.0, squeeze=1.4, seed=2)
@@ -186,6 +191,7 @@ def test_a_heap_that_is_its_own_mirror_image_is_undecided():
     assert known.status == Status.UNDECIDED  # half a turn is still possible
 
 
+@pytest.mark.slow
 def test_landmarks_settle_what_images_cannot():
     """Of an oval heap two mirrors and two turns fit; points that are known leave one."""
     fixed = dome((80, 80), 15.0, squeeze=1.4, seed=1)

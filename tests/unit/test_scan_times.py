@@ -284,6 +284,7 @@ def test_times_in_the_table_are_checked(tmp_path, cells, message):
 # --- the reading computer --------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_a_scan_is_does_not_depend_on_the_computers_zone(shared_data, tmp_path):
     astar, merlin = (shared_data(f"scans/{n}") for n in ("astar_3x2.blo", "merlin_4x2_6bit.mib"))
     for scan, layout in ((astar, {}), (merlin, {"scan_shape": [4, 2]})):

@@ -242,6 +242,7 @@ def pulsed(offset_s, *, pulses=True, alike=False):
     return grains, scans - offset_s, log_time, passed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("wrong", [0.0, 600.0, 3600.0])
 def test_pulses_tell_a_wrong_offset(wrong):
     found = offset.ask_offset(*pulsed(wrong))

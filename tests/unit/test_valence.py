@@ -216,6 +216,7 @@ def test_where_valence_changes_with_thickness_it_says_that_it_cannot_tell_why(re
         assert any(words in one for one in found.warnings) == warned
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("front", [False, True], ids=["a field", "a front"])
 def test_chemistry_does_not_pass_for_drift(references, front):
     """A grain whose ends absorb at other energies seems to move from one energy to the next."""

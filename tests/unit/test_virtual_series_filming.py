@@ -174,6 +174,7 @@ def test_a_layer_of_liquid_scatters_into_its_ring_what_does_not_pass():
     )
 
 
+@pytest.mark.slow
 def test_scans_are_filmed_the_same_each_time(tmp_path):
     digests = []
     for name, changes in (("a", {}), ("b", {}), ("c", {"seed": 8})):
