@@ -9,9 +9,9 @@ import numpy as np
 
 from phasefront.core.threads import share_out
 
-# All chosen; half and double of all but _SURE, which is not measured, change no decision
-# (docs/constants.md). Of a pattern without a crystal, the probability of having no more spots than
-# are allowed.
+# All chosen; half and double change no decision (docs/constants.md) of all but _SURE, _TELLING and
+# _MORE_OFTEN, which are not measured. Of a pattern without a crystal, the probability of having no
+# more spots than are allowed.
 _SURE = 0.999
 # Pixels across the squares whose mean levels a pattern's median is taken of, in spot radii.
 _CELL = 3.0
@@ -23,8 +23,8 @@ _OF_CRYSTALS = 0.2
 _FEW_CRYSTALS = 0.01  # of the positions; fewer do not tell what crystals add
 _DRIFT = 0.1  # of the level, where no crystals tell
 _MOST_SPOTTED = 0.25  # of the positions at vacuum's level may have spots
-# Positions that tell how many spots noise makes, and how many times more often than by chance there
-# may be several. Chosen.
+# Positions that tell how many spots noise makes, at least, and how many times more often than by
+# chance there may be several.
 _TELLING, _MORE_OFTEN = 30, 2.0
 _FEWEST = 3  # positions at vacuum's level in a row that tell where it is there
 _LEADING = 8  # rows that tell where the level goes
@@ -137,8 +137,10 @@ def find_vacuum(
 
     most = most_of(false_alarms)
     near, tells = _near_vacuum(count, level, most, min_spots)
-    most = max(most, most_of(_rate(count[near], most, min_spots)))
-    near, tells = _near_vacuum(count, level, most, min_spots)
+    more = most_of(_rate(count[near], most, min_spots))
+    if more > most:
+        most = more
+        near, tells = _near_vacuum(count, level, most, min_spots)
     crystals = _crystals(count, most, min_spots)
     known = crystals.mean() >= _FEW_CRYSTALS
     if not tells or (known and (count[near] > most).mean() > _MOST_SPOTTED):
