@@ -136,13 +136,15 @@ def test_a_pair_that_is_not_sure_leaves_the_phase_in_doubt():
         np.array([0.3, 0.3]),
     )  # fmt: skip
     posterior = np.array([[0.99, 0.01], [0.9, 0.1], [1.0, 0.0]])
-    found = unsure.doubted(posterior)
+    found = unsure.doubted(posterior, np.zeros(3, dtype=bool))
     np.testing.assert_allclose(found, [[0.99, 0.01], [0.63, 0.37], [1.0, 0.0]])
     strong = pairs.Pairs(
         np.array([0]), np.array([[1], [1]]), (nothing.taken([0]), nothing.taken([0])),
         np.zeros(1), np.array([0.9]),
     )  # fmt: skip
-    np.testing.assert_allclose(strong.doubted(posterior)[0], [0.5, 0.5])
+    np.testing.assert_allclose(strong.doubted(posterior, np.zeros(3, dtype=bool))[0], [0.5, 0.5])
+    settled = np.array([False, True, False])
+    np.testing.assert_array_equal(unsure.doubted(posterior, settled)[1], posterior[1])
 
 
 def test_a_and_b_of_a_nearly_tetragonal_parent_may_change_places():

@@ -46,12 +46,17 @@ def blurred(one, other, rng):
     return x + SIGMA * rng.standard_normal(len(x)), y + SIGMA * rng.standard_normal(len(y)), counts
 
 
-def found_in(shares):
+def found_in(shares, turned_deg=0.0):
     """Pairs found in columns of two phases whose amplitudes have these `shares`, where the first
-    lattice is known; orientations of the columns; their spots; the second's share in each."""
+    lattice is known, and the second turned about the beam; orientations of the columns; their
+    spots; the second's share in each."""
     rng = np.random.default_rng(3)
     rotation = Rotation.random(NUMBER, rng=4)
-    both = [diffsims_patterns(crystal, rotation, 30) for crystal in LFP.crystals]
+    turn = Rotation.from_rotvec([0.0, 0.0, turned_deg], degrees=True)
+    both = [
+        diffsims_patterns(crystal, own, 30)
+        for crystal, own in zip(LFP.crystals, (rotation, rotation * turn), strict=True)
+    ]
     amplitude = [
         [share * np.sqrt(one[2]).sum() for one in own]
         for share, own in zip(shares, both, strict=True)
@@ -71,14 +76,17 @@ def found_in(shares):
     phase, position = np.zeros(NUMBER, dtype=int), np.arange(NUMBER)
     explained = np.zeros(len(spots.qx), dtype=bool)
     explained[assign(spots, position, phase, first, TABLE, MICROSCOPE).spot] = True
-    found = columns.find_pairs(spots, explained, position, phase, first, LFP, TABLE, MICROSCOPE)
+    found = columns.find_pairs(
+        spots, explained, position, phase, first, LFP, TABLE, MICROSCOPE, prior=0.2
+    )
     return found, rotation, spots, amplitude[1] / np.sum(amplitude, axis=0)
 
 
-def test_a_phase_beside_its_like_is_found_by_few_spots_of_its_own():
-    found, rotation, spots, _ = found_in((0.65, 0.35))
-    assert len(np.unique(found.position)) > 0.6 * NUMBER
-    assert (found.phase[1] == 1).all() and pairs.sure(found.probability).all()
+@pytest.mark.parametrize("turned_deg", [0.0, 1.0])
+def test_a_phase_beside_its_like_is_found(turned_deg):
+    found, rotation, spots, _ = found_in((0.65, 0.35), turned_deg)
+    assert len(np.unique(found.position)) > 0.9 * NUMBER
+    assert (found.phase[1] == 1).all() and pairs.likelier(found.probability).all()
     for position, lattice in zip(found.position, found.refined[1].rotation, strict=True):
         own = Rotation.from_quat(lattice, scalar_first=True)
         assert misorientation_deg(LFP.crystals[1], own, rotation[position]) < 2.0

@@ -128,7 +128,8 @@ PHASES = Layout(
             "f4",
             "1",
             "probability that two lattices are there rather than one; a second one is given above "
-            "20 in 21, and nothing can be told down to 1 in 21",
+            "20 in 21, and nothing can be told down to 1 in 21; two phases of one grain are given "
+            "above 1 in 2",
         ),
     },
     # map_by names the program whose map it is, "" where decided here; then there are limits.

@@ -1,7 +1,8 @@
 """Columns through the boundary between two phases of one grain.
 
 Of such a column few spots may be the second phase's alone: too few to index a lattice of any
-orientation. It lies as the first does, though, and where that is known few are enough.
+orientation. It lies as the first does, though, and where that is known, spots between the places of
+both are enough (see `merged`).
 """
 
 from __future__ import annotations
@@ -9,53 +10,57 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import expit, logit
 
 from phasefront.diffraction.candidates import CandidatePhases
-from phasefront.diffraction.likelihood import INTENSITY_POWER, Refined, refine, spot_weights
+from phasefront.diffraction.likelihood import Refined, refine
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
-from phasefront.phases import brightness, kinship, pairs
+from phasefront.phases import kinship, merged, pairs
+from phasefront.phases.evidence import TEMPERATURE
 
-# Spots that only the second phase explains. Chosen: with 3, seven of a thousand single crystals of
-# NVPF at 3e6 electrons a pattern seem to hold a second phase, with 4 three (on seeds of no page).
+# A second phase is looked for beside where it should lie, too, in so many spots that are left over.
+# Chosen.
 _SPOTS = 4
 
 
 def find_pairs(
     spots: Spots, explained: np.ndarray, position: np.ndarray, phase: np.ndarray, first: Refined,
-    candidates: CandidatePhases, table: ReflectionTable, optics: Optics,
+    candidates: CandidatePhases, table: ReflectionTable, optics: Optics, *, prior: float,
 ) -> pairs.Pairs:  # fmt: skip
-    """Pairs that are sure, of each first lattice (n entries; one a position) with another phase of
-    the same parent lattice, in spots that are not `explained` (spots,) by the first.
+    """Pairs that are likelier than the first lattice alone, of each (n entries; one a position)
+    with another phase of the same parent lattice, which lies as the first does, or nearly so in
+    spots that are not `explained` (spots,) by that.
 
-    The price of the choice is the number of phases and variants, and the odds of 20 to 1 that one
-    lattice has. A pair that is not sure is none: of a weak second phase, the first is decided.
+    `prior` is the share of columns, beforehand, that hold two phases; the phases and variants that
+    are tried have equal parts of it. A pair that is not the likelier answer is none: of a weak
+    second phase, the first is decided.
     """
-    left = spots.without(explained)
     entry, other, rotation = kinship.lent(phase, first.rotation, candidates)
-    many = left.numbers[position[entry]] >= _SPOTS
-    entry, other, rotation = entry[many], other[many], rotation[many]
-    refined = refine(left, position[entry], other, rotation, table, optics, coarse=False)
-    turned = kinship.angles(refined.rotation, rotation, other, candidates.crystals)
-    kept = np.flatnonzero((turned < kinship.ALIKE_DEG) & (refined.indexed >= _SPOTS))
-    entry, other, refined = entry[kept], other[kept], refined.taken(kept)
-    number = len(entry)
+    second = Refined.placed(rotation, first.scale_factor[entry], first.centre[entry])
+    left = spots.without(explained)
+    many = np.flatnonzero(left.numbers[position[entry]] >= _SPOTS)
+    refined = refine(
+        left, position[entry[many]], other[many], rotation[many], table, optics, coarse=False
+    )
+    turned = kinship.angles(refined.rotation, rotation[many], other[many], candidates.crystals)
+    near = np.flatnonzero((turned < kinship.ALIKE_DEG) & (refined.indexed >= _SPOTS))
+    entry = np.concatenate([entry, entry[many[near]]])
+    other = np.concatenate([other, other[many[near]]])
+    second = second.joined(refined.taken(near))
     found = pairs.Pairs(
-        position[entry], np.stack([phase[entry], other]), (first.taken(entry), refined),
-        np.zeros(number), np.zeros(number),
+        position[entry], np.stack([phase[entry], other]), (first.taken(entry), second),
+        np.zeros(len(entry)), np.zeros(len(entry)),
     )  # fmt: skip
-
-    intensity, density = found.expected(spots, table, optics)
-    of_pair, spot = brightness.listed(spots, found.position)
-    weighed = of_pair, spot_weights(spots, INTENSITY_POWER)[spot], number, optics
-    gain = pairs.likelihood_of_both(density, *weighed)
-    gain -= pairs.likelihood_of_places(density[0], *weighed)
+    gain = merged.gains(
+        spots, found.position, found.phase, found.refined, table, optics,
+        apart=pairs.closest(spots),
+    )  # fmt: skip
     tried = np.bincount(entry, minlength=len(position))[entry]
-    probability = pairs.among(tried, gain)
-    only = np.bincount(of_pair[(intensity[1] > 0) & (intensity[0] == 0)], minlength=number)
+    probability = expit(TEMPERATURE * gain + logit(prior) - np.log(tried))
     found = replace(found, gain=gain, probability=probability)
-    found = found.taken(np.flatnonzero((only >= _SPOTS) & pairs.sure(probability)))
+    found = found.taken(np.flatnonzero(pairs.likelier(probability)))
     return found.taken(found.differ(candidates.crystals, table, optics))
 
 

@@ -90,7 +90,8 @@ def decide_phases(
         what is there may be none of the candidates. Their lattice must be likelier than strays, at
         odds of `pairs.ODDS`, for having been chosen among all orientations of all phases.
     mixed_prior
-        Share of positions, beforehand, whose cell lies anywhere between two phases'.
+        Share of positions, beforehand, whose cell lies anywhere between two phases', or that hold
+        two phases of one grain.
     cell_tolerance, max_misfit
         Relative error of the CIFs' cells, and how many standard errors, with it, a refined cell may
         be away from the candidates' and from what lies between them, and the mean cell of a
@@ -139,8 +140,9 @@ def decide_phases(
     first = Lattices.of(every, evidence, posterior, crystals, table, optics)
     over_strays = _over_strays(every, evidence, posterior, library, optics)
     pairs = overlaps.find_pairs(
-        every, first, starts, evidence, library, candidates, table, optics, min_spots=min_spots
-    )
+        every, first, starts, evidence, library, candidates, table, optics, min_spots=min_spots,
+        mixed_prior=mixed_prior,
+    )  # fmt: skip
     second, evidence = overlaps.settle(
         pairs, every, first, starts, evidence, candidates, table, optics
     )
@@ -161,7 +163,7 @@ def decide_phases(
         spots["count"].shape, first, crystals, path, errors, distortion_covariance, mixed_prior
     )
     # 7. The decision, or none.
-    posterior = pairs.best().doubted(posterior)
+    posterior = pairs.best().doubted(posterior, two)
     verdict = Verdict.of(
         every, alone, posterior, first, cell, second,
         posterior_of(second.log_evidence, 0.0, prior),

@@ -19,7 +19,7 @@ from phasefront.diffraction.template_library import Library
 from phasefront.phases import columns, excess, leftover, rivals
 from phasefront.phases.evidence import Evidence, Starts, weigh, weigh_again
 from phasefront.phases.lattices import Lattices
-from phasefront.phases.pairs import Pairs, sure
+from phasefront.phases.pairs import Pairs, likelier, sure
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Second:
 def find_pairs(
     spots: Spots, first: Lattices, starts: Starts, evidence: Evidence, library: Library,
     candidates: CandidatePhases, table: ReflectionTable, optics: Optics, *, min_spots: int,
+    mixed_prior: float,
 ) -> Pairs:  # fmt: skip
     """All pairs of lattices, where either is worth a thought; the other ways are for where spots
     left over give no second lattice for sure."""
@@ -63,8 +64,9 @@ def find_pairs(
         min_spots=min_spots,
     )  # fmt: skip
     of_columns = columns.find_pairs(
-        spots, first.explained, *lattices(np.flatnonzero(alone)), candidates, table, optics
-    )
+        spots, first.explained, *lattices(np.flatnonzero(alone)), candidates, table, optics,
+        prior=mixed_prior,
+    )  # fmt: skip
     return found.joined(bright).joined(others).joined(of_columns)
 
 
@@ -74,17 +76,20 @@ def settle(
 ) -> tuple[Second, Evidence]:  # fmt: skip
     """Second lattices of the pairs that are sure, and the evidence with first ones weighed again.
 
-    The brighter lattice is the first. Either is weighed on the spots that the other does not
-    explain alone, against all candidates that are not the other.
+    Two phases of one grain are taken where they are likelier than one. The brighter lattice is the
+    first. Either is weighed on the spots that the other does not explain alone, against all
+    candidates that are not the other.
     """
     crystals = candidates.crystals
     pairs, turned, of = every.best().brightest_first(spots, table, optics)
-    kept = sure(pairs.probability)
+    coherent = likelier(pairs.probability)
+    coherent[coherent] = columns.of_one_grain(pairs.taken(coherent), candidates)
+    kept = sure(pairs.probability) | coherent
     probability = np.zeros(len(first.phase))
     probability[pairs.position] = pairs.probability
     pairs, turned, at = pairs.taken(kept), turned[kept], pairs.position[kept]
     two, brighter, one_grain = np.zeros((3, len(first.phase)), dtype=bool)
-    two[at], brighter[at], one_grain[at] = True, turned, columns.of_one_grain(pairs, candidates)
+    two[at], brighter[at], one_grain[at] = True, turned, coherent[kept]
     # The cell of the likeliest lattice was refined: what it explains is known better.
     explained = of.explained
     explained[0] |= first.explained & ~brighter[spots.owner]

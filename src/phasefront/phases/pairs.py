@@ -64,6 +64,12 @@ def sure(probability: np.ndarray) -> np.ndarray:
     return probability > ODDS / (1 + ODDS)
 
 
+def likelier(probability: np.ndarray) -> np.ndarray:
+    """Whether two phases of one grain are likelier than one: that suffices, as it does where a cell
+    lies between two phases' (see `lattices`)."""
+    return probability > 0.5
+
+
 def possible(probability: np.ndarray) -> np.ndarray:
     """Whether two lattices are not out of the question by the same odds."""
     return probability > 1 / (1 + ODDS)
@@ -106,14 +112,14 @@ class Pairs:
         )
         return Pairs(position, phase, refined, gain, probability)
 
-    def doubted(self, posterior: np.ndarray) -> np.ndarray:
+    def doubted(self, posterior: np.ndarray, settled: np.ndarray) -> np.ndarray:
         """Posterior (positions, phases) of the first lattice's phase with what pairs take from it.
 
-        One pair a position. Where a pair is not sure, its probability is taken from the likeliest
-        phase for its own other phase, if it has one; at most what makes these as likely, for the
-        first lattice stays the one that is shown.
+        One pair a position. Where two lattices are not `settled` (positions,), their
+        probability is taken from the likeliest phase for its own other phase, if it has one; at
+        most what makes these as likely, for the first lattice stays the one that is shown.
         """
-        own = self.taken(~sure(self.probability))
+        own = self.taken(~settled[self.position])
         out, at = posterior.copy(), own.position
         likeliest = posterior[at].argmax(axis=1)
         other = np.where(own.phase[0] != likeliest, *own.phase)
