@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kinematic import diffsims_patterns, misorientation_deg, quaternion, spots_of
+from kinematic import OPTICS, diffsims_patterns, misorientation_deg, quaternion, spots_of
 from projects import ROOT
 from scipy.spatial.transform import Rotation
 
@@ -12,7 +12,11 @@ from phasefront.diffraction.likelihood import Refined, assign
 from phasefront.diffraction.optics import Optics
 from phasefront.diffraction.reflections import reflection_table
 from phasefront.diffraction.spot_lists import Spots
+from phasefront.diffraction.templates import simulate_templates
+from phasefront.layouts.phases import MIXED, UNDECIDED
+from phasefront.orientations.indexing import find_orientations
 from phasefront.phases import brightness, columns, kinship, pairs
+from phasefront.phases.decisions import decide_phases
 
 # diffsims' sources hold such sequences; Python says so when it first compiles them.
 pytestmark = pytest.mark.filterwarnings("ignore:invalid escape sequence")
@@ -25,6 +29,7 @@ LFP = CandidatePhases(
 TABLE = reflection_table(LFP.crystals, max_radius=1.15)
 MICROSCOPE = Optics(200.0, 0.8, (0.1, 1.15), position_sigma=0.003, scale_sigma=0.001)
 SIGMA = 0.002  # of spots' places, 1/angstrom
+FAINTEST = 1e-4  # intensity of a spot that is seen, relative to the brightest
 RESOLVED = 0.07  # 1/angstrom, as in virtual scans
 NUMBER = 24
 
@@ -42,14 +47,13 @@ def blurred(one, other, rng):
                 (*np.average(q[own], axis=0, weights=intensity[own]), intensity[own].sum())
             )
             left &= ~own
-    x, y, counts = np.array(found).T
+    x, y, counts = np.array([one for one in found if one[2] > FAINTEST * found[0][2]]).T
     return x + SIGMA * rng.standard_normal(len(x)), y + SIGMA * rng.standard_normal(len(y)), counts
 
 
-def found_in(shares, turned_deg=0.0):
-    """Pairs found in columns of two phases whose amplitudes have these `shares`, where the first
-    lattice is known, and the second turned about the beam; orientations of the columns; their
-    spots; the second's share in each."""
+def columns_of(shares, turned_deg=0.0):
+    """SPOTS of columns of two phases whose amplitudes have these `shares`, the second turned about
+    the beam; orientations of the columns; the second's share in each."""
     rng = np.random.default_rng(3)
     rotation = Rotation.random(NUMBER, rng=4)
     turn = Rotation.from_rotvec([0.0, 0.0, turned_deg], degrees=True)
@@ -61,17 +65,23 @@ def found_in(shares, turned_deg=0.0):
         [share * np.sqrt(one[2]).sum() for one in own]
         for share, own in zip(shares, both, strict=True)
     ]
-    spots = Spots.of(
-        spots_of(
-            [
-                blurred(
-                    (one[0], one[1], shares[0] ** 2 * one[2]),
-                    (other[0], other[1], shares[1] ** 2 * other[2]), rng,
-                )
-                for one, other in zip(*both, strict=True)
-            ]
-        )
+    spots = spots_of(
+        [
+            blurred(
+                (one[0], one[1], shares[0] ** 2 * one[2]),
+                (other[0], other[1], shares[1] ** 2 * other[2]), rng,
+            )
+            for one, other in zip(*both, strict=True)
+        ]
     )  # fmt: skip
+    return spots, rotation, amplitude[1] / np.sum(amplitude, axis=0)
+
+
+def found_in(shares, turned_deg=0.0):
+    """Pairs found in such columns, where the first lattice is known; orientations, spots, and the
+    second's share."""
+    spots, rotation, share = columns_of(shares, turned_deg)
+    spots = Spots.of(spots)
     first = Refined.placed(quaternion(rotation), np.ones(NUMBER), np.zeros((NUMBER, 2)))
     phase, position = np.zeros(NUMBER, dtype=int), np.arange(NUMBER)
     explained = np.zeros(len(spots.qx), dtype=bool)
@@ -79,7 +89,7 @@ def found_in(shares, turned_deg=0.0):
     found = columns.find_pairs(
         spots, explained, position, phase, first, LFP, TABLE, MICROSCOPE, prior=0.2
     )
-    return found, rotation, spots, amplitude[1] / np.sum(amplitude, axis=0)
+    return found, rotation, spots, share
 
 
 @pytest.mark.parametrize("turned_deg", [0.0, 1.0])
@@ -110,6 +120,25 @@ def test_the_share_counts_what_is_not_resolved():
     assert -0.12 < bias(merged) < 0.0
     assert bias(resolved) < bias(merged) - 0.02
     assert of.shared.any() and not (of.shared & ~of.explained.any(axis=0)).any()
+
+
+def test_columns_of_two_phases_are_decided_so():
+    templates = simulate_templates(LFP.crystals, resolution_deg=3.0, **OPTICS)
+
+    def decided(*shares):
+        spots, *_ = columns_of(shares)
+        orientations = find_orientations(spots, templates, LFP.crystals)
+        return decide_phases(spots, orientations, templates, LFP)
+
+    both, alone = decided(0.6, 0.4), decided(1.0, 1e-6)
+    two = both["second_phase"].values >= 0
+    assert two.mean() > 0.8
+    # Where a scan has no other columns, some cells look like those of a phase that is missing.
+    assert np.isin(both["decision"].values, [MIXED, UNDECIDED])[two].mean() > 0.9
+    assert (both["decision"].values == MIXED).mean() > 0.4
+    assert (both["second_probability"].values[two] > 0.5).all()
+    assert not (alone["second_phase"].values >= 0).any()
+    assert not (alone["decision"].values == MIXED).any()
 
 
 def test_one_phase_alone_has_no_second():
