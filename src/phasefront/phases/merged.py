@@ -26,14 +26,15 @@ from phasefront.diffraction.reflections import LEAST_WEIGHT, ReflectionTable
 from phasefront.diffraction.spot_lists import Spots
 from phasefront.phases import brightness, pairs
 
-# Of the second phase, any as likely as any other; with twice as many as many columns are found.
+# Of the second phase, any as likely as any other. With 9 shares and 10 parts of the way as many
+# columns are found.
 _SHARES = np.linspace(0.1, 0.9, 5)
 # Where the spot of a reflection lies, as a share of the way, has these log-odds about those of the
 # phases' shares: a logistic distribution of this scale. Independent intensities, which are
 # exponentially distributed (Wilson, Acta Cryst. 2, 318, 1949), have 1. Of columns of LiFePO4 and
 # FePO4 at 2e4 electrons a pattern half finds 0.57, 1 and double 0.62 (seeds of no page).
 _SCALE = 1.0
-_PARTS = 5  # of the way; with double as many columns of two are found
+_PARTS = 5  # of the way
 _EDGES = np.linspace(0.0, 1.0, _PARTS + 1)
 # Columns of what a spot's place has of both lattices: either's whole density, that of either's
 # reflections without one of the other nearby, then the parts of the way.
