@@ -206,7 +206,8 @@ NOTE_WHAT_IS_READ = """
   for (const kind of [Node, HTMLScriptElement]) {
     const text = Object.getOwnPropertyDescriptor(kind.prototype, "textContent");
     if (text) Object.defineProperty(kind.prototype, "textContent", { ...text, get() {
-      if (this.dataset?.dtype && !performance.getEntriesByName("first picture").length) read.push(this.id);
+      const waits = !performance.getEntriesByName("first picture").length;
+      if (this.dataset?.dtype && waits) read.push(this.id);
       return text.get.call(this);
     } });
   }
@@ -215,7 +216,7 @@ NOTE_WHAT_IS_READ = """
 
 
 def test_the_first_picture_waits_for_no_array_that_it_does_not_show(tab, run):
-    """Two maps of one scan, its boundaries, fronts and grains: positions' arrays wait for a click."""
+    """Two maps of one scan, boundaries, fronts and grains: positions' arrays wait for a click."""
     tab.add_init_script(NOTE_WHAT_IS_READ)
     open_page(tab, run.page.as_uri())
     read = tab.evaluate("window.readForTheFirstPicture")
