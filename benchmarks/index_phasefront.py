@@ -23,6 +23,7 @@ def calibrated(task: Task, rows: int, columns: int):
             "beam_radius": task.beam_radius, "mask": np.ones(task.camera),
             "dark_rows": np.zeros(task.camera[0]), "dark_columns": np.zeros(task.camera[1]),
             "dark_reach": 0.0, "electron": 0.0,
+            "afterglow": 0.0, "afterglow_stderr": 0.0,
             "outward_shift": 0.0, "outward_shift_stderr": 0.0, "bin_y": [0], "bin_x": [0],
             "residual_y": [[0.0]], "residual_x": [[0.0]], "residual_count": [[0]],
         },

@@ -47,7 +47,7 @@ def write_calibration(path: Path, side: int) -> None:
         CALIBRATION, y=side, x=side, ky=PIXELS, kx=PIXELS, centre_y=71.5, centre_x=71.5,
         affine=0.0175 * np.eye(2), affine_stderr=0.0, scale=0.0175, scale_stderr=0.0,
         probe_radius=4.0, spot_radius=2.8, beam_radius=8.0, outward_shift=0, scan="s",
-        dark_rows=0, dark_columns=0, dark_reach=0, electron=0,
+        dark_rows=0, dark_columns=0, dark_reach=0, electron=0, afterglow=0,
         method="given",
     )  # fmt: skip
     netcdf.write(calibration, path, CALIBRATION)

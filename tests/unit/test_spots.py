@@ -356,7 +356,7 @@ def calibration_of(shape, *, camera=(144, 144), scale=0.01, outward=0.0):
         CALIBRATION, centre_y=CENTRE[0] + 0.1 * y, centre_x=CENTRE[1] - 0.2 * x, affine=affine,
         affine_stderr=0.0, scale=scale, scale_stderr=0.0, probe_radius=5.0, spot_radius=3.0,
         beam_radius=9.0, ky=camera[0], kx=camera[1], outward_shift=outward, scan="v",
-        dark_rows=0.0, dark_columns=0.0, dark_reach=0.0, electron=0.0,
+        dark_rows=0.0, dark_columns=0.0, dark_reach=0.0, electron=0.0, afterglow=0.0,
     )  # fmt: skip
 
 

@@ -13,6 +13,7 @@ from phasefront.calibration.solution import binned, dataset, error_within, widen
 from phasefront.core.errors import InputError
 from phasefront.scans.descriptions import sample_rows
 from phasefront.spots import detection
+from phasefront.spots.afterglow import measure_afterglow
 from phasefront.spots.dark import Dark, measure_dark
 
 _SAMPLE_BYTES = 128 * 2**20  # of patterns held at once to fit scale and ellipse; for memory's sake
@@ -58,7 +59,10 @@ class Geometry:
         found = beam.find_beam(mean)
         start = (found.row, found.column)
         mask = beam.usable_pixels(mean, start, patterns=patterns, hidden=found.hidden)
-        dark = measure_dark(patterns.counts, mean, mask & _beyond(found, mask.shape))
+        usable = mask & _beyond(found, mask.shape)
+        dark = measure_dark(patterns.counts, mean, usable)
+        if everywhere:
+            dark = dark._replace(afterglow=measure_afterglow(scan, usable))
         if not found.hidden and beam.is_seen_through(mask, found):
             found = beam.covered(mean)
         if found.hidden:

@@ -67,6 +67,8 @@ def dataset(
             "dark_columns": dark.columns,
             "dark_reach": dark.reach,
             "electron": dark.electron,
+            "afterglow": dark.afterglow.share,
+            "afterglow_stderr": dark.afterglow.error,
             "outward_shift": outward,
             "outward_shift_stderr": outward_stderr,
             **residuals,

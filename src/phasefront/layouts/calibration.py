@@ -52,6 +52,16 @@ CALIBRATION = Layout(
         "electron": Variable(
             (), "f8", "count", "what one electron adds to all pixels that it hits, of such a camera"
         ),
+        "afterglow": Variable(
+            (),
+            "f8",
+            "1",
+            "share of the frame before that the camera still shows, taken off before spots are "
+            "looked for; 0 where none is sure",
+        ),
+        "afterglow_stderr": Variable(
+            (), "f8", "1", "standard error of afterglow; NaN where the scan does not tell"
+        ),
         "outward_shift": Variable(
             (),
             "f8",

@@ -15,6 +15,7 @@ from phasefront.diffraction.spot_lists import Spots
 from phasefront.phases import apertures, forced, vacuum
 from phasefront.phases.alternatives import Alternatives
 from phasefront.phases.evidence import Evidence
+from phasefront.spots.afterglow import without_afterglow
 
 _FALSE_ALARMS = 0.1  # of noise in a pattern, where the spots do not say: the default of `spots`
 
@@ -67,6 +68,7 @@ class RawPatterns:
         level = []
         for rows, block in ahead(scan.blocks()):
             of_block = slice(rows.start * columns, rows.stop * columns)
+            block = without_afterglow(block, calibration["afterglow"].item())
             patterns = block.reshape(-1, *block.shape[2:])
             level.append(background.levels(patterns, centres[of_block, ::-1]))
             for one, pixel, values in zip(places, pixels, measured, strict=True):

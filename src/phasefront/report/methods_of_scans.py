@@ -147,14 +147,24 @@ def tell_calibration(jobs: Jobs) -> str:
         ]
         for name, found in sorted(jobs.made(CALIBRATION).items())
     ]
+    glows = [
+        f"{with_error(found['afterglow'].item(), found['afterglow_stderr'].item())} ({name})"
+        for name, found in sorted(jobs.made(CALIBRATION).items())
+        if found["afterglow"].item() > 0
+    ]
+    afterglow = (
+        " Cameras still show a share of the frame before, which was taken off before spots were"
+        f" looked for: {listed(glows)}."
+    )
     heads = [
         "scan", "scale (Å⁻¹ per pixel)", "ellipse, long over short axis", "its angle (°)",
         "s.e. of the beam centre (pixel)", "rms residual (Å⁻¹)",
     ]  # fmt: skip
     return (
         f"**Calibration.** {how} The centre of the direct beam at each position is that of a"
-        " smooth surface through the centres of all patterns (descan). Standard errors, in units"
-        f" of the last digit, are in brackets.\n\n{markdown_table(heads, rows)}"
+        " smooth surface through the centres of all patterns (descan)."
+        f"{afterglow if glows else ''} Standard errors, in units of the last digit, are in"
+        f" brackets.\n\n{markdown_table(heads, rows)}"
     )
 
 

@@ -6,6 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from phasefront.spots.afterglow import Afterglow
+
 # Chosen, in standard deviations of the camera's own noise: a pixel that stands out, what all but
 # few single electrons reach at least, and what a pixel without one does not.
 _STANDS_OUT, _CLEAR, _REACH = 6.0, 10.0, 4.0
@@ -22,12 +24,14 @@ class Dark(NamedTuple):
 
     Of a camera that shows single electrons over its own noise without counting them, `reach` is how
     far noise takes such a pixel, and `electron` what one adds to all pixels that it hits; else 0.
+    `afterglow` is of the frame before.
     """
 
     rows: np.ndarray  # (ky,)
     columns: np.ndarray  # (kx,)
     reach: float = 0.0
     electron: float = 0.0
+    afterglow: Afterglow = Afterglow()
 
 
 def as_counted(camera: tuple[int, int]) -> Dark:

@@ -12,6 +12,7 @@ from phasefront.core import netcdf
 from phasefront.core.errors import InputError
 from phasefront.core.threads import ahead
 from phasefront.layouts.spots import DISTORTION_ERRORS, SPOTS
+from phasefront.spots.afterglow import without_afterglow
 from phasefront.spots.dark import Dark
 from phasefront.spots.detection import PixelSpots, find_pixel_spots, require_finite
 
@@ -107,6 +108,7 @@ def stream_spots(
             )  # fmt: skip
         require_finite(patterns, rows, scan)
         at = centres[rows].reshape(-1, 2)
+        patterns = without_afterglow(patterns, float(calibration["afterglow"]))
         found = find_pixel_spots(
             patterns.reshape(-1, *patterns.shape[2:]), at, spot_radius=spot_radius,
             beam_radius=beam_radius, mask=mask, false_alarms=false_alarms, dark=dark,

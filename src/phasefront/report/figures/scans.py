@@ -136,6 +136,7 @@ def _write_geometry(ax: Axes, calibration: xr.Dataset) -> None:
         ("ellipse, long/short axis", measured("ellipse_ratio")),
         ("long axis, from x to y", f"{value('ellipse_angle'):.1f}°"),
         ("outward shift of spots × radius", f"{measured('outward_shift')} pixel$^2$"),
+        ("share of the frame before", measured("afterglow")),
         ("fitted centre, standard error", f"{value('centre_stderr'):.2g} pixel"),
         (
             "radius of the shadow over the beam" if hidden else "radius of the direct beam",
