@@ -109,7 +109,7 @@ def of_matching(scan: Scan) -> float:
 CONSTANTS = (
     Constant(
         "phases.evidence.TEMPERATURE", evidence.TEMPERATURE,
-        (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.3),
+        (0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.3),
         lambda scan, value: score(scan, value * of_phases(scan, "log_evidence")),
     ),
     Constant(
