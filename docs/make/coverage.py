@@ -124,11 +124,11 @@ Columns of two phases count by the ion content of their cells, which is freed of
 grain (`src/phasefront/fractions/columns.py`). Counted whole where one phase was decided, thin
 layers lost 0.01 to 0.02. What is left was taken apart on 37 more scans of cores in shells, of other
 seeds. A core of 0.9 is found 0.0126 ± 0.0015 too large (area). Of that 0.006 comes from columns
-without an answer, 3 % of the area: two thirds of them overlap with another grain, and 0.65 of what
-they hold is the core's phase where 0.86 of all is. 0.003 comes from columns of one grain, 0.002 from
-overlaps that were decided, whose cell is the thicker crystal's. A core of 0.97 is 0.0088 ± 0.0028
-too large, mostly by such overlaps (0.004), one of 0.1 is 0.0044 ± 0.0012 too small, all of it by
-columns of one grain.
+without an answer, 3 % of the area: two thirds of them overlap with another grain, and 0.65 of
+what they hold is the core's phase where 0.86 of all is. 0.003 comes from columns of one grain,
+0.002 from overlaps that were decided, whose cell is the thicker crystal's. A core of 0.97 is
+0.0088 ± 0.0028 too large, mostly by such overlaps (0.004), one of 0.1 is 0.0044 ± 0.0012 too
+small, all of it by columns of one grain.
 
 ## What this does not show
 
