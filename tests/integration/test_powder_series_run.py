@@ -23,11 +23,11 @@ TABLE = (
 COLUMNS = '{"time": ["time", "s"], "voltage": ["E", "V"], "current": ["I", "mA"]}'
 
 
-def write_experiment(project):
+def write_experiment(project, patterns: int = PATTERNS):
     data, config = project.folder / "data", project.folder / "config"
     data.mkdir()
-    virtual.write_series(data, PATTERNS)
-    time = np.arange(0.0, virtual.APART_S * PATTERNS + 121, 10)
+    virtual.write_series(data, patterns)
+    time = np.arange(0.0, virtual.APART_S * patterns + 121, 10)
     current = np.where(time < time[-1] / 2, 0.5, -0.5)
     log = pd.DataFrame({"time": time, "E": 3.4 + 1e-5 * time, "I": current})
     log.to_csv(data / "cell.csv", index=False)
@@ -100,7 +100,7 @@ def test_a_series_goes_from_files_to_curves_on_its_log(fresh_project, tmp_path):
 
 def test_a_series_that_is_not_on_its_log_is_refused_in_a_sentence(fresh_project, tmp_path):
     project = fresh_project.copy(tmp_path / "late")
-    write_experiment(project)
+    write_experiment(project, patterns=2)  # the first one is refused, however many follow
     powder = project.folder / "config/small/powder.tsv"
     powder.write_text(TABLE[:-1] + "7200\n")
     done = project.run()
