@@ -99,6 +99,13 @@ def test_a_scan_of_nothing_does_not_tell(level):
     assert np.isnan(found.error)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_values_that_are_no_numbers_do_not_tell(value):
+    scan = filmed(light(7), 0.05, dtype=np.float32)
+    scan.counts[3, 4, 5:9, 6] = value
+    assert measure_afterglow(scan, USABLE).share == 0
+
+
 def test_a_masked_camera_does_not_tell():
     assert measure_afterglow(filmed(light(5), 0.05), np.zeros(CAMERA, bool)).share == 0
 

@@ -136,6 +136,7 @@ def tell_calibration(jobs: Jobs) -> str:
             f" drifting by {jobs('settings.series_drift', 100)} % from scan to scan, unless it"
             " disagreed by more than that and its errors."
         )
+    calibrations = sorted(jobs.made(CALIBRATION).items())
     rows = [
         [
             name,
@@ -145,11 +146,11 @@ def tell_calibration(jobs: Jobs) -> str:
             number(found["centre_stderr"].item(), ".2g"),
             number(float(found.attrs["residual_rms"]), ".2g"),
         ]
-        for name, found in sorted(jobs.made(CALIBRATION).items())
+        for name, found in calibrations
     ]
     glows = [
         f"{with_error(found['afterglow'].item(), found['afterglow_stderr'].item())} ({name})"
-        for name, found in sorted(jobs.made(CALIBRATION).items())
+        for name, found in calibrations
         if found["afterglow"].item() > 0
     ]
     afterglow = (

@@ -42,7 +42,7 @@ def measure_afterglow(scan, usable: np.ndarray) -> Afterglow:
     after, before = [], []
     for row in np.unique(np.linspace(0, ny - 1, few).round().astype(int)):
         frames = _binned(scan.read_rows(row, row + 1)[0], usable)
-        if frames.shape[1] < 2 * _PIXELS:
+        if frames.shape[1] < 2 * _PIXELS or not np.isfinite(frames).all():
             return Afterglow()
         after.append(_left_behind(frames))
         before.append(_left_behind(frames[::-1]))
