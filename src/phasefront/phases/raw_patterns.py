@@ -48,7 +48,7 @@ class RawPatterns:
         if raw is None:
             return cls(tuple(np.zeros(one.best.shape) for one in questions), None)
         scan, calibration = raw
-        radius = calibration["spot_radius"].item()
+        radius, afterglow = (calibration[name].item() for name in ("spot_radius", "afterglow"))
         places = [
             forced.find_places(
                 freed, one.phase, one.refined, one.best, table, optics,
@@ -68,7 +68,7 @@ class RawPatterns:
         level = []
         for rows, block in ahead(scan.blocks()):
             of_block = slice(rows.start * columns, rows.stop * columns)
-            block = without_afterglow(block, calibration["afterglow"].item())
+            block = without_afterglow(block, afterglow)
             patterns = block.reshape(-1, *block.shape[2:])
             level.append(background.levels(patterns, centres[of_block, ::-1]))
             for one, pixel, values in zip(places, pixels, measured, strict=True):

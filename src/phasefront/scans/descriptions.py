@@ -120,9 +120,10 @@ def describe_scan(
     )
 
 
-def sample_rows(ny: int) -> np.ndarray:
-    """Up to eight of a scan's `ny` rows, spread evenly: what is read to learn where the beam is."""
-    return np.unique(np.linspace(0, ny - 1, min(ny, _SAMPLE_ROWS)).round().astype(int))
+def sample_rows(ny: int, most: int = _SAMPLE_ROWS) -> np.ndarray:
+    """Up to so many of a scan's `ny` rows, spread evenly: eight are read to learn where the beam
+    is."""
+    return np.unique(np.linspace(0, ny - 1, min(ny, most)).round().astype(int))
 
 
 def _distance_to_beam(scan: Scan, *, radius_px: float) -> np.ndarray:

@@ -35,12 +35,13 @@ class Afterglow(NamedTuple):
 
 def measure_afterglow(scan, usable: np.ndarray) -> Afterglow:
     """Of a scan whose rows are filmed from left to right, `usable` (ky, kx) away from the beam."""
+    from phasefront.scans.descriptions import sample_rows  # what needs no scan does without
+
     ny, nx = scan.shape[:2]
     if nx < 4:
         return Afterglow()
-    few = min(ny, max(1, _FRAMES // nx))
     after, before = [], []
-    for row in np.unique(np.linspace(0, ny - 1, few).round().astype(int)):
+    for row in sample_rows(ny, max(1, _FRAMES // nx)):
         frames = _binned(scan.read_rows(row, row + 1)[0], usable)
         if frames.shape[1] < 2 * _PIXELS or not np.isfinite(frames).all():
             return Afterglow()

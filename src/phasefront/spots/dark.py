@@ -24,7 +24,7 @@ class Dark(NamedTuple):
 
     Of a camera that shows single electrons over its own noise without counting them, `reach` is how
     far noise takes such a pixel, and `electron` what one adds to all pixels that it hits; else 0.
-    `afterglow` is of the frame before.
+    `afterglow` is of the frame before, and taken off where that is at hand (`without_afterglow`).
     """
 
     rows: np.ndarray  # (ky,)

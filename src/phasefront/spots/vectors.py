@@ -91,6 +91,7 @@ def stream_spots(
     mask = calibration["mask"].values.astype(bool)
     spot_radius = float(calibration["spot_radius"])
     beam_radius = float(calibration["beam_radius"])
+    afterglow = float(calibration["afterglow"])
     dark = Dark(
         calibration["dark_rows"].values, calibration["dark_columns"].values,
         float(calibration["dark_reach"]), float(calibration["electron"]),
@@ -108,7 +109,7 @@ def stream_spots(
             )  # fmt: skip
         require_finite(patterns, rows, scan)
         at = centres[rows].reshape(-1, 2)
-        patterns = without_afterglow(patterns, float(calibration["afterglow"]))
+        patterns = without_afterglow(patterns, afterglow)
         found = find_pixel_spots(
             patterns.reshape(-1, *patterns.shape[2:]), at, spot_radius=spot_radius,
             beam_radius=beam_radius, mask=mask, false_alarms=false_alarms, dark=dark,
